@@ -198,7 +198,7 @@ class Config(EnvironmentReader):
 
 
 class DevelopmentConfig(Config):
-    """For a developer's machine: everything is embedded, and letters go to the mail catcher."""
+    """For a developer's machine: all servers are bundled, and letters go to the mail catcher."""
 
 
 class TestingConfig(Config):

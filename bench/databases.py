@@ -55,7 +55,7 @@ class PostgreSQL:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """Stop the server for good."""
+        """Stop the server permanently."""
         self._server.cleanup()
 
     def _connect(self) -> psycopg.Connection:

@@ -29,7 +29,7 @@ OPEN_RUNS = 5_000
 SCHEDULED = 10_000
 STARTS, LETTERS_PER_START = 300, 5
 FLOOD = 25
-# Close to the limit of work of one letter.
+# Close to the work limit of a letter.
 SLOW_BODY = "{% for a in (1..110) %}{% for b in (1..110) %}{{ a }}{% endfor %}{% endfor %} {{ name }}"
 
 

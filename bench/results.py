@@ -43,10 +43,16 @@ def _memory() -> str:
 
 def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
     """Format the command, the table of rows and the details of the machine."""
-    lines = [f"    {command}", "", "| what | measured | bar | aim | |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        f"    {command}",
+        "",
+        "| what | measured | required | goal | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     verdicts = {True: "met", False: "**not met**", None: ""}
     lines += [
-        f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {verdicts[row.is_met]} |" for row in rows
+        f"| {row.what} | {row.measured} | {row.required} | {row.goal} | {verdicts[row.is_met]} |"
+        for row in rows
     ]
     lines += ["", "Machine: " + "; ".join(f"{name} {value}" for name, value in machine.items()) + ".", ""]
     return "\n".join(lines)

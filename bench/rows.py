@@ -24,11 +24,11 @@ FULL = Sizes(50_000, 3_000, 100_000, 3, 20_000, 1_000_000, 10, 200_000, 120)  # 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: `bar` is the required value, `aim` the goal; `is_met` is None for a row without a bar."""
+    """One row, with its required value and its goal; `is_met` is None if no value is required."""
 
     what: str
     measured: str
-    bar: str
-    aim: str
+    required: str
+    goal: str
     is_met: bool | None
     figures: dict[str, object]

@@ -60,7 +60,7 @@ def throughput(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 def _ratio_row(
     database: str, rates: dict[str, list[float]], loop: tuple[int, int], source: tuple[float, float] | None
 ) -> Row:
-    """Return the row that compares `database` with both baselines; each pair is (bar, aim).
+    """Return the row that compares `database` with both baselines; each pair is (required, goal).
 
     Rates are compared round by round, because the machine's speed may change between rounds.
     """

@@ -125,9 +125,9 @@ class Service:
         self.engine.dispose()
 
     def pause_workers(self) -> None:
-        """Let only the caller work from now on."""
+        """Pause the workers, so that only the caller does any work."""
         self._named["scheduler"].send_signal(signal.SIGSTOP)
-        time.sleep(3)  # until the workers hold no lock any more
+        time.sleep(3)  # until the workers no longer hold any lock
         for worker in self._workers:
             worker.send_signal(signal.SIGSTOP)
 

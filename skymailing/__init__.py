@@ -1,4 +1,4 @@
-"""SkyMailing: e-mail mailings with a ledger that accounts for every letter."""
+"""SkyMailing: email mailings with a ledger that accounts for every letter."""
 
 from flask import Flask
 

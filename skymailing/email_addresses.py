@@ -1,4 +1,4 @@
-"""Parse, compare and display e-mail addresses."""
+"""Parse, compare and display email addresses."""
 
 import re
 import unicodedata
@@ -39,7 +39,7 @@ PLAIN_ADDRESS = re.compile(
 
 
 class AddressFault(StrEnum):
-    """Why the text is not an e-mail address; stored with rejected rows of imports."""
+    """Why the text is not an email address; stored with rejected rows of imports."""
 
     EMPTY = "empty"
     NO_AT_SIGN = "no_at_sign"
@@ -55,7 +55,7 @@ class AddressFault(StrEnum):
 
 
 class InvalidEmail(UserError):
-    """The text is not an e-mail address."""
+    """The text is not an email address."""
 
     def __init__(self, fault: AddressFault) -> None:
         super().__init__(f"address_{fault}")

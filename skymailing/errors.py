@@ -1,4 +1,4 @@
-"""The base classes of our errors. Each feature defines its own beside the services that raise them."""
+"""The base classes of our errors. Each feature defines its own next to the services that raise them."""
 
 
 class SkyMailingError(Exception):

@@ -33,7 +33,7 @@ from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
-SWEEP_LEASE = 30  # seconds without news after which a sweep counts as dead
+SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
@@ -113,7 +113,7 @@ def send_slice(run_id: int, slot: int) -> None:
 
 
 def _take_turn(turn: Turn) -> bool:
-    """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn.
+    """Send a run's letters, charge its owner for the time, and let the rest wait for its next turn.
 
     Return whether this worker may take another turn, instead of the workers that use all sessions.
     """

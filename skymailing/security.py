@@ -92,7 +92,7 @@ def redirect_to_sign_in() -> ResponseReturnValue:
     """Redirect to the sign-in page, which then leads back to the page that the visitor saw.
 
     For a part of a page, the whole browser window is redirected: htmx would swap the sign-in page into the
-    part, and the part alone is no page to return to.
+    part, and the part alone is not a page to return to.
     """
     flash(login.login_message, login.login_message_category)
     target = login_url(login.login_view, visible_page())
@@ -245,7 +245,7 @@ def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
 
 
 def _stamp(user: User) -> str:
-    # The epoch changes with each new password. The password hash is left out, since sign-in may renew it.
+    # The epoch changes with each new password. The password hash is excluded, since sign-in may renew it.
     state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 

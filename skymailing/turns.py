@@ -92,7 +92,7 @@ def _eval(script: str, keys: Sequence[str], *values: object) -> object:
     try:
         return queue.connection().eval(script, len(keys), *keys, *map(str, values))
     except RedisError as error:
-        logger.info("Redis is unavailable, turns are not kept: %s", error)
+        logger.info("Redis is unavailable, turns are not stored: %s", error)
         return None
 
 

@@ -54,7 +54,7 @@ class Worker(SimpleWorker):
     max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
     # Seconds of small jobs since the last slice of a run.
     system_seconds = 0.0
-    # Called when the worker has had no job for some seconds.
+    # Called when the worker has had no job for a few seconds.
     on_idle: tuple[int, Callable[[], None]] | None = None
 
     def dequeue_job_and_maintain_ttl(
@@ -136,8 +136,8 @@ def stop_is_requested() -> bool:
 def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
     """Serve the queues until SIGTERM or SIGINT. `on_idle`: seconds without a job, and what to call then.
 
-    rq ends its loop when a command to Redis fails outside the wait for a job. The process goes on, with
-    its sessions with the mail server, once Redis is back.
+    rq ends its loop when a command to Redis fails outside the wait for a job. The process continues, with its
+    sessions with the mail server, once Redis is back.
     """
     try:
         while not stop_is_requested():
@@ -146,10 +146,10 @@ def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
                 worker.on_idle = on_idle
                 worker.work()
             if not stop_is_requested():
-                logger.warning("the worker's loop ended, as when Redis goes away; it starts again")
+                logger.warning("the worker's loop ended, probably because Redis is down; starting it again")
                 time.sleep(RESTART_PAUSE)  # Redis may respond, but refuse every write
                 _wait_for_redis()
-    except StopRequested:  # the signal came during the wait; rq's handler raises this
+    except StopRequested:  # the signal arrived during the wait; rq's handler raises this
         pass
 
 

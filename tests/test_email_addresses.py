@@ -1,4 +1,4 @@
-"""Test parsing and displaying e-mail addresses."""
+"""Test parsing and displaying email addresses."""
 
 import pytest
 from email_validator import EmailSyntaxError

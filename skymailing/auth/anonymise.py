@@ -1,6 +1,6 @@
 """Remove a deleted user from the audit log.
 
-Their actions are kept under a label such as "user 17". Their e-mail address, their network addresses and
+Their actions are kept under a label such as "user 17". Their email address, their network addresses and
 their clients' addresses are removed. Reasons given by others, mailing names and article titles are kept.
 """
 

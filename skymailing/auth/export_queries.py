@@ -213,7 +213,7 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
     ).where(ClientImport.owner_id == user_id)
     for row in _read_in_chunks(own, ClientImport.__table__.c.id):
         *cells, error = _cells(row)
-        with force_locale(locale):  # a command has no request that says the language
+        with force_locale(locale):  # a command has no request that sets the language
             text = explain_failure(str(error))
         yield [*cells, text]
 

@@ -33,10 +33,10 @@ def validate_new_password(form: FlaskForm, field: Field) -> None:
         raise ValidationError(explain(error)) from error
 
 
-def email_field(label: str = _l("E-mail")) -> EmailField:
+def email_field(label: str = _l("Email")) -> EmailField:
     return EmailField(
         label,
-        validators=[DataRequired(_l("Please enter your e-mail address.")), normalize_address],
+        validators=[DataRequired(_l("Please enter your email address.")), normalize_address],
         filters=[lambda text: text.strip() if text else text],
         render_kw={"autocomplete": "username", "inputmode": "email"},
     )
@@ -118,7 +118,7 @@ class ProfileForm(FlaskForm):
     )
     timezone = SelectField(_l("Time zone"), description=_l("All times in SkyMailing are in this time zone."))
     summary_hour = SelectField(
-        _l("Daily summary by e-mail"),
+        _l("Daily summary by email"),
         choices=[
             SelectChoice("", _l("No summary")),
             *(SelectChoice(str(hour), f"{hour:02}:00") for hour in range(24)),
@@ -126,7 +126,7 @@ class ProfileForm(FlaskForm):
         coerce=lambda text: int(text) if text not in ("", None) else None,
         description=_l("Results for the last 24 hours. Not sent if there were no mailings."),
     )
-    wants_login_letters = BooleanField(_l("E-mail me when someone signs in to my account on a new device"))
+    wants_login_letters = BooleanField(_l("Email me when someone signs in to my account on a new device"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -171,7 +171,7 @@ class CurrentPasswordForm(FlaskForm):
 class NewEmailForm(FlaskForm):
     """Request a change of the account's address."""
 
-    email = email_field(_l("New e-mail"))
+    email = email_field(_l("New email address"))
     current_password = current_password_field()
 
 

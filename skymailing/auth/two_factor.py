@@ -27,7 +27,7 @@ from skymailing.outbox import services as outbox
 ISSUER = "SkyMailing"
 LETTER = "second-factor-changed"  # stored in the outbox, so the name must not change
 STEP = 30  # seconds for which a code is valid; apps assume this value
-DRIFT = 1  # steps by which a phone's clock may be off
+DRIFT = 1  # number of steps that a phone's clock may be off
 SETUP_LIFETIME = timedelta(minutes=15)
 CODE_COUNT = 10
 CODE_BYTES = 10  # 80 bits cannot be guessed, so a plain hash is enough
@@ -39,7 +39,7 @@ def start_setup(user: User, now: datetime) -> None:
     lock_user(user)
     if not user.has_two_factor:
         user.totp_secret = _encrypt(pyotp.random_base32(), now)
-        user.totp_last_step = 0  # the old value is about the previous key
+        user.totp_last_step = 0  # the old value belongs to the previous key
         db.session.flush()
 
 

@@ -20,7 +20,7 @@ from skymailing.web.images import parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
-# Archive folders, and the directories whose pictures they hold: those of articles and of messages.
+# Archive folders, and the directories whose pictures they contain: those of articles and of messages.
 PICTURES = {"media/": media_directory, "letter-pictures/": picture_directory}
 PART = ".part"  # suffix of an incomplete file
 
@@ -52,7 +52,7 @@ class Manifest:
 
 
 def write(path: Path, manifest: Manifest) -> None:
-    """Write a backup that only its owner can read. The file gets its name once it is complete."""
+    """Write a backup that only its owner can read. The file is renamed once it is complete."""
     part = path.with_name(path.name + PART)
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -4,7 +4,7 @@ Values are JSON, never pickle, so that write access to Redis does not allow runn
 
 A cached value may depend on versions: random strings in Redis, one per subject such as "articles".
 Invalidating a subject replaces its version. A process reads the versions before it computes a value
-and labels the value with them. So a value computed from old data is never taken for a new one,
+and labels the value with them. So a value computed from old data is never mistaken for a new one,
 even if its process is slow.
 """
 

@@ -38,7 +38,7 @@ LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a pa
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
 RENDER_SECONDS = 5.0  # longest time to render a page
-KEPT_SECONDS = 3600.0  # after a page has expired, for the time that the database does not respond
+KEPT_SECONDS = 3600.0  # how long an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]

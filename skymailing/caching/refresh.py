@@ -29,7 +29,7 @@ class Rendered:
 
 
 class Refresher:
-    """Renders pages in threads of their own, so that a request can stop waiting for one."""
+    """Renders pages in separate threads, so that a request can stop waiting for one."""
 
     def __init__(self) -> None:
         self._retry_at = 0.0  # on the monotonic clock; 0 while pages are rendered in time
@@ -37,7 +37,7 @@ class Refresher:
     def render(self, wsgi_app: WSGIApp, environ: Environment) -> Rendered | None:
         """Return the app's response to a GET or HEAD request; None if that takes too long.
 
-        After that, only one request in RETRY_AFTER seconds is tried. A response that comes too late has
+        After that, only one request in RETRY_AFTER seconds is tried. A response that arrives too late has
         still been stored in the cache.
         """
         was_late = bool(self._retry_at)

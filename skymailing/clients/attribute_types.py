@@ -10,15 +10,15 @@ from skymailing.extensions import db
 from skymailing.models import AttributeType, User
 
 ORDERS = ("", "dmy", "mdy")
-EXAMINED = 500  # values of an attribute
+MAX_EXAMINED = 500  # values of an attribute
 MAX_TYPES = 500
-# A share of values that do not fit, such as "n/a", does not make a column of numbers a column of texts.
-FITTING = 0.95
+# A column of numbers stays one even if a small share of its values, such as "n/a", does not fit.
+REQUIRED_SHARE = 0.95
 
 
 def infer_type(values: Iterable[str]) -> AttributeType:
-    """Return what the values of an attribute are."""
-    texts = [text for value in values if (text := value.strip())][:EXAMINED]
+    """Return the type of an attribute's values."""
+    texts = [text for value in values if (text := value.strip())][:MAX_EXAMINED]
     if not texts:
         return AttributeType.TEXT
     words = {text.lower() for text in texts}
@@ -26,7 +26,7 @@ def infer_type(values: Iterable[str]) -> AttributeType:
     if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
         return AttributeType.YES_NO
     for type, fits in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
-        if sum(map(fits, texts)) >= FITTING * len(texts):
+        if sum(map(fits, texts)) >= REQUIRED_SHARE * len(texts):
             return type
     return AttributeType.TEXT
 
@@ -36,7 +36,7 @@ def is_date(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
+    """Whether a string is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False

@@ -1,4 +1,4 @@
-"""Read cells that hold more than one plain value: addresses with names, tags, JSON."""
+"""Read cells that contain more than one plain value: addresses with names, tags, JSON."""
 
 import json
 import re
@@ -7,25 +7,25 @@ from typing import Any
 from skymailing.clients.columns import attribute_key
 from skymailing.email_addresses import MARGIN, InvalidEmail, parse_address
 
-SEVERAL = " ::: "  # Google puts several values into one cell
+VALUE_SEPARATOR = " ::: "  # Google puts several values into one cell
 # What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
 NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
 X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server
-# What programs write where there is no value; Outlook's empty date, for example.
+# What programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
-TAG_SEPARATORS = (SEVERAL.strip(), "|", ";", ",")
+TAG_SEPARATORS = (VALUE_SEPARATOR.strip(), "|", ";", ",")
 QUOTED_TAG = re.compile(r'"((?:[^"]|"")*)"')
 SYSTEM_TAGS = {"mycontacts", "starred"}
 
 
 def read_address(cell: str) -> tuple[str, str, str]:
-    """Return the address in a cell, the name beside it, and further addresses; raises InvalidEmail."""
+    """Return the address in a cell, the name next to it, and other addresses; raises InvalidEmail."""
     try:
         return parse_address(cell), "", ""
     except InvalidEmail:
-        first, _sign, others = cell.partition(SEVERAL)
+        first, _sign, others = cell.partition(VALUE_SEPARATOR)
         text = first.strip(MARGIN)
         if text.startswith(X500):
             return parse_address(""), "", ""
@@ -42,7 +42,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
 
 
 def read_tags(cell: str) -> list[str]:
-    """Return the tags in a cell, separated in any of the usual ways, without those of the program itself."""
+    """Return the tags in a cell, separated in any of the usual ways, without the program's own tags."""
     if cell.lstrip().startswith('"'):
         parts = [tag.replace('""', '"') for tag in QUOTED_TAG.findall(cell)] or [cell]
     else:
@@ -57,7 +57,7 @@ def read_tags(cell: str) -> list[str]:
 
 
 def flatten_json(cell: str) -> dict[str, str] | None:
-    """Return the values of a JSON object by attribute key; None if the cell holds no object."""
+    """Return the values of a JSON object by attribute key; None if the cell contains no object."""
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):

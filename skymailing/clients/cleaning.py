@@ -35,7 +35,7 @@ class InvalidValue(UserError):
 
 
 def clean_text(text: str) -> str:
-    """Return the stripped text without invisible or unstorable characters, with \\n between lines."""
+    """Strip the text, remove invisible and unstorable characters, and separate lines by \\n."""
     if text.isprintable() and "\ufffd" not in text:
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""Recognize the columns of a table: by the program that wrote it, by headers, and by what the cells hold."""
+"""Recognize the columns of a table by the program that wrote it, by headers and by the contents of cells."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ ATTRIBUTE_PREFIX = f"{Field.ATTRIBUTE}:"
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
 
-# {{ client.name }} and the like already have a meaning in letters.
+# Keys such as `name` already have a meaning in letters: {{ client.name }}.
 RESERVED_KEYS = {"email", "name", "full_name", "comment"}
 # Words that Liquid does not accept as a name after the dot (python-liquid's keywords), or evaluates
 # itself (size, first, last).
@@ -39,7 +39,7 @@ Rows = Sequence[Sequence[str]]
 
 
 class NoAddressColumn(UserError):
-    """No column of the table seems to contain e-mail addresses."""
+    """No column of the table seems to contain email addresses."""
 
     def __init__(self, headers: Sequence[str]) -> None:
         names = [header.strip()[:50] for header in headers[:20] if header.strip()]
@@ -48,7 +48,7 @@ class NoAddressColumn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The field of each column; `attributes` maps positions to keys, of names and tags too."""
+    """The field of each column; `attributes` maps positions to keys, including names and tags."""
 
     headers: list[str]
     fields: list[str]
@@ -74,7 +74,7 @@ class Columns:
 
 
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
-    """Return what each column means, judged also by the cells of some rows; raises NoAddressColumn."""
+    """Return what each column means, judging also by the cells of some rows; raises NoAddressColumn."""
     recipe = find_recipe(headers)
     standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
     return make_columns(headers, recognize_fields(headers, rows), standing, name)
@@ -123,7 +123,7 @@ def guess_fields(headers: Sequence[str], rows: Rows) -> list[str]:
 
 
 def add_named_fields(headers: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """Return the fields with those of free columns whose headers name a person's value."""
+    """Add the fields of unassigned columns whose headers name part of a person's data; return all fields."""
     fields = list(fields)
     simplified = [simplify(header) for header in headers]
     for name, spellings in FIELD_NAMES.items():
@@ -156,7 +156,7 @@ def list_cells(rows: Rows, position: int) -> list[str]:
 
 
 def find_address_column(simplified: list[str], rows: Rows) -> int | None:
-    """Return the column with the e-mail addresses: by its header if its cells agree, else by its cells."""
+    """Return the column with the email addresses: by its header if its cells agree, else by its cells."""
     named = [
         *(i for name in FIELD_NAMES[Field.EMAIL] for i, header in enumerate(simplified) if header == name),
         *(i for i, header in enumerate(simplified) if "email" in header or "почт" in header),
@@ -169,12 +169,12 @@ def find_address_column(simplified: list[str], rows: Rows) -> int | None:
         return trusted
     if best is not None and (shares[best] or 0) >= 0.5:
         return best
-    # An invalid address in a column named "email" is worth a message; a street is not.
+    # An invalid address in a column named "email" is worth an error message; a street is not.
     return next((i for i in named if simplified[i] not in POSTAL_NAMES or shares[i] is None), None)
 
 
 def rate_addresses(cells: list[str]) -> float | None:
-    """Return which share of the cells contains an address; None if there are no cells."""
+    """Return the share of the cells that contain an address; None if there are no cells."""
     return sum(ADDRESS.search(cell) is not None for cell in cells) / len(cells) if cells else None
 
 
@@ -198,7 +198,7 @@ def parse_field(text: str) -> str | None:
 
 
 def name_attributes(headers: Sequence[str], fields: Sequence[str]) -> dict[int, str]:
-    """Return the attribute key of each column whose cells are kept as an attribute, by position."""
+    """Return the attribute key of each column whose cells are stored as an attribute, by position."""
     keys: dict[int, str] = {}
     for i, name in enumerate(fields):
         if name in NAME_FIELDS or name == Field.TAGS:

@@ -1,4 +1,4 @@
-"""Record how people agreed to receive letters, as their owner or another service states it."""
+"""Record how people agreed to receive letters, according to their owner or another service."""
 
 import hashlib
 import ipaddress
@@ -16,7 +16,7 @@ TEXT_MAX_LENGTH = 2_000
 
 
 def store_text(owner_id: int, text: str, now: datetime) -> int | None:
-    """Return the ID of the owner's text, which is added if it is new; None for an empty one."""
+    """Return the ID of the owner's text, which is added if it is new; None if it is empty."""
     if not text:
         return None
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -27,7 +27,7 @@ def store_text(owner_id: int, text: str, now: datetime) -> int | None:
 
 
 def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:
-    """Record the consent of each imported person for whom the owner's words or the file state one."""
+    """Record the consent of each imported person for whom the owner or the file states one."""
     values = [
         {
             "owner_id": owner_id,
@@ -55,7 +55,7 @@ def read_time(text: str) -> datetime | None:
 
 
 def read_network_address(text: str) -> str:
-    """Return a valid IP address, or an empty text."""
+    """Return a valid IP address, or an empty string."""
     try:
         return str(ipaddress.ip_address(text.strip())) if text else ""
     except ValueError:
@@ -63,6 +63,6 @@ def read_network_address(text: str) -> str:
 
 
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:
-    """Return what is known about the consent of the person with this address, the latest first."""
+    """Return what is known about the consent of the person with this address, newest first."""
     own = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
     return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(20)))

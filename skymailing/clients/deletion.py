@@ -49,7 +49,7 @@ def delete_clients(
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
     """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
-    They get all their values back and are selected again in unfinished mailings. If a client with the
+    All their values are restored, and they are selected again in unfinished mailings. If a client with the
     same address has been added since, the new client stays. Cancelled letters stay cancelled.
     """
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)

@@ -1,4 +1,4 @@
-"""What a column of a table can mean, and the headers by which each meaning is known."""
+"""What a column of a table can mean, and the headers that indicate each meaning."""
 
 import unicodedata
 from enum import StrEnum
@@ -65,9 +65,9 @@ FIELD_NAMES: dict[Field, tuple[str, ...]] = {
     ),
     Field.TAGS: ("tags", "tag", "теги", "тэги", "тег", "метки", "метка"),
 }
-# Headers that name a person's name if no column has the last name, and the first name otherwise.
+# Headers that mean the full name if no column has the last name, and the first name otherwise.
 FIRST_OR_FULL = {"имя", "name"}
-# Headers of columns with opt-outs; each of them counts, wherever it stands.
+# Headers of columns with opt-outs; each of them counts, in any position.
 OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(
         (
@@ -91,7 +91,7 @@ OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(("complained", "complaint", "spamcomplaint", "жалоба"), Field.COMPLAINED),
     **dict.fromkeys(("subscribed", "issubscribed", "подписан"), Field.SUBSCRIBED),
 }
-# Headers of columns that hold states if they hold nothing else.
+# Headers of columns that contain states if they contain nothing else.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
     *(

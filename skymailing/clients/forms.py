@@ -36,7 +36,7 @@ BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScrip
 
 
 def check_address(_form: Any, field: Any) -> None:
-    """Validate an e-mail address."""
+    """Validate an email address."""
     try:
         parse_address(field.data or "")
     except InvalidEmail as error:
@@ -69,14 +69,12 @@ class AttributeForm(Form):
 class ClientForm(FlaskForm):
     """Add or edit a client."""
 
-    email = StringField(
-        _l("E-mail"), [InputRequired(_l("Enter the client's e-mail address.")), check_address]
-    )
+    email = StringField(_l("Email"), [InputRequired(_l("Enter the client's email address.")), check_address])
     full_name = StringField(_l("Full name"), [check_with(clean_name)])
     comment = TextAreaField(
         _l("Comment"),
         [check_with(clean_comment)],
-        description=_l("Only you can see this. It never appears in letters."),
+        description=_l("Only you can see this. It never appears in emails."),
     )
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
 
@@ -142,8 +140,8 @@ class ImportForm(FlaskForm):
 
 
 FIELD_LABELS: dict[str, Any] = {
-    Field.EMAIL: _l("E-mail"),
-    Field.OTHER_EMAIL: _l("Second e-mail"),
+    Field.EMAIL: _l("Email"),
+    Field.OTHER_EMAIL: _l("Second email"),
     Field.FULL_NAME: _l("Full name"),
     Field.FIRST_NAME: _l("First name"),
     Field.MIDDLE_NAME: _l("Middle name"),
@@ -167,7 +165,7 @@ STANDING_LABELS: dict[Standing, Any] = {
     Standing.BOUNCED: _l("Never mail: bounced"),
     Standing.COMPLAINED: _l("Never mail: complained"),
     Standing.BLOCKED: _l("Do not mail: my own decision"),
-    Standing.LEFT_OUT: _l("Leave out: never confirmed"),
+    Standing.SKIPPED: _l("Skip: never confirmed"),
 }
 
 
@@ -183,9 +181,9 @@ class MappingForm(FlaskForm):
         choices=[SelectChoice(standing.value, label) for standing, label in STANDING_LABELS.items()],
     )
     consent = TextAreaField(
-        _l("How did these people agree to receive your letters?"),
+        _l("How did these people agree to receive your emails?"),
         [Length(max=TEXT_MAX_LENGTH)],
-        description=_l("For example: “ticked the box when ordering in our shop”. Kept as a proof."),
+        description=_l("For example: “ticked the box when ordering in our shop”. Kept as proof of consent."),
     )
 
     def read_mapping(self, columns: int) -> Mapping:

@@ -25,9 +25,9 @@ from skymailing.settings.quotas import quota_settings
 
 MAX_ROWS = 1_000_000
 MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
-MAX_COLUMNS = 100  # that hold something
+MAX_COLUMNS = 100  # that are not empty
 MAX_HEADERS = 1_000
-SAMPLE_ROWS = 200  # by which columns are recognized
+SAMPLE_ROWS = 200  # read to recognize the columns
 HINT_DELAY = timedelta(seconds=15)  # how long a hint may take before the sweep repeats it
 
 UNFINISHED_STATES = (ImportState.PENDING, ImportState.RUNNING)
@@ -50,7 +50,7 @@ class Opened:
 
 @contextmanager
 def open_any_file(source: BinaryIO, filename: str, mapping: Mapping) -> Iterator[Opened]:
-    """Provide the file as CSV; the file's name may say what its people are; raises UnusableWorkbook."""
+    """Provide the file as CSV; its name may show what kind of people it lists; raises UnusableWorkbook."""
     standing = find_file_standing(filename)
     if mapping.standing is None and standing is not None:
         mapping = replace(mapping, standing=standing.value)
@@ -86,12 +86,12 @@ def open_table(source: BinaryIO, mapping: Mapping | None = None) -> tuple[Column
 
 
 def lacks_headers(first: Record) -> bool:
-    """Return whether the first row holds an address, so that it is no row of headers."""
+    """Return whether the first row contains an address and is therefore not a header row."""
     return any(ADDRESS.fullmatch(cell.strip(MARGIN)) for cell in first.cells)
 
 
 def trim_columns(headers: list[str], rows: Rows) -> list[str]:
-    """Return the headers up to the last column that holds something; raises UnusableFile."""
+    """Return the headers up to the last column that is not empty; raises UnusableFile."""
     filled = {i for row in rows for i, cell in enumerate(row[: len(headers)]) if cell.strip()}
     named = {i for i, header in enumerate(headers) if header.strip()}
     if (len(filled) if filled else len(named)) > MAX_COLUMNS or len(named) > MAX_HEADERS:
@@ -101,7 +101,7 @@ def trim_columns(headers: list[str], rows: Rows) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a file holds: its headers, and how it is read from now on."""
+    """The contents of a file: its headers, and how it is read from now on."""
 
     headers: list[str]
     mapping: Mapping
@@ -178,6 +178,6 @@ def check_unfinished(owner_id: int) -> None:
 
 
 def check_limits(owner_id: int, now: datetime) -> None:
-    """Count a new import; raises LimitReached if too many are unfinished, or were begun in 24 hours."""
+    """Count a new import; raises LimitReached if too many are unfinished or were started in 24 hours."""
     check_unfinished(owner_id)
     use("import_limit", owner_id, UsageKind.IMPORTS, quota_settings().imports_per_day, 24, now)

@@ -23,7 +23,7 @@ class InvalidMapping(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Decisions about a file. What is empty is recognized; a file is then read the same way every time."""
+    """Decisions about a file, which is then always read in the same way. Empty values are recognized."""
 
     encoding: str | None = None
     fields: tuple[str, ...] = ()  # of each column
@@ -76,7 +76,7 @@ def choose_fields(
 
 
 def check_mapping(fields: Sequence[str]) -> None:
-    """Raise InvalidMapping unless exactly one column has the addresses, and one at most each other value."""
+    """Raise InvalidMapping unless one column has the addresses, and at most one each other value."""
     if Field.EMAIL not in fields:
         raise InvalidMapping("import_no_address_chosen")
     if any(fields.count(name) > 1 for name in set(fields) - REPEATABLE if not name.startswith("attribute:")):

@@ -193,12 +193,12 @@ RECIPES = (
 )
 # The first columns of our own export; all its other columns are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
-# How Mailchimp names its files: only the name says what their rows are.
+# How Mailchimp names its files: only the name shows what kind of rows they contain.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,
     "unsubscribed_members_export": Standing.UNSUBSCRIBED,
     "cleaned_members_export": Standing.BOUNCED,
-    "nonsubscribed_members_export": Standing.LEFT_OUT,
+    "nonsubscribed_members_export": Standing.SKIPPED,
 }
 
 
@@ -214,6 +214,6 @@ def is_own_export(headers: Sequence[str]) -> bool:
 
 
 def find_file_standing(filename: str) -> Standing | None:
-    """Return what the file's name says about all its rows; None if it says nothing."""
+    """Return what the file's name implies about all its rows; None if it implies nothing."""
     name = re.split(r"[/\\]", filename.lower())[-1]
     return next((standing for start, standing in FILE_STANDINGS.items() if name.startswith(start)), None)

@@ -1,4 +1,4 @@
-"""Read one row of a table: a client, an opt-out, a row to leave out, or the reason for rejecting it."""
+"""Read one row of a table: a client, an opt-out, a row to skip, or the reason for rejecting it."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ REJECTION_CODES = {
 
 
 class UnknownStatus(UserError):
-    """A column of states holds a word that has no known meaning."""
+    """A column of states contains a word with no known meaning."""
 
     def __init__(self) -> None:
         super().__init__(f"row_{RowFault.UNKNOWN_STATUS}")
@@ -88,8 +88,8 @@ class SuppressedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOutRow:
-    """A person who never confirmed, or is inactive where the file comes from."""
+class SkippedRow:
+    """A person who never confirmed, or is inactive in the service that wrote the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class RejectedRow:
     reason: str
 
 
-Row = ClientRow | SuppressedRow | LeftOutRow | RejectedRow
+Row = ClientRow | SuppressedRow | SkippedRow | RejectedRow
 
 
 class RowReader:
@@ -143,8 +143,8 @@ class RowReader:
     def read_person(self, cells: list[str]) -> Row:
         """Return the person in the cells; raises InvalidEmail, InvalidValue or UnknownStatus."""
         standing = self.read_standing(cells) if self.has_standing else Standing.MAILABLE
-        if standing is Standing.LEFT_OUT:
-            return LeftOutRow()
+        if standing is Standing.SKIPPED:
+            return SkippedRow()
         email, name, others = self.find_address(cells)
         key = address_key(email)
         if standing:
@@ -161,13 +161,13 @@ class RowReader:
         if len(attributes) > MAX_ATTRIBUTES:
             raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
         comment = "" if self.comment is None else clean_comment(cells[self.comment])
-        # The last one that is filled: a confirmation follows the request.
+        # The last one that is not empty: a confirmation follows the request.
         consent = [next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents]
         full_name = self.read_name(cells) or clean_name(name)
         return ClientRow(email, key, full_name, comment, attributes, *consent)
 
     def read_standing(self, cells: list[str]) -> Standing:
-        """Return what the row says about mailing; raises UnknownStatus."""
+        """Return whether the row's person may be mailed, or why not; raises UnknownStatus."""
         result = self.standing
         for position in self.states:
             standing = read_status(cells[position])

@@ -7,10 +7,10 @@ from skymailing.models import SuppressionReason
 
 
 class Standing(IntEnum):
-    """What a row says about mailing its person; of several statements, the greatest counts."""
+    """Whether a row's person may be mailed, or why not; of several values, the greatest counts."""
 
     MAILABLE = 0
-    LEFT_OUT = 1  # never confirmed, or inactive: neither a client nor a suppression
+    SKIPPED = 1  # never confirmed, or inactive: neither a client nor a suppression
     BLOCKED = 2  # the owner's own decision
     BOUNCED = 3
     UNSUBSCRIBED = 4
@@ -32,7 +32,7 @@ WORDS: dict[Standing, str] = {
         "активен активный активна активно подписан подписана подписчик подтвержден подтверждён подтверждена "
         "новый доступен"
     ),
-    Standing.LEFT_OUT: (
+    Standing.SKIPPED: (
         "pending unconfirmed notconfirmed waiting invited inactive disabled nonsubscribed notsubscribed "
         "transactional archived paused deactivated ожидает ожидаетподтверждения неподтвержден неподтверждён "
         "неподтвержденный неактивен неактивный неактивна отключен отключён неподписан"

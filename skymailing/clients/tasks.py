@@ -17,12 +17,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.attribute_types import learn_types
+from skymailing.clients.client_limit import ClientLimit
 from skymailing.clients.consents import record_imported, store_text
 from skymailing.clients.files.csv_reader import Record
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, count_lines, open_table
 from skymailing.clients.mapping import Mapping
-from skymailing.clients.room import ClientRoom
-from skymailing.clients.rows import ClientRow, LeftOutRow, RejectedRow, RowReader, SuppressedRow
+from skymailing.clients.rows import ClientRow, RejectedRow, RowReader, SkippedRow, SuppressedRow
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
@@ -69,7 +69,7 @@ def run_import_slice(
         mark_failed(import_id, explain(error)[:500] if error.values else error.code)
     except OperationalError:
         raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
-    except Exception:  # a bug of ours: the owner sees that the import failed, the log has the traceback
+    except Exception:  # a bug in our code: the owner sees that the import failed, the log has the traceback
         db.session.rollback()
         mark_failed(import_id, "import_internal_error")
         raise
@@ -109,7 +109,7 @@ class Target:
     import_id: int
     filename: str
     mapping: Mapping
-    room: ClientRoom
+    client_limit: ClientLimit
     consent_text_id: int | None = None
 
 
@@ -120,9 +120,9 @@ def import_batch(target: Target, lease: datetime, batch: list[Record], reader: R
     valid = [row for row in rows if isinstance(row, ClientRow)]
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
-    owner_id = target.room.owner_id
+    owner_id = target.client_limit.owner_id
     created = upsert_clients(owner_id, valid, now)
-    target.room.take(created)
+    target.client_limit.use(created)
     learn_types(owner_id, valid)
     record_imported(owner_id, valid, target.consent_text_id, now)
     suppress_all(
@@ -139,7 +139,7 @@ def import_batch(target: Target, lease: datetime, batch: list[Record], reader: R
         updated=ClientImport.updated + len(valid) - created,
         rejected=ClientImport.rejected + len(rejected),
         suppressed=ClientImport.suppressed + len(suppressed),
-        left_out=ClientImport.left_out + sum(isinstance(row, LeftOutRow) for row in rows),
+        left_out=ClientImport.left_out + sum(isinstance(row, SkippedRow) for row in rows),
     )
     db.session.commit()
     return renewed
@@ -157,10 +157,10 @@ def find_target(import_id: int) -> Target:
     ).first()
     if row is None:
         raise LeaseLost
-    room = ClientRoom(row.owner_id)
+    client_limit = ClientLimit(row.owner_id)
     text_id = store_text(row.owner_id, row.consent_text, utcnow())
     db.session.commit()
-    return Target(import_id, row.filename, Mapping.load(row.mapping), room, text_id)
+    return Target(import_id, row.filename, Mapping.load(row.mapping), client_limit, text_id)
 
 
 def store_rejected(import_id: int, rejected: list[RejectedRow]) -> None:

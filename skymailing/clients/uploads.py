@@ -25,7 +25,7 @@ from skymailing.extensions import db
 from skymailing.models import ClientImport, ClientUpload
 
 KEPT = timedelta(days=1)
-MOST_PER_OWNER = 3  # the oldest is dropped
+MAX_PER_OWNER = 3  # the oldest is dropped
 SHOWN_VALUES = 3
 SHOWN_LENGTH = 100
 SHOWN_ROWS = 3
@@ -71,7 +71,7 @@ def store_upload(owner_id: int, filename: str, received: Received) -> ClientUplo
     db.session.add(upload)
     db.session.flush()
     own = select(ClientUpload.id).where(ClientUpload.owner_id == owner_id)
-    kept = own.order_by(ClientUpload.id.desc()).limit(MOST_PER_OWNER)
+    kept = own.order_by(ClientUpload.id.desc()).limit(MAX_PER_OWNER)
     db.session.execute(
         delete(ClientUpload).where(
             ClientUpload.owner_id == owner_id, ClientUpload.id.not_in(kept.scalar_subquery())
@@ -96,7 +96,7 @@ def read_file(source: BinaryIO, filename: str, mapping: Mapping) -> Received:
 
 
 def show_sample(content: bytes, mapping: Mapping) -> Sample:
-    """Return what the file holds when read in this way; raises NoAddressColumn or UnusableFile."""
+    """Return the file's contents as read in this way; raises NoAddressColumn or UnusableFile."""
     source = io.BytesIO(content)
     table = inspect_table(source, mapping)
     columns, records = open_table(source, table.mapping)

@@ -24,9 +24,9 @@ COLUMNS = ("owner_id", *VALUES, "created_at", "updated_at")
 
 
 def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
-    """Add new clients and update known ones; return how many are new.
+    """Add new clients and update existing ones; return how many are new.
 
-    Empty values change nothing, and the address of a known client keeps its spelling.
+    Empty values change nothing, and the address of an existing client keeps its spelling.
     """
     merged: dict[str, ClientRow] = {}
     for row in rows:
@@ -52,7 +52,7 @@ def write_document(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> i
     moment = literal(now, CLIENTS.c.created_at.type)
     source = select(literal(owner_id), *(given.c[name] for name in VALUES), moment, moment)
     statement = add_conflict(insert_into(CLIENTS).from_select(COLUMNS, source))
-    # Selecting the known clients first would be slow: PostgreSQL has no statistics for a table that is
+    # Selecting the existing clients first would be slow: PostgreSQL has no statistics for a table that is
     # still being filled, and would scan the whole address book for each batch.
     written = db.session.execute(statement.returning(CLIENTS.c.created_at == CLIENTS.c.updated_at))
     return sum(written.scalars())
@@ -67,7 +67,7 @@ def write_rows(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
     serialize = dialect._json_serializer or json.dumps  # type: ignore[attr-defined]
     names: list[str] = compiled.positiontup or []
     constants = [compiled.params[name] for name in names[len(COLUMNS) :]]
-    # SQLite numbers new rows from the greatest ID on, and this transaction is the only one that writes.
+    # SQLite numbers new rows from the greatest ID upwards, and this transaction is the only one that writes.
     greatest = select(func.coalesce(func.max(CLIENTS.c.id), 0))
     before = db.session.scalar(greatest) or 0
     db.session.connection().exec_driver_sql(
@@ -78,18 +78,18 @@ def write_rows(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
 
 
 def add_conflict(statement: Any) -> Insert:
-    """Return the INSERT with what happens to known clients."""
-    new, known = statement.excluded, CLIENTS.c
+    """Return the INSERT with an update of existing clients."""
+    new, existing = statement.excluded, CLIENTS.c
     attributes: ColumnElement[Any]
     if db.engine.dialect.name == "postgresql":
-        attributes = known.attributes.op("||")(new.attributes)
+        attributes = existing.attributes.op("||")(new.attributes)
     else:
-        attributes = func.json_patch(known.attributes, new.attributes)
+        attributes = func.json_patch(existing.attributes, new.attributes)
     changed: Insert = statement.on_conflict_do_update(
         index_elements=["owner_id", "email_key"],
         set_={
-            "full_name": case((new.full_name != "", new.full_name), else_=known.full_name),
-            "comment": case((new.comment != "", new.comment), else_=known.comment),
+            "full_name": case((new.full_name != "", new.full_name), else_=existing.full_name),
+            "comment": case((new.comment != "", new.comment), else_=existing.comment),
             "attributes": attributes,
             "updated_at": new.updated_at,
         },

@@ -30,7 +30,7 @@ clients = AppGroup("clients", help="Import and export an address book.")
 @click.option(
     "--owner", "owner_email", required=True, metavar="EMAIL", help="The account that gets the clients."
 )
-@click.option("--encoding", metavar="NAME", help="The file's encoding, such as cp1251; default: recognized.")
+@click.option("--encoding", metavar="NAME", help="The file's encoding, such as cp1251; default: detected.")
 @click.option(
     "--map",
     "choices",
@@ -120,5 +120,5 @@ def print_result(import_id: int) -> None:
         f"rows {import_.rows_done}, new {import_.created}, updated {import_.updated}, "
         f"rejected {import_.rejected}"
         + (f", suppressed {import_.suppressed}" if import_.suppressed else "")
-        + (f", left out {import_.left_out}" if import_.left_out else "")
+        + (f", skipped {import_.left_out}" if import_.left_out else "")
     )

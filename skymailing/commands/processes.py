@@ -36,7 +36,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 @click.option("--migrate", is_flag=True, help="Upgrade the database's tables first.")
 @with_appcontext
 def up(migrate: bool) -> None:
-    """Run everything: web, workers, scheduler, and the embedded servers. Press Ctrl-C to stop it."""
+    """Run everything: web, workers, scheduler, and the bundled servers. Press Ctrl-C to stop it."""
     config = current_app.config
     run_directory = config["DATA_DIR"] / "run"
     use_utc()
@@ -118,7 +118,7 @@ def reopen_changed_routes() -> None:
         if reopening.reopen_changed():
             queue.enqueue("sweep")  # finds the letters that waited
     except SQLAlchemyError as error:
-        logger.warning("it is not known whether settings of mail servers have changed: %s", error)
+        logger.warning("could not check whether the settings of mail servers have changed: %s", error)
 
 
 def use_utc() -> None:
@@ -128,7 +128,7 @@ def use_utc() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line; after an error, as on a full disk, the service goes on without its console."""
+    """Print a line; after an error, such as a full disk, the service continues without its console."""
     try:
         click.echo(text)
     except OSError:

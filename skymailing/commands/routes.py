@@ -42,7 +42,7 @@ def describe_route(route: Route | None) -> str:
         return f"in use{slower}"
     next_try = f", {_describe_retry(route.retry_at)}" if route.retry_at else ""
     since = f" since {route.opened_at:%Y-%m-%d %H:%M:%S} UTC" if route.opened_at else ""
-    return f"shut{since}{next_try}: {route.last_fault}"
+    return f"shut off{since}{next_try}: {route.last_fault}"
 
 
 def _describe_retry(moment: datetime) -> str:
@@ -53,16 +53,16 @@ def _describe_retry(moment: datetime) -> str:
 @click.argument("names", nargs=-1)
 @with_appcontext
 def reopen(names: tuple[str, ...]) -> None:
-    """Use mail servers at once, all of them unless NAMES are given, for example after mending a password.
+    """Use mail servers at once, all of them unless NAMES are given, for example after correcting a password.
 
     Changed settings need a restart, which does the same.
     """
     configured = list_configured()
     if unknown := [name for name in names if name not in configured]:
-        raise click.ClickException(f"There is no route {unknown[0]}; there is: {', '.join(configured)}.")
+        raise click.ClickException(f"There is no route {unknown[0]}; choose from: {', '.join(configured)}.")
     for name in names or configured:
         reopening.reopen(name)
-        click.echo(f"The route {name} is open.")
+        click.echo(f"The route {name} is in use again.")
     try:
         jobs.hint_due_work(utcnow())
     except RedisError as error:

@@ -173,7 +173,7 @@ def lift_second_step(email: str, reason: str) -> None:
         raise click.ClickException(f"{user.email} does not use two-factor authentication.")
     two_factor.turn_off_by_operator(user, reason, audit.current_actor())
     db.session.commit()
-    click.echo(f"{user.email} now signs in with the password alone, and will be notified by e-mail.")
+    click.echo(f"{user.email} now signs in with the password alone, and will be notified by email.")
 
 
 @users.command("list")

@@ -1,4 +1,4 @@
-"""Wait for a database that is unavailable, where giving up would lose what is known about letters."""
+"""Wait for a database that is unavailable, where giving up would lose the results of letters."""
 
 import logging
 import time

@@ -63,8 +63,8 @@ class Dispatcher:
 
     def cap_window(self, run_id: int) -> int:
         """Return how many letters of the run may be claimed at once."""
-        room = self.rejections.room(run_id)
-        return self.rates.cap_window(self.window if room is None else min(room, self.window))
+        allowed = self.rejections.count_allowed(run_id)
+        return self.rates.cap_window(self.window if allowed is None else min(allowed, self.window))
 
     def give_back_sessions(self, only_scarce: bool = False) -> bool:
         """Close the sessions, or only those with servers that allow few; return whether there were any."""

@@ -50,7 +50,7 @@ def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
 
 
 def has_room(owner_id: int, now: datetime) -> bool:
-    """Whether the owner may have another run sent now."""
+    """Whether the owner may have another run in progress."""
     return len(find_runs(now, owner_id, within_limits=False)) < engine_settings().most_runs_per_owner
 
 

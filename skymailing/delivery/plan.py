@@ -110,7 +110,7 @@ def _plan_run(session: Session, mailing: Mailing, now: datetime) -> int:
 def _occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest of several missed ones.
 
-    If that occurrence already had its run, the start was requested by a person and is an occurrence itself.
+    If that occurrence already had its run, a person requested this start, which is an occurrence itself.
     """
     assert mailing.next_run_at is not None
     latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)

@@ -205,7 +205,7 @@ def _letters(
             letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
             # This client's data breaks the letter; letters to other clients may be fine.
-            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be written: {error}"):
+            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be rendered: {error}"):
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue

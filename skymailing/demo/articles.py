@@ -46,21 +46,21 @@ ARTICLES = (
         1287,
         "What “sent” really means",
         "Between “sent” and “read” there are three machines. Which one can you trust?",
-        """Most services call a letter *delivered* as soon as they have sent it. We are stricter.
+        """Most services call an email *delivered* as soon as they have sent it. We are stricter.
 
 ## Sent
 
-A letter is **sent** when the mail server has accepted it with `250 2.0.0 OK`. The log shows this
+An email is **sent** when the mail server has accepted it with `250 2.0.0 OK`. The log shows this
 reply, with one line for every attempt.
 
 ## Failed
 
-The server refused the letter, and would refuse it again: the mailbox does not exist, or it accepts
+The server refused the email and would refuse it again: the mailbox does not exist or accepts
 no mail.
 
 ## Unknown
 
-The connection dropped after the letter was sent and before the reply arrived. No one can know whether
+The connection dropped after the email was sent and before the reply arrived. No one can know whether
 it was delivered, so we do not guess. You decide whether to send it again.
 """,
     ),
@@ -95,16 +95,16 @@ it was delivered, so we do not guess. You decide whether to send it again.
         "keep-a-clean-list",
         24,
         903,
-        "Keep a clean list, and your letters arrive",
+        "Keep a clean list, and your emails will arrive",
         "Four habits that matter more than any subject line.",
-        """Mail providers watch how people treat your letters. A clean list is the best protection.
+        """Mail providers watch how people treat your emails. A clean list is the best protection.
 
-1. **Write only to people who asked.** A bought list costs you good addresses, too.
-2. **Make unsubscribing easy.** Every letter carries an unsubscribe link, and mail programs show a button
+1. **Write only to people who asked.** A bought list also costs you good addresses.
+2. **Make unsubscribing easy.** Every email contains an unsubscribe link, and mail programs show a button
    for it. One click is enough.
 3. **Let dead addresses go.** When a server says that a mailbox does not exist, we never write to it
-   again. An import does not bring it back.
-4. **Keep a regular schedule.** A monthly letter is expected; one every six months is a surprise.
+   again, not even after an import.
+4. **Keep a regular schedule.** A monthly email is expected; one every six months is a surprise.
 """,
     ),
     Piece(

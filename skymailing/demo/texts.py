@@ -7,7 +7,7 @@ from skymailing.models import MessageFormat
 
 @dataclass(frozen=True)
 class Text:
-    """A message with a short key, by which mailings refer to it."""
+    """A message with a short key that mailings use to refer to it."""
 
     key: str
     subject: str
@@ -49,7 +49,7 @@ Three things from our workshop this week:
 
 1. **The blue plates are back.** We fired forty; the last batch sold out in two days.
 2. **Open evening on Friday.** Come and throw your first bowl, tea included.
-3. **A question.** Handles: round or flat? Just reply to this e-mail.
+3. **A question.** Handles: round or flat? Just reply to this email.
 
 [See what is new](https://www.example.com/new)
 
@@ -78,7 +78,7 @@ Three things from our workshop this week:
         """<h1>Hello {{ name }},</h1>
 <p>We are packing our boxes for the <em>winter fair</em>. Order before the first of December
 and take <strong>15%</strong> off everything glazed.</p>
-<p><a href="https://www.example.com/fair">To the fair</a></p>
+<p><a href="https://www.example.com/fair">Visit the fair</a></p>
 <p>Clay &amp; Light</p>
 <p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>
 """,

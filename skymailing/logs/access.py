@@ -1,7 +1,7 @@
 """Log one line per request, with a request ID that is in all other log lines of the request.
 
 We always create the ID: one sent with the request could be forged or contain anything. The line has the
-route and its IDs, never the requested URL, which may contain a token or, in a search, an e-mail address.
+route and its IDs, never the requested URL, which may contain a token or, in a search, an email address.
 """
 
 import logging

@@ -21,7 +21,7 @@ from skymailing.logs.redaction import Redactor, secrets_of
 # Control characters, other line breaks, marks that change the text direction, unpaired surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # These log two or three lines per job, and we log one ourselves.
-CHATTY = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
+VERBOSE_LOGGERS = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
 MAX_LENGTH = 20_000  # characters of a message or traceback; longer ones contain user content
 
 
@@ -82,7 +82,7 @@ class TextFormatter(Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # a library's mistake must not cost us the line
+    except (TypeError, ValueError):  # a library's mistake must not lose the line
         return f"{record.msg} {record.args}"
 
 
@@ -127,7 +127,7 @@ def install(config: Mapping[str, Any]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config["LOG_LEVEL"])
-    for name in CHATTY:
+    for name in VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught

@@ -1,4 +1,4 @@
-"""Redact log texts: secrets always, e-mail addresses from level INFO upwards.
+"""Redact log texts: secrets always, email addresses from level INFO upwards.
 
 This works on the finished text, so it covers our own messages, those of libraries, and tracebacks.
 """
@@ -18,7 +18,7 @@ SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-
 LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
-    # Bounded: on a text made of such words, an unlimited repetition would take hours.
+    # Bounded: on text made of such words, an unlimited repetition would take hours.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
@@ -37,7 +37,7 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def clean(self, text: str, *, keep_addresses: bool = False) -> str:
-        """Return the text without secrets, and with only the domains of e-mail addresses."""
+        """Return the text without secrets, and with only the domains of email addresses."""
         if self._known:
             text = self._known.sub(SECRET, text)
         text = SECRETS.sub(_hide, text)

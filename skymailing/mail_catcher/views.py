@@ -74,7 +74,7 @@ def delete_all() -> str | BaseResponse:
     if request.method == "GET":
         return render_template("mail_catcher/delete.html", total=len(get_store().list_letters()))
     count = get_store().delete_all()
-    flash(ngettext("%(num)d e-mail deleted.", "%(num)d e-mails deleted.", count), "success")
+    flash(ngettext("%(num)d email deleted.", "%(num)d emails deleted.", count), "success")
     return redirect(url_for("catcher.index"))
 
 

@@ -35,7 +35,7 @@ RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
 BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
 # A run of fewer intervals was faster than they can show.
-LEAST_INTERVALS = 3
+MIN_INTERVALS = 3
 # If the rates of the measured runs differ more, they say nothing about the next run.
 LARGEST_SPREAD = 3.0
 
@@ -189,4 +189,4 @@ def _bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
     for letters, width in sorted(intervals, key=lambda interval: -interval[0] / interval[1]):
         if counted < BULK * total:
             counted, seconds, used = counted + letters, seconds + width, used + 1
-    return counted / seconds if used >= LEAST_INTERVALS else None
+    return counted / seconds if used >= MIN_INTERVALS else None

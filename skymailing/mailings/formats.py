@@ -4,23 +4,21 @@ from datetime import datetime
 
 from flask_babel import format_datetime, format_decimal, ngettext
 
-PER_SECOND_FROM = 2.0  # letters per second; slower rates are shown per minute
+MIN_RATE_PER_SECOND = 2.0  # letters per second; slower rates are shown per minute
 
 
 def format_rate(rate: float) -> str:
     """Return a rate; `rate` is in letters per second."""
-    if rate >= PER_SECOND_FROM:
+    if rate >= MIN_RATE_PER_SECOND:
         count = round(rate)
         return str(
             ngettext(
-                "%(rate)s letter per second", "%(rate)s letters per second", count, rate=format_number(count)
+                "%(rate)s email per second", "%(rate)s emails per second", count, rate=format_number(count)
             )
         )
     count = round(rate * 60)
     return str(
-        ngettext(
-            "%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=format_number(count)
-        )
+        ngettext("%(rate)s email per minute", "%(rate)s emails per minute", count, rate=format_number(count))
     )
 
 

@@ -94,7 +94,7 @@ def field_name(value_name: str) -> str:
 
 
 class MailingForm(FlaskForm):
-    """The mailing form: it parses the input, and shows the services' errors beside the fields."""
+    """The mailing form: it parses the input, and shows the services' errors next to the fields."""
 
     # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
     # that are posted for them.
@@ -139,10 +139,10 @@ class MailingForm(FlaskForm):
         ),
     )
     on_late = SelectField(
-        _l("If a start is missed, for example because the service was down"), default=OnLate.SEND.value
+        _l("If a send is missed, for example because the service was down"), default=OnLate.SEND.value
     )
     on_unknown = SelectField(
-        _l("If it is unknown whether a letter was delivered"),
+        _l("If it is unknown whether an email was delivered"),
         default=OnUnknown.HOLD.value,
     )
 
@@ -187,7 +187,7 @@ class MailingForm(FlaskForm):
         return self.values
 
     def validate(self, extra_validators: Any = None) -> bool:
-        """Read the fields, apply the services' rules, and show all errors beside the fields."""
+        """Read the fields, apply the services' rules, and show all errors next to the fields."""
         super().validate(extra_validators)
         self.add_errors(self.validation.errors)
         return not self.errors
@@ -199,7 +199,7 @@ class MailingForm(FlaskForm):
         return MailingValidation(self.owner, self.values, self.now, self.mailing, unread)
 
     def add_errors(self, errors: Mapping[str, MailingError]) -> None:
-        """Show a service's errors beside the fields."""
+        """Show a service's errors next to the fields."""
         for name, error in errors.items():
             field = self[field_name(name)]
             field.errors = [*field.errors, explain(error)]
@@ -243,10 +243,10 @@ def explain_doubles() -> str:
     """Say how many letters may arrive twice; each session with the mail server has one letter at a time."""
     config = current_app.config
     sentence: str = ngettext(
-        "If the mail server restarts or a connection drops, it can be unknown for %(num)d letter at a time "
-        "whether it was delivered; sent again, it may arrive twice.",
-        "If the mail server restarts or a connection drops, it can be unknown for up to %(num)d letters at a "
-        "time whether they were delivered; sent again, they may arrive twice.",
+        "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "
+        "delivered. If it is sent again, it may arrive twice.",
+        "If the mail server restarts or a connection drops, it may be unknown whether up to %(num)d "
+        "emails were delivered. If they are sent again, they may arrive twice.",
         max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
     )
     return sentence

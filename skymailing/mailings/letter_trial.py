@@ -1,4 +1,4 @@
-"""Render a mailing's letters before it is sent, and report what cannot work for some clients."""
+"""Render a mailing's letters before it is sent, and report what fails for some clients."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
-# Up to so many letters are rendered; of more recipients, the first and the last half.
+# At most this many letters are rendered: to the first and to the last recipients.
 BOUND = 2_000
 MAX_SECONDS = 1.0
 SHOWN = 5
@@ -26,7 +26,7 @@ SHOWN = 5
 
 @dataclass
 class Failure:
-    """What does not work, for how many clients, and the address of one of them."""
+    """What fails, for how many clients, and the address of one of them."""
 
     text: str
     example: str
@@ -45,7 +45,7 @@ class Trial:
 def try_letters(owner: User, message: Message, selection: Selection | None) -> Trial | None:
     """Render the letters to the recipients; `selection` is None for all clients.
 
-    Returns None if the values of clients cannot make a letter fail, as the message only prints them.
+    Returns None if the values of clients cannot make a letter fail, because the message only prints them.
     """
     try:
         letter = CompiledContent(Content.of(message), Habits.of(owner))
@@ -85,7 +85,7 @@ def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any
 
 
 def try_letter(letter: CompiledContent, recipient: Recipient) -> Iterator[str]:
-    """Yield what does not work for one client."""
+    """Yield what fails for one client."""
     values = make_values(recipient, "", EXAMPLE_UNSUBSCRIBE_URL, letter.readers)
     noted: set[str] = set()
     token = unreadable.set(noted)
@@ -96,4 +96,4 @@ def try_letter(letter: CompiledContent, recipient: Recipient) -> Iterator[str]:
     finally:
         unreadable.reset(token)
     for text in sorted(noted):
-        yield _("“%(value)s” is used as a number but is none.", value=text)
+        yield _("“%(value)s” is used as a number but is not one.", value=text)

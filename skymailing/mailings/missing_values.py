@@ -15,7 +15,7 @@ from skymailing.messages.unknown_placeholders import Path
 from skymailing.models import Message, User
 
 # Only the first recipients are examined: a million at each change of the form would be too slow.
-EXAMINED = 20_000
+MAX_EXAMINED = 20_000
 SHOWN = 5
 NAME_PATHS = {("name",), ("client", "name"), ("client", "full_name")}
 EMAIL_PATH = ("client", "email")
@@ -39,7 +39,7 @@ class MissingValues:
     @property
     def covers_all(self) -> bool:
         """Whether all recipients were examined."""
-        return self.examined < EXAMINED
+        return self.examined < MAX_EXAMINED
 
 
 def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
@@ -49,9 +49,11 @@ def find_missing_values(owner: User, message: Message, selection: Selection | No
     missing = dict.fromkeys(paths, 0)
     examined = 0
     for condition in conditions_for(selection):
-        if not paths or examined >= EXAMINED:
+        if not paths or examined >= MAX_EXAMINED:
             break
-        recipients = queries.mailable_clients(owner).where(condition).limit(EXAMINED - examined).subquery()
+        recipients = (
+            queries.mailable_clients(owner).where(condition).limit(MAX_EXAMINED - examined).subquery()
+        )
         sums = (func.count().filter(is_empty(recipients, path)) for path in paths)
         count, *counts = db.session.execute(select(func.count(), *sums).select_from(recipients)).one()
         examined += count

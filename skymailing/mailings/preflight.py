@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Start:
-    """What the button that sets the mailing up will do."""
+    """The effect of the button that sets the mailing up."""
 
     letters: int
     at: str  # when sending begins; empty if at once
@@ -93,7 +93,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
 
 
 def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
-    """Return when the first letters leave, and how many."""
+    """Return when the first letters are sent, and how many."""
     if forecast is None or not forecast.occurrences or forecast.reach is None:
         return None
     begins_at = forecast.occurrences[0].begins_at
@@ -103,7 +103,7 @@ def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
 
 
 def find_unknown_in(message: Message, missing: MissingValues | None) -> list[UnknownPlaceholder]:
-    """Return what does not work in a message; a client's value only if no recipient has it."""
+    """Return the placeholders that do not work in a message; a client's value only if no recipient has it."""
     values = missing.found if missing else ()
     lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
     return [

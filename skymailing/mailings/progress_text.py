@@ -10,7 +10,7 @@ from skymailing.mailings.formats import format_clock_time, format_number, format
 from skymailing.mailings.progress import Progress
 from skymailing.mailings.route_text import format_server, list_route_limits, list_route_problems
 
-MINUTES_UP_TO = 2  # hours; longer times are shown in hours
+MINUTES_THRESHOLD = 2  # hours; longer times are shown in hours
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ def format_limit(progress: Progress) -> str:
     if limit.is_for_new:
         return str(
             _(
-                "New accounts can send %(count)s letters a day. The rest will be sent from %(time)s.",
+                "New accounts can send up to %(count)s emails per day. The rest will be sent from %(time)s.",
                 **values,
             )
         )
     if limit.hours == 1:
         return str(
             _(
-                "You have reached the limit of %(count)s letters an hour. "
-                "The rest will be sent from %(time)s.",
+                "You have reached the limit of %(count)s emails per hour. The rest will be sent from "
+                "%(time)s.",
                 **values,
             )
         )
     return str(
         _(
-            "You have reached the limit of %(count)s letters a day. The rest will be sent from %(time)s.",
+            "You have reached the limit of %(count)s emails per day. The rest will be sent from %(time)s.",
             **values,
         )
     )
@@ -100,7 +100,7 @@ def format_time_left(progress: Progress) -> str:
     """Return how much time is left until the run ends; empty while unknown."""
     if progress.time_left is None:
         return ""
-    return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_UP_TO)))
+    return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_THRESHOLD)))
 
 
 def format_forecast(progress: Progress) -> str:
@@ -109,8 +109,8 @@ def format_forecast(progress: Progress) -> str:
         count = round_forecast(progress.would_expire)
         return str(
             ngettext(
-                "Not enough time: about %(count)s letter will not be sent before the end (%(end)s).",
-                "Not enough time: about %(count)s letters will not be sent before the end (%(end)s).",
+                "Not enough time: about %(count)s email will not be sent before the mailing ends (%(end)s).",
+                "Not enough time: about %(count)s emails will not be sent before the mailing ends (%(end)s).",
                 count,
                 count=format_number(count),
                 end=format_clock_time(progress.ends_at, progress.now),
@@ -120,7 +120,7 @@ def format_forecast(progress: Progress) -> str:
         return ""
     return str(
         _(
-            "At this rate, sending finishes at %(time)s, before the end.",
+            "At this rate, sending finishes at %(time)s, before the mailing ends.",
             time=format_clock_time(progress.finishes_at, progress.now),
         )
     )
@@ -133,8 +133,8 @@ def format_deferred(progress: Progress) -> str:
         return ""
     return str(
         ngettext(
-            "%(count)s letter will be tried again at %(time)s.",
-            "%(count)s letters will be tried again, the next one at %(time)s.",
+            "%(count)s email will be retried at %(time)s.",
+            "%(count)s emails will be retried, the next one at %(time)s.",
             deferred.count,
             count=format_number(deferred.count),
             time=format_clock_time(max(deferred.next_due, progress.now), progress.now),
@@ -148,8 +148,8 @@ def format_waiting(progress: Progress) -> str:
         return ""
     return str(
         ngettext(
-            "It is unknown whether %(num)d letter was delivered. If it is sent again, it may arrive twice.",
-            "It is unknown whether %(num)d letters were delivered. If they are sent again, they may arrive "
+            "It is unknown whether %(num)d email was delivered. If it is sent again, it may arrive twice.",
+            "It is unknown whether %(num)d emails were delivered. If they are sent again, they may arrive "
             "twice.",
             progress.unknowns.waiting,
         )
@@ -164,9 +164,10 @@ def list_unknowns(progress: Progress) -> list[str]:
         at = max(unknowns.resend_at or progress.now, progress.now)
         sentences.append(
             ngettext(
-                "%(num)d letter with unknown delivery will be sent again at %(time)s and may arrive twice.",
-                "%(num)d letters with unknown delivery will be sent again from %(time)s and may arrive "
-                "twice.",
+                "%(num)d email with an unknown delivery status will be sent again at %(time)s and may "
+                "arrive twice.",
+                "%(num)d emails with an unknown delivery status will be sent again from %(time)s and may "
+                "arrive twice.",
                 unknowns.resend,
                 time=format_clock_time(at, progress.now),
             )
@@ -174,16 +175,16 @@ def list_unknowns(progress: Progress) -> list[str]:
     if unknowns.sent_again:
         sentences.append(
             ngettext(
-                "%(num)d letter with unknown delivery was sent again and may have arrived twice.",
-                "%(num)d letters with unknown delivery were sent again and may have arrived twice.",
+                "%(num)d email with an unknown delivery status was sent again and may have arrived twice.",
+                "%(num)d emails with an unknown delivery status were sent again and may have arrived twice.",
                 unknowns.sent_again,
             )
         )
     if unknowns.left:
         sentences.append(
             ngettext(
-                "%(num)d letter with unknown delivery will not be sent again.",
-                "%(num)d letters with unknown delivery will not be sent again.",
+                "%(num)d email with an unknown delivery status will not be sent again.",
+                "%(num)d emails with an unknown delivery status will not be sent again.",
                 unknowns.left,
             )
         )

@@ -18,7 +18,7 @@ def list_route_problems(routes: tuple[RouteState, ...], now: datetime) -> list[s
     if not first.is_usable:
         for other in others:
             if other.is_usable:
-                sentences.append(str(_("Letters are sent through the second mail server.")))
+                sentences.append(str(_("Emails are sent through the second mail server.")))
             else:
                 sentences.append(_format_route_problem(other, now, is_first=False))
     return sentences
@@ -38,13 +38,16 @@ def list_route_limits(routes: tuple[RouteState, ...]) -> list[str]:
         )
     if route and route.is_step_by_step:
         sentences.append(
-            _("The mail server offers PIPELINING, but it does not work. Letters are sent without it, slower.")
+            _(
+                "The mail server offers PIPELINING, but it does not work. "
+                "Emails are sent without it, which is slower."
+            )
         )
     return [str(sentence) for sentence in sentences]
 
 
 def format_server(routes: tuple[RouteState, ...]) -> str:
-    """Return `connected`, or an empty text if the mail server has a problem or is not in use."""
+    """Return `connected`, or an empty string if the mail server has a problem or is not in use."""
     return str(_("connected")) if routes and routes[0].is_fine else ""
 
 
@@ -66,27 +69,27 @@ def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -
 # The keys: whether it is the first mail server, and whether it is being probed.
 DOWN_TEXTS = {
     (True, True): _l(
-        "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+        "The mail server has not accepted emails since %(since)s and is being tested: %(answer)s"
     ),
     (True, False): _l(
-        "The mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
+        "The mail server has not accepted emails since %(since)s; next try at %(next)s: %(answer)s"
     ),
     (False, True): _l(
-        "The second mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+        "The second mail server has not accepted emails since %(since)s and is being tested: %(answer)s"
     ),
     (False, False): _l(
-        "The second mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
+        "The second mail server has not accepted emails since %(since)s; next try at %(next)s: %(answer)s"
     ),
 }
 
 # The key: whether it is the first mail server.
 PAUSED_TEXTS = {
     True: _l(
-        "The mail server refuses your letters for now, but accepts those of other users; "
-        "next try at %(next)s: %(answer)s"
+        "The mail server refuses your emails for now, but accepts those of other users; next try at "
+        "%(next)s: %(answer)s"
     ),
     False: _l(
-        "The second mail server refuses your letters for now, but accepts those of other users; "
-        "next try at %(next)s: %(answer)s"
+        "The second mail server refuses your emails for now, but accepts those of other users; next try "
+        "at %(next)s: %(answer)s"
     ),
 }

@@ -16,7 +16,7 @@ from skymailing.models import Client, Mailing, User, mailing_clients
 RANGES_PER_STATEMENT = 400
 # A form lists up to this many selected clients by ID; for more, it refers to the saved mailing.
 LARGE = 2_000
-# What a form may send; each part costs time in every query of the selection.
+# Limits for forms; each part costs time in every query of the selection.
 MAX_SEARCHES = 20
 MAX_RANGES = LARGE
 MAX_EXCLUDED = RANGES_PER_STATEMENT
@@ -255,7 +255,7 @@ def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
 
 
 def save_selection(mailing: Mailing, selection: Selection) -> None:
-    """Save exactly these clients for a mailing; IDs of other owners' clients are left out."""
+    """Save exactly these clients for a mailing; IDs of other owners' clients are ignored."""
     members = mailing_clients.c
     of_mailing = members.mailing_id == mailing.id
     if selection.saved != mailing.id:

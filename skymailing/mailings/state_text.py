@@ -11,21 +11,19 @@ from skymailing.models import Mailing, StateReason
 STATE_TEXTS: dict[str, Any] = {
     StateReason.WINDOW_OVER: _l("The mailing ended before it could start, so nothing was sent."),
     StateReason.NO_CLIENTS: _l("There were no clients to send it to, so nothing was sent."),
-    StateReason.TOO_LATE: _l("The last start was missed and skipped: this mailing skips missed starts."),
+    StateReason.TOO_LATE: _l("The last send was missed. This mailing skips missed sends."),
     StateReason.REFUSED: _l("The mail server refuses the sender, so the mailing was paused: %(detail)s"),
     StateReason.REJECTED: _l(
-        "The mail server rejects every letter with the same reply, so the mailing was paused: %(detail)s"
-    ),
-    StateReason.RENDER_FAILED: _l(
-        "Letters cannot be created from this message, so the mailing was paused: %(detail)s"
+        "The mail server rejects every email with the same reply, so the mailing was paused: %(detail)s"
     ),
     StateReason.AUDIENCE_BROKEN: _l(
         "A segment of this mailing cannot be evaluated, so nothing was sent. Edit the mailing or the "
         "segment, then resume the mailing."
     ),
+    StateReason.RENDER_FAILED: _l("The message has an error, so the mailing was paused: %(detail)s"),
     StateReason.RESTORED: _l(
-        "The service was restored from a backup of %(detail)s. It is unknown which letters were sent "
-        "after that, so nothing is sent until you decide."
+        "The service was restored from a backup of %(detail)s. It is unknown which emails were sent after "
+        "that, so nothing is sent until you decide."
     ),
     StateReason.ACCOUNT_DELETION: _l("Paused because the deletion of the account was requested."),
 }

@@ -1,4 +1,4 @@
-"""The daily summary e-mail: what was sent for a user in the last day."""
+"""The daily summary email: what was sent for a user in the last day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any

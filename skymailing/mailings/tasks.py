@@ -1,4 +1,4 @@
-"""Put the daily summaries that are due into the outbox, each in its own transaction."""
+"""Add due daily summaries to the outbox, each in its own transaction."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ BATCH = 100  # summaries per sweep; the next sweep is seconds away
 
 
 def post_due_summaries(now: datetime) -> int:
-    """Put the summaries that are due into the outbox; return how many."""
+    """Add due summaries to the outbox; return how many."""
     due = select(User.id).where(User.next_summary_at <= now).order_by(User.next_summary_at).limit(BATCH)
     ids = db.session.scalars(due).all()
     db.session.rollback()
@@ -22,7 +22,7 @@ def post_due_summaries(now: datetime) -> int:
 
 
 def _post_one(user_id: int, now: datetime) -> bool:
-    """Return whether a summary was put into the outbox."""
+    """Return whether a summary was added to the outbox."""
     user = db.session.scalar(
         select(User).where(User.id == user_id).with_for_update(skip_locked=True, of=User),
         execution_options={"populate_existing": True},

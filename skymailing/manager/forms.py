@@ -58,8 +58,8 @@ class MailingFilter(Filter):
         super().__init__(**options)
         self.set_choices("state", list(MailingState), _("all states"))
         self.set_flag_choices("disabled", _("disabled"), _("not disabled"))
-        self.since.label.text = _("Starts from")
-        self.until.label.text = _("Starts by")
+        self.since.label.text = _("Starts on or after")
+        self.until.label.text = _("Starts on or before")
 
 
 class RunFilter(Filter):

@@ -29,7 +29,7 @@ from skymailing.models import (
 )
 
 USERS_PER_PAGE = 25
-NUMBERS_UP_TO = 10_000  # limit for each of a user's numbers
+MAX_NUMBER = 10_000  # limit for each of a user's numbers
 LATEST_MAILINGS = 10  # on a user's page
 
 Period = tuple[datetime | None, datetime | None]
@@ -179,7 +179,7 @@ def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
 
 
 def count_rows(rows: Select[Any]) -> Any:
-    inner = rows.correlate(User).limit(NUMBERS_UP_TO + 1).subquery()
+    inner = rows.correlate(User).limit(MAX_NUMBER + 1).subquery()
     return select(func.count()).select_from(inner).correlate(User).scalar_subquery()
 
 
@@ -190,7 +190,7 @@ def latest_creation(model: Any) -> Any:
 
 
 def to_bounded(number: int) -> BoundedCount:
-    return BoundedCount(min(number, NUMBERS_UP_TO), is_exact=number <= NUMBERS_UP_TO)
+    return BoundedCount(min(number, MAX_NUMBER), is_exact=number <= MAX_NUMBER)
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:

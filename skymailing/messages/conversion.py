@@ -1,4 +1,4 @@
-"""Convert a body from one format to another; placeholders are kept byte for byte."""
+"""Convert a body between formats, keeping placeholders byte for byte."""
 
 import re
 from html import escape
@@ -16,12 +16,12 @@ from skymailing.models import MessageFormat
 
 
 def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) -> str:
-    """Return `body`, of a message in `language`, in the new format.
+    """Return `body` in the new format; `language` is that of the message.
 
     Raises TemplateError if a tag is not closed, or if the body is too long.
 
-    Plain text and Markdown need no conversion. An HTML message has a design around its text; converting it
-    to another format removes the design.
+    Plain text and Markdown need no conversion. Converting HTML to another format removes the design around
+    its text.
     """
     body = clean(body)
     check_length(body, old)
@@ -35,7 +35,7 @@ def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) ->
 
 
 def extract_text(page: str) -> str:
-    """Return the text between the two comments of a page, or the whole page if it has none."""
+    """Return the text between the two marker comments of a page, or the whole page without them."""
     start, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
     return page[start + len(TEXT_BEGINS) : end] if 0 <= start < end else page
 

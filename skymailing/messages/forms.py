@@ -50,7 +50,7 @@ def read_typed() -> Content:
 
 
 class MessageForm(FlaskForm):
-    """A new or existing message; template errors are shown beside their field."""
+    """A new or existing message; template errors are shown next to their field."""
 
     subject = StringField(
         _l("Subject"),
@@ -66,7 +66,7 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
-    # The error in the body for writing mode, whose readers see no lines.
+    # The error in the body for writing mode, which shows no line numbers.
     problem_in_writing = ""
 
     def read_content(self) -> Content:

@@ -29,7 +29,7 @@ from skymailing.messages.unknown_placeholders import (
 )
 
 # At most this many tags are examined, so that a huge body does not take too long.
-EXAMINED = 300
+MAX_EXAMINED = 300
 CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
 # The delimiters of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
@@ -81,7 +81,7 @@ def find_unguarded(content: Content) -> set[Path]:
     unguarded: set[Path] = set()
     for source in (content.subject, content.body):
         guards: list[set[Path]] = []  # of the open conditions, the innermost last
-        for tag in islice(find_tags(prepare(source)), EXAMINED):
+        for tag in islice(find_tags(prepare(source)), MAX_EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
                 unguarded |= find_variables(tag.text) - set().union(*guards)

@@ -1,10 +1,10 @@
-"""Write placeholders the way authors write them."""
+"""Format placeholders as authors type them."""
 
 import re
 
-# The keys of the client's name and address in the samples; no attribute can have these keys.
+# Sample keys for the client's own name and address; no attribute can have these keys.
 OWN_NAME, OWN_EMAIL = "\0name", "\0email"
-# What Liquid accepts after a dot; other names go in brackets.
+# Names that Liquid accepts after a dot; others go in brackets.
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 
 

@@ -58,8 +58,8 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
 def save_message(message: Message, content: Content, expected: int | None) -> None:
     """Save the typed content of a message.
 
-    Raises LimitReached if a new message is one too many, and MessageChanged if `expected` is given and is no
-    longer the message's version, as another window has saved it since.
+    Raises LimitReached if the owner may not have another message, and MessageChanged if `expected` is given
+    and is no longer the message's version, as another window has saved it since.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)

@@ -61,12 +61,12 @@ class UnknownPlaceholder:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is another service's tag, which is sent as it is; our own prints nothing."""
+        """Whether it is another service's tag, which is sent as is; our own prints nothing."""
         return not self.path
 
 
 def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownPlaceholder]:
-    """Return what does not work in the content, if it can be parsed; `attributes` are all clients'."""
+    """Return the placeholders that do not work, if the content parses; `attributes` are all clients'."""
     try:
         foreign = find_merge_tags(content)
         paths = find_placeholders(content)

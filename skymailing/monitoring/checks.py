@@ -101,7 +101,9 @@ def check_mail_route() -> Check:
         return Check("mail", False, shorten_error(error), "Fix the database first.")
     if open_routes:
         finding = "; ".join(f"the breaker of route {name} is open: {fault}" for name, fault in open_routes)
-        advice = "Check the mail server and MAIL_*. Sending resumes by itself, or with `flask routes reopen`."
+        advice = (
+            "Check the mail server and MAIL_*. Sending resumes automatically or with `flask routes reopen`."
+        )
         return Check("mail", False, finding, advice)
     return Check("mail", True, "no faults")
 

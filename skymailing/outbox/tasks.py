@@ -50,13 +50,13 @@ ERROR_LENGTH = 500
 
 
 class NoJournal:
-    """A letter whose result is lost is sent again, so a crash has nothing to read."""
+    """A journal that records nothing: a letter whose result is lost is sent again."""
 
     def begin(self, letter: Letter) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
     def end(self, result: Result) -> None:
-        """Note nothing."""
+        """Record nothing."""
 
 
 def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lambda _elapsed: False) -> int:

@@ -1,1 +1,1 @@
-"""Run the processes of `flask up`: programs, supervisor, embedded Redis, instance lock."""
+"""Run the processes of `flask up`: programs, supervisor, bundled Valkey server, instance lock."""

@@ -1,4 +1,4 @@
-"""The embedded Redis: a Valkey that comes with the project and listens on a private unix socket."""
+"""The bundled Valkey server, which listens on a private Unix socket."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from skymailing.settings.redis_socket import redis_socket
 
 
 def remove_socket_directory(data_dir: Path) -> None:
-    """Remove the socket's directory outside DATA_DIR, if there is one, after the embedded Redis has ended."""
+    """Remove the socket's directory outside DATA_DIR, if there is one, after the bundled server has ended."""
     directory = redis_socket(data_dir).parent
     if directory != data_dir / "redis":
         with contextlib.suppress(OSError):  # never created, or still in use
@@ -16,7 +16,7 @@ def remove_socket_directory(data_dir: Path) -> None:
 
 
 def redis_command(data_dir: Path) -> list[str]:
-    """Return the command line of the embedded Redis, and create its private directories.
+    """Return the command line of the bundled server, and create its private directories.
 
     It has no TCP port, its socket is in a directory that only the owner can enter, and every write
     goes to an append-only file. Raises PermissionError when another user owns a directory.

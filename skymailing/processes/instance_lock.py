@@ -1,4 +1,4 @@
-"""Ensure that only one service runs per DATA_DIR: hold a lock, check the ports, end leftover processes."""
+"""Ensure that only one service runs per DATA_DIR: hold a lock, check the ports, stop leftover processes."""
 
 import fcntl
 import json
@@ -48,7 +48,7 @@ def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
 
 
 def wait_for_old_processes(ports: list[tuple[str, int]], redis: Redis | None) -> None:
-    """Wait until the children of a service that ended uncleanly have exited, which they do by themselves."""
+    """Wait until the children of a service that ended uncleanly have exited, which they do automatically."""
     deadline = time.monotonic() + OLD_PROCESS_SECONDS
     while time.monotonic() < deadline:
         redis_is_alive = redis is not None and _end_redis(redis)

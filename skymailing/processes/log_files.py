@@ -25,7 +25,7 @@ class LogFile(loggers.RotatingFileHandler):
             self.handleError()
 
     def handleError(self) -> None:  # noqa: N802 - supervisor's name
-        """Drop the line, and what the stream still holds of earlier ones."""
+        """Drop the line, and any buffered parts of earlier ones."""
         with suppress(OSError):
             self.stream.close()
 

@@ -27,7 +27,7 @@ class Program:
 
 
 def list_programs(config: dict[str, Any]) -> list[Program]:
-    """Return the programs to run with these settings; create the directories of the embedded Redis."""
+    """Return the programs to run with these settings; create the directories of the bundled Valkey server."""
     programs = []
     if config["EMBEDDED_REDIS"]:
         programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))
@@ -80,7 +80,7 @@ def build_web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[s
         "workers": str(WEB_PROCESSES),
         "threads": str(WEB_THREADS),
         "graceful-timeout": str(grace_seconds),
-        # Else a request's own SCRIPT_NAME header could move every link of its page.
+        # Otherwise a request's SCRIPT_NAME header could change every link on its page.
         "forwarder-headers": "",
         "log-level": "warning",
         "logger-class": "skymailing.logs.gunicorn.Logger",

@@ -1,1 +1,1 @@
-"""Limits per user: counting, checks, and what a user has used up."""
+"""Limits per user: counting, checks and usage."""

@@ -34,7 +34,7 @@ def select_mailings(owner_id: int) -> Select[Any]:
 
 
 def select_drafts(owner_id: int) -> Select[Any]:
-    """Return the drafts, also discarded ones; deleted messages can be restored for an hour only."""
+    """Return the drafts, including discarded ones; deleted messages can be restored for an hour only."""
     return select(MessageDraft.id).where(MessageDraft.owner_id == owner_id, ~MessageDraft.was_message)
 
 
@@ -48,7 +48,7 @@ def sum_picture_bytes(owner_id: int) -> int:
 
 
 def count_up_to(rows: Select[Any], limit: int) -> int:
-    """Count rows, but not further than the limit."""
+    """Count rows, up to the limit."""
     counted = rows.limit(limit).subquery()
     return db.session.scalar(select(func.count()).select_from(counted)) or 0
 

@@ -1,4 +1,4 @@
-"""Count what users use up, in rows of one hour.
+"""Count each user's usage, in one row per hour.
 
 Each function works in the caller's transaction. A count locks its row until the commit, so add to it as
 late as possible.

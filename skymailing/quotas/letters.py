@@ -1,6 +1,6 @@
 """Limit the letters that a user's mailings may send in an hour and in a day.
 
-A letter is counted when a worker claims it, and the count is taken back if the letter goes on waiting. So
+A letter is counted when a worker claims it, and the count is taken back if the letter stays pending. So
 several workers cannot exceed a limit together, and a crash leaves nothing uncounted. Letters beyond a limit
 stay pending. Account letters are not limited here.
 """
@@ -59,7 +59,7 @@ def is_new(user: User, now: datetime) -> bool:
 
 
 def new_until(user: User) -> datetime | None:
-    """Return when the account stops being new by itself; None if its address is not confirmed."""
+    """Return when the account automatically stops being new; None if its address is not confirmed."""
     days = timedelta(days=quota_settings().new_account_days)
     return user.confirmed_at + days if user.confirmed_at else None
 
@@ -80,7 +80,7 @@ def has_room(now: datetime) -> ColumnElement[bool]:
 def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, now: datetime) -> int:
     """Count up to `wanted` letters of the owner, as many as the limits allow; return how many.
 
-    Locks the owner's count, so that no other worker uses the same room.
+    Locks the owner's count, so that no other worker uses the same allowance.
     """
     if not wanted:
         return 0
@@ -98,7 +98,7 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
 
 
 def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
-    """Take back the count of letters that were claimed and go on waiting."""
+    """Take back the count of letters that were claimed and stay pending."""
     if count:
         counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
 

@@ -1,4 +1,4 @@
-"""List a user's limits and what the user has used up, for their profile and for managers."""
+"""List a user's limits and usage, for their profile and for managers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,12 @@ from skymailing.models import Limited, UsageKind, User
 from skymailing.quotas import checks, counting, letters
 from skymailing.settings.quotas import quota_settings
 
-COUNTED = 1_000_000  # of what has no limit, so that a page is fast
+MAX_COUNTED = 1_000_000  # items counted where there is no limit, so that the page is fast
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One limit: what it limits, how much is used up, and the limit itself, or 0 if there is none."""
+    """One limit: what it applies to, how much has been used, and the limit itself, or 0 if there is none."""
 
     kind: Limited
     used: int
@@ -64,7 +64,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
     return [
-        *(Usage(kind, checks.count_up_to(own, most or COUNTED), most) for kind, own, most in rows),
+        *(Usage(kind, checks.count_up_to(own, most or MAX_COUNTED), most) for kind, own, most in rows),
         Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
         Usage(
             Limited.TEST_LETTERS_PER_HOUR,

@@ -27,7 +27,7 @@ class ReportForm(PeriodForm):
         self.offers_all = choices.is_complete
 
     def read_period(self) -> Period | None:
-        """Return the period; None if it is invalid, with the errors beside its fields."""
+        """Return the period; None if it is invalid, with the errors next to its fields."""
         if not self.validate():
             return None
         try:

@@ -23,7 +23,7 @@ from skymailing.models import (
 )
 from skymailing.retention.batches import BATCH, TimeBudget
 
-CAUGHT_INTERVAL = timedelta(hours=1)  # between scans of a directory that may hold a million files
+CAUGHT_INTERVAL = timedelta(hours=1)  # between scans of a directory that may contain a million files
 LAST_SCAN = "skymailing_caught_letters_scanned_at"  # in app.extensions
 
 

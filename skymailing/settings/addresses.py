@@ -30,7 +30,7 @@ def parse_sender(name: str, text: str) -> str:
     from skymailing.email_addresses import parse_address
 
     problem = ConfigurationError(
-        f'{name} must be one e-mail address, as in news@example.com or "Shop, Inc." <news@example.com>, '
+        f'{name} must be one email address, as in news@example.com or "Shop, Inc." <news@example.com>, '
         f"with a name that contains a comma in quotation marks, not {text!r}."
     )
     try:

@@ -24,7 +24,7 @@ class QuotaSettings:
     clients: int = 1_000_000
     messages: int = 10_000
     mailings: int = 10_000
-    drafts: int = 200  # unsaved ones, also those that were discarded in the last two days
+    drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200
     unfinished_imports: int = 3

@@ -1,4 +1,4 @@
-"""Locate the embedded Redis: a private Unix socket below DATA_DIR."""
+"""Locate the bundled Valkey server: a private Unix socket below DATA_DIR."""
 
 import hashlib
 import os
@@ -22,5 +22,5 @@ def redis_socket(data_dir: Path) -> Path:
 
 
 def embedded_redis_url(data_dir: Path) -> str:
-    """Return the redis-py URL of the embedded Redis."""
+    """Return the redis-py URL of the bundled Valkey server."""
     return f"unix://{redis_socket(data_dir)}"

@@ -1,6 +1,6 @@
 """Compress text responses with gzip.
 
-BREACH is no risk here. It needs a page that mixes a secret with an attacker's text, requested by
+BREACH is not a risk here. It needs a page that mixes a secret with an attacker's text, requested by
 another site with the user's cookie. Our sessions are SameSite=Lax, so other sites' requests carry no
 cookie. The only secret on a page, the CSRF token, is signed again every second.
 """

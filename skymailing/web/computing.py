@@ -1,4 +1,4 @@
-"""Views that compute for up to seconds: each user gets one turn at a time, so others stay unaffected."""
+"""Views that compute for seconds: each user runs one at a time, so that others are not affected."""
 
 import logging
 import time
@@ -22,8 +22,8 @@ RATE = "300 per minute"
 # Each user has one running request and others that wait for it; a thread waits for at most WAIT seconds.
 PLACES = 3
 WAIT = 10  # seconds
-WAIT_FOR_PLACE = 1.0  # seconds; the browser has left requests that still run
-LONGEST = 60  # seconds after which the place of a request that died is free again
+WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still run
+LONGEST = 60  # seconds after which the slot of a request that died is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
 

@@ -31,7 +31,7 @@ def show_database_unavailable(error: OperationalError) -> Response:
     """Return 503 if the database is unavailable or too busy; raise any other database error again."""
     is_unavailable = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
     if not is_unavailable:
-        raise error  # a bug of ours
+        raise error  # a bug in our code
     logger.error("The database is unavailable: %s", error.orig)
     treat_as_visitor_if_unknown()
     return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))
@@ -52,7 +52,7 @@ def show_deleted(_error: ObjectDeletedError) -> Response:
 
 
 def show_user_error(error: UserError) -> Response:
-    """Answer 422 with the error's text, where no view shows it beside a field."""
+    """Respond with 422 and the error's text, unless a view shows it next to a field."""
     db.session.rollback()
     response = make_response(render_error(422, _("This is not possible"), explain(error)))
     response.status_code = 422
@@ -84,7 +84,7 @@ def render_error(code: int, title: str, text: str) -> Response:
 
 
 def explain_http_error(error: HTTPException) -> tuple[str, str]:
-    """Return a title and a text: what happened and what to do about it."""
+    """Return a title, and a text that says what happened and what to do about it."""
     try:
         return _translated_texts(error)
     except Exception:  # choosing the language may need the database that has just failed

@@ -18,25 +18,25 @@ ERROR_TEXTS: dict[str, Any] = {
     "password_too_short": _l("The password must have at least %(length)d characters."),
     "password_too_long": _l("The password is longer than %(length)d characters."),
     "password_too_common": _l("This password is too easy to guess. Please choose another one."),
-    "password_like_email": _l("Please choose a password that differs from your e-mail address."),
+    "password_like_email": _l("Please choose a password that differs from your email address."),
     "link_invalid": _l("This link does not work."),
     "link_expired": _l("This link has expired."),
     "link_used": _l("This link has already been used."),
     #
     # --- clients ------------------------------------------------------------------------------
-    "address_empty": _l("The e-mail address is missing."),
-    "address_no_at_sign": _l("An e-mail address has an @ sign, as in name@example.com."),
+    "address_empty": _l("The email address is missing."),
+    "address_no_at_sign": _l("An email address has an @ sign, as in name@example.com."),
     "address_several_at_signs": _l("Enter one address only: there is more than one @ sign."),
-    "address_space": _l("An e-mail address cannot contain spaces."),
-    "address_control_character": _l("The e-mail address contains a line break or an invisible character."),
-    "address_too_long": _l("The e-mail address is too long."),
+    "address_space": _l("An email address cannot contain spaces."),
+    "address_control_character": _l("The email address contains a line break or an invisible character."),
+    "address_too_long": _l("The email address is too long."),
     "address_local_part": _l("The part before the @ sign is not valid."),
     "address_local_part_not_latin": _l("Use only Latin letters, digits and symbols before the @ sign."),
     "address_domain": _l("The part after the @ sign is not a valid domain name."),
     "address_domain_without_dot": _l(
         "The domain after the @ sign is incomplete: example instead of example.com."
     ),
-    "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive e-mail."),
+    "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive email."),
     "client_duplicate": _l("You already have a client with this address."),
     "client_limit": _l("You can have up to %(limit)s clients."),
     "client_name_too_long": _l("The name is longer than 200 characters."),
@@ -44,7 +44,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "client_attribute_too_long": _l("The value is longer than 2,000 characters."),
     "client_too_many_attributes": _l("A client can have up to 100 custom fields."),
     "import_no_address_column": _l(
-        "No column with e-mail addresses found. The first row must name the columns, one of them “email” "
+        "No column with email addresses found. The first row must name the columns, one of them “email” "
         "or “почта”. It has: %(found)s."
     ),
     "import_workbook": _l("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."),
@@ -57,18 +57,18 @@ ERROR_TEXTS: dict[str, Any] = {
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),
     "import_too_many_rows": _l("The file has more than 1,000,000 rows. Split it into several files."),
-    "import_no_address_chosen": _l("Choose the column with the e-mail addresses."),
+    "import_no_address_chosen": _l("Choose the column with the email addresses."),
     "import_unknown_column": _l("The file has no column “%(name)s”."),
     "import_unknown_field": _l("“%(name)s” cannot be the name of a custom field."),
     "import_field_twice": _l("Two columns have the same meaning. Choose another for one of them."),
-    "import_limit": _l("You can import up to %(limit)s files a day. Try again later."),
+    "import_limit": _l("You can import up to %(limit)s files per day. Try again later."),
     "import_limit_unfinished": _l("Wait until your other imports are finished."),
     "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
     "import_internal_error": _l("Something went wrong on our side. The error has been logged."),
     "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
     "row_line_too_long": _l("The row is too long."),
     "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
-    "row_unknown_status": _l("The meaning of the status is not known, so this person may have opted out."),
+    "row_unknown_status": _l("The status is not recognized, so this person may have opted out."),
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
@@ -106,7 +106,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_clients_missing": _l("Choose at least one client, or send to all clients."),
     "mailing_clients_unknown": _l("One of the clients does not exist or has been deleted."),
     "mailing_clients_too_complex": _l(
-        "This selection consists of too many parts. Clear it, then select clients with fewer searches."
+        "This selection has too many parts. Clear it, then select clients with fewer searches."
     ),
     "mailing_clients_unreadable": _l("One of the clients does not exist."),
     "mailing_deleted": _l("This mailing has been deleted."),
@@ -115,12 +115,14 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_end_before_start": _l("The end must be after the start."),
     "mailing_end_missing": _l("Choose when sending ends."),
     "mailing_start_past": _l("This time has passed."),
-    "mailing_end_past": _l("The end must be in the future, as the mailing starts at once."),
+    "mailing_end_past": _l("The end must be in the future, because the mailing starts right away."),
     "mailing_end_stops_run": _l(
-        "Letters are being sent: choose an end in the future. To stop sending, cancel the mailing."
+        "Emails are being sent, so the end must be in the future. To stop sending, cancel the mailing."
     ),
     "mailing_has_runs": _l("This mailing has run, so it cannot be deleted."),
-    "mailing_hours_empty": _l("The hours end when they begin. For the whole day, leave both empty."),
+    "mailing_hours_empty": _l(
+        "The end time must differ from the start time. To send all day, leave both empty."
+    ),
     "mailing_hours_incomplete": _l("Fill in both times, or leave both empty."),
     "mailing_invalid": _l("Some values are not valid."),
     "mailing_message_deleted": _l("Its message has been deleted, so the mailing cannot be restored."),
@@ -129,17 +131,17 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_limit": _l("You can have up to %(limit)s mailings."),
     "mailing_name_missing": _l("Enter a name."),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
-    "mailing_no_run_to_resend": _l("There is no run whose letters can be sent again."),
+    "mailing_no_run_to_resend": _l("There is no run whose emails can be sent again."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),
     "mailing_not_startable": _l("Only a draft or a scheduled mailing can be started."),
     "mailing_run_details_removed": _l(
-        "The details of the last run were removed, so its letters cannot be sent again."
+        "The details of the last run were removed, so its emails cannot be sent again."
     ),
     "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
     "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),
-    "mailing_window_over": _l("This mailing has ended. Choose a later end first."),
+    "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
     #
     # --- messages -----------------------------------------------------------------------------
@@ -150,12 +152,12 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_newer_draft": _l("This message has a newer draft, which was kept."),
     "message_too_many_drafts": _l("You have too many drafts. Discard some of them."),
     "message_too_many_pictures": _l(
-        "There is no room for more images. Unused ones are deleted after two days."
+        "There is no space for more images. Unused ones are deleted after two days."
     ),
-    "test_letter_limit": _l("You can send up to %(limit)s test letters an hour. Try again later."),
+    "test_letter_limit": _l("You can send up to %(limit)s test emails per hour. Try again later."),
     #
     # --- reports ------------------------------------------------------------------------------
-    "report_period_too_long": _l("Choose up to %(days)d days."),
+    "report_period_too_long": _l("Choose a period of up to %(days)d days."),
     "report_period_reversed": _l("The end of the period is before its beginning."),
     "report_period_out_of_range": _l("Choose a year between 1970 and 9000."),
     #

@@ -154,7 +154,7 @@ _register(
         ),
         AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account deletion cancelled"), "good"),
         AuditAction.ACCOUNT_DELETED: (lazy_pgettext("audit", "account deleted"), "gone"),
-        AuditAction.USER_TRUSTED: (lazy_pgettext("audit", "limits of new accounts lifted"), "good"),
+        AuditAction.USER_TRUSTED: (lazy_pgettext("audit", "new-account limits lifted"), "good"),
         AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
         AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
         AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),
@@ -192,16 +192,16 @@ _register(
 _register(
     Limited,
     {
-        Limited.LETTERS_PER_HOUR: (lazy_gettext("Letters in this hour"), "quiet"),
-        Limited.LETTERS_PER_DAY: (lazy_gettext("Letters in 24 hours"), "quiet"),
+        Limited.LETTERS_PER_HOUR: (lazy_gettext("Emails this hour"), "quiet"),
+        Limited.LETTERS_PER_DAY: (lazy_gettext("Emails in the last 24 hours"), "quiet"),
         Limited.CLIENTS: (lazy_gettext("Clients"), "quiet"),
         Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
-        Limited.DRAFTS: (lazy_gettext("Drafts, also discarded ones"), "quiet"),
+        Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),
-        Limited.TEST_LETTERS_PER_HOUR: (lazy_gettext("Test letters in this hour"), "quiet"),
-        Limited.IMPORTS_PER_DAY: (lazy_gettext("Imports in 24 hours"), "quiet"),
+        Limited.TEST_LETTERS_PER_HOUR: (lazy_gettext("Test emails this hour"), "quiet"),
+        Limited.IMPORTS_PER_DAY: (lazy_gettext("Imports in the last 24 hours"), "quiet"),
     },
 )
 

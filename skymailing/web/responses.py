@@ -128,7 +128,7 @@ def add_cache_headers(response: Response) -> Response:
     if "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
     elif response.mimetype == "text/html":
-        # May hold a flash message for this visitor; `caching.middleware` overrides it for shared pages.
+        # May contain a flash message for this visitor; `caching.middleware` overrides it for shared pages.
         response.headers.setdefault("Cache-Control", "private, no-cache")
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))  # choose_locale reads these
@@ -172,7 +172,7 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 
 def address(email: str) -> str:
-    """Return an e-mail address in its readable form, with an IDN domain in its own script."""
+    """Return an email address in its readable form, with an IDN domain in its own script."""
     # Only pages need it: commands start faster without the library behind it.
     from skymailing.email_addresses import display_address
 

@@ -1,11 +1,11 @@
-"""Local times that users type, where a clock change may skip an hour or repeat it."""
+"""Parse and format local times, where a clock change may skip or repeat an hour."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from skymailing.errors import UserError
 
-# What browsers send for <input type=datetime-local>, and what a script might send.
+# The formats that browsers send for <input type=datetime-local>, and those that scripts may send.
 FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 # Years that every database and time zone can handle.
 FIRST_YEAR, LAST_YEAR = 1970, 9000

@@ -48,7 +48,7 @@ def test_signing_out_needs_a_post_request(browser: FlaskClient) -> None:
 def test_wrong_password_and_unknown_address_get_the_same_response(visitor: FlaskClient, user: User) -> None:
     wrong = log_in(visitor, user.email, "not this one")
     unknown = log_in(visitor, "no-one@example.com", "not this one")
-    assert "Wrong e-mail address or password." in wrong.text
+    assert "Wrong email address or password." in wrong.text
     assert wrong.status_code == unknown.status_code
     assert wrong.text.replace(user.email, "") == unknown.text.replace("no-one@example.com", "")
     assert not is_signed_in(visitor)
@@ -237,5 +237,5 @@ def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(visitor: Fla
 
 @pytest.mark.parametrize("next_page", ["", "?next=/mailings/7"])
 def test_the_sign_in_form_names_its_address(visitor: FlaskClient, next_page: str) -> None:
-    """Else a browser sends the password to the address of the page that contains the form."""
+    """Otherwise, a browser sends the password to the address of the page that contains the form."""
     assert f'action="/auth/login{next_page}"' in visitor.get(f"/auth/login{next_page}").text

@@ -68,7 +68,7 @@ def test_the_link_works_once_within_a_day(visitor: FlaskClient, link: str) -> No
 def test_the_link_alone_gives_no_address_to_an_account_of_a_stranger(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
-    """Else a stranger who knows the account's password could use it after the mailbox's owner."""
+    """Otherwise, a stranger who knows the account's password could use it after the mailbox's owner."""
     old = user.email
     for data in ({}, {"current_password": "guessed at"}):
         response = visitor.post(link, data=data)

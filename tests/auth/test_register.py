@@ -67,7 +67,7 @@ def test_opening_the_link_confirms_nothing(app: Flask, visitor: FlaskClient, lin
 def test_the_link_without_the_password_confirms_nothing(
     app: Flask, visitor: FlaskClient, link: str, session: Session, data: dict[str, str]
 ) -> None:
-    """Someone else may have registered this address and wait for its owner to press the button."""
+    """Someone else may have registered this address and be waiting for its owner to press the button."""
     owner = app.test_client()
     response = owner.post(link, data=data)
     assert response.status_code == 200
@@ -200,14 +200,14 @@ def test_known_address_is_not_flooded_with_letters(app: Flask, session: Session)
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"email": "no-address"}, "An e-mail address has an @ sign"),
-        ({"email": ""}, "Please enter your e-mail address."),
-        ({"email": "a@example.com\r\nBcc: b@example.com"}, "e-mail address"),
+        ({"email": "no-address"}, "An email address has an @ sign"),
+        ({"email": ""}, "Please enter your email address."),
+        ({"email": "a@example.com\r\nBcc: b@example.com"}, "email address"),
         ({"password": "short12", "password_confirm": "short12"}, "at least 8 characters"),
         ({"password": "x" * 1001, "password_confirm": "x" * 1001}, "longer than 1000"),
         ({"password": "Password123", "password_confirm": "Password123"}, "too easy to guess"),
         ({"password": "aaaaaaaabb", "password_confirm": "aaaaaaaabb"}, "too easy to guess"),
-        ({"password": ADDRESS, "password_confirm": ADDRESS}, "differs from your e-mail address"),
+        ({"password": ADDRESS, "password_confirm": ADDRESS}, "differs from your email address"),
         ({"password_confirm": "three odd word"}, "The passwords do not match."),
     ],
 )

@@ -174,7 +174,7 @@ def turn_on_two_factor(here: FlaskClient, _app: Flask, _user: User) -> None:
 def test_devices_are_forgotten_with_their_sessions(
     app: Flask, user: User, session: Session, act: Callable[[FlaskClient, Flask, User], None], left: int
 ) -> None:
-    """Else a thief's browser would stay exempt from the ceilings for guessing."""
+    """Otherwise, a thief's browser would stay exempt from the limits on guessing."""
     here = log_in(app.test_client(), user)
     for _ in range(2):
         log_in(app.test_client(), user)

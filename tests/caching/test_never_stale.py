@@ -20,7 +20,7 @@ from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
     app: Flask, other_app: Flask, visitor: FlaskClient, edit: Edit
 ) -> None:
-    article = ArticleFactory.create(slug="first", author__name="Before Name")
+    article = ArticleFactory.create(slug="first", author__name="Old Name")
     paths = ("/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml")
     other_visitor = other_app.test_client()
     for path in paths:
@@ -33,10 +33,10 @@ def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
     assert other_visitor.get("/blog/first").status_code == 404
     assert "/blog/second" in other_visitor.get("/sitemap.xml").text
 
-    edit(app, update(Article).values(body="Quite **different**"))
-    assert "Quite <strong>different</strong>" in other_visitor.get("/blog/second").text
-    edit(app, update(User).where(User.id == article.author_id).values(name="After Name"))
-    assert "After Name" in other_visitor.get("/blog/second").text
+    edit(app, update(Article).values(body="Something **new**"))
+    assert "Something <strong>new</strong>" in other_visitor.get("/blog/second").text
+    edit(app, update(User).where(User.id == article.author_id).values(name="New Name"))
+    assert "New Name" in other_visitor.get("/blog/second").text
     edit(app, update(Article).values(published_at=None))
     assert other_visitor.get("/blog/second").status_code == 404
     edit(app, update(Article).values(published_at=utcnow()))
@@ -80,7 +80,7 @@ def test_every_change_updates_the_numbers_on_the_home_page(
 def test_a_page_rendered_from_old_rows_is_not_served_after_the_edit(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process reads the article, another edits it, and then the first caches its page."""
+    """One process reads the article, another edits it, and then the first caches the page."""
     article = ArticleFactory.create(slug="first", title="Old title")
     store = middleware._store
 

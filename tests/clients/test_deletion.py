@@ -96,7 +96,7 @@ def test_cancelled_letters_stay_cancelled(browser: FlaskClient, user: User, sess
     page = browser.post(delete(browser, client), follow_redirects=True)
     session.refresh(letter)
     assert letter.state is DeliveryState.CANCELLED
-    assert "stay cancelled" in page.text
+    assert "will not be sent" in page.text
 
 
 def test_a_client_that_was_added_again_is_not_overwritten(

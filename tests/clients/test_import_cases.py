@@ -1,4 +1,4 @@
-"""Test files from practice that were once imported wrongly, and further ones of the same kinds."""
+"""Test real-world files that were once imported wrongly, and others of the same kinds."""
 
 import csv
 import io
@@ -78,7 +78,7 @@ SUPPRESSED = {
 
 
 @pytest.mark.parametrize("name", sorted(PEOPLE))
-def test_a_file_from_practice_gives_the_people_in_it(run: Import, session: Session, name: str) -> None:
+def test_a_real_world_file_gives_the_people_in_it(run: Import, session: Session, name: str) -> None:
     import_ = run((CASES / name).read_bytes())
     assert not list(session.scalars(select(ImportRejection.value)))
     assert read_people(session) == PEOPLE[name]

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.clients import room, tasks
+from skymailing.clients import client_limit, tasks
 from skymailing.clients.explanations import explain_failure
 from skymailing.models import Client, ImportRejection, ImportState
 from tests.clients.conftest import Import
@@ -16,7 +16,7 @@ from tests.conftest import SetLimits
 def test_an_import_stops_at_the_limit_of_clients(
     run: Import, session: Session, set_limits: SetLimits, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr(room, "NEAR", near)
+    monkeypatch.setattr(client_limit, "NEAR", near)
     monkeypatch.setattr(tasks, "BATCH_SIZE", 500)
     set_limits(clients=1001)
     run("email\nclient0@example.com\n")

@@ -49,7 +49,7 @@ def test_addresses_are_added_once_and_keep_stronger_reasons(
     assert read_reasons(session) == {"a@x.com": MANUAL, "b@x.com": BOUNCED, "c@x.com": MANUAL}
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", "at least one"), ("a@x.com bad", "bad: An e-mail")])
+@pytest.mark.parametrize(("text", "expected"), [("", "at least one"), ("a@x.com bad", "bad: An email")])
 def test_invalid_input_is_explained_and_adds_nothing(
     browser: FlaskClient, session: Session, text: str, expected: str
 ) -> None:

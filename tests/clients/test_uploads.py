@@ -58,7 +58,7 @@ def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
     rejected = browser.get(f"{location}/rejections.csv").data
     text = rejected.decode("utf-8-sig")
     assert text.splitlines()[0] == '"rejected_line","rejected_reason","E-mail","ФИО","Город"'
-    reason = "An e-mail address has an @ sign, as in name@example.com."
+    reason = "An email address has an @ sign, as in name@example.com."
     assert f'"3","{reason}","bad","\'=Боб","Томск"' in text
     import_file(browser, rejected.replace(b'"bad"', b'"bob@x.com"'))
     work()
@@ -123,7 +123,7 @@ def test_the_mapping_step_shows_values_and_can_be_changed(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"field_0": "skip"}, "Choose the column with the e-mail addresses"),
+        ({"field_0": "skip"}, "Choose the column with the email addresses"),
         ({"field_1": "email"}, "Two columns have the same meaning"),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_owner_chooses_between_similar_encodings(
 def test_an_encoding_that_does_not_fit_keeps_the_page_usable(browser: FlaskClient) -> None:
     location = str(upload(browser, b"email,name\na@x.com,Anna\n").location)
     response = browser.post(location, data={"encoding": "utf-16", "again": "1"})
-    assert "No column with e-mail addresses found" in response.text
+    assert "No column with email addresses found" in response.text
     assert "Anna" in response.text
 
 

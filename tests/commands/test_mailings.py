@@ -107,7 +107,7 @@ def test_status_shows_rate_forecast_mail_servers_and_possible_duplicates(
     assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the time of the last retry"
     assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
     assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
-    assert "before the end" in values["forecast"]
+    assert "before the mailing ends" in values["forecast"]
     assert (values["route"], values["route_state"], values["route_since"]) == ("connected", "fine", None)
 
     opened_at, retry_at = now - timedelta(minutes=3), now + timedelta(minutes=1)
@@ -117,7 +117,7 @@ def test_status_shows_rate_forecast_mail_servers_and_possible_duplicates(
     session.add(route)
     session.flush()
     lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
-    assert "has not accepted letters" in lines["route"]
+    assert "has not accepted emails" in lines["route"]
     assert lines["route"].endswith("421 away")
     assert (lines["route_state"], lines["route_since"]) == ("open", format_time(opened_at))
     assert lines["route_next_try"] == format_time(retry_at)
@@ -197,8 +197,11 @@ def test_status_and_the_page_agree(run: Run, user: User, session: Session, brows
     assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
     counts = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
     assert counts == [str(values[state.value]) for state in DeliveryState]
-    assert f"It is unknown whether {values['unclear_waiting']} letters were delivered" in page.get_text()
-    assert f"{values['unclear_resend']} letter with unknown delivery will be sent again" in page.get_text()
+    assert f"It is unknown whether {values['unclear_waiting']} emails were delivered" in page.get_text()
+    assert (
+        f"{values['unclear_resend']} email with an unknown delivery status will be sent again"
+        in page.get_text()
+    )
 
 
 def test_status_before_the_first_run_shows_zeros(run: Run, user: User) -> None:

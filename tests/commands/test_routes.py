@@ -32,7 +32,7 @@ def run(app: Flask, *args: str) -> str:
 def test_a_shut_route_is_listed_with_its_fault_and_reopened(
     app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
 ) -> None:
-    assert f"primary   127.0.0.1:{smtp.port}  shut since" in run(app, "list")
+    assert f"primary   127.0.0.1:{smtp.port}  shut off since" in run(app, "list")
     assert FAULT in run(app, "list")
     create_clients(user, 2)
     due_mailing(user)

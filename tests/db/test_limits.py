@@ -59,7 +59,7 @@ def test_a_transaction_of_a_vanished_host_ends_and_its_locks_with_it(
     vanished = new_app(DATABASE_IDLE_SECONDS="1")
     with vanished.app_context():
         connection = db.engine.connect()
-        connection.execute(statement)  # and then nothing, not even an end of the connection
+        connection.execute(statement)  # and then nothing, not even the end of the connection
 
     begun = time.monotonic()
     with new_app().app_context():
@@ -145,6 +145,6 @@ def test_no_limit_and_the_options_of_the_url_are_possible() -> None:
 
 
 @pytest.mark.one_engine
-def test_a_limit_that_is_no_number_names_the_setting(environment: dict[str, str]) -> None:
+def test_a_limit_that_is_not_a_number_names_the_setting(environment: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_LOCK_SECONDS must be a whole number"):
         TestingConfig(environment | {"DATABASE_LOCK_SECONDS": "soon"})

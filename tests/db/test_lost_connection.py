@@ -1,4 +1,4 @@
-"""The database goes away while requests run: each gets a page in the visitor's language, and one log line."""
+"""Test requests that lose the database: each gets a page in the visitor's language, and one log line."""
 
 import logging
 from collections.abc import Callable
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 def end_connection() -> None:
-    """Do to the request's connection what a restart of PostgreSQL does."""
+    """End the request's connection, as a restart of PostgreSQL does."""
     driver: Any = db.session.connection().connection.dbapi_connection
     with db.engine.connect() as other:
         other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": driver.info.backend_pid})

@@ -1,4 +1,4 @@
-"""On SQLite, no request holds the write lock while it computes."""
+"""Test that no request holds SQLite's write lock while it computes."""
 
 import io
 import sqlite3

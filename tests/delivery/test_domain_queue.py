@@ -64,12 +64,12 @@ def test_other_domains_are_not_delayed_by_a_limited_one(
     assert count_states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
     arrived = [(started_at, is_slow(recipient)) for started_at, recipient in sink.started]
-    # Counts the first three advance_second, however slow the machine is. In order of ID, it would be only 24.
+    # Counts the first three seconds, however slow the machine is. In order of ID, it would be only 24.
     slow_positions = [number for number, (_, slow) in enumerate(arrived) if slow]
     others_sent = slow_positions[3 * RATE] - 3 * RATE
     assert others_sent > 40, "the others waited for the limited domain"
     slow_times = [started_at for started_at, slow in arrived if slow]
-    # Any one-second period may overlap two clock advance_second.
+    # Any one-second period may overlap two seconds of the clock.
     gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]
     assert min(gaps) > 0.5
 

@@ -1,4 +1,4 @@
-"""Letters do not leave if the database's answer to their claim came too late."""
+"""Test that letters are not sent if the database's reply to their claim arrives too late."""
 
 import time
 from collections.abc import Callable, Iterator

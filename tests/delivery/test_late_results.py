@@ -69,7 +69,7 @@ def read_later_attempts(session: Session) -> set[tuple[object, ...]]:
     [
         (Verdict.SENT, 250, "sent", "sent"),
         (Verdict.FAILED, 550, "failed", "failed"),
-        # If unknown letters are is_held, the run has finished, so none of its deliveries may stay open.
+        # If unknown letters are held, the run has finished, so none of its deliveries may stay open.
         (Verdict.DEFERRED, 451, "failed", "deferred"),
     ],
 )

@@ -64,7 +64,7 @@ def test_letters_beyond_the_limit_of_a_day_wait_for_the_next_day(
         assert count_states(session, run) == {"sent": 25, "pending": 35}
         assert run.state is RunState.SENDING
         limit, forecast = read_progress(app, run)
-        assert limit.startswith("You have reached the limit of 25 letters a day. The rest will be sent from")
+        assert limit.startswith("You have reached the limit of 25 emails per day. The rest will be sent from")
         assert limit.endswith("12:00.")
         assert forecast == ""
         with app.app_context():
@@ -111,7 +111,7 @@ def test_a_new_account_sends_few_letters_until_a_manager_trusts_it(
     start(due_mailing(newcomer, ends_at=utcnow() + 9 * DAY))
     run = get_only_run(session)
     assert count_states(session, run) == {"sent": 5, "pending": 7}
-    assert "New accounts can send 5 letters a day." in read_progress(app, run)[0]
+    assert "New accounts can send up to 5 emails per day." in read_progress(app, run)[0]
     # Letters about the account itself are not limited.
     with app.app_context():
         for _ in range(6):
@@ -133,7 +133,7 @@ def test_a_new_account_becomes_an_ordinary_one_with_time(
     session.flush()
     create_clients(newcomer, 12)
     start(due_mailing(newcomer, ends_at=utcnow() + timedelta(minutes=30)))
-    assert read_progress(app, get_only_run(session))[1].startswith("Not enough time: about 7 letters")
+    assert read_progress(app, get_only_run(session))[1].startswith("Not enough time: about 7 emails")
     session.execute(text("UPDATE mailings SET ends_at = :end"), {"end": utcnow() + 9 * DAY})
     with time_machine.travel(utcnow() + timedelta(hours=1, minutes=1)):
         sweep()
@@ -196,7 +196,7 @@ def test_runs_of_an_owner_at_a_limit_count_for_the_limit_of_runs(
             app.config["ENGINE"] = before
 
 
-def test_letters_that_are_given_back_in_the_next_hour_are_taken_off_theirs(
+def test_letters_that_are_given_back_in_the_next_hour_are_subtracted_from_their_own(
     app: Flask, session: Session, user: User
 ) -> None:
     late = utcnow().replace(minute=59, second=59, microsecond=0)

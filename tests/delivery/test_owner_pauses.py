@@ -167,7 +167,7 @@ def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
 
 @pytest.mark.usefixtures("refuse_user")
 def test_an_account_letter_leaves_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
-    """And shows that the fault is tied to the user's letters."""
+    """It also shows that the fault is tied to the user's letters."""
     letter = add_letter(app, session, UserFactory.create(), "reset-password")
     with app.app_context():
         assert outbox.send_due_letters(utcnow()) == 1

@@ -1,4 +1,4 @@
-"""A mail server that limits the rate gets fewer letters per second, and no letter pays for it."""
+"""Test that a mail server that limits the rate gets fewer letters per second, at no cost to any letter."""
 
 import time
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def slow_down(app: Flask, rate: float = 20.0, seconds: float = 0) -> None:
 
 
 def accept(app: Flask, seconds: float, is_held_back: bool = True) -> None:
-    """Report letters that were accepted after so many seconds."""
+    """Report letters that were accepted after this many seconds."""
     with app.app_context():
         now = utcnow() + timedelta(seconds=seconds)
         pace.report_accepted(routes.PRIMARY, memory(app), is_held_back, now)

@@ -1,4 +1,4 @@
-"""Servers that offer PIPELINING and cannot do it get their commands step by step."""
+"""Test that servers that offer PIPELINING without supporting it get commands step by step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ REPLIES = {b"MAIL": "250 ok", b"RCPT": "250 ok", b"RSET": "250 ok"}
 
 @pytest.fixture(autouse=True)
 def _impatient(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait only a second for replies that never come."""
+    """Wait only one second for replies that never arrive."""
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
     with app.app_context():
         close_dispatcher()
@@ -135,7 +135,7 @@ def test_pipelining_is_tried_again_after_a_day(
         assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
-def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
+def test_a_refusal_for_other_reasons_is_not_blamed_on_pipelining(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
     """The letter was refused step by step too, so it has failed, and pipelining continues."""
@@ -156,7 +156,7 @@ def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
         assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
-def test_a_silent_server_is_no_fault_of_pipelining(
+def test_a_silent_server_is_not_blamed_on_pipelining(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
     create_clients(user, 1)

@@ -143,7 +143,7 @@ def test_workers_with_many_sessions_stop_after_ten_refusals_together(
 
     counts = count_states(session, get_only_run(session))
     assert counts["sent"] == len(sink.letters)
-    # A few more than ten if a letter that the server had accepted before ends the first row of refusals.
+    # A few more than ten if a letter that the server had accepted before ends the first series of refusals.
     assert 10 <= counts["failed"] < 20
     assert counts["pending"] == 1500 - counts["sent"] - counts["failed"]
 
@@ -173,13 +173,13 @@ def test_only_few_letters_are_begun_until_one_was_accepted(
     letter = Letter(1, 1, "a@example.org", b"")
     with app.app_context():
         rejections = Rejections(10)
-        assert rejections.room(1) == 5
+        assert rejections.count_allowed(1) == 5
         for _ in range(6):
-            assert rejections.room(1)
+            assert rejections.count_allowed(1)
             rejections.record(1, Result(letter, Verdict.FAILED, 554, "5.7.1 spam", Stage.RCPT))
-        assert rejections.room(1) == 2
+        assert rejections.count_allowed(1) == 2
         rejections.record(1, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
-        assert rejections.room(1) is None
+        assert rejections.count_allowed(1) is None
 
 
 def test_a_full_count_is_soon_forgotten(app: Flask, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""A mended password is used at once: after a start with changed settings, or after `flask routes reopen`."""
+"""Test that a corrected password is used at once: after a restart, or after `flask routes reopen`."""
 
 from collections.abc import Callable
 from datetime import timedelta

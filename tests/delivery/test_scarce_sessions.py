@@ -123,7 +123,7 @@ def test_a_refused_password_is_a_fault_although_others_have_sessions(
 def test_workers_may_open_the_first_session_at_the_same_time(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The refused one cannot know of the other one's session yet, but that is no fault either."""
+    """The refused one cannot know of the other one's session yet, but that is not a fault either."""
     with Sink(allow_sessions(1)) as sink:
         serve_from(sink.port)
         first, second = new_pool("first"), new_pool("second")

@@ -27,7 +27,7 @@ def clock(session: Session) -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def new_budget(app: Flask, session: Session, clock: time_machine.Traveller) -> Iterator[NewBudget]:
     def create_budget(holder: str) -> SessionBudget:
-        clock.shift(0.001)  # the first one comes first
+        clock.shift(0.001)  # so that the first worker comes first
         return SessionBudget(routes.PRIMARY, holder, EngineSettings())
 
     with app.app_context():
@@ -155,7 +155,7 @@ def test_a_refusal_lowers_the_grown_limit(new_budget: NewBudget, clock: time_mac
     assert share_of(budget, 2) == (2, 2)
 
 
-def test_a_limit_that_is_no_obstacle_stays(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
+def test_a_limit_that_no_worker_reaches_stays(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
     budget = new_budget("first")
     budget.request(2, 20)
     budget.learn(2, is_busy=True)

@@ -81,7 +81,7 @@ def test_a_sweep_does_nothing_while_another_one_is_in_progress(
 def test_letters_go_first_between_the_parts_of_a_long_sweep(
     app: Flask, session: Session, user: User, smtp: SmtpServer, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every part counts as long here, and each writes down how many letters have left before it."""
+    """Every part counts as long here, and each records how many letters were sent before it."""
     create_clients(user, 1)
     due_mailing(user)
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""Test that numbers, dates and yes or no in clients' data mean in letters what their owner wrote."""
+"""Test that letters read numbers, dates and yes or no in clients' data as their owner writes them."""
 
 import csv
 from pathlib import Path

@@ -58,6 +58,6 @@ def test_the_button_tool_asks_about_a_button(window: Window, site: Site, owner: 
     window.page.locator("[data-tool=button]").click()
     dialog = window.page.get_by_role("dialog", name="Button")
     dialog.get_by_label("Text on the button").fill("Order")
-    dialog.get_by_label("Page that it opens").fill("shop.example/order")
+    dialog.get_by_label("Page to open").fill("shop.example/order")
     dialog.get_by_role("button", name="Insert").click()
     expect_in_body(window, '<a class="button" href="https://shop.example/order">Order</a>')

@@ -24,7 +24,7 @@ from tests.e2e.editor import (
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, SCREENS, Screen, Window
 
-NEWS = "Until next month!"
+NEWS = "See you next month!"
 DECODE = "async (picture) => { await picture.decode(); return picture.naturalWidth; }"
 
 
@@ -32,7 +32,7 @@ def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Si
     open_editor(window, "/messages/new")
     window.main.get_by_role("link", name="Newsletter").click()
     editor = window.page.locator(".ql-editor")
-    expect(editor).to_contain_text("News of the month")
+    expect(editor).to_contain_text("This month's news")
     place_cursor_at_end(editor.locator("p", has_text=NEWS))
     window.page.keyboard.type(" See you < soon & well.")
     expect(letter(window).get_by_text("See you < soon & well.")).to_be_visible()

@@ -80,20 +80,20 @@ def test_writing_mode_keeps_liquid_byte_for_byte(window: Window, site: Site, own
 def test_converting_a_designed_message_to_markdown_keeps_its_text(window: Window) -> None:
     window.delay_responses("**/messages/convert")
     open_editor(window, "/messages/new?example=newsletter")
-    place_cursor_at_end(window.page.locator(".ql-editor p", has_text="Until next month!"))
+    place_cursor_at_end(window.page.locator(".ql-editor p", has_text="See you next month!"))
     window.page.keyboard.type(" 2 * 3 [x] a_b")
     expect_in_body(window, "a_b</p>")
     choose_mode(window, "markdown")
     window.page.locator("#ask-loss").get_by_role("button", name="Change anyway").click()
     expect_mode(window, "markdown")
     text = body(window)
-    assert text.startswith('# News of the month\n\nHello, {{ name | default: "friend" }}!\n\n')
+    assert text.startswith('# This month\'s news\n\nHello, {{ name | default: "friend" }}!\n\n')
     assert "[Read more](https://example.com/)" in text
     assert "\n\n- one thing\n- another thing\n- and one more\n\n" in text
-    assert text.endswith("Until next month! 2 \\* 3 \\[x\\] a_b\n")
+    assert text.endswith("See you next month! 2 \\* 3 \\[x\\] a_b\n")
     choose_mode(window, "writing")
-    expect(window.page.locator(".ql-editor h1")).to_have_text("News of the month")
-    expect(window.page.locator(".ql-editor")).to_contain_text("Until next month! 2 * 3 [x] a_b")
+    expect(window.page.locator(".ql-editor h1")).to_have_text("This month's news")
+    expect(window.page.locator(".ql-editor")).to_contain_text("See you next month! 2 * 3 [x] a_b")
 
 
 PASTED = """<html><head><style>p.MsoNormal { margin: 0 }</style></head><body>

@@ -130,7 +130,7 @@ def open_watched(attacker: Listener, open_window: OpenWindow, site: Site) -> Ite
         window.wait_until_quiet()
         assert window.page.title() != "pwned"
         assert window.page.url.startswith(site.url)
-        # The browser complains about what it has blocked, which these tests want.
+        # The browser reports what it has blocked, as these tests intend.
         window.complaints.clear()
     assert events == []
     assert attacker.requests == []

@@ -40,8 +40,8 @@ def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
 def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
-    # The list itself shows the next start and the last result.
-    expect(row.locator("[data-label='Next start'] time")).to_be_visible()
+    # The list itself shows the next send and the last result.
+    expect(row.locator("[data-label='Next send'] time")).to_be_visible()
     expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
 
     row.get_by_role("link").click()
@@ -111,7 +111,7 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     window.main.locator("summary", has_text="Only on certain days or at certain hours").click()
     window.main.get_by_label("Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
-    expect(forecast).to_contain_text("Not enough time: about 3 letters")
+    expect(forecast).to_contain_text("Not enough time: about 3 emails")
     window.expect_to_fit()
     window.main.get_by_label("Monday").uncheck()
     expect(forecast).not_to_contain_text("Not enough time")
@@ -215,10 +215,10 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     expect(window.main.get_by_role("button", name=re.compile(r"Send to \d+ clients? now"))).to_be_enabled()
 
 
-def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
+def test_boxes_checked_while_a_response_is_pending_are_kept(
     site: Site, owner: User, open_window: OpenWindow
 ) -> None:
-    """The answers replace the list of clients: what the person did last wins."""
+    """The responses replace the list of clients, but the person's last action wins."""
     with site.adding():
         first, second, *_ = create_clients(owner, 5, full_name="Slow line")
     window = open_window()
@@ -235,13 +235,13 @@ def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
     expect(boxes.locator(f"#client-{first.id}")).not_to_be_checked()
     expect(chosen).to_have_text("7 selected")
 
-    # The list that comes does not contain the second client.
+    # The list in the response does not contain the second client.
     window.page.locator("#client_query").press_sequentially("unknown")
     boxes.locator(f"#client-{second.id}").uncheck()
     expect(boxes).to_contain_text("No clients match")
     expect(chosen).to_have_text("6 selected")
 
-    # Two steps at once are made one after the other.
+    # Two simultaneous steps are performed one after the other.
     window.page.locator("#client_query").fill("slow")
     window.page.locator("#client_query").press("Tab")
     window.page.locator("#pick-none").click()

@@ -58,10 +58,10 @@ def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
     owner.sign_in(mailing.owner.email)
     manager.open(f"/manager/mailings/{mailing.id}/")
     manager.page.get_by_role("link", name="Disable…").click()
-    manager.expect_title("Disable the mailing?")
+    manager.expect_title("Disable this mailing?")
     expect(manager.main).to_contain_text("Complained of")
     manager.fill(reason="Three complaints")
-    manager.main.get_by_role("button", name="Disable the mailing").click()
+    manager.main.get_by_role("button", name="Disable mailing").click()
     manager.expect_notice("1 mailing disabled.")
 
     owner.open(f"/mailings/{mailing.id}")
@@ -70,7 +70,7 @@ def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
 
     manager.page.get_by_role("link", name="Enable…").click()
     manager.fill(reason="Sorted out")
-    manager.main.get_by_role("button", name="Enable the mailing").click()
+    manager.main.get_by_role("button", name="Enable mailing").click()
     manager.expect_notice("1 mailing enabled.")
     owner.open(f"/mailings/{mailing.id}")
     expect(owner.main.get_by_role("button", name="Resume")).to_be_visible()
@@ -97,4 +97,4 @@ def test_several_mailings_are_disabled_after_confirmation(site: Site, manager: W
 
     manager.page.get_by_label("Select Pair one").check()
     act_on_selected(manager, "Enable")
-    manager.expect_title("Enable the mailing?")
+    manager.expect_title("Enable this mailing?")

@@ -59,10 +59,10 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     manager.choose(q="spammer")
     manager.page.get_by_role("link", name=user.email).click()
     manager.page.get_by_role("link", name="Block…").click()
-    manager.expect_title("Block the user?")
-    manager.main.get_by_role("button", name="Block the user").click()
+    manager.expect_title("Block this user?")
+    manager.main.get_by_role("button", name="Block user").click()
     expect(manager.page.get_by_label("Reason")).to_be_focused()  # the browser requires it
-    confirm(manager, "Bought addresses", "Block the user")
+    confirm(manager, "Bought addresses", "Block user")
     manager.expect_notice("1 user blocked.")
     expect(manager.main).to_contain_text("Reason: Bought addresses")
 
@@ -75,7 +75,7 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     expect(users_window.main).to_contain_text("Bought addresses")
 
     manager.page.get_by_role("link", name="Unblock…").click()
-    confirm(manager, "Promised better", "Unblock the user")
+    confirm(manager, "Promised better", "Unblock user")
     manager.expect_notice("1 user unblocked.")
     users_window.sign_in(user.email)
 

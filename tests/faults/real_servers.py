@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """Run the server; skip the test if its packages cannot be had."""
+    """Run the server; skip the test if its packages are not available."""
     try:
         with server:
             yield server

@@ -41,7 +41,7 @@ def test_21_a_run_survives_the_death_of_its_workers(
             run.wait_for_letters(smtp, target)
             time.sleep(random.uniform(0, 0.05))
             victim = random.choice(run.workers)
-            assert victim.poll() is None, "a worker ended by itself"
+            assert victim.poll() is None, "a worker ended without being killed"
             kill(victim)
             run.sweep()
         run.finish(180)

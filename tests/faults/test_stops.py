@@ -1,4 +1,4 @@
-"""Test that a run stopped_at while sending sends nothing after the letters in flight (fault 28)."""
+"""Test that a run stopped while sending sends nothing after the letters in flight (fault 28)."""
 
 import time
 from collections.abc import Iterator

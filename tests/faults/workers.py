@@ -109,7 +109,7 @@ class LiveRun:
         One sweep is not enough: a killed worker may have been in the middle of one, and hold its lease.
         """
 
-        def has_come() -> bool:
+        def has_arrived() -> bool:
             if len(server.letters) >= count:
                 return True
             time.sleep(0.02)
@@ -119,7 +119,7 @@ class LiveRun:
             return False
 
         swept = [time.monotonic()]
-        wait_until(has_come, f"{count} letters")
+        wait_until(has_arrived, f"{count} letters")
 
     def finish(self, seconds: float = 60) -> None:
         """Sweep until the run has finished."""

@@ -25,7 +25,7 @@ def find_numbers(page: str) -> list[str]:
 def test_a_visitor_sees_an_introduction_and_can_register(visitor: FlaskClient) -> None:
     page = visitor.get("/").text
 
-    assert "Every client gets a personal letter" in page
+    assert "Every client gets a personal email" in page
     assert 'href="/auth/register"' in page
 
 
@@ -178,7 +178,7 @@ def test_sending_a_test_letter_is_offered_until_one_has_been_sent(browser: Flask
     message = MessageFactory.create(owner=user)
     assert f'href="/messages/{message.id}"' in find_step(browser.get("/").text, "message")
     browser.post(f"/messages/{message.id}/test")
-    assert "Test letter sent" in find_step(browser.get("/").text, "message")
+    assert "Test email sent" in find_step(browser.get("/").text, "message")
 
 
 def test_an_unknown_guide_action_is_refused(browser: FlaskClient) -> None:

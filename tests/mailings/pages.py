@@ -23,7 +23,7 @@ def get_main_text(response: TestResponse) -> str:
 
 
 def error_beside(response: TestResponse, field: str) -> str:
-    """Return the error shown beside a field; empty if there is none."""
+    """Return the error shown next to a field; empty if there is none."""
     error = soup(response).find(id=f"{field}-error")
     return " ".join(error.get_text(" ").split()) if error else ""
 

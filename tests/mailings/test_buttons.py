@@ -113,7 +113,7 @@ def test_failed_letters_are_resent_once(
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.FAILED: 2, DeliveryState.SENT: 1})
     page = browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True)
-    assert "2 letters will be sent again" in page.text
+    assert "2 emails will be sent again" in page.text
     work()
     assert (
         "Nothing to resend"

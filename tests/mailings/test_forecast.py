@@ -57,7 +57,7 @@ def test_the_forecast_lists_five_local_starts_with_their_client_counts(
         item.get_text(" ").split("3 client")[0].count("09:00") for item in soup(response).select("li")
     ] == [1] * 5
     assert all("3 clients" in item.get_text(" ") for item in soup(response).select("#forecast-list li"))
-    assert "And so on until the end." in get_text(response)
+    assert "And so on until the end date." in get_text(response)
     assert "1 client who has unsubscribed or is suppressed is not counted." in get_text(response)
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
@@ -71,7 +71,7 @@ def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> 
 
 
 def test_the_forecast_warns_if_no_one_gets_the_letter(browser: FlaskClient, user: User) -> None:
-    assert "No one will get this letter." in get_text(preview(browser, user))
+    assert "No one will get this email." in get_text(preview(browser, user))
 
 
 def test_sending_hours_delay_the_first_and_last_letters(browser: FlaskClient, user: User) -> None:
@@ -97,8 +97,8 @@ def test_the_forecast_warns_if_no_sending_hours_are_left(browser: FlaskClient, u
     create_clients(user, 2)
     hours: dict[str, Any] = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
     response = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
-    assert "nothing is sent: no sending hours are left before the end" in get_text(response)
-    assert "about 2 letters will not be sent before the end" in get_text(response)
+    assert "nothing will be sent: no sending hours are left before the end date" in get_text(response)
+    assert "about 2 emails will not be sent before the mailing ends" in get_text(response)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_button_shows_the_forecast_without_javascript_or_saving(
     assert "3 clients" in get_main_text(page)
     assert not list_starts(wrong)
     assert get_main_text(wrong).count("The end must be after the start.") >= 2, (
-        "beside the field and in the forecast"
+        "next to the field and in the forecast"
     )
     assert session.scalars(select(Mailing)).all() == []
 
@@ -216,4 +216,4 @@ def test_a_selection_that_would_take_long_is_refused(
 ) -> None:
     response = preview(browser, user, audience="selected", clients=clients)
     assert response.status_code == 200
-    assert "This selection consists of too many parts." in get_text(response)
+    assert "This selection has too many parts." in get_text(response)

@@ -39,11 +39,11 @@ def test_the_forecast_warns_if_there_is_not_enough_time_at_the_measured_rate(
     add_measured_run(user, per_second=5)
     period: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
     sufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:10")
-    assert "Expected rate: 5 letters per second." in get_text(sufficient)
+    assert "Expected rate: 5 emails per second." in get_text(sufficient)
     assert "all sent by about" in get_text(sufficient)
     assert "Not enough time" not in get_text(sufficient)
     insufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:02")
-    assert "Not enough time: about 20 letters will not be sent" in get_text(insufficient)
+    assert "Not enough time: about 20 emails will not be sent" in get_text(insufficient)
 
 
 def test_a_configured_limit_is_the_expected_rate(
@@ -53,8 +53,8 @@ def test_a_configured_limit_is_the_expected_rate(
     add_measured_run(user, per_second=5)
     monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
     response = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected rate: 30 letters per minute." in get_text(response)
-    assert "about 1 letter will not be sent before the end" in get_text(response)
+    assert "Expected rate: 30 emails per minute." in get_text(response)
+    assert "about 1 email will not be sent before the mailing ends" in get_text(response)
 
 
 def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> None:
@@ -84,4 +84,4 @@ def test_the_limit_that_the_mail_server_has_shown_is_the_expected_rate(
     add_measured_run(user, per_second=50)
     session.add(Route(name=routes.PRIMARY, state=BreakerState.CLOSED, pace=3.0))
     session.flush()
-    assert "Expected rate: 3 letters per second." in get_text(preview(browser, user))
+    assert "Expected rate: 3 emails per second." in get_text(preview(browser, user))

@@ -71,7 +71,7 @@ def test_a_mailing_without_days_and_hours_has_no_limits(
     [
         ({"opens_at": "09:00", "closes_at": ""}, "Fill in both times, or leave both empty."),
         ({"opens_at": "", "closes_at": "18:00"}, "Fill in both times, or leave both empty."),
-        ({"opens_at": "09:00", "closes_at": "09:00"}, "The hours end when they begin."),
+        ({"opens_at": "09:00", "closes_at": "09:00"}, "The end time must differ from the start time."),
         ({"opens_at": "nine", "closes_at": "18:00"}, "Not a valid time value."),
         ({"weekdays": ["8"]}, "not a valid choice"),
         ({"on_late": "perhaps"}, "Not a valid choice."),

@@ -1,4 +1,4 @@
-"""Test that letters which cannot work for some clients are found before a mailing is sent."""
+"""Test that letters that would fail for some clients are found before a mailing is sent."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,13 +28,13 @@ def test_clients_who_cannot_get_a_letter_are_counted(browser: FlaskClient, user:
     assert failure.endswith("For 2 clients, for example n999999999@example.org.")
 
 
-def test_values_that_are_no_numbers_are_shown(browser: FlaskClient, user: User) -> None:
+def test_values_that_are_not_numbers_are_shown(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{% if client.age > 5 %}y{% endif %}", subject="s")
     for number, age in enumerate(["40", "4,5", "1 200", "сорок", "сорок", ""]):
         ClientFactory.create(owner=user, email=f"n{number}@example.org", attributes={"age": age})
 
     assert list_failures(browser, message) == [
-        "“сорок” is used as a number but is none. For 2 clients, for example n3@example.org."
+        "“сорок” is used as a number but is not one. For 2 clients, for example n3@example.org."
     ]
 
 
@@ -50,7 +50,7 @@ def test_a_sample_of_many_clients_has_the_oldest_and_the_newest(
     failure, note = list_failures(browser, message)
 
     assert "For 2 clients, for example n0@example.org." in failure
-    assert note == "Letters to 4 clients were tried."
+    assert note == "The emails to 4 clients were checked."
 
 
 def test_a_message_that_only_prints_values_needs_no_trial(browser: FlaskClient, user: User) -> None:

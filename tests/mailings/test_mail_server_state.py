@@ -36,7 +36,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
     open_route(session)
     progress, text = measure(app, run)
     assert text.routes == [
-        "The mail server has not accepted letters since 11:52; next try at 12:05: 421 4.3.2 <shutting> down"
+        "The mail server has not accepted emails since 11:52; next try at 12:05: 421 4.3.2 <shutting> down"
     ]
     assert (progress.is_blocked, progress.rate, text.forecast) == (True, None, "")
 
@@ -44,7 +44,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"state": BreakerState.PROBING}, "has not accepted letters since 11:52 and is being tested: 421"),
+        ({"state": BreakerState.PROBING}, "has not accepted emails since 11:52 and is being tested: 421"),
         (
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
             "had an error at 11:59 and is being retried: 421",
@@ -70,12 +70,12 @@ def test_the_second_server_is_mentioned_while_it_is_used(
     add_attempts(run, [30.0, 20.0])
     open_route(session)
     progress, text = measure(app, run)
-    assert text.routes[1:] == ["Letters are sent through the second mail server."]
+    assert text.routes[1:] == ["Emails are sent through the second mail server."]
     assert progress.rate, "letters are sent"
     open_route(session, routes.FALLBACK, last_fault="refused")
     progress, text = measure(app, run)
     assert text.routes[1:] == [
-        "The second mail server has not accepted letters since 11:52; next try at 12:05: refused"
+        "The second mail server has not accepted emails since 11:52; next try at 12:05: refused"
     ]
     assert progress.is_blocked
 
@@ -100,9 +100,10 @@ def test_limits_that_the_server_has_shown_are_explained(app: Flask, session: Ses
     )
     progress, text = measure(app, run)
     assert text.routes == [
-        "The mail server asks us to slow down. Limit for now: 10 letters per second. "
+        "The mail server asks us to slow down. Limit for now: 10 emails per second. "
         "Its reply: 450 4.7.1 too much mail",
-        "The mail server offers PIPELINING, but it does not work. Letters are sent without it, slower.",
+        "The mail server offers PIPELINING, but it does not work. "
+        "Emails are sent without it, which is slower.",
     ]
     assert text.server == "connected"
     assert progress.rate
@@ -124,7 +125,7 @@ def test_a_server_that_refuses_only_this_users_letters_is_explained(
     session.flush()
     progress, text = measure(app, run)
     assert text.routes == [
-        "The mail server refuses your letters for now, but accepts those of other users; "
+        "The mail server refuses your emails for now, but accepts those of other users; "
         "next try at 12:04: 421 not with these links"
     ]
     assert (progress.is_blocked, progress.routes[0].condition) == (True, "paused")

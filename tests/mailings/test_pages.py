@@ -99,7 +99,7 @@ def test_the_page_shows_that_the_counts_add_up(browser: FlaskClient, user: User)
     line = soup(response).find(id="ledger-sum")
     assert line is not None
     assert " ".join(line.text.split()) == "Planned 45 = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 all accounted for"
-    assert "It is unknown whether 6 letters were delivered" in get_main_text(response)
+    assert "It is unknown whether 6 emails were delivered" in get_main_text(response)
 
 
 def test_a_ledger_that_does_not_balance_is_reported(
@@ -171,7 +171,7 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
         ("rejected: 554 spam", "with the same reply, so the mailing was paused: 554 spam"),
         (
             "not-writable: too long",
-            "cannot be created from this message, so the mailing was paused: too long",
+            "The message has an error, so the mailing was paused: too long",
         ),
         ("", ""),
     ],

@@ -48,17 +48,17 @@ def test_the_rate_covers_the_last_minute(app: Flask, session: Session, user: Use
     add_attempts(run, [1.0], Outcome.DEFERRED)
     progress, text = measure(app, run)
     assert progress.rate == pytest.approx(0.5, rel=0.02)
-    assert text.rate == "30 letters per minute"
+    assert text.rate == "30 emails per minute"
     assert progress.finishes_at is not None
     assert (progress.finishes_at - NOW).total_seconds() == pytest.approx(120, rel=0.02)
     assert text.time_left == "about 2 minutes"
-    assert text.forecast == "At this rate, sending finishes at 12:02, before the end."
+    assert text.forecast == "At this rate, sending finishes at 12:02, before the mailing ends."
 
 
 def test_a_high_rate_is_shown_per_second(app: Flask, session: Session, user: User) -> None:
     run = create_running(user, {PENDING: 1})
     add_attempts(run, [number / 10 for number in range(100)])
-    assert measure(app, run)[1].rate == "10 letters per second"
+    assert measure(app, run)[1].rate == "10 emails per second"
 
 
 def test_only_the_newest_attempts_are_examined(
@@ -94,7 +94,9 @@ def test_letters_that_miss_the_end_are_counted(
     progress, text = measure(app, run)
     assert progress.finishes_at is None
     assert progress.would_expire == pytest.approx(116, abs=2)
-    assert text.forecast == "Not enough time: about 120 letters will not be sent before the end (12:01)."
+    assert (
+        text.forecast == "Not enough time: about 120 emails will not be sent before the mailing ends (12:01)."
+    )
     assert text.time_left == ""
 
 
@@ -104,8 +106,10 @@ def test_letters_due_after_the_end_always_expire(app: Flask, session: Session, u
         add_deferred(run, NOW + timedelta(hours=hours))
     progress, text = measure(app, run)
     assert progress.would_expire == 2
-    assert text.forecast == "Not enough time: about 2 letters will not be sent before the end (13:00)."
-    assert text.deferred == "3 letters will be tried again, the next one at 12:30."
+    assert (
+        text.forecast == "Not enough time: about 2 emails will not be sent before the mailing ends (13:00)."
+    )
+    assert text.deferred == "3 emails will be retried, the next one at 12:30."
 
 
 def test_there_is_no_forecast_while_all_letters_await_a_retry(
@@ -117,7 +121,7 @@ def test_there_is_no_forecast_while_all_letters_await_a_retry(
     add_attempts(run, [59.0, 30.0])
     progress, text = measure(app, run)
     assert (progress.finishes_at, progress.would_expire, text.forecast) == (None, 0, "")
-    assert text.deferred == "40 letters will be tried again, the next one at 14:00."
+    assert text.deferred == "40 emails will be retried, the next one at 14:00."
 
 
 def test_the_forecast_includes_the_last_retry(app: Flask, session: Session, user: User) -> None:
@@ -127,7 +131,7 @@ def test_the_forecast_includes_the_last_retry(app: Flask, session: Session, user
     tomorrow = NOW + timedelta(hours=15)
     assert measure(app, run)[0].finishes_at == tomorrow
     assert measure(app, run)[1].forecast == (
-        f"At this rate, sending finishes at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
+        f"At this rate, sending finishes at {tomorrow.day} {tomorrow:%b}, 03:00, before the mailing ends."
     )
 
 
@@ -152,7 +156,7 @@ def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: 
         assert ledger
         text = format_progress(measure_progress(mailing, ledger, NOW))
     assert text.rate == "60 писем в минуту"
-    assert text.forecast == "Времени не хватит: до конца (12:01) не уйдёт примерно 120 писем."
+    assert text.forecast == "Времени не хватит: до окончания рассылки (12:01) не уйдёт примерно 120 писем."
 
 
 # --- Possible duplicates ----------------------------------------------------------------------
@@ -170,11 +174,11 @@ def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session
     DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
     progress, text = measure(app, run)
     assert (progress.unknowns.waiting, progress.unknowns.left) == (2, 1)
-    assert "It is unknown whether 2 letters were delivered" in text.waiting
+    assert "It is unknown whether 2 emails were delivered" in text.waiting
     assert text.unknowns == [
-        "2 letters with unknown delivery will be sent again from 12:20 and may arrive twice.",
-        "1 letter with unknown delivery was sent again and may have arrived twice.",
-        "1 letter with unknown delivery will not be sent again.",
+        "2 emails with an unknown delivery status will be sent again from 12:20 and may arrive twice.",
+        "1 email with an unknown delivery status was sent again and may have arrived twice.",
+        "1 email with an unknown delivery status will not be sent again.",
     ]
 
 
@@ -218,11 +222,11 @@ def test_the_live_part_shows_rate_forecast_and_warning(
         AttemptFactory.create(delivery=delivery, number=number, at=at)
     url = f"/mailings/{run.mailing_id}/progress"
     pace = " ".join(soup(browser.get(url)).select("#pace")[0].get_text(" ").split())
-    assert "letters per minute" in pace
+    assert "emails per minute" in pace
     assert "Time left about" in pace
-    assert "before the end" in pace
+    assert "before the mailing ends" in pace
     run.mailing.ends_at = now + timedelta(minutes=2)
     session.flush()
     live = soup(browser.get(url))
-    assert "letters will not be sent before the end" in live.select("#does-not-fit")[0].get_text()
+    assert "emails will not be sent before the mailing ends" in live.select("#does-not-fit")[0].get_text()
     assert "Time left" not in live.select("#pace")[0].get_text()

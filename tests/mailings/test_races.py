@@ -120,8 +120,12 @@ def test_a_service_reloads_the_mailing_so_no_change_is_lost(app: Flask, session:
 @pytest.mark.parametrize(
     ("verb", "state", "confirmation"),
     [
-        ("resend-failed", DeliveryState.FAILED, "2 letters will be sent again"),
-        ("settle-unknowns", DeliveryState.UNKNOWN, "2 letters with unknown delivery will be sent again"),
+        ("resend-failed", DeliveryState.FAILED, "2 emails will be sent again"),
+        (
+            "settle-unknowns",
+            DeliveryState.UNKNOWN,
+            "2 emails with an unknown delivery status will be sent again",
+        ),
     ],
 )
 def test_resending_in_two_tabs_at_once_sends_once(

@@ -71,7 +71,7 @@ def test_the_summary_is_sent_at_the_owners_hour_and_covers_the_last_day(
     for _attempt in range(2):
         sweep_at(NOON + timedelta(minutes=15))
     (letter,) = read_letters(smtp, owner)
-    assert letter.startswith("Daily summary: 5 letters sent")
+    assert letter.startswith("Daily summary: 5 emails sent")
     assert "from 2026-11-22 18:00 to 2026-11-23 18:00" in letter
     assert "Осенние новости\n  sent: 5, failed: 2, expired: 1\n" in letter
     assert f"http://sky.example/mailings/{mailing.id}" in letter
@@ -104,7 +104,7 @@ def test_after_a_long_downtime_the_summary_covers_the_latest_day(
     create_run(mailing, {DeliveryState.SENT: 2}, scheduled_for=NOON + timedelta(days=6))
     sweep_at(NOON + timedelta(days=6, hours=5))
     (letter,) = read_letters(smtp, owner)
-    assert letter.startswith("Daily summary: 2 letters sent")
+    assert letter.startswith("Daily summary: 2 emails sent")
 
 
 def test_saving_the_profile_does_not_lose_a_due_summary(
@@ -115,9 +115,7 @@ def test_saving_the_profile_does_not_lose_a_due_summary(
     create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 4}, scheduled_for=NOON)
     request_summary(owner, sign_in, "13", NOON + timedelta(hours=1, seconds=5))
     sweep_at(NOON + timedelta(hours=1, seconds=20))
-    assert [letter.split("\n")[0] for letter in read_letters(smtp, owner)] == [
-        "Daily summary: 4 letters sent"
-    ]
+    assert [letter.split("\n")[0] for letter in read_letters(smtp, owner)] == ["Daily summary: 4 emails sent"]
 
 
 def test_an_hour_skipped_by_a_clock_change_still_gets_its_summary(

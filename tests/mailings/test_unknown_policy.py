@@ -17,7 +17,7 @@ def test_a_new_mailing_holds_unknown_letters_and_the_form_says_how_many_may_arri
     form = browser.get("/mailings/new")
     assert get_value(form, "on_unknown") == "hold"
     letters = app.config["WORKERS"] * app.config["MAIL_MAX_CONNECTIONS"]
-    assert f"up to {letters} letters at a time whether they were delivered; sent again, they may" in form.text
+    assert f"whether up to {letters} emails were delivered. If they are sent again" in form.text
 
     browser.post(
         "/mailings/new", data={name: value for name, value in fields.items() if name != "on_unknown"}

@@ -1,4 +1,4 @@
-"""Test that each occurrence comes once, at the same hour, when the owner's time zone changes."""
+"""Test that each occurrence is sent once, at the same hour, when the owner's time zone changes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -82,10 +82,10 @@ def test_a_saved_message_and_the_mailings_check_show_what_does_not_work(
     location = browser.post("/messages/new", data={"subject": "s", "format": "html", "body": body}).location
 
     expected = [
-        "There is no data {{ client.горд }}, so nothing will be printed. Did you mean {{ client.город }}?",
-        "There is no data {{ clent.name }}, so nothing will be printed. Did you mean {{ name }}?",
-        "*|FNAME|* is not a placeholder of this service, so clients will see it as it is."
-        " Did you mean {{ name }}?",
+        "There is no data for {{ client.горд }}, so nothing will appear here."
+        " Did you mean {{ client.город }}?",
+        "There is no data for {{ clent.name }}, so nothing will appear here. Did you mean {{ name }}?",
+        "*|FNAME|* is not a SkyMailing placeholder, so clients will see it as is. Did you mean {{ name }}?",
     ]
     message = session.scalars(select(Message)).one()
     summary = browser.post("/mailings/preview", data=mailing_fields(message))

@@ -28,7 +28,7 @@ def test_a_message_written_from_scratch_has_the_language_of_its_author(sign_in: 
     chosen = page.select_one("select[name=language] option[selected]")
     assert chosen is not None
     assert chosen["value"] == locale
-    # The editor turns an empty text into a design.
+    # The editor replaces an empty text with a design.
     typed = {"subject": "", "format": "markdown", "body": "", "to": "html", "language": locale}
     converted = browser.post("/messages/convert", data=typed).json
     assert converted is not None

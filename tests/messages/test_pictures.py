@@ -116,7 +116,7 @@ def test_the_number_of_pictures_is_limited(browser: FlaskClient, set_limits: Set
     )
 
     assert response.status_code == 422
-    assert "no room" in response.text
+    assert "no space" in response.text
 
 
 def test_unused_pictures_are_deleted(

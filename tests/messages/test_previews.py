@@ -58,7 +58,7 @@ def test_placeholders_without_data_are_listed(browser: FlaskClient, user: User) 
 
     page = browser.get(f"/messages/{message.id}").text
 
-    assert "There is no data {{ client.typo }}, so nothing will be printed." in page
+    assert "There is no data for {{ client.typo }}, so nothing will appear here." in page
     assert "This client has no data for" in page
     assert "<code>{{ client.city }}</code>" in page
     assert "no data {{ name }}" not in page
@@ -117,7 +117,7 @@ def test_a_draft_is_shown_without_being_saved(browser: FlaskClient, session: Ses
     assert "Hi, Ann &lt;b&gt;" in response.text
     # The letter is inside the frame's attribute, so it is escaped a second time.
     assert "&lt;strong&gt;Ann &amp;lt;b&amp;gt;&lt;/strong&gt;" in response.text
-    assert "There is no data {{ client.city }}" in response.text
+    assert "There is no data for {{ client.city }}" in response.text
     assert session.scalars(select(Message)).all() == []
 
 
@@ -125,7 +125,7 @@ def test_a_draft_preview_reports_an_error_with_its_line(browser: FlaskClient) ->
     response = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
 
     assert "Line 2: {{ is not closed by }}." in response.text
-    assert "Here you see the message" in browser.get("/messages/preview").text
+    assert "Here you will see the message" in browser.get("/messages/preview").text
 
 
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/messages/convert"])

@@ -146,7 +146,7 @@ def count_allowed(rates: RateLimits, count: int) -> int:
 def test_other_jobs_go_first_after_a_window(
     app: Flask, session: Session, user: User, smtp: SmtpServer
 ) -> None:
-    """Also for a stop: the letters that are left are still due, and a worker is asked to send them."""
+    """The remaining letters are still due, and a worker is asked to send them. A stop does the same."""
     add_letters(app, session, user, tasks.BATCH + 5)
     with app.app_context():
         assert tasks.send_due_letters(utcnow(), lambda _elapsed: True) == tasks.BATCH

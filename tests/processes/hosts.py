@@ -61,7 +61,7 @@ class Host:
         data_dir.mkdir(parents=True)
 
     def start(self, *names: str) -> None:
-        """Start processes, each as the leader of its own group."""
+        """Start processes, each as the leader of a new process group."""
         for name in names:
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(

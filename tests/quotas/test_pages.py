@@ -35,13 +35,13 @@ def read_card(browser: FlaskClient, path: str) -> str:
 
 def test_users_see_their_limits_and_usage(sign_in: SignIn, newcomer: User, user: User) -> None:
     card = read_card(sign_in(newcomer), "/auth/profile")
-    assert "Letters in 24 hours 20 of 20 limit reached" in card
+    assert "Emails in the last 24 hours 20 of 20 limit reached" in card
     assert "Your account is new. Until" in card
 
     create_clients(user, 3)
     card = read_card(sign_in(user), "/auth/profile")
     assert "Clients 3 of 1,000,000" in card
-    assert "Letters in this hour 0 Letters in 24 hours 0 of 1,000" in card
+    assert "Emails this hour 0 Emails in the last 24 hours 0 of 1,000" in card
     assert "new" not in card
 
 
@@ -50,13 +50,13 @@ def test_a_manager_sees_the_usage_and_lifts_the_limits_of_new_accounts(
 ) -> None:
     manager = UserFactory.create(role=Role.MANAGER)
     panel, page = sign_in(manager), f"/manager/users/{newcomer.id}/"
-    assert "Letters in 24 hours 20 of 20 limit reached" in read_card(panel, page)
+    assert "Emails in the last 24 hours 20 of 20 limit reached" in read_card(panel, page)
     assert panel.post(f"{page}trust", data={"reason": " "}).status_code == 200
     session.expire_all()
     assert newcomer.trusted_at is None, "a reason is required"
 
     assert panel.post(f"{page}trust", data={"reason": "A known company"}).status_code == 302
-    assert "Letters in 24 hours 20 of 1,000" in read_card(panel, page)
+    assert "Emails in the last 24 hours 20 of 1,000" in read_card(panel, page)
     assert b"Lift the limits" not in panel.get(page).data
     session.expire_all()
     entry = session.scalars(select(AuditEntry)).one()

@@ -1,4 +1,4 @@
-"""Test the limits of what a user keeps: clients, messages, mailings and imports."""
+"""Test the limits on a user's stored objects: clients, messages, mailings and imports."""
 
 import pytest
 import time_machine
@@ -72,11 +72,11 @@ def test_the_number_of_imports_is_limited(
         return import_file(browser, b"email\nanna@example.com\n").text
 
     pages = [upload() for _ in range(3)]
-    message = "up to 2 files a day" if limit == "imports_per_day" else "Wait until your other imports"
+    message = "up to 2 files per day" if limit == "imports_per_day" else "Wait until your other imports"
     assert [message in page for page in pages] == [False, False, True]
     assert count(session, ClientImport) == 2
     with time_machine.travel(utcnow() + 24 * HOUR):
-        assert "files a day" not in upload()
+        assert "files per day" not in upload()
 
 
 def test_the_number_of_test_letters_in_an_hour_is_limited(
@@ -93,7 +93,7 @@ def test_the_number_of_test_letters_in_an_hour_is_limited(
         ]
         pages.append(browser.post(f"/messages/{message.id}/test", follow_redirects=True).text)
 
-    refusal = "You can send up to 3 test letters an hour."
+    refusal = "You can send up to 3 test emails per hour."
     assert [refusal in page for page in pages] == [False, False, False, True, True]
     assert count(session, OutboxLetter) == 3
     with time_machine.travel(noon + HOUR):

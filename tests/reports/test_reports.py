@@ -70,7 +70,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
     assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
     text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
-    assert "Attempts per letter 1" in text
+    assert "Attempts per email 1" in text
     assert "Median time 15 min" in text
     assert "95% sent within 40 min" in text
 

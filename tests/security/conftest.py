@@ -45,7 +45,7 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
 
     yield make
     limiter.enabled = False  # the extension is shared by all apps in the test run
-    limiter._storage_dead = False  # else it would return to Redis in the middle of a later test
+    limiter._storage_dead = False  # otherwise it would return to Redis in the middle of a later test
     for app in apps:
         with app.app_context():
             db.engine.dispose()

@@ -1,4 +1,4 @@
-"""Create an owner's objects as routes need them, and sign in the people who request them."""
+"""Create an owner's objects on demand, and sign in the people who request them."""
 
 import io
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SAFE = {"GET", "HEAD"}
 def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
-    """Return a person's browser and account; people are blocked or unconfirmed only after signing in."""
+    """Return a person's browser and account; sign people in before blocking or unconfirming them."""
     if person is Person.VISITOR:
         return app.test_client(), None
     user = UserFactory.create(role=person.role)
@@ -47,14 +47,14 @@ class OwnedObjects:
         self.created: dict[Any, Any] = {}
 
     def make(self, factory: Any) -> Any:
-        """Return the owner's object of a kind, always the same one."""
+        """Return the owner's object from this factory, created at the first call."""
         if factory not in self.created:
             self.created[factory] = factory(self.owner)
             self.session.flush()
         return self.created[factory]
 
     def get_object(self, endpoint: str) -> Any:
-        """Return the object that the route is about, or None."""
+        """Return the object in the route's URL, or None."""
         access = ACCESS[endpoint]
         return None if isinstance(access, str) or not access.make else self.make(access.make)
 
@@ -84,14 +84,14 @@ class OwnedObjects:
         return {}
 
     def form(self, endpoint: str) -> dict[str, Any]:
-        """Return the fields of all forms together, so that each route performs its action."""
+        """Return the fields of all forms combined, so that each route can perform its action."""
         mailing: Mailing = self.make(make_mailing)
         is_about_users = endpoint.startswith("manager_users.")
         return {
             "id": self.owner.id if is_about_users else mailing.id,
             "owner_id": 1,
             "role": "admin",
-            "reason": "because",
+            "reason": "Spam reports",
             "title": "Taken over",
             "name": "Taken over",
             "subject": "Taken over",

@@ -34,7 +34,8 @@ from tests.support.factories import (
     UserFactory,
 )
 
-# Who may change what is decided in Python; the tests of each room write to both databases.
+# Python code decides who may change what, so one database is enough; the tests of each feature write to both
+# databases.
 pytestmark = pytest.mark.one_engine
 
 # The columns that a role may change in other people's users, mailings and articles.

@@ -150,7 +150,7 @@ def test_callbacks_are_refused(
 ) -> None:
     (tmp_path / "foreign_module.py").write_text("from pathlib import Path\nPath(__file__ + '.ran').touch()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    # `sweep` succeeds, and with an argument too many it fails.
+    # `sweep` succeeds, and with one argument too many it fails.
     arguments: list[object] = [1] if callback == "failure_callback_name" else []
     forge(redis_server, ["skymailing.jobs.sweep", None, arguments, {}], **{callback: "foreign_module.run"})
     work()
@@ -161,7 +161,7 @@ def test_callbacks_are_refused(
 def test_methods_of_values_are_refused(
     app: Flask, work: Callable[[], None], redis_server: RedisServer
 ) -> None:
-    """With an instance, rq calls its method of that name."""
+    """For an instance, rq would call its method of that name."""
     for instance in ("text", {"a": 1}):
         forge(redis_server, ["skymailing.jobs.sweep", instance, [], {}])
         work()

@@ -1,4 +1,4 @@
-"""Test that the owner's known devices are not locked out by strangers, and have a ceiling of their own."""
+"""Test that the owner's known devices are not locked out by strangers, and have their own limit."""
 
 import pytest
 from flask import Flask
@@ -31,7 +31,7 @@ def test_guessing_one_account_from_many_addresses_is_stopped_but_not_the_owner(
     assert own.post("/auth/login", data=password).status_code == 302
 
 
-def test_a_known_device_has_a_ceiling_too(throttled: Flask, user: User) -> None:
+def test_a_known_device_has_a_limit_too(throttled: Flask, user: User) -> None:
     own = make_known(throttled, user)
     codes = [guess(throttled, user.email, f"198.51.{n}.1", browser=own).status_code for n in range(51)]
     assert codes == [200] * 50 + [429]

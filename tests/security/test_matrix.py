@@ -1,7 +1,7 @@
 """Check every route and method for every person: each cell of the table in `decisions.py`.
 
 The routes come from the app's URL map, so a route without a decision fails here. Each test checks all
-cells for one person and reports every errors one.
+cells for one person and reports all errors at once.
 """
 
 from typing import Any
@@ -28,7 +28,8 @@ from tests.security.decisions import (
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
 from tests.support.factories import UserFactory
 
-# Who may open what is decided in Python; the tests of each room read both databases.
+# Python code decides who may open what, so one database is enough; the tests of each feature read both
+# databases.
 pytestmark = pytest.mark.one_engine
 
 MISSING_ID = 999_999_999

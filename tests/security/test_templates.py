@@ -153,7 +153,7 @@ EXHAUSTING = [
 LIMIT = 700 * 1024 * 1024
 
 
-# The memory of the process is read from /proc, and its limit is one of Linux.
+# The memory of the process is read from /proc, and the limit exists only on Linux.
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_nothing_exhausts_time_or_memory() -> None:
     """Run in a separate process with limited memory, so that a failure does not stop the test run."""

@@ -166,7 +166,7 @@ def test_no_password_is_checked_for_a_spelling_that_is_refused(
     UserFactory.create(email="owner@example.com")
     response = throttled.test_client().post("/auth/login", data={"email": other, "password": PASSWORD})
     assert response.status_code == 200
-    assert "Wrong e-mail address or password" not in response.text
+    assert "Wrong email address or password" not in response.text
 
 
 def test_a_whole_ipv6_network_counts_as_one_visitor(throttled: Flask, user: User) -> None:
@@ -176,7 +176,7 @@ def test_a_whole_ipv6_network_counts_as_one_visitor(throttled: Flask, user: User
     assert guess(throttled, user.email, "2001:db8:8::1").status_code == 200
 
 
-def test_the_networks_of_one_customer_have_a_ceiling(throttled: Flask, user: User) -> None:
+def test_the_networks_of_one_customer_share_a_limit(throttled: Flask, user: User) -> None:
     codes = [guess(throttled, user.email, f"2001:db8:7:{n:x}::1").status_code for n in range(31)]
     assert codes == [200] * 30 + [429]
 

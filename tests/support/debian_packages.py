@@ -10,11 +10,11 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mail-servers"
 
 
 class PackagesMissing(Exception):
-    """The packages cannot be had on this system."""
+    """The packages are not available on this system."""
 
 
 def unpack(package: str, *others: str) -> Path:
-    """Return the folder with the unpacked packages and what the system lacks of their dependencies.
+    """Return the folder with the unpacked packages and the dependencies that the system lacks.
 
     Raises PackagesMissing without apt or a network.
     """
@@ -42,7 +42,7 @@ def unpack(package: str, *others: str) -> Path:
 
 
 def _own_apt(directory: Path) -> list[str]:
-    """Return apt with lists and packages of its own, which reads only the system's sources."""
+    """Return an apt that keeps its own lists and packages, and reads only the system's sources."""
     options = {
         "Debug::NoLocking": "1",
         "APT::Sandbox::User": "",

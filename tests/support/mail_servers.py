@@ -1,6 +1,6 @@
-"""Debian's Exim and Postfix with a configuration of their own, on loopback, run by an ordinary user.
+"""Run Debian's Exim and Postfix with test configurations, on loopback, as an ordinary user.
 
-They expect root and users of their own; two preloaded libraries of the cwrap project pretend both.
+They expect to be root and to have their own users; two preloaded cwrap libraries simulate both.
 """
 
 import os
@@ -151,7 +151,7 @@ class MailServer(ABC):
         """Return how often MAIL was refused."""
 
     def environment(self) -> dict[str, str]:
-        """Return the environment in which the server believes to be root and to have users of its own."""
+        """Return the environment in which the server appears to be root and to have its own users."""
         lib = self.programs / "usr/lib"
         libraries = [lib / "postfix", *sorted(lib.glob("*-linux-gnu*"))]
         wrappers = [str(next(lib.rglob(name))) for name in ("libnss_wrapper.so", "libuid_wrapper.so")]

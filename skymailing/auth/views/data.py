@@ -86,7 +86,7 @@ def delete() -> ResponseReturnValue:
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(
-        _("You have been signed out. Your account will be deleted on the date in the e-mail we sent you."),
+        _("You have been signed out. Your account will be deleted on the date in the email we sent you."),
         "success",
     )
     return redirect(url_for("auth.login"))

@@ -57,7 +57,7 @@ def confirm_email(token: str) -> ResponseReturnValue:
         return render_template("auth/confirm_email_failed.html", reason=reason), 410
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Your e-mail address has been changed."), "success")
+    flash(_("Your email address has been changed."), "success")
     return redirect(url_for("auth.profile" if current_user.is_authenticated else "auth.login"))
 
 
@@ -65,5 +65,5 @@ def has_password(form: CurrentPasswordForm, email: str) -> bool:
     """Whether the form needs no password or contains that of the account with this address."""
     if "current_password" not in form or services.authenticate(email, form.current_password.data):
         return True
-    form.current_password.errors = [_("This is not the password of your account.")]
+    form.current_password.errors = [_("This is not your account password.")]
     return False

@@ -113,7 +113,7 @@ def login() -> ResponseReturnValue:
         return render_template("auth/login.html", form=form)
     user = services.authenticate(form.email.data, form.password.data)
     if user is None:
-        form.password.errors = [_("Wrong e-mail address or password.")]
+        form.password.errors = [_("Wrong email address or password.")]
         return render_template("auth/login.html", form=form)
     if not (user.is_confirmed or user.is_blocked or confirm_by_opened_link(user)):
         session[UNCONFIRMED] = user.id

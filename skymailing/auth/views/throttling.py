@@ -1,7 +1,7 @@
 """Limit attempts, and respond in the same time for known and unknown addresses.
 
 Attempts are counted per account and network together, per network, and per account across all networks.
-The last ceiling is generous, and devices known to the account have one of their own: a stranger who keeps
+The last limit is generous, and devices known to the account have their own: a stranger who keeps
 trying someone's address locks out neither the owner's devices nor anyone else's.
 """
 
@@ -56,7 +56,7 @@ def wide_network() -> str:
 
 
 def submitted_account() -> str:
-    """Return the submitted e-mail address as accounts store it, so that all spellings share a counter."""
+    """Return the submitted email address as accounts store it, so that all spellings share a counter."""
     try:
         return address_key(parse_address(request.form.get("email", "").strip()))
     except InvalidEmail:
@@ -69,7 +69,7 @@ def unconfirmed_account() -> str:
 
 
 def tagged_mailbox() -> str:
-    """Return the mailbox of the submitted e-mail address; empty if the address is the mailbox's own.
+    """Return the mailbox of the submitted email address; empty if the address is the mailbox's own.
 
     A stranger can therefore use up the tags of a mailbox, but not keep its owner from registering.
     """
@@ -93,7 +93,7 @@ def account_awaiting_code() -> str:
     """Return the ID of the account whose code is being entered."""
     awaiting = user_awaiting_code()
     key = str(awaiting[0].id) if awaiting else "none"
-    db.session.rollback()  # Redis is asked next, and no lock must wait for it
+    db.session.rollback()  # Redis is queried next: hold no lock while waiting
     return key
 
 
@@ -105,7 +105,7 @@ def account_of_new_email() -> str:
     except BadToken:
         return "none"
     finally:
-        db.session.rollback()  # Redis is asked next, and no lock must wait for it
+        db.session.rollback()  # Redis is queried next: hold no lock while waiting
 
 
 def signed_in_account() -> str:
@@ -129,7 +129,7 @@ def is_known_to_account_awaiting_code() -> bool:
 
 
 def _is_known_device(find_account: Callable[[], User | None]) -> bool:
-    """Look it up once per request, and end the transaction: Redis is asked next, and no lock must wait."""
+    """Look it up once per request, and end the transaction: Redis is queried next, without a lock."""
     if request.method != "POST":
         return False
     if "is_known_device" not in g:
@@ -144,7 +144,7 @@ def _is_known_device(find_account: Callable[[], User | None]) -> bool:
 
 
 class Limit:
-    """At most so many attempts for each combination of keys, on some devices only."""
+    """The number of attempts allowed for each combination of keys, on some devices only."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class Limit:
 def throttle(
     name: str, *limits: Limit, counts: Callable[[Response], bool]
 ) -> Callable[[View[P]], Callable[P, Response]]:
-    """Limit the POST requests of a view; `counts` decides by the response which ones remain counted.
+    """Limit the POST requests of a view; `counts` decides from the response whether an attempt counts.
 
     Each attempt is counted before the view runs, and given back afterwards if it does not count: if it were
     counted afterwards, parallel requests could exceed the limit. Views with the same name share counters.

@@ -1,4 +1,4 @@
-"""Pages that turn two-factor authentication on and off, and show its key and recovery codes once."""
+"""Pages that turn two-factor authentication on and off, and show the key and recovery codes once."""
 
 import segno
 from flask import flash, redirect, render_template, url_for

@@ -1,1 +1,1 @@
-"""Read the files that people bring: any encoding, CSV and other formats."""
+"""Read the files that users upload: any encoding, CSV and other formats."""

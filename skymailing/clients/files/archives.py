@@ -9,15 +9,15 @@ from skymailing.clients.files.workbooks import UnusableWorkbook, check_archive
 from skymailing.clients.recipes import STATUS_COLUMN, find_file_standing, find_recipe
 from skymailing.clients.statuses import Standing
 
-MOST_FILES = 20
-MOST_BYTES = 128 << 20  # unpacked
+MAX_FILES = 20
+MAX_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
-# The words by which the joined table says what its files were.
+# The words with which the joined table labels its files.
 WORDS = {
     Standing.MAILABLE: "subscribed",
     Standing.UNSUBSCRIBED: "unsubscribed",
     Standing.BOUNCED: "cleaned",
-    Standing.LEFT_OUT: "nonsubscribed",
+    Standing.SKIPPED: "nonsubscribed",
 }
 
 
@@ -30,7 +30,7 @@ def list_tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     ]
     if not members:
         raise UnusableWorkbook("import_archive_empty")
-    if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
+    if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_BYTES:
         raise UnusableWorkbook("import_workbook_too_large")
     return members
 
@@ -38,8 +38,8 @@ def list_tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def join_tables(archive: zipfile.ZipFile) -> tuple[list[str], Iterator[list[str]]]:
     """Return the names of the CSV files and the rows of all, the headers first.
 
-    The first column says for each row what its file was: of people who subscribed, unsubscribed, ...
-    Raises UnusableWorkbook.
+    The first column shows the kind of file that each row comes from: subscribed people, unsubscribed ones,
+    ... Raises UnusableWorkbook.
     """
     check_archive(archive)
     members = list_tables(archive)
@@ -55,7 +55,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[R
     """Yield the rows of a file; raises UnusableWorkbook."""
     try:
         with archive.open(member) as file:
-            content = file.read(MOST_BYTES)
+            content = file.read(MAX_BYTES)
     # zipfile raises all of these for damaged, encrypted or unknown kinds of members.
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise UnusableWorkbook("import_workbook_unreadable") from error

@@ -47,14 +47,14 @@ class RecordTooLong(Exception):
 
 
 class Lines:
-    """The physical lines of a text for `csv.reader`; lines can be pushed back and read again."""
+    """The physical lines of a file for `csv.reader`; lines can be pushed back and read again."""
 
     def __init__(self, text: io.TextIOBase) -> None:
         self._text = text
         self._pushed_back: deque[str] = deque()
         self.next_number = 1
         self.record: list[str] = []
-        self.has_unreadable = False  # since the record began
+        self.has_unreadable = False  # in the current record
         self._length = 0
 
     def __iter__(self) -> "Lines":
@@ -113,7 +113,7 @@ class Dialect:
         )
 
     def read_leniently(self, line: str) -> list[str] | None:
-        """Return the cells of a line that breaks the rules; None if no known habit explains it."""
+        """Return the cells of a line that breaks the rules; None if no known deviation explains it."""
         if BACKSLASH + '"' in line:  # MySQL and PHP escape quotation marks with a backslash
             with suppress(csv.Error):
                 reader = csv.reader(

@@ -10,7 +10,7 @@ from skymailing.clients.files.plausibility import rate
 
 CHUNK_SIZE = 64 * 1024
 REPLACEMENT = "\ufffd"
-# Python's name of each encoding that is tried or may be chosen, and how people call it.
+# Python's name for each encoding that is tried or can be chosen, and its common name.
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
@@ -27,20 +27,20 @@ ENCODINGS = {
 # Encodings with one byte per character: nearly every text is valid in all of them.
 CANDIDATES = ("cp1251", "cp1252", "cp1250", "koi8-r", "cp866", "mac-cyrillic", "mac-roman")
 SAMPLE_SIZE = 8 * 1024  # bytes of lines with non-ASCII characters, which are rated in each encoding
-CLOSE = 0.15  # difference of ratings below which only a person can decide
+CLOSE = 0.15  # difference between ratings below which only a person can decide
 LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The most plausible encoding of a file, and others that give another, similarly plausible text."""
+    """The most plausible encoding of a file, and others with a different but similarly plausible text."""
 
     encoding: str
     close: tuple[str, ...] = ()
 
 
 def find_encoding(name: str) -> str | None:
-    """Return our name of an encoding that a person typed, such as `Windows-1251`; None if unknown."""
+    """Return our name for an encoding that a user typed, such as `Windows-1251`; None if unknown."""
     try:
         wanted = codecs.lookup(name.strip()).name
     except LookupError:

@@ -1,4 +1,4 @@
-"""Open any file that people bring as CSV: workbooks, archives, vCards and HTML tables are converted."""
+"""Open any file that users upload as CSV: workbooks, archives, vCards and HTML tables are converted."""
 
 import contextlib
 import csv

@@ -1,8 +1,8 @@
 """Rate how much a decoded text looks like names and places, to recognize its encoding.
 
-Encodings with one byte per character all decode a text, but the wrong ones give words that no one writes:
-`Јорг`, `сЕРГЕЙ`, `M¸ller`. Frequencies of letters alone do not distinguish Windows-1250 from Windows-1252
-in a table of names, so pairs of neighbouring letters are compared with those of common names.
+Every encoding with one byte per character can decode a text, but the wrong ones yield words that no one
+writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Frequencies of letters alone do not distinguish Windows-1250 from
+Windows-1252 in a table of names, so pairs of neighbouring letters are compared with those of common names.
 """
 
 import re

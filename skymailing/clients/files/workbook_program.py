@@ -1,6 +1,6 @@
 """Write the sheet with addresses of an .xlsx, .xls or .ods file as CSV: workbook_program.py FILE.
 
-Runs as a program of its own, because a file of 1.4 KB can make the reader ask for 512 GB and abort. It
+Runs as a separate program, because a file of 1.4 KB can make the reader ask for 512 GB and abort. It
 imports nothing of ours, so it starts quickly. The CSV goes to standard output, the sheet's name to standard
 error.
 """
@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 MEMORY = 1 << 30  # bytes of address space
-SECONDS = 60  # of computing
+SECONDS = 60  # of CPU time
 OUTPUT = 128 << 20  # bytes of CSV
 EXAMINED_ROWS = 200
 PROTECTED, UNREADABLE, EMPTY, TOO_LARGE = 3, 4, 5, 6

@@ -1,4 +1,4 @@
-"""The page on which owners choose what the data of their clients is."""
+"""The page on which owners choose the types of their clients' data."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -26,7 +26,7 @@ def attributes() -> ResponseReturnValue:
         if (order := request.form.get("date_order", "")) in ORDERS:
             current_user.date_order = order
         db.session.commit()
-        flash(_("Saved. Letters that are sent from now on use these types."), "success")
+        flash(_("Saved. Emails sent from now on use these types."), "success")
         return redirect(url_for("clients.attributes"))
     return render_template(
         "clients/attributes.html",

@@ -150,7 +150,7 @@ def undo(removal_id: int) -> ResponseReturnValue:
         abort(404)
     db.session.commit()
     text = ngettext("%(num)d client restored.", "%(num)d clients restored.", count)
-    flash(f"{text} " + _("Cancelled letters stay cancelled."), "success")
+    flash(f"{text} " + _("Cancelled emails will not be sent."), "success")
     return redirect(url_for("clients.index"))
 
 

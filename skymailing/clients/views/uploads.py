@@ -40,7 +40,7 @@ def import_new() -> ResponseReturnValue:
 
 
 def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
-    """Return the stored upload; on an error, show it beside the field and return None."""
+    """Return the stored upload; on an error, show it next to the field and return None."""
     file = form.file.data
     try:
         imports.check_unfinished(current_user.id)  # before the work; again under the lock
@@ -83,7 +83,7 @@ def import_map(upload_id: int) -> ResponseReturnValue:
 
 
 def show_sample(form: MappingForm, upload: ClientUpload) -> uploads.Sample:
-    """Return what the file holds in the chosen encoding, or in the recognized one if that fails."""
+    """Return the file's contents in the chosen encoding, or in the detected one if that fails."""
     mapping = Mapping.load(upload.mapping)
     chosen = find_encoding(request.form.get("encoding", "")) or mapping.encoding
     try:

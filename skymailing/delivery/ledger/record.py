@@ -45,7 +45,7 @@ def record_results(  # noqa: PLR0913 - all data of a lease
     """
     changes = Changes(run.key)
     tried: list[Result] = []
-    waiting = 0  # letters that were claimed and go on waiting
+    waiting = 0  # letters that were claimed and stay pending
     for (step, is_counted, is_unknown), group in _group(connection, run, results, unknowns, now).items():
         moved = _move(connection, token, list(group), step, is_counted, is_unknown, now)
         changes.move(step.state, len(moved), now)

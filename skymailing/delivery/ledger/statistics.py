@@ -1,7 +1,7 @@
 """Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
-last step: rows stay locked until the commit. Each process counts in rows of its own, so that a worker
+last step: rows stay locked until the commit. Each process counts in its own rows, so that a worker
 whose host vanishes within a transaction does not block the others; only refusals by domain are shared.
 """
 
@@ -38,11 +38,11 @@ Answer = tuple[Outcome, int | None, str]
 # counted second by second, a run that lasts days needs a few hundred rows. Each width divides the next,
 # and the widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
-FINEST = 1
+FINEST_WIDTH = 1
 QUARTER = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
-MOST_ANSWERS = 20  # different ones per window; limits the rows if a server never repeats a reply
+MAX_REPLIES = 20  # different ones per window; limits the rows if a server never repeats a reply
 WORDS_LENGTH = 200
 SEARCHED_LENGTH = 600  # characters of a reply that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"
@@ -91,7 +91,7 @@ class Changes:
 
     def write(self, connection: Connection) -> None:
         """Write the counts, always in the same order so that workers cannot deadlock."""
-        origin = floor_to(self.run.started_at, FINEST)
+        origin = floor_to(self.run.started_at, FINEST_WIDTH)
         intervals = [
             self._keys
             | {"begins_at": own_row(begin), "elapsed": int((begin - origin).total_seconds())}
@@ -112,7 +112,7 @@ class Changes:
             grouped[begin][outcome, code, common_words(answer)] += count
         rows = []
         for begin, answers in grouped.items():
-            shown = dict(answers.most_common(MOST_ANSWERS))
+            shown = dict(answers.most_common(MAX_REPLIES))
             merged: Counter[Answer] = Counter()
             for (outcome, code, words), count in answers.items():
                 is_shown = (outcome, code, words) in shown
@@ -149,7 +149,7 @@ def interval_seconds(at: datetime, started_at: datetime) -> int:
         # The whole interval must be that far away, so that a wide one never overlaps narrow ones.
         if abs(floor_to(at, width) - started_at) >= distance:
             return width
-    return FINEST
+    return FINEST_WIDTH
 
 
 def common_words(answer: str) -> str:

@@ -1,6 +1,6 @@
-"""Compare numbers and dates in letters by what they mean, and without errors.
+"""Compare numbers and dates in letters by value, without raising errors.
 
-A client's values are texts. The library compares a text with a number only by raising an error.
+A client's values are strings. The library raises an error when it compares a string with a number.
 """
 
 from typing import Any
@@ -28,13 +28,13 @@ def compare_equal(left: Any, right: Any) -> bool:
 
 
 def compare_less(token: Any, left: Any, right: Any) -> bool:
-    """Compare two values with <; what cannot be compared is not less."""
+    """Compare two values with <; values that cannot be compared are not less."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less(token, one, other)
 
 
 def compare_less_or_equal(left: Any, right: Any) -> bool:
-    """Compare two values with <=; what cannot be compared is not less or equal."""
+    """Compare two values with <=; values that cannot be compared are neither."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less_or_equal(one, other)
 

@@ -26,7 +26,7 @@ __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_con
 
 MAX_BODY = 500_000  # characters
 MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
-# Keep line breaks, as people who write e-mails expect. The author's HTML is trusted, unlike values.
+# Keep line breaks, as people who write emails expect. The author's HTML is trusted, unlike values.
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -63,7 +63,7 @@ body { margin: 0; padding: 24px 16px; }
 
 
 class HasContent(Protocol):
-    """A row that holds the content of a letter."""
+    """A row that contains the content of a letter."""
 
     @property
     def subject(self) -> str: ...
@@ -113,7 +113,7 @@ def clean(text: str) -> str:
 
 
 def prepare(text: str) -> str:
-    """Return the text that is rendered: without control characters, and with tags as Liquid wants them."""
+    """Return the text that is rendered: without control characters, and with tags as Liquid expects them."""
     return repair_tags(clean(text))
 
 

@@ -1,7 +1,7 @@
 """Add `!important` to the CSS rules that must stay in the style sheet when the others are inlined.
 
 A style attribute overrides any style sheet. Once the plain rules are in style attributes, rules for phones,
-dark mode or :hover have no effect unless they say `!important`.
+dark mode or :hover have no effect unless they are marked `!important`.
 """
 
 import re

@@ -25,7 +25,7 @@ MAX_BRACKETS = 12  # nested, in a style sheet
 MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second
 
 # Not in the skeleton: elements that load something or change how the rest is parsed.
-LEFT_OUT = frozenset("base link meta plaintext frameset frame select".split())
+SKIPPED = frozenset("base link meta plaintext frameset frame select".split())
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
 # A tag as css-inline writes it; it reorders attributes.
 WRITTEN = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')
@@ -91,7 +91,7 @@ def read_outline(source: str, statement: re.Pattern[str]) -> Outline:
             if piece["raw"].lower() == "style" and is_for_all:
                 outline.sheets.append(piece.span("content"))
             continue
-        if not piece["name"] or (name := piece["name"].lower()) in LEFT_OUT:
+        if not piece["name"] or (name := piece["name"].lower()) in SKIPPED:
             continue
         if piece["end"]:
             outline.end(name)

@@ -6,7 +6,7 @@ LANGUAGES = ("en", "ru")
 
 
 def guess_language(text: str, fallback: str = "en") -> str:
-    """Return "ru" if the letters outside tags are mostly Cyrillic, else "en"; `fallback` without any."""
+    """Return "ru" if the text outside tags is mostly Cyrillic, "en" if mostly Latin, else `fallback`."""
     # Do not match < inside an HTML tag: otherwise a body consisting only of < would take a minute.
     text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>", text))
     cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))

@@ -54,7 +54,7 @@ class Sender:
     address: str
     reply_to: str
     owner_id: int = 0
-    # Where a letter unsubscribes its sender; empty if no one reads such a mailbox.
+    # The mailbox where an email unsubscribes its sender; empty if no one reads one.
     unsubscribe_mailbox: str = ""
 
 

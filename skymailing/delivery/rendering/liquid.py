@@ -31,7 +31,7 @@ from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits, to_date
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_TAGS = 5_000  # in one template; parsing a tag takes 0.1 ms
 MAX_LOCALS = 200_000  # bytes in a template's own variables
-MAX_WORK = 100_000  # steps per part of a letter; at worst some hundredths of a second
+MAX_WORK = 100_000  # steps per part of a letter; at worst a few hundredths of a second
 MAX_RANGE = 10_000
 MAX_INTEGER_BITS = 4_096
 MAX_EXPONENT = 100
@@ -150,7 +150,7 @@ def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LetterEnvironment(Environment):
-    """Liquid with the standard tags and filters that suit an e-mail."""
+    """Liquid with the standard tags and filters that suit an email."""
 
     output_stream_limit = MAX_OUTPUT
     local_namespace_limit = MAX_LOCALS

@@ -20,7 +20,10 @@ NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 PLAIN = Environment()
 NO_TAG = re.compile(r"unexpected tag '([^']{1,50})'")
 TOO_EXPENSIVE = N_("The template is too expensive to render: shorten a loop, a range or the output")
-UNREADABLE = N_("This has an error: check names, quotes, colons and commas, or insert it from the menu again")
+UNREADABLE = N_(
+    "There is an error here: check the names, quotes, colons and commas, "
+    "or insert the placeholder from the menu again"
+)
 UNUSABLE = N_("A filter or a comparison cannot work with this value")
 DIVISION = N_("A number cannot be divided by zero")
 

@@ -14,7 +14,7 @@ MAX_BRACKETS = 20  # in one tag
 SHOWN = 100  # characters of a tag in an error
 
 
-def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
+def N_(text: str) -> str:  # noqa: N802 - the name that Babel looks for
     """Mark a text that is translated where it is shown."""
     return text
 
@@ -56,7 +56,7 @@ class Tag:
 
 
 def line_at(source: str, index: int) -> int:
-    """Return the number, from 1, of the line on which `index` lies."""
+    """Return the number, from 1, of the line that contains `index`."""
     return source.count("\n", 0, index) + 1
 
 

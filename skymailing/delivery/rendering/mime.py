@@ -14,7 +14,7 @@ CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
 WORD = 42  # bytes in an encoded word, so that one fits after "Subject: " in 78 columns
 ASCII = bytes(range(128))
-MOSTLY = 6  # quoted-printable is shorter than base64 with at most one other byte in six
+ASCII_RATIO = 6  # quoted-printable is shorter than base64 with at most one other byte in six
 LONG_LINE = re.compile(rb"[^\n]{900}")
 FROM = re.compile(rb"^From |[\x00\x7f]", re.MULTILINE)  # programs may write > before "From "
 PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
@@ -115,7 +115,7 @@ def encode_body(body: bytes, *, is_last: bool = False) -> tuple[bytes, bytes]:
             return b"7bit", body
         if is_readable and body.endswith(CRLF):
             return b"7bit", body[:-2]
-    elif len(body.translate(None, ASCII)) * MOSTLY > len(body):
+    elif len(body.translate(None, ASCII)) * ASCII_RATIO > len(body):
         data = b2a_base64(body, newline=False)
         return b"base64", CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
     # The soft line break at the end keeps the line end that follows out of the body.

@@ -26,7 +26,7 @@ CONTAINERS = frozenset("pre ul ol".split())
 # Marks of `get_text`: a space if words would touch, and the start of a list item. Letters contain neither.
 SPACE_IF_NEEDED, ITEM = "\x1f", "\x1e"
 TOUCHING = re.compile("(?<=[^\\s\x1f(\\[{\"'«„“‘])\x1f+(?=[^\\s.,;:!?…)\\]}\"'»”’])")
-# What senders put after a preview text, so that mail programs show no more of the letter beside it.
+# What senders put after a preview text, so that mail programs show no more of the letter next to it.
 FILLER = re.compile(
     "(?:[\u00ad\u034f\u061c\u115f\u180e\u2007\u200b-\u200f\u2060-\u2064\ufeff][\u00a0 ]*){3,}"
 )
@@ -151,7 +151,7 @@ class TextWriter:
         text = "".join(self.pieces[start:]).strip(" \n\v\f\x1f")
         url = url.strip()
         if url and not url.startswith(("#", "mailto:", "tel:")) and not is_same(url, text):
-            # Without text: a picture that links somewhere.
+            # Without text: a picture that is a link.
             self.pieces.append(f" ({url})" if text else url)
         self.pieces.append(SPACE_IF_NEEDED)
 

@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.liquid_tags import RAW, TemplateError, find_t
 ESCAPED = re.compile(r"%7B%7B((?:(?!%7D%7D)[^\s\"'<>]){1,300})%7D%7D", re.IGNORECASE)
 SPACES = re.compile("&nbsp;|&#160;|&#xa0;|[\u00a0\u202f\u2007\u200b\ufeff]", re.IGNORECASE)
 SUSPECT = re.compile("[&\u00a0\u202f\u2007\u200b\ufeff“”„«»‘’]")
-# What opens a text in a tag, with what closes it.
+# The marks that open a string in a tag, and those that close it.
 QUOTES = {
     '"': re.compile('"'),
     "'": re.compile("'"),
@@ -32,7 +32,7 @@ OPENING = re.compile("|".join(map(re.escape, QUOTES)))
 
 
 def repair_tags(source: str) -> str:
-    """Return the source with its tags as Liquid wants them; everything else stays byte for byte."""
+    """Return the source with its tags as Liquid expects them; everything else stays byte for byte."""
     if "%7" in source:
         source = ESCAPED.sub(lambda match: "{{" + unquote(match[1]) + "}}", source)
     pieces: list[str] = []
@@ -63,7 +63,7 @@ def repair_tag(text: str) -> str:
 
 
 def repair_code(text: str) -> str:
-    """Return what is outside quotes without entities."""
+    """Return the code outside quotes without entities."""
     return SPACES.sub(" ", unescape(SPACES.sub(" ", text)))
 
 

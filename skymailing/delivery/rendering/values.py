@@ -45,7 +45,7 @@ MONTH_FIRST_ZONES = frozenset(
 )
 
 Number = int | float
-# Collects the texts that were needed as a number and are none; set while a mailing is checked.
+# Collects the strings that were used as a number and are not one; set while a mailing is checked.
 unreadable: ContextVar[set[str] | None] = ContextVar("unreadable", default=None)
 
 
@@ -79,7 +79,7 @@ class Habits:
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True
-    # Whether 1,200 is a bit more than one; 1,200.50 and 12,50 are clear.
+    # Whether 1,200 means 1.2; 1,200.50 and 12,50 are unambiguous.
     has_decimal_comma: bool = False
 
     @classmethod
@@ -117,7 +117,7 @@ class Habits:
         return value
 
     def parse_number(self, text: str) -> Number | None:
-        """Return the number in a text such as 12,50 or $1,200 or 1 200 ₽, else None."""
+        """Return the number in a string such as 12,50 or $1,200 or 1 200 ₽, else None."""
         text = text.strip().replace("−", "-")[:60]
         text = UNITS.sub("", UNITS.sub("", text, count=1), count=1).strip()
         if not text.isascii() or not text.isdigit():
@@ -140,7 +140,7 @@ class Habits:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a text, day and month in the owner's order, else None. Times stay as written."""
+        """Return the date in a string, else None, with the owner's order of day and month. Times stay."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())
@@ -179,7 +179,7 @@ def read_yes_no(text: str) -> YesNoText:
 
 
 def to_number(value: object, habits: Habits) -> object:
-    """Return a number for a text that is one, else the value; note a text that is none."""
+    """Return the number in a string, else the value itself; record a string that is not a number."""
     if not isinstance(value, str):
         return value
     number = value.number if isinstance(value, NumberText) else habits.parse_number(value)
@@ -189,7 +189,7 @@ def to_number(value: object, habits: Habits) -> object:
 
 
 def to_date(value: object, habits: Habits) -> object:
-    """Return a date for a text that is one, else the value."""
+    """Return the date in a string, else the value itself."""
     if not isinstance(value, str):
         return value
     found = value.date if isinstance(value, DateText) else habits.parse_date(value)
@@ -200,7 +200,7 @@ DEFAULT_HABITS = Habits()
 
 
 def align(left: object, right: object) -> tuple[object, object]:
-    """Return two values as they are compared: as numbers or dates if one is such, else unchanged."""
+    """Return two values in the form to compare: as numbers or dates if either is one, else unchanged."""
     pair = (left, right)
     if any(map(is_number, pair)) or all(isinstance(value, NumberText) for value in pair):
         return to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
@@ -214,7 +214,7 @@ def align(left: object, right: object) -> tuple[object, object]:
 
 
 def to_moment(value: object) -> float | None:
-    """Return a date as seconds, for comparisons; None if the value is no date."""
+    """Return a date as seconds, for comparisons; None if the value is not a date."""
     found = to_date(value, DEFAULT_HABITS)
     if isinstance(found, date) and not isinstance(found, datetime):
         found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - compared with dates in no zone

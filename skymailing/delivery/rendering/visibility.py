@@ -8,7 +8,7 @@ from html import unescape
 from skymailing.delivery.rendering.html_pieces import DECLARATION, IMPLIED, PIECE, VOID, read_attributes
 
 # Elements whose content no mail program shows.
-UNSEEN = frozenset("head noframes object select template video audio canvas svg map".split())
+INVISIBLE_ELEMENTS = frozenset("head noframes object select template video audio canvas svg map".split())
 HIDING = re.compile(
     r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0+)?%?|color:transparent"
     r"|(?:text-indent|left|top|margin-left|margin-top):-\d{3,}[^;]*)(?:!important)?(?=;|$)"
@@ -19,7 +19,7 @@ CLIPPING = re.compile(r"(?:^|;)overflow(?:-[xy])?:(?:hidden|clip)")
 FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:([^;]*)")
 ZERO_SIZE = re.compile(r"(?:^|[\s/])0(?:\.0+)?(?:px|pt|em|rem|%)?(?:/|!|$)")
 # White space and characters without a shape, such as the filler after a preview text.
-SHAPELESS = re.compile(
+INVISIBLE_CHARACTERS = re.compile(
     "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0]+"
 )
 TINY = re.compile(r"[01](?:\.0+)?(?:px)?")
@@ -36,7 +36,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The words for Liquid in a template: what they print, and what they hide, depends on the client."""
+    """The words for Liquid in a template: what they print and hide depends on the client."""
 
     statement: re.Pattern[str]
     any: re.Pattern[str]
@@ -48,7 +48,7 @@ class Reader:
 
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
-    hidden: int = 0  # open elements that hide
+    hidden: int = 0  # open elements that hide their content
     names: Counter[str] = field(default_factory=Counter)  # of the open elements
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
@@ -56,7 +56,7 @@ class Reader:
             self._pop()
         if name in VOID:
             return
-        hides = name in UNSEEN
+        hides = name in INVISIBLE_ELEMENTS
         sizeless = self.elements[-1].is_sizeless if self.elements else False
         if attributes:
             style = read_style(attributes)
@@ -111,9 +111,9 @@ def is_hidden(attributes: dict[str, str]) -> bool:
 
 
 def has_shape(text: str, masks: Masks | None) -> bool:
-    """Whether a reader sees anything of this text."""
+    """Whether a reader sees any of this text."""
     text = masks.any.sub("", text) if masks else text
-    return SHAPELESS.sub("", unescape(text)) != ""
+    return INVISIBLE_CHARACTERS.sub("", unescape(text)) != ""
 
 
 def is_visible_picture(attributes: dict[str, str]) -> bool:

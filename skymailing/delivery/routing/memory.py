@@ -1,4 +1,4 @@
-"""What a route remembers about its mail server, shared by all workers and kept over restarts.
+"""What a route remembers about its mail server, shared by all workers and kept across restarts.
 
 It is part of the route's row, and is read together with the state of the breaker, before each window.
 """

@@ -29,9 +29,9 @@ REDIS_PAUSE = 5.0
 # Seconds until a rate allows more letters, from which a worker leaves them to the sweep.
 LONG_WAIT = 20.0
 # Lower rates with a fraction are counted over several seconds.
-EVERY_SECOND_FROM = 10.0
+LOW_RATE = 10.0
 LOW_RATE_SECONDS = 4
-ACCOUNT_SHARE = 10  # one in so many letters may be an account letter that does not wait for mailings
+ACCOUNT_SHARE = 10  # one in this many letters may be an account letter that does not wait for mailings
 
 
 class PeriodLimit(RateLimitItemPerSecond):
@@ -141,10 +141,8 @@ class RateLimits:
             rate = min(rate or self._pace, self._pace)
         if not rate:
             return None
-        # A low rate is counted over some seconds, so that 1.9 letters a second are not just one.
-        seconds = (
-            1 if rate == int(rate) or rate >= EVERY_SECOND_FROM else max(LOW_RATE_SECONDS, ceil(1 / rate))
-        )
+        # A low rate is counted over a few seconds, so that 1.9 letters a second are not just one.
+        seconds = 1 if rate == int(rate) or rate >= LOW_RATE else max(LOW_RATE_SECONDS, ceil(1 / rate))
         return PeriodLimit(max(1, int(rate * seconds)), seconds)
 
     def _hit(self, kind: str, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Detect letters that are refused in a row for the same reason: the message or our access is at fault.
+"""Detect consecutive refusals for the same reason: the message or our access is at fault.
 
-Refusals count at RCPT as after the dot, except those that are about the address. All workers count together
-in Redis, so that they stop after the same number; without Redis, each counts alone.
+Refusals count both at RCPT and after the dot, except those that are about the address. All workers count
+together in Redis, so that they stop after the same number; without Redis, each counts alone.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Servers put queue IDs, times and addresses into otherwise identical replies.
 VARYING = re.compile(r"[\d@]")
-# RFC 3463: a status, and the ones of a mailbox, an address or its host.
+# RFC 3463: a status, and those about a mailbox, an address or its host.
 STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
 ABOUT_ADDRESS = re.compile(r"5\.(1|2|4)\.")
 # Without a status the words decide.
@@ -31,7 +31,7 @@ WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
 )
-# The shared count is forgotten after these seconds: without another refusal, or once it is full, when the
+# Seconds after which the shared count is forgotten: without another refusal, or once it is full, when the
 # other workers have seen it and the owner may resume the mailing.
 EXPIRY, EXPIRY_WHEN_FULL = 600, 10
 RUNS_REMEMBERED = 64
@@ -43,7 +43,8 @@ class Rejections:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        # For runs whose last letter was refused: the reply, how often in a row it came, and since when.
+        # For runs whose last letter was refused: the reply, how often in a row it was received, and since
+        # when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
         # Runs with a letter that was not refused for such a reason, and none refused since.
@@ -52,7 +53,7 @@ class Rejections:
     def record(self, run_id: int, result: Result) -> int:
         """Count a letter's result; return how often in a row its reason has occurred, 0 for other results.
 
-        From `most` on the mailing should pause. What exceeds it was in progress and need not fail.
+        From `most` on, the mailing should pause. Letters beyond that were in progress and need not fail.
         """
         if result.verdict is not Verdict.FAILED or is_about_address(result):
             if result.stage is Stage.DOT:
@@ -75,7 +76,7 @@ class Rejections:
             _keep_latest(self._streaks)
         return count
 
-    def room(self, run_id: int) -> int | None:
+    def count_allowed(self, run_id: int) -> int | None:
         """Return how many letters may be begun until it is clear that they are accepted; None: any number."""
         if run_id in self._proven:
             return None

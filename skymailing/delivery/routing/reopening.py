@@ -1,7 +1,7 @@
-"""Forget what a route has learned, because its settings have changed or an operator has mended something.
+"""Forget what a route has learned, because its settings have changed or an operator has fixed something.
 
-A refused password shuts a route for minutes, and a slow pace lasts until the server has accepted letters
-for a while. Both are of no use for another server or password.
+A refused password shuts a route off for minutes, and a slow pace lasts until the server has accepted letters
+for a while. Neither applies to another server or password.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from skymailing.models import BreakerState, Route
 logger = logging.getLogger(__name__)
 
 # What a route forgets; its last fault and refusal are kept for operators to read.
-UNKNOWING: dict[str, object] = {
+NOTHING_LEARNED: dict[str, object] = {
     "state": BreakerState.CLOSED,
     "opened_at": None,
     "retry_at": None,
@@ -45,7 +45,7 @@ def reopen(name: str) -> None:
 
 
 def reopen_changed() -> list[str]:
-    """Forget what was learned with other settings; return the names of the routes that were shut."""
+    """Forget what was learned with other settings; return the names of the routes that were shut off."""
     changed = []
     for name in routes.list_configured():
         digest = _digest_settings(name)
@@ -64,7 +64,7 @@ def reopen_changed() -> list[str]:
 
 
 def _forget(route: Route) -> None:
-    for column, value in UNKNOWING.items():
+    for column, value in NOTHING_LEARNED.items():
         setattr(route, column, value)
     session_budget.forget(route.name)
 

@@ -3,7 +3,8 @@
 A route is chosen for the letters of one owner. If a letter may have caused the fault that opened the breaker,
 it is open for the letter's owner, and others may probe the route at once; see `owner_pauses`.
 
-All workers share a route's state, which is stored in its row. Each change is a short transaction of its own.
+All workers share a route's state, which is stored in its row. Each change is made in its own short
+transaction.
 """
 
 import logging
@@ -72,7 +73,7 @@ class RouteChoice:
 class Concurrency:
     """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
 
-    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions are no help.
+    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions do not help.
     """
 
     def __init__(self, most: int, letters_to_grow: int) -> None:

@@ -24,7 +24,7 @@ from skymailing.settings.engine import engine_settings
 logger = logging.getLogger(__name__)
 
 PATIENCE = 4.0  # seconds to wait for a session that another worker should give back
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks in the meantime
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two checks while waiting
 
 
 class NoSession(SkyMailingError):

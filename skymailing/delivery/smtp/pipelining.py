@@ -1,4 +1,4 @@
-"""Find out whether a server that offers PIPELINING (RFC 2920) can do it.
+"""Find out whether a server that offers PIPELINING (RFC 2920) really supports it.
 
 Some servers, or devices in between, drop the commands behind the first one, or answer 503 or 554. Then
 sessions continue without pipelining; if a letter is accepted that way, pipelining was at fault.

@@ -106,7 +106,7 @@ def send_test_letter(user: User, message_id: int) -> None:
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Test letter sent to %(address)s.", address=address), "success")
+    flash(_("Test email sent to %(address)s.", address=address), "success")
 
 
 def apply_action(
@@ -137,17 +137,17 @@ def flash_done(text: str) -> Callable[[None], None]:
 
 def flash_failed(count: int) -> None:
     if count:
-        text = ngettext("%(num)d letter will be sent again.", "%(num)d letters will be sent again.", count)
+        text = ngettext("%(num)d email will be sent again.", "%(num)d emails will be sent again.", count)
         flash(text, "success")
     else:
-        flash(_("Nothing to resend: no letters failed in the last run."), "warning")
+        flash(_("Nothing to resend: no emails failed in the last run."), "warning")
 
 
 def flash_resent(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d letter with unknown delivery will be sent again.",
-            "%(num)d letters with unknown delivery will be sent again.",
+            "%(num)d email with an unknown delivery status will be sent again.",
+            "%(num)d emails with an unknown delivery status will be sent again.",
             count,
         )
         flash(text, "success")
@@ -158,8 +158,8 @@ def flash_resent(count: int) -> None:
 def flash_left(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d letter with unknown delivery will not be sent again.",
-            "%(num)d letters with unknown delivery will not be sent again.",
+            "%(num)d email with an unknown delivery status will not be sent again.",
+            "%(num)d emails with an unknown delivery status will not be sent again.",
             count,
         )
         flash(text, "success")
@@ -168,7 +168,7 @@ def flash_left(count: int) -> None:
 
 
 def flash_no_unknowns() -> None:
-    flash(_("No letters need your decision."), "warning")
+    flash(_("No emails need your decision."), "warning")
 
 
 def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:

@@ -232,10 +232,7 @@ def flash_unchanged_fields(form: MailingForm) -> None:
         )
     elif form.has_open_run and not form.is_fixed:
         flash(
-            _(
-                "Letters are being sent now. "
-                "This run keeps the text, sender and clients that it started with."
-            ),
+            _("Emails are being sent now. This run keeps the text, sender and clients that it started with."),
             "info",
         )
 
@@ -245,17 +242,17 @@ def warn_about_recipients(mailing: Mailing) -> None:
     db.session.flush()
     recipients, suppressed = count_recipients(mailing), count_suppressed(mailing)
     if not recipients:
-        flash(_("You have no clients yet, so no one will get this letter."), "warning")
+        flash(_("You have no clients yet, so no one will get this email."), "warning")
     elif suppressed == recipients:
         flash(
-            _("No one will get this letter: all of its recipients have unsubscribed or are suppressed."),
+            _("No one will get this email: all of its recipients have unsubscribed or are suppressed."),
             "warning",
         )
     elif suppressed:
         flash(
             ngettext(
-                "%(num)d client has unsubscribed or is suppressed and will not get the letter.",
-                "%(num)d clients have unsubscribed or are suppressed and will not get the letter.",
+                "%(num)d client has unsubscribed or is suppressed and will not get the email.",
+                "%(num)d clients have unsubscribed or are suppressed and will not get the email.",
                 suppressed,
             ),
             "warning",

@@ -63,7 +63,7 @@ class ArticlesView(PanelView):
         return self.render("manager/article.html", form=form, article=article, now=utcnow())
 
     def save(self, form: ArticleForm, article: Article) -> bool:
-        """Save the article and its picture; on an error, show it beside its field and return False."""
+        """Save the article and its picture; on an error, show it next to its field and return False."""
         is_new = article.id is None  # after the rollback below, the article may have been deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
@@ -127,7 +127,7 @@ class ArticlesView(PanelView):
     def preview(self) -> ResponseReturnValue:
         """Show the edited article as readers would see it, without saving it.
 
-        The form posts to a frame beside it, so this works without JavaScript.
+        The form posts to a frame next to it, so this works without JavaScript.
         """
         body, format_ = request.form.get("body", ""), request.form.get("format", "")
         is_known = format_ in set(MessageFormat)

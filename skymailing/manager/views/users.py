@@ -121,7 +121,7 @@ class UsersView(PanelView):
             abort(403)
         db.session.commit()
         dispatch_mailings_of(user_id, utcnow())
-        flash(_("The limits of new accounts no longer apply to this user."), "success")
+        flash(_("The limits for new accounts no longer apply to this user."), "success")
         return redirect(url_for("manager_users.show", user_id=user_id))
 
     @expose("/<int:user_id>/role", methods=("GET", "POST"))

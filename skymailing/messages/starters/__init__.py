@@ -11,7 +11,7 @@ from typing import TypedDict
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.models import MessageFormat
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 # The comments around the text of a page; js/editor/page.js has the same ones.
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
@@ -41,14 +41,14 @@ def get_starter(key: str, language: str) -> Starter | None:
 
 @cache
 def read_starter(key: str, language: str) -> Starter:
-    subject, _, content = (HERE / f"{key}.{language}.html").read_text().partition("\n")
+    subject, _, content = (DIRECTORY / f"{key}.{language}.html").read_text().partition("\n")
     body = lay_out(content.strip(), language, key)
     return Starter(subject=subject, format=MessageFormat.HTML, body=body, language=language)
 
 
 def lay_out(content: str, language: str, design: str = PLAIN) -> str:
     """Return an HTML page with `content` as its text."""
-    rules = "".join((HERE / name).read_text() for name in ("rules.css", f"{design}.css"))
+    rules = "".join((DIRECTORY / name).read_text() for name in ("rules.css", f"{design}.css"))
     parts = {
         "language": language,
         "rules": rules.strip(),
@@ -56,7 +56,7 @@ def lay_out(content: str, language: str, design: str = PLAIN) -> str:
         "top": "" if design == PLAIN else TOP,
         "foot": write_foot(language),
     }
-    page = (HERE / "page.html").read_text()
+    page = (DIRECTORY / "page.html").read_text()
     for name, text in parts.items():
         page = page.replace(f"[[{name}]]", text)
     return page.replace("[[content]]", content)

@@ -22,11 +22,11 @@ class Value:
 def list_starters() -> list[tuple[str, str, str]]:
     """Return the key, name and purpose of each starter."""
     return [
-        ("newsletter", _("Newsletter"), _("several pieces of news in one message")),
+        ("newsletter", _("Newsletter"), _("several news items in one message")),
         ("announcement", _("Announcement"), _("one new product or event")),
         ("invitation", _("Invitation"), _("to an event, with time and place")),
         ("notice", _("Confirmation"), _("of an order or a booking, with its details")),
-        ("letter", _("Plain letter"), _("personal, without a design")),
+        ("letter", _("Plain email"), _("personal, with no design")),
     ]
 
 
@@ -36,7 +36,7 @@ def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
     return [
         Value(_("Full name"), "{{ name }}", samples.get(OWN_NAME, "")),
         Value(
-            _("E-mail address"),
+            _("Email address"),
             "{{ email }}",
             email,
             may_be_missing=False,
@@ -51,7 +51,7 @@ def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
     """Return all placeholders, each with what it prints."""
     return [
         ("{{ name }}", _("the client's full name")),
-        ("{{ email }}", _("the client's e-mail address")),
+        ("{{ email }}", _("the client's email address")),
         ("{{ sender_name }}", _("your sender name")),
         ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you leave it out")),
         *((write_path(("client", name)), _("from your client list")) for name in attributes),

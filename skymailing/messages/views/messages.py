@@ -169,5 +169,5 @@ def test(message_id: int) -> ResponseReturnValue:
         return redirect(url_for("messages.show", message_id=message_id))
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Test letter sent to %(address)s.", address=current_user.email), "success")
+    flash(_("Test email sent to %(address)s.", address=current_user.email), "success")
     return redirect(url_for("messages.show", message_id=message.id, client=client.id if client else None))

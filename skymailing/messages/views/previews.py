@@ -96,7 +96,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
 def typed() -> ResponseReturnValue:
     """Return the typed content as a client would get it; save nothing.
 
-    The form posts into the frame beside it, so that this works without JavaScript and nothing typed is
+    The form posts into the frame next to it, so that this works without JavaScript and nothing typed is
     lost. With `part=html` the response is only the letter, without recipient and subject.
     """
     insight, problem = None, None

@@ -45,7 +45,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_journals() -> Check:
-    """Check that the workers' journals can be read, which say what became of a dead worker's letters."""
+    """Check that the workers' journals can be read, which show what happened to a dead worker's letters."""
     unreadable = journal.find_unreadable(current_app.config["DATA_DIR"] / "journal")
     if not unreadable:
         return Check("journals", True, "all are readable")
@@ -82,7 +82,7 @@ def check_proxy() -> Check:
             "visitors can keep the web server busy."
         )
         return Check("proxy", False, f"other hosts can connect to {config['HOST']} without a proxy", advice)
-    return Check("proxy", True, "no one reaches the web server without a proxy")
+    return Check("proxy", True, "no one can reach the web server without a proxy")
 
 
 def check_redis() -> Check:
@@ -135,7 +135,7 @@ def check_clock(site_date: datetime | None) -> Check:
 
 
 def _database_time() -> timedelta | None:
-    """Return how far this host's clock is ahead of the database's; None if it has no clock of its own."""
+    """Return how far this host's clock is ahead of the database's; None if it has no separate clock."""
     if db.engine.dialect.name == "sqlite":
         return None
     try:

@@ -37,7 +37,7 @@ def check_mail_servers() -> list[Check]:
 
 
 def _add_knowledge(check: Check, name: str) -> Check:
-    """Add to a check what letters to this server have shown about it."""
+    """Add to a check what sending letters has shown about this server."""
     try:
         with Session(reading_engine()) as session:
             route = session.get(Route, name)

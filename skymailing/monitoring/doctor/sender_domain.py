@@ -38,7 +38,7 @@ def check_sender_domain() -> list[Check]:
     selector = current_app.config["MAIL_DKIM_SELECTOR"]
     client = DnsClient()
     name = f"{selector}._domainkey.{domain}"
-    mx_advice = f"Create an MX record for {domain} that points to your mailbox: bounces come back there."
+    mx_advice = f"Create an MX record for {domain} that points to your mailbox: bounces return there."
     return [
         _check("sender-domain", mx_advice, lambda: _find_mail_host(client, domain)),
         _check("spf", SPF_ADVICE.format(domain=domain), lambda: _read_spf(client, domain)),
@@ -64,7 +64,7 @@ def _find_mail_host(client: DnsClient, domain: str) -> str:
     except RecordMissing:
         if client.exists(domain, "A") or client.exists(domain, "AAAA"):
             return f"{domain} accepts mail at its own address"
-        raise BadRecord(f"{domain} has no mail server, so bounces cannot come back") from None
+        raise BadRecord(f"{domain} has no mail server, so bounces cannot return") from None
     if hosts == ["."]:  # RFC 7505
         raise BadRecord(f"{domain} declares that it accepts no mail")
     return f"{domain} accepts mail at {hosts[0].rstrip('.')}"

@@ -2,7 +2,7 @@
 // numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
-const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit beside the ring in a narrower figure
+const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit next to the ring in a narrower figure
 const charts = [];
 
 // Custom properties hold light-dark() pairs, which only a real property resolves.
@@ -99,7 +99,7 @@ function drawAll() {
 Chart.defaults.animation = false; // growing bars only delay the reader
 Chart.defaults.maintainAspectRatio = false;
 drawAll();
-// Redraw when a live part has brought new numbers.
+// Redraw when a live part has delivered new numbers.
 document.addEventListener("htmx:afterSettle", drawAll);
 new MutationObserver(() => charts.forEach(paint))
   .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });

@@ -1,5 +1,5 @@
-// Choose clients without reloading the page. On a slow line, answers arrive after the person has gone on: requests
-// are sent one after another, each with the form as it is then, and ticks made until then are kept.
+// Choose clients without reloading the page. On a slow connection, responses may arrive after the user's next action:
+// requests are sent one after another, each with the current form, and boxes checked in the meantime are kept.
 const { htmx } = window;
 const SEARCH_DELAY = 300; // milliseconds after the last key
 const form = document.getElementById("mailing-form");
@@ -10,7 +10,7 @@ const ticks = new Map(); // client ID to checked, since the last request was sen
 let isSending = false, timer = 0, searched = search.value, postponed = null;
 
 function add(step) {
-  // A search that waits will send what is in the field then.
+  // A waiting search sends what is in the field when its turn comes.
   if (step !== "search" || waiting.at(-1) !== "search") waiting.push(step);
   if (!isSending) send();
 }
@@ -25,7 +25,7 @@ async function send() {
         source: form, target: "#picker-results", swap: "outerHTML", values: { pick },
       });
     } catch {
-      waiting.length = 0; // the line is down: what is on the page stays
+      waiting.length = 0; // the connection is down: leave the page as it is
     }
     restoreTicks();
   }
@@ -34,7 +34,7 @@ async function send() {
   form.dispatchEvent(new Event("change"));
   const button = postponed;
   postponed = null;
-  // The answer may have replaced the button; the person sees what the new one does.
+  // The response may have replaced the button; show the user what the new one does.
   if (button && button.isConnected) form.requestSubmit(button);
 }
 
@@ -72,7 +72,7 @@ search.addEventListener("input", () => {
   }, SEARCH_DELAY);
 });
 
-// Save only when all answers are there.
+// Save only once all responses have arrived.
 form.addEventListener("submit", (event) => {
   if (!isSending) return;
   event.preventDefault();

@@ -17,7 +17,7 @@ function show(section, hasMoved) {
   }
   current.value = section.dataset.step;
   if (section.dataset.step === "check") {
-    // Until the answer comes, the button may describe another start than it makes.
+    // Until the response arrives, the button may describe an outdated start.
     setStartDisabled(true);
     window.htmx.trigger("#summary", "review");
   }
@@ -76,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
   else show(named || marked, false);
 });
 
-// The server checks the times. Their errors appear beside the fields, and the last step opens without any.
+// The server checks the times. Their errors appear next to the fields, and the last step opens without any.
 const times = form.querySelector("[data-step=when]");
 let next = "";
 

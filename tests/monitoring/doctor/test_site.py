@@ -19,7 +19,7 @@ from skymailing.monitoring.doctor.run import run_checks
 
 
 class SiteHandler(http.server.BaseHTTPRequestHandler):
-    """A handler that responds as its class attributes say."""
+    """A handler whose class attributes define its response."""
 
     status = 200
     body = b"ok\n"

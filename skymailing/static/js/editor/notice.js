@@ -3,7 +3,7 @@ import { form } from "./form.js";
 
 const line = form.querySelector(".mode-notice");
 
-// Show a text, with a button if there is something to do about it. An empty text hides the line.
+// Show a text, with a button if the author can act on it. An empty text hides the line.
 export function showNotice(text, label, act) {
   line.replaceChildren();
   line.hidden = !text;

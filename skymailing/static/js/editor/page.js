@@ -1,4 +1,4 @@
-// Treat a message's HTML as a page around a text. Writing mode edits only the text; the page does not change.
+// Treat a message's HTML as a page around its text. Writing mode edits only the text; the page does not change.
 // Liquid tags are replaced with words. Comparing the text before and after shows whether anything would be lost.
 const START = "<!-- text begins -->";
 const END = "<!-- text ends -->";

@@ -1,4 +1,4 @@
-// The preview beside the text: the letter for a chosen client, as the server renders it.
+// The preview next to the text: the letter for a chosen client, as the server renders it.
 import { form, mode, readFields, texts } from "./form.js";
 import { createButton } from "./notice.js";
 import { showLine } from "./source.js";

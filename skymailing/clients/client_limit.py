@@ -6,8 +6,8 @@ from skymailing.settings.quotas import quota_settings
 NEAR = 20_000  # clients left, below which they are counted after each batch
 
 
-class ClientRoom:
-    """The owner's room for clients, counted when it is created and, near the limit, after each batch.
+class ClientLimit:
+    """How many more clients the owner may have: counted at the start and, near the limit, after each batch.
 
     Counting a million clients takes longer than importing a batch.
     """
@@ -17,7 +17,7 @@ class ClientRoom:
         self._limit = quota_settings().clients
         self._left = self._count() if self._limit else 0
 
-    def take(self, created: int) -> None:
+    def use(self, created: int) -> None:
         """Count clients that this transaction has created; raises LimitReached if they are too many."""
         if not self._limit or not created:
             return
