@@ -85,7 +85,7 @@ def address_pattern(search: str) -> str:
     try:
         return address_key(local + at + domain.encode("idna").decode())
     except UnicodeError:
-        return search.lower()
+        return address_key(search)
 
 
 def count_selections(client_ids: list[int]) -> int:

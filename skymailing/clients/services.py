@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
-from skymailing.email_addresses import address_key, parse_address
+from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
@@ -49,7 +49,7 @@ def update_client(client: Client, values: ClientValues) -> None:
 
 
 def assign_values(client: Client, values: ClientValues) -> None:
-    email = parse_address(values.email)
+    email = parse_recipient(values.email)
     full_name, comment = clean_name(values.full_name), clean_comment(values.comment)
     attributes = clean_attributes(values.attributes)
     client.email, client.email_key = email, address_key(email)

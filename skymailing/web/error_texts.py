@@ -32,6 +32,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "address_too_long": _l("The e-mail address is too long."),
     "address_local_part": _l("The part before the @ sign is not valid."),
     "address_local_part_not_latin": _l("Use only Latin letters, digits and symbols before the @ sign."),
+    "address_mixed_alphabets": _l(
+        "The part before the @ sign mixes letters that look alike in different alphabets. Type it again."
+    ),
     "address_domain": _l("The part after the @ sign is not a valid domain name."),
     "address_domain_without_dot": _l(
         "The domain after the @ sign is incomplete: example instead of example.com."
