@@ -56,6 +56,7 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "import_workbook_protected": _l("This workbook is protected with a password. Remove the password first."),
     "import_workbook_too_large": _l("This file takes up too much memory. Save it as CSV and try again."),
+    "import_workbooks_busy": _l("Other workbooks are being read. Try again in a minute."),
     "import_archive_empty": _l("The archive contains no CSV file."),
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),
