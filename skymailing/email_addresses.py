@@ -30,12 +30,20 @@ INVISIBLE = (
 )
 MARGIN = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + INVISIBLE
 
+# In the log of a letter whose address the mail server does not accept. Pages show its translation.
+NO_INTERNATIONAL_ADDRESSES = "the mail server does not accept addresses with non-Latin letters before the @"
+
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
 # Plain addresses, which nearly all are. The others go to email-validator, which is exact but about
 # fifteen times slower. A test checks that both agree.
 PLAIN_ADDRESS = re.compile(
     rf"(?P<local>[{ATEXT}]+(?:\.[{ATEXT}]+)*)@(?P<domain>{LABEL}{{1,8}}(?P<top>[a-zA-Z]{{2,20}}))",
 )
+
+
+ATOM_SIGN = re.compile(f"[{ATEXT}]")
+NOT_WORDS = re.compile(r"[^\w]|_")
+LOOKALIKE_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK"}
 
 
 class AddressFault(StrEnum):
@@ -49,6 +57,7 @@ class AddressFault(StrEnum):
     TOO_LONG = "too_long"
     LOCAL_PART = "local_part"
     LOCAL_PART_NOT_LATIN = "local_part_not_latin"
+    MIXED_ALPHABETS = "mixed_alphabets"
     DOMAIN = "domain"
     DOMAIN_WITHOUT_DOT = "domain_without_dot"
     RESERVED_DOMAIN = "reserved_domain"
@@ -65,7 +74,8 @@ class InvalidEmail(UserError):
 def parse_address(text: str) -> str:
     """Return the address as mail servers expect it, with the domain in lower case and ASCII (RFC 5890).
 
-    Raises InvalidEmail. Checks the syntax only, not the DNS: a web request must not wait for it.
+    Raises InvalidEmail, also for an address that only some mail servers accept; see `parse_recipient`.
+    Checks the syntax only, not the DNS: a web request must not wait for it.
     """
     text = text.strip(MARGIN)
     plain = PLAIN_ADDRESS.fullmatch(text)
@@ -75,6 +85,59 @@ def parse_address(text: str) -> str:
         return parse_strictly(text)
     except EmailSyntaxError as error:
         raise InvalidEmail(find_fault(text)) from error
+
+
+def parse_recipient(text: str) -> str:
+    """Return the address of a client, whose local part may be in any script (RFC 6531); raises InvalidEmail.
+
+    Such a local part is in Unicode's form NFC. Accounts and settings use `parse_address`: their letters
+    must arrive over every mail server.
+    """
+    try:
+        return parse_address(text)
+    except InvalidEmail as error:
+        if error.fault is not AddressFault.LOCAL_PART_NOT_LATIN:
+            raise
+    return parse_international(text.strip(MARGIN))
+
+
+def parse_international(text: str) -> str:
+    local, _, domain = text.partition("@")
+    local = unicodedata.normalize("NFC", local)
+    if fault := find_international_fault(local):
+        raise InvalidEmail(fault)
+    try:
+        result = email_validator.validate_email(
+            f"{local}@{domain}", strict=True, check_deliverability=False, test_environment=False
+        )
+    except EmailSyntaxError as error:
+        raise InvalidEmail(find_domain_fault(domain)) from error
+    return f"{local}@{result.ascii_domain.lower()}"
+
+
+def find_international_fault(local: str) -> AddressFault | None:
+    """Return what is wrong with a local part that is not ASCII.
+
+    Stricter than RFC 6531, as text that was read in a wrong encoding, or a Latin address with a Cyrillic
+    letter that looks the same, would be valid there.
+    """
+    if not all(atom and all(map(is_allowed_in_atom, atom)) for atom in local.split(".")):
+        return AddressFault.LOCAL_PART
+    if any(len(find_alphabets(word)) > 1 for word in NOT_WORDS.split(local)):
+        return AddressFault.MIXED_ALPHABETS
+    return AddressFault.TOO_LONG if len(local.encode()) > LOCAL_PART_MAX_LENGTH else None
+
+
+def is_allowed_in_atom(sign: str) -> bool:
+    if sign.isascii():
+        return ATOM_SIGN.fullmatch(sign) is not None
+    category = unicodedata.category(sign)
+    return category[0] in "LM" or category == "Nd"
+
+
+def find_alphabets(word: str) -> set[str]:
+    """Return which of the alphabets with letters that look alike occur in `word`."""
+    return {unicodedata.name(sign, "").partition(" ")[0] for sign in word} & LOOKALIKE_ALPHABETS
 
 
 def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
@@ -131,7 +194,8 @@ def find_domain_fault(domain: str) -> AddressFault:
 
 def address_key(email: str) -> str:
     """Return the parsed address in lower case; spellings of the same address share this key."""
-    return email.lower()
+    key = email.lower()
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def mailbox_key(email: str) -> str:
@@ -166,7 +230,7 @@ def mask_address(email: str) -> str:
 def address_pattern(text: str) -> str:
     """Return a part of an address in the form of stored keys, with an international domain in ASCII."""
     local, at, domain = text.lower().partition("@")
-    return local + at + domain_pattern(domain)
+    return address_key(local + at + domain_pattern(domain))
 
 
 def domain_pattern(text: str) -> str:

@@ -5,6 +5,7 @@ from email_validator import EmailSyntaxError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from skymailing.delivery.rendering.mime import encode_recipient
 from skymailing.email_addresses import (
     PLAIN_ADDRESS,
     AddressFault,
@@ -16,6 +17,7 @@ from skymailing.email_addresses import (
     mask_address,
     normalise,
     parse_address,
+    parse_recipient,
     parse_strictly,
 )
 from skymailing.web.error_texts import explain
@@ -23,6 +25,7 @@ from skymailing.web.error_texts import explain
 # An alphabet that often yields valid, nearly valid and broken addresses.
 ADDRESS_CHARACTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
 WORDS = st.text(st.sampled_from("aBx0-.n+_'"), min_size=1, max_size=70)
+INTERNATIONAL_CHARACTERS = st.sampled_from("aяЯ0.-+_@@..e\u0301åÅßİΣςक邮 х\u202e°\ud800\0")
 TOP_LEVEL_DOMAINS = st.sampled_from(
     ["com", "ORG", "test", "local", "localhost", "onion", "invalid", "Arpa", "c0m", "1", "xn--p1ai", "рф"]
 )
@@ -115,6 +118,72 @@ def test_an_accepted_address_is_safe_and_stable(text: str) -> None:
     assert parse_address(address) == address
     assert parse_address(display_address(address)) == address
     assert address_key(address) == address_key(parse_address(address_key(address)))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Anna@Example.COM", "Anna@example.com"),
+        (" Почта.2026@Пример.рф\u200e", "Почта.2026@xn--e1afmkfd.xn--p1ai"),
+        ("jose\u0301@example.com", "josé@example.com"),
+        ("news+почта@example.com", "news+почта@example.com"),
+        ("邮件カタ@example.com", "邮件カタ@example.com"),
+        ("डाक@example.com", "डाक@example.com"),
+        (f"{'я' * 32}@example.com", f"{'я' * 32}@example.com"),
+    ],
+)
+def test_clients_may_have_local_parts_in_any_script(text: str, address: str) -> None:
+    assert parse_recipient(text) == address
+    if not address.isascii():
+        with pytest.raises(InvalidEmail):
+            parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("anna smith@example.com", AddressFault.SPACE),
+        ("почта example.com", AddressFault.NO_AT_SIGN),
+        ("моя почта@example.com", AddressFault.SPACE),
+        (".почта@example.com", AddressFault.LOCAL_PART),
+        ("поч..та@example.com", AddressFault.LOCAL_PART),
+        ("«почта»@example.com", AddressFault.LOCAL_PART),
+        ("поч,та@example.com", AddressFault.LOCAL_PART),
+        ("Ð°Ð½Ð½Ð°@example.com", AddressFault.LOCAL_PART),
+        ("😀@example.com", AddressFault.LOCAL_PART),
+        ("аnna@example.com", AddressFault.MIXED_ALPHABETS),
+        ("anna.petrοva@example.com", AddressFault.MIXED_ALPHABETS),
+        ("поч\u202eта@example.com", AddressFault.CONTROL_CHARACTER),
+        (f"{'я' * 33}@example.com", AddressFault.TOO_LONG),
+        ("почта@", AddressFault.DOMAIN),
+        ("почта@example..com", AddressFault.DOMAIN),
+        ("почта@example", AddressFault.DOMAIN_WITHOUT_DOT),
+        ("почта@hidden.onion", AddressFault.RESERVED_DOMAIN),
+    ],
+)
+def test_an_invalid_address_of_a_client_is_refused_with_its_fault(text: str, fault: AddressFault) -> None:
+    with pytest.raises(InvalidEmail) as raised:
+        parse_recipient(text)
+    assert raised.value.fault == fault
+    assert explain(raised.value)
+
+
+@given(st.one_of(st.text(), st.text(INTERNATIONAL_CHARACTERS, max_size=40), st.emails()))
+@example("ΟΔΟΣ@example.com")
+@example("İ@example.com")
+def test_an_accepted_address_of_a_client_is_safe_and_stable(text: str) -> None:
+    try:
+        address = parse_recipient(text)
+    except InvalidEmail:
+        return
+    assert address.isprintable()
+    assert not set(address) & set(' "<>,;:\\()[]')
+    assert len(address.encode()) <= 254
+    assert address.rpartition("@")[2].isascii()
+    assert encode_recipient(address).decode() == address
+    assert parse_recipient(address) == parse_recipient(display_address(address)) == address
+    key = address_key(address)
+    assert key == address_key(key) == address_key(parse_recipient(key))
 
 
 @given(st.builds("{}@{}.{}".format, WORDS, WORDS, TOP_LEVEL_DOMAINS))

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from skymailing.clients.columns import attribute_key
-from skymailing.email_addresses import MARGIN, InvalidEmail, parse_address
+from skymailing.email_addresses import MARGIN, InvalidEmail, parse_recipient
 
 VALUE_SEPARATOR = " ::: "  # Google puts several values into one cell
 # What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
@@ -23,12 +23,12 @@ SYSTEM_TAGS = {"mycontacts", "starred"}
 def read_address(cell: str) -> tuple[str, str, str]:
     """Return the address in a cell, the name next to it, and other addresses; raises InvalidEmail."""
     try:
-        return parse_address(cell), "", ""
+        return parse_recipient(cell), "", ""
     except InvalidEmail:
         first, _sign, others = cell.partition(VALUE_SEPARATOR)
         text = first.strip(MARGIN)
         if text.startswith(X500):
-            return parse_address(""), "", ""
+            return parse_recipient(""), "", ""
         name = ""
         if named := NAMED_ADDRESS.fullmatch(text):
             name, text = named["name"].strip(MARGIN + QUOTES), named["address"]
@@ -38,7 +38,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
             text = text.strip(MARGIN + QUOTES + "<>;,")
         if text == cell:
             raise
-        return parse_address(text), name, others.strip()
+        return parse_recipient(text), name, others.strip()
 
 
 def read_tags(cell: str) -> list[str]:

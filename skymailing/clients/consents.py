@@ -5,7 +5,7 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from skymailing.clients.rows import ClientRow
 from skymailing.db.engine import insert_into
@@ -43,6 +43,13 @@ def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | Non
     ]
     if values:
         db.session.execute(insert(Consent), values)
+
+
+def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
+    """Note that the clients with these addresses are deleted, so that retention removes their consents."""
+    own = (Consent.owner_id == owner_id) & Consent.email_key.in_(email_keys)
+    statement = update(Consent).where(own).values(orphaned_at=now)
+    db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def read_time(text: str) -> datetime | None:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
+from skymailing.clients.consents import mark_orphaned
 from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.delivery.ledger import deliveries
 from skymailing.extensions import db
@@ -39,6 +40,7 @@ def delete_clients(
     selections = _find_selections(owned)
     content = {"clients": [_serialize(client, selections.get(client.id, [])) for client in clients]}
     undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
+    mark_orphaned(owner_id, [client.email_key for client in clients], now)
     deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}

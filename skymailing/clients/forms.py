@@ -27,7 +27,7 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
-from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_address
+from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 
@@ -38,7 +38,7 @@ BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScrip
 def check_address(_form: Any, field: Any) -> None:
     """Validate an email address."""
     try:
-        parse_address(field.data or "")
+        parse_recipient(field.data or "")
     except InvalidEmail as error:
         raise ValidationError(explain(error)) from error
 
@@ -123,14 +123,14 @@ class SuppressionForm(FlaskForm):
     def validate_addresses(self, field: Any) -> None:
         for address in re.split(r"[\s,;]+", field.data.strip()):
             try:
-                parse_address(address)
+                parse_recipient(address)
             except InvalidEmail as error:
                 raise ValidationError(f"{address[:100]}: {explain(error)}") from error
 
     def read_keys(self) -> list[str]:
         """Return the keys of the addresses, each once."""
         addresses = re.split(r"[\s,;]+", (self.addresses.data or "").strip())
-        return list(dict.fromkeys(address_key(parse_address(address)) for address in addresses))
+        return list(dict.fromkeys(address_key(parse_recipient(address)) for address in addresses))
 
 
 class ImportForm(FlaskForm):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
-from skymailing.email_addresses import address_key, parse_address
+from skymailing.clients.consents import mark_orphaned
+from skymailing.clock import utcnow
+from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
@@ -44,12 +46,15 @@ def create_client(owner_id: int, values: ClientValues) -> Client:
 
 def update_client(client: Client, values: ClientValues) -> None:
     """Update a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
+    old_key = client.email_key
     with refuse_duplicates():
         assign_values(client, values)
+    if client.email_key != old_key:
+        mark_orphaned(client.owner_id, [old_key], utcnow())
 
 
 def assign_values(client: Client, values: ClientValues) -> None:
-    email = parse_address(values.email)
+    email = parse_recipient(values.email)
     full_name, comment = clean_name(values.full_name), clean_comment(values.comment)
     attributes = clean_attributes(values.attributes)
     client.email, client.email_key = email, address_key(email)

@@ -22,6 +22,7 @@ from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.email_addresses import NO_INTERNATIONAL_ADDRESSES
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
@@ -87,7 +88,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
             routes.release_probe(pool.route, utcnow())
         return queue is not None and queue.wait_for_more()
     _process(run, batch, dispatcher, pool, pipeline)
-    is_untried_probe = is_probe and not batch.results
+    is_untried_probe = is_probe and all(map(_is_unsent, batch.results))
     if is_untried_probe:
         routes.release_probe(pool.route, utcnow())
     if queue:
@@ -173,6 +174,8 @@ def _hand_over(
     confirmed = batch.confirmed(run, window / 2)
     left = (run.ends_at - utcnow()).total_seconds()
     until = min(batch.checked_at + window, time.monotonic() + left)
+    if not pipeline.accepts_international:
+        confirmed = _fail_international(batch, confirmed)
     letters = _letters(run, batch, confirmed, dispatcher, pool.route, pipeline.largest_letter)
     pipeline.hand_over(letters, until, batch.results, is_refused)
 
@@ -216,6 +219,23 @@ def _letters(
                 return
             continue
         yield letter
+
+
+def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:
+    """Fail letters that this mail server cannot accept (RFC 6531); return the others.
+
+    Neither the route nor the message is at fault, so they do not count as rejections.
+    """
+    for claimed in confirmed:
+        if not claimed.email.isascii():
+            letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"")
+            batch.results.append(Result(letter, Verdict.FAILED, None, NO_INTERNATIONAL_ADDRESSES))
+    return [claimed for claimed in confirmed if claimed.email.isascii()]
+
+
+def _is_unsent(result: Result) -> bool:
+    """Whether the letter has failed without being handed over."""
+    return result.verdict is Verdict.FAILED and result.code is None
 
 
 def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:

@@ -49,7 +49,9 @@ async def _serve(port: int, handler: CatchingHandler) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = await loop.create_server(
-        lambda: SMTP(handler, hostname="localhost", ident="SkyMailing catcher", loop=loop),
+        lambda: SMTP(
+            handler, hostname="localhost", ident="SkyMailing catcher", enable_SMTPUTF8=True, loop=loop
+        ),
         ADDRESS,
         port,
         backlog=BACKLOG,

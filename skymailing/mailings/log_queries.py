@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from skymailing.clients.queries import address_pattern
 from skymailing.db.pagination import Page, paginate
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
@@ -44,7 +45,9 @@ class LogFilter:
         if self.until is not None:
             statement = statement.where(Attempt.at < self.until)
         if self.address:
-            statement = statement.where(Delivery.email_key.contains(self.address.lower(), autoescape=True))
+            statement = statement.where(
+                Delivery.email_key.contains(address_pattern(self.address), autoescape=True)
+            )
         return statement
 
 

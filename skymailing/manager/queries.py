@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
 
+from skymailing.clients.queries import address_pattern
 from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import (
@@ -111,7 +112,7 @@ def list_deliveries(run_id: int, address: str, state: DeliveryState | None, curs
     if state:
         statement = statement.where(Delivery.state == state)
     if address:
-        statement = statement.where(Delivery.email_key.contains(address.lower(), autoescape=True))
+        statement = statement.where(Delivery.email_key.contains(address_pattern(address), autoescape=True))
     # Compare as text: the state in a forged cursor may not be a member of the enum.
     order: Order = [(type_coerce(Delivery.state, String(16)), False), (Delivery.id, False)]
     return paginate(statement, order, cursor)

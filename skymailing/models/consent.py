@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.clock import utcnow
 from skymailing.models.base import Model
 from skymailing.models.types import BigId, UTCDateTime
+
+IS_ORPHANED = text("orphaned_at IS NOT NULL")
 
 
 class ConsentKind(StrEnum):
@@ -43,7 +45,12 @@ class Consent(Model):
     ip: Mapped[str] = mapped_column(String(45), default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    # When the client with this address was deleted. It may have been added again since.
+    orphaned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     text: Mapped[ConsentText | None] = relationship()
 
-    __table_args__ = (Index(None, "owner_id", "email_key"),)
+    __table_args__ = (
+        Index(None, "owner_id", "email_key"),
+        Index("ix_consents_orphaned", "orphaned_at", postgresql_where=IS_ORPHANED, sqlite_where=IS_ORPHANED),
+    )

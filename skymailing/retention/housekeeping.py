@@ -1,4 +1,4 @@
-"""Remove the service's own old data: account letters, imports, audit log entries, caught letters."""
+"""Remove old account letters, imports, consents of deleted clients, audit log entries and caught letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from skymailing import audit
@@ -15,7 +15,9 @@ from skymailing.extensions import db
 from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditEntry,
+    Client,
     ClientImport,
+    Consent,
     ImportRejection,
     ImportState,
     LetterState,
@@ -86,6 +88,23 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
         if not count:
             return True
     return False
+
+
+def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
+    """Remove consents whose client was deleted before `before`, and has not been added again."""
+    has_client = exists().where(Client.owner_id == Consent.owner_id, Client.email_key == Consent.email_key)
+    oldest = select(Consent.id).where(Consent.orphaned_at < before).order_by(Consent.orphaned_at).limit(BATCH)
+    while not budget.is_used_up:
+        with Session(reading_engine()) as session:
+            ids = session.scalars(oldest).all()
+        if not ids:
+            return
+        these = Consent.id.in_(ids) & (Consent.orphaned_at < before)
+        with Session(db.engine) as session, session.begin():
+            connection = session.connection()
+            count = connection.execute(delete(Consent).where(these, ~has_client)).rowcount
+            connection.execute(update(Consent).where(these).values(orphaned_at=None))
+        budget.record("consents", count)
 
 
 def remove_caught_letters(before: datetime, now: datetime, budget: TimeBudget) -> None:

@@ -19,6 +19,7 @@ class RetentionSettings:
     audit: int = 0  # lines of the audit log
     account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
     imports: int = 30  # an import's result and the rows that it rejected
+    consents: int = 1095  # how people agreed, since their client was deleted: a proof for claims
     caught_letters: int = 30  # letters of the mail catcher, in development
 
     @classmethod

@@ -32,6 +32,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "address_too_long": _l("The email address is too long."),
     "address_local_part": _l("The part before the @ sign is not valid."),
     "address_local_part_not_latin": _l("Use only Latin letters, digits and symbols before the @ sign."),
+    "address_mixed_alphabets": _l(
+        "The part before the @ sign mixes letters that look alike in different alphabets. Type it again."
+    ),
     "address_domain": _l("The part after the @ sign is not a valid domain name."),
     "address_domain_without_dot": _l(
         "The domain after the @ sign is incomplete: example instead of example.com."
@@ -53,6 +56,7 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "import_workbook_protected": _l("This workbook is protected with a password. Remove the password first."),
     "import_workbook_too_large": _l("This file takes up too much memory. Save it as CSV and try again."),
+    "import_workbooks_busy": _l("Other workbooks are being read. Try again in a minute."),
     "import_archive_empty": _l("The archive contains no CSV file."),
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),

@@ -6,17 +6,16 @@ import os
 import re
 import struct
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from flask import current_app
 from PIL import ExifTags, Image
 
 from skymailing.errors import UserError
+from skymailing.web.host_turns import take_host_turn
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_000_000  # decoded at full size; with copies, they need about 300 MB
@@ -25,7 +24,7 @@ MAX_JPEG_PIXELS = 50_000_000
 # A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
 MAX_SCANS = 30
 START_OF_SCAN = b"\xff\xda"
-DECODING_WAIT = 3  # seconds; each waiting upload keeps a thread of the web server busy
+DECODING_WAIT = 3  # seconds
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 SMOOTH_MODES = ("L", "RGB", "RGBA", "CMYK")  # can be resized without being converted first
@@ -106,22 +105,8 @@ def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
     metadata, no location, no second file appended to the first. Raises UserError `picture_unreadable`,
     `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if others take too long.
     """
-    with (Path(current_app.config["DATA_DIR"]) / ".decoding").open("w") as lock:
-        _wait_for(lock)
+    with take_host_turn("decoding", DECODING_WAIT, PicturesBusy()):
         yield _decode(content, largest)
-
-
-def _wait_for(lock: IO[str]) -> None:
-    """Lock the file, which is unlocked when it is closed; raises PicturesBusy after DECODING_WAIT."""
-    deadline = time.monotonic() + DECODING_WAIT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise PicturesBusy from None
-            time.sleep(0.05)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def configure(app: Flask) -> None:
     app.after_request(drop_host_from_redirect)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    for filter_ in (address, clock_time, local_time, local_date, short_day, number):
+    for filter_ in (address, clock_time, local_time, local_date, short_day, number, server_reply):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
@@ -177,6 +177,14 @@ def address(email: str) -> str:
     from skymailing.email_addresses import display_address
 
     return display_address(email)
+
+
+def server_reply(text: str) -> str:
+    """Return a mail server's reply, or what the engine wrote in its place, in the current language."""
+    # Only pages need it, as above.
+    from skymailing.web.server_replies import translate_reply
+
+    return translate_reply(text)
 
 
 def number(value: float) -> str:

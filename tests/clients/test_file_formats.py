@@ -1,22 +1,26 @@
 """Test importing workbooks, archives, vCards and HTML tables."""
 
+import contextlib
 import io
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.clients.files import workbook_program
+from skymailing.clients.files import workbook_program, workbooks
 from skymailing.clients.files.opening import open_file
 from skymailing.errors import UserError
 from skymailing.models import Client, ClientImport
 from skymailing.web.error_texts import explain
+from skymailing.web.host_turns import take_host_turn
 from tests.clients.test_import_cases import CASES, count, make_csv, read_people, read_suppressions
 from tests.clients.test_recipes import CLEANED, MAILCHIMP, SUBSCRIBED, UNSUBSCRIBED
 from tests.support.imports import import_file, upload
@@ -180,6 +184,22 @@ def test_a_small_file_that_needs_a_terabyte_is_refused() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "too much memory" in refuse(content)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024, "kilobytes"
+
+
+def test_workbooks_of_all_users_are_read_one_at_a_time(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take up 1 GB, so one user's upload waits for another user's."""
+    content = write_xlsx({"People": write_sheet(ROWS)})
+    held = contextlib.ExitStack()
+    with app.app_context():
+        held.enter_context(take_host_turn("reading-workbook", 0, UserError("import_workbooks_busy")))
+    monkeypatch.setattr(workbooks, "WAIT", 0.1)
+    assert "Other workbooks are being read" in upload(browser, content, "clients.xlsx").text
+    assert upload(browser, b"email\nanna@example.org\n").status_code == 302, "CSV does not wait"
+    monkeypatch.setattr(workbooks, "WAIT", 10)
+    threading.Timer(0.3, held.close).start()
+    assert upload(browser, content, "clients.xlsx").status_code == 302, "it waits for its turn"
 
 
 @pytest.mark.usefixtures("context")

@@ -48,6 +48,7 @@ def test_a_given_password_is_not_printed(run: Run, session: Session) -> None:
     ("arguments", "expected"),
     [
         (["create", "no-address"], "@"),
+        (["create", "почта@example.com"], "only Latin letters"),
         (["create", "a@example.com", "--role", "king"], "king"),
         (["create", "a@example.com", "--password", "short"], "8 characters"),
         (["create", "a@example.com", "--password", "password123"], "too easy to guess"),

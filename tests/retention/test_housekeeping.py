@@ -5,26 +5,37 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
+from skymailing.audit import Actor
+from skymailing.clients.deletion import delete_clients
+from skymailing.clients.services import ClientValues, update_client
 from skymailing.clock import utcnow
 from skymailing.errors import ConfigurationError
+from skymailing.extensions import db
 from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    Client,
     ClientImport,
+    Consent,
+    ConsentKind,
     ImportRejection,
     ImportState,
     LetterState,
     OutboxLetter,
     User,
 )
-from skymailing.retention import batches, sweep
+from skymailing.retention import batches, housekeeping, sweep
+from skymailing.settings.retention import RetentionSettings
+from tests.support.factories import ClientFactory, UserFactory
 
 
 def make_letter(user: User, state: LetterState, days: int) -> OutboxLetter:
@@ -79,6 +90,46 @@ def test_finished_imports_are_removed_with_their_rejected_rows(
     session.expire_all()
     assert set(session.scalars(select(ClientImport.id))) == kept
     assert set(session.scalars(select(ImportRejection.import_id))) == kept
+
+
+def test_consents_are_removed_three_years_after_their_client(
+    app: Flask, session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 2)
+    others = UserFactory.create()
+    clients = {
+        name: ClientFactory.create(owner=user, email=f"{name}@x.com")
+        for name in ("gone", "renamed", "back", "here", "recent")
+    }
+    for owner_id, name in [*((user.id, name) for name in clients), (user.id, "gone"), (others.id, "gone")]:
+        values = {"kind": ConsentKind.IMPORTED, "at": utcnow() - timedelta(days=4000)}
+        session.add(Consent(owner_id=owner_id, email_key=f"{name}@x.com", **values))
+    session.flush()
+
+    with app.app_context(), time_machine.travel(utcnow() - timedelta(days=1096)):
+        delete_clients(
+            user.id, [clients["gone"].id, clients["back"].id], utcnow(), Actor(user.id, user.email)
+        )
+        update_client(db.session.get_one(Client, clients["renamed"].id), ClientValues("new@x.com"))
+        db.session.commit()
+    browser.post(f"/clients/{clients['recent'].id}/delete")
+    session.expire_all()
+    ClientFactory.create(owner=user, email="back@x.com")
+
+    def list_keys() -> list[str]:
+        statement = select(Consent.email_key).where(Consent.owner_id == user.id)
+        return sorted(key.partition("@")[0] for key in session.scalars(statement))
+
+    with app.app_context():
+        monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], consents=0))
+        assert sweep.remove_old(utcnow()) == {}
+        assert len(list_keys()) == 6
+        monkeypatch.setitem(app.config, "RETENTION", RetentionSettings())
+        assert sweep.remove_old(utcnow()) == {"consents": 3}
+        assert list_keys() == ["back", "here", "recent"]
+        assert sweep.remove_old(utcnow() + timedelta(days=1096)) == {"consents": 1}
+    assert list_keys() == ["back", "here"], "both have a client"
+    assert session.scalars(select(Consent.owner_id).where(Consent.owner_id == others.id)).all() == [others.id]
 
 
 def test_the_audit_log_is_kept_unless_the_operator_sets_a_retention_period(

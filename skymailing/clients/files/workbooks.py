@@ -10,8 +10,10 @@ from typing import IO, BinaryIO
 
 from skymailing.clients.files import workbook_program
 from skymailing.errors import UserError
+from skymailing.web.host_turns import take_host_turn
 
 TIMEOUT = 90  # seconds
+WAIT = 10  # seconds for other users' workbooks: one is read at a time, since each may take up 1 GB
 MEMBER_SIZE = 200 << 20  # bytes of one unpacked file
 RATIO = 100  # of unpacked to packed size, for files of more than RATIO_SIZE bytes
 RATIO_SIZE = 10 << 20
@@ -35,14 +37,18 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 
 
 def convert_workbook(source: BinaryIO) -> tuple[IO[bytes], str]:
-    """Return the first sheet with addresses as CSV in UTF-8, and its name; raises UnusableWorkbook."""
+    """Return the first sheet with addresses as CSV in UTF-8, and its name; raises UnusableWorkbook.
+
+    All processes of the host together read one workbook at a time.
+    """
     source.seek(0)
     with tempfile.NamedTemporaryFile(suffix=".workbook") as file, contextlib.ExitStack() as on_error:
         output = on_error.enter_context(tempfile.TemporaryFile())
         while chunk := source.read(1 << 20):
             file.write(chunk)
         file.flush()
-        name = run_program(Path(file.name), output)
+        with take_host_turn("reading-workbook", WAIT, UnusableWorkbook("import_workbooks_busy")):
+            name = run_program(Path(file.name), output)
         on_error.pop_all()  # the caller reads and closes the output
     output.seek(0)
     return output, name

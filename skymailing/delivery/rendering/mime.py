@@ -23,6 +23,7 @@ PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=^_`{|}~-]+)*")
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}")
+INTERNATIONAL_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]{1,64}")
 URL = re.compile(r"[!-;=?-~]{1,900}")  # printable ASCII without angle brackets
 LIST_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -92,9 +93,19 @@ def check_address(address: str) -> str:
     return address
 
 
+def encode_recipient(address: str) -> bytes:
+    """Encode an address, whose local part may be UTF-8 (RFC 6532); raises TemplateError."""
+    if address.isascii():
+        return check_address(address).encode("ascii")
+    local, at, domain = address.rpartition("@")
+    if not local.isprintable() or INTERNATIONAL_LOCAL_PART.fullmatch(local) is None:
+        raise TemplateError(N_("%(address)s is not a valid address"), address=repr(address))
+    return local.encode("utf-8") + check_address(f"x{at}{domain}").encode("ascii")[1:]
+
+
 def encode_mailbox(name: str, address: str) -> bytes:
     """Encode "name <address>", or only the address if there is no name."""
-    mailbox = check_address(address).encode("ascii")
+    mailbox = encode_recipient(address)
     name = clean_line(name)
     if not name:
         return mailbox

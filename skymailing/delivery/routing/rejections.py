@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 VARYING = re.compile(r"[\d@]")
 # RFC 3463: a status, and those about a mailbox, an address or its host.
 STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
-ABOUT_ADDRESS = re.compile(r"5\.(1|2|4)\.")
+ABOUT_ADDRESS = re.compile(r"5\.(1\.|2\.|4\.|6\.7\b)")
 # Without a status the words decide.
 WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist|spam", re.IGNORECASE)
 WORDS_ABOUT_ADDRESS = re.compile(
@@ -122,6 +122,8 @@ class Rejections:
 
 def is_about_address(result: Result) -> bool:
     """Whether the recipient was refused because of the address, not because of us or the message."""
+    if result.stage is Stage.MAIL:
+        return True  # the sender is another verdict; only SMTPUTF8 is refused at MAIL because of a recipient
     if result.stage not in (Stage.RCPT, Stage.DATA):
         return False
     if STATUS.match(result.answer):

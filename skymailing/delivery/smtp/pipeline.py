@@ -34,6 +34,7 @@ class Channel:
         # RFC 1870: the largest letter that the server accepts; without a number or with 0, any size.
         size = smtp.esmtp_features.get("size", "").partition(" ")[0]
         self.largest_letter = (int(size) if size.isdecimal() else 0) or sys.maxsize
+        self.accepts_international = smtp.has_extn("smtputf8")
         self.deadline = 0.0
         self._letter: Letter | None = None
 
@@ -120,6 +121,11 @@ class Pipeline:
     def largest_letter(self) -> int:
         """The size in bytes of the largest letter that the server accepts."""
         return min((channel.largest_letter for channel in self._channels), default=sys.maxsize)
+
+    @property
+    def accepts_international(self) -> bool:
+        """Whether the server accepts recipients with a local part that is not ASCII (RFC 6531)."""
+        return all(channel.accepts_international for channel in self._channels)
 
     def connect(self, target: int, until: float = math.inf) -> None:
         """Open or close sessions until there are `target`; raises the errors of `open_smtp`.

@@ -1,7 +1,7 @@
 """One SMTP session, pipelined if the server supports it.
 
 A session has no socket and no timer: `Pipeline` passes bytes in and out and aborts it on a timeout.
-Sources: RFC 5321 (replies), RFC 2920 (pipelining).
+Sources: RFC 5321 (replies), RFC 2920 (pipelining), RFC 6531 (SMTPUTF8).
 """
 
 import time
@@ -60,6 +60,7 @@ class Session:
 
     def __init__(self, sender: str, offers_pipelining: bool, known: Pipelining) -> None:
         self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
+        self._mail_from_utf8 = b"MAIL FROM:<%s> SMTPUTF8\r\n" % sender.encode("ascii")
         self.pipelining = offers_pipelining and known.is_usable
         self._known = known
         self.outgoing = bytearray()
@@ -182,7 +183,7 @@ class Session:
                 self._switch_to(self._next_letter())
 
     def _classify_reply(self, letter: Letter, stage: Stage, reply: Reply) -> Result:
-        verdict = classify(stage, reply.code, reply.text)
+        verdict = classify(stage, reply.code, reply.text, not letter.recipient.isascii())
         if stage is Stage.MAIL and reply.code == CLOSING and self.letters_done:
             # The server limits the number of letters per session; the next session sends this one.
             verdict = Verdict.RELEASED
@@ -234,8 +235,8 @@ class Session:
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         return (
-            self._mail_from,
-            b"RCPT TO:<%s>\r\n" % letter.recipient.encode("ascii"),
+            self._mail_from if letter.recipient.isascii() else self._mail_from_utf8,
+            b"RCPT TO:<%s>\r\n" % letter.recipient.encode("utf-8"),
             b"DATA\r\n",
         )
 

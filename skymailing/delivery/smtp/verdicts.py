@@ -8,6 +8,10 @@ ROUTE_FAULT_CODES = {421, 454, 530, 535}
 # RFC 3463: the sender's address is at fault. Some servers report this only after RCPT.
 SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
 
+# RFC 6531: the server does not accept the parameter SMTPUTF8, or not for this letter.
+INTERNATIONAL_CODES = {501, 504, 555}
+INTERNATIONAL_STATUS = re.compile(r"5\.(?:6\.[79]|5\.4)\b")
+
 
 class Verdict(StrEnum):
     """The outcome of one letter in one session."""
@@ -38,17 +42,27 @@ class Stage(StrEnum):
     DOT = "after the dot"
 
 
-def classify(stage: Stage, code: int, text: str = "") -> Verdict:
-    """Return the verdict for a reply to `stage`; do not call it for the 354 after DATA."""
+def classify(stage: Stage, code: int, text: str = "", is_international: bool = False) -> Verdict:
+    """Return the verdict for a reply to `stage`; do not call it for the 354 after DATA.
+
+    `is_international` if MAIL had the parameter SMTPUTF8.
+    """
     if code in ROUTE_FAULT_CODES:
         return Verdict.ROUTE_FAULT
     if 400 <= code < 500:
         # MAIL is the same for every letter, so the server refuses our rate or has trouble itself.
         return Verdict.THROTTLED if stage is Stage.MAIL else Verdict.DEFERRED
     if 500 <= code < 600:
+        if is_international and stage is Stage.MAIL and refuses_international(code, text):
+            return Verdict.FAILED
         is_about_sender = stage is Stage.MAIL or SENDERS_ADDRESS.match(text)
         return Verdict.SENDER_REFUSED if is_about_sender else Verdict.FAILED
     if 200 <= code < 300 and stage is Stage.DOT:
         return Verdict.SENT
     # An invalid code at this stage is not about the letter.
     return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
+
+
+def refuses_international(code: int, text: str) -> bool:
+    """Whether a 5xx reply refuses the parameter SMTPUTF8, not the sender."""
+    return code in INTERNATIONAL_CODES or INTERNATIONAL_STATUS.match(text) is not None
