@@ -1,7 +1,7 @@
 """remember since when consents have no client, and remove them some years later
 
 Revision ID: 0026
-Revises: 0024
+Revises: 0025
 Create Date: 2026-11-28 18:10:00
 
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = '0026'
-down_revision = '0024'
+down_revision = '0025'
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from skymailing.clients.queries import address_pattern
 from skymailing.db.pagination import Page, paginate
+from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
 
-from skymailing.clients.queries import address_pattern
 from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
+from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
     Article,

@@ -140,10 +140,10 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     deliveries follow in order of ID, or as `choice` offers them. Those that the owner's limits do not allow
     stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
     """
-    allowed = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
+    may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
     )
-    row = connection.execute(allowed).one_or_none()
+    row = connection.execute(may_send_now).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
     changes = Changes(run.key)
