@@ -8,7 +8,9 @@ from sqlalchemy import Enum, Time, inspect, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
+from skymailing.delivery.audience.parts import AudienceParts, read_parts
 from skymailing.extensions import db
+from skymailing.mailings.audience import find_parts, save_parts, write_name
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selected_ids, save_selection
@@ -25,7 +27,13 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
     lock_mailing(mailing)
     if has_runs(mailing):
         raise MailingError("mailing_has_runs")
-    content = {"values": _to_values(mailing), "clients": read_selected_ids(mailing).to_values()}
+    parts = read_parts(mailing)
+    content = {
+        "values": _to_values(mailing),
+        "clients": read_selected_ids(mailing).to_values(),
+        "include": [write_name(part) for part in parts.include],
+        "exclude": [write_name(part) for part in parts.exclude],
+    }
     removal = undo.save_removal(mailing.owner_id, RemovalKind.MAILING, content, now)
     # Its start job, if any, finds no mailing and ends quietly.
     audit.record(AuditAction.MAILING_DELETED, actor, mailing)
@@ -36,7 +44,7 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
 def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Mailing | None:
     """Restore a deleted mailing with its next start; return None if the removal no longer exists.
 
-    Raises MailingError if its message has been deleted as well.
+    Raises MailingError if its message, a segment or a tag has been deleted as well.
     """
     content = undo.pop_removal(owner_id, RemovalKind.MAILING, removal_id, now)
     if content is None:
@@ -49,6 +57,9 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     db.session.add(mailing)
     db.session.flush()
     save_selection(mailing, Selection.parse(content["clients"]))
+    # Mailings deleted before an upgrade have no parts.
+    include, exclude = (find_parts(owner_id, content.get(name, [])) for name in ("include", "exclude"))
+    save_parts(mailing, AudienceParts(include, exclude))
     audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
     return mailing
 

@@ -9,9 +9,10 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from skymailing.delivery.audience.parts import read_parts
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection, is_selection_of
-from skymailing.mailings.values import MailingValues
+from skymailing.mailings.validation import MailingValidation
 from skymailing.models import Mailing, MailingState, User
 
 COMPARED_FIELDS = (
@@ -20,17 +21,16 @@ COMPARED_FIELDS = (
 )
 
 
-def find_duplicate(
-    owner: User, values: MailingValues, opened_at: datetime, *, is_draft: bool, now: datetime
-) -> int | None:
+def find_duplicate(validation: MailingValidation, opened_at: datetime, *, is_draft: bool) -> int | None:
     """Return the ID of the mailing that this page has already created; None if it has created none.
 
     Locks the owner's row until the transaction ends, so that the second of two concurrent submissions
     sees the first.
     """
+    owner, values = validation.owner, validation.values
     db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
     candidate = Mailing()
-    values.apply_to(candidate, now)
+    values.apply_to(candidate, validation.now)
     is_same = [getattr(Mailing, name) == getattr(candidate, name) for name in COMPARED_FIELDS]
     if values.starts_at:
         is_same.append(Mailing.starts_at == candidate.starts_at)
@@ -42,7 +42,7 @@ def find_duplicate(
     )
     selection = values.selection or Selection()
     for mailing in db.session.scalars(statement.order_by(Mailing.id)):
-        if is_selection_of(mailing, selection):
+        if is_selection_of(mailing, selection) and read_parts(mailing) == validation.parts:
             return mailing.id
     return None
 

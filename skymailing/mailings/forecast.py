@@ -15,7 +15,7 @@ from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
-from skymailing.mailings.selection import Selection, conditions_for
+from skymailing.mailings.selection import Conditions
 from skymailing.models import (
     Client,
     Mailing,
@@ -127,19 +127,17 @@ def _occurrence(
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 
-def count_reach(owner: User, selection: Selection | None, selected: int | None) -> Reach:
-    """Return the reach of an unsaved mailing to `selected` clients, or to all clients if it is None."""
+def count_reach(owner: User, conditions: Conditions, selected: int | None) -> Reach:
+    """Return the reach of an unsaved mailing; `selected` is the number of clients, if it is known."""
     # Start from the suppressions, because there are few of them.
     is_same = (Client.owner_id == Suppression.owner_id) & (Client.email_key == Suppression.email_key)
     suppressed_clients = select(func.count()).select_from(Suppression).join(Client, is_same)
     suppressed_clients = suppressed_clients.where(Suppression.owner_id == owner.id)
-    suppressed = sum(
-        db.session.scalar(suppressed_clients.where(condition)) or 0 for condition in conditions_for(selection)
-    )
+    suppressed = sum(db.session.scalar(suppressed_clients.where(condition)) or 0 for condition in conditions)
     if selected is not None:
         return Reach(selected, suppressed)
     own = select(func.count()).select_from(Client).where(Client.owner_id == owner.id)
-    return Reach(db.session.scalar(own) or 0, suppressed)
+    return Reach(sum(db.session.scalar(own.where(condition)) or 0 for condition in conditions), suppressed)
 
 
 def estimate_rate() -> float | None:

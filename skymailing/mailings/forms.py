@@ -26,7 +26,7 @@ from wtforms import (
 from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput
 
-from skymailing.mailings import scheduling
+from skymailing.mailings import audience, scheduling
 from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.log_queries import MailingChoices
 from skymailing.mailings.selection import Selection, SelectionTooComplex, UnreadableSelection
@@ -68,6 +68,15 @@ class DaysField(SelectMultipleField):
     """Days of the week as check boxes."""
 
     option_widget = CheckboxInput()
+
+
+class PartsField(SelectMultipleField):
+    """Segments and tags as check boxes; the services check whether the owner has them."""
+
+    option_widget = CheckboxInput()
+
+    def __init__(self, label: Any, **options: Any) -> None:
+        super().__init__(label, validate_choice=False, choices=[], **options)
 
 
 class IdField(HiddenField):
@@ -120,10 +129,13 @@ class MailingForm(FlaskForm):
         _l("Recipients"),
         choices=[
             SelectChoice(Audience.ALL.value, _l("All clients")),
+            SelectChoice(Audience.SEGMENTS.value, _l("Segments and tags")),
             SelectChoice(Audience.SELECTED.value, _l("Selected clients")),
         ],
         default=Audience.ALL.value,
     )
+    include = PartsField(_l("Send to"), description=_l("Clients in any of these get the email once."))
+    exclude = PartsField(_l("Do not send to"), description=_l("They do not get the email in any case."))
     clients = SelectionField(_l("Clients"), default=Selection())
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
@@ -169,6 +181,8 @@ class MailingForm(FlaskForm):
         self.on_late.choices = list_choices(OnLate)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
+        parts = [SelectChoice(name, label) for name, label, _is_tag in audience.list_choices(owner.id)]
+        self.include.choices = self.exclude.choices = parts
         self._set_browser_checks()
         if self.is_fixed:
             for name in self.FIXED:
@@ -226,6 +240,8 @@ class MailingForm(FlaskForm):
                 "sender_name": self.sender_name.data or "",
                 "audience": read_choice(self.audience, Audience.ALL),
                 "clients": self.clients.data or Selection(),
+                "include": tuple(self.include.data or ()),
+                "exclude": tuple(self.exclude.data or ()),
                 "starts_at": self.starts_at.data,
                 "periodicity": read_choice(self.periodicity, Periodicity.ONCE),
                 "on_late": read_choice(self.on_late, OnLate.SEND),

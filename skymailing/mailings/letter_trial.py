@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.delivery.rendering.values import Habits, unreadable
 from skymailing.extensions import db
 from skymailing.mailings import queries
-from skymailing.mailings.selection import Selection, conditions_for
+from skymailing.mailings.selection import Conditions
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
@@ -42,8 +42,8 @@ class Trial:
     covers_all: bool
 
 
-def try_letters(owner: User, message: Message, selection: Selection | None) -> Trial | None:
-    """Render the letters to the recipients; `selection` is None for all clients.
+def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial | None:
+    """Render the letters to the recipients in the audience.
 
     Returns None if the values of clients cannot make a letter fail, because the message only prints them.
     """
@@ -56,7 +56,7 @@ def try_letters(owner: User, message: Message, selection: Selection | None) -> T
     failures: dict[str, Failure] = {}
     deadline = time.monotonic() + MAX_SECONDS
     tried, covers_all = 0, True
-    for condition in conditions_for(selection):
+    for condition in conditions:
         rows, is_whole = choose_recipients(owner, condition, BOUND - tried)
         covers_all = covers_all and is_whole
         for row in rows:

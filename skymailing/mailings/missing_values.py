@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Subquery, func, select
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
-from skymailing.mailings.selection import Selection, conditions_for
+from skymailing.mailings.selection import Conditions
 from skymailing.messages.letter_insight import find_unguarded
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.unknown_placeholders import Path
@@ -42,13 +42,13 @@ class MissingValues:
         return self.examined < MAX_EXAMINED
 
 
-def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
-    """Return the values that recipients lack for a message; `selection` is None for all clients."""
+def find_missing_values(owner: User, message: Message, conditions: Conditions) -> MissingValues:
+    """Return the values that the recipients in the audience lack for a message."""
     content = Content.of(message)
     paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
     missing = dict.fromkeys(paths, 0)
     examined = 0
-    for condition in conditions_for(selection):
+    for condition in conditions:
         if not paths or examined >= MAX_EXAMINED:
             break
         recipients = (

@@ -16,13 +16,15 @@ from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
+from skymailing.mailings.selection import Conditions
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
 
 # The form's steps with their fields.
+AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients")
 STEPS = {
-    "who": ("audience", "clients"),
+    "who": AUDIENCE_FIELDS,
     "what": ("message", "name", "sender_name"),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
@@ -72,17 +74,16 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
     context, problems = forecast_form(form, mailing), list_problems(form)
     message = find_chosen_message(form)
-    is_audience_known = not form.has_error("audience") and not form.has_error("clients")
-    selection = form.values.selection
-    missing = find_missing_values(form.owner, message, selection) if message and is_audience_known else None
+    conditions = find_conditions(form)
+    missing = find_missing_values(form.owner, message, conditions) if message and conditions else None
     preflight = Preflight(
         problems=problems,
         message=message,
-        example=find_example(form) if is_audience_known else None,
+        example=queries.find_first_recipient(form.owner, conditions) if conditions else None,
         missing=missing,
         unknown=find_unknown_in(message, missing) if message else [],
-        trial=try_letters(form.owner, message, selection) if message and is_audience_known else None,
-        selected=None if selection is None else form.validation.selected,
+        trial=try_letters(form.owner, message, conditions) if message and conditions else None,
+        selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
@@ -147,8 +148,10 @@ def find_chosen_message(form: MailingForm) -> Message | None:
     return db.session.scalar(select(Message).where(own))
 
 
-def find_example(form: MailingForm) -> Client | None:
-    return None if form.is_fixed else queries.find_first_recipient(form.owner, form.values.selection)
+def find_conditions(form: MailingForm) -> Conditions:
+    """Return the conditions of the form's audience; none if it cannot be read or evaluated."""
+    has_error = any(form.has_error(name) for name in AUDIENCE_FIELDS)
+    return () if form.is_fixed or has_error else form.validation.conditions
 
 
 def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
@@ -161,9 +164,9 @@ def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     changed = Mailing()  # belongs to no session
     values.apply_times_to(changed, form.now)
     reach = None
-    if not form.has_error("audience") and not form.has_error("clients"):
+    if conditions := find_conditions(form):
         selected = None if values.selection is None else form.validation.selected
-        reach = forecast.count_reach(form.owner, values.selection, selected)
+        reach = forecast.count_reach(form.owner, conditions, selected)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
     hours = values.sending_hours(zone_of(form))
     return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))

@@ -9,7 +9,7 @@ from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.extensions import db
-from skymailing.mailings.selection import Selection, conditions_for
+from skymailing.mailings.selection import Conditions, Selection
 from skymailing.models import (
     COUNTED_STATES,
     OPEN_DELIVERY_STATES,
@@ -183,10 +183,10 @@ def mailable_clients(owner: User) -> Select[tuple[Client]]:
     return select(Client).where(Client.owner_id == owner.id, ~is_suppressed()).order_by(Client.id)
 
 
-def find_first_recipient(owner: User, selection: Selection | None) -> Client | None:
-    """Return the first client in the selection, or of all clients if it is None, who would get a letter."""
+def find_first_recipient(owner: User, conditions: Conditions) -> Client | None:
+    """Return the first client in the audience who would get a letter."""
     mailable = mailable_clients(owner).limit(1)
-    first_matches = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
+    first_matches = (db.session.scalar(mailable.where(condition)) for condition in conditions)
     return next((client for client in first_matches if client), None)
 
 

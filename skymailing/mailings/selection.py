@@ -22,6 +22,8 @@ MAX_RANGES = LARGE
 MAX_EXCLUDED = RANGES_PER_STATEMENT
 
 Range = tuple[int, int]
+# Disjoint conditions on clients that together cover an audience.
+Conditions = Sequence[ColumnElement[bool]]
 
 
 class UnreadableSelection(MailingError):
@@ -140,11 +142,6 @@ class Selection:
             )
         excluded = self.excluded[:RANGES_PER_STATEMENT]
         return or_(*conditions) & ~_among(excluded) if excluded else or_(*conditions)
-
-
-def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of a selection; None means all clients and yields one that is always true."""
-    yield from selection.conditions() if selection is not None else (true(),)
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:

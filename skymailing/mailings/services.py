@@ -7,10 +7,11 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.audience.recipients import count_recipients
+from skymailing.delivery.audience.recipients import count_recipients, find_problem
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
+from skymailing.mailings.audience import save_parts
 from skymailing.mailings.duplicate_submission import find_duplicate
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.run_queries import find_last_run, find_open_run
@@ -39,9 +40,9 @@ def create_mailing(
     Raises InvalidMailing, LimitReached, and DuplicateSubmission if a page that was opened at `opened_at` has
     already created the same mailing.
     """
-    _validate(owner, values, now)
+    validation = _validate(owner, values, now)
     if opened_at is not None:
-        duplicate = find_duplicate(owner, values, opened_at, is_draft=is_draft, now=now)
+        duplicate = find_duplicate(validation, opened_at, is_draft=is_draft)
         if duplicate is not None:
             raise DuplicateSubmission(duplicate)
     require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
@@ -50,6 +51,7 @@ def create_mailing(
     db.session.add(mailing)
     db.session.flush()
     save_selection(mailing, values.selection or Selection())
+    save_parts(mailing, validation.parts)
     if not is_draft:
         activate_mailing(mailing, now)
     return mailing
@@ -72,6 +74,7 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
     db.session.flush()
     if not validation.keeps_content:
         save_selection(mailing, values.selection or Selection())
+        save_parts(mailing, validation.parts)
     if mailing.state is not MailingState.DRAFT:
         has_new_times = (starts_at, periodicity) != (mailing.starts_at, mailing.periodicity)
         scheduling.reschedule(mailing, now, has_new_times=has_new_times)
@@ -132,6 +135,8 @@ def start_now(mailing: Mailing, now: datetime) -> bool:
         return True
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
+    if problem := find_problem(mailing, now):
+        raise MailingError(problem.code, **problem.values)
     if not count_recipients(mailing):
         raise MailingError("mailing_no_recipients")
     if mailing.state is MailingState.DRAFT:

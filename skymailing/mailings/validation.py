@@ -1,18 +1,20 @@
 """Validate a mailing's values, for forms and for services."""
 
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy import select
 
+from skymailing.delivery.audience.parts import AudienceParts, BrokenAudience, EmptyAudience, compile_parts
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
+from skymailing.mailings.audience import find_parts
 from skymailing.mailings.errors import MailingError
-from skymailing.mailings.selection import Selection, count_selected
+from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
-from skymailing.models import EVERY_DAY, Mailing, MailingState, Message, User
+from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, User
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
@@ -53,6 +55,47 @@ class MailingValidation:
     def selected(self) -> int:
         """How many clients are selected; counted once, as there may be a million."""
         return count_selected(self.owner, self.values.clients)
+
+    @cached_property
+    def parts(self) -> AudienceParts:
+        """The segments and tags to include and exclude; raises MailingError for unknown ones."""
+        values = self.values
+        include = values.include if values.audience is Audience.SEGMENTS else ()
+        exclude = values.exclude if values.audience is not Audience.SELECTED else ()
+        return AudienceParts(find_parts(self.owner.id, include), find_parts(self.owner.id, exclude))
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The conditions of the audience; none if it cannot be evaluated."""
+        if self.values.selection is not None:
+            return tuple(self.values.selection.conditions())
+        try:
+            return (compile_parts(self.parts, self.values.audience, self.owner, self.now),)
+        except (MailingError, BrokenAudience, EmptyAudience):
+            return ()
+
+    def check_include(self) -> MailingError | None:
+        if self.values.audience is not Audience.SEGMENTS:
+            return None
+        return self._check_parts(self.values.include, is_excluded=False)
+
+    def check_exclude(self) -> MailingError | None:
+        if self.values.audience is Audience.SELECTED:
+            return None
+        return self._check_parts(self.values.exclude, is_excluded=True)
+
+    def _check_parts(self, names: Sequence[str], *, is_excluded: bool) -> MailingError | None:
+        try:
+            parts = find_parts(self.owner.id, names)
+            if not is_excluded:
+                compile_parts(AudienceParts(parts), Audience.SEGMENTS, self.owner, self.now)
+            elif parts:
+                compile_parts(AudienceParts((), parts), Audience.ALL, self.owner, self.now)
+        except MailingError as error:
+            return error
+        except (BrokenAudience, EmptyAudience) as error:
+            return MailingError(error.code, **error.values)
+        return None
 
     def check_name(self) -> MailingError | None:
         if not self.values.name.strip():
@@ -135,6 +178,8 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "name": MailingValidation.check_name,
     "message_id": MailingValidation.check_message,
     "sender_name": MailingValidation.check_sender_name,
+    "include": MailingValidation.check_include,
+    "exclude": MailingValidation.check_exclude,
     "clients": MailingValidation.check_clients,
     "starts_at": MailingValidation.check_starts_at,
     "ends_at": MailingValidation.check_ends_at,

@@ -10,7 +10,7 @@ from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, P
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
-    *("message_id", "sender_name", "audience", "clients"),
+    *("message_id", "sender_name", "audience", "include", "exclude", "clients"),
     *("starts_at", "periodicity", "on_late"),
 )
 
@@ -24,6 +24,9 @@ class MailingValues:
     sender_name: str = ""  # empty: the name in the owner's profile
     audience: Audience = Audience.ALL
     clients: Selection = field(default_factory=Selection)  # for Audience.SELECTED
+    # Segments and tags, as `mailings.audience` names them. Exclusions also apply to Audience.ALL.
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     starts_at: datetime | None = None  # None: now
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE

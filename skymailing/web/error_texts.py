@@ -118,6 +118,8 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_duplicate": _l("This mailing has already been created."),
     "mailing_end_before_start": _l("The end must be after the start."),
     "mailing_end_missing": _l("Choose when sending ends."),
+    "mailing_part_unknown": _l("The segment or tag “%(name)s” does not exist or has been deleted."),
+    "mailing_too_many_parts": _l("Choose up to %(limit)s segments and tags."),
     "mailing_start_past": _l("This time has passed."),
     "mailing_end_past": _l("The end must be in the future, because the mailing starts right away."),
     "mailing_end_stops_run": _l(

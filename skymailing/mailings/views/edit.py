@@ -11,10 +11,12 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.db.engine import start_writing
+from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import deletion, queries, services
+from skymailing.mailings.audience import write_name
 from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.forms import MailingForm
@@ -162,12 +164,15 @@ def initial_values(now: datetime) -> dict[str, Any]:
 
 
 def current_values(mailing: Mailing) -> dict[str, Any]:
+    parts = read_parts(mailing)
     return {
         "name": mailing.name,
         "message": mailing.message_id,
         "sender_name": mailing.sender_name,
         "audience": mailing.audience.value,
         "clients": read_selection(mailing),
+        "include": [write_name(part) for part in parts.include],
+        "exclude": [write_name(part) for part in parts.exclude],
         "starts_at": mailing.starts_at,
         "ends_at": mailing.ends_at,
         "periodicity": mailing.periodicity.value,

@@ -7,7 +7,8 @@ from flask import render_template, request
 from flask_login import login_required
 
 from skymailing import clock
-from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
+from skymailing.delivery.audience.parts import read_parts
+from skymailing.delivery.audience.recipients import count_recipients, count_suppressed, find_problem
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress
@@ -15,6 +16,7 @@ from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
+from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_tone
 from skymailing.web.responses import respond_if_changed
 
@@ -37,6 +39,8 @@ def show(mailing_id: int) -> str:
         suppressed=count_suppressed(mailing) if may_send_later else 0,
         runs=queries.list_runs(mailing, request.args.get("cursor")),
         has_runs=run_queries.has_runs(mailing),
+        parts=read_parts(mailing),
+        problem=explain(problem) if (problem := find_problem(mailing, clock.utcnow())) else "",
         hours=format_hours(SendingHours.of(mailing)),
         can_be_edited=services.can_be_edited(mailing),
         **preflight.make_forecast_context(forecast.forecast_mailing(mailing, clock.utcnow())),

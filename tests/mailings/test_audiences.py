@@ -1,0 +1,170 @@
+"""Test mailings to segments and tags: the form, its summary, the services, and what a mailing's page says."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from skymailing.audit import Actor
+from skymailing.clock import utcnow
+from skymailing.delivery.audience.recipients import recipients
+from skymailing.extensions import db
+from skymailing.mailings import deletion, services
+from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
+from skymailing.mailings.values import MailingValues
+from skymailing.models import Audience, Client, Mailing, MailingAudience, Segment, Tag, User, client_tags
+from tests.mailings.pages import get_main_text, mailing_fields
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+
+SYSTEM = Actor(None, "operator")
+OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
+BROKEN = {"field": "tag", "op": "is_not", "value": "gone"}
+
+
+@pytest.fixture
+def town(session: Session, user: User) -> dict[str, Any]:
+    """Create clients in Omsk and Tomsk, the tag of one of them, and segments."""
+    user.attribute_types = {"city": "text"}
+    for name, city in (("anna", "Омск"), ("boris", "Омск"), ("clara", "Томск")):
+        ClientFactory.create(owner=user, email=f"{name}@example.org", attributes={"city": city})
+    tag = Tag(owner_id=user.id, name="Wholesale: big", name_key="wholesale: big")
+    segments = [
+        Segment(owner_id=user.id, name=name, conditions=conditions)
+        for name, conditions in (("Omsk", OMSK), ("Broken", BROKEN))
+    ]
+    session.add_all([tag, *segments])
+    session.flush()
+    return {"tag": tag, "omsk": segments[0], "broken": segments[1]}
+
+
+def tag_client(session: Session, tag: Tag, email: str) -> None:
+    client_id = session.scalars(select(Client.id).where(Client.email == email)).one()
+    session.execute(insert(client_tags), [{"tag_id": tag.id, "client_id": client_id}])
+
+
+def addresses(mailing: Mailing) -> set[str]:
+    return {client.email.partition("@")[0] for client in db.session.scalars(recipients(mailing))}
+
+
+def read_saved(session: Session) -> set[tuple[bool, int | None, int | None]]:
+    rows = session.scalars(select(MailingAudience).execution_options(populate_existing=True))
+    return {(row.is_excluded, row.segment_id, row.tag_id) for row in rows}
+
+
+def test_a_form_includes_and_excludes_segments_and_tags(
+    session: Session, user: User, browser: FlaskClient, app: Flask, town: dict[str, Any]
+) -> None:
+    tag_client(session, town["tag"], "boris@example.org")
+    message = MessageFactory.create(owner=user)
+    page = browser.get("/mailings/new").text
+    assert f'value="segment:{town["omsk"].id}"' in page
+    assert 'value="tag:Wholesale: big"' in page
+    values = mailing_fields(message) | {
+        "audience": "segments",
+        "include": [f"segment:{town['omsk'].id}"],
+        "exclude": ["tag:WHOLESALE: big"],
+    }
+    summary = browser.post("/mailings/preview", data=values).text
+    assert "1 client" in summary
+    browser.post("/mailings/new", data=values)
+    mailing_id = session.scalars(select(Mailing.id)).one()
+    assert read_saved(session) == {(False, town["omsk"].id, None), (True, None, town["tag"].id)}
+    with app.app_context():
+        assert addresses(db.session.get_one(Mailing, mailing_id)) == {"anna"}
+    shown = get_main_text(browser.get(f"/mailings/{mailing_id}"))
+    assert "Omsk: 1" in shown
+    assert "without Wholesale: big" in shown
+    edited = browser.get(f"/mailings/{mailing_id}/edit").text
+    assert edited.count("checked") >= 3  # the audience, the segment and the tag
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "code"),
+    [
+        ({"audience": Audience.SEGMENTS}, "include", "audience_empty"),
+        ({"audience": Audience.SEGMENTS, "include": ("segment:0",)}, "include", "mailing_part_unknown"),
+        ({"audience": Audience.SEGMENTS, "include": ("tag:nothing",)}, "include", "mailing_part_unknown"),
+        ({"audience": Audience.SEGMENTS, "include": ("all",)}, "include", "mailing_part_unknown"),
+        ({"audience": Audience.SEGMENTS, "include": ("broken",)}, "include", "audience_broken"),
+        ({"audience": Audience.SEGMENTS, "include": ("other",)}, "include", "mailing_part_unknown"),
+        ({"exclude": ("broken",)}, "exclude", "audience_broken"),
+        ({"exclude": tuple(f"tag:{n}" for n in range(51))}, "exclude", "mailing_too_many_parts"),
+    ],
+)
+def test_an_audience_that_cannot_be_evaluated_is_refused_at_its_field(
+    app: Flask, session: Session, user: User, town: dict[str, Any], changes: Any, field: str, code: str
+) -> None:
+    other = Segment(owner_id=UserFactory.create().id, name="Other", conditions=OMSK)
+    session.add(other)
+    session.flush()
+    names = {"broken": f"segment:{town['broken'].id}", "other": f"segment:{other.id}"}
+    changes = {
+        key: tuple(names.get(name, name) for name in value) if isinstance(value, tuple) else value
+        for key, value in changes.items()
+    }
+    values = MailingValues(
+        name="News",
+        message_id=MessageFactory.create(owner=user).id,
+        ends_at=utcnow() + timedelta(days=1),
+        **changes,
+    )
+    with app.app_context():
+        owner = db.session.get_one(User, user.id)
+        with pytest.raises(InvalidMailing) as caught:
+            services.create_mailing(owner, values, utcnow())
+        assert {name: error.code for name, error in caught.value.errors.items()} == {field: code}
+        db.session.rollback()
+
+
+def test_only_the_same_segments_make_a_form_the_same(
+    app: Flask, session: Session, user: User, town: dict[str, Any]
+) -> None:
+    now = utcnow()
+    message = MessageFactory.create(owner=user)
+    common: dict[str, Any] = {"name": "News", "message_id": message.id, "ends_at": now + timedelta(days=1)}
+    omsk = MailingValues(**common, audience=Audience.SEGMENTS, include=(f"segment:{town['omsk'].id}",))
+    tagged = MailingValues(**common, audience=Audience.SEGMENTS, include=("tag:Wholesale: big",))
+    with app.app_context():
+        owner = db.session.get_one(User, user.id)
+        services.create_mailing(owner, omsk, now, opened_at=now - timedelta(minutes=1))
+        services.create_mailing(owner, tagged, now, opened_at=now - timedelta(minutes=1))
+        with pytest.raises(DuplicateSubmission):
+            services.create_mailing(owner, omsk, now, opened_at=now - timedelta(minutes=1))
+        db.session.rollback()
+
+
+def test_a_deleted_mailing_comes_back_with_its_segments(
+    app: Flask, session: Session, user: User, town: dict[str, Any]
+) -> None:
+    mailing_id = MailingFactory.create(owner=user, audience=Audience.SEGMENTS).id
+    session.add(
+        MailingAudience(mailing_id=mailing_id, position=0, is_excluded=False, segment_id=town["omsk"].id)
+    )
+    session.flush()
+    with app.app_context():
+        removal = deletion.delete_mailing(db.session.get_one(Mailing, mailing_id), utcnow(), SYSTEM)
+        db.session.commit()
+        restored = deletion.restore_mailing(user.id, removal.id, utcnow(), SYSTEM)
+        assert restored is not None
+        assert addresses(restored) == {"anna", "boris"}
+        db.session.commit()
+
+
+def test_a_mailing_whose_segment_broke_says_so_and_cannot_be_started(
+    app: Flask, session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
+) -> None:
+    mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
+    session.add(
+        MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=town["broken"].id)
+    )
+    session.flush()
+    assert "The segment “Broken” cannot be evaluated" in browser.get(f"/mailings/{mailing.id}").text
+    with app.app_context():
+        with pytest.raises(MailingError) as caught:
+            services.start_now(db.session.get_one(Mailing, mailing.id), utcnow())
+        assert caught.value.code == "audience_broken"
+        db.session.rollback()
