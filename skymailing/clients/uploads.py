@@ -35,6 +35,7 @@ SHOWN_ROWS = 3
 class ColumnSample:
     """A column as shown to its owner: the header, the field, its attribute key, and some values."""
 
+    position: int
     header: str
     field: str
     key: str
@@ -104,7 +105,7 @@ def show_sample(content: bytes, mapping: Mapping) -> Sample:
     return Sample(
         table,
         [
-            ColumnSample(header, field, columns.attributes.get(i, ""), list_values(rows, i))
+            ColumnSample(i, header, field, columns.attributes.get(i, ""), list_values(rows, i))
             for i, (header, field) in enumerate(zip(table.headers, columns.fields, strict=True))
         ],
         show_encodings(source, table.mapping.encoding or ""),
