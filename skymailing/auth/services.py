@@ -104,7 +104,7 @@ def create_user(
     timezone: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
-    """Create an account; one that is confirmed by an operator does not have the limits of new accounts.
+    """Create an account; one that is confirmed by an operator is exempt from the limits for new accounts.
 
     Raises AddressTaken, after which the transaction can still be used.
     """
@@ -210,7 +210,7 @@ def change_email(token: str) -> User:
 
 
 def change_password(user: User, password_hash: str) -> None:
-    """Set the password, sign the user out everywhere, and notify them by letter."""
+    """Set the password, sign the user out everywhere, and notify them by email."""
     user.password_hash = password_hash
     sign_out_everywhere(user)
     outbox.add_letter(user, "password-changed")

@@ -1,4 +1,4 @@
-"""Trust accounts: lift the limits of new accounts."""
+"""Trust accounts: lift the limits for new accounts."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from skymailing.models import AuditAction, User
 
 
 def trust_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
-    """Lift the limits of new accounts for the user. Raises NotAllowed for the actor's own account."""
+    """Lift the limits for new accounts for the user. Raises NotAllowed for the actor's own account."""
     lock_user(user)
     if user.id == actor.id:
         raise NotAllowed

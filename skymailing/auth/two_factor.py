@@ -96,7 +96,7 @@ def count_recovery_codes(user: User) -> int:
 
 
 def turn_off(user: User) -> None:
-    """Turn two-factor authentication off and notify the user by letter."""
+    """Turn two-factor authentication off and notify the user by email."""
     lock_user(user)
     if not user.has_two_factor:
         return

@@ -2,7 +2,7 @@
 
 This covers GET and HEAD requests without a session, for pages that a feature registers with
 `register_pages`. The key consists of language, variant, path and the query arguments that the page
-knows. The label holds the versions of the data that the page shows (see `backend`). All response
+knows. The label contains the versions of the data that the page shows (see `backend`). All response
 headers are cached with the page.
 
 A cached response never enters Flask, which makes it as fast as a route that does nothing. Each

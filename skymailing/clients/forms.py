@@ -141,7 +141,7 @@ class ImportForm(FlaskForm):
 
 FIELD_LABELS: dict[str, Any] = {
     Field.EMAIL: _l("Email"),
-    Field.OTHER_EMAIL: _l("Second email"),
+    Field.OTHER_EMAIL: _l("Second email address"),
     Field.FULL_NAME: _l("Full name"),
     Field.FIRST_NAME: _l("First name"),
     Field.MIDDLE_NAME: _l("Middle name"),

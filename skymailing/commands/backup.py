@@ -66,7 +66,7 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
         raise click.ClickException(str(error)) from error
     migrate()
     paused = account_for_lost_events(manifest, nothing_sent_since)
-    cache.clear()  # it holds pages of the previous database
+    cache.clear()  # it contains pages of the previous database
     click.echo(
         f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
         "All users are signed out."

@@ -1,4 +1,4 @@
-"""flask routes: the mail servers as the delivery engine knows them."""
+"""flask routes: the mail servers, and how the delivery engine uses them."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from skymailing.models import BreakerState, OwnerPause, Route, User
 
 @click.group("routes")
 def routes() -> None:
-    """Show and reopen the mail servers that letters go to."""
+    """Show and reopen the mail servers that letters are sent through."""
 
 
 @routes.command("list")

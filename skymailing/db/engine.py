@@ -35,7 +35,7 @@ def configure_database(app: Flask) -> None:
 
 
 def end_session(_error: BaseException | None) -> None:
-    """Close the session; if its connection was lost, the response that is ready still goes out."""
+    """Close the session; if its connection was lost, the finished response is still sent."""
     try:
         db.session.remove()
     except DBAPIError as error:

@@ -46,14 +46,14 @@ def list_limits() -> list[LetterLimit]:
 
 
 def is_new_account(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the user has the limits of new accounts."""
+    """Return the condition that the user is subject to the limits for new accounts."""
     return and_(
         User.trusted_at.is_(None), or_(User.confirmed_at.is_(None), User.confirmed_at > _new_since(now))
     )
 
 
 def is_new(user: User, now: datetime) -> bool:
-    """Whether the user has the limits of new accounts."""
+    """Whether the user is subject to the limits for new accounts."""
     ends_at = new_until(user)
     return user.trusted_at is None and (ends_at is None or ends_at > now)
 

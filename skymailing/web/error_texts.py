@@ -110,7 +110,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_clients_missing": _l("Choose at least one client, or send to all clients."),
     "mailing_clients_unknown": _l("One of the clients does not exist or has been deleted."),
     "mailing_clients_too_complex": _l(
-        "This selection has too many parts. Clear it, then select clients with fewer searches."
+        "This selection is too complex. Clear it, then select clients with fewer searches."
     ),
     "mailing_clients_unreadable": _l("One of the clients does not exist."),
     "mailing_deleted": _l("This mailing has been deleted."),

@@ -225,7 +225,7 @@ def short_day(day: date) -> str:
 
 
 def timezone_name() -> str:
-    """Return the reader's time zone with its present offset, such as `Moscow (UTC+3)`."""
+    """Return the reader's time zone with its current offset, such as `Moscow (UTC+3)`."""
     return name_timezone(choose_timezone(), utcnow())
 
 

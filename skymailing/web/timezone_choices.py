@@ -1,4 +1,4 @@
-"""The time zones that a user can choose: by region, in the reader's language, with their present offsets."""
+"""The time zones that a user can choose: by region, in the reader's language, with their current offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

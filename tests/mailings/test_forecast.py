@@ -216,4 +216,4 @@ def test_a_selection_that_would_take_long_is_refused(
 ) -> None:
     response = preview(browser, user, audience="selected", clients=clients)
     assert response.status_code == 200
-    assert "This selection has too many parts." in get_text(response)
+    assert "This selection is too complex." in get_text(response)

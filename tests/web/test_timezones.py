@@ -112,7 +112,7 @@ def test_a_zone_without_a_place_stays_selectable(app: Flask, zone: str, label: s
     assert list_choices(app, "en", zone)[zone].label == label
 
 
-def test_a_zone_is_named_with_its_present_offset(app: Flask) -> None:
+def test_a_zone_is_named_with_its_current_offset(app: Flask) -> None:
     with app.test_request_context(), force_locale("ru"):
         assert name_timezone("Europe/Berlin", NOW) == "Берлин (UTC+1)"
         assert name_timezone("UTC", NOW) == "UTC"

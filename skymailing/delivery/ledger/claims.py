@@ -154,9 +154,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
         if not (rows := _next_rows(connection, run, wanted, now, choice)):
             break
         mailable = _end_unmailable(connection, changes, rows, now)
-        allowed = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
-        is_over_limit = allowed < len(mailable)
-        mailable = mailable[:allowed]
+        granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
+        is_over_limit = granted < len(mailable)
+        mailable = mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if claimed and len(rows) < wanted:

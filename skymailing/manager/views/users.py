@@ -109,7 +109,7 @@ class UsersView(PanelView):
 
     @expose("/<int:user_id>/trust", methods=("GET", "POST"))
     def trust(self, user_id: int) -> ResponseReturnValue:
-        """Ask for a reason, then lift the limits of new accounts for a user."""
+        """Ask for a reason, then lift the limits for new accounts for a user."""
         user = db.session.get(User, user_id) or abort(404)
         form = ReasonForm()
         if not form.validate_on_submit():
