@@ -1,0 +1,132 @@
+"""Benchmark rows for segments: counting a million clients, and planning a mailing to a segment of them."""
+
+import time
+from collections.abc import Iterator
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import Session
+
+from bench.rows import Row, Sizes
+from bench.sending import cancel
+from bench.service import RunFailed, Service
+from bench.testbed import POSTGRESQL, SQLITE, Testbed
+from skymailing.clock import utcnow
+from skymailing.delivery import plan
+from skymailing.delivery.audience.segments import compile_segment
+from skymailing.extensions import db
+from skymailing.models import Audience, Client, Mailing, MailingAudience, Segment, Tag, User
+
+CLIENTS = 1_000_000
+# Bought in the last 90 days for more than 1,000, lives in Omsk or Tomsk, and is no wholesale customer.
+CONDITIONS = {
+    "all": [
+        {"field": "attribute.bought", "op": "within_days", "value": 90},
+        {"field": "attribute.city", "op": "in", "value": ["Омск", "Томск"]},
+        {"field": "tag", "op": "is_not", "value": "wholesale"},
+    ]
+}
+ALL_BUT_FEW = {
+    "all": [
+        {"field": "attribute.spent", "op": "gt", "value": 100},
+        {"field": "attribute.city", "op": "not_equals", "value": "Москва"},
+        {"field": "tag", "op": "is_not", "value": "wholesale"},
+    ]
+}
+TYPES = {"city": "text", "spent": "number", "bought": "date"}
+# Six cities, amounts up to 10,000, and purchases in the last 200 days.
+ATTRIBUTES = {
+    POSTGRESQL: """jsonb_build_object(
+        'city', (ARRAY['Омск', 'Томск', 'Москва', 'Казань', 'Пермь', 'Тула'])[id % 6 + 1],
+        'spent', (id * 7919 % 10000)::text, 'bought', (CURRENT_DATE - (id % 200)::int)::text)""",
+    SQLITE: """json_object(
+        'city', CASE id % 6 WHEN 0 THEN 'Омск' WHEN 1 THEN 'Томск' WHEN 2 THEN 'Москва' WHEN 3 THEN 'Казань'
+                WHEN 4 THEN 'Пермь' ELSE 'Тула' END,
+        'spent', CAST(id * 7919 % 10000 AS TEXT), 'bought', date('now', '-' || (id % 200) || ' days'))""",
+}
+
+
+def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
+    """Count the clients in a segment, and compare planning a mailing to a segment with one to all."""
+    for database, limit in ((POSTGRESQL, 1.0), (SQLITE, 3.0)):
+        with testbed.service(database) as service:
+            owner_id = add_town(service, database)
+            with service.app.app_context():
+                seconds, found = measure_count(owner_id)
+                to_all = plan_mailing(service, owner_id, None)
+                to_segment = plan_mailing(service, owner_id, ALL_BUT_FEW)
+        yield Row(
+            f"clients in a segment counted, {found:,} of {CLIENTS:,}, {database}",
+            f"{seconds:.2f} s",
+            f"<= {limit:.0f} s",
+            "",
+            seconds <= limit,
+            {"seconds": seconds, "found": found},
+        )
+        ratio = to_segment[0] / to_all[0]
+        yield Row(
+            f"a segment with three conditions planned, against all clients, {database}",
+            f"{ratio:.2f} x ({to_segment[1]:,} in {to_segment[0]:.1f} s)",
+            "<= 1.2 x",
+            "1.1 x",
+            ratio <= 1.2,
+            {"ratio": ratio, "seconds": to_segment[0], "all_seconds": to_all[0]},
+        )
+
+
+def add_town(service: Service, database: str) -> int:
+    """Create an owner with a million clients, of whom one in ten has the tag; return the owner's ID."""
+    owner_id = service.add_owner(CLIENTS)
+    with Session(service.engine) as session, session.begin():
+        session.get_one(User, owner_id).attribute_types = TYPES
+        tag = Tag(owner_id=owner_id, name="wholesale", name_key="wholesale")
+        session.add(tag)
+        session.flush()
+        session.execute(text(f"UPDATE clients SET attributes = {ATTRIBUTES[database]}"))
+        session.execute(
+            text("INSERT INTO client_tags SELECT :tag, id FROM clients WHERE id % 10 = 0"), {"tag": tag.id}
+        )
+    with service.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM"))
+        connection.execute(text("ANALYZE"))
+    return owner_id
+
+
+def measure_count(owner_id: int) -> tuple[float, int]:
+    """Return the shortest of three times to count the segment, and how many clients are in it."""
+    owner = db.session.get_one(User, owner_id)
+    condition = compile_segment(CONDITIONS, owner, utcnow())
+    statement = select(func.count()).select_from(Client).where(Client.owner_id == owner_id, condition)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        found = db.session.scalar(statement) or 0
+        times.append(time.perf_counter() - start)
+    db.session.rollback()
+    return min(times), found
+
+
+def plan_mailing(service: Service, owner_id: int, conditions: object) -> tuple[float, int]:
+    """Plan a mailing to all clients, or to a segment; return the seconds and the number of letters."""
+    mailing_id = service.add_mailing(owner_id, utcnow())
+    if conditions is not None:
+        with Session(service.engine) as session, session.begin():
+            segment = Segment(owner_id=owner_id, name="Омск", conditions=conditions)
+            session.add(segment)
+            session.flush()
+            session.get_one(Mailing, mailing_id).audience = Audience.SEGMENTS
+            session.execute(
+                insert(MailingAudience).values(
+                    mailing_id=mailing_id, position=0, is_excluded=False, segment_id=segment.id
+                )
+            )
+    start = time.perf_counter()
+    plan.start_due_run(mailing_id, utcnow())
+    seconds = time.perf_counter() - start
+    run = service.find_run(mailing_id)
+    if run is None or not run.planned:
+        raise RunFailed("nothing was planned")
+    cancel(service, mailing_id)
+    return seconds, run.planned
+
+
+ROWS = {"segments": segments}
