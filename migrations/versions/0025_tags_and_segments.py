@@ -76,8 +76,11 @@ DECLARE
     part text[];
     y int; m int; d int;
 BEGIN
-    part := regexp_match(plain, '^([0-9]{1,2}) ([а-яА-Я]{3})[а-яА-Я]{0,6}\.? ([0-9]{4})(?: ?[гГ](?:[оО][дД][аА]|\.)?)?$');
-    IF part IS NOT NULL THEN
+    IF plain ~ '^[0-9]{1,2} ' THEN
+        part := regexp_match(plain, '^([0-9]{1,2}) ([а-яА-Я]{3})[а-яА-Я]{0,6}\.? ([0-9]{4})(?: ?[гГ](?:[оО][дД][аА]|\.)?)?$');
+        IF part IS NULL THEN
+            RETURN NULL;
+        END IF;
         d := part[1]::int;
         m := array_position(months, replace(translate(part[2], 'АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
             'абвгдежзийклмнопрстуфхцчшщъыьэюя'), 'май', 'мая'));

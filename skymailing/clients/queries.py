@@ -7,6 +7,7 @@ from sqlalchemy import Select, func, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.pagination import Order
+from skymailing.db.text_search import contains_text
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
@@ -73,10 +74,7 @@ def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, Sup
 def matches(search: str) -> Any:
     """Return the condition for clients whose name or address contains `search`, ignoring case."""
     has_address = Client.email_key.contains(address_pattern(search), autoescape=True)
-    # SQLite's LIKE ignores the case of ASCII letters; other letters need our own, slower lower().
-    ignores_case = search.isascii() and db.engine.dialect.name == "sqlite"
-    name = Client.full_name if ignores_case else func.lower(Client.full_name)
-    return name.contains(search if ignores_case else search.lower(), autoescape=True) | has_address
+    return contains_text(Client.full_name, search) | has_address
 
 
 def count_selections(client_ids: list[int]) -> int:

@@ -7,6 +7,7 @@ from sqlalchemy import Select, String, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
+from skymailing.db.text_search import contains_text
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.extensions import db
 from skymailing.mailings.selection import Conditions, Selection
@@ -92,7 +93,7 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
     """Return a page of the owner's mailings that match the query and the state."""
     statement = select(Mailing).where(Mailing.owner_id == owner.id)
     if query:
-        statement = statement.where(func.lower(Mailing.name).contains(query.lower(), autoescape=True))
+        statement = statement.where(contains_text(Mailing.name, query))
     if state:
         statement = statement.where(Mailing.state == state)
     return paginate(statement, SORTS[sort], cursor)

@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order
+from skymailing.db.text_search import contains_text
 from skymailing.extensions import db
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
 from skymailing.models import Client, Message, MessageDraft
@@ -28,10 +29,8 @@ def list_messages(owner_id: int, search: str = "") -> Select[Any]:
     """Return a statement for the owner's messages whose subject or body contains `search`."""
     statement = select(Message).where(Message.owner_id == owner_id)
     if search:
-        text = search.lower()
         statement = statement.where(
-            func.lower(Message.subject).contains(text, autoescape=True)
-            | func.lower(Message.body).contains(text, autoescape=True)
+            contains_text(Message.subject, search) | contains_text(Message.body, search)
         )
     return statement
 

@@ -6,6 +6,7 @@ from datetime import date
 
 from sqlalchemy import Double, cast, func, select, text, union_all
 
+from skymailing.db.text_search import contains_text
 from skymailing.delivery.ledger.statistics import OTHER_WORDS
 from skymailing.extensions import db
 from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
@@ -117,7 +118,7 @@ def _find_largest_mailings(
     planned = func.sum(cast(each.c.planned, Double))
     statement = select(each.c.mailing_id, func.count().over()).group_by(each.c.mailing_id)
     if name:
-        named = select(Mailing.id).where(func.lower(Mailing.name).contains(name.lower(), autoescape=True))
+        named = select(Mailing.id).where(contains_text(Mailing.name, name))
         if scope.owner_id is not None:
             named = named.where(Mailing.owner_id == scope.owner_id)
         statement = statement.where(each.c.mailing_id.in_(named))

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, exists, func, not_, or_, select
 
+from skymailing.db.text_search import contains_text, equals_text, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
-from skymailing.delivery.audience.typed_values import date_of, number_of, text_of, yes_no_of
+from skymailing.delivery.audience.typed_values import date_of, is_between, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
 from skymailing.extensions import db
@@ -30,6 +31,11 @@ from skymailing.models import (
 )
 
 Condition = ColumnElement[bool]
+TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
+    "equals": equals_text,
+    "contains": contains_text,
+    "starts_with": starts_with_text,
+}
 COMPARISONS = {
     "equals": operator.eq,
     "gt": operator.gt,
@@ -100,27 +106,21 @@ class _Compiler:
         return not_(func.coalesce(condition, False) if leaf.attribute else condition)
 
     def compile_text(self, leaf: Leaf, op: str) -> Condition:
-        column: ColumnElement[str]
         column, prepare = self.find_text(leaf)
         if op == "is_set":
-            return column != ""
+            is_set: Condition = column != ""
+            return is_set
         if op == "in":
-            return column.in_([prepare(text) for text in leaf.value])
-        text = prepare(leaf.value)
-        if op == "equals":
-            return column == text
-        if op == "contains":
-            return column.contains(text, autoescape=True)
-        return column.startswith(text, autoescape=True)
+            return or_(*(equals_text(column, prepare(text)) for text in leaf.value)).self_group()
+        return TEXT_COMPARISONS[op](column, prepare(leaf.value))
 
     def find_text(self, leaf: Leaf) -> tuple[Any, Callable[[str], str]]:
-        """Return a text in lower case, and how a value is written to be compared with it."""
+        """Return a text, and how a value is written to be compared with it."""
         if leaf.field == "email":
             return Client.email_key, address_pattern
         if leaf.field == "domain":
             return self.domain(), domain_pattern
-        text = text_of(leaf.attribute) if leaf.attribute else getattr(Client, leaf.field)
-        return func.lower(text, type_=String), str.lower
+        return text_of(leaf.attribute) if leaf.attribute else getattr(Client, leaf.field), str
 
     def domain(self) -> ColumnElement[str]:
         if self.dialect == "sqlite":
@@ -139,9 +139,10 @@ class _Compiler:
         if op == "anniversary_within_days":
             return self.compile_anniversary(column, leaf.value)
         first, last = self.find_days(op, leaf.value)
-        bounds = [column >= first.isoformat()] if first else []
-        bounds += [column <= last.isoformat()] if last else []
-        return and_(*bounds)
+        if first and last:
+            return is_between(column, first.isoformat(), last.isoformat(), self.dialect)
+        condition: Condition = column >= first.isoformat() if first else column <= str(last)
+        return condition
 
     def find_days(self, op: str, value: Any) -> tuple[date | None, date | None]:
         """Return the first and the last day of a condition on a date; None is unbounded."""
