@@ -34,9 +34,6 @@ from tests.delivery.rendered import (
 )
 from tests.support.factories import ClientFactory, MessageFactory
 
-# Letters are built in Python.
-pytestmark = pytest.mark.one_engine
-
 # Excludes lone surrogates, which the databases cannot store.
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 TRICKY_TEXTS = st.sampled_from(

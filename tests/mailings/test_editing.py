@@ -29,9 +29,6 @@ from tests.mailings.pages import error_beside, format_local, mailing_fields, sou
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 from tests.support.servers import SmtpServer
 
-# What a form may change is decided in Python.
-pytestmark = pytest.mark.one_engine
-
 Work = Callable[[], None]
 NOW = utcnow().replace(microsecond=0)
 
@@ -74,6 +71,7 @@ def create_daily_mailing(owner: User, **values: Any) -> Mailing:
     return mailing
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("has_run", [False, True])
 @pytest.mark.parametrize("state", list(MailingState))
 def test_every_mailing_except_a_cancelled_one_can_be_edited(
@@ -90,7 +88,6 @@ def test_every_mailing_except_a_cancelled_one_can_be_edited(
     assert ("cannot be edited" in response.text) is not can_edit
 
 
-@pytest.mark.both_engines
 def test_a_current_run_keeps_its_content_and_uses_the_new_end_and_hours(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
@@ -154,6 +151,7 @@ def test_a_waiting_mailing_saved_unchanged_keeps_its_next_start(
         assert (mailing.name, mailing.starts_at) == ("Renamed", start)
 
 
+@pytest.mark.one_engine
 def test_forged_values_for_a_mailing_that_has_run_are_ignored(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -180,7 +178,6 @@ def test_forged_values_for_a_mailing_that_has_run_are_ignored(
     assert (mailing.name, mailing.state) == ("Renamed", MailingState.FINISHED)
 
 
-@pytest.mark.both_engines
 def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
     browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
@@ -249,7 +246,6 @@ def test_a_later_end_reactivates_a_finished_recurring_mailing(
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, next_start)
 
 
-@pytest.mark.both_engines
 def test_a_later_end_allows_resending_failed_letters(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
