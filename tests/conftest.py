@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import audit, create_app
 from skymailing.caching import invalidation
+from skymailing.db import migrations
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
@@ -165,7 +165,7 @@ def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
     if url not in apps:
         apps[url] = create_app(TestingConfig(environment))
         with apps[url].app_context():
-            upgrade(str(Path(apps[url].root_path).parent / "migrations"))
+            migrations.upgrade()
     return apps[url]
 
 
