@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flask import Flask
-from flask_migrate import upgrade
 
 from bench.databases import PostgreSQL
 from config import load_config
 from skymailing import create_app
+from skymailing.db import migrations
 from skymailing.extensions import db
 
 PROJECT_DIR = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ def open_apps(name: str, **settings: str) -> Iterator[Flask]:
         for url in ("", postgresql.create(name)):
             app = create_app(load_config(environment | ({"DATABASE_URL": url} if url else {})))
             with app.app_context():
-                upgrade(str(PROJECT_DIR / "migrations"))
+                migrations.upgrade()
                 yield app
                 db.session.remove()
                 db.engine.dispose()

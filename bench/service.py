@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from flask import Flask
-from flask_migrate import upgrade
 from redis import RedisError
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from bench.letters import BODY, CITY, SUBJECT
 from config import load_config
 from skymailing import create_app, queue
 from skymailing.clock import utcnow
+from skymailing.db import migrations
 from skymailing.models import (
     Attempt,
     Delivery,
@@ -88,7 +88,7 @@ class Service:
         }
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
-            upgrade(str(PROJECT_DIR / "migrations"))
+            migrations.upgrade()
         # For measurements only. In autocommit mode, reads do not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],

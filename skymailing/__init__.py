@@ -43,7 +43,6 @@ def bind_extensions(app: Flask) -> None:
     from skymailing import models  # noqa: F401 - registers the tables
 
     extensions.db.init_app(app)
-    extensions.migrate.init_app(app, extensions.db, render_as_batch=True)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.mail.init_app(app)

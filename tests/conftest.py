@@ -1,5 +1,6 @@
 """Provide fixtures for the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -10,13 +11,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import audit, create_app
 from skymailing.caching import invalidation
+from skymailing.db import migrations
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
@@ -42,17 +43,26 @@ LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    deselected = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and item.get_closest_marker("one_engine") is not None
+    config.hook.pytest_deselected(items=[item for item in items if is_repetition(item)])
+    items[:] = [item for item in items if not is_repetition(item)]
+    items.sort(key=lambda item: get_position(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests and modules from garbage collection: it took a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def is_repetition(item: pytest.Item) -> bool:
+    """Return whether a test that does not depend on the database would run on a second one."""
+    return (
+        item.get_closest_marker("one_engine") is not None
+        and item.get_closest_marker("both_engines") is None
+        and isinstance(item, pytest.Function)
         and hasattr(item, "callspec")
         and item.callspec.params.get("database_url") == "postgresql"
-    ]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
-    items.sort(key=lambda item: get_position(item.path))
+    )
 
 
 def get_position(path: Path) -> int:
@@ -105,7 +115,7 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the database's URL; every test with a database runs on both engines."""
+    """Return the database's URL: tests run on both engines unless they are marked `one_engine`."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
@@ -155,7 +165,7 @@ def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
     if url not in apps:
         apps[url] = create_app(TestingConfig(environment))
         with apps[url].app_context():
-            upgrade(str(Path(apps[url].root_path).parent / "migrations"))
+            migrations.upgrade()
     return apps[url]
 
 

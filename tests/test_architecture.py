@@ -7,6 +7,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,12 +67,17 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in [*PACKAGE.rglob("*.py"), ROOT / "wsgi.py", ROOT / "config.py"]}
-TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+
+
+@cache
+def parse_modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of each module. Parsing takes seconds, so it waits for a test of this file."""
+    return {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
 def list_imports(name: str) -> Iterator[str]:
     """Yield those of our modules that a module imports, also inside functions."""
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(parse_modules()[name]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -83,7 +89,10 @@ def list_imports(name: str) -> Iterator[str]:
                     yield node.module
 
 
-IMPORTS = {name: set(list_imports(name)) - {name} for name in MODULES}
+@cache
+def find_imports() -> dict[str, set[str]]:
+    """Return those of our modules that each module imports."""
+    return {name: set(list_imports(name)) - {name} for name in MODULES}
 
 
 def get_layer(name: str) -> int:
@@ -98,7 +107,7 @@ def get_layer(name: str) -> int:
 def test_imports_point_downwards() -> None:
     errors = [
         f"{name} ({LAYERS[get_layer(name)]}) imports {target} ({LAYERS[get_layer(target)]})"
-        for name, imports in IMPORTS.items()
+        for name, imports in find_imports().items()
         for target in imports
         if get_layer(target) < get_layer(name)
     ]
@@ -106,13 +115,13 @@ def test_imports_point_downwards() -> None:
 
 
 def test_modules_form_no_cycle() -> None:
-    assert find_cycle(IMPORTS) is None
+    assert find_cycle(find_imports()) is None
 
 
 def test_the_entries_of_a_folder_form_no_cycle() -> None:
     """An import between the contents of two entries counts as an import between the entries."""
     folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name, imports in IMPORTS.items():
+    for name, imports in find_imports().items():
         for target in imports if name not in ENTRY_POINTS else ():
             source, imported = name.split("."), target.split(".")
             depth = next((n for n, (a, b) in enumerate(zip(source, imported, strict=False)) if a != b), None)
@@ -133,7 +142,7 @@ def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
 def test_a_feature_uses_services_and_queries_of_others_but_not_their_views_or_tasks() -> None:
     errors = [
         f"{name} imports {target}"
-        for name, imports in IMPORTS.items()
+        for name, imports in find_imports().items()
         for target in imports
         if name.count(".") > 1
         and target.count(".") > 1
@@ -147,7 +156,7 @@ def test_a_feature_uses_services_and_queries_of_others_but_not_their_views_or_ta
 def test_blueprints_and_routes_are_in_views() -> None:
     errors = [
         name
-        for name, tree in TREES.items()
+        for name, tree in parse_modules().items()
         if get_layer(name) > LAYERS.index("views")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
@@ -160,7 +169,7 @@ def test_blueprints_and_routes_are_in_views() -> None:
 def test_only_entry_points_tasks_and_the_engine_commit() -> None:
     errors = [
         f"{name}:{node.lineno}"
-        for name, tree in TREES.items()
+        for name, tree in parse_modules().items()
         if not COMMITTING & set(name.split("."))
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "commit"
@@ -172,7 +181,7 @@ def test_only_entry_points_tasks_and_the_engine_commit() -> None:
 def test_only_these_modules_import(library: str, owners: set[str]) -> None:
     users = {
         name
-        for name, tree in TREES.items()
+        for name, tree in parse_modules().items()
         for node in ast.walk(tree)
         if library in list_imported_packages(node)
     }
@@ -194,7 +203,7 @@ def test_services_and_the_engine_use_no_request_and_no_form() -> None:
     web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}
     errors = [
         f"{name} imports {alias.name}"
-        for name, tree in TREES.items()
+        for name, tree in parse_modules().items()
         if LAYERS[get_layer(name)] in ("services", "engine")
         and not name.endswith("forms")
         and name not in modules_that_know_the_actor

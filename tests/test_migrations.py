@@ -10,17 +10,16 @@ import pytest
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy import Engine, create_engine, inspect, select, text
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.clock import utcnow
+from skymailing.db.migrations import DIRECTORY, upgrade
 from skymailing.extensions import db
 from skymailing.models import Client
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # The last migration of the first released version: from there on, the service keeps running during
 # upgrades. 0006 itself is older and shows what a harmful migration looks like.
 FIRST_VERSION = "0006"
@@ -82,16 +81,16 @@ def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Iterat
 
 
 def test_each_migration_keeps_the_previous_version_working(empty_app: Flask) -> None:
-    scripts = [*ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
+    scripts = [*ScriptDirectory(str(DIRECTORY)).walk_revisions()][::-1]
     with empty_app.app_context():
-        upgrade(str(MIGRATIONS), revision="0005")
+        upgrade("0005")
         older = Schema(db.engine)
-        upgrade(str(MIGRATIONS), revision=FIRST_VERSION)
+        upgrade(FIRST_VERSION)
         schema = Schema(db.engine)
         assert "mailings.on_late is new and required" in find_breaking_changes(older, schema)
         harmful = {}
         for script in scripts[[item.revision for item in scripts].index(FIRST_VERSION) + 1 :]:
-            upgrade(str(MIGRATIONS), revision=script.revision)
+            upgrade(script.revision)
             schema, previous = Schema(db.engine), schema
             changes = find_breaking_changes(previous, schema)
             if changes and CONTRACTS not in (script.module.__doc__ or ""):
@@ -115,7 +114,7 @@ def test_a_version_stays_ready_while_the_schema_is_newer(visitor: FlaskClient, s
 
 def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(empty_app: Flask) -> None:
     with empty_app.app_context():
-        upgrade(str(MIGRATIONS), revision="0015")
+        upgrade("0015")
         with Session(db.engine) as session, session.begin():
             session.execute(
                 text(
@@ -126,7 +125,7 @@ def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(e
                 ),
                 {"now": utcnow()},
             )
-        upgrade(str(MIGRATIONS), revision="0018")
+        upgrade("0018")
         with Session(db.engine) as session:
             rows = session.execute(text("SELECT email, trusted_at FROM users")).all()
         trusted = {row.email: row.trusted_at for row in rows}
@@ -138,7 +137,7 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
     escaped = '{"\\u0433\\u043e\\u0440\\u043e\\u0434": "\\u041e\\u043c\\u0441\\u043a \\"1\\" \\n"}'
     lone = '{"old": "\\ud83d"}'  # SQLite cannot store it without the escape
     with empty_app.app_context():
-        upgrade(str(MIGRATIONS), revision="0019")
+        upgrade("0019")
         is_sqlite = db.engine.dialect.name == "sqlite"
         with Session(db.engine) as session, session.begin():
             session.execute(
@@ -157,7 +156,7 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
                     ),
                     {"email": f"{number}@example.com", "attributes": attributes, "now": utcnow()},
                 )
-        upgrade(str(MIGRATIONS), revision="0021")
+        upgrade("0021")
         with Session(db.engine) as session:
             found = session.scalars(
                 select(Client.attributes).where(Client.attributes["город"].as_string().like("Омск%"))

@@ -6,19 +6,17 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
+from skymailing.db import migrations
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.models import DELIVERY_TRANSITIONS, Client, DeliveryState, User
 from tests.support.factories import ClientFactory, UserFactory
-
-MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
 
 
 @pytest.fixture
@@ -36,13 +34,13 @@ def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Flask:
 def test_migrations_upgrade_match_the_models_and_downgrade(empty_app: Flask) -> None:
     runner = empty_app.test_cli_runner()
     with empty_app.app_context():
-        upgrade(MIGRATIONS)
+        migrations.upgrade()
         assert set(inspect(db.engine).get_table_names()) >= set(db.metadata.tables)
-        check = runner.invoke(args=["db", "check", "-d", MIGRATIONS])
+        check = runner.invoke(args=["db", "check"])
         assert check.exit_code == 0, check.output
-        downgrade(MIGRATIONS, revision="base")
+        migrations.downgrade("base")
         assert inspect(db.engine).get_table_names() == ["alembic_version"]
-        upgrade(MIGRATIONS)
+        migrations.upgrade()
         db.engine.dispose()
 
 

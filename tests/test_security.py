@@ -21,6 +21,9 @@ from skymailing.models import Client, Role, User
 from skymailing.security import BadToken
 from tests.support.factories import ClientFactory, UserFactory
 
+# Tokens and passwords do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 HOUR = timedelta(hours=1)
 Damage = Callable[[str], str]
 
@@ -152,6 +155,7 @@ def test_only_the_right_password_matches(app: Flask) -> None:
         assert not security.verify_password("not a hash", "x")
 
 
+@pytest.mark.both_engines
 def test_get_own_returns_only_rows_of_the_user(app: Flask, user: User, session: Session) -> None:
     own_id, other_id = ClientFactory.create(owner=user).id, ClientFactory.create().id
     with app.test_request_context():

@@ -10,6 +10,7 @@ COMMANDS = {
     "backup": "backup:backup",
     "catcher": "processes:catcher",
     "clients": "clients:clients",
+    "db": "migrations:db",
     "demo": "demo:demo",
     "doctor": "doctor:doctor",
     "mailings": "mailings:mailings",
@@ -28,7 +29,7 @@ class CommandGroup(AppGroup):
     """The application's commands, each imported only when it is called."""
 
     def list_commands(self, ctx: Context) -> list[str]:
-        return sorted([*COMMANDS, *super().list_commands(ctx)])
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         if cmd_name not in COMMANDS:

@@ -12,11 +12,11 @@ from skymailing.backups import after_restore, archive, databases
 from skymailing.backups.after_restore import PausedMailing
 from skymailing.backups.archive import FORMAT, Manifest
 from skymailing.clock import utcnow
+from skymailing.db import migrations
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import cache, db
 from skymailing.monitoring import checks
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 
 
@@ -31,7 +31,7 @@ def backup(file: Path) -> None:
     if file.exists():
         raise click.ClickException(f"{file} already exists; choose another name.")
     check = checks.check_database()
-    revision = checks.read_revision() if check.is_ok else None
+    revision = migrations.read_revision() if check.is_ok else None
     if revision is None:
         raise click.ClickException(f"{check.finding}. {check.advice}")
     manifest = Manifest(FORMAT, utcnow(), databases.get_database_kind(), revision)
@@ -94,7 +94,7 @@ def require_matching_backup(manifest: Manifest) -> None:
             f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.get_database_kind()} "
             "database."
         )
-    revisions, _ = checks.list_revisions(MIGRATIONS)
+    revisions, _ = migrations.list_revisions()
     if manifest.revision not in revisions:
         raise SkyMailingError(
             f"This backup is from a newer version (revision {manifest.revision}); "
@@ -111,10 +111,8 @@ def migrate() -> None:
     """Upgrade the tables from the backup's version to this version."""
     import logging
 
-    from flask_migrate import upgrade
-
     logging.disable(logging.INFO)
-    upgrade(str(MIGRATIONS))
+    migrations.upgrade()
     logging.disable(logging.NOTSET)
 
 

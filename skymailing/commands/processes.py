@@ -166,9 +166,9 @@ def _check_ports() -> None:
 def _prepare_database(migrate: bool) -> None:
     logging.disable(logging.INFO)  # hide Alembic's messages from the console
     if migrate:
-        from flask_migrate import upgrade
+        from skymailing.db import migrations
 
-        upgrade(str(PROJECT_DIR / "migrations"))
+        migrations.upgrade()
     database = checks.check_database()
     logging.disable(logging.NOTSET)
     # Children must not inherit an SQLite connection.

@@ -3,11 +3,8 @@
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import current_app
 from redis import RedisError
 from sqlalchemy import select
@@ -37,12 +34,14 @@ class Check:
 
 def check_database() -> Check:
     """Check that the database responds and has the tables of this version."""
+    from skymailing.db import migrations
+
     name = "database"
     try:
-        current = read_revision()
+        current = migrations.read_revision()
     except SQLAlchemyError as error:
         return Check(name, False, shorten_error(error), "Check DATABASE_URL, and that the server is running.")
-    known, head = list_revisions(Path(current_app.root_path).parent / "migrations")
+    known, head = migrations.list_revisions()
     if current is not None and current not in known:
         # Migrations keep the previous version working, so this one can run until it is restarted.
         finding = f"{db.engine.dialect.name}, revision {current}, from a newer version than this one ({head})"
@@ -51,12 +50,6 @@ def check_database() -> Check:
         finding = f"its tables are at revision {current or 'none'}, but this version needs {head}"
         return Check(name, False, finding, "Run: flask --app wsgi db upgrade")
     return Check(name, True, f"{db.engine.dialect.name}, revision {current}")
-
-
-def read_revision() -> str | None:
-    """Return the database's migration revision; None if it has no tables."""
-    with db.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_redis() -> Check:
@@ -120,13 +113,6 @@ def check_data_directory() -> Check:
         advice = "Set DATA_DIR to a directory that this user can write to, on a disk with free space."
         return Check("files", False, f"{directory}: {error.strerror}", advice)
     return Check("files", True, f"{directory} is writable")
-
-
-@cache
-def list_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
-    """Return all migration revisions, and the latest one."""
-    scripts = ScriptDirectory(str(directory))
-    return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head()
 
 
 def _without_redis(name: str) -> Check:

@@ -16,6 +16,9 @@ from skymailing.models import User
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 
+# Passwords, cookies and redirects do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 PRIVATE_PAGE = "/auth/profile"
 
 
@@ -95,6 +98,7 @@ def test_block_reason_is_shown_only_after_the_right_password(visitor: FlaskClien
     assert not is_signed_in(visitor)
 
 
+@pytest.mark.both_engines
 def test_blocked_user_is_signed_out_at_the_next_request(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -147,6 +151,7 @@ def test_session_is_renewed_at_login(visitor: FlaskClient, user: User) -> None:
         assert "planted" not in renewed
 
 
+@pytest.mark.both_engines
 def test_old_hash_is_replaced_at_login(app: Flask, visitor: FlaskClient, session: Session) -> None:
     weak = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
     user = UserFactory.create(password_hash=weak)
@@ -156,6 +161,7 @@ def test_old_hash_is_replaced_at_login(app: Flask, visitor: FlaskClient, session
     assert log_in(app.test_client(), user.email).status_code == 302
 
 
+@pytest.mark.both_engines
 def test_login_time_is_recorded(visitor: FlaskClient, user: User, session: Session) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False):
         log_in(visitor, user.email)
@@ -188,6 +194,7 @@ def test_logout_invalidates_copied_cookies_but_not_other_devices(
     assert is_signed_in(other_device)
 
 
+@pytest.mark.both_engines
 def test_control_characters_are_removed_from_the_name(
     browser: FlaskClient, session: Session, user: User
 ) -> None:

@@ -18,6 +18,9 @@ from tests.auth.test_register import link_in
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
 
+# Links and forms do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 PAGE = "/auth/profile/email"
 NEW = "new@example.com"
@@ -38,6 +41,7 @@ def link(browser: FlaskClient, smtp: SmtpServer, work: Work) -> str:
     return link_in(letter)
 
 
+@pytest.mark.both_engines
 def test_the_address_changes_when_the_link_is_opened_and_confirmed(
     app: Flask, user: User, session: Session, link: str, smtp: SmtpServer, work: Work
 ) -> None:
@@ -102,6 +106,7 @@ def test_an_address_with_an_account_gets_the_same_response_and_no_letter(
     assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [NEW]
 
 
+@pytest.mark.both_engines
 def test_an_account_registered_in_the_meantime_keeps_the_address(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
@@ -137,6 +142,7 @@ def test_a_reset_link_cannot_change_the_address(app: Flask, visitor: FlaskClient
     assert visitor.post(f"/auth/email/{token}").status_code == 410
 
 
+@pytest.mark.both_engines
 def test_letters_to_new_addresses_are_limited(browser: FlaskClient, session: Session) -> None:
     for number in range(8):
         request_change(browser, f"victim{number}@example.com")

@@ -20,6 +20,9 @@ from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
 
+# Links, forms and cookies do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 PASSWORD_2 = "three odd words"
 NEW = {"password": PASSWORD_2, "password_confirm": PASSWORD_2}
@@ -83,6 +86,7 @@ def test_a_confirmation_link_cannot_set_a_password(
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
 
+@pytest.mark.both_engines
 def test_reset_confirms_the_address(
     app: Flask, visitor: FlaskClient, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
@@ -141,6 +145,7 @@ def test_changing_the_password_needs_the_current_one(app: Flask, browser: FlaskC
     assert browser.get("/auth/profile").status_code == 200
 
 
+@pytest.mark.both_engines
 def test_profile_stores_name_language_and_time_zone(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -172,6 +177,7 @@ def test_the_profile_form_changes_neither_role_nor_address(
     assert (user.name, user.role, user.email) == ("Other", "user", email)
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(("purpose", "path"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
 def test_one_of_two_simultaneous_uses_of_a_link_fails(
     app: Flask, session: Session, user: User, purpose: str, path: str

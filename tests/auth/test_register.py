@@ -17,6 +17,9 @@ from skymailing.security import VERIFY, account_token
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import Letter, SmtpServer
 
+# Links and forms do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 NEW = {"email": "New@Example.com", "password": "three odd words", "password_confirm": "three odd words"}
 ADDRESS = "new@example.com"
@@ -43,6 +46,7 @@ def log_in(browser: FlaskClient) -> int:
     return browser.post("/auth/login", data=NEW | {"email": ADDRESS}).status_code
 
 
+@pytest.mark.both_engines
 def test_the_password_on_the_linked_page_confirms_the_address_and_signs_in(
     visitor: FlaskClient, link: str, session: Session
 ) -> None:
@@ -76,6 +80,7 @@ def test_the_link_without_the_password_confirms_nothing(
     assert log_in(visitor) == 403
 
 
+@pytest.mark.both_engines
 def test_the_owner_of_the_mailbox_can_replace_the_password(
     app: Flask, visitor: FlaskClient, link: str, session: Session
 ) -> None:
@@ -168,6 +173,7 @@ def test_link_ignores_the_host_header(visitor: FlaskClient, smtp: SmtpServer, wo
     assert "http://sky.example/auth/verify/" in smtp.letters[0].text
 
 
+@pytest.mark.both_engines
 def test_a_known_address_gets_the_same_response_and_a_different_letter(
     app: Flask, smtp: SmtpServer, work: Work, session: Session
 ) -> None:
@@ -190,6 +196,7 @@ def test_a_known_address_gets_the_same_response_and_a_different_letter(
     assert known.password_hash == before
 
 
+@pytest.mark.both_engines
 def test_known_address_is_not_flooded_with_letters(app: Flask, session: Session) -> None:
     UserFactory.create(email=ADDRESS)
     for _ in range(8):
@@ -253,6 +260,7 @@ def test_link_is_not_sent_again_without_the_password(
     assert len(smtp.letters) == 1
 
 
+@pytest.mark.both_engines
 def test_links_are_never_stored(app: Flask, link: str, session: Session) -> None:
     letter = session.scalars(select(OutboxLetter)).one()
     assert letter.params == {}

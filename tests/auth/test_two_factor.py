@@ -20,6 +20,9 @@ from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
 
+# Codes and pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 
 
@@ -68,6 +71,7 @@ def test_spaces_and_a_slow_clock_are_accepted(visitor: FlaskClient, user: User, 
     assert visitor.post("/auth/login/code", data={"code": f" {late[:3]} {late[3:]} "}).status_code == 302
 
 
+@pytest.mark.both_engines
 def test_a_code_works_once(app: Flask, visitor: FlaskClient, user: User, phone: App) -> None:
     enter_password(visitor, user)
     code = phone.code()
@@ -87,6 +91,7 @@ def test_the_setup_code_cannot_be_used_to_sign_in(
     assert visitor.post("/auth/login/code", data={"code": phone.code()}).status_code == 200
 
 
+@pytest.mark.both_engines
 def test_a_recovery_code_works_once(
     app: Flask, visitor: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
@@ -100,6 +105,7 @@ def test_a_recovery_code_works_once(
     assert session.scalar(select(func.count()).select_from(RecoveryCode)) == 9
 
 
+@pytest.mark.both_engines
 def test_the_key_and_codes_are_not_stored_in_plain_text(
     app: Flask, session: Session, user: User, phone: App, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,11 +10,15 @@ from skymailing.models import MessageFormat, Role
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
+# Texts of pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def test_an_empty_blog_shows_a_notice(visitor: FlaskClient) -> None:
     assert "No articles yet" in visitor.get("/blog/").text
 
 
+@pytest.mark.both_engines
 def test_published_articles_are_listed_newest_first(visitor: FlaskClient) -> None:
     now = utcnow()
     older = ArticleFactory.create(published_at=now - timedelta(days=3), summary="Коротко о главном")
@@ -26,6 +30,7 @@ def test_published_articles_are_listed_newest_first(visitor: FlaskClient) -> Non
     assert "Коротко о главном" in page
 
 
+@pytest.mark.both_engines
 def test_a_long_list_is_paginated(visitor: FlaskClient) -> None:
     now = utcnow()
     articles = [ArticleFactory.create(published_at=now - timedelta(days=n + 1)) for n in range(15)]
@@ -70,6 +75,7 @@ def test_an_authors_address_is_never_shown(visitor: FlaskClient) -> None:
     assert "secret" not in visitor.get(f"/blog/{article.slug}").text
 
 
+@pytest.mark.both_engines
 def test_an_article_remains_when_its_author_is_deleted(visitor: FlaskClient) -> None:
     article = ArticleFactory.create(author=None)
 

@@ -18,6 +18,9 @@ from skymailing.web.error_texts import explain
 from skymailing.web.images import MAX_BYTES, parse_name
 from tests.support.factories import ArticleFactory
 
+# Pictures are files.
+pytestmark = pytest.mark.one_engine
+
 
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     output = io.BytesIO()
@@ -64,6 +67,7 @@ def make_png_of_size(width: int, height: int) -> bytes:
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>steal()</script></svg>'
 PHOTO = Image.effect_noise((2000, 1000), 40).convert("RGB")
+SMALL_PHOTO = PHOTO.crop((0, 0, 400, 300))
 
 
 def test_a_photo_is_stored_in_several_sizes(app: Flask) -> None:
@@ -184,11 +188,11 @@ def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
         b"\xff\xd8\xff\xe0" + SVG,
         b"RIFF\x00\x00\x00\x00WEBP" + SVG,
         b"<html><script>steal()</script></html>",
-        encode(PHOTO, "JPEG")[:20_000],
-        encode(PHOTO, "PNG")[:20_000],
-        encode(PHOTO, "WEBP")[:20_000],
-        encode(PHOTO.convert("P"), "GIF"),
-        encode(PHOTO, "TIFF"),
+        encode(SMALL_PHOTO, "JPEG")[:20_000],
+        encode(SMALL_PHOTO, "PNG")[:20_000],
+        encode(SMALL_PHOTO, "WEBP")[:20_000],
+        encode(SMALL_PHOTO.convert("P"), "GIF"),
+        encode(SMALL_PHOTO, "TIFF"),
         make_png_of_size(1000, 1000),
     ],
     ids=lambda content: repr(content[:12]),

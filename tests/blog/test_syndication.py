@@ -3,12 +3,16 @@
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
+import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from tests.support.factories import ArticleFactory, UserFactory
+
+# Feeds are made in Python.
+pytestmark = pytest.mark.one_engine
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -98,6 +102,7 @@ def test_an_empty_feed_is_valid(visitor: FlaskClient) -> None:
     assert read_feed(visitor).findall(ATOM + "entry") == []
 
 
+@pytest.mark.both_engines
 def test_the_sitemap_lists_only_public_pages(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     ArticleFactory.create(slug="draft", published_at=None)

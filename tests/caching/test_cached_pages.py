@@ -17,6 +17,9 @@ from skymailing.home.cached_pages import HOME
 from tests.support.factories import ArticleFactory
 from tests.support.servers import RedisServer
 
+# Cached pages are in Redis.
+pytestmark = pytest.mark.one_engine
+
 HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Vary")
 
 
@@ -32,6 +35,7 @@ class StatementCounter:
         self.count += 1
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
 def test_a_cached_page_needs_no_database(app: Flask, visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first")

@@ -1,11 +1,15 @@
 """Test that cached pages contain no user data and are in the requested language."""
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from skymailing.models import MailingState, Role
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
+
+# Cached pages are in Redis.
+pytestmark = pytest.mark.one_engine
 
 
 def test_each_language_has_its_own_cached_page(visitor: FlaskClient) -> None:

@@ -18,6 +18,9 @@ from tests.caching.conftest import Edit
 from tests.support.factories import ArticleFactory
 from tests.support.servers import RedisServer
 
+# Cached pages are in Redis.
+pytestmark = pytest.mark.one_engine
+
 
 def test_no_page_is_stale_after_redis_has_been_emptied(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer, edit: Edit
@@ -73,6 +76,7 @@ def test_an_edit_without_redis_is_visible_when_redis_is_back(
         assert "New title" in visitor.get("/blog/first").text
 
 
+@pytest.mark.both_engines
 def test_the_sweep_detects_edits_that_did_not_invalidate_pages(
     app: Flask, visitor: FlaskClient, session: Session, redis_server: RedisServer
 ) -> None:

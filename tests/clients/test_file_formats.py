@@ -26,6 +26,9 @@ from tests.clients.test_recipes import CLEANED, MAILCHIMP, SUBSCRIBED, UNSUBSCRI
 from tests.support.imports import import_file, upload
 from tests.support.workbooks import DATE, Cell, write_archive, write_ods, write_sheet, write_xlsx
 
+# Files are read in Python; `test_imports` writes to both databases.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 ROWS: list[list[Cell]] = [
     ["E-mail", "ФИО", "Phone", "Born", "Score", "Empty"],
@@ -142,6 +145,7 @@ def test_vcards_of_all_versions_are_imported(
     assert comments == ["Met at\nthe fair, twice; called"]
 
 
+@pytest.mark.both_engines
 def test_mailchimps_archive_is_imported_with_the_state_of_each_file(
     browser: FlaskClient, work: Work, session: Session
 ) -> None:

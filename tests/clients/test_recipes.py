@@ -9,6 +9,9 @@ from skymailing.models import Client
 from tests.clients.conftest import Import
 from tests.clients.test_import_cases import count, make_csv, read_people, read_suppressions
 
+# Files are read in Python; `test_imports` writes to both databases.
+pytestmark = pytest.mark.one_engine
+
 MAILCHIMP = (
     "Email Address,First Name,Last Name,Address,Phone Number,Birthday,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,"
     "CONFIRM_TIME,CONFIRM_IP,GMTOFF,DSTOFF,TIMEZONE,CC,REGION,"
@@ -106,6 +109,7 @@ def test_mailchimps_subscribers_become_clients(run: Import, session: Session) ->
     assert session.scalars(select(Client.comment)).all() == ["met twice"]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(("headers", "reason"), [(UNSUBSCRIBED, "unsubscribed"), (CLEANED, "bounced")])
 def test_mailchimps_other_files_become_suppressions(
     run: Import, session: Session, headers: str, reason: str

@@ -18,6 +18,9 @@ from tests.support.factories import (
     create_clients,
 )
 
+# Forms and pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def count_clients(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Client)) or 0
@@ -29,6 +32,7 @@ def test_an_empty_address_book_offers_the_import(browser: FlaskClient) -> None:
     assert "/clients/import" in page
 
 
+@pytest.mark.both_engines
 def test_clients_are_listed_newest_first_and_can_be_sorted(browser: FlaskClient, user: User) -> None:
     for email, name in (("b@x.com", "Яна"), ("c@x.com", "Анна"), ("a@x.com", "Ольга")):
         ClientFactory.create(owner=user, email=email, full_name=name)
@@ -40,6 +44,7 @@ def test_clients_are_listed_newest_first_and_can_be_sorted(browser: FlaskClient,
     assert find_addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
 
 
+@pytest.mark.both_engines
 def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     create_clients(user, 101)
     seen: list[str] = []
@@ -54,6 +59,7 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     assert seen == sorted(seen)
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("search", "expected"),
     [
@@ -79,6 +85,7 @@ def test_search_finds_names_and_addresses(
     assert ("No clients found" in page) == (not expected)
 
 
+@pytest.mark.both_engines
 def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Session) -> None:
     response = browser.post(
         "/clients/new",
@@ -153,6 +160,7 @@ def test_fields_can_be_added_without_javascript_or_saving(browser: FlaskClient, 
     assert count_clients(session) == 0
 
 
+@pytest.mark.both_engines
 def test_deletion_asks_for_confirmation_and_keeps_the_log(
     browser: FlaskClient, session: Session, user: User
 ) -> None:

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from skymailing.models import Client, ClientImport, ImportState, Suppression, SuppressionReason, User
 from tests.support.factories import ClientFactory
 
+# Arguments and output do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Run = Callable[..., Result]
 
 
@@ -30,6 +33,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.both_engines
 def test_import_prints_counts_and_every_rejected_line(
     run: Run, table: Path, user: User, session: Session
 ) -> None:
@@ -62,6 +66,7 @@ def test_a_missing_file_is_an_error(run: Run, user: User) -> None:
     assert run("import", "/nowhere.csv", "--owner", user.email).exit_code != 0
 
 
+@pytest.mark.both_engines
 def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session: Session) -> None:
     ClientFactory.create(owner=user, email="anna@x.com", full_name="=Анна", attributes={"город": "Омск"})
     result = run("export", "--owner", user.email)
@@ -103,6 +108,7 @@ def test_options_that_do_not_fit_are_explained(
     assert expected in result.output
 
 
+@pytest.mark.both_engines
 def test_a_file_of_addresses_can_be_suppressed(run: Run, table: Path, user: User, session: Session) -> None:
     result = run("import", table, "--owner", user.email, "--suppress")
     assert result.output.splitlines()[-1] == "rows 3, new 0, updated 0, rejected 1, suppressed 2"

@@ -17,6 +17,9 @@ from skymailing.extensions import db
 from skymailing.monitoring.doctor import host
 from tests.support.servers import SmtpServer
 
+# Most checks do not read the database.
+pytestmark = pytest.mark.one_engine
+
 UNREACHABLE_URL = "http://127.0.0.1:1"
 
 
@@ -46,6 +49,7 @@ def list_names(output: str, mark: str) -> list[str]:
     return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
 
 
+@pytest.mark.both_engines
 def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     result = broken_app.test_cli_runner().invoke(args=["doctor"])
 
@@ -58,6 +62,7 @@ def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
         assert setting in result.output
 
 
+@pytest.mark.both_engines
 @pytest.mark.usefixtures("_no_network")
 def test_working_parts_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
     result = app.test_cli_runner().invoke(args=["doctor"])
@@ -137,6 +142,7 @@ def test_a_public_web_server_needs_a_proxy(app: Flask, monkeypatch: pytest.Monke
         assert (result.exit_code == 0) == is_ok, result.output
 
 
+@pytest.mark.both_engines
 def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
     with app.app_context():
         counters.set_gauge("last_sweep", utcnow().timestamp())
@@ -149,6 +155,7 @@ def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
     assert "seconds ago" in late.output
 
 
+@pytest.mark.both_engines
 def test_a_journal_that_cannot_be_read_is_a_problem(app: Flask) -> None:
     entry = app.config["DATA_DIR"] / "journal" / "moved.jsonl"
     entry.mkdir(parents=True)
@@ -161,6 +168,7 @@ def test_a_journal_that_cannot_be_read_is_a_problem(app: Flask) -> None:
     assert f"{entry} cannot be read: Is a directory" in found.output
 
 
+@pytest.mark.both_engines
 @pytest.mark.usefixtures("_no_network")
 def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None:
     with time_machine.travel(utcnow() - timedelta(minutes=2)):

@@ -34,6 +34,9 @@ from tests.support.factories import (
 )
 from tests.support.servers import SmtpServer
 
+# Arguments and output do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Run = Callable[..., Result]
 
 
@@ -53,6 +56,7 @@ def test_list_shows_every_mailing_with_state_and_owner(run: Run, user: User) -> 
     assert lines[1].split("\t") == [str(first.id), "draft", user.email, "Весна"]
 
 
+@pytest.mark.both_engines
 def test_start_sends_letters(run: Run, user: User, smtp: SmtpServer, work: Callable[[], None]) -> None:
     clients = create_clients(user, 3)
     mailing = MailingFactory.create(owner=user)
@@ -73,6 +77,7 @@ def test_pause_resume_and_cancel_change_the_state(run: Run, user: User, session:
         assert f"state {state}" in run("status", mailing.id).output.splitlines()
 
 
+@pytest.mark.both_engines
 def test_the_counts_in_status_add_up(run: Run, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=utcnow() - timedelta(days=9))
@@ -87,6 +92,7 @@ def test_the_counts_in_status_add_up(run: Run, user: User) -> None:
     assert values["sent"] == 3
 
 
+@pytest.mark.both_engines
 def test_status_shows_rate_forecast_mail_servers_and_possible_duplicates(
     run: Run, user: User, session: Session
 ) -> None:

@@ -13,6 +13,9 @@ from tests.delivery.conftest import Work
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
+# Arguments and output do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 FAULT = "535 5.7.8 wrong password"
 
 

@@ -11,11 +11,14 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.commands import COMMANDS
 
+# Imports and URLs do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 PROJECT_DIR = Path(__file__).parents[2]
 # Packages that are slow to import and not needed to list users.
 SLOW_PACKAGES = {
     *("PIL", "aiosmtpd", "css_inline", "dns", "email_validator", "flask_admin", "liquid", "markdown_it"),
-    *("nh3", "prometheus_client", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
+    *("alembic", "nh3", "prometheus_client", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
 }
 LIST_USERS = f"""
 import sys
@@ -49,7 +52,7 @@ def test_listing_users_imports_no_slow_packages(environment: dict[str, str]) -> 
     assert result.stdout.splitlines()[-1].split() == ["imported:"]
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "db"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_exists(app: Flask, name: str) -> None:
     result = app.test_cli_runner().invoke(args=[name, "--help"])
 

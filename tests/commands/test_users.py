@@ -13,6 +13,9 @@ from skymailing.models import Role, User
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
+# Arguments and output do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 Run = Callable[..., Result]
 
 
@@ -24,6 +27,7 @@ def run(app: Flask, session: Session) -> Run:
     return invoke
 
 
+@pytest.mark.both_engines
 def test_a_created_user_has_the_role_and_can_sign_in_with_the_printed_password(
     app: Flask, run: Run, session: Session
 ) -> None:
@@ -78,6 +82,7 @@ def test_block_ends_sessions_and_unblock_allows_sign_in(
     sign_in(user)
 
 
+@pytest.mark.both_engines
 def test_list_shows_address_role_and_state(run: Run, session: Session) -> None:
     UserFactory.create(email="b@example.com", role=Role.CONTENT, confirmed_at=None)
     UserFactory.create(email="a@example.com")

@@ -12,6 +12,9 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
 from tests.delivery.rendered import ANN, HTML, MARKDOWN, NOW, RUN, SENDER, TEXT, URL, get_body, read, render
 
+# Letters are built in Python.
+pytestmark = pytest.mark.one_engine
+
 LINES = st.lists(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=120)
     | st.sampled_from(["From me", ".", "..", " ", "a" * 950, "=", "--=_x", "tab\tend\t", "é" + "a" * 80]),

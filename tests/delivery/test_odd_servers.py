@@ -20,6 +20,9 @@ from tests.faults.sink import Sink, Turn
 from tests.faults.sink import Stage as At
 from tests.support.servers import SmtpServer
 
+# The dialogue with a mail server does not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 MEBIBYTE = 1024 * 1024
 
 

@@ -20,6 +20,9 @@ from tests.faults.sink import Sink, Stage, Turn
 from tests.outbox.conftest import add_letter
 from tests.support.factories import UserFactory, create_clients, due_mailing
 
+# What a refusal means for its owner is decided in Python.
+pytestmark = pytest.mark.one_engine
+
 REFUSAL = "421 4.7.0 not with these links"
 
 
@@ -64,6 +67,7 @@ def read_pauses(session: Session) -> dict[int, int]:
     return {pause.owner_id: pause.seconds for pause in session.scalars(select(OwnerPause))}
 
 
+@pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
 def test_letters_of_others_are_sent_while_one_user_is_refused(
     session: Session, user: User, other: User, sink: Sink, sweep: Work
@@ -176,6 +180,7 @@ def test_an_account_letter_leaves_at_once(app: Flask, session: Session, user: Us
     assert read_pauses(session) == {user.id: 60}
 
 
+@pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
 def test_a_paused_user_goes_over_the_second_route(
     session: Session,
@@ -207,6 +212,7 @@ def test_reopening_the_route_ends_the_pauses(app: Flask, session: Session, other
     assert not read_pauses(session)
 
 
+@pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
 def test_a_pause_that_nothing_tested_is_forgotten_after_a_day(
     app: Flask, session: Session, user: User, other: User, sweep: Work

@@ -21,6 +21,9 @@ from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
 
+# The pace is computed in Python and kept in Redis.
+pytestmark = pytest.mark.one_engine
+
 REFUSAL = "450 4.7.1 Error: too much mail from 127.0.0.1"
 
 
@@ -54,6 +57,7 @@ class RateLimit:
             turn.say(REFUSAL)
 
 
+@pytest.mark.both_engines
 def test_a_rate_limit_costs_no_letter_an_attempt(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work, route: Callable[[], Route]
 ) -> None:
@@ -145,6 +149,7 @@ def test_the_pace_is_lowered_once_while_the_server_still_counts_earlier_letters(
     assert memory(app).pace == pytest.approx(14 * 0.7)
 
 
+@pytest.mark.both_engines
 def test_workers_that_are_refused_at_the_same_moment_slow_down_once(app: Flask, session: Session) -> None:
     for _ in range(3):
         slow_down(app, rate=20)

@@ -21,6 +21,9 @@ from tests.delivery.scripted import Peer, scripted_server
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
 
+# The dialogue with a mail server does not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 LETTERS = 15
 REPLIES = {b"MAIL": "250 ok", b"RCPT": "250 ok", b"RSET": "250 ok"}
 
@@ -85,6 +88,7 @@ SERVERS = [
 ]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(("server", "values"), SERVERS)
 def test_letters_are_sent_step_by_step_and_the_route_remembers_it(
     app: Flask,

@@ -16,6 +16,9 @@ from tests.delivery.conftest import Work
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
+# What a change of settings means is decided in Python.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def route(app: Flask, session: Session) -> Callable[[], Route]:
@@ -31,6 +34,7 @@ def refuse_password(app: Flask, reason: str = "535 5.7.8 wrong password") -> Non
         routes.report_fault(routes.PRIMARY, routes.Fault(535, reason), utcnow())
 
 
+@pytest.mark.both_engines
 def test_a_start_with_changed_settings_sends_at_once(
     app: Flask,
     session: Session,

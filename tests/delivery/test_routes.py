@@ -23,6 +23,9 @@ from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
+# The breaker's rules do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 OWNER = 1
 FREELY = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, Memory(), OWNER)
 
@@ -88,6 +91,7 @@ def test_letters_in_progress_when_the_breaker_opens_do_not_close_it(
     assert route().state is BreakerState.CLOSED
 
 
+@pytest.mark.both_engines
 def test_only_one_probe_is_sent_at_a_time(app: Flask, session: Session) -> None:
     for _ in range(5):
         report_fault(app)
@@ -180,6 +184,7 @@ def test_accepted_letters_reset_the_consecutive_faults(
     assert (route().state, route().faults_in_a_row) == (BreakerState.CLOSED, 1)
 
 
+@pytest.mark.both_engines
 def test_the_second_route_takes_over_until_the_first_one_recovers(
     session: Session,
     user: User,
@@ -209,6 +214,7 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
     assert len(smtp.letters) == 5 + 7
 
 
+@pytest.mark.both_engines
 def test_after_an_outage_a_probe_succeeds_and_the_rest_is_sent(
     app: Flask, session: Session, user: User, mailing: Mailing, sweep: Work, smtp: SmtpServer
 ) -> None:

@@ -13,6 +13,9 @@ from tests.delivery.conftest import ServeFrom
 from tests.delivery.handover import MemoryJournal
 from tests.faults.sink import Sink, Stage, Turn
 
+# Sessions do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 OPENING_SECONDS = 0.4
 
 

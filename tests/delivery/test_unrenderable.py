@@ -10,6 +10,9 @@ from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, MessageFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
+# Letters are rendered in Python.
+pytestmark = pytest.mark.one_engine
+
 HARMFUL = "{% if client.harm %}{% for i in (1..9999999) %}x{% endfor %}{% endif %}"
 
 
@@ -43,6 +46,7 @@ def test_only_a_letter_that_cannot_be_rendered_fails(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("accepted", [0, 25])
 def test_a_message_that_fails_for_many_clients_in_a_row_pauses_the_mailing(
     session: Session, user: User, start: Start, smtp: SmtpServer, accepted: int

@@ -15,7 +15,7 @@ from config import load_config
 from skymailing.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-COMMAND_NAMES = set(COMMANDS) | {"db"}
+COMMAND_NAMES = set(COMMANDS)
 OUR_SERVICES = ("web", "worker", "scheduler", "migrate")
 
 

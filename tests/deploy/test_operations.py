@@ -15,7 +15,7 @@ def test_each_command_exists() -> None:
     commands = set(re.findall(r"(?:^ {4}skymailing|exec web flask) (\w+)", command_lines, re.MULTILINE))
 
     assert {"doctor", "db", "users", "backup", "restore"} <= commands
-    assert commands <= set(COMMANDS) | {"db"}
+    assert commands <= set(COMMANDS)
 
 
 def test_each_named_file_exists() -> None:

@@ -17,6 +17,9 @@ from tests.faults.sink import Script, Sink, Stage, Turn, behave
 from tests.processes.service import free_port
 from tests.support.factories import create_clients, due_mailing
 
+# Connections to a mail server do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 RECIPIENTS = 5
 MEMORY_GROWTH = 64 * 1024  # KiB
 

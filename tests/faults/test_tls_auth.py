@@ -17,6 +17,9 @@ from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
 
+# Sessions with a mail server do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 RECIPIENTS = 5
 EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
 

@@ -16,6 +16,9 @@ from tests.support.factories import (
     create_run,
 )
 
+# Texts of pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def find_numbers(page: str) -> list[str]:
     section = page.partition('class="totals"')[2].partition("</section>")[0]
@@ -29,6 +32,7 @@ def test_a_visitor_sees_an_introduction_and_can_register(visitor: FlaskClient) -
     assert 'href="/auth/register"' in page
 
 
+@pytest.mark.both_engines
 def test_the_counters_show_mailings_active_mailings_and_unique_clients(visitor: FlaskClient) -> None:
     now = utcnow()
     owner, other = UserFactory.create(), UserFactory.create()
@@ -65,6 +69,7 @@ def test_all_articles_are_shown_if_there_are_fewer_than_three(visitor: FlaskClie
     assert all(page.count(f'href="/blog/{slug}"') == 1 for slug in slugs)
 
 
+@pytest.mark.both_engines
 def test_three_published_articles_are_shown_but_no_drafts(visitor: FlaskClient) -> None:
     slugs = {f"/blog/{ArticleFactory.create().slug}" for _ in range(4)}
     draft = ArticleFactory.create(published_at=None)
@@ -93,6 +98,7 @@ def test_a_new_user_sees_which_steps_are_done(browser: FlaskClient, user: User) 
     assert "Write a message" in page
 
 
+@pytest.mark.both_engines
 def test_a_user_sees_only_their_own_running_and_upcoming_mailings(browser: FlaskClient, user: User) -> None:
     tomorrow = utcnow() + timedelta(days=1)
     running = MailingFactory.create(owner=user, state=MailingState.RUNNING)
@@ -114,6 +120,7 @@ def test_a_user_sees_only_their_own_running_and_upcoming_mailings(browser: Flask
     assert foreign.name not in page
 
 
+@pytest.mark.both_engines
 def test_a_running_mailing_shows_its_progress(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})

@@ -6,6 +6,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import User
 
+# The language does not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def find_language(page: str) -> str:
     return page.partition('<html lang="')[2].partition('"')[0]

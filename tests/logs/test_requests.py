@@ -12,6 +12,9 @@ from skymailing.models import MailingState, User
 from tests.logs.conftest import Lines
 from tests.support.factories import MailingFactory, create_clients, due_mailing
 
+# Lines of the log do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
 def test_every_responses_id_is_in_its_log_line(

@@ -35,10 +35,14 @@ def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -
     """Add an attempt for each age in seconds, oldest first, all for one delivery."""
     delivery = DeliveryFactory.create(run=run, state=SENT)
     run.planned += 1
-    for number, age in enumerate(sorted(ages, reverse=True), 1):
-        AttemptFactory.create(
-            delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
-        )
+    AttemptFactory.insert(
+        [
+            AttemptFactory.build(
+                delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
+            )
+            for number, age in enumerate(sorted(ages, reverse=True), 1)
+        ]
+    )
 
 
 def add_deferred(run: Run, due_at: datetime) -> None:

@@ -71,6 +71,7 @@ def create_daily_mailing(owner: User, **values: Any) -> Mailing:
     return mailing
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("has_run", [False, True])
 @pytest.mark.parametrize("state", list(MailingState))
 def test_every_mailing_except_a_cancelled_one_can_be_edited(
@@ -150,6 +151,7 @@ def test_a_waiting_mailing_saved_unchanged_keeps_its_next_start(
         assert (mailing.name, mailing.starts_at) == ("Renamed", start)
 
 
+@pytest.mark.one_engine
 def test_forged_values_for_a_mailing_that_has_run_are_ignored(
     browser: FlaskClient, user: User, session: Session
 ) -> None:

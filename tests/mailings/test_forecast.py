@@ -30,6 +30,9 @@ from tests.support.factories import (
     create_run,
 )
 
+# Starts are computed in Python.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def user(session: Session) -> User:
@@ -43,6 +46,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
         return sign_in(user)
 
 
+@pytest.mark.both_engines
 def test_the_forecast_lists_five_local_starts_with_their_client_counts(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -62,6 +66,7 @@ def test_the_forecast_lists_five_local_starts_with_their_client_counts(
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
+@pytest.mark.both_engines
 def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]
     response = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
@@ -203,6 +208,7 @@ def test_another_owners_mailing_has_no_forecast(browser: FlaskClient, user: User
     assert preview(browser, user, foreign).status_code == 404
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     "clients",
     [

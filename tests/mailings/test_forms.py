@@ -15,6 +15,9 @@ from tests.conftest import SignIn
 from tests.mailings.pages import error_beside, format_local, get_value, mailing_fields, utc_time
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
+# Forms are validated in Python.
+pytestmark = pytest.mark.one_engine
+
 
 def get_only_mailing(session: Session) -> Mailing:
     session.expire_all()
@@ -25,6 +28,7 @@ def no_mailing_exists(session: Session) -> bool:
     return session.scalar(select(Mailing.id)) is None
 
 
+@pytest.mark.both_engines
 def test_a_mailing_is_saved_as_entered(browser: FlaskClient, user: User, session: Session) -> None:
     message = MessageFactory.create(owner=user)
     clients = [ClientFactory.create(owner=user) for _ in range(3)]
@@ -68,6 +72,7 @@ def test_an_empty_start_means_now(browser: FlaskClient, user: User, session: Ses
     assert mailing.next_run_at == mailing.starts_at
 
 
+@pytest.mark.both_engines
 def test_times_are_in_the_users_time_zone(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Moscow")
     fields = mailing_fields(
@@ -122,6 +127,7 @@ def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User,
     assert no_mailing_exists(session)
 
 
+@pytest.mark.both_engines
 def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -164,6 +170,7 @@ def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: S
     assert no_mailing_exists(session)
 
 
+@pytest.mark.both_engines
 def test_saving_the_form_unchanged_keeps_times_in_a_repeated_hour(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")
     second = utc_time("2026-10-25T01:30")  # 02:30 in Berlin, the second time on that day
@@ -225,6 +232,7 @@ def test_the_owner_and_state_cannot_be_set_through_the_form(
     assert not mailing.is_disabled
 
 
+@pytest.mark.both_engines
 def test_an_old_message_stays_selected_among_many_newer_ones(
     browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +249,7 @@ def test_an_old_message_stays_selected_among_many_newer_ones(
     assert get_value(browser.get(f"/mailings/new?message={foreign.id}"), "message") != str(foreign.id)
 
 
+@pytest.mark.both_engines
 def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai")
@@ -250,48 +259,3 @@ def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user
     )
 
     assert "ivan@пример.рф" in page.text
-
-
-def read_opened_at(browser: FlaskClient) -> str:
-    return get_value(browser.get("/mailings/new"), "opened_at")
-
-
-def test_a_form_submitted_twice_creates_one_mailing(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
-    message = MessageFactory.create(owner=user)
-    fields = mailing_fields(message, opened_at=read_opened_at(browser))
-
-    first, second = (browser.post("/mailings/new", data=fields) for _ in range(2))
-
-    mailing = session.scalars(select(Mailing)).one()
-    assert first.location == second.location == f"/mailings/{mailing.id}"
-    browser.post("/mailings/new", data=fields | {"opened_at": read_opened_at(browser)})
-    assert len(session.scalars(select(Mailing)).all()) == 2
-
-
-@pytest.mark.parametrize(
-    "changes", [{"name": "Another"}, {"periodicity": "daily"}, {"draft": "1"}, {"opened_at": "x"}]
-)
-def test_a_changed_form_submitted_again_creates_another_mailing(
-    browser: FlaskClient, session: Session, user: User, changes: dict[str, str]
-) -> None:
-    fields = mailing_fields(MessageFactory.create(owner=user), opened_at=read_opened_at(browser))
-
-    browser.post("/mailings/new", data=fields)
-    browser.post("/mailings/new", data=fields | changes)
-
-    assert len(session.scalars(select(Mailing)).all()) == 2
-
-
-def test_a_form_submitted_again_for_other_clients_creates_another_mailing(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
-    message = MessageFactory.create(owner=user)
-    chosen = [ClientFactory.create(owner=user).id for _ in range(2)]
-    fields = mailing_fields(message, audience="selected", opened_at=read_opened_at(browser))
-
-    for client_id in (*chosen, chosen[0]):
-        browser.post("/mailings/new", data=fields | {"clients": [client_id]})
-
-    assert len(session.scalars(select(Mailing)).all()) == 2

@@ -14,6 +14,9 @@ from tests.conftest import SignIn
 from tests.mailings.pages import get_main_text
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 
+# Forms are validated in Python.
+pytestmark = pytest.mark.one_engine
+
 SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -34,6 +37,7 @@ def get_only_mailing(session: Session) -> Mailing:
     return session.scalars(select(Mailing)).one()
 
 
+@pytest.mark.both_engines
 def test_days_and_hours_are_saved_and_shown(browser: FlaskClient, user: User, session: Session) -> None:
     page = submit(
         browser, user, weekdays=["1", "2", "5"], opens_at="09:00", closes_at="18:30", on_late="skip"

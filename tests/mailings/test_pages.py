@@ -17,6 +17,9 @@ from skymailing.models import (
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
 
+# Texts of pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def find_buttons(page: str) -> set[str]:
     return {
@@ -33,6 +36,7 @@ def test_an_empty_list_explains_what_to_do(browser: FlaskClient) -> None:
     assert "/mailings/new" in page
 
 
+@pytest.mark.both_engines
 def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, user: User) -> None:
     MailingFactory.create(owner=user, name="Later", state=MailingState.SCHEDULED, next_run_at=utcnow())
     running = MailingFactory.create(owner=user, name="Now", state=MailingState.RUNNING)
@@ -45,6 +49,7 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
     assert "Somebody else's" not in page
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -69,6 +74,7 @@ def test_the_list_can_be_searched_filtered_and_sorted(
     assert {link.text for link in soup(response).select("td a")} == expected
 
 
+@pytest.mark.both_engines
 def test_the_list_is_paginated(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     for number in range(51):
@@ -102,6 +108,7 @@ def test_the_page_shows_that_the_counts_add_up(browser: FlaskClient, user: User)
     assert "It is unknown whether 6 emails were delivered" in get_main_text(response)
 
 
+@pytest.mark.both_engines
 def test_a_ledger_that_does_not_balance_is_reported(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -112,6 +119,7 @@ def test_a_ledger_that_does_not_balance_is_reported(
     assert "do not add up (3)" in get_main_text(browser.get(f"/mailings/{mailing.id}"))
 
 
+@pytest.mark.both_engines
 def test_the_page_shows_the_latest_attempts(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     run = create_run(mailing, {})

@@ -19,6 +19,9 @@ from skymailing.models import Mailing, OutboxLetter, User
 from tests.mailings.pages import format_local, mailing_fields, soup
 from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 
+# Forms and pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def find_open_step(page: TestResponse) -> str:
     (section,) = soup(page).select(".form-step.is-current")
@@ -122,6 +125,7 @@ def list_missing_values(browser: FlaskClient, fields: dict[str, Any]) -> list[st
     return [line.get_text() for line in lines[:-1]]  # the last line links to the message
 
 
+@pytest.mark.both_engines
 def test_the_summary_counts_clients_who_lack_a_value(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +151,7 @@ def test_the_summary_counts_clients_who_lack_a_value(
     assert list_missing_values(browser, for_all)[-1] == "Only the first 1 clients were checked."
 
 
+@pytest.mark.both_engines
 def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{{ name }}, {{ client.city }}")
     ClientFactory.create(owner=user, full_name="Anna", attributes={"city": "Rome"})
@@ -196,6 +201,7 @@ def test_a_scheduled_mailing_is_only_saved(browser: FlaskClient, user: User, ses
     assert not soup(response).select("#start-button")
 
 
+@pytest.mark.both_engines
 def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
     browser: FlaskClient, user: User, app: Flask
 ) -> None:

@@ -18,6 +18,9 @@ from skymailing.models import Article, AuditAction, AuditEntry, Role, User
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
+# Forms and pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def author(session: Session) -> User:
@@ -98,6 +101,7 @@ def test_the_publication_date_is_in_the_authors_time_zone(session: Session, pane
     assert "scheduled" in panel.get("/manager/articles/").text
 
 
+@pytest.mark.both_engines
 def test_article_slugs_are_unique_and_valid(session: Session, panel: FlaskClient) -> None:
     for _ in range(2):
         panel.post("/manager/articles/new", data=make_fields())
@@ -134,6 +138,7 @@ def test_a_picture_needs_a_description_and_can_be_removed(session: Session, pane
     assert (article.image, article.image_alt) == ("", "")
 
 
+@pytest.mark.both_engines
 def test_a_stale_page_does_not_overwrite_a_newer_version(
     session: Session, panel: FlaskClient, sign_in: SignIn
 ) -> None:
@@ -158,6 +163,7 @@ def test_a_stale_page_does_not_overwrite_a_newer_version(
     assert panel.post(path, data=make_fields(title="Mine", **read_hidden_fields(panel))).status_code == 302
 
 
+@pytest.mark.both_engines
 def test_an_article_deleted_during_an_upload_stays_deleted(
     session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +199,7 @@ def test_the_preview_saves_nothing_and_runs_no_scripts(session: Session, panel: 
     assert session.scalars(select(Article)).all() == []
 
 
+@pytest.mark.both_engines
 def test_articles_are_listed_and_filtered(panel: FlaskClient) -> None:
     ArticleFactory.create(title="Общая")
     ArticleFactory.create(title="Будущая", published_at=utcnow() + timedelta(days=1))

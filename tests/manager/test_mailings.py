@@ -32,6 +32,9 @@ from tests.support.factories import (
     create_run,
 )
 
+# Who may see what is decided in Python.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def panel(sign_in: SignIn, session: Session) -> FlaskClient:
@@ -44,6 +47,7 @@ def submit(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "com
     return panel.post(f"/manager/mailings/{verb}", data={"id": ids, "reason": reason}).status_code
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -111,6 +115,7 @@ def test_the_letter_is_shown_without_scripts_or_external_images(session: Session
     assert panel.get(f"/manager/mailings/{other.id}/letter").mimetype == "text/plain"
 
 
+@pytest.mark.both_engines
 def test_letters_are_sorted_by_state_and_paginated(session: Session, panel: FlaskClient) -> None:
     run = create_run(MailingFactory.create(), {DeliveryState.SENT: 40, DeliveryState.PENDING: 30})
     seen: list[str] = []

@@ -11,6 +11,9 @@ from skymailing.models import AuditAction, AuditEntry, DeliveryState, Role, User
 from tests.conftest import SignIn
 from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_run
 
+# Who may do what is decided in Python.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def manager(session: Session) -> User:
@@ -34,6 +37,7 @@ def read_audit_log(session: Session) -> list[AuditEntry]:
     return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
 
+@pytest.mark.both_engines
 def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 3, DeliveryState.FAILED: 1})
     page = panel.get("/manager/users/", query_string={"q": user.email}).text
@@ -44,6 +48,7 @@ def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) ->
     assert run.mailing.name in panel.get(f"/manager/users/{user.id}/").text
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -171,6 +176,7 @@ def test_the_loss_of_a_role_takes_effect_on_the_next_request(app: Flask, sign_in
     assert block(browser, user) == 403
 
 
+@pytest.mark.both_engines
 def test_counting_stops_at_a_limit(panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skymailing.manager.queries.MAX_NUMBER", 2)
     for _ in range(4):

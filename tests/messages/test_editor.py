@@ -15,6 +15,9 @@ from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import MessageFormat, User
 from tests.support.factories import ClientFactory
 
+# Letters are rendered in Python.
+pytestmark = pytest.mark.one_engine
+
 TAGS = [
     "{{ name | default: \"a > b & 'c'\" }}",
     "{% if client.a < 3 %}",
@@ -31,6 +34,7 @@ def request_insight(browser: FlaskClient, **values: object) -> dict[str, Any]:
     return response.json
 
 
+@pytest.mark.both_engines
 def test_insight_is_computed_for_the_selected_client(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome", "car": ""})
     bob = ClientFactory.create(owner=user, full_name="Bob")
@@ -83,6 +87,7 @@ def test_insight_reports_an_error_with_its_line(browser: FlaskClient) -> None:
     assert "problem" not in request_insight(browser, subject="", body="")
 
 
+@pytest.mark.both_engines
 def test_clients_for_the_preview_are_found_by_name(browser: FlaskClient, user: User) -> None:
     ann = ClientFactory.create(owner=user, full_name="Ann", email="ann@xn--e1afmkfd.example")
     ClientFactory.create(owner=user, full_name="Bob")

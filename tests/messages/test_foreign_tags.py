@@ -13,6 +13,9 @@ from skymailing.models import Message, MessageFormat, User
 from tests.mailings.pages import mailing_fields, soup
 from tests.support.factories import ClientFactory, MessageFactory
 
+# Tags are found in Python.
+pytestmark = pytest.mark.one_engine
+
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 HTML = MessageFormat.HTML
 ANN = Recipient("ann@example.com", "Ann", {"age": "40"})
@@ -74,6 +77,7 @@ def test_what_works_is_not_reported(text: str) -> None:
     assert find(text, "city") == {}
 
 
+@pytest.mark.both_engines
 def test_a_saved_message_and_the_mailings_check_show_what_does_not_work(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
@@ -94,6 +98,7 @@ def test_a_saved_message_and_the_mailings_check_show_what_does_not_work(
         assert sorted(lines[:3]) == sorted(expected)
 
 
+@pytest.mark.both_engines
 def test_a_value_that_only_old_clients_have_is_not_unknown_in_the_check(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,9 @@ from tests.mailings.pages import soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
 
+# The language of a letter is chosen in Python.
+pytestmark = pytest.mark.one_engine
+
 SignIn = Callable[[User], FlaskClient]
 
 
@@ -86,6 +89,7 @@ def test_a_page_in_a_third_language_keeps_it(browser: FlaskClient, user: User) -
     assert '<html lang="de">' in get_letter(browser, message)
 
 
+@pytest.mark.both_engines
 def test_a_run_sends_the_letter_in_its_language(
     browser: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None], session: Session
 ) -> None:

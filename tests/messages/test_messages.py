@@ -17,9 +17,13 @@ from skymailing.models import Message, MessageFormat, User
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
 
+# Forms and pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 VALID = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ name }}**"}
 
 
+@pytest.mark.both_engines
 def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session, user: User) -> None:
     response = browser.post("/messages/new", data=VALID)
 
@@ -59,6 +63,7 @@ def test_errors_are_shown_without_losing_typed_text(
     assert session.scalars(select(Message)).all() == []
 
 
+@pytest.mark.both_engines
 def test_control_characters_do_not_reach_the_database(browser: FlaskClient, session: Session) -> None:
     browser.post("/messages/new", data={**VALID, "subject": "a\x00b\r\nBcc: c", "body": "a\x00\r\nb\x07"})
 
@@ -89,6 +94,7 @@ def test_an_invalid_edit_does_not_change_the_message(
     assert message.body == "old"
 
 
+@pytest.mark.both_engines
 def test_the_list_can_be_searched_and_sorted(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user, subject="Apples", body="red")
     MessageFactory.create(owner=user, subject="Pears", body="green")
@@ -105,6 +111,7 @@ def test_the_list_can_be_searched_and_sorted(browser: FlaskClient, user: User) -
     assert "Nothing found" in browser.get("/messages/?q=%00nothing").text
 
 
+@pytest.mark.both_engines
 def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     for number in range(51):
         MessageFactory.create(owner=user, subject=f"Number {number:02}")
@@ -140,6 +147,7 @@ def test_every_starter_can_be_saved_unchanged(browser: FlaskClient, starter: str
     assert response.status_code == 302
 
 
+@pytest.mark.both_engines
 def test_the_editor_lists_only_the_owners_attributes(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"city": "Rome", "Любимый цвет": "синий", "Город": "Рим"})
     ClientFactory.create(attributes={"secret": "of another owner"})
@@ -171,6 +179,7 @@ def test_a_message_is_deleted_after_confirmation(browser: FlaskClient, session: 
     assert session.scalars(select(Message)).all() == []
 
 
+@pytest.mark.both_engines
 def test_a_message_used_in_mailings_cannot_be_deleted(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
@@ -187,6 +196,7 @@ def test_a_message_used_in_mailings_cannot_be_deleted(
     assert session.scalars(select(Message)).all() == [message]
 
 
+@pytest.mark.both_engines
 def test_a_mailing_created_during_a_deletion_prevents_it(app: Flask, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
     with app.app_context():
@@ -263,6 +273,7 @@ def test_a_test_letter_cannot_use_another_owners_client(
     assert browser.post(f"/messages/{message.id}/test", data={"client": stranger.id}).status_code == 404
 
 
+@pytest.mark.both_engines
 def test_all_clients_attributes_are_offered_as_placeholders(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"birthday": "1990-05-17"})
     ClientFactory.create(owner=user, attributes={"city": "Омск"})

@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 from skymailing.models import Message, MessageFormat, User
 from tests.support.factories import ClientFactory, MessageFactory
 
+# Letters are rendered in Python.
+pytestmark = pytest.mark.one_engine
+
 LONG_MARKDOWN = {"subject": "x", "format": "markdown", "body": "![" * 60_000}
 DRAFT = {
     "subject": "Hi, {{ name }}",
@@ -37,6 +40,7 @@ def test_a_sample_client_is_shown_if_there_are_none(browser: FlaskClient, user: 
     assert "Hi, Anna Example" in browser.get(f"/messages/{message.id}").text
 
 
+@pytest.mark.both_engines
 def test_a_client_is_found_by_address(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     ClientFactory.create(owner=user, email="wanted@example.org")
@@ -150,6 +154,7 @@ def test_long_html_is_shown(browser: FlaskClient) -> None:
     assert response.json["has_html"]
 
 
+@pytest.mark.both_engines
 def test_a_saved_message_of_an_earlier_version_says_that_it_is_too_long(
     browser: FlaskClient, user: User
 ) -> None:

@@ -16,6 +16,9 @@ from skymailing.models import LetterState, OutboxLetter
 from tests.outbox.conftest import MailSettings, Send, find_closed_port
 from tests.support.servers import SmtpServer
 
+# Sessions with a mail server do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def test_a_server_without_starttls_gets_no_letter(
     send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session

@@ -13,6 +13,9 @@ from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import soup
 from tests.support.factories import UserFactory, create_clients
 
+# Texts of pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def newcomer(app: Flask, session: Session) -> User:
@@ -77,6 +80,7 @@ def test_a_manager_cannot_lift_their_own_limits(session: Session, sign_in: SignI
     assert manager.trusted_at is None
 
 
+@pytest.mark.both_engines
 def test_old_counts_are_deleted(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
     with app.app_context():

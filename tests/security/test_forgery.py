@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Table, inspect, select
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from skymailing.models import (
     Article,
@@ -150,6 +151,8 @@ def test_forged_requests_do_not_change_other_users_data(
     assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
     errors: list[str] = []
     for verb, path, form in list_forged_requests(victim):
+        if person is not Person.ADMIN and not is_routed(app, verb, path):
+            continue  # the URL map refuses it before any view runs, so one person is enough
         if send(browser, verb, path, form) >= 400:
             continue  # the final comparison covers refused requests
         if unexpected := find_unexpected_changes(
@@ -178,6 +181,15 @@ def list_forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str,
     for view in VIEWS:
         paths += [(f"/manager/{view}/{path.format(id=victim.owner.id)}", form) for path in FLASK_ADMIN_PATHS]
     return [(verb, path, form) for path, form in paths for verb in VERBS]
+
+
+def is_routed(app: Flask, verb: str, path: str) -> bool:
+    """Return whether the app has a view for a request."""
+    try:
+        app.url_map.bind("localhost").match(path.partition("?")[0], verb)
+    except (NotFound, MethodNotAllowed):
+        return False
+    return True
 
 
 def send(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> int:

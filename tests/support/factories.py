@@ -6,6 +6,7 @@ Values that are not given have plausible defaults.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from argon2 import PasswordHasher
@@ -75,14 +76,27 @@ class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
         return created
 
     @classmethod
+    def create_many(cls, count: int, **values: Any) -> list[T]:
+        """Create `count` objects with one INSERT; their SubFactories must be given in `values`."""
+        return cls.insert([cls.build(**values) for _ in range(count)])
+
+    @classmethod
+    def insert(cls, built: list[T]) -> list[T]:
+        """Write objects from `build` together: each transaction of its own takes milliseconds."""
+        _sessions[0].add_all(built)
+        _sessions[0].flush()
+        cls.count(built)
+        return built
+
+    @classmethod
     def _create(cls, model_class: type[T], *args: Any, **values: Any) -> T:
         created: T = super()._create(model_class, *args, **values)  # type: ignore[no-untyped-call]  # factory_boy's
-        cls.count(created)
+        cls.count([created])
         return created
 
     @classmethod
-    def count(cls, created: T) -> None:
-        """Add the new row to the statistics of its run, if the engine would."""
+    def count(cls, created: list[T]) -> None:
+        """Add new rows to the statistics of their runs, if the engine would."""
 
 
 class UserFactory(ModelFactory[User]):
@@ -162,9 +176,10 @@ class RunFactory(ModelFactory[Run]):
     reply_to = LazyAttribute(lambda run: run.mailing.owner.email)
 
     @classmethod
-    def count(cls, created: Run) -> None:
-        with count_changes(created) as changes:
-            changes.add("planned", created.planned, created.started_at)
+    def count(cls, created: list[Run]) -> None:
+        for run in created:
+            with count_changes(run) as changes:
+                changes.add("planned", run.planned, run.started_at)
 
 
 class DeliveryFactory(ModelFactory[Delivery]):
@@ -180,9 +195,11 @@ class DeliveryFactory(ModelFactory[Delivery]):
     state = DeliveryState.SENT
 
     @classmethod
-    def count(cls, created: Delivery) -> None:
-        with count_changes(created.run) as changes:
-            changes.move(created.state, 1, created.finished_at or created.run.started_at)
+    def count(cls, created: list[Delivery]) -> None:
+        for run, deliveries in groupby(created, lambda delivery: delivery.run):
+            with count_changes(run) as changes:
+                for delivery in deliveries:
+                    changes.move(delivery.state, 1, delivery.finished_at or run.started_at)
 
 
 class AttemptFactory(ModelFactory[Attempt]):
@@ -201,12 +218,14 @@ class AttemptFactory(ModelFactory[Attempt]):
     route = "default"
 
     @classmethod
-    def count(cls, created: Attempt) -> None:
-        with count_changes(created.delivery.run) as changes:
-            changes.add("attempts", 1, created.at)
-            if created.outcome is not Outcome.SENT:
-                reply = created.outcome, created.code, created.answer
-                changes.add_refusal(*reply, created.delivery.email, created.at)
+    def count(cls, created: list[Attempt]) -> None:
+        for run, attempts in groupby(created, lambda attempt: attempt.delivery.run):
+            with count_changes(run) as changes:
+                for attempt in attempts:
+                    changes.add("attempts", 1, attempt.at)
+                    if attempt.outcome is not Outcome.SENT:
+                        reply = attempt.outcome, attempt.code, attempt.answer
+                        changes.add_refusal(*reply, attempt.delivery.email, attempt.at)
 
 
 class SuppressionFactory(ModelFactory[Suppression]):
@@ -229,15 +248,20 @@ class ArticleFactory(ModelFactory[Article]):
 
 def create_clients(owner: User, count: int, **values: Any) -> list[Client]:
     """Create `count` clients for `owner`."""
-    return [ClientFactory.create(owner=owner, **values) for _ in range(count)]
+    return ClientFactory.create_many(count, owner=owner, **values)
 
 
 def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: Any) -> Run:
     """Create a run with these numbers of deliveries by state; `planned` is their sum."""
     run = RunFactory.create(**{"mailing": mailing, "planned": sum(counts.values())} | values)
-    for state, count in counts.items():
-        for _ in range(count):
-            DeliveryFactory.create(run=run, state=state)
+    states = [state for state, count in counts.items() for _ in range(count)]
+    clients = create_clients(mailing.owner, len(states))
+    DeliveryFactory.insert(
+        [
+            DeliveryFactory.build(run=run, client=client, state=state)
+            for client, state in zip(clients, states, strict=True)
+        ]
+    )
     return run
 
 

@@ -6,6 +6,9 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+# Files do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def test_assets_have_hashed_names_and_are_cached_for_a_year(visitor: FlaskClient) -> None:
     page = visitor.get("/").text

@@ -9,6 +9,9 @@ from flask_babel import force_locale
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
 
+# Texts do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 
 def test_an_error_is_explained_in_the_current_language_with_its_values(app: Flask) -> None:
     error = UserError("time_year_out_of_range", first=1970, last=9000)

@@ -10,6 +10,9 @@ from flask.testing import FlaskClient
 
 from skymailing.web.static_files import list_modules, module_asset
 
+# Files do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 STATIC = Path(__file__).parents[2] / "skymailing" / "static"
 EDITOR = STATIC / "js" / "editor"
 

@@ -14,6 +14,9 @@ from skymailing.web.responses import SECURITY_HEADERS
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
+# Headers and error pages do not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 
@@ -165,6 +168,7 @@ def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected_client: 
     assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.both_engines
 def test_without_a_database_a_user_gets_a_page_in_the_browsers_language(environment: dict[str, str]) -> None:
     unreachable_app = create_app(
         ErrorPagesConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"})

@@ -11,6 +11,9 @@ from skymailing import models
 from skymailing.web.labels import state_label, state_tone
 from skymailing.web.responses import address, icon, local_time, number, url_with
 
+# Texts are formatted in Python.
+pytestmark = pytest.mark.one_engine
+
 SUMMER = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 CHOICES: list[StrEnum] = [
     *models.MailingState,

@@ -13,6 +13,9 @@ from skymailing.errors import UserError
 from skymailing.web.timezone_choices import list_timezone_choices, name_timezone
 from skymailing.web.timezones import end_of_day, format_local, parse_local, start_of_day
 
+# Times are converted in Python.
+pytestmark = pytest.mark.one_engine
+
 BERLIN = ZoneInfo("Europe/Berlin")
 NEPAL = ZoneInfo("Asia/Kathmandu")
 
