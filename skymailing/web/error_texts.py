@@ -80,6 +80,9 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- segments and audiences ---------------------------------------------------------------
     "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
     "tag_limit": _l("You can have up to %(limit)s tags."),
+    "tag_nameless": _l("Enter a name."),
+    "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
+    "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
     "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
     "segment_unreadable": _l("The conditions cannot be read."),
     "segment_empty": _l("Add at least one condition."),
