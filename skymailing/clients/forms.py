@@ -19,6 +19,7 @@ from skymailing.clients.cleaning import (
     clean_attribute,
     clean_comment,
     clean_name,
+    clean_text,
 )
 from skymailing.clients.columns import parse_field
 from skymailing.clients.consents import TEXT_MAX_LENGTH
@@ -195,7 +196,15 @@ class MappingForm(FlaskForm):
         description=_l("For example: “ticked the box when ordering in our shop”. Kept as proof of consent."),
     )
 
+    tags = StringField(
+        _l("Tag these clients"),
+        [check_with(read_tags)],
+        description=_l("Separated by commas."),
+        render_kw=NO_AUTOCOMPLETE | {"list": "known-tags"},
+    )
+
     def read_mapping(self, columns: int) -> Mapping:
         """Return what was chosen for a file with this number of columns."""
         chosen = [parse_field(request.form.get(f"field-{i}", "")) or Field.ATTRIBUTE for i in range(columns)]
-        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data)
+        tags = clean_text(self.tags.data or "")
+        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data, tags)

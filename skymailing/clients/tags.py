@@ -52,7 +52,7 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     new = [key for key in by_key if key not in known]
     if not new:
         return known
-    if limit is not None and count_tags(owner_id) + len(new) > limit:
+    if limit is not None and len(list_keys(owner_id)) + len(new) > limit:
         raise InvalidTag("tag_limit", limit=limit)
     # Sorted, so that two imports that create the same tags cannot deadlock.
     rows = [{"owner_id": owner_id, "name": by_key[key], "name_key": key} for key in sorted(new)]
@@ -60,9 +60,9 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     return known | dict(db.session.execute(own.where(Tag.name_key.in_(new))).tuples().all())
 
 
-def count_tags(owner_id: int) -> int:
-    """Return how many tags an owner has."""
-    return db.session.scalar(select(func.count()).select_from(Tag).where(Tag.owner_id == owner_id)) or 0
+def list_keys(owner_id: int) -> set[str]:
+    """Return the `tag_key` of each tag of an owner."""
+    return set(db.session.scalars(select(Tag.name_key).where(Tag.owner_id == owner_id)))
 
 
 def find_tag(owner_id: int, name: str) -> Tag | None:
@@ -113,6 +113,11 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
     for client_id, name in rows.tuples():
         tags.setdefault(client_id, []).append(name)
     return tags
+
+
+def list_names(owner_id: int) -> list[str]:
+    """Return the names of the owner's tags, sorted."""
+    return list(db.session.scalars(select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)))
 
 
 def list_tags(owner_id: int) -> list[tuple[Tag, int]]:

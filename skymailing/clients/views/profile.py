@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing.clients import consents, services, suppression, tags
+from skymailing.clients import consents, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
-from skymailing.clients.tags import InvalidTag
+from skymailing.clients.tags import InvalidTag, list_names
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -25,7 +25,9 @@ def new() -> ResponseReturnValue:
     if submit(form, None):
         flash(_("Client added."), "success")
         return redirect(url_for("clients.index"))
-    return render_template("clients/edit.html", form=form, client=None, known_tags=list_names())
+    return render_template(
+        "clients/edit.html", form=form, client=None, known_tags=list_names(current_user.id)
+    )
 
 
 @bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
@@ -41,7 +43,7 @@ def edit(client_id: int) -> ResponseReturnValue:
         "clients/edit.html",
         form=form,
         client=client,
-        known_tags=list_names(),
+        known_tags=list_names(current_user.id),
         suppressed=suppression.find_suppression(client.owner_id, client.email_key),
         consents=consents.list_consents(client.owner_id, client.email_key),
     )
@@ -72,10 +74,6 @@ def add_requested_pairs(form: ClientForm) -> bool:
         return False
     form.add_blank_pairs()
     return True
-
-
-def list_names() -> list[str]:
-    return [tag.name for tag, _count in tags.list_tags(current_user.id)]
 
 
 @bp.post("/<big:client_id>/suppress")
