@@ -36,7 +36,9 @@ from skymailing.models import (
     ReportDay,
     Run,
     Suppression,
+    Tag,
     User,
+    client_tags,
     mailing_clients,
 )
 from skymailing.models.base import Model
@@ -129,7 +131,7 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
 
 def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
     """Delete a batch of the remaining rows, starting with those that refer to others."""
-    for delete_rows in (_delete_runs, _delete_mailings, _delete_imports):
+    for delete_rows in (_delete_runs, _delete_mailings, _delete_imports, _delete_tags):
         if removed := delete_rows(connection, user_id):
             return removed
     for model, owner in OWNED:
@@ -172,6 +174,18 @@ def _delete_mailings(connection: Connection, user_id: int) -> int:
     if removed := connection.execute(selected_rows).rowcount:
         return removed
     return connection.execute(delete(Mailing).where(Mailing.id == mailing_id)).rowcount
+
+
+def _delete_tags(connection: Connection, user_id: int) -> int:
+    tag_id = connection.scalar(select(Tag.id).where(Tag.owner_id == user_id).limit(1))
+    if tag_id is None:
+        return 0
+    tagged = client_tags.c
+    batch = select(tagged.client_id).where(tagged.tag_id == tag_id).limit(BATCH)
+    tagged_rows = delete(client_tags).where(tagged.tag_id == tag_id, tagged.client_id.in_(batch))
+    if removed := connection.execute(tagged_rows).rowcount:
+        return removed
+    return connection.execute(delete(Tag).where(Tag.id == tag_id)).rowcount
 
 
 def _delete_imports(connection: Connection, user_id: int) -> int:

@@ -91,6 +91,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
         file("clients.csv", export_rows),
+        file("tags.csv", export_queries.read_tags),
         file("never-mailed.csv", export_queries.read_suppressions),
         file("consents.csv", export_queries.read_consents),
         file("messages.json", export_queries.read_messages),

@@ -27,6 +27,7 @@ from skymailing.models import (
     OutboxLetter,
     Run,
     Suppression,
+    Tag,
     User,
     mailing_clients,
 )
@@ -162,6 +163,13 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
             own = own.where(Delivery.run_id == run_id, Delivery.state == state)
             for row in _read_in_chunks(own, Delivery.__table__.c.id):
                 yield _cells(row)
+
+
+def read_tags(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the user's tags, also those that no client has; `clients.csv` has the tags of each client."""
+    yield ("tag", "created_at")
+    own = select(Tag.id, Tag.name, Tag.created_at).where(Tag.owner_id == user_id)
+    yield from map(_cells, _read_in_chunks(own, Tag.__table__.c.id))
 
 
 def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from skymailing.clients.columns import attribute_key
@@ -43,17 +44,21 @@ def read_address(cell: str) -> tuple[str, str, str]:
 
 def read_tags(cell: str) -> list[str]:
     """Return the tags in a cell, separated in any of the usual ways, without the program's own tags."""
-    if cell.lstrip().startswith('"'):
-        parts = [tag.replace('""', '"') for tag in QUOTED_TAG.findall(cell)] or [cell]
+    if cell.lstrip().startswith('"') and (quoted := QUOTED_TAG.findall(cell)):
+        parts = [tag.replace('""', '"') for tag in quoted]
     else:
         separator = next((sign for sign in TAG_SEPARATORS if sign in cell), ",")
-        parts = cell.split(separator)
-    tags: dict[str, None] = {}
-    for part in parts:
-        tag = " ".join(part.strip(MARGIN).removeprefix("* ").split())
-        if tag and tag.lstrip("* ").lower() not in SYSTEM_TAGS:
-            tags[tag] = None
-    return list(tags)
+        parts = [part.strip(MARGIN).removeprefix("* ") for part in cell.split(separator)]
+        parts = [part for part in parts if part.lstrip("* ").lower() not in SYSTEM_TAGS]
+    tags = (" ".join(part.strip(MARGIN).split()) for part in parts)
+    return list(dict.fromkeys(tag for tag in tags if tag))
+
+
+def write_tags(names: Sequence[str]) -> str:
+    """Return a cell from which `read_tags` reads the names."""
+    if all(read_tags(name) == [name] for name in names):
+        return ", ".join(names)
+    return ",".join('"{}"'.format(name.replace('"', '""')) for name in names)
 
 
 def flatten_json(cell: str) -> dict[str, str] | None:

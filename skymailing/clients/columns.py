@@ -48,7 +48,7 @@ class NoAddressColumn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The field of each column; `attributes` maps positions to keys, including names and tags."""
+    """The field of each column; `attributes` maps positions to keys, including names."""
 
     headers: list[str]
     fields: list[str]
@@ -83,7 +83,8 @@ def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
 def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
     """Return the most likely field of each column, without EMAIL if there is none."""
     if is_own_export(headers):
-        return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *[Field.ATTRIBUTE] * (len(headers) - 3)]
+        others = [Field.TAGS if header == Field.TAGS else Field.ATTRIBUTE for header in headers[3:]]
+        return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *others]
     recipe = find_recipe(headers)
     if recipe is None:
         return guess_fields(headers, rows)
@@ -201,7 +202,7 @@ def name_attributes(headers: Sequence[str], fields: Sequence[str]) -> dict[int, 
     """Return the attribute key of each column whose cells are stored as an attribute, by position."""
     keys: dict[int, str] = {}
     for i, name in enumerate(fields):
-        if name in NAME_FIELDS or name == Field.TAGS:
+        if name in NAME_FIELDS:
             keys[i] = str(name)
         elif name.startswith(ATTRIBUTE_PREFIX):
             keys[i] = make_unique(name.removeprefix(ATTRIBUTE_PREFIX), set(keys.values()))

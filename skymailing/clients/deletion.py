@@ -10,6 +10,8 @@ from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.consents import mark_orphaned
 from skymailing.clients.queries import FINAL_MAILING_STATES
+from skymailing.clients.tags import find_or_create_tags, find_tags, tag_key
+from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger import deliveries
 from skymailing.extensions import db
 from skymailing.models import (
@@ -18,8 +20,12 @@ from skymailing.models import (
     Mailing,
     Removal,
     RemovalKind,
+    client_tags,
     mailing_clients,
 )
+
+# A restored client and its stored values.
+Restored = tuple[Client, dict[str, Any]]
 
 
 def delete_clients(
@@ -38,7 +44,12 @@ def delete_clients(
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _find_selections(owned)
-    content = {"clients": [_serialize(client, selections.get(client.id, [])) for client in clients]}
+    tags = find_tags(owned)
+    content = {
+        "clients": [
+            _serialize(client, selections.get(client.id, []), tags.get(client.id, [])) for client in clients
+        ]
+    }
     undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
     mark_orphaned(owner_id, [client.email_key for client in clients], now)
     deliveries.detach_clients(db.session.connection(), owned, now)
@@ -51,8 +62,8 @@ def delete_clients(
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
     """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
-    All their values are restored, and they are selected again in unfinished mailings. If a client with the
-    same address has been added since, the new client stays. Cancelled letters stay cancelled.
+    All their values and tags are restored, and they are selected again in unfinished mailings. If a client
+    with the same address has been added since, the new client stays. Cancelled letters stay cancelled.
     """
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
@@ -64,12 +75,36 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
         )
     )
     restored = [
-        _deserialize(owner_id, values)
+        (_deserialize(owner_id, values), values)
         for values in content["clients"]
         if values["email_key"] not in existing_keys
     ]
-    db.session.add_all(client for client, _mailings in restored)
+    db.session.add_all(client for client, _values in restored)
     db.session.flush()
+    _restore_tags(owner_id, restored)
+    _restore_selections(owner_id, restored)
+    for client, _values in restored:
+        audit.record(AuditAction.CLIENT_RESTORED, actor, client)
+    return len(restored)
+
+
+def _restore_tags(owner_id: int, restored: list[Restored]) -> None:
+    """Put the clients' tags on them again, including tags that have been deleted since."""
+    # A deletion that an earlier version stored has no tags.
+    names = {client.id: values.get("tags", []) for client, values in restored}
+    all_names = dict.fromkeys(name for of_client in names.values() for name in of_client)
+    ids = find_or_create_tags(owner_id, all_names, limit=None)
+    rows = [
+        {"tag_id": ids[tag_key(name)], "client_id": client_id}
+        for client_id, of_client in names.items()
+        for name in of_client
+    ]
+    if rows:
+        db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
+
+
+def _restore_selections(owner_id: int, restored: list[Restored]) -> None:
+    """Select the clients again in unfinished mailings."""
     unfinished = set(
         db.session.scalars(
             select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(FINAL_MAILING_STATES))
@@ -77,15 +112,12 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     )
     selections = [
         {"mailing_id": mailing_id, "client_id": client.id}
-        for client, mailings in restored
-        for mailing_id in mailings
+        for client, values in restored
+        for mailing_id in values["mailings"]
         if mailing_id in unfinished
     ]
     if selections:
         db.session.execute(insert(mailing_clients), selections)
-    for client, _mailings in restored:
-        audit.record(AuditAction.CLIENT_RESTORED, actor, client)
-    return len(restored)
 
 
 def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
@@ -98,7 +130,7 @@ def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     return selections
 
 
-def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
+def _serialize(client: Client, mailings: list[int], tags: list[str]) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -107,10 +139,11 @@ def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
         "attributes": client.attributes,
         "created_at": client.created_at.isoformat(),
         "mailings": mailings,
+        "tags": tags,
     }
 
 
-def _deserialize(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
+def _deserialize(owner_id: int, values: dict[str, Any]) -> Client:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
-    return Client(owner_id=owner_id, created_at=created_at, **named), values["mailings"]
+    return Client(owner_id=owner_id, created_at=created_at, **named)

@@ -5,10 +5,13 @@ from typing import Any
 
 from sqlalchemy import func, select, true
 
+from skymailing.clients.cells import read_tags, write_tags
+from skymailing.clients.fields import Field
+from skymailing.clients.tags import find_tags
 from skymailing.extensions import db
 from skymailing.models import Client, Suppression
 
-FIELDS = ("email", "full_name", "comment")
+FIELDS = ("email", "full_name", "comment", "tags")
 ROWS_PER_QUERY = 1000
 
 
@@ -22,7 +25,8 @@ def list_attribute_keys(owner_id: int) -> list[str]:
 
 def export_rows(owner_id: int) -> Iterator[list[Any]]:
     """Yield the header and a row per client, the oldest client first; memory use is constant."""
-    keys = list_attribute_keys(owner_id)
+    # Imports of earlier versions stored tags as an attribute.
+    keys = [key for key in list_attribute_keys(owner_id) if key != Field.TAGS]
     yield [*FIELDS, *keys]
     last_id = 0
     while True:
@@ -33,9 +37,12 @@ def export_rows(owner_id: int) -> Iterator[list[Any]]:
             .order_by(Client.id)
             .limit(ROWS_PER_QUERY)
         ).all()
+        tags = find_tags([row.id for row in rows])
         db.session.rollback()
         for row in rows:
-            yield [row.email, row.full_name, row.comment, *(row.attributes.get(key, "") for key in keys)]
+            names = dict.fromkeys([*tags.get(row.id, ()), *read_tags(row.attributes.get(Field.TAGS, ""))])
+            attributes = (row.attributes.get(key, "") for key in keys)
+            yield [row.email, row.full_name, row.comment, write_tags(list(names)), *attributes]
         if len(rows) < ROWS_PER_QUERY:
             return
         last_id = rows[-1].id

@@ -19,6 +19,7 @@ from skymailing.clients.cleaning import (
     clean_attribute,
     clean_comment,
     clean_name,
+    clean_text,
 )
 from skymailing.clients.columns import parse_field
 from skymailing.clients.consents import TEXT_MAX_LENGTH
@@ -27,6 +28,7 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
+from skymailing.clients.tags import InvalidTag, find_tags, read_tags
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
@@ -49,7 +51,7 @@ def check_with(clean: Any) -> Any:
     def check(_form: Any, field: Any) -> None:
         try:
             clean(field.data or "")
-        except InvalidValue as error:
+        except (InvalidTag, InvalidValue) as error:
             raise ValidationError(explain(error)) from error
 
     return check
@@ -76,6 +78,12 @@ class ClientForm(FlaskForm):
         [check_with(clean_comment)],
         description=_l("Only you can see this. It never appears in emails."),
     )
+    tags = StringField(
+        _l("Tags"),
+        [check_with(read_tags)],
+        description=_l("Separated by commas."),
+        render_kw=NO_AUTOCOMPLETE | {"list": "known-tags"},
+    )
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
 
     def add_blank_pairs(self) -> None:
@@ -90,6 +98,7 @@ class ClientForm(FlaskForm):
             full_name=self.full_name.data or "",
             comment=self.comment.data or "",
             attributes=[(pair.form.name.data or "", pair.form.value.data or "") for pair in self.attributes],
+            tags=read_tags(self.tags.data or ""),
         )
 
 
@@ -103,6 +112,7 @@ def make_client_form(client: Client | None = None) -> ClientForm:
                 "email": display_address(client.email),
                 "full_name": client.full_name,
                 "comment": client.comment,
+                "tags": ", ".join(find_tags([client.id]).get(client.id, ())),
                 "attributes": [{"name": key, "value": value} for key, value in client.attributes.items()],
             }
         )
@@ -186,7 +196,15 @@ class MappingForm(FlaskForm):
         description=_l("For example: “ticked the box when ordering in our shop”. Kept as proof of consent."),
     )
 
+    tags = StringField(
+        _l("Tag these clients"),
+        [check_with(read_tags)],
+        description=_l("Separated by commas."),
+        render_kw=NO_AUTOCOMPLETE | {"list": "known-tags"},
+    )
+
     def read_mapping(self, columns: int) -> Mapping:
         """Return what was chosen for a file with this number of columns."""
         chosen = [parse_field(request.form.get(f"field-{i}", "")) or Field.ATTRIBUTE for i in range(columns)]
-        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data)
+        tags = clean_text(self.tags.data or "")
+        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data, tags)

@@ -28,7 +28,7 @@ class Mapping:
     encoding: str | None = None
     fields: tuple[str, ...] = ()  # of each column
     standing: int | None = None  # of all rows
-    tag: str = ""  # for all clients
+    tag: str = ""  # for all clients; several are separated by commas
     # Fields of some columns, by header; not stored, as `fields` then has them.
     chosen: tuple[tuple[str, str], ...] = ()
 

@@ -43,12 +43,6 @@ def clean_search(text: str) -> str:
     return clean_text(text)[:SEARCH_MAX_LENGTH]
 
 
-def list_clients(owner_id: int, search: str = "") -> Select[tuple[Client]]:
-    """Return a statement for the owner's clients that match the search, or for all of them."""
-    statement = select(Client).where(Client.owner_id == owner_id)
-    return statement.where(matches(search)) if search else statement
-
-
 def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
     """Return a statement for the addresses that are never mailed, or for those that contain the search."""
     statement = select(Suppression).where(Suppression.owner_id == owner_id)

@@ -191,7 +191,7 @@ RECIPES = (
         },
     ),
 )
-# The first columns of our own export; all its other columns are attributes.
+# The first columns of our own export; all its other columns but `tags` are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
 # How Mailchimp names its files: only the name shows what kind of rows they contain.
 FILE_STANDINGS = {

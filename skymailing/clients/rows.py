@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from skymailing.clients.cells import BLANKS, flatten_json, read_address, read_tags
+from skymailing.clients.cells import BLANKS, flatten_json, read_address
 from skymailing.clients.cleaning import (
     MAX_ATTRIBUTES,
     InvalidValue,
@@ -18,7 +18,9 @@ from skymailing.clients.cleaning import (
 from skymailing.clients.columns import Columns
 from skymailing.clients.fields import NAME_FIELDS, Field
 from skymailing.clients.files.csv_reader import Record, RecordFault
+from skymailing.clients.row_tags import RowTags
 from skymailing.clients.statuses import SUPPRESSIONS, Standing, is_explicit_no, is_no, read_status
+from skymailing.clients.tags import InvalidTag
 from skymailing.email_addresses import AddressFault, InvalidEmail, address_key
 from skymailing.errors import UserError
 from skymailing.models import SuppressionReason
@@ -37,8 +39,13 @@ class RowFault(StrEnum):
 
     TOO_MANY_CELLS = "too_many_cells"
     UNKNOWN_STATUS = "unknown_status"
+    TAG_TOO_LONG = "tag_too_long"
+    TOO_MANY_TAGS = "too_many_tags"
+    TAG_LIMIT = "tag_limit"  # of the owner
 
 
+# Why the tags of a row cannot be used, by the code of InvalidTag.
+TAG_FAULTS = {"tag_too_long": RowFault.TAG_TOO_LONG, "client_too_many_tags": RowFault.TOO_MANY_TAGS}
 # The error code for each reason that is stored with a rejected row.
 REJECTION_CODES = {
     **{str(fault): f"address_{fault}" for fault in AddressFault},
@@ -65,6 +72,7 @@ class ClientRow(NamedTuple):
     attributes: dict[str, str]
     consent_time: str = ""
     consent_ip: str = ""
+    tags: tuple[str, ...] = ()
 
     def merge(self, later: "ClientRow") -> "ClientRow":
         """Return both rows as one; values of the later row win unless they are empty."""
@@ -76,6 +84,7 @@ class ClientRow(NamedTuple):
             attributes=self.attributes | later.attributes,
             consent_time=later.consent_time or self.consent_time,
             consent_ip=later.consent_ip or self.consent_ip,
+            tags=self.tags + later.tags,
         )
 
 
@@ -108,20 +117,19 @@ class RowReader:
     """Reads the rows of a table with these columns."""
 
     def __init__(self, columns: Columns, tag: str = "") -> None:
-        self.tag = tag
         self.width = len(columns.headers)
         self.standing = columns.standing
         self.email = columns.email
         self.full_name, self.comment = columns.full_name, columns.comment
         self.names = [position for name in NAME_FIELDS for position in columns.find(name)]
         self.others = columns.find(Field.OTHER_EMAIL)
-        self.tags = columns.find(Field.TAGS)
+        self.tags = RowTags(columns.find(Field.TAGS), tag)
         self.objects = columns.find(Field.JSON)
         self.states = columns.find(Field.STATUS)
         self.denials = columns.find(Field.SUBSCRIBED)
         self.consents = [columns.find(Field.CONSENT_TIME), columns.find(Field.CONSENT_IP)]
         self.flags = [(i, standing) for name, standing in FLAGS.items() for i in columns.find(name)]
-        self.attributes = [(i, key) for i, key in columns.attributes.items() if i not in self.tags]
+        self.attributes = list(columns.attributes.items())
         self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
 
     def read(self, record: Record) -> Row:
@@ -139,9 +147,11 @@ class RowReader:
             return self.read_person(cells)
         except (InvalidEmail, InvalidValue, UnknownStatus) as error:
             return reject(record, error.fault)
+        except InvalidTag as error:
+            return reject(record, TAG_FAULTS[error.code])
 
     def read_person(self, cells: list[str]) -> Row:
-        """Return the person in the cells; raises InvalidEmail, InvalidValue or UnknownStatus."""
+        """Return the person in the cells; raises InvalidEmail, InvalidValue, InvalidTag or UnknownStatus."""
         standing = self.read_standing(cells) if self.has_standing else Standing.MAILABLE
         if standing is Standing.SKIPPED:
             return SkippedRow()
@@ -156,15 +166,14 @@ class RowReader:
                 attributes[attribute] = value
         if others:
             attributes.setdefault("email_2", clean_attribute(others))
-        if self.objects or self.tags or self.tag:
-            self.read_lists(cells, attributes)
+        tags = self.tags.read(cells, self.read_objects(cells, attributes) if self.objects else "")
         if len(attributes) > MAX_ATTRIBUTES:
             raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
         comment = "" if self.comment is None else clean_comment(cells[self.comment])
         # The last one that is not empty: a confirmation follows the request.
-        consent = [next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents]
+        time, ip = (next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents)
         full_name = self.read_name(cells) or clean_name(name)
-        return ClientRow(email, key, full_name, comment, attributes, *consent)
+        return ClientRow(email, key, full_name, comment, attributes, time, ip, tags)
 
     def read_standing(self, cells: list[str]) -> Standing:
         """Return whether the row's person may be mailed, or why not; raises UnknownStatus."""
@@ -202,18 +211,16 @@ class RowReader:
             return name
         return clean_name(" ".join(cells[position].strip() for position in self.names))
 
-    def read_lists(self, cells: list[str], attributes: dict[str, str]) -> None:
-        """Add the values of JSON objects, and the tags; raises InvalidValue."""
+    def read_objects(self, cells: list[str], attributes: dict[str, str]) -> str:
+        """Add the values of JSON objects and return their tags; raises InvalidValue."""
+        tags = ""
         for position in self.objects:
             values = flatten_json(cells[position]) if cells[position].strip() else {}
             if values is None:
                 values = {f"column_{position + 1}": cells[position]}
+            tags = values.pop(Field.TAGS, tags)
             attributes |= {key: text for key, value in values.items() if (text := clean_attribute(value))}
-        tags = [tag for position in self.tags for tag in read_tags(cells[position])]
-        tags += [self.tag] if self.tag else []
-        if tags:
-            earlier = read_tags(attributes.get("tags", ""))
-            attributes["tags"] = clean_attribute(", ".join(dict.fromkeys([*earlier, *tags])))
+        return tags
 
 
 def reject(record: Record, reason: StrEnum) -> RejectedRow:

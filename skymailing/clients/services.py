@@ -1,6 +1,6 @@
 """Create and update clients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.clients.consents import mark_orphaned
+from skymailing.clients.tags import set_tags
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
@@ -32,23 +33,31 @@ class ClientValues:
     full_name: str = ""
     comment: str = ""
     attributes: Sequence[tuple[str, str]] = ()
+    tags: Collection[str] | None = None  # names; None changes nothing
 
 
 def create_client(owner_id: int, values: ClientValues) -> Client:
-    """Create a client and return it; raises InvalidEmail, InvalidValue, DuplicateClient or LimitReached."""
+    """Create a client and return it.
+
+    Raises InvalidEmail, InvalidValue, InvalidTag, DuplicateClient or LimitReached.
+    """
     require_room("client_limit", select_clients(owner_id), quota_settings().clients)
     client = Client(owner_id=owner_id)
     with refuse_duplicates():
         assign_values(client, values)
         db.session.add(client)
+        db.session.flush()
+        set_tags(client, values.tags or ())
     return client
 
 
 def update_client(client: Client, values: ClientValues) -> None:
-    """Update a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
+    """Update a client; raises InvalidEmail, InvalidValue, InvalidTag or DuplicateClient."""
     old_key = client.email_key
     with refuse_duplicates():
         assign_values(client, values)
+        if values.tags is not None:
+            set_tags(client, values.tags)
     if client.email_key != old_key:
         mark_orphaned(client.owner_id, [old_key], utcnow())
 
@@ -63,7 +72,7 @@ def assign_values(client: Client, values: ClientValues) -> None:
 
 @contextmanager
 def refuse_duplicates() -> Iterator[None]:
-    """Flush the changes made inside; undo them and raise DuplicateClient if the address exists."""
+    """Flush the changes made inside, or undo them on an error: DuplicateClient if the address exists."""
     try:
         with db.session.begin_nested():
             yield

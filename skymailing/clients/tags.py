@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, delete, func, literal, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.engine import insert_into
@@ -40,21 +40,35 @@ def read_tags(text: str) -> list[str]:
     return list(names.values())
 
 
-def find_or_create_tags(owner_id: int, names: Iterable[str]) -> dict[str, int]:
-    """Return the IDs of an owner's tags by `tag_key`, and create those that are new; raises InvalidTag."""
+def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None = MAX_TAGS) -> dict[str, int]:
+    """Return the IDs of an owner's tags by `tag_key`, and create those that are new.
+
+    They cannot be deleted until the transaction ends. Raises InvalidTag beyond `limit` tags.
+    """
     by_key = {tag_key(name): name for name in names}
     own = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
+    own = own.with_for_update(read=True, key_share=True)
     known = dict(db.session.execute(own.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
     new = [key for key in by_key if key not in known]
     if not new:
         return known
-    count = db.session.scalar(select(func.count()).select_from(Tag).where(Tag.owner_id == owner_id)) or 0
-    if count + len(new) > MAX_TAGS:
-        raise InvalidTag("tag_limit", limit=MAX_TAGS)
+    if limit is not None and len(list_keys(owner_id)) + len(new) > limit:
+        raise InvalidTag("tag_limit", limit=limit)
     # Sorted, so that two imports that create the same tags cannot deadlock.
     rows = [{"owner_id": owner_id, "name": by_key[key], "name_key": key} for key in sorted(new)]
     db.session.execute(insert_into(Tag).on_conflict_do_nothing(), rows)
     return known | dict(db.session.execute(own.where(Tag.name_key.in_(new))).tuples().all())
+
+
+def list_keys(owner_id: int) -> set[str]:
+    """Return the `tag_key` of each tag of an owner."""
+    return set(db.session.scalars(select(Tag.name_key).where(Tag.owner_id == owner_id)))
+
+
+def find_tag(owner_id: int, name: str) -> Tag | None:
+    """Return the owner's tag with this name, in any spelling, or None."""
+    own = (Tag.owner_id == owner_id) & (Tag.name_key == tag_key(name))
+    return db.session.scalar(select(Tag).where(own))
 
 
 def set_tags(client: Client, names: Collection[str]) -> None:
@@ -75,7 +89,8 @@ def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     missing = select(literal(tag_id), Client.id).where(
         Client.owner_id == owner_id, condition, Client.id.not_in(has_it)
     )
-    statement = insert(client_tags).from_select(["tag_id", "client_id"], missing)
+    statement = insert_into(client_tags).from_select(["tag_id", "client_id"], missing)
+    statement = statement.on_conflict_do_nothing()
     return db.session.execute(statement, execution_options={"preserve_rowcount": True}).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
@@ -98,6 +113,11 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
     for client_id, name in rows.tuples():
         tags.setdefault(client_id, []).append(name)
     return tags
+
+
+def list_names(owner_id: int) -> list[str]:
+    """Return the names of the owner's tags, sorted."""
+    return list(db.session.scalars(select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)))
 
 
 def list_tags(owner_id: int) -> list[tuple[Tag, int]]:

@@ -20,6 +20,7 @@ from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.client_limit import ClientLimit
 from skymailing.clients.consents import record_imported, store_text
 from skymailing.clients.files.csv_reader import Record
+from skymailing.clients.imported_tags import reject_excess, tag_clients
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, count_lines, open_table
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.rows import ClientRow, RejectedRow, RowReader, SkippedRow, SuppressedRow
@@ -116,13 +117,14 @@ class Target:
 def import_batch(target: Target, lease: datetime, batch: list[Record], reader: RowReader) -> datetime:
     """Import the rows and record the progress in one transaction; return the renewed lease."""
     now = utcnow()
-    rows = [reader.read(record) for record in batch]
+    owner_id = target.client_limit.owner_id
+    rows = reject_excess(owner_id, batch, [reader.read(record) for record in batch])
     valid = [row for row in rows if isinstance(row, ClientRow)]
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
-    owner_id = target.client_limit.owner_id
     created = upsert_clients(owner_id, valid, now)
     target.client_limit.use(created)
+    tag_clients(owner_id, valid)
     learn_types(owner_id, valid)
     record_imported(owner_id, valid, target.consent_text_id, now)
     suppress_all(

@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from skymailing import audit
 from skymailing.clients import exports, imports, tasks
-from skymailing.clients.cleaning import clean_text
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.fields import Field
 from skymailing.clients.files.encodings import ENCODINGS, find_encoding
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.statuses import Standing
+from skymailing.clients.tags import InvalidTag, read_tags
 from skymailing.commands.lookups import get_owner_id
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -55,7 +55,7 @@ def import_file(
     mapping = Mapping(
         read_encoding(encoding),
         standing=Standing.BLOCKED.value if suppress else None,
-        tag=clean_text(tag),
+        tag=read_tag(tag),
         chosen=tuple(map(read_choice, choices)),
     )
     source = cast(BinaryIO, file)
@@ -77,6 +77,14 @@ def read_encoding(name: str | None) -> str | None:
     if name and encoding is None:
         raise click.ClickException(f"Unknown encoding {name}. Choose from: {', '.join(ENCODINGS)}.")
     return encoding
+
+
+def read_tag(text: str) -> str:
+    """Return the tags for all clients; raises ClickException if one is too long."""
+    try:
+        return ", ".join(read_tags(text))
+    except InvalidTag as error:
+        raise click.ClickException(explain(error)) from error
 
 
 def read_choice(text: str) -> tuple[str, str]:

@@ -73,6 +73,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "row_line_too_long": _l("The row is too long."),
     "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
     "row_unknown_status": _l("The status is not recognized, so this person may have opted out."),
+    "row_tag_too_long": _l("The name of a tag is longer than 100 characters."),
+    "row_too_many_tags": _l("The row has more than 100 tags."),
+    "row_tag_limit": _l("The row would add more tags than the 1,000 that you can have."),
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
@@ -80,6 +83,9 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- segments and audiences ---------------------------------------------------------------
     "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
     "tag_limit": _l("You can have up to %(limit)s tags."),
+    "tag_nameless": _l("Enter a name."),
+    "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
+    "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
     "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
     "segment_unreadable": _l("The conditions cannot be read."),
     "segment_empty": _l("Add at least one condition."),

@@ -29,7 +29,9 @@ from skymailing.models import (
     Run,
     RunState,
     Suppression,
+    Tag,
     User,
+    client_tags,
     mailing_clients,
 )
 from tests.support.factories import (
@@ -58,6 +60,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     for client in clients:
         AttemptFactory.create(delivery=DeliveryFactory.create(run=run, client=client, attempts=1))
     SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
+    add_tags(session, user, clients[0])
     imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
     session.add(imported)
     session.flush()
@@ -75,6 +78,14 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_tags(session: Session, user: User, client: Client) -> None:
+    """Add a tag that the client has, and one that no client has."""
+    tags = [Tag(owner_id=user.id, name=name, name_key=name) for name in ("vip", "unused")]
+    session.add_all(tags)
+    session.flush()
+    session.execute(insert(client_tags).values(tag_id=tags[0].id, client_id=client.id))
 
 
 def add_audit_entries(session: Session, user: User, network_address: str) -> None:

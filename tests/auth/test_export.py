@@ -47,6 +47,8 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     clients = read_table(archive, "clients.csv")
     assert len(clients) == 9
     assert clients[0]["city"] == "Тула"
+    assert clients[0]["tags"] == "vip"
+    assert [row["tag"] for row in read_table(archive, "tags.csv")] == ["vip", "unused"]
     assert clients[0]["comment"] == "'=1+1"  # so that no spreadsheet evaluates it
     assert [row["email"] for row in read_table(archive, "never-mailed.csv")] == ["gone@example.org"]
     assert [row["text"] for row in read_table(archive, "consents.csv")] == ["Asked in the shop"]

@@ -22,7 +22,9 @@ from skymailing.models import (
     DeliveryState,
     MailingState,
     Removal,
+    Tag,
     User,
+    client_tags,
     mailing_clients,
 )
 from tests.conftest import SignIn
@@ -51,7 +53,12 @@ def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User
     )
     boris = ClientFactory.create(owner=user)
     values = (anna.email, anna.email_key, anna.full_name, anna.comment, anna.attributes, anna.created_at)
+    tags = [Tag(owner_id=user.id, name=name, name_key=name) for name in ("new", "vip")]
+    session.add_all(tags)
+    session.flush()
+    session.execute(client_tags.insert(), [{"tag_id": tag.id, "client_id": anna.id} for tag in tags])
     url = delete(browser, anna, boris)
+    session.delete(tags[0])  # its clients come back with it
     assert session.scalar(select(func.count(Client.id))) == 0
 
     page = browser.post(url, follow_redirects=True)
@@ -66,6 +73,8 @@ def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User
         restored.attributes,
         restored.created_at,
     ) == values
+    own = select(Tag.name).join(client_tags).where(client_tags.c.client_id == restored.id)
+    assert sorted(session.scalars(own)) == ["new", "vip"]
     audited = session.scalars(
         select(AuditEntry.target).where(AuditEntry.action == AuditAction.CLIENT_RESTORED)
     )

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from skymailing.clients import exports, imports, tasks
 from skymailing.clients.services import ClientValues, DuplicateClient, create_client
+from skymailing.clients.tags import clean_tag, find_tags
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
-from skymailing.models import Client, User
+from skymailing.models import Client, Tag, User
 from skymailing.web.csv import stream_csv
 from tests.support.factories import ClientFactory, UserFactory
 
@@ -30,6 +31,12 @@ CLIENTS = st.lists(
         full_name=TEXT,
         comment=TEXT,
         attributes=st.lists(st.tuples(NAMES, TEXT), max_size=4),
+        tags=st.lists(
+            st.one_of(st.sampled_from(["vip", "VIP", "* starred", '"a"', "a|b", "x; y", "=1", "'q"]), TEXT)
+            .map(clean_tag)
+            .filter(bool),
+            max_size=4,
+        ),
     ),
     max_size=4,
     unique_by=lambda values: address_key(values.email),
@@ -37,9 +44,10 @@ CLIENTS = st.lists(
 
 
 def read_clients(owner_id: int) -> list[tuple[Any, ...]]:
-    statement = select(Client.email, Client.full_name, Client.comment, Client.attributes)
+    statement = select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
     rows = db.session.execute(statement.where(Client.owner_id == owner_id).order_by(Client.email_key)).all()
-    return [tuple(row) for row in rows]
+    tags = find_tags(db.session.scalars(select(Client.id)).all())
+    return [(*row[1:], tags.get(row.id, [])) for row in rows]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
@@ -49,6 +57,7 @@ def test_importing_an_export_restores_the_same_clients(
 ) -> None:
     with app.app_context():
         db.session.execute(delete(Client))
+        db.session.execute(delete(Tag))
         for values in clients:
             create_client(user.id, values)
         before = read_clients(user.id)
@@ -80,7 +89,7 @@ def test_every_client_is_exported_once(app: Flask, session: Session, user: User,
         session.execute(insert(Client), [row | {"attributes": {}} for row in rows])
     with app.app_context():
         exported = list(exports.export_rows(user.id))
-    assert exported[0] == ["email", "full_name", "comment"]
+    assert exported[0] == ["email", "full_name", "comment", "tags"]
     assert len({row[0] for row in exported[1:]}) == len(exported) - 1 == count
 
 
@@ -91,7 +100,7 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
     response = browser.get("/clients/export")
     assert response.data.decode("utf-8") == (
-        '\ufeff"email","full_name","comment","город"\r\n"a@x.com","\'=cmd()","","Омск"\r\n'
+        '\ufeff"email","full_name","comment","tags","город"\r\n"a@x.com","\'=cmd()","","","Омск"\r\n'
     )
     assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 

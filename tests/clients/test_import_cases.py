@@ -8,7 +8,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.models import Client, ClientImport, ImportRejection, Suppression, SuppressionReason, User
+from skymailing.models import (
+    Client,
+    ClientImport,
+    ImportRejection,
+    Suppression,
+    SuppressionReason,
+    Tag,
+    User,
+    client_tags,
+)
 from tests.clients.conftest import Import
 from tests.support.factories import ClientFactory, SuppressionFactory
 
@@ -17,9 +26,16 @@ Person = tuple[str, str, dict[str, str]]
 
 
 def read_people(session: Session) -> list[Person]:
+    """Return each client's address, name and attributes, and the tags under "tags"."""
     session.expire_all()
-    clients = session.scalars(select(Client).order_by(Client.email_key))
-    return [(client.email, client.full_name, client.attributes) for client in clients]
+    people = []
+    for client in session.scalars(select(Client).order_by(Client.email_key)).all():
+        of_client = client_tags.c.client_id == client.id
+        own = select(Tag.name).join(client_tags).where(of_client).order_by(Tag.name_key)
+        tags = ", ".join(session.scalars(own))
+        assert "tags" not in client.attributes
+        people.append((client.email, client.full_name, client.attributes | ({"tags": tags} if tags else {})))
+    return people
 
 
 def read_suppressions(session: Session) -> dict[str, str]:

@@ -9,7 +9,16 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.models import Client, ClientImport, ImportState, Suppression, SuppressionReason, User
+from skymailing.models import (
+    Client,
+    ClientImport,
+    ImportState,
+    Suppression,
+    SuppressionReason,
+    Tag,
+    User,
+    client_tags,
+)
 from tests.support.factories import ClientFactory
 
 # Arguments and output do not depend on the database.
@@ -72,7 +81,7 @@ def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session
     result = run("export", "--owner", user.email)
     assert result.exit_code == 0
     assert result.stdout_bytes.decode() == (
-        '"email","full_name","comment","город"\r\n"anna@x.com","\'=Анна","","Омск"\r\n'
+        '"email","full_name","comment","tags","город"\r\n"anna@x.com","\'=Анна","","","Омск"\r\n'
     )
     path = tmp_path / "export.csv"
     path.write_bytes(result.stdout_bytes)
@@ -84,11 +93,15 @@ def test_the_encoding_the_columns_and_a_tag_can_be_given(
 ) -> None:
     path = tmp_path / "clients.csv"
     path.write_bytes("Who;Where to;City\nилья;a@x.com;Омск\n".encode("koi8-r"))
-    options = ("--map", "Who=full_name", "--map", "where to=email", "--map", "City=town", "--tag", "vip")
+    options = ("--map", "Who=full_name", "--map", "where to=email", "--map", "City=town", "--tag", "vip, new")
     result = run("import", path, "--owner", user.email, "--encoding", "KOI8-R", *options)
     assert result.exit_code == 0, result.output
     client = session.scalars(select(Client)).one()
-    assert (client.full_name, client.attributes) == ("илья", {"town": "Омск", "tags": "vip"})
+    assert (client.full_name, client.attributes) == ("илья", {"town": "Омск"})
+    tags = session.execute(select(Tag.name, client_tags.c.client_id).join(client_tags)).tuples().all()
+    assert set(tags) == {("vip", client.id), ("new", client.id)}
+    result = run("import", path, "--owner", user.email, "--tag", "x" * 101)
+    assert (result.exit_code, "up to 100 characters" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize(

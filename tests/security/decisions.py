@@ -21,6 +21,7 @@ from tests.security.object_factories import (
     make_run,
     make_session,
     make_suppression,
+    make_tag,
     make_upload,
 )
 
@@ -79,6 +80,7 @@ class Panel:
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
+UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
@@ -86,6 +88,7 @@ MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
+TAG = Own("tag_id", make_tag)
 SESSION = Own("session_id", make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
@@ -147,6 +150,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.delete_selected": PRIVATE,
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
+    "clients.tags": PRIVATE,
+    "clients.tag_edit": TAG,
+    "clients.tag_merge": TAG,
+    "clients.tag_delete": TAG,
+    "clients.tag_undo": Own("removal_id", make_removal(RemovalKind.TAG, UNUSED_TAG)),
     "clients.import_new": PRIVATE,
     "clients.suppressions": PRIVATE,
     "clients.suppressions_add": PRIVATE,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     SuppressionReason,
+    Tag,
     User,
     UserSession,
 )
@@ -82,6 +84,16 @@ def make_suppression(owner: User) -> Any:
     return SuppressionFactory.create(
         owner_id=owner.id, email_key="stopped@example.org", reason=SuppressionReason.MANUAL
     )
+
+
+def make_tag(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    name = f"loyal-{uuid4()}"
+    tag = Tag(owner_id=owner.id, name=name, name_key=name)
+    session.add(tag)
+    session.flush()
+    return tag
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:

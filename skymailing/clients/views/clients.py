@@ -1,4 +1,4 @@
-"""List, create, edit, delete and suppress clients."""
+"""List and delete clients."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -7,17 +7,15 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
-from skymailing.clients import consents, queries, services, suppression
+from skymailing.clients import queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clients.filters import ClientFilter, list_clients
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db
-from skymailing.models import Client, Removal, SuppressionReason
-from skymailing.quotas.checks import LimitReached
+from skymailing.models import Client, Removal
 from skymailing.security import get_own
-from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 
 MAX_SELECTED = 1000  # clients that can be deleted at once
@@ -26,79 +24,29 @@ MAX_SELECTED = 1000  # clients that can be deleted at once
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the clients that match the search, in the chosen order."""
-    search = queries.clean_search(request.args.get("q", ""))
+    """List the clients that match the search and have the tag, in the chosen order."""
+    chosen = read_filter()
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
-    clients = queries.list_clients(current_user.id, search)
+    clients = list_clients(current_user, chosen, utcnow())
     page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
     return render_template(
         "clients/index.html",
         page=page,
         suppressions=queries.find_suppressions(current_user.id, page),
+        tags=tags.find_tags([client.id for client in page]),
         count=count_up_to(clients),
-        search=search,
+        chosen=chosen,
+        is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
     )
 
 
-@bp.route("/new", methods=["GET", "POST"])
-@login_required
-def new() -> ResponseReturnValue:
-    """Add one client."""
-    form = make_client_form()
-    if add_requested_pairs(form):
-        return render_template("clients/edit.html", form=form, client=None)
-    if form.validate_on_submit():
-        try:
-            services.create_client(current_user.id, form.read_values())
-        except services.DuplicateClient as error:
-            show_duplicate(form, error)
-        except LimitReached as error:
-            form.email.errors = [explain(error)]
-        else:
-            db.session.commit()
-            flash(_("Client added."), "success")
-            return redirect(url_for("clients.index"))
-    return render_template("clients/edit.html", form=form, client=None)
-
-
-@bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
-@login_required
-def edit(client_id: int) -> ResponseReturnValue:
-    """Edit a client and show whether the address is suppressed."""
-    client = get_own(Client, client_id)
-    form = make_client_form(client)
-    if not add_requested_pairs(form) and form.validate_on_submit():
-        try:
-            services.update_client(client, form.read_values())
-        except services.DuplicateClient as error:
-            db.session.refresh(client)
-            show_duplicate(form, error)
-        else:
-            db.session.commit()
-            flash(_("Client saved."), "success")
-            return redirect(url_for("clients.index"))
-    return render_template(
-        "clients/edit.html",
-        form=form,
-        client=client,
-        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
-        consents=consents.list_consents(client.owner_id, client.email_key),
-    )
-
-
-def add_requested_pairs(form: ClientForm) -> bool:
-    """Add empty custom fields if the "More fields" button was pressed; return whether it was."""
-    if not form.is_submitted() or "more" not in request.form:
-        return False
-    form.add_blank_pairs()
-    return True
-
-
-def show_duplicate(form: ClientForm, error: services.DuplicateClient) -> None:
-    form.email.errors = [*form.email.errors, explain(error)]
+def read_filter() -> ClientFilter:
+    """Return the filter in the page's address."""
+    search, tag = (queries.clean_search(request.args.get(name, "")) for name in ("q", "tag"))
+    return ClientFilter(search, tag)
 
 
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
@@ -152,28 +100,3 @@ def undo(removal_id: int) -> ResponseReturnValue:
     text = ngettext("%(num)d client restored.", "%(num)d clients restored.", count)
     flash(f"{text} " + _("Cancelled emails will not be sent."), "success")
     return redirect(url_for("clients.index"))
-
-
-@bp.post("/<big:client_id>/suppress")
-@login_required
-def suppress(client_id: int) -> ResponseReturnValue:
-    """Stop mailing a client's address at the owner's request."""
-    client = get_own(Client, client_id)
-    suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
-    db.session.commit()
-    flash(_("Mailings are no longer sent to this address."), "success")
-    return redirect(url_for("clients.edit", client_id=client.id))
-
-
-@bp.post("/<big:client_id>/allow")
-@login_required
-def allow(client_id: int) -> ResponseReturnValue:
-    """Lift a suppression that the owner made; other suppressions cannot be lifted (403)."""
-    client = get_own(Client, client_id)
-    if not suppression.lift_manual(client.owner_id, client.email_key):
-        if suppression.is_suppressed(client.owner_id, client.email_key):
-            abort(403)
-        return redirect(url_for("clients.edit", client_id=client.id))
-    db.session.commit()
-    flash(_("This client will receive mailings again."), "success")
-    return redirect(url_for("clients.edit", client_id=client.id))

@@ -1,0 +1,32 @@
+"""Read the tags in one row of a table."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from skymailing.clients import cells
+from skymailing.clients.tags import MAX_TAGS_OF_CLIENT, InvalidTag, clean_tag, read_tags, tag_key
+
+
+class RowTags:
+    """Reads the tags of a row: those of its columns, and those that all rows of the file get."""
+
+    def __init__(self, positions: Sequence[int], for_all: str) -> None:
+        self.positions = positions
+        self.for_all = tuple(read_tags(for_all))
+
+    def read(self, row: Sequence[str], more: str = "") -> tuple[str, ...]:
+        """Return the names of the tags, `more` included, each once; raises InvalidTag."""
+        if not self.positions and not more:
+            return self.for_all
+        texts = [*(row[position] for position in self.positions), more]
+        names = [name for text in texts if text for name in read_cell(text)] + list(self.for_all)
+        tags = tuple({tag_key(name): name for name in reversed(names)}.values())
+        if len(tags) > MAX_TAGS_OF_CLIENT:
+            raise InvalidTag("client_too_many_tags", limit=MAX_TAGS_OF_CLIENT)
+        return tags
+
+
+@lru_cache(maxsize=10_000)  # most cells of a column of tags are equal
+def read_cell(text: str) -> tuple[str, ...]:
+    """Return the names of the tags in a cell; raises InvalidTag."""
+    return tuple(name for name in map(clean_tag, cells.read_tags(text)) if name)

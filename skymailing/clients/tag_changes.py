@@ -1,0 +1,149 @@
+"""Rename, merge, delete and restore tags, and follow these changes in segments and mailings."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, or_, select
+
+from skymailing import undo
+from skymailing.clients.queries import FINAL_MAILING_STATES
+from skymailing.clients.tag_conditions import rename_in_segments
+from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
+from skymailing.delivery.audience.compilation import has_tag
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import (
+    Client,
+    Mailing,
+    MailingAudience,
+    MailingState,
+    Periodicity,
+    Removal,
+    RemovalKind,
+    Tag,
+    client_tags,
+)
+
+MAILINGS_SHOWN = 5
+CLIENTS_AT_A_TIME = 5_000  # SQLite accepts some 30,000 parameters
+
+
+class TagExists(UserError):
+    """Another tag has the new name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("tag_exists", name=name)
+
+
+class TagInUse(UserError):
+    """Mailings use the tag, so it cannot be deleted; `mailings` are the newest ones."""
+
+    def __init__(self, mailings: list[Mailing]) -> None:
+        super().__init__("tag_in_use", names=", ".join(f"“{mailing.name}”" for mailing in mailings))
+        self.mailings = mailings
+
+
+def rename_tag(tag: Tag, text: str) -> None:
+    """Rename a tag, also in segments; raises InvalidTag or TagExists."""
+    name = clean_tag(text)
+    if not name:
+        raise UserError("tag_nameless")
+    lock_tags(tag)
+    other = find_tag(tag.owner_id, name)
+    if other is not None and other is not tag:
+        raise TagExists(other.name)
+    old_key = tag.name_key
+    tag.name, tag.name_key = name, tag_key(name)
+    rename_in_segments(tag.owner_id, old_key, name)
+
+
+def merge_tags(source: Tag, target: Tag) -> int:
+    """Put `target` in the place of `source`; return how many more clients have it now."""
+    lock_tags(source, target)
+    added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
+    db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
+    _move_mailings(source, target)
+    rename_in_segments(source.owner_id, source.name_key, target.name)
+    db.session.delete(source)
+    db.session.flush()
+    return added
+
+
+def _move_mailings(source: Tag, target: Tag) -> None:
+    """Let mailings use `target` instead; a mailing that already does loses the row of `source`."""
+    known = {
+        (row.mailing_id, row.is_excluded)
+        for row in db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == target.id))
+    }
+    for row in db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == source.id)).all():
+        if (row.mailing_id, row.is_excluded) in known:
+            db.session.delete(row)
+        else:
+            row.tag_id = target.id
+    db.session.flush()
+
+
+def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
+    """Return the newest mailings that keep the tag from being deleted.
+
+    They are unfinished, or recurring mailings that exclude it: their owner can extend them, and without the
+    tag they would reach more people.
+    """
+    can_resume = (Mailing.state == MailingState.FINISHED) & (Mailing.periodicity != Periodicity.ONCE)
+    using = (
+        select(Mailing)
+        .join(MailingAudience, MailingAudience.mailing_id == Mailing.id)
+        .where(
+            MailingAudience.tag_id == tag.id,
+            or_(Mailing.state.not_in(FINAL_MAILING_STATES), can_resume & MailingAudience.is_excluded),
+        )
+    )
+    return list(db.session.scalars(using.distinct().order_by(Mailing.id.desc()).limit(limit)))
+
+
+def delete_tag(tag: Tag, now: datetime) -> Removal:
+    """Delete a tag and take it off all clients; return the removal that can restore it. Raises TagInUse."""
+    lock_tags(tag)
+    if mailings := find_mailings(tag):
+        raise TagInUse(mailings)
+    uses = db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == tag.id)).all()
+    clients = db.session.scalars(select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id))
+    content: dict[str, Any] = {
+        "name": tag.name,
+        "clients": list(clients),
+        "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
+    }
+    removal = undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
+    db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
+    db.session.execute(delete(client_tags).where(client_tags.c.tag_id == tag.id))
+    db.session.delete(tag)
+    db.session.flush()
+    return removal
+
+
+def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:
+    """Restore a deleted tag on its clients; return its name, or None if the removal no longer exists.
+
+    If the owner has added a tag with the same name since, that tag is used.
+    """
+    content = undo.pop_removal(owner_id, RemovalKind.TAG, removal_id, now)
+    if content is None:
+        return None
+    (tag_id,) = find_or_create_tags(owner_id, [content["name"]], limit=None).values()
+    client_ids = content["clients"]
+    for start in range(0, len(client_ids), CLIENTS_AT_A_TIME):
+        add_tag(owner_id, tag_id, Client.id.in_(client_ids[start : start + CLIENTS_AT_A_TIME]))
+    own = set(db.session.scalars(select(Mailing.id).where(Mailing.owner_id == owner_id)))
+    for mailing_id, position, is_excluded in content["mailings"]:
+        if mailing_id in own and db.session.get(MailingAudience, (mailing_id, position)) is None:
+            use = MailingAudience(mailing_id=mailing_id, position=position, is_excluded=is_excluded)
+            use.tag_id = tag_id
+            db.session.add(use)
+    return str(content["name"])
+
+
+def lock_tags(*tags: Tag) -> None:
+    """Lock tags until the transaction ends, and read them again."""
+    ids = [tag.id for tag in tags]
+    own = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
+    db.session.scalars(own.execution_options(populate_existing=True)).all()

@@ -1,0 +1,101 @@
+"""Create and edit a client, and stop or allow mailing to the address."""
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing.clients import consents, services, suppression
+from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clients.tags import InvalidTag, list_names
+from skymailing.clients.views.blueprint import bp
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Client, SuppressionReason
+from skymailing.quotas.checks import LimitReached
+from skymailing.security import get_own
+from skymailing.web.error_texts import explain
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@login_required
+def new() -> ResponseReturnValue:
+    """Add one client."""
+    form = make_client_form()
+    if submit(form, None):
+        flash(_("Client added."), "success")
+        return redirect(url_for("clients.index"))
+    return render_template(
+        "clients/edit.html", form=form, client=None, known_tags=list_names(current_user.id)
+    )
+
+
+@bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
+@login_required
+def edit(client_id: int) -> ResponseReturnValue:
+    """Edit a client and show whether the address is suppressed."""
+    client = get_own(Client, client_id)
+    form = make_client_form(client)
+    if submit(form, client):
+        flash(_("Client saved."), "success")
+        return redirect(url_for("clients.index"))
+    return render_template(
+        "clients/edit.html",
+        form=form,
+        client=client,
+        known_tags=list_names(current_user.id),
+        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
+        consents=consents.list_consents(client.owner_id, client.email_key),
+    )
+
+
+def submit(form: ClientForm, client: Client | None) -> bool:
+    """Save a submitted form, as a new client if there is none; return False if the page is shown again."""
+    if add_requested_pairs(form) or not form.validate_on_submit():
+        return False
+    try:
+        if client is None:
+            services.create_client(current_user.id, form.read_values())
+        else:
+            services.update_client(client, form.read_values())
+    except (services.DuplicateClient, LimitReached) as error:
+        form.email.errors = [explain(error)]
+        return False
+    except InvalidTag as error:
+        form.tags.errors = [explain(error)]
+        return False
+    db.session.commit()
+    return True
+
+
+def add_requested_pairs(form: ClientForm) -> bool:
+    """Add empty custom fields if the "More fields" button was pressed; return whether it was."""
+    if not form.is_submitted() or "more" not in request.form:
+        return False
+    form.add_blank_pairs()
+    return True
+
+
+@bp.post("/<big:client_id>/suppress")
+@login_required
+def suppress(client_id: int) -> ResponseReturnValue:
+    """Stop mailing a client's address at the owner's request."""
+    client = get_own(Client, client_id)
+    suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
+    db.session.commit()
+    flash(_("Mailings are no longer sent to this address."), "success")
+    return redirect(url_for("clients.edit", client_id=client.id))
+
+
+@bp.post("/<big:client_id>/allow")
+@login_required
+def allow(client_id: int) -> ResponseReturnValue:
+    """Lift a suppression that the owner made; other suppressions cannot be lifted (403)."""
+    client = get_own(Client, client_id)
+    if not suppression.lift_manual(client.owner_id, client.email_key):
+        if suppression.is_suppressed(client.owner_id, client.email_key):
+            abort(403)
+        return redirect(url_for("clients.edit", client_id=client.id))
+    db.session.commit()
+    flash(_("This client will receive mailings again."), "success")
+    return redirect(url_for("clients.edit", client_id=client.id))
