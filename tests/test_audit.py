@@ -89,7 +89,7 @@ def test_deleted_and_exported_clients_are_recorded(
     addresses = [client.email for client in (first, second, third)]
     ClientFactory.create()
     browser.post(f"/clients/{first.id}/delete")
-    browser.post("/clients/delete-selected", data={"id": [second.id, third.id], "confirmed": "1"})
+    browser.post("/clients/bulk", data={"action": "delete", "ids": [second.id, third.id], "confirmed": "1"})
     assert browser.get("/clients/export").status_code == 200
 
     assert read_entries(session) == [

@@ -181,7 +181,7 @@ def upgrade():
         op.create_index(op.f(f'ix_mailing_audience_{column}'), 'mailing_audience', [column])
     op.add_column('runs', sa.Column('audience', JSON, nullable=True))
     replace_check('mailings', 'audience', [*AUDIENCES, 'segments'])
-    replace_check('removals', 'kind', [*REMOVALS, 'tag', 'segment'])
+    replace_check('removals', 'kind', [*REMOVALS, 'tag', 'segment', 'bulk'])
     if op.get_bind().dialect.name == 'postgresql':
         for function in (NUMBER_FUNCTION, DATE_FUNCTION):
             op.get_bind().exec_driver_sql(function.replace('%', '%%'))  # no parameters
@@ -197,7 +197,7 @@ def downgrade():
     if op.get_bind().dialect.name == 'postgresql':
         op.execute('DROP FUNCTION attribute_date')
         op.execute('DROP FUNCTION attribute_number')
-    op.execute("DELETE FROM removals WHERE kind IN ('tag', 'segment')")
+    op.execute("DELETE FROM removals WHERE kind IN ('tag', 'segment', 'bulk')")
     replace_check('removals', 'kind', REMOVALS)
     # An audience that the older version does not know becomes an empty selection, never all clients.
     op.execute("UPDATE mailings SET audience = 'selected' WHERE audience = 'segments'")

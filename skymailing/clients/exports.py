@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, func, select, true
 
 from skymailing.clients.cells import read_tags, write_tags
 from skymailing.clients.fields import Field
@@ -23,8 +23,12 @@ def list_attribute_keys(owner_id: int) -> list[str]:
     return sorted(db.session.scalars(keys.distinct()))
 
 
-def export_rows(owner_id: int) -> Iterator[list[Any]]:
-    """Yield the header and a row per client, the oldest client first; memory use is constant."""
+def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
+    """Yield the header and a row per client, the oldest client first; memory use is constant.
+
+    With a condition, only the clients for whom it holds.
+    """
+    chosen = true() if condition is None else condition
     # Imports of earlier versions stored tags as an attribute.
     keys = [key for key in list_attribute_keys(owner_id) if key != Field.TAGS]
     yield [*FIELDS, *keys]
@@ -33,7 +37,7 @@ def export_rows(owner_id: int) -> Iterator[list[Any]]:
         # Query page by page instead of keeping a cursor open: a slow download must not hold a snapshot.
         rows = db.session.execute(
             select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
-            .where(Client.owner_id == owner_id, Client.id > last_id)
+            .where(Client.owner_id == owner_id, Client.id > last_id, chosen)
             .order_by(Client.id)
             .limit(ROWS_PER_QUERY)
         ).all()

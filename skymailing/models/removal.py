@@ -17,6 +17,7 @@ class RemovalKind(StrEnum):
     MAILING = "mailing"
     TAG = "tag"
     SEGMENT = "segment"
+    BULK = "bulk"  # an action on many clients
 
 
 class Removal(Model):

@@ -38,8 +38,8 @@ def find_undo_url(page: str) -> str:
 
 def delete(browser: FlaskClient, *clients: Client) -> str:
     """Delete clients from the list; return the URL of the undo button."""
-    data = {"id": [client.id for client in clients], "confirmed": "1"}
-    return find_undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
+    data = {"action": "delete", "ids": [client.id for client in clients], "confirmed": "1"}
+    return find_undo_url(browser.post("/clients/bulk", data=data, follow_redirects=True).text)
 
 
 def list_selected(session: Session, mailing_id: int) -> list[str]:

@@ -193,15 +193,15 @@ def test_selected_clients_are_deleted_after_confirmation(
 ) -> None:
     first, second, _third = create_clients(user, 3)
     foreign = ClientFactory.create(owner=UserFactory.create())
-    data = {"id": [first.id, second.id, foreign.id, "x", "9" * 30]}
-    page = browser.post("/clients/delete-selected", data=data).text
+    data = {"action": "delete", "ids": [first.id, second.id, foreign.id, "x", "9" * 30]}
+    page = browser.post("/clients/bulk", data=data).text
     assert "Delete 2 clients?" in page
     assert count_clients(session) == 4
-    browser.post("/clients/delete-selected", data=data | {"confirmed": "1"})
+    browser.post("/clients/bulk", data=data | {"confirmed": "1"})
     session.expire_all()
     assert count_clients(session) == 2
     assert session.get(Client, foreign.id)
-    assert browser.post("/clients/delete-selected").location == "/clients/"
+    assert browser.post("/clients/bulk", data={"action": "delete"}).location == "/clients/"
 
 
 def test_the_owner_can_suppress_an_address_and_allow_it_again(

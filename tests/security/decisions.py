@@ -147,7 +147,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.delete": CLIENT,
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
-    "clients.delete_selected": PRIVATE,
+    "clients.bulk_action": PRIVATE,
+    "clients.bulk_undo": Own(
+        "removal_id", make_removal(RemovalKind.BULK, {"action": "tag", "tag": "x", "clients": []})
+    ),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
     "clients.tags": PRIVATE,

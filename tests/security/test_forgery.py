@@ -205,5 +205,5 @@ def test_ids_in_a_form_affect_only_the_users_own_clients(
 ) -> None:
     foreign = ClientFactory.create()
     own = ClientFactory.create(owner=user)
-    browser.post("/clients/delete-selected", data={"id": [foreign.id, own.id], "confirmed": "1"})
+    browser.post("/clients/bulk", data={"action": "delete", "ids": [foreign.id, own.id], "confirmed": "1"})
     assert set(session.scalars(select(Client.id))) == {foreign.id}

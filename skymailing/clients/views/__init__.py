@@ -2,6 +2,7 @@
 
 from skymailing.clients.views import (
     attributes,
+    bulk,
     clients,
     import_export,
     profile,
@@ -15,6 +16,7 @@ from skymailing.clients.views.blueprint import bp
 __all__ = [
     "BLUEPRINTS",
     "attributes",
+    "bulk",
     "clients",
     "import_export",
     "profile",

@@ -5,27 +5,28 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
+from werkzeug.datastructures import MultiDict
 
 from skymailing.audit import current_actor
 from skymailing.clients import queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, list_clients
+from skymailing.clients.filters import ClientFilter, find_segment, list_clients, list_segments
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
+from skymailing.delivery.audience.fields import State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
-
-MAX_SELECTED = 1000  # clients that can be deleted at once
+from skymailing.web.ids import read_id
 
 
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the clients that match the search and have the tag, in the chosen order."""
-    chosen = read_filter()
+    """List the clients that pass the filter, in the chosen order."""
+    chosen = read_filter(request.args)
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
@@ -38,15 +39,22 @@ def index() -> ResponseReturnValue:
         tags=tags.find_tags([client.id for client in page]),
         count=count_up_to(clients),
         chosen=chosen,
+        segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
+        segments=list_segments(current_user.id),
+        states=list(State),
+        tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
     )
 
 
-def read_filter() -> ClientFilter:
-    """Return the filter in the page's address."""
-    search, tag = (queries.clean_search(request.args.get(name, "")) for name in ("q", "tag"))
-    return ClientFilter(search, tag)
+def read_filter(values: MultiDict[str, str]) -> ClientFilter:
+    """Return the filter in the page's address, or in a form that repeats it."""
+    search, tag = (queries.clean_search(values.get(name, "")) for name in ("q", "tag"))
+    status = values.get("status", "")
+    return ClientFilter(
+        search, tag, read_id(values.get("segment", "")), State(status) if status in set(State) else None
+    )
 
 
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
@@ -62,25 +70,6 @@ def delete(client_id: int) -> ResponseReturnValue:
     return render_template(
         "clients/delete.html", clients=[client], selected_in=queries.count_selections([client.id])
     )
-
-
-@bp.post("/delete-selected")
-@login_required
-def delete_selected() -> ResponseReturnValue:
-    """Ask for confirmation, then delete the clients selected in the list."""
-    ids = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19]
-    clients = queries.find_own_clients(current_user.id, ids[:MAX_SELECTED])
-    if not clients:
-        flash(_("Select clients first."), "warning")
-        return redirect(url_for("clients.index"))
-    if "confirmed" in request.form:
-        ids = [client.id for client in clients]
-        count, deletion = delete_clients(current_user.id, ids, utcnow(), current_actor())
-        flash_deletion(ngettext("%(num)d client deleted.", "%(num)d clients deleted.", count), deletion)
-        db.session.commit()
-        return redirect(url_for("clients.index"))
-    selected_in = queries.count_selections([client.id for client in clients])
-    return render_template("clients/delete.html", clients=clients, selected_in=selected_in)
 
 
 def flash_deletion(text: str, deletion: Removal | None) -> None:
