@@ -7,6 +7,7 @@ from sqlalchemy import Select, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order
+from skymailing.delivery.rendering.content import TAGS
 from skymailing.extensions import db
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
 from skymailing.models import Client, Message, MessageDraft
@@ -42,6 +43,7 @@ def find_attributes(owner_id: int) -> list[str]:
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
         counts.update(attributes.keys())  # keys, as Counter would add up a mapping's values
+    counts.pop(TAGS[1], None)  # not allowed in messages; only imports of earlier versions stored it
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 

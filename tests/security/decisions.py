@@ -143,6 +143,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.index": PRIVATE,
     "clients.attributes": PRIVATE,
     "clients.new": PRIVATE,
+    "clients.show": CLIENT,
     "clients.edit": CLIENT,
     "clients.delete": CLIENT,
     "clients.suppress": CLIENT,
