@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order
 from skymailing.db.text_search import contains_text
+from skymailing.delivery.rendering.content import TAGS
 from skymailing.extensions import db
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
 from skymailing.models import Client, Message, MessageDraft
@@ -41,6 +42,7 @@ def find_attributes(owner_id: int) -> list[str]:
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
         counts.update(attributes.keys())  # keys, as Counter would add up a mapping's values
+    counts.pop(TAGS[1], None)  # not allowed in messages; only imports of earlier versions stored it
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 

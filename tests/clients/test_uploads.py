@@ -188,7 +188,7 @@ def test_how_people_agreed_is_kept_with_the_import_and_each_person(
     ]
     assert datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC) in {row.at for row in rows}
     client = session.scalars(select(Client).where(Client.email == "a@x.com")).one()
-    assert "Ordered in our shop" in browser.get(f"/clients/{client.id}/edit").text
+    assert "Ordered in our shop" in browser.get(f"/clients/{client.id}").text
 
 
 def test_uploads_that_are_never_confirmed_are_deleted(

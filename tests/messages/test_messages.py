@@ -48,6 +48,8 @@ def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session
         ({"format": "word"}, "Not a valid choice"),
         ({"body": "one\r\ntwo\r\n{% if name %}"}, "Line 3: {% if name %} is not closed by {% endif %}."),
         ({"body": "one\n{{ name | shout }}"}, "Line 2: There is no filter “shout”: {{ name | shout }}."),
+        ({"subject": "{{ client.tags | upcase }}"}, "Tags cannot be used in emails."),
+        ({"body": '{% if client.tags contains "vip" %}x{% endif %}'}, "Tags cannot be used in emails."),
         ({"subject": "Hi {{ name"}, "Line 1: {{ is not closed by }}."),
     ],
 )

@@ -80,6 +80,7 @@ class Panel:
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
+NO_BULK = {"action": "tag", "tag": "x", "clients": []}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
@@ -143,13 +144,14 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.index": PRIVATE,
     "clients.attributes": PRIVATE,
     "clients.new": PRIVATE,
+    "clients.show": CLIENT,
     "clients.edit": CLIENT,
     "clients.delete": CLIENT,
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.bulk_action": PRIVATE,
     "clients.bulk_undo": Own(
-        "removal_id", make_removal(RemovalKind.BULK, {"action": "tag", "tag": "x", "clients": []})
+        "removal_id", make_removal(RemovalKind.BULK, NO_BULK)
     ),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,

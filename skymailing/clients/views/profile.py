@@ -1,19 +1,21 @@
-"""Create and edit a client, and stop or allow mailing to the address."""
+"""Show, create and edit a client, and stop or allow mailing to the address."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing.clients import consents, services, suppression
+from skymailing.clients import consents, letters, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
-from skymailing.clients.tags import InvalidTag, list_names
+from skymailing.clients.tags import InvalidTag, find_tags, list_names
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
+from skymailing.db.pagination import paginate
 from skymailing.extensions import db
 from skymailing.models import Client, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
+from skymailing.settings.retention import retention_settings
 from skymailing.web.error_texts import explain
 
 
@@ -30,23 +32,39 @@ def new() -> ResponseReturnValue:
     )
 
 
+@bp.get("/<big:client_id>")
+@login_required
+def show(client_id: int) -> ResponseReturnValue:
+    """Show a client: values, tags, consents, whether the address is suppressed, and the latest letters."""
+    client = get_own(Client, client_id)
+    return render_template(
+        "clients/show.html",
+        client=client,
+        tags=find_tags([client.id]).get(client.id, []),
+        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
+        consents=consents.list_consents(client.owner_id, client.email_key),
+        letters=paginate(
+            letters.list_letters(client),
+            letters.LETTER_ORDER,
+            request.args.get("cursor"),
+            letters.LETTERS_PER_PAGE,
+        ),
+        explain_run=letters.explain_run,
+        kept_days=retention_settings().run_details,
+    )
+
+
 @bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(client_id: int) -> ResponseReturnValue:
-    """Edit a client and show whether the address is suppressed."""
+    """Edit a client."""
     client = get_own(Client, client_id)
     form = make_client_form(client)
     if submit(form, client):
         flash(_("Client saved."), "success")
-        return redirect(url_for("clients.index"))
-    return render_template(
-        "clients/edit.html",
-        form=form,
-        client=client,
-        known_tags=list_names(current_user.id),
-        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
-        consents=consents.list_consents(client.owner_id, client.email_key),
-    )
+        return redirect(url_for("clients.show", client_id=client.id))
+    known_tags = list_names(current_user.id)
+    return render_template("clients/edit.html", form=form, client=client, known_tags=known_tags)
 
 
 def submit(form: ClientForm, client: Client | None) -> bool:
@@ -84,7 +102,7 @@ def suppress(client_id: int) -> ResponseReturnValue:
     suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
     db.session.commit()
     flash(_("Mailings are no longer sent to this address."), "success")
-    return redirect(url_for("clients.edit", client_id=client.id))
+    return redirect(url_for("clients.show", client_id=client.id))
 
 
 @bp.post("/<big:client_id>/allow")
@@ -95,7 +113,7 @@ def allow(client_id: int) -> ResponseReturnValue:
     if not suppression.lift_manual(client.owner_id, client.email_key):
         if suppression.is_suppressed(client.owner_id, client.email_key):
             abort(403)
-        return redirect(url_for("clients.edit", client_id=client.id))
+        return redirect(url_for("clients.show", client_id=client.id))
     db.session.commit()
     flash(_("This client will receive mailings again."), "success")
-    return redirect(url_for("clients.edit", client_id=client.id))
+    return redirect(url_for("clients.show", client_id=client.id))

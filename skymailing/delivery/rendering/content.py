@@ -228,6 +228,8 @@ def find_placeholders(content: Content) -> list[tuple[str, ...]]:
     return sorted(set().union(*(template.variables for template in parsed)))
 
 
+# Letters are rendered without a query for the tags of each client.
+TAGS = ("client", "tags")
 EXAMPLE_VALUES = {
     "name": "Ann",
     "email": "ann@example.com",
@@ -248,6 +250,10 @@ def check_content(content: Content) -> None:
             error.message, error.line, tag=error.tag, in_subject=True, **error.params
         ) from error
     render(parse(body, escape=False), EXAMPLE_VALUES, body)
+    if TAGS in find_placeholders(content):
+        raise TemplateError(
+            N_("Tags cannot be used in emails. Use a custom field with another name instead of client.tags")
+        )
     compiled = compile_content(content)
     for part in (compiled.text, compiled.html):
         if part is not None:

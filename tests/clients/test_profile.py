@@ -1,0 +1,127 @@
+"""Test the page of a client: values, tags, letters, and why the client got them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery.audience.recipients import describe_audience
+from skymailing.models import (
+    Audience,
+    Client,
+    DeliveryState,
+    Mailing,
+    MailingAudience,
+    Segment,
+    SuppressionReason,
+    User,
+)
+from tests.clients.test_tags import add_tags, use_tag
+from tests.support.factories import (
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
+    SuppressionFactory,
+)
+
+pytestmark = pytest.mark.one_engine
+
+
+def send(mailing: Mailing, client: Client, state: DeliveryState = DeliveryState.SENT, **values: Any) -> None:
+    run = RunFactory.create(mailing=mailing, **{"audience": describe_audience(mailing)} | values)
+    DeliveryFactory.create(run=run, client=client, state=state, finished_at=utcnow())
+
+
+def read_letters(page: str) -> dict[str, str]:
+    """Return the text of the row of each letter, by the name of its mailing."""
+    rows = BeautifulSoup(page, "html.parser").select("#emails tbody tr")
+    return {row.select("a")[0].text: " ".join(row.get_text(" ").split()) for row in rows}
+
+
+def test_the_page_shows_what_is_known_about_a_client(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    client = ClientFactory.create(
+        owner=user,
+        email="anna@x.com",
+        full_name="Anna <b>",
+        comment="met twice",
+        attributes={"city": "Омск", "empty": ""},
+    )
+    url = f"/clients/{client.id}"
+    page = browser.get(url).text
+    for text in ("anna@x.com", "Anna &lt;b&gt;", "met twice", "Омск", "receives your mailings"):
+        assert text in page
+    assert "empty" not in page
+    assert "No emails to this client yet" in page
+    assert browser.get("/clients/").text.count(f'href="{url}"') == 1
+
+    browser.post(f"{url}/edit", data={"email": "anna@x.com", "tags": "vip"})
+    SuppressionFactory.create(owner_id=user.id, email_key="anna@x.com", reason=SuppressionReason.UNSUBSCRIBED)
+    page = browser.get(url).text
+    assert [link.text for link in BeautifulSoup(page, "html.parser").select("a.tag-label")] == ["vip"]
+    assert "has unsubscribed" in page
+
+
+def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, session: Session) -> None:
+    client = ClientFactory.create(owner=user)
+    tags = add_tags(session, user, {"vip": "", "wholesale": ""})
+    mailings = {
+        name: MailingFactory.create(owner=user, name=name, audience=audience)
+        for name, audience in (
+            ("everyone", Audience.ALL),
+            ("all but", Audience.ALL),
+            ("chosen", Audience.SELECTED),
+            ("loyal", Audience.SEGMENTS),
+            ("old", Audience.ALL),
+            ("strange", Audience.ALL),
+        )
+    }
+    conditions = {"field": "tag", "op": "is", "value": "vip"}
+    segment = Segment(owner_id=user.id, name="Omsk <i>", conditions=conditions)
+    session.add(segment)
+    session.flush()
+    use_tag(session, mailings["all but"], tags["wholesale"], is_excluded=True)
+    use_tag(session, mailings["loyal"], tags["vip"])
+    use_tag(session, mailings["loyal"], tags["wholesale"], is_excluded=True)
+    included = MailingAudience(mailing_id=mailings["loyal"].id, position=9, is_excluded=False)
+    included.segment_id = segment.id
+    session.add(included)
+    session.flush()
+    for name, mailing in mailings.items():
+        values: dict[str, Any] = {"old": {"audience": None}, "strange": {"audience": {"audience": "x"}}}
+        state = DeliveryState.FAILED if name == "chosen" else DeliveryState.SENT
+        send(mailing, client, state, **values.get(name, {}))
+    send(MailingFactory.create(owner=user, name="another's"), ClientFactory.create(owner=user))
+    segment.name, tags["vip"].name = "renamed", "renamed"
+    session.commit()
+
+    letters = read_letters(browser.get(f"/clients/{client.id}").text)
+    assert list(letters) == list(reversed(mailings))
+    assert "The mailing was for all clients." in letters["everyone"]
+    assert "none of" not in letters["everyone"]
+    assert "all clients. And in none of the excluded: “wholesale”" in letters["all but"]
+    assert "You selected this client" in letters["chosen"]
+    assert "failed" in letters["chosen"]
+    assert "at least one of: “vip”, “Omsk <i>”" in letters["loyal"]
+    assert "none of the excluded: “wholesale”" in letters["loyal"]
+    for name in ("old", "strange"):
+        assert "Not recorded" in letters[name]
+        assert "all clients" not in letters[name]
+
+
+def test_letters_are_paginated(browser: FlaskClient, user: User, session: Session) -> None:
+    client = ClientFactory.create(owner=user)
+    for number in range(25):
+        mailing = MailingFactory.create(owner=user, name=f"m{number}")
+        send(mailing, client, scheduled_for=utcnow() + timedelta(hours=number))
+    page = browser.get(f"/clients/{client.id}").text
+    assert len(read_letters(page)) == 20
+    link = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
+    assert link
+    assert list(read_letters(browser.get(str(link["href"])).text)) == ["m4", "m3", "m2", "m1", "m0"]
