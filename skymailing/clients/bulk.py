@@ -35,9 +35,10 @@ def tag_clients(owner_id: int, text: str, condition: Condition, now: datetime) -
 
 def untag_clients(owner_id: int, text: str, condition: Condition, now: datetime) -> Result:
     """Take a tag off clients; raises UserError if there is no such tag."""
-    tag = find_tag(owner_id, clean_tag(text))
+    name = clean_tag(text)
+    tag = find_tag(owner_id, name)
     if tag is None:
-        raise UserError("tag_missing")
+        raise UserError("tag_missing", name=name)
     ids = _find(owner_id, Client.id, condition & has_tag(tag.id, db.engine.dialect.name))
     count = remove_tag(owner_id, tag.id, condition)
     return count, _save(owner_id, {"action": "untag", "tag": tag.name, "clients": ids}, now)

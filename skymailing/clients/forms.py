@@ -29,10 +29,18 @@ from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
 from skymailing.clients.tags import InvalidTag, find_tags, read_tags
+from skymailing.delivery.audience.fields import State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 
+STATUS_LABELS: dict[str, Any] = {
+    State.MAILABLE: lazy_pgettext("client status", "gets mailings"),
+    State.SUPPRESSED: lazy_pgettext("client status", "gets no mailings"),
+    State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
+    State.BOUNCED: lazy_pgettext("client status", "address refused"),
+    State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
+}
 NO_AUTOCOMPLETE = {"autocomplete": "off"}
 BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScript
 

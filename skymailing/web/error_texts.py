@@ -83,6 +83,7 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- segments and audiences ---------------------------------------------------------------
     "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
     "tag_limit": _l("You can have up to %(limit)s tags."),
+    "tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
     "tag_nameless": _l("Enter a name."),
     "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
     "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),

@@ -121,7 +121,7 @@ def test_the_list_shows_tags_and_those_who_have_one(
     assert find_addresses(found) == ["a@x.com", "b@x.com"]
     assert "2 found" in found
     assert find_addresses(browser.get("/clients/?tag=vip&q=b@").text) == ["b@x.com"]
-    assert "No client with the tag “vip” matches “zz”" in browser.get("/clients/?tag=vip&q=zz").text
+    assert "Change or remove a filter." in browser.get("/clients/?tag=vip&q=zz").text
     for name in ("secret", "gone", "%", "'", "\0gone"):
         missing = browser.get("/clients/", query_string={"tag": name}).text
         assert find_addresses(missing) == []

@@ -1,6 +1,7 @@
 """Change, export or delete many clients of the list at once."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -41,6 +42,9 @@ def bulk_action() -> ResponseReturnValue:
         db.session.commit()
         rows = exports.export_rows(current_user.id, read_chosen())
         return csv_response(rows, "clients.csv", start=BYTE_ORDER_MARK)
+    if not has_choice():
+        flash(_("Select clients first."), "warning")
+        return redirect(back_to_list())
     try:
         count, removal, texts = change(action, read_chosen())
     except UserError as error:
@@ -104,6 +108,10 @@ TEXTS: dict[str, Texts] = {
 }
 
 
+def has_choice() -> bool:
+    return "all_matching" in request.form or bool(request.form.getlist("ids"))
+
+
 def read_chosen() -> ColumnElement[bool]:
     """Return the condition on the clients that were chosen: by ticks, or all that pass the list's filter."""
     if "all_matching" in request.form:
@@ -115,7 +123,8 @@ def read_chosen() -> ColumnElement[bool]:
 def back_to_list() -> str:
     """Return the address of the list as it was."""
     names = ("q", "tag", "segment", "status", "sort")
-    return url_for("clients.index", **{name: request.form[name] for name in names if request.form.get(name)})
+    values: dict[str, Any] = {name: request.form[name] for name in names if request.form.get(name)}
+    return url_for("clients.index", **values)
 
 
 @bp.post("/bulk/undo/<big:removal_id>")

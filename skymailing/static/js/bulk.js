@@ -1,0 +1,27 @@
+// Tick all clients on the page, and show how many are ticked.
+const form = document.getElementById("bulk");
+if (form) {
+  const page = document.getElementById("tick-page");
+  const all = document.getElementById("tick-all");
+  const count = document.getElementById("bulk-count");
+  const bar = form.querySelector(".bulk-bar");
+  const boxes = [...form.querySelectorAll("input[name=ids]")];
+
+  const update = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    page.checked = ticked === boxes.length;
+    page.indeterminate = ticked > 0 && ticked < boxes.length;
+    bar.hidden = !ticked && !(all && all.checked);
+    count.hidden = Boolean(all && all.checked);
+    count.textContent = count.dataset.text.replace("{}", ticked);
+  };
+
+  page.addEventListener("change", () => {
+    for (const box of boxes) box.checked = page.checked;
+    if (all && !page.checked) all.checked = false;
+    update();
+  });
+  form.addEventListener("change", (event) => { if (event.target !== page) update(); });
+  window.addEventListener("pageshow", update); // browsers restore ticks
+  update();
+}

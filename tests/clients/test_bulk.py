@@ -1,0 +1,152 @@
+"""Test actions on many clients of the list: their effect, their undo, and whom they reach."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Client, Segment, Suppression, SuppressionReason, Tag, User, client_tags
+from tests.clients.test_deletion import find_undo_url
+from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
+
+Act = Callable[..., str]
+
+
+@pytest.fixture
+def people(session: Session, user: User) -> dict[str, Client]:
+    """Create three clients, one of whom has unsubscribed, and one of another user."""
+    user.attribute_types = {"city": "text"}
+    people = {
+        name: ClientFactory.create(owner=user, email=f"{name}@example.org", attributes={"city": city})
+        for name, city in (("anna", "Омск"), ("boris", "Омск"), ("clara", "Томск"))
+    }
+    people["other"] = ClientFactory.create(owner=UserFactory.create(), email="other@example.org")
+    SuppressionFactory.create(
+        owner_id=user.id, email_key="boris@example.org", reason=SuppressionReason.UNSUBSCRIBED
+    )
+    session.flush()
+    return people
+
+
+@pytest.fixture
+def act(browser: FlaskClient) -> Act:
+    """Return a function that presses a button of the list and returns the next page."""
+
+    def press(action: str, **values: Any) -> str:
+        data = {"action": action} | values
+        return browser.post("/clients/bulk", data=data, follow_redirects=True).text
+
+    return press
+
+
+def find_tagged(session: Session, name: str) -> set[str]:
+    rows = session.execute(
+        select(Client.email)
+        .join(client_tags, client_tags.c.client_id == Client.id)
+        .join(Tag, Tag.id == client_tags.c.tag_id)
+        .where(Tag.name_key == name.lower())
+    )
+    return {row.email.partition("@")[0] for row in rows}
+
+
+def find_suppressed(session: Session) -> dict[str, str]:
+    rows = session.execute(select(Suppression.email_key, Suppression.reason))
+    return {row.email_key.partition("@")[0]: row.reason.value for row in rows}
+
+
+def test_ticked_clients_are_tagged_and_untagged_and_both_can_be_undone(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    ids = [people["anna"].id, people["other"].id, "x", "9" * 30]
+    page = act("tag", ids=ids, value=" VIP ")
+    assert "1 client tagged." in page
+    assert find_tagged(session, "vip") == {"anna"}
+    assert "0 clients tagged." in act("tag", ids=ids, value="vip")
+    page = act("untag", all_matching="1", value="Vip")
+    assert "removed from 1 client" in page
+    assert find_tagged(session, "vip") == set()
+    browser.post(find_undo_url(page))
+    assert find_tagged(session, "vip") == {"anna"}
+    page = act("tag", all_matching="1", value="vip")
+    assert find_tagged(session, "vip") == {"anna", "boris", "clara"}
+    browser.post(find_undo_url(page))
+    assert find_tagged(session, "vip") == {"anna"}
+
+
+def test_all_that_match_means_those_that_the_list_shows(
+    session: Session, user: User, people: dict[str, Client], act: Act
+) -> None:
+    segment = Segment(
+        owner_id=user.id,
+        name="Omsk",
+        conditions={"field": "attribute.city", "op": "equals", "value": "Омск"},
+    )
+    broken = Segment(owner_id=user.id, name="x", conditions={"field": "tag", "op": "is_not", "value": "y"})
+    session.add_all([segment, broken])
+    session.flush()
+    act("tag", all_matching="1", segment=segment.id, value="a")
+    assert find_tagged(session, "a") == {"anna", "boris"}
+    act("tag", all_matching="1", status="unsubscribed", value="b")
+    assert find_tagged(session, "b") == {"boris"}
+    act("tag", all_matching="1", q="CLARA", value="c")
+    assert find_tagged(session, "c") == {"clara"}
+    act("tag", all_matching="1", tag="a", status="mailable", value="d")
+    assert find_tagged(session, "d") == {"anna"}
+    for nothing in ({"segment": broken.id}, {"segment": 10**6}, {"tag": "gone"}):
+        act("tag", all_matching="1", value="e", **nothing)
+    assert find_tagged(session, "e") == set()
+
+
+def test_mailings_to_clients_are_stopped_and_resumed_but_never_after_an_unsubscription(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    page = act("suppress", all_matching="1")
+    assert "2 clients no longer get mailings." in page
+    assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed", "clara": "manual"}
+    browser.post(find_undo_url(page))
+    assert find_suppressed(session) == {"boris": "unsubscribed"}
+    act("suppress", ids=[people["anna"].id])
+    page = act("allow", all_matching="1")
+    assert "1 client gets mailings again." in page
+    assert find_suppressed(session) == {"boris": "unsubscribed"}
+    browser.post(find_undo_url(page))
+    assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed"}
+
+
+def test_an_export_has_the_chosen_clients_only(people: dict[str, Client], act: Act) -> None:
+    assert "anna@" in (table := act("export", ids=[people["anna"].id, people["other"].id]))
+    assert len(table.splitlines()) == 2
+    table = act("export", all_matching="1", status="unsubscribed")
+    assert "boris@" in table
+    assert len(table.splitlines()) == 2
+
+
+def test_an_action_without_clients_or_with_a_bad_tag_changes_nothing(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    assert "Select clients first." in act("tag", value="vip")
+    assert "characters" in act("tag", all_matching="1", value="x" * 101)
+    assert "does not exist" in act("untag", all_matching="1", value="nothing")
+    assert browser.post("/clients/bulk", data={"action": "drop", "ids": "1"}).status_code == 400
+    assert session.scalars(select(Tag)).all() == []
+    assert browser.post("/clients/bulk/undo/1").status_code == 404
+
+
+def test_the_list_shows_its_filters_and_says_why_a_segment_shows_no_one(
+    session: Session, user: User, browser: FlaskClient, people: dict[str, Client]
+) -> None:
+    broken = Segment(
+        owner_id=user.id, name="Retail", conditions={"field": "tag", "op": "is_not", "value": "gone"}
+    )
+    session.add(broken)
+    session.flush()
+    page = browser.get(f"/clients/?segment={broken.id}").text
+    assert "The tag “gone” does not exist" in page
+    page = browser.get("/clients/?status=unsubscribed").text
+    assert "boris@example.org" in page
+    assert "anna@example.org" not in page
+    assert '<option value="unsubscribed" selected>' in page
+    assert "anna@example.org" in browser.get("/clients/?status=nonsense&segment=x").text
