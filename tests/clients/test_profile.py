@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -18,6 +19,7 @@ from skymailing.models import (
     MailingAudience,
     Segment,
     SuppressionReason,
+    Tag,
     User,
 )
 from tests.clients.test_tags import add_tags, use_tag
@@ -68,20 +70,14 @@ def test_the_page_shows_what_is_known_about_a_client(
     assert "has unsubscribed" in page
 
 
-def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, session: Session) -> None:
-    client = ClientFactory.create(owner=user)
-    tags = add_tags(session, user, {"vip": "", "wholesale": ""})
+def make_mailings(session: Session, user: User) -> dict[str, Mailing]:
+    """Create mailings to all kinds of audiences, with a segment and two tags, which are renamed later."""
+    kinds = {"chosen": Audience.SELECTED, "loyal": Audience.SEGMENTS}
     mailings = {
-        name: MailingFactory.create(owner=user, name=name, audience=audience)
-        for name, audience in (
-            ("everyone", Audience.ALL),
-            ("all but", Audience.ALL),
-            ("chosen", Audience.SELECTED),
-            ("loyal", Audience.SEGMENTS),
-            ("old", Audience.ALL),
-            ("strange", Audience.ALL),
-        )
+        name: MailingFactory.create(owner=user, name=name, audience=kinds.get(name, Audience.ALL))
+        for name in ("everyone", "all but", "chosen", "loyal", "old", "strange")
     }
+    tags = add_tags(session, user, {"vip": "", "wholesale": ""})
     conditions = {"field": "tag", "op": "is", "value": "vip"}
     segment = Segment(owner_id=user.id, name="Omsk <i>", conditions=conditions)
     session.add(segment)
@@ -93,13 +89,19 @@ def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, sess
     included.segment_id = segment.id
     session.add(included)
     session.flush()
+    return mailings
+
+
+def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, session: Session) -> None:
+    client = ClientFactory.create(owner=user)
+    mailings = make_mailings(session, user)
+    values: dict[str, Any] = {"old": {"audience": None}, "strange": {"audience": {"audience": "x"}}}
     for name, mailing in mailings.items():
-        values: dict[str, Any] = {"old": {"audience": None}, "strange": {"audience": {"audience": "x"}}}
         state = DeliveryState.FAILED if name == "chosen" else DeliveryState.SENT
         send(mailing, client, state, **values.get(name, {}))
     send(MailingFactory.create(owner=user, name="another's"), ClientFactory.create(owner=user))
-    segment.name, tags["vip"].name = "renamed", "renamed"
-    session.commit()
+    session.execute(update(Tag).values(name="renamed"))
+    session.execute(update(Segment).values(name="renamed"))
 
     letters = read_letters(browser.get(f"/clients/{client.id}").text)
     assert list(letters) == list(reversed(mailings))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from random import randrange
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
     ClientImport,
     ClientUpload,
@@ -90,7 +92,8 @@ def make_tag(owner: User) -> Any:
     session: Session | None = inspect(owner).session
     assert session is not None
     name = f"loyal-{uuid4()}"
-    tag = Tag(owner_id=owner.id, name=name, name_key=name)
+    # An ID that no other tag had: SQLite gives that of a deleted tag to the next one.
+    tag = Tag(id=randrange(10**6, LARGEST_ID), owner_id=owner.id, name=name, name_key=name)
     session.add(tag)
     session.flush()
     return tag
