@@ -93,6 +93,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("clients.csv", export_rows),
         file("never-mailed.csv", export_queries.read_suppressions),
         file("consents.csv", export_queries.read_consents),
+        file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),

@@ -24,12 +24,16 @@ from skymailing.models import (
     ImportState,
     LetterState,
     Mailing,
+    MailingAudience,
     MailingState,
     OutboxLetter,
     Run,
     RunState,
+    Segment,
     Suppression,
+    Tag,
     User,
+    client_tags,
     mailing_clients,
 )
 from tests.support.factories import (
@@ -71,10 +75,21 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
+    add_segment(session, user, mailing, clients[0])
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_segment(session: Session, user: User, mailing: Mailing, client: Client) -> None:
+    """Add a tag of a client, and a segment that the mailing excludes."""
+    tag = Tag(owner_id=user.id, name="VIP", name_key="vip")
+    segment = Segment(owner_id=user.id, name="Tula", conditions={"field": "tag", "op": "is", "value": "vip"})
+    session.add_all([tag, segment])
+    session.flush()
+    session.execute(insert(client_tags).values(tag_id=tag.id, client_id=client.id))
+    session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=True, segment_id=segment.id))
 
 
 def add_audit_entries(session: Session, user: User, network_address: str) -> None:
