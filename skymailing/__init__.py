@@ -67,8 +67,9 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.messages import views as messages
     from skymailing.monitoring import views as monitoring
     from skymailing.reports import views as reports
+    from skymailing.segments import views as segments
 
-    features = [home, monitoring, auth, clients, messages, mailings, reports, blog]
+    features = [home, monitoring, auth, clients, segments, messages, mailings, reports, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

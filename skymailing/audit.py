@@ -21,10 +21,11 @@ from skymailing.models import (
     Mailing,
     Message,
     Role,
+    Segment,
     User,
 )
 
-Target = User | Mailing | Message | Client | Article
+Target = User | Mailing | Message | Client | Segment | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.MESSAGE, target.subject
         case Client():
             return AuditKind.CLIENT, target.email
+        case Segment():
+            return AuditKind.SEGMENT, target.name
         case _:
             return AuditKind.ARTICLE, target.title
 

@@ -35,6 +35,7 @@ from skymailing.models import (
     OutboxLetter,
     ReportDay,
     Run,
+    Segment,
     Suppression,
     Tag,
     User,
@@ -51,6 +52,8 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ClientUpload, ClientUpload.owner_id),
     (Consent, Consent.owner_id),
     (ConsentText, ConsentText.owner_id),
+    (Tag, Tag.owner_id),  # after the clients, with whom the rows of `client_tags` go
+    (Segment, Segment.owner_id),
     (Suppression, Suppression.owner_id),
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),

@@ -94,6 +94,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("tags.csv", export_queries.read_tags),
         file("never-mailed.csv", export_queries.read_suppressions),
         file("consents.csv", export_queries.read_consents),
+        file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),

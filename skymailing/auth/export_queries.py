@@ -26,6 +26,7 @@ from skymailing.models import (
     Message,
     OutboxLetter,
     Run,
+    Segment,
     Suppression,
     Tag,
     User,
@@ -98,6 +99,13 @@ def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     return map(
         _as_dict, _read_in_chunks(select(*columns).where(Message.owner_id == user_id), Message.__table__.c.id)
     )
+
+
+def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's segments with their conditions."""
+    columns = (Segment.id, Segment.name, Segment.conditions, Segment.created_at, Segment.updated_at)
+    own = select(*columns).where(Segment.owner_id == user_id)
+    return map(_as_dict, _read_in_chunks(own, Segment.__table__.c.id))
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:

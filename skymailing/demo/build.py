@@ -31,6 +31,7 @@ from skymailing.models import (
     Periodicity,
     Role,
     RunState,
+    Segment,
     StateReason,
     SuppressionReason,
     User,
@@ -144,6 +145,7 @@ class _Example:
         }
         db.session.add_all(self.messages.values())
         db.session.flush()
+        self._add_segment()
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
         self._add_present()
@@ -162,6 +164,14 @@ class _Example:
         connection = db.session.connection()
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
+
+    def _add_segment(self) -> None:
+        in_english = {"field": "attribute.language", "op": "equals", "value": "en"}
+        has_bonus = {"field": "attribute.bonus", "op": "is_set"}
+        conditions = {"all": [in_english, has_bonus]}
+        db.session.add(
+            Segment(owner_id=self.owner.id, name="English speakers with a bonus", conditions=conditions)
+        )
 
     def _add_past(self) -> None:
         for client in self.random.sample(self.clients, 4):

@@ -33,6 +33,8 @@ class AuditAction(StrEnum):
     MESSAGE_RESTORED = "message-restored"
     CLIENT_DELETED = "client-deleted"
     CLIENT_RESTORED = "client-restored"
+    SEGMENT_DELETED = "segment-deleted"
+    SEGMENT_RESTORED = "segment-restored"
     CLIENTS_EXPORTED = "clients-exported"
     LOG_EXPORTED = "log-exported"
     REPORT_EXPORTED = "report-exported"
@@ -48,6 +50,7 @@ class AuditKind(StrEnum):
     MAILING = "mailing"
     MESSAGE = "message"
     CLIENT = "client"
+    SEGMENT = "segment"
     ARTICLE = "article"
 
 

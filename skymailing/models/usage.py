@@ -26,6 +26,7 @@ class Limited(StrEnum):
     CLIENTS = "clients"
     MESSAGES = "messages"
     MAILINGS = "mailings"
+    SEGMENTS = "segments"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

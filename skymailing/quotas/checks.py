@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Message, MessageDraft, MessagePicture, UsageKind
+from skymailing.models import Client, Mailing, Message, MessageDraft, MessagePicture, Segment, UsageKind
 from skymailing.quotas import counting
 from skymailing.settings.quotas import quota_settings
 
@@ -31,6 +31,10 @@ def select_messages(owner_id: int) -> Select[Any]:
 
 def select_mailings(owner_id: int) -> Select[Any]:
     return select(Mailing.id).where(Mailing.owner_id == owner_id)
+
+
+def select_segments(owner_id: int) -> Select[Any]:
+    return select(Segment.id).where(Segment.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:

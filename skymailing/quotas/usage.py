@@ -59,6 +59,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
         (Limited.CLIENTS, checks.select_clients(user.id), settings.clients),
         (Limited.MESSAGES, checks.select_messages(user.id), settings.messages),
         (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
+        (Limited.SEGMENTS, checks.select_segments(user.id), settings.segments),
         (Limited.DRAFTS, checks.select_drafts(user.id), settings.drafts),
         (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )

@@ -24,6 +24,7 @@ class QuotaSettings:
     clients: int = 1_000_000
     messages: int = 10_000
     mailings: int = 10_000
+    segments: int = 500
     drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200

@@ -24,10 +24,12 @@ from skymailing.models import (
     ImportState,
     LetterState,
     Mailing,
+    MailingAudience,
     MailingState,
     OutboxLetter,
     Run,
     RunState,
+    Segment,
     Suppression,
     Tag,
     User,
@@ -74,6 +76,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
+    add_segment(session, user, mailing)
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
@@ -86,6 +89,14 @@ def add_tags(session: Session, user: User, client: Client) -> None:
     session.add_all(tags)
     session.flush()
     session.execute(insert(client_tags).values(tag_id=tags[0].id, client_id=client.id))
+
+
+def add_segment(session: Session, user: User, mailing: Mailing) -> None:
+    """Add a segment that the mailing excludes."""
+    segment = Segment(owner_id=user.id, name="Tula", conditions={"field": "tag", "op": "is", "value": "vip"})
+    session.add(segment)
+    session.flush()
+    session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=True, segment_id=segment.id))
 
 
 def add_audit_entries(session: Session, user: User, network_address: str) -> None:

@@ -54,6 +54,8 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert [row["text"] for row in read_table(archive, "consents.csv")] == ["Asked in the shop"]
     assert {row["mailing_id"] for row in read_table(archive, "mailing-clients.csv")} == {str(mailing.id)}
     assert len(json.loads(archive.read("messages.json"))) == 2
+    (segment,) = json.loads(archive.read("segments.json"))
+    assert (segment["name"], segment["conditions"]["value"]) == ("Tula", "vip")
     assert json.loads(archive.read("mailings.json"))[0]["name"] == "Осень"
     runs = json.loads(archive.read("runs.json"))
     assert (runs[0]["body"], runs[0]["planned"], runs[0]["letters"]["sent"]) == ("Привет", 3, 3)

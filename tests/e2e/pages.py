@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from skymailing.models import Client, ClientImport, Mailing, MailingState, Message, Role, Run, User
+from skymailing.models import Client, ClientImport, Mailing, MailingState, Message, Role, Run, Segment, User
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
 
@@ -41,14 +41,13 @@ def user_paths(site: Site) -> list[str]:
         message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
         import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
     return [
-        "/",
-        "/clients/",
-        "/clients/?q=no-such-client",
+        *("/", "/clients/", "/clients/?q=no-such-client"),
         "/clients/new",
         *(f"/clients/{client}{page}" for page in ("", "/edit", "/delete")),
         "/clients/tags/",
         "/clients/import",
         *([f"/clients/imports/{import_}"] if import_ else []),
+        *segment_paths(site),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",
@@ -67,6 +66,12 @@ def user_paths(site: Site) -> list[str]:
         "/reports/",
         "/auth/profile",
     ]
+
+
+def segment_paths(site: Site) -> list[str]:
+    with site.adding() as session:
+        segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
+    return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
 
 
 def paths_for(site: Site, role: Role | None) -> list[str]:

@@ -19,6 +19,7 @@ from tests.security.object_factories import (
     make_message,
     make_removal,
     make_run,
+    make_segment,
     make_session,
     make_suppression,
     make_tag,
@@ -87,6 +88,7 @@ MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
+SEGMENT = Own("segment_id", make_segment)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -99,6 +101,7 @@ ARTICLE = Panel(AUTHORS, "article_id", make_article)
 
 # A mailing whose message has also been deleted, so that no one can restore it.
 UNRESTORABLE_MAILING = {"values": {"message_id": 0}, "clients": []}
+DELETED_SEGMENT = {"name": "Omsk", "conditions": {"field": "email", "op": "is_set"}, "uses": []}
 
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
@@ -168,6 +171,15 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.import_sample": PRIVATE,
     "clients.import_show": IMPORT,
     "clients.import_rejections": IMPORT,
+    "segments.index": PRIVATE,
+    "segments.new": PRIVATE,
+    "segments.preview": PRIVATE,
+    "segments.values": PRIVATE,
+    "segments.show": SEGMENT,
+    "segments.edit": SEGMENT,
+    "segments.duplicate": SEGMENT,
+    "segments.delete": SEGMENT,
+    "segments.undo": Own("removal_id", make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

@@ -6,7 +6,7 @@ from random import randrange
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -18,6 +18,7 @@ from skymailing.models import (
     MailingState,
     Removal,
     RemovalKind,
+    Segment,
     SuppressionReason,
     Tag,
     User,
@@ -113,6 +114,15 @@ def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User],
 
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
+
+
+def make_segment(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    values = {"owner_id": owner.id, "name": "Omsk", "conditions": {"field": "email", "op": "is_set"}}
+    # SQLite gives the ID of a deleted segment to the next one, and the session may still have the former.
+    id = session.scalar(insert(Segment).values(values).returning(Segment.id))
+    return session.get_one(Segment, id, populate_existing=True)
 
 
 def make_run(owner: User) -> Any:

@@ -104,6 +104,7 @@ class OwnedObjects:
             "confirmed": "1",
             "decision": "resend",
             "publish": "1",
+            "conditions": '{"field": "comment", "op": "is_set"}',
         }
 
     def path(self, endpoint: str) -> str:

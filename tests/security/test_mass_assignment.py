@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import Article, Client, Mailing, Message, Role, User, UserSession
+from skymailing.models import Article, Client, Mailing, Message, Role, Segment, User, UserSession
 from skymailing.models.base import Model
 from tests.conftest import SignIn
 from tests.security.conftest import World
@@ -59,6 +59,7 @@ def read_guarded_values(session: Session, model: type[Model], id: int) -> dict[s
 
 
 CLIENT = {"email": "anna@example.com", "full_name": "Anna", "comment": ""}
+SEGMENT = {"name": "Omsk", "conditions": '{"field": "email", "op": "is_set"}'}
 MESSAGE = {"subject": "Hello", "format": "text", "body": "Hello"}
 
 
@@ -105,7 +106,13 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
 
 
 @pytest.mark.parametrize(
-    ("path", "model"), [("/clients/new", Client), ("/messages/new", Message), ("/mailings/new", Mailing)]
+    ("path", "model"),
+    [
+        ("/clients/new", Client),
+        ("/messages/new", Message),
+        ("/mailings/new", Mailing),
+        ("/segments/new", Segment),
+    ],
 )
 def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
     browser: FlaskClient, user: User, session: Session, path: str, model: type[Any]
@@ -116,6 +123,7 @@ def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
     forms: dict[type[Any], dict[str, Any]] = {
         Client: CLIENT,
         Message: MESSAGE,
+        Segment: SEGMENT,
         Mailing: make_mailing_form(message),
     }
     form = forms[model]

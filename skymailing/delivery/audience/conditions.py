@@ -6,6 +6,7 @@ docs/segments.md lists the fields and operators.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from skymailing.delivery.audience.fields import (
@@ -19,6 +20,7 @@ from skymailing.models import AttributeType
 
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
+EXACT = 2**53  # larger whole numbers have gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +114,29 @@ class _Reader:
         except InvalidConditions as error:
             error.values.setdefault("number", self.leaves)
             raise
+
+
+def write_conditions(node: Node) -> dict[str, Any]:
+    """Return a tree as JSON that `read_conditions` reads back, without parts that have no meaning."""
+    match node:
+        case Not():
+            return {"not": write_conditions(node.node)}
+        case Group():
+            return {"all" if node.needs_all else "any": [write_conditions(child) for child in node.nodes]}
+        case Leaf():
+            leaf = {"field": node.field, "op": node.op}
+            return leaf if node.value is None else {**leaf, "value": _write_value(node.value)}
+
+
+def _write_value(value: Any) -> Any:
+    match value:
+        case ("last" | "days" as unit, int() as number):
+            return {unit: number}
+        case tuple():
+            return [_write_value(item) for item in value]
+        case date():
+            return value.isoformat()
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+        case _:
+            return value

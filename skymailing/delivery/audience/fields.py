@@ -195,5 +195,5 @@ def find_kind(field: str, types: dict[str, AttributeType] | Any) -> Kind:
         return FIELDS[field]
     key = field.removeprefix(ATTRIBUTE_PREFIX)
     if key == field or not ATTRIBUTE_KEY.fullmatch(key):
-        raise InvalidConditions("segment_field_unknown", field=field[:100])
+        raise InvalidConditions("segment_field_unknown", field=UNSTORABLE.sub("", field[:100]))
     return Kind(types.get(key, AttributeType.TEXT).value)

@@ -1,0 +1,1 @@
+"""Segments: saved conditions over clients, their editor and their pages."""

@@ -1,0 +1,89 @@
+"""Delete a segment that no unfinished mailing uses, and restore it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from skymailing import audit, undo
+from skymailing.audit import Actor
+from skymailing.clients.queries import FINAL_MAILING_STATES
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import AuditAction, Mailing, MailingAudience, Removal, RemovalKind, Segment
+from skymailing.quotas.checks import require_room, select_segments
+from skymailing.segments.queries import find_mailings
+from skymailing.settings.quotas import quota_settings
+
+
+class SegmentInUse(UserError):
+    """Unfinished mailings use the segment, so it cannot be deleted."""
+
+    def __init__(self, mailings: list[Mailing]) -> None:
+        super().__init__("segment_in_use", names=", ".join(f"“{mailing.name}”" for mailing in mailings))
+
+
+def check_unused(segment_id: int) -> None:
+    """Raise SegmentInUse if a mailing that is not finished uses the segment."""
+    if unfinished := [
+        mailing for mailing in find_mailings(segment_id) if mailing.state not in FINAL_MAILING_STATES
+    ]:
+        raise SegmentInUse(unfinished)
+
+
+def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
+    """Delete a segment, also from ended mailings; return the removal that restores it. Raises SegmentInUse.
+
+    Runs keep the conditions that they were planned with.
+    """
+    segment_id = segment.id
+    try:
+        with db.session.begin_nested():
+            check_unused(segment_id)
+            uses = _forget_uses(segment_id)
+            content = {"name": segment.name, "conditions": segment.conditions, "uses": uses}
+            removal = undo.save_removal(segment.owner_id, RemovalKind.SEGMENT, content, now)
+            audit.record(AuditAction.SEGMENT_DELETED, actor, segment)
+            db.session.delete(segment)
+            db.session.flush()
+    except IntegrityError as error:
+        # Since the check, a mailing was saved with this segment; the foreign key kept the segment.
+        check_unused(segment_id)
+        raise SegmentInUse(find_mailings(segment_id)) from error
+    return removal
+
+
+def _forget_uses(segment_id: int) -> list[dict[str, Any]]:
+    """Remove the segment from the audiences of mailings; return what is needed to put it back."""
+    rows = MailingAudience.segment_id == segment_id
+    columns = (MailingAudience.mailing_id, MailingAudience.position, MailingAudience.is_excluded)
+    uses = [dict(row) for row in db.session.execute(select(*columns).where(rows)).mappings()]
+    db.session.execute(delete(MailingAudience).where(rows))
+    return uses
+
+
+def restore_segment(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Segment | None:
+    """Restore a deleted segment, also in ended mailings; return None if the removal no longer exists.
+
+    Raises LimitReached.
+    """
+    content = undo.pop_removal(owner_id, RemovalKind.SEGMENT, removal_id, now)
+    if content is None:
+        return None
+    require_room("segment_limit", select_segments(owner_id), quota_settings().segments)
+    segment = Segment(owner_id=owner_id, name=content["name"], conditions=content["conditions"])
+    db.session.add(segment)
+    db.session.flush()
+    _restore_uses(segment, content["uses"])
+    audit.record(AuditAction.SEGMENT_RESTORED, actor, segment)
+    return segment
+
+
+def _restore_uses(segment: Segment, uses: list[dict[str, Any]]) -> None:
+    ids = [use["mailing_id"] for use in uses]
+    own = select(Mailing.id).where(Mailing.owner_id == segment.owner_id, Mailing.id.in_(ids))
+    known = set(db.session.scalars(own.where(Mailing.state.in_(FINAL_MAILING_STATES))))
+    rows = [{**use, "segment_id": segment.id} for use in uses if use["mailing_id"] in known]
+    if rows:
+        db.session.execute(insert(MailingAudience), rows)

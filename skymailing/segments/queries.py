@@ -1,0 +1,135 @@
+"""Read segments: who is in them, which mailings use them, and what their conditions can refer to."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, String, func, select
+
+from skymailing.clients.queries import list_known_attributes
+from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, Order, count_up_to
+from skymailing.delivery.audience.compilation import compile_conditions
+from skymailing.delivery.audience.conditions import Node, list_leaves
+from skymailing.delivery.audience.fields import Kind
+from skymailing.delivery.audience.recipients import is_suppressed
+from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.extensions import db
+from skymailing.models import Client, Mailing, MailingAudience, Segment, Tag, User
+
+ORDER: Order = [(func.lower(Segment.name, type_=String), False), (Segment.id, False)]
+PER_PAGE = 20
+CLIENTS_SHOWN = 10
+MAILINGS_OFFERED = 200
+VALUES_OFFERED = 50
+MAX_OFFERED_LENGTH = 100  # of a value
+# Number of newest clients whose values are offered: enough to find all cities of a shop.
+SAMPLE = 2000
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whom conditions find: how many clients, how many of these get no emails, and the newest ones.
+
+    `suppressed` is None if there are too many clients to look at each.
+    """
+
+    count: BoundedCount
+    suppressed: int | None
+    total: BoundedCount
+    clients: list[Client]
+
+
+def list_segments(owner_id: int) -> Select[Any]:
+    """Return a statement for the owner's segments."""
+    return select(Segment).where(Segment.owner_id == owner_id)
+
+
+def find_mailings(segment_id: int) -> list[Mailing]:
+    """Return the mailings that include or exclude a segment, newest first."""
+    return find_uses([segment_id]).get(segment_id, [])
+
+
+def find_uses(segment_ids: Collection[int]) -> dict[int, list[Mailing]]:
+    """Return the mailings that include or exclude segments, newest first, by the ID of the segment."""
+    rows = db.session.execute(
+        select(MailingAudience.segment_id, Mailing)
+        .join(Mailing, Mailing.id == MailingAudience.mailing_id)
+        .where(MailingAudience.segment_id.in_(segment_ids))
+        .order_by(Mailing.id.desc())
+    )
+    uses: dict[int, list[Mailing]] = {}
+    for segment_id, mailing in rows.tuples():
+        mailings = uses.setdefault(segment_id or 0, [])
+        if mailing not in mailings:  # a mailing can both include and exclude it
+            mailings.append(mailing)
+    return uses
+
+
+def select_members(node: Node, viewpoint: Viewpoint) -> Select[tuple[Client]]:
+    """Return a statement for the clients who meet checked conditions."""
+    own = select(Client).where(Client.owner_id == viewpoint.owner_id)
+    return own.where(compile_conditions(node, viewpoint))
+
+
+def count_members(node: Node, viewpoint: Viewpoint) -> BoundedCount:
+    """Return the number of clients who meet checked conditions."""
+    return count_up_to(select_members(node, viewpoint))
+
+
+def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
+    """Return whom checked conditions find."""
+    members = select_members(node, viewpoint)
+    flags = members.with_only_columns(is_suppressed().label("is_suppressed")).limit(COUNT_LIMIT + 1)
+    found = flags.subquery()
+    suppressed = func.count().filter(found.c.is_suppressed)
+    number, without_email = db.session.execute(select(func.count(), suppressed).select_from(found)).one()
+    is_exact = number <= COUNT_LIMIT
+    return Reach(
+        count=BoundedCount(min(number, COUNT_LIMIT), is_exact=is_exact),
+        suppressed=without_email if is_exact else None,
+        total=count_up_to(select(Client).where(Client.owner_id == viewpoint.owner_id)),
+        clients=list(db.session.scalars(members.order_by(Client.id.desc()).limit(CLIENTS_SHOWN))),
+    )
+
+
+def name_mailings(node: Node, owner_id: int) -> dict[int, str]:
+    """Return the names of the mailings in the conditions, by ID."""
+    ids = [leaf.value for leaf in list_leaves(node) if leaf.kind is Kind.MAILING]
+    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    chosen = own.where(Mailing.id.in_([id for id in ids if isinstance(id, int)]))
+    return dict(db.session.execute(chosen).tuples().all()) if ids else {}
+
+
+def list_attributes(owner: User) -> list[str]:
+    """Return the keys of the attributes of the owner's clients, sorted."""
+    return sorted({*owner.attribute_types, *list_known_attributes(owner.id)}, key=str.lower)
+
+
+def list_tag_names(owner_id: int) -> list[str]:
+    """Return the names of the owner's tags, sorted."""
+    return list(db.session.scalars(select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)))
+
+
+def list_newest_mailings(owner_id: int) -> list[tuple[int, str]]:
+    """Return the IDs and names of the owner's newest mailings."""
+    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    return list(db.session.execute(own.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
+
+
+def list_values(owner_id: int, field: str, attribute: str | None) -> list[str]:
+    """Return the most common values of an attribute or of `domain` among the newest clients."""
+    newest = select(Client.attributes if attribute else Client.email_key).where(Client.owner_id == owner_id)
+    rows = db.session.scalars(newest.order_by(Client.id.desc()).limit(SAMPLE))
+    if attribute:
+        texts = (str(attributes.get(attribute, "")).strip() for attributes in rows)
+    elif field == "domain":
+        texts = (key.rpartition("@")[2] for key in rows)
+    else:
+        return []
+    spellings = Counter(text for text in texts if text and len(text) <= MAX_OFFERED_LENGTH)
+    # Conditions ignore case, so one spelling of each value is enough: the most common one.
+    values: dict[str, str] = {}
+    for text, _count in spellings.most_common():
+        values.setdefault(text.lower(), text)
+    return sorted(list(values.values())[:VALUES_OFFERED], key=str.lower)

@@ -1,0 +1,61 @@
+"""Save and copy segments."""
+
+from sqlalchemy import select
+
+from skymailing.delivery.audience.conditions import Node, write_conditions
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Segment
+from skymailing.models.segment import SEGMENT_NAME_MAX_LENGTH
+from skymailing.quotas.checks import require_room, select_segments
+from skymailing.settings.quotas import quota_settings
+
+
+class SegmentChanged(UserError):
+    """Another window has saved the segment since this one opened it."""
+
+    def __init__(self) -> None:
+        super().__init__("segment_changed")
+
+
+def save_segment(segment: Segment, name: str, node: Node, expected: int | None) -> None:
+    """Save the name and the conditions of a segment.
+
+    Raises LimitReached if a new segment is one too many, and SegmentChanged if `expected` is given and is no
+    longer the segment's version.
+    """
+    if segment.id is not None:
+        db.session.refresh(segment, with_for_update=True)
+        if expected is not None and expected != segment.version:
+            raise SegmentChanged
+        segment.version += 1
+    else:
+        _require_room(segment.owner_id)
+    segment.name, segment.conditions = name, write_conditions(node)
+    db.session.add(segment)
+    db.session.flush()
+
+
+def duplicate_segment(segment: Segment) -> Segment:
+    """Add a copy of a segment, with a number in its name; raises LimitReached."""
+    _require_room(segment.owner_id)
+    copy = Segment(owner_id=segment.owner_id, name=number_name(segment), conditions=segment.conditions)
+    db.session.add(copy)
+    db.session.flush()
+    return copy
+
+
+def number_name(segment: Segment) -> str:
+    """Return the segment's name with the first number that no other segment of the owner has."""
+    names = set(db.session.scalars(select(Segment.name).where(Segment.owner_id == segment.owner_id)))
+    number = 2
+    while True:
+        suffix = f" ({number})"
+        name = segment.name[: SEGMENT_NAME_MAX_LENGTH - len(suffix)] + suffix
+        if name not in names:
+            return name
+        number += 1
+
+
+def _require_room(owner_id: int) -> None:
+    require_room("segment_limit", select_segments(owner_id), quota_settings().segments)

@@ -1,0 +1,116 @@
+"""List and show segments, and copy one."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing.clock import utcnow
+from skymailing.db.pagination import BoundedCount, paginate
+from skymailing.delivery.audience.conditions import Node, read_conditions
+from skymailing.delivery.audience.fields import InvalidConditions
+from skymailing.delivery.audience.segments import read_segment
+from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.extensions import db
+from skymailing.models import Mailing, Segment
+from skymailing.quotas.checks import LimitReached
+from skymailing.security import get_own
+from skymailing.segments import queries, services
+from skymailing.segments.sentences import describe
+from skymailing.segments.views.blueprint import bp
+from skymailing.web.computing import computes
+from skymailing.web.error_texts import explain
+
+COUNTING_SECONDS = 2.0  # the list counts no further segments after this time
+
+
+@dataclass(frozen=True)
+class Row:
+    """A segment in the list; `count` is None if it is broken, or if counting all would take too long."""
+
+    segment: Segment
+    count: BoundedCount | None
+    problem: str
+    mailings: list[Mailing]
+
+
+@bp.get("/")
+@login_required
+@computes
+def index() -> ResponseReturnValue:
+    """List the user's segments with the number of clients and the mailings that use them."""
+    page = paginate(
+        queries.list_segments(current_user.id),
+        queries.ORDER,
+        request.args.get("cursor"),
+        per_page=queries.PER_PAGE,
+    )
+    return render_template("segments/index.html", page=page, rows=list_rows(page.items, utcnow()))
+
+
+def list_rows(segments: list[Segment], now: datetime) -> list[Row]:
+    viewpoint = Viewpoint.of(current_user, now)
+    uses = queries.find_uses([segment.id for segment in segments])
+    deadline = time.monotonic() + COUNTING_SECONDS
+    rows = []
+    for segment in segments:
+        count, problem = None, ""
+        try:
+            node = read_segment(segment.conditions, viewpoint)
+            if time.monotonic() < deadline:
+                count = queries.count_members(node, viewpoint)
+        except InvalidConditions as error:
+            problem = explain(error)
+        rows.append(Row(segment, count, problem, uses.get(segment.id, [])))
+    return rows
+
+
+@bp.get("/<int:segment_id>")
+@login_required
+@computes
+def show(segment_id: int) -> ResponseReturnValue:
+    """Show a segment: its conditions in words, whom they find, and the mailings that use it."""
+    segment = get_own(Segment, segment_id)
+    viewpoint = Viewpoint.of(current_user, utcnow())
+    saved = read_saved(segment, viewpoint)
+    reach, broken = None, None
+    try:
+        reach = queries.measure_reach(read_segment(segment.conditions, viewpoint), viewpoint)
+    except InvalidConditions as error:
+        broken = error
+    return render_template(
+        "segments/show.html",
+        segment=segment,
+        sentences=describe(saved, queries.name_mailings(saved, segment.owner_id)) if saved else None,
+        reach=reach,
+        problem=explain(broken) if broken else "",
+        wrong_number=broken.values.get("number") if broken else None,
+        mailings=queries.find_mailings(segment.id),
+    )
+
+
+def read_saved(segment: Segment, viewpoint: Viewpoint) -> Node | None:
+    """Return a segment's conditions, which may refer to something deleted; None if they fit no more."""
+    try:
+        return read_conditions(segment.conditions, viewpoint.habits.types)
+    except InvalidConditions:
+        return None
+
+
+@bp.post("/<int:segment_id>/duplicate")
+@login_required
+def duplicate(segment_id: int) -> ResponseReturnValue:
+    """Copy a segment and open the copy in the editor."""
+    try:
+        copy = services.duplicate_segment(get_own(Segment, segment_id))
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("segments.show", segment_id=segment_id))
+    db.session.commit()
+    flash(_("This is a copy. Edit it as you like."), "success")
+    return redirect(url_for("segments.edit", segment_id=copy.id))

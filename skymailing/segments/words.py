@@ -1,0 +1,119 @@
+"""The words for fields, comparisons and values, in sentences and in the editor.
+
+Conditions themselves are defined in `delivery/audience/fields.py`; a test compares both lists.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, lazy_pgettext
+from flask_babel.speaklater import LazyString
+
+from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, Kind, State
+from skymailing.models import SuppressionReason
+from skymailing.web.labels import state_label
+
+
+class Input(StrEnum):
+    """What the editor shows for the value of a comparison."""
+
+    TEXT = "text"
+    LIST = "list"
+    NUMBER = "number"
+    NUMBERS = "numbers"  # a range
+    DATE = "date"
+    DATES = "dates"
+    DAYS = "days"
+    YES_NO = "yes_no"
+    TAG = "tag"
+    STATE = "state"
+    MAILINGS = "mailings"
+    NOTHING = "nothing"
+
+
+class Comparison(NamedTuple):
+    """How the editor names an operator, and what it shows for its value."""
+
+    label: LazyString
+    input: Input
+
+
+FIELD_NAMES: dict[str, LazyString] = {
+    "email": lazy_gettext("Email address"),
+    "domain": lazy_gettext("Email domain"),
+    "full_name": lazy_gettext("Name"),
+    "comment": lazy_gettext("Comment"),
+    "added_at": lazy_gettext("Date added"),
+    "tag": lazy_gettext("Tag"),
+    "mailing": lazy_gettext("Mailing"),
+    "state": lazy_gettext("Email status"),
+}
+IS, IS_NOT = lazy_pgettext("comparison", "is"), lazy_pgettext("comparison", "is not")
+IS_SET = {
+    "is_set": Comparison(lazy_pgettext("comparison", "is filled in"), Input.NOTHING),
+    "is_empty": Comparison(lazy_pgettext("comparison", "is empty"), Input.NOTHING),
+}
+# In the order in which the editor offers them; a new condition has the first one.
+COMPARISONS: dict[Kind, dict[str, Comparison]] = {
+    Kind.TEXT: {
+        "equals": Comparison(IS, Input.TEXT),
+        "in": Comparison(lazy_pgettext("comparison", "is one of"), Input.LIST),
+        "not_equals": Comparison(IS_NOT, Input.TEXT),
+        "contains": Comparison(lazy_pgettext("comparison", "contains"), Input.TEXT),
+        "not_contains": Comparison(lazy_pgettext("comparison", "does not contain"), Input.TEXT),
+        "starts_with": Comparison(lazy_pgettext("comparison", "starts with"), Input.TEXT),
+        **IS_SET,
+    },
+    Kind.NUMBER: {
+        "equals": Comparison(IS, Input.NUMBER),
+        "not_equals": Comparison(IS_NOT, Input.NUMBER),
+        "gt": Comparison(lazy_pgettext("comparison", "is more than"), Input.NUMBER),
+        "gte": Comparison(lazy_pgettext("comparison", "is at least"), Input.NUMBER),
+        "lt": Comparison(lazy_pgettext("comparison", "is less than"), Input.NUMBER),
+        "lte": Comparison(lazy_pgettext("comparison", "is at most"), Input.NUMBER),
+        "between": Comparison(lazy_pgettext("comparison", "is between"), Input.NUMBERS),
+        **IS_SET,
+    },
+    Kind.DATE: {
+        "within_days": Comparison(lazy_pgettext("comparison", "is within the last"), Input.DAYS),
+        "older_than_days": Comparison(lazy_pgettext("comparison", "is longer ago than"), Input.DAYS),
+        "in_next_days": Comparison(lazy_pgettext("comparison", "is within the next"), Input.DAYS),
+        "anniversary_within_days": Comparison(
+            lazy_pgettext("comparison", "has its anniversary within the next"), Input.DAYS
+        ),
+        "on": Comparison(IS, Input.DATE),
+        "before": Comparison(lazy_pgettext("comparison", "is before"), Input.DATE),
+        "after": Comparison(lazy_pgettext("comparison", "is after"), Input.DATE),
+        "between": Comparison(lazy_pgettext("comparison", "is between"), Input.DATES),
+        **IS_SET,
+    },
+    Kind.YES_NO: {"is": Comparison(IS, Input.YES_NO), **IS_SET},
+    Kind.TAG: {"is": Comparison(IS, Input.TAG), "is_not": Comparison(IS_NOT, Input.TAG)},
+    Kind.MAILING: {
+        "received": Comparison(lazy_pgettext("comparison", "was received"), Input.MAILINGS),
+        "not_received": Comparison(lazy_pgettext("comparison", "was not received"), Input.MAILINGS),
+        "bounced": Comparison(lazy_pgettext("comparison", "bounced"), Input.MAILINGS),
+        "not_bounced": Comparison(lazy_pgettext("comparison", "did not bounce"), Input.MAILINGS),
+    },
+    Kind.STATE: {"is": Comparison(IS, Input.STATE), "is_not": Comparison(IS_NOT, Input.STATE)},
+}
+
+
+def name_field(field: str) -> str:
+    """Return the name of a field; that of an attribute as a word, such as Last purchase."""
+    if field in FIELD_NAMES:
+        return str(FIELD_NAMES[field])
+    name = field.removeprefix(ATTRIBUTE_PREFIX).replace("_", " ").strip() or field
+    return name[:1].upper() + name[1:]
+
+
+def name_state(state: State) -> str:
+    """Return what a status says about emails to a client."""
+    match state:
+        case State.MAILABLE:
+            return str(_("active"))
+        case State.SUPPRESSED:
+            return str(_("inactive, for any reason"))
+        case _:
+            return str(state_label(SuppressionReason(state.value)))

@@ -1,0 +1,67 @@
+// The groups of conditions, and reading them back as JSON.
+import { announceChange, create, createButton, createSelect, texts } from "./form.js";
+import { makeCondition } from "./conditions.js";
+import { writeGroup } from "./tree.js";
+
+// Return a group; only the top group, which has no `onRemove`, can contain groups.
+export function makeGroup({ rule, items }, onRemove) {
+  const rules = onRemove ? ["all", "any", "none"] : ["all", "any"];
+  const select = createSelect(texts.rule, rules.map((name) => [name, texts[name]]), rule);
+  const list = create("ul", { className: "condition-list" });
+  const head = create("div", { className: "condition-rule" }, ...(onRemove ? [] : [texts.clients]), select);
+  const buttons = create("div", { className: "condition-buttons" });
+  const element = create("div", { className: "condition-group" }, head, list, buttons);
+
+  // Move the focus to what comes before the removed element.
+  function remove(item) {
+    item.remove();
+    buttons.querySelector("button").focus();
+  }
+
+  function add(item) {
+    if (item.items) {
+      const holder = create("li");
+      holder.append(makeGroup(item, () => remove(holder)));
+      list.append(holder);
+    } else {
+      list.append(makeCondition(item.leaf, remove));
+    }
+    return list.lastElementChild;
+  }
+
+  function addNew(item) {
+    const added = add(item);
+    announceChange();
+    (added.readLeaf ? added : added.querySelector(".condition")).focusField();
+  }
+
+  items.forEach(add);
+  buttons.append(createButton(`+ ${texts.add}`, "", () => addNew({})));
+  if (onRemove) {
+    head.append(createButton("✕", texts.removeGroup, () => {
+      onRemove();
+      announceChange();
+    }));
+  } else {
+    buttons.append(createButton(`+ ${texts.addGroup}`, "", () => addNew({ rule: "any", items: [{}, {}] })));
+  }
+  element.readGroup = (rows, hasIncomplete) => readGroup(select.value, list, rows, hasIncomplete);
+  return element;
+}
+
+// Return a group as JSON, and add the rows of its conditions to `rows`; null if it is empty.
+function readGroup(rule, list, rows, hasIncomplete) {
+  const nodes = [];
+  for (const item of list.children) {
+    if (item.readLeaf) {
+      const { isIncomplete, ...leaf } = item.readLeaf();
+      if (isIncomplete && !hasIncomplete) continue;
+      rows.push(item);
+      nodes.push(leaf);
+    } else {
+      const node = item.firstElementChild.readGroup(rows, hasIncomplete);
+      if (node) nodes.push(node);
+    }
+  }
+  return nodes.length ? writeGroup(rule, nodes) : null;
+}
