@@ -14,11 +14,19 @@ LETTERS_PER_PAGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Whom a run was for when it was planned; the parts are in words."""
+    """Whom a run was for when it was planned.
+
+    Parts are as in `Run.audience`: the name of a segment or tag, and the conditions of a segment.
+    """
 
     audience: Audience
-    include: list[str] = field(default_factory=list)
-    exclude: list[str] = field(default_factory=list)
+    include: list[dict[str, Any]] = field(default_factory=list)
+    exclude: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """The parts that have conditions."""
+        return [part for part in (*self.include, *self.exclude) if "conditions" in part]
 
 
 def list_letters(client: Client) -> Select[Any]:
@@ -36,15 +44,4 @@ def explain_run(run: Run) -> Reason | None:
     kept = run.audience
     if kept is None or kept.get("audience") not in set(Audience):
         return None
-    include, exclude = (
-        [describe_part(part) for part in kept.get(name, [])] for name in ("include", "exclude")
-    )
-    return Reason(Audience(kept["audience"]), include, exclude)
-
-
-def describe_part(part: dict[str, Any]) -> str:
-    """Return a segment or tag of `Run.audience` in words: its name at that time.
-
-    A segment also has its `conditions` as they were, which could be said here.
-    """
-    return f"“{part['name']}”"
+    return Reason(Audience(kept["audience"]), kept.get("include", []), kept.get("exclude", []))

@@ -112,6 +112,7 @@ def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, sess
     assert "failed" in letters["chosen"]
     assert "at least one of: “vip”, “Omsk <i>”" in letters["loyal"]
     assert "none of the excluded: “wholesale”" in letters["loyal"]
+    assert "Conditions of “Omsk <i>” at that time:" in letters["loyal"]
     for name in ("old", "strange"):
         assert "Not recorded" in letters[name]
         assert "all clients" not in letters[name]

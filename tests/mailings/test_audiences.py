@@ -76,7 +76,7 @@ def test_a_form_includes_and_excludes_segments_and_tags(
     with app.app_context():
         assert addresses(db.session.get_one(Mailing, mailing_id)) == {"anna"}
     shown = get_main_text(browser.get(f"/mailings/{mailing_id}"))
-    assert "Omsk: 1" in shown
+    assert "Omsk : 1" in shown
     assert "without Wholesale: big" in shown
     edited = browser.get(f"/mailings/{mailing_id}/edit").text
     assert edited.count("checked") >= 3  # the audience, the segment and the tag
