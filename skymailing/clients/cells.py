@@ -56,7 +56,7 @@ def read_tags(cell: str) -> list[str]:
 
 def write_tags(names: Sequence[str]) -> str:
     """Return a cell from which `read_tags` reads the names."""
-    if all(read_tags(name) == [name] for name in names):
+    if all(read_tags(name) == [name] and '"' not in name for name in names):
         return ", ".join(names)
     return ",".join('"{}"'.format(name.replace('"', '""')) for name in names)
 

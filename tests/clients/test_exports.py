@@ -32,7 +32,10 @@ CLIENTS = st.lists(
         comment=TEXT,
         attributes=st.lists(st.tuples(NAMES, TEXT), max_size=4),
         tags=st.lists(
-            st.one_of(st.sampled_from(["vip", "VIP", "* starred", '"a"', "a|b", "x; y", "=1", "'q"]), TEXT)
+            st.one_of(
+                st.sampled_from(["vip", "VIP", "* starred", '"a"', '"', '0"', "a|b", "x; y", "=1", "'q"]),
+                TEXT,
+            )
             .map(clean_tag)
             .filter(bool),
             max_size=4,
