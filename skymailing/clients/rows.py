@@ -128,6 +128,7 @@ class RowReader:
         self.states = columns.find(Field.STATUS)
         self.denials = columns.find(Field.SUBSCRIBED)
         self.consents = [columns.find(Field.CONSENT_TIME), columns.find(Field.CONSENT_IP)]
+        self.has_consents = any(self.consents)
         self.flags = [(i, standing) for name, standing in FLAGS.items() for i in columns.find(name)]
         self.attributes = list(columns.attributes.items())
         self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
@@ -170,9 +171,11 @@ class RowReader:
         if len(attributes) > MAX_ATTRIBUTES:
             raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
         comment = "" if self.comment is None else clean_comment(cells[self.comment])
+        full_name = self.read_name(cells) or clean_name(name)
+        if not self.has_consents:
+            return ClientRow(email, key, full_name, comment, attributes, tags=tags)
         # The last one that is not empty: a confirmation follows the request.
         time, ip = (next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents)
-        full_name = self.read_name(cells) or clean_name(name)
         return ClientRow(email, key, full_name, comment, attributes, time, ip, tags)
 
     def read_standing(self, cells: list[str]) -> Standing:
