@@ -180,7 +180,7 @@ def upgrade():
     for column in ('segment_id', 'tag_id'):
         op.create_index(op.f(f'ix_mailing_audience_{column}'), 'mailing_audience', [column])
     op.add_column('runs', sa.Column('audience', JSON, nullable=True))
-    replace_check('mailings', 'audience', [*AUDIENCES, 'segments'])
+    replace_check('mailings', 'audience', [*AUDIENCES, 'all_except', 'segments'])
     replace_check('removals', 'kind', [*REMOVALS, 'tag', 'segment', 'bulk'])
     if op.get_bind().dialect.name == 'postgresql':
         for function in (NUMBER_FUNCTION, DATE_FUNCTION):
@@ -200,7 +200,7 @@ def downgrade():
     op.execute("DELETE FROM removals WHERE kind IN ('tag', 'segment', 'bulk')")
     replace_check('removals', 'kind', REMOVALS)
     # An audience that the older version does not know becomes an empty selection, never all clients.
-    op.execute("UPDATE mailings SET audience = 'selected' WHERE audience = 'segments'")
+    op.execute("UPDATE mailings SET audience = 'selected' WHERE audience IN ('segments', 'all_except')")
     replace_check('mailings', 'audience', AUDIENCES)
     op.drop_column('runs', 'audience')
     op.drop_table('mailing_audience')

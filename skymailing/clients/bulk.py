@@ -12,7 +12,7 @@ from skymailing.delivery.audience.compilation import has_tag
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, Removal, RemovalKind, Suppression, SuppressionReason
+from skymailing.models import Client, Removal, RemovalKind, Suppression, SuppressionReason, Tag
 
 MAX_UNDOABLE = 100_000  # clients; what was changed is stored for the undo
 AT_A_TIME = 5_000  # SQLite accepts some 30,000 parameters
@@ -30,7 +30,7 @@ def tag_clients(owner_id: int, text: str, condition: Condition, now: datetime) -
     changed = condition & not_(has_tag(tag_id, db.engine.dialect.name))
     ids = _find(owner_id, Client.id, changed)
     count = add_tag(owner_id, tag_id, changed)
-    return count, _save(owner_id, {"action": "tag", "tag": name, "clients": ids}, now)
+    return count, _save(owner_id, {"action": "tag", "tag": tag_id, "clients": ids}, now)
 
 
 def untag_clients(owner_id: int, text: str, condition: Condition, now: datetime) -> Result:
@@ -41,7 +41,7 @@ def untag_clients(owner_id: int, text: str, condition: Condition, now: datetime)
         raise UserError("tag_missing", name=name)
     ids = _find(owner_id, Client.id, condition & has_tag(tag.id, db.engine.dialect.name))
     count = remove_tag(owner_id, tag.id, condition)
-    return count, _save(owner_id, {"action": "untag", "tag": tag.name, "clients": ids}, now)
+    return count, _save(owner_id, {"action": "untag", "tag": tag.id, "clients": ids}, now)
 
 
 def suppress_clients(owner_id: int, condition: Condition, now: datetime) -> Result:
@@ -59,7 +59,7 @@ def suppress_clients(owner_id: int, condition: Condition, now: datetime) -> Resu
     # Ordered, so that concurrent actions cannot deadlock.
     statement = insert_into(Suppression).from_select(columns, source.order_by(Client.email_key))
     count = _execute(statement.on_conflict_do_nothing())
-    return count, _save(owner_id, {"action": "suppress", "clients": keys}, now)
+    return count, _save(owner_id, {"action": "suppress", "at": now.isoformat(), "clients": keys}, now)
 
 
 def allow_clients(owner_id: int, condition: Condition, now: datetime) -> Result:
@@ -73,10 +73,17 @@ def allow_clients(owner_id: int, condition: Condition, now: datetime) -> Result:
 
 
 def undo_bulk(owner_id: int, removal_id: int, now: datetime) -> bool:
-    """Undo an action on many clients; return False if it cannot be undone any longer."""
+    """Undo an action on many clients; return False if it cannot be undone any longer.
+
+    Raises UserError if the tag has been deleted since.
+    """
     content = undo.pop_removal(owner_id, RemovalKind.BULK, removal_id, now)
     if content is None:
         return False
+    if "tag" in content and not db.session.scalar(
+        select(Tag.id).where(Tag.owner_id == owner_id, Tag.id == content["tag"])
+    ):
+        raise UserError("bulk_tag_deleted")
     clients = content["clients"]
     for start in range(0, len(clients), AT_A_TIME):
         _undo_part(owner_id, content, clients[start : start + AT_A_TIME], now)
@@ -86,13 +93,14 @@ def undo_bulk(owner_id: int, removal_id: int, now: datetime) -> bool:
 def _undo_part(owner_id: int, content: dict[str, Any], clients: list[Any], now: datetime) -> None:
     match content["action"]:
         case "tag":
-            if tag := find_tag(owner_id, content["tag"]):
-                remove_tag(owner_id, tag.id, Client.id.in_(clients))
+            remove_tag(owner_id, content["tag"], Client.id.in_(clients))
         case "untag":
-            (tag_id,) = find_or_create_tags(owner_id, [content["tag"]], limit=None).values()
-            add_tag(owner_id, tag_id, Client.id.in_(clients))
+            add_tag(owner_id, content["tag"], Client.id.in_(clients))
         case "suppress":
-            allow_clients(owner_id, Client.email_key.in_(clients), now)
+            # Only what this action did: the owner may have asked for the same again since.
+            done = Suppression.created_at == datetime.fromisoformat(content["at"])
+            is_manual = (Suppression.owner_id == owner_id) & (Suppression.reason == SuppressionReason.MANUAL)
+            db.session.execute(delete(Suppression).where(is_manual, done, Suppression.email_key.in_(clients)))
         case "allow":
             suppress_clients(owner_id, Client.email_key.in_(clients), now)
 

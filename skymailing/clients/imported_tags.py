@@ -50,6 +50,7 @@ def tag_clients(owner_id: int, rows: Sequence[ClientRow]) -> None:
     )
     # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.
     source = select(given.c.tag_id, client_id).where(given.c.tag_id.is_not(None))
+    source = source.order_by(given.c.tag_id, client_id)
     statement = insert_into(client_tags).from_select(["tag_id", "client_id"], source)
     db.session.execute(statement.on_conflict_do_nothing())
 

@@ -51,8 +51,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
         statement.on_conflict_do_update(
             index_elements=["owner_id", "email_key"],
             set_=changed,
-            where=(Suppression.reason == SuppressionReason.MANUAL)
-            & (changed["reason"] != SuppressionReason.MANUAL),
+            where=Suppression.reason == SuppressionReason.MANUAL,
         ),
         # All imports write in the same order, so that concurrent imports cannot deadlock.
         [

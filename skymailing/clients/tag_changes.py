@@ -3,21 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 
 from skymailing import undo
-from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.clients.tag_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.delivery.audience.compilation import has_tag
+from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
     Mailing,
     MailingAudience,
-    MailingState,
-    Periodicity,
     Removal,
     RemovalKind,
     Tag,
@@ -84,21 +82,8 @@ def _move_mailings(source: Tag, target: Tag) -> None:
 
 
 def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
-    """Return the newest mailings that keep the tag from being deleted.
-
-    They are unfinished, or recurring mailings that exclude it: their owner can extend them, and without the
-    tag they would reach more people.
-    """
-    can_resume = (Mailing.state == MailingState.FINISHED) & (Mailing.periodicity != Periodicity.ONCE)
-    using = (
-        select(Mailing)
-        .join(MailingAudience, MailingAudience.mailing_id == Mailing.id)
-        .where(
-            MailingAudience.tag_id == tag.id,
-            or_(Mailing.state.not_in(FINAL_MAILING_STATES), can_resume & MailingAudience.is_excluded),
-        )
-    )
-    return list(db.session.scalars(using.distinct().order_by(Mailing.id.desc()).limit(limit)))
+    """Return the newest mailings that keep the tag from being deleted."""
+    return list(db.session.scalars(find_blocking_mailings(MailingAudience.tag_id == tag.id).limit(limit)))
 
 
 def delete_tag(tag: Tag, now: datetime) -> Removal:
@@ -133,12 +118,8 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:
     client_ids = content["clients"]
     for start in range(0, len(client_ids), CLIENTS_AT_A_TIME):
         add_tag(owner_id, tag_id, Client.id.in_(client_ids[start : start + CLIENTS_AT_A_TIME]))
-    own = set(db.session.scalars(select(Mailing.id).where(Mailing.owner_id == owner_id)))
-    for mailing_id, position, is_excluded in content["mailings"]:
-        if mailing_id in own and db.session.get(MailingAudience, (mailing_id, position)) is None:
-            use = MailingAudience(mailing_id=mailing_id, position=position, is_excluded=is_excluded)
-            use.tag_id = tag_id
-            db.session.add(use)
+    uses = ((mailing_id, is_excluded) for mailing_id, _position, is_excluded in content["mailings"])
+    restore_uses(db.session.get_one(Tag, tag_id), uses)
     return str(content["name"])
 
 

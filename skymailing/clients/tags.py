@@ -89,6 +89,7 @@ def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     missing = select(literal(tag_id), Client.id).where(
         Client.owner_id == owner_id, condition, Client.id.not_in(has_it)
     )
+    missing = missing.order_by(Client.id)  # imports insert in the same order, so no deadlocks
     statement = insert_into(client_tags).from_select(["tag_id", "client_id"], missing)
     statement = statement.on_conflict_do_nothing()
     return db.session.execute(statement, execution_options={"preserve_rowcount": True}).rowcount  # type: ignore[attr-defined,no-any-return]

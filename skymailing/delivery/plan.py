@@ -8,6 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery import due
+from skymailing.delivery.audience.parts import lock_parts
 from skymailing.delivery.audience.recipients import describe_audience, find_problem
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
@@ -56,6 +57,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
             return None
+        lock_parts(mailing)
         if find_problem(mailing, now) is not None:
             _pause_broken(mailing)
             return None

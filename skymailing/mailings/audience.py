@@ -11,7 +11,7 @@ from skymailing.mailings.errors import MailingError
 from skymailing.models import Mailing, MailingAudience, Segment, Tag
 from skymailing.web.ids import read_id
 
-MAX_PARTS = 50  # each costs time in every query of the audience
+MAX_PARTS = 20  # each costs time in every query of the audience
 SEGMENT, TAG = "segment", "tag"
 
 
@@ -28,21 +28,42 @@ def write_name(part: Part) -> str:
 
 
 def find_parts(owner_id: int, names: Iterable[str]) -> tuple[Part, ...]:
-    """Return the owner's segments and tags with these names, each once; raises MailingError."""
+    """Return the owner's segments and tags with these names, each once; raises MailingError.
+
+    They are locked against deletion until the transaction ends.
+    """
     wanted = tuple(dict.fromkeys(names))
     if len(wanted) > MAX_PARTS:
         raise MailingError("mailing_too_many_parts", limit=MAX_PARTS)
     return tuple(dict.fromkeys(_find_part(owner_id, name) for name in wanted))
 
 
+def find_parts_by_id(owner_id: int, ids: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
+    """Return the owner's segments and tags with these kinds and IDs; raises MailingError."""
+    parts: list[Part] = []
+    for kind, id in ids:
+        part = db.session.get(Tag, id) if kind == TAG else db.session.get(Segment, id)
+        if part is None or part.owner_id != owner_id:
+            raise MailingError("mailing_part_deleted")
+        parts.append(part)
+    return tuple(parts)
+
+
+def write_id(part: Part) -> tuple[str, int]:
+    """Return the kind and the ID of a segment or tag."""
+    return (TAG if isinstance(part, Tag) else SEGMENT), part.id
+
+
 def _find_part(owner_id: int, name: str) -> Part:
     kind, _colon, text = name.partition(":")
     part: Part | None = None
     if kind == TAG:
-        part = db.session.scalar(select(Tag).where(Tag.owner_id == owner_id, Tag.name_key == tag_key(text)))
+        key = tag_key(text.replace("\0", ""))
+        own_tag = (Tag.owner_id == owner_id) & (Tag.name_key == key)
+        part = db.session.scalar(select(Tag).where(own_tag).with_for_update(read=True, key_share=True))
     elif kind == SEGMENT:
         own = (Segment.owner_id == owner_id) & (Segment.id == read_id(text))
-        part = db.session.scalar(select(Segment).where(own))
+        part = db.session.scalar(select(Segment).where(own).with_for_update(read=True, key_share=True))
     if part is None:
         raise UnknownPart(text or name)
     return part

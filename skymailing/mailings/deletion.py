@@ -10,7 +10,7 @@ from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.delivery.audience.parts import AudienceParts, read_parts
 from skymailing.extensions import db
-from skymailing.mailings.audience import find_parts, save_parts, write_name
+from skymailing.mailings.audience import find_parts_by_id, save_parts, write_id
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selected_ids, save_selection
@@ -31,8 +31,8 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
     content = {
         "values": _to_values(mailing),
         "clients": read_selected_ids(mailing).to_values(),
-        "include": [write_name(part) for part in parts.include],
-        "exclude": [write_name(part) for part in parts.exclude],
+        "include": [write_id(part) for part in parts.include],
+        "exclude": [write_id(part) for part in parts.exclude],
     }
     removal = undo.save_removal(mailing.owner_id, RemovalKind.MAILING, content, now)
     # Its start job, if any, finds no mailing and ends quietly.
@@ -58,7 +58,7 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     db.session.flush()
     save_selection(mailing, Selection.parse(content["clients"]))
     # Mailings deleted before an upgrade have no parts.
-    include, exclude = (find_parts(owner_id, content.get(name, [])) for name in ("include", "exclude"))
+    include, exclude = (find_parts_by_id(owner_id, content.get(name, [])) for name in ("include", "exclude"))
     save_parts(mailing, AudienceParts(include, exclude))
     audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
     return mailing

@@ -97,6 +97,11 @@ def read_choice(field: Field, default: E) -> E:
     return enum(field.data) if field.data in set(enum) else default
 
 
+def _name_missing(part: str) -> str:
+    name: str = _("%(name)s (not found)", name=part.partition(":")[2] or part)
+    return name
+
+
 def field_name(value_name: str) -> str:
     """Return the name of the form field for a field of MailingValues."""
     return "message" if value_name == "message_id" else value_name
@@ -182,7 +187,10 @@ class MailingForm(FlaskForm):
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label, _is_tag in audience.list_choices(owner.id)]
-        self.include.choices = self.exclude.choices = parts
+        for field in (self.include, self.exclude):
+            # A tag that was renamed while the form was open stays ticked, so that its error is not lost.
+            missing = set(field.data or ()) - {choice.value for choice in parts}
+            field.choices = [*parts, *(SelectChoice(name, _name_missing(name)) for name in sorted(missing))]
         self._set_browser_checks()
         if self.is_fixed:
             for name in self.FIXED:
@@ -238,7 +246,10 @@ class MailingForm(FlaskForm):
             values |= {
                 "message_id": self.message.data,
                 "sender_name": self.sender_name.data or "",
-                "audience": read_choice(self.audience, Audience.ALL),
+                # A program that names segments but no audience does not mean all clients.
+                "audience": Audience.SEGMENTS
+                if self.include.data and not self.audience.raw_data
+                else read_choice(self.audience, Audience.ALL),
                 "clients": self.clients.data or Selection(),
                 "include": tuple(self.include.data or ()),
                 "exclude": tuple(self.exclude.data or ()),

@@ -54,7 +54,8 @@ class MailingValues:
             assert self.message_id is not None  # validated
             mailing.message_id = self.message_id
             mailing.sender_name = self.sender_name.strip()
-            mailing.audience = self.audience
+            has_exclusions = self.audience is Audience.ALL and bool(self.exclude)
+            mailing.audience = Audience.ALL_EXCEPT if has_exclusions else self.audience
             mailing.on_late = self.on_late
 
     def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:

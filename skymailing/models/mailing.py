@@ -29,6 +29,7 @@ from skymailing.models.user import User
 
 class Audience(StrEnum):
     ALL = "all"
+    ALL_EXCEPT = "all_except"  # as ALL on pages; its own value, as older versions would ignore exclusions
     SELECTED = "selected"
     SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 

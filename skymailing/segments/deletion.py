@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.queries import FINAL_MAILING_STATES
+from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Mailing, MailingAudience, Removal, RemovalKind, Segment
@@ -25,11 +25,10 @@ class SegmentInUse(UserError):
 
 
 def check_unused(segment_id: int) -> None:
-    """Raise SegmentInUse if a mailing that is not finished uses the segment."""
-    if unfinished := [
-        mailing for mailing in find_mailings(segment_id) if mailing.state not in FINAL_MAILING_STATES
-    ]:
-        raise SegmentInUse(unfinished)
+    """Raise SegmentInUse if a mailing that is not over uses the segment."""
+    blocking = find_blocking_mailings(MailingAudience.segment_id == segment_id)
+    if mailings := list(db.session.scalars(blocking)):
+        raise SegmentInUse(mailings)
 
 
 def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
@@ -75,15 +74,6 @@ def restore_segment(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     segment = Segment(owner_id=owner_id, name=content["name"], conditions=content["conditions"])
     db.session.add(segment)
     db.session.flush()
-    _restore_uses(segment, content["uses"])
+    restore_uses(segment, ((use["mailing_id"], use["is_excluded"]) for use in content["uses"]))
     audit.record(AuditAction.SEGMENT_RESTORED, actor, segment)
     return segment
-
-
-def _restore_uses(segment: Segment, uses: list[dict[str, Any]]) -> None:
-    ids = [use["mailing_id"] for use in uses]
-    own = select(Mailing.id).where(Mailing.owner_id == segment.owner_id, Mailing.id.in_(ids))
-    known = set(db.session.scalars(own.where(Mailing.state.in_(FINAL_MAILING_STATES))))
-    rows = [{**use, "segment_id": segment.id} for use in uses if use["mailing_id"] in known]
-    if rows:
-        db.session.execute(insert(MailingAudience), rows)

@@ -84,6 +84,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
     "tag_limit": _l("You can have up to %(limit)s tags."),
     "tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
+    "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
     "tag_nameless": _l("Enter a name."),
     "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
     "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
@@ -129,6 +130,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_end_before_start": _l("The end must be after the start."),
     "mailing_end_missing": _l("Choose when sending ends."),
     "mailing_part_unknown": _l("The segment or tag “%(name)s” does not exist or has been deleted."),
+    "mailing_part_deleted": _l(
+        "A segment or tag of this mailing has been deleted, so it cannot be restored."
+    ),
     "mailing_too_many_parts": _l("Choose up to %(limit)s segments and tags."),
     "mailing_start_past": _l("This time has passed."),
     "mailing_end_past": _l("The end must be in the future, because the mailing starts right away."),

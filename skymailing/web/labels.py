@@ -109,6 +109,7 @@ _register(
     Audience,
     {
         Audience.ALL: (lazy_pgettext("audience", "all clients"), "quiet"),
+        Audience.ALL_EXCEPT: (lazy_pgettext("audience", "all clients"), "quiet"),
         Audience.SEGMENTS: (lazy_pgettext("audience", "segments and tags"), "quiet"),
         Audience.SELECTED: (lazy_pgettext("audience", "selected clients"), "quiet"),
     },

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, Segment, Suppression, SuppressionReason, Tag, User, client_tags
@@ -150,3 +150,26 @@ def test_the_list_shows_its_filters_and_says_why_a_segment_shows_no_one(
     assert "anna@example.org" not in page
     assert '<option value="unsubscribed" selected>' in page
     assert "anna@example.org" in browser.get("/clients/?status=nonsense&segment=x").text
+
+
+def test_undoing_restores_the_tag_that_was_removed_also_under_a_new_name(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    act("tag", ids=[people["anna"].id], value="vip")
+    undo_url = find_undo_url(act("untag", all_matching="1", value="vip"))
+    session.execute(update(Tag).values(name="loyal", name_key="loyal"))
+    browser.post(undo_url)
+    assert find_tagged(session, "loyal") == {"anna"}
+    undo_url = find_undo_url(act("untag", all_matching="1", value="loyal"))
+    session.execute(delete(Tag))
+    assert "cannot be undone" in browser.post(undo_url, follow_redirects=True).text
+    assert session.scalars(select(Tag)).all() == []
+
+
+def test_undoing_does_not_lift_what_was_asked_for_again(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    undo_url = find_undo_url(act("suppress", ids=[people["anna"].id, people["clara"].id]))
+    browser.post("/clients/suppressions/add", data={"addresses": "anna@example.org"})
+    browser.post(undo_url)
+    assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed"}

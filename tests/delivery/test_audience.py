@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import insert, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.audience.conditions import Leaf, read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
+from skymailing.delivery.audience.parts import lock_parts
+from skymailing.extensions import db
 from skymailing.models import (
     AttributeType,
     Audience,
@@ -138,12 +142,46 @@ def test_an_audience_without_segments_pauses_the_mailing(
     assert (mailing.state, smtp.per_address()) == (MailingState.PAUSED, {})
 
 
+def test_the_last_mailing_is_not_the_one_that_is_being_planned(
+    session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
+) -> None:
+    before = due_mailing(user, audience=Audience.SEGMENTS)
+    session.add(
+        MailingAudience(mailing_id=before.id, position=0, is_excluded=False, segment_id=town["segment"].id)
+    )
+    session.flush()
+    start(before)
+    condition = {"field": "mailing", "op": "not_received", "value": {"last": 1}}
+    others = Segment(owner_id=user.id, name="others", conditions=condition)
+    session.add(others)
+    session.flush()
+    smtp.clear()
+    start(mail_to(session, user, [others], []))
+    assert smtp.per_address() == {"clara@example.org": 1}
+
+
+def test_a_tag_cannot_change_while_a_run_is_planned(
+    app: Flask, session: Session, user: User, town: dict[str, Any]
+) -> None:
+    mailing_id = mail_to(session, user, [town["segment"]], [town["Wholesale"]]).id
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("planning holds the only write lock")
+        with Session(db.engine) as planning, planning.begin():
+            lock_parts(planning.get_one(Mailing, mailing_id))
+            with Session(db.engine) as other:
+                locked = select(Tag.id).where(Tag.id == town["Wholesale"].id).with_for_update(nowait=True)
+                with pytest.raises(OperationalError):
+                    other.scalar(locked)
+
+
 def deep(levels: int) -> dict[str, Any]:
     return {"not": deep(levels - 1)} if levels else OMSK
 
 
 TYPES = {"age": AttributeType.NUMBER, "born": AttributeType.DATE, "vip": AttributeType.YES_NO}
 LONG = "x" * 501
+LISTED = {"field": "email", "op": "in", "value": [str(n) for n in range(200)]}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +205,7 @@ LONG = "x" * 501
         ({"field": "email", "op": "in", "value": "x"}, "segment_list_expected"),
         ({"field": "email", "op": "in", "value": ["x", 5]}, "segment_text_expected"),
         ({"field": "email", "op": "in", "value": [str(n) for n in range(201)]}, "segment_list_too_long"),
+        ({"any": [LISTED] * 6}, "segment_list_too_long"),
         ({"field": "attribute.age", "op": "gt", "value": 10**400}, "segment_number_expected"),
         ({"field": "attribute.age", "op": "gt", "value": float("nan")}, "segment_number_expected"),
         ({"field": "attribute.age", "op": "gt", "value": True}, "segment_number_expected"),

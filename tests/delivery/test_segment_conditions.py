@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -224,3 +225,20 @@ def test_databases_find_the_clients_for_whom_conditions_hold(
             viewpoint = Viewpoint.of(owner, NOW)
             excluded = world.find(compile_conditions(Not(read_segment(tree, viewpoint)), viewpoint))
             assert excluded == {person.email for person in persons} - expected, tree
+
+
+@pytest.mark.parametrize("text", ["ΑΘΗΝΑΣ", "İstanbul", "STRASSE ß", "Ёлка", "a*b?[c]"])
+def test_a_text_always_equals_itself(app: Flask, session: Session, user: User, text: str) -> None:
+    client = ClientFactory.create(owner=user, full_name=text)
+    with app.app_context():
+        owner = db.session.get_one(User, user.id)
+        many = [str(number) for number in range(150)]
+        for op, value in (
+            ("equals", text),
+            ("contains", text),
+            ("starts_with", text),
+            ("in", [text]),
+            ("in", [*many, text]),
+        ):
+            condition = compile_segment(leaf("full_name", op, value), owner, NOW)
+            assert db.session.scalars(select(Client.id).where(condition)).all() == [client.id], op

@@ -81,7 +81,7 @@ class Panel:
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
-NO_BULK = {"action": "tag", "tag": "x", "clients": []}
+NO_BULK = {"action": "allow", "clients": []}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)

@@ -21,13 +21,15 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     MailingState,
+    Periodicity,
+    RunState,
     Segment,
     User,
 )
 from skymailing.segments import services
 from tests.conftest import SetLimits
 from tests.segments.pages import NOT_WHOLESALE, OMSK, save
-from tests.support.factories import MailingFactory
+from tests.support.factories import MailingFactory, RunFactory
 
 NODE = read_conditions(OMSK, {})
 
@@ -49,6 +51,8 @@ def context(app: Flask, session: Session) -> Iterator[None]:
 def use(session: Session, owner: User, segment: Segment, state: MailingState) -> Mailing:
     """Let a mailing to all clients exclude a segment."""
     mailing: Mailing = MailingFactory.create(owner=owner, state=state, audience=Audience.ALL)
+    if state is MailingState.FINISHED:
+        RunFactory.create(mailing=mailing, state=RunState.FINISHED)
     session.add(MailingAudience(mailing_id=mailing.id, position=3, is_excluded=True, segment_id=segment.id))
     session.flush()
     return mailing
@@ -137,7 +141,7 @@ def test_a_deleted_segment_can_be_restored_within_an_hour(
     restored = session.scalars(select(Segment)).one()
     assert (restored.name, restored.conditions) == ("Omsk", OMSK)
     (row,) = session.scalars(select(MailingAudience))
-    assert (row.mailing_id, row.position, row.is_excluded, row.segment_id) == (ended.id, 3, True, restored.id)
+    assert (row.mailing_id, row.position, row.is_excluded, row.segment_id) == (ended.id, 0, True, restored.id)
     actions = session.execute(select(AuditEntry.action, AuditEntry.target).order_by(AuditEntry.id)).all()
     assert [tuple(row) for row in actions] == [
         (AuditAction.SEGMENT_DELETED, "Omsk"),
@@ -163,6 +167,22 @@ def test_a_segment_that_an_unfinished_mailing_uses_stays(
     assert page.status_code == 409
     assert session.scalar(select(Segment.name)) == "Omsk"
     assert len(session.scalars(select(MailingAudience)).all()) == 2, finished.name
+
+
+def test_a_segment_that_an_extended_mailing_would_miss_stays(
+    browser: FlaskClient, session: Session, user: User, segment: Segment
+) -> None:
+    missed = MailingFactory.create(owner=user, state=MailingState.FINISHED, name="never ran")
+    weekly = MailingFactory.create(
+        owner=user, state=MailingState.FINISHED, name="weekly", periodicity=Periodicity.WEEKLY
+    )
+    for mailing in (missed, weekly):
+        session.add(
+            MailingAudience(mailing_id=mailing.id, position=0, is_excluded=True, segment_id=segment.id)
+        )
+    session.flush()
+    page = browser.post(f"/segments/{segment.id}/delete")
+    assert "so it cannot be deleted: “weekly”, “never ran”." in page.text
 
 
 @pytest.mark.one_engine

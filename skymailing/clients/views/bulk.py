@@ -16,7 +16,7 @@ from skymailing.clients.deletion import delete_clients
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.clients import flash_deletion, read_filter
 from skymailing.clock import utcnow
-from skymailing.db.engine import LARGEST_BIG_ID
+from skymailing.db.engine import LARGEST_BIG_ID, start_writing, starts_reading
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Client
@@ -32,9 +32,13 @@ Texts = Callable[[int], str]
 
 @bp.post("/bulk")
 @login_required
+@starts_reading
 def bulk_action() -> ResponseReturnValue:
     """Do what the pressed button says to the ticked clients, or to all that the list shows."""
     action = request.form.get("action", "")
+    if not has_choice():
+        flash(_("Select clients first."), "warning")
+        return redirect(back_to_list())
     if action == "delete":
         return delete_chosen()
     if action == "export":
@@ -42,9 +46,6 @@ def bulk_action() -> ResponseReturnValue:
         db.session.commit()
         rows = exports.export_rows(current_user.id, read_chosen())
         return csv_response(rows, "clients.csv", start=BYTE_ORDER_MARK)
-    if not has_choice():
-        flash(_("Select clients first."), "warning")
-        return redirect(back_to_list())
     try:
         count, removal, texts = change(action, read_chosen())
     except UserError as error:
@@ -69,6 +70,7 @@ def delete_chosen() -> ResponseReturnValue:
         flash(_("You can delete up to %(limit)s clients at once.", limit=MAX_DELETED), "warning")
         return redirect(back_to_list())
     if "confirmed" in request.form:
+        start_writing()
         count, deletion = delete_clients(current_user.id, ids, utcnow(), audit.current_actor())
         flash_deletion(ngettext("%(num)d client deleted.", "%(num)d clients deleted.", count), deletion)
         db.session.commit()
@@ -79,6 +81,7 @@ def delete_chosen() -> ResponseReturnValue:
 
 def change(action: str, chosen: ColumnElement[bool]) -> tuple[int, int | None, Texts]:
     """Change the chosen clients; return how many were changed, the undo's ID, and the text that says so."""
+    start_writing()
     owner_id, name, now = current_user.id, request.form.get("value", ""), utcnow()
     match action:
         case "tag":
@@ -131,8 +134,12 @@ def back_to_list() -> str:
 @login_required
 def bulk_undo(removal_id: int) -> ResponseReturnValue:
     """Undo an action on many clients."""
-    if not bulk.undo_bulk(current_user.id, removal_id, utcnow()):
-        abort(404)
+    try:
+        if not bulk.undo_bulk(current_user.id, removal_id, utcnow()):
+            abort(404)
+    except UserError as error:
+        flash(explain(error), "warning")
+    else:
+        flash(_("Undone."), "success")
     db.session.commit()
-    flash(_("Undone."), "success")
     return redirect(url_for("clients.index"))

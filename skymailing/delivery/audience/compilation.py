@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, exists, func, not_, or_, select
 
-from skymailing.db.text_search import contains_text, equals_text, starts_with_text
+from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
 from skymailing.delivery.audience.typed_values import date_of, is_between, number_of, text_of, yes_no_of
@@ -25,6 +25,7 @@ from skymailing.models import (
     DeliveryState,
     Mailing,
     Run,
+    RunState,
     Suppression,
     Tag,
     client_tags,
@@ -111,7 +112,7 @@ class _Compiler:
             is_set: Condition = column != ""
             return is_set
         if op == "in":
-            return or_(*(equals_text(column, prepare(text)) for text in leaf.value)).self_group()
+            return is_one_of_texts(column, [prepare(text) for text in leaf.value])
         return TEXT_COMPARISONS[op](column, prepare(leaf.value))
 
     def find_text(self, leaf: Leaf) -> tuple[Any, Callable[[str], str]]:
@@ -238,7 +239,12 @@ class _Compiler:
         latest = (
             select(Run.mailing_id)
             .join(Mailing, Mailing.id == Run.mailing_id)
-            .where(Mailing.owner_id == self.viewpoint.owner_id)
+            # The run that is being planned is not among the last ones, nor are runs that sent nothing.
+            .where(
+                Mailing.owner_id == self.viewpoint.owner_id,
+                Run.started_at < self.viewpoint.now,
+                Run.state != RunState.SKIPPED,
+            )
             .group_by(Run.mailing_id)
             .order_by(func.max(Run.started_at).desc(), Run.mailing_id.desc())
             .limit(number)

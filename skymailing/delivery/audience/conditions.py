@@ -20,6 +20,7 @@ from skymailing.models import AttributeType
 
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
+MAX_VALUES = 1_000  # listed in all conditions
 EXACT = 2**53  # larger whole numbers have gaps
 
 
@@ -81,7 +82,7 @@ def list_leaves(node: Node) -> Iterator[Leaf]:
 class _Reader:
     def __init__(self, types: Mapping[str, AttributeType]) -> None:
         self.types = types
-        self.leaves = 0
+        self.leaves = self.values = 0
 
     def read(self, data: Any, depth: int) -> Node:
         if not isinstance(data, dict):
@@ -110,7 +111,11 @@ class _Reader:
             kind = find_kind(field, self.types)
             if op not in OPERATORS[kind]:
                 raise InvalidConditions("segment_operator_unknown", field=field)
-            return Leaf(field, kind, op, OPERATORS[kind][op](data.get("value")))
+            value = OPERATORS[kind][op](data.get("value"))
+            self.values += len(value) if isinstance(value, tuple) else 1
+            if self.values > MAX_VALUES:
+                raise InvalidConditions("segment_list_too_long", limit=MAX_VALUES)
+            return Leaf(field, kind, op, value)
         except InvalidConditions as error:
             error.values.setdefault("number", self.leaves)
             raise

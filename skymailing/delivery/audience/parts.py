@@ -1,10 +1,11 @@
 """The segments and tags that a mailing includes and excludes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
 from sqlalchemy.orm import object_session
 
 from skymailing.delivery.audience.compilation import compile_conditions, has_tag
@@ -14,7 +15,18 @@ from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Audience, Mailing, MailingAudience, Segment, Tag, User
+from skymailing.models import (
+    Audience,
+    Mailing,
+    MailingAudience,
+    MailingState,
+    Periodicity,
+    Run,
+    RunState,
+    Segment,
+    Tag,
+    User,
+)
 
 Part = Segment | Tag
 
@@ -74,6 +86,62 @@ def read_parts(mailing: Mailing) -> AudienceParts:
         tuple(part for is_excluded, part in chosen if part and not is_excluded),
         tuple(part for is_excluded, part in chosen if part and is_excluded),
     )
+
+
+def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
+    """Select the mailings for which a segment or tag must not disappear; `uses` is on MailingAudience.
+
+    They are unfinished, or finished ones that exclude it and that their owner can extend: without the
+    exclusion they would reach more people.
+    """
+    has_run = exists().where(Run.mailing_id == Mailing.id, Run.state != RunState.SKIPPED)
+    can_resume = (Mailing.state == MailingState.FINISHED) & (
+        (Mailing.periodicity != Periodicity.ONCE) | not_(has_run)
+    )
+    is_unfinished = Mailing.state.not_in((MailingState.FINISHED, MailingState.CANCELLED))
+    return (
+        select(Mailing)
+        .join(MailingAudience, MailingAudience.mailing_id == Mailing.id)
+        .where(uses, is_unfinished | (can_resume & MailingAudience.is_excluded))
+        .distinct()
+        .order_by(Mailing.id.desc())
+    )
+
+
+def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
+    """Put a restored segment or tag back into mailings; `uses` are their IDs and whether it was excluded.
+
+    Mailings that have been extended since get back their exclusions only, so that they reach no one else.
+    """
+    session = object_session(part)
+    assert session is not None
+    for mailing_id, is_excluded in uses:
+        mailing = session.get(Mailing, mailing_id)
+        if mailing is None or mailing.owner_id != part.owner_id:
+            continue
+        if not is_excluded and mailing.state not in (MailingState.FINISHED, MailingState.CANCELLED):
+            continue
+        of_mailing = MailingAudience.mailing_id == mailing_id
+        last = session.scalar(select(func.max(MailingAudience.position)).where(of_mailing))
+        use = MailingAudience(mailing_id=mailing_id, is_excluded=is_excluded)
+        use.position = 0 if last is None else last + 1
+        use.tag_id, use.segment_id = (part.id, None) if isinstance(part, Tag) else (None, part.id)
+        session.add(use)
+        session.flush()
+
+
+def lock_parts(mailing: Mailing) -> None:
+    """Keep the owner's tags and the mailing's segments as they are until the transaction ends.
+
+    Conditions name tags, so the check of an audience and its use must see the same ones.
+    """
+    session = object_session(mailing)
+    assert session is not None
+    tags = select(Tag.id).where(Tag.owner_id == mailing.owner_id).order_by(Tag.id)
+    used = select(MailingAudience.segment_id).where(MailingAudience.mailing_id == mailing.id)
+    segments = select(Segment.id).where(Segment.id.in_(used)).order_by(Segment.id)
+    for rows in (tags, segments):
+        session.execute(rows.with_for_update(read=True, key_share=True))
 
 
 def compile_parts(

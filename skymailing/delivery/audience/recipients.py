@@ -21,7 +21,7 @@ def recipients(mailing: Mailing, now: datetime | None = None) -> Select[tuple[Cl
         members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
         return statement.where(Client.id.in_(members))
     parts = read_parts(mailing)
-    if mailing.audience is Audience.ALL and not parts.parts:
+    if mailing.audience in (Audience.ALL, Audience.ALL_EXCEPT) and not parts.parts:
         return statement
     try:
         return statement.where(compile_parts(parts, mailing.audience, mailing.owner, now or utcnow()))

@@ -169,7 +169,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
         "name": mailing.name,
         "message": mailing.message_id,
         "sender_name": mailing.sender_name,
-        "audience": mailing.audience.value,
+        "audience": "all" if mailing.audience is Audience.ALL_EXCEPT else mailing.audience.value,
         "clients": read_selection(mailing),
         "include": [write_name(part) for part in parts.include],
         "exclude": [write_name(part) for part in parts.exclude],

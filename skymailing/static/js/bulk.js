@@ -21,7 +21,11 @@ if (form) {
     if (all && !page.checked) all.checked = false;
     update();
   });
-  form.addEventListener("change", (event) => { if (event.target !== page) update(); });
+  form.addEventListener("change", (event) => {
+    if (event.target === page) return;
+    if (all && event.target.name === "ids" && !event.target.checked) all.checked = false;
+    update();
+  });
   window.addEventListener("pageshow", update); // browsers restore ticks
   update();
 }
