@@ -23,6 +23,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingAudience,
     Message,
     OutboxLetter,
     Run,
@@ -109,10 +110,30 @@ def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's mailings."""
+    """Yield the user's mailings with the segments and tags of their audiences."""
     table = Mailing.__table__.c
     columns = [column for column in table if column.name != "owner_id"]
-    return map(_as_dict, _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+    parts = _read_audience_parts(user_id)
+    for row in _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id):
+        yield _as_dict(row) | {"audience_parts": parts.get(row.id, [])}
+
+
+def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
+    """Return what each mailing includes and excludes, in order, by the ID of the mailing."""
+    uses = db.session.execute(
+        select(MailingAudience, Tag.name, Segment.name)
+        .join(Mailing, Mailing.id == MailingAudience.mailing_id)
+        .outerjoin(Tag, Tag.id == MailingAudience.tag_id)
+        .outerjoin(Segment, Segment.id == MailingAudience.segment_id)
+        .where(Mailing.owner_id == user_id)
+        .order_by(MailingAudience.mailing_id, MailingAudience.position)
+    ).tuples()
+    parts: dict[int, list[dict[str, Any]]] = {}
+    for use, tag, segment in uses:
+        part = {"tag": tag} if use.tag_id else {"segment": segment, "segment_id": use.segment_id}
+        parts.setdefault(use.mailing_id, []).append({"is_excluded": use.is_excluded} | part)
+    db.session.rollback()
+    return parts
 
 
 def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:

@@ -109,6 +109,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "segment_mailing_expected": _l("Choose a mailing."),
     "segment_tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
     "segment_attribute_missing": _l("None of your clients has the field “%(name)s”."),
+    "segment_mailing_forgotten": _l("Details of this mailing have been removed. Choose a later mailing."),
     "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
     "segment_limit": _l("You can have up to %(limit)s segments. Delete those that you no longer need."),
     "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),

@@ -8,9 +8,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from skymailing.clock import utcnow
 from skymailing.delivery.audience.conditions import Leaf, read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
 from skymailing.delivery.audience.parts import lock_parts
+from skymailing.delivery.audience.segments import compile_segment
 from skymailing.extensions import db
 from skymailing.models import (
     AttributeType,
@@ -27,7 +29,7 @@ from skymailing.models import (
 )
 from skymailing.web.error_texts import ERROR_TEXTS
 from tests.delivery.conftest import Start
-from tests.support.factories import ClientFactory, due_mailing
+from tests.support.factories import ClientFactory, MailingFactory, RunFactory, due_mailing
 from tests.support.servers import SmtpServer
 
 OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
@@ -99,6 +101,22 @@ def test_a_run_keeps_the_conditions_as_they_were(
         "include": [{"segment": segment.id, "name": "Omsk", "conditions": OMSK}],
         "exclude": [{"tag": tag.id, "name": "Wholesale"}],
     }
+
+
+def test_a_mailing_whose_letters_were_removed_is_an_error_in_conditions(
+    app: Flask, session: Session, user: User
+) -> None:
+    run = RunFactory.create(mailing=MailingFactory.create(owner=user))
+    condition = {"field": "mailing", "op": "not_received", "value": run.mailing_id}
+    with app.app_context():
+        owner = db.session.get_one(User, user.id)
+        compile_segment(condition, owner, utcnow())
+        db.session.rollback()
+        run.details_removed_at = utcnow()
+        session.flush()
+        with pytest.raises(InvalidConditions) as caught:
+            compile_segment(condition, db.session.get_one(User, user.id), utcnow())
+    assert caught.value.code == "segment_mailing_forgotten"
 
 
 @pytest.mark.parametrize("is_excluded", [False, True])

@@ -10,7 +10,7 @@ from skymailing.delivery.audience.conditions import Node, list_leaves, read_cond
 from skymailing.delivery.audience.fields import InvalidConditions, Kind
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Tag, User
+from skymailing.models import Client, Mailing, Run, Tag, User
 
 
 def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
@@ -42,6 +42,9 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
     ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
     own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
     known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
+    # Retention has removed their letters, so "did not receive" would hold for everyone.
+    forgotten = select(Run.mailing_id).where(Run.mailing_id.in_(ids), Run.details_removed_at.is_not(None))
+    forgotten_mailings = set(viewpoint.session.scalars(forgotten)) if ids else set()
     known_attributes = set(viewpoint.habits.types)
     for number, leaf in enumerate(leaves, start=1):
         key = leaf.attribute
@@ -49,6 +52,8 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
             raise InvalidConditions("segment_tag_missing", name=leaf.value, number=number)
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value not in known_mailings:
             raise InvalidConditions("segment_mailing_missing", number=number)
+        if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value in forgotten_mailings:
+            raise InvalidConditions("segment_mailing_forgotten", number=number)
         if key and key not in known_attributes:
             if not is_attribute_used(viewpoint, key):
                 raise InvalidConditions("segment_attribute_missing", name=key, number=number)

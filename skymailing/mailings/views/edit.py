@@ -247,7 +247,7 @@ def warn_about_recipients(mailing: Mailing) -> None:
     db.session.flush()
     recipients, suppressed = count_recipients(mailing), count_suppressed(mailing)
     if not recipients:
-        flash(_("You have no clients yet, so no one will get this email."), "warning")
+        flash(_("No client matches now, so no one will get this email."), "warning")
     elif suppressed == recipients:
         flash(
             _("No one will get this email: all of its recipients have unsubscribed or are suppressed."),
