@@ -56,6 +56,15 @@ def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bo
         return false()
 
 
+def find_problem(segment: Segment, owner: User, now: datetime) -> InvalidConditions | None:
+    """Return why a segment cannot be evaluated, or None."""
+    try:
+        compile_segment(segment.conditions, owner, now)
+    except InvalidConditions as error:
+        return error
+    return None
+
+
 def find_segment(owner_id: int, segment_id: int) -> Segment | None:
     """Return the owner's segment with this ID, or None."""
     own = (Segment.owner_id == owner_id) & (Segment.id == segment_id)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.pagination import Order
@@ -90,6 +90,12 @@ def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
     """Return the owner's clients with these IDs, sorted by address."""
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
     return list(db.session.scalars(own.order_by(Client.email_key)))
+
+
+def find_ids(owner_id: int, condition: ColumnElement[bool], limit: int) -> list[int]:
+    """Return the IDs of the owner's clients for whom `condition` holds, at most `limit`."""
+    own = select(Client.id).where(Client.owner_id == owner_id, condition)
+    return list(db.session.scalars(own.order_by(Client.id).limit(limit)))
 
 
 def list_rejections(import_: ClientImport) -> Select[Any]:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
-from sqlalchemy import ColumnElement, false, select
+from sqlalchemy import ColumnElement, false
 
 from skymailing import audit
 from skymailing.clients import bulk, exports, queries
@@ -61,8 +61,7 @@ def bulk_action() -> ResponseReturnValue:
 
 def delete_chosen() -> ResponseReturnValue:
     """Ask for confirmation, then delete the chosen clients."""
-    own = select(Client.id).where(Client.owner_id == current_user.id, read_chosen())
-    ids = list(db.session.scalars(own.order_by(Client.id).limit(MAX_DELETED + 1)))
+    ids = queries.find_ids(current_user.id, read_chosen(), MAX_DELETED + 1)
     if not ids:
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())

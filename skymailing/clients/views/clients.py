@@ -10,15 +10,14 @@ from werkzeug.datastructures import MultiDict
 from skymailing.audit import current_actor
 from skymailing.clients import queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, find_segment, list_clients, list_segments
+from skymailing.clients.filters import ClientFilter, find_problem, find_segment, list_clients, list_segments
 from skymailing.clients.forms import STATUS_LABELS
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
-from skymailing.delivery.audience.fields import InvalidConditions, State
-from skymailing.delivery.audience.segments import compile_segment
+from skymailing.delivery.audience.fields import State
 from skymailing.extensions import db
-from skymailing.models import Client, Removal, Segment
+from skymailing.models import Client, Removal
 from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
@@ -35,6 +34,7 @@ def index() -> ResponseReturnValue:
         sort = queries.DEFAULT_ORDER
     clients = list_clients(current_user, chosen, utcnow())
     segment = find_segment(current_user.id, chosen.segment) if chosen.segment else None
+    problem = find_problem(segment, current_user, utcnow()) if segment else None
     page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
     return render_template(
         "clients/index.html",
@@ -46,22 +46,11 @@ def index() -> ResponseReturnValue:
         segment=segment,
         segments=list_segments(current_user.id),
         status_labels=STATUS_LABELS,
-        problem=find_problem(segment),
+        problem=explain(problem) if problem else "",
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
     )
-
-
-def find_problem(segment: Segment | None) -> str:
-    """Return why a segment cannot be evaluated; empty if it can."""
-    if segment is None:
-        return ""
-    try:
-        compile_segment(segment.conditions, current_user, utcnow())
-    except InvalidConditions as error:
-        return explain(error)
-    return ""
 
 
 def read_filter(values: MultiDict[str, str]) -> ClientFilter:
