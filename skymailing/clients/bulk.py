@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, literal, not_, select
 
 from skymailing import undo
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
-from skymailing.db.engine import insert_into
+from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.audience.compilation import has_tag
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.errors import UserError
@@ -58,7 +58,7 @@ def suppress_clients(owner_id: int, condition: Condition, now: datetime) -> Resu
     columns = ["owner_id", "email_key", "reason", "note", "created_at"]
     # Ordered, so that concurrent actions cannot deadlock.
     statement = insert_into(Suppression).from_select(columns, source.order_by(Client.email_key))
-    count = _execute(statement.on_conflict_do_nothing())
+    count = execute_counting(statement.on_conflict_do_nothing())
     return count, _save(owner_id, {"action": "suppress", "at": now.isoformat(), "clients": keys}, now)
 
 
@@ -68,7 +68,7 @@ def allow_clients(owner_id: int, condition: Condition, now: datetime) -> Result:
     manual = select(Suppression.email_key).where(is_manual)
     keys = _find(owner_id, Client.email_key, condition & Client.email_key.in_(manual))
     chosen = select(Client.email_key).where(Client.owner_id == owner_id, condition)
-    count = _execute(delete(Suppression).where(is_manual, Suppression.email_key.in_(chosen)))
+    count = execute_counting(delete(Suppression).where(is_manual, Suppression.email_key.in_(chosen)))
     return count, _save(owner_id, {"action": "allow", "clients": keys}, now)
 
 
@@ -114,8 +114,3 @@ def _find(owner_id: int, column: Any, condition: Condition) -> list[Any]:
 def _save(owner_id: int, content: dict[str, Any], now: datetime) -> Removal | None:
     is_undoable = 0 < len(content["clients"]) <= MAX_UNDOABLE
     return undo.save_removal(owner_id, RemovalKind.BULK, content, now) if is_undoable else None
-
-
-def _execute(statement: Any) -> int:
-    result = db.session.execute(statement, execution_options={"preserve_rowcount": True})
-    return int(result.rowcount)  # type: ignore[attr-defined]

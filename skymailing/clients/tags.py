@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from sqlalchemy import ColumnElement, delete, func, literal, select
 
 from skymailing.clients.cleaning import clean_text
-from skymailing.db.engine import insert_into
+from skymailing.db.engine import execute_counting, insert_into
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, Tag, client_tags
@@ -92,14 +92,14 @@ def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     missing = missing.order_by(Client.id)  # imports insert in the same order, so no deadlocks
     statement = insert_into(client_tags).from_select(["tag_id", "client_id"], missing)
     statement = statement.on_conflict_do_nothing()
-    return db.session.execute(statement, execution_options={"preserve_rowcount": True}).rowcount  # type: ignore[attr-defined,no-any-return]
+    return execute_counting(statement)
 
 
 def remove_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     """Take a tag off the owner's clients for whom `condition` holds; return how many had it."""
     chosen = select(Client.id).where(Client.owner_id == owner_id, condition)
     statement = delete(client_tags).where(client_tags.c.tag_id == tag_id, client_tags.c.client_id.in_(chosen))
-    return db.session.execute(statement).rowcount  # type: ignore[attr-defined,no-any-return]
+    return execute_counting(statement)
 
 
 def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:

@@ -124,6 +124,14 @@ def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bo
     return column.in_(bindparam(name, expanding=True))
 
 
+def execute_counting(statement: Any) -> int:
+    """Execute an INSERT, UPDATE or DELETE in the session; return how many rows it changed."""
+    # Through the connection, whose result has the count; the option is for PostgreSQL's INSERT.
+    options = {"preserve_rowcount": True}
+    db.session.flush()
+    return db.session.connection().execute(statement, execution_options=options).rowcount
+
+
 def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:
     """Return an INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
     is_postgresql = db.engine.dialect.name == "postgresql"
