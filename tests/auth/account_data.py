@@ -118,7 +118,7 @@ def add_audit_entries(session: Session, user: User, network_address: str) -> Non
         )
     session.add(
         AuditEntry(
-            actor_id=99,
+            actor_id=user.id + 1,
             actor="manager@sky.example",
             address="192.0.2.8",
             action=AuditAction.USER_BLOCKED,
