@@ -29,9 +29,14 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
 TO_BE_DROPPED = {"ended_sessions"}
 
 
+# Tables that have no model, as the two databases define them differently. On SQLite, FTS5 adds tables that it
+# uses itself, whose names have this prefix.
+SEARCH_INDEX = "client_search"
+
+
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    """Exclude the tables that are to be dropped from the comparison with the models."""
-    return not (kind == "table" and name in TO_BE_DROPPED)
+    """Exclude tables without a model from the comparison with the models."""
+    return not (kind == "table" and name and (name in TO_BE_DROPPED or name.startswith(SEARCH_INDEX)))
 
 
 def skip_empty_revision(_context: Any, _revision: Any, directives: list[Any]) -> None:

@@ -17,6 +17,7 @@ from skymailing.models import Mailing, Run
 from skymailing.settings.engine import engine_settings
 
 OUTBOX = "outbox"
+INDEX = "index"
 
 
 def hint_outbox() -> None:
@@ -66,6 +67,11 @@ def hint_turn(slot: int) -> None:
 def hint_import(import_id: int) -> None:
     """Ask a worker to continue an import."""
     queue.hint(import_name(import_id), "import_clients", import_id)
+
+
+def hint_index() -> None:
+    """Ask a worker to update the search index."""
+    queue.hint(INDEX, "index_clients")
 
 
 def hint_erasure(user_id: int) -> None:

@@ -17,6 +17,8 @@ from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports, uploads
 from skymailing.clients import tasks as import_tasks
+from skymailing.clients.search.index import is_behind
+from skymailing.clients.search.tasks import update_index
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
 from skymailing.delivery.recovery import sweep as recovery
@@ -75,6 +77,17 @@ def import_clients(import_id: int) -> None:
     give_back_sessions()
     if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
+    else:
+        hints.hint_index()
+
+
+@job
+def index_clients() -> None:
+    """Update the search index for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.INDEX)
+    give_back_sessions()
+    if update_index(_should_yield):
+        hints.hint_index()
 
 
 @job
@@ -230,6 +243,11 @@ def _resume_imports(now: datetime) -> None:
         hints.hint_import(import_id)
 
 
+def _resume_indexing(_now: datetime) -> None:
+    if is_behind():
+        hints.hint_index()
+
+
 def _erase_due_accounts(now: datetime) -> None:
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
@@ -277,6 +295,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     lambda _now: invalidation.invalidate_missed_edits(),
     _post_summaries,
     _resume_imports,
+    _resume_indexing,
     _erase_due_accounts,
     schedule.reconcile,
     _record_sweep,

@@ -37,6 +37,7 @@ JOBS = frozenset(
         "continue_sweep",
         "erase_account",
         "import_clients",
+        "index_clients",
         "send_outbox",
         "send_slice",
         "start_mailing",

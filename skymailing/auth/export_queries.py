@@ -47,6 +47,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "time_zone": user.timezone,
         "date_order": user.date_order,
         "attribute_types": user.attribute_types,
+        "client_columns": user.client_columns,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,

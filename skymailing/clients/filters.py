@@ -1,12 +1,14 @@
 """Choose clients of an address book: by a search, a tag, a segment, and whether they may be mailed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, false, select
 
-from skymailing.clients.queries import matches
+from skymailing.clients.search.finding import Search, search_clients
 from skymailing.clients.tags import find_tag
+from skymailing.db.pagination import BoundedCount
 from skymailing.delivery.audience.compilation import compile_conditions, has_tag
 from skymailing.delivery.audience.conditions import Leaf
 from skymailing.delivery.audience.fields import InvalidConditions, Kind, State
@@ -36,16 +38,41 @@ class ClientFilter:
 
         It holds for no one if the tag or the segment does not exist, or the segment cannot be evaluated.
         """
-        conditions = [matches(self.search)] if self.search else []
+        return find_clients(owner, self, now).condition
+
+    def criteria(self, owner: User, now: datetime) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of all but the search."""
         if self.tag:
             tag = find_tag(owner.id, self.tag)
-            conditions.append(has_tag(tag.id, db.engine.dialect.name) if tag else false())
+            yield has_tag(tag.id, db.engine.dialect.name) if tag else false()
         if self.segment:
-            conditions.append(_in_segment(owner, self.segment, now))
+            yield _in_segment(owner, self.segment, now)
         if self.state:
             leaf = Leaf("state", Kind.STATE, "is", self.state)
-            conditions.append(compile_conditions(leaf, Viewpoint.of(owner, now)))
-        return and_(True, *conditions)
+            yield compile_conditions(leaf, Viewpoint.of(owner, now))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundClients:
+    """The clients of an owner that pass a filter."""
+
+    owner_id: int
+    condition: ColumnElement[bool]
+    search: Search
+
+    @property
+    def statement(self) -> Select[tuple[Client]]:
+        return select(Client).where(Client.owner_id == self.owner_id, self.condition)
+
+    def count(self) -> BoundedCount:
+        """Count them up to COUNT_LIMIT; of many that a search finds, some are counted."""
+        return self.search.count(self.statement)
+
+
+def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
+    """Return the owner's clients that pass the filter."""
+    search = search_clients(owner.id, chosen.search)
+    return FoundClients(owner.id, and_(search.condition, *chosen.criteria(owner, now)), search)
 
 
 def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:
@@ -75,9 +102,3 @@ def list_segments(owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's segments, by name."""
     own = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
     return list(db.session.execute(own.order_by(Segment.name, Segment.id)).tuples())
-
-
-def list_clients(owner: User, chosen: ClientFilter, now: datetime) -> Select[tuple[Client]]:
-    """Return a statement for the owner's clients that pass the filter."""
-    statement = select(Client).where(Client.owner_id == owner.id)
-    return statement.where(chosen.condition(owner, now)) if chosen else statement

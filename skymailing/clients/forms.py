@@ -41,6 +41,13 @@ STATUS_LABELS: dict[str, Any] = {
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
 }
+# By the names in `list_columns.STANDARD`.
+COLUMN_LABELS: dict[str, Any] = {
+    "tags": _l("Tags"),
+    "comment": _l("Comment"),
+    "added": _l("Added"),
+    "changed": _l("Changed"),
+}
 NO_AUTOCOMPLETE = {"autocomplete": "off"}
 BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScript
 

@@ -5,9 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from skymailing.clients.cleaning import clean_text
 from skymailing.db.pagination import Order
-from skymailing.db.text_search import contains_text
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
@@ -31,16 +29,10 @@ ORDERS: dict[str, Order] = {
     "name": [(Client.full_name, False), (Client.id, False)],
     "-name": [(Client.full_name, True), (Client.id, True)],
 }
-SEARCH_MAX_LENGTH = 200
 DEFAULT_ORDER = "-added"
 SUPPRESSION_ORDER: Order = [(Suppression.email_key, False)]
 REJECTION_ORDER: Order = [(ImportRejection.id, False)]
 FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
-
-
-def clean_search(text: str) -> str:
-    """Return the search text in a form that is safe for every database."""
-    return clean_text(text)[:SEARCH_MAX_LENGTH]
 
 
 def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
@@ -63,12 +55,6 @@ def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, Sup
         )
     )
     return {row.email_key: row.reason for row in rows}
-
-
-def matches(search: str) -> Any:
-    """Return the condition for clients whose name or address contains `search`, ignoring case."""
-    has_address = Client.email_key.contains(address_pattern(search), autoescape=True)
-    return contains_text(Client.full_name, search) | has_address
 
 
 def count_selections(client_ids: list[int]) -> int:

@@ -1,12 +1,25 @@
 """Make SQLite safe for several processes, and build statements that suit both databases."""
 
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, g, has_request_context, request
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, any_, bindparam, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    SQLColumnExpression,
+    any_,
+    bindparam,
+    event,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
@@ -122,6 +135,14 @@ def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bo
         # One parameter for a list of any length, so that the statement is not compiled and planned again.
         return column == any_(bindparam(name, type_=postgresql.ARRAY(BigInteger)))
     return column.in_(bindparam(name, expanding=True))
+
+
+def is_in(column: SQLColumnExpression[int], values: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a numeric column has one of the values, in one parameter for all of them."""
+    if db.engine.dialect.name == "postgresql":
+        return column == any_(literal(list(values), postgresql.ARRAY(BigInteger)))
+    listed = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def execute_counting(statement: Any) -> int:

@@ -21,6 +21,7 @@ from skymailing.extensions import db
 
 PER_PAGE = 50
 COUNT_LIMIT = 10_000
+LAST_NUMBER = COUNT_LIMIT // PER_PAGE  # further pages have no number to jump to, as all rows before are read
 
 Column = InstrumentedAttribute[Any] | ColumnElement[Any]
 # (column, is descending). No column is ever NULL, and the last one is unique in the list.
@@ -31,18 +32,37 @@ Order = Sequence[tuple[Column, bool]]
 class Page:
     """Some rows of a list, and the cursors of the next and previous page if there is one.
 
-    An item is the selected entity, or a row if the statement selects several.
+    An item is the selected entity, or a row if the statement selects several. The number counts from 1, and
+    is approximate if rows were added or deleted while the user turned pages.
     """
 
     items: list[Any]
     next_cursor: str | None = None
     previous_cursor: str | None = None
+    number: int = 1
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def near_numbers(self, count: "BoundedCount") -> list[int | None]:
+        """Return the numbers of the first, the last and the neighbouring pages, with None for a gap.
+
+        The last page of a list that is not counted to its end has no number.
+        """
+        last = min(-(-count.number // PER_PAGE), LAST_NUMBER)
+        wanted = {1, self.number - 1, self.number, self.number + 1} | ({last} if count.is_exact else set())
+        numbers = sorted(number for number in wanted if 1 <= number <= last or number == self.number)
+        shown: list[int | None] = []
+        for before, number in zip([0, *numbers], numbers, strict=False):
+            if number - before == 2:
+                shown.append(number - 1)  # instead of a gap for a single page
+            elif number - before > 2:
+                shown.append(None)
+            shown.append(number)
+        return shown if count.is_exact else [*shown, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +73,31 @@ class Position:
     is_backward: bool
 
 
-def paginate(statement: Select[Any], order: Order, cursor: str | None, per_page: int = PER_PAGE) -> Page:
-    """Return the page of `statement` at `cursor`; an invalid cursor gives the first page."""
+def paginate(
+    statement: Select[Any], order: Order, cursor: str | None, per_page: int = PER_PAGE, number: int = 1
+) -> Page:
+    """Return the page of `statement` at `cursor`; an invalid cursor gives the first page.
+
+    Without a cursor, return the page with this number, if it is one of the first LAST_NUMBER.
+    """
     position = read_cursor(cursor, order) if cursor else None
-    rows = fetch_rows(statement, order, position, per_page + 1)
-    if position and (not rows or (position.is_backward and len(rows) <= per_page)):
+    skipped = (number - 1) * per_page if position is None and 1 < number <= LAST_NUMBER else 0
+    rows = fetch_rows(statement.offset(skipped) if skipped else statement, order, position, per_page + 1)
+    if (position or skipped) and (not rows or (position and position.is_backward and len(rows) <= per_page)):
         # No rows are left there, or the previous page would be short: show a full first page.
-        position = None
+        position, skipped = None, 0
         rows = fetch_rows(statement, order, None, per_page + 1)
     has_more = len(rows) > per_page
     rows = rows[:per_page]
     if position and position.is_backward:
         rows.reverse()
-    has_previous = has_more if position and position.is_backward else bool(position)
+    has_previous = has_more if position and position.is_backward else bool(position or skipped)
     has_next = True if position and position.is_backward else has_more
     return Page(
         items=[unwrap(row, statement) for row in rows],
         next_cursor=write_cursor(order, rows[-1], is_backward=False) if has_next else None,
         previous_cursor=write_cursor(order, rows[0], is_backward=True) if has_previous else None,
+        number=max(number, 2) if has_previous else 1,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Select, String, func, select
 
-from skymailing.clients.queries import matches
+from skymailing.clients.search.finding import search_clients
 from skymailing.db.pagination import Order, Page, paginate
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.audience.recipients import is_suppressed
@@ -157,10 +157,10 @@ def count_waiting_unknowns(mailing: Mailing) -> int:
 
 
 def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
-    """Select the owner's clients whose name or address contains `query`."""
+    """Select the owner's clients who match `query`."""
     statement = select(Client).where(Client.owner_id == owner.id)
     if query:
-        statement = statement.where(matches(query))
+        statement = statement.where(search_clients(owner.id, query).condition)
     return statement
 
 

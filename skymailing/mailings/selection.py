@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select, true
 
-from skymailing.clients.queries import SEARCH_MAX_LENGTH, matches
+from skymailing.clients.search.matching import SEARCH_MAX_LENGTH, matches
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.extensions import db
 from skymailing.mailings.errors import MailingError

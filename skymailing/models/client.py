@@ -23,7 +23,11 @@ class AttributeType(StrEnum):
 
 
 class Client(Timestamps, Model):
-    """A contact in a user's address book."""
+    """A contact in a user's address book.
+
+    The table has triggers that fill `clients_to_index`. A migration that rebuilds it on SQLite must create
+    them again.
+    """
 
     __tablename__ = "clients"
 
@@ -46,6 +50,18 @@ class Client(Timestamps, Model):
         Index(None, "owner_id", "id"),
         Index(None, "owner_id", "full_name", "id"),
     )
+
+
+class ClientToIndex(Model):
+    """A note that a client was added, changed or deleted since the search index was updated.
+
+    A client may have several, so that a writer never waits for the job that removes them.
+    """
+
+    __tablename__ = "clients_to_index"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    client_id: Mapped[int] = mapped_column(BigId)
 
 
 class ImportState(StrEnum):

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
-from skymailing.clients.queries import clean_search
+from skymailing.clients.search.matching import clean_search
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
 from skymailing.models import AuditAction, DeliveryState, Mailing

@@ -73,6 +73,38 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
         ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
     ],
 )
+def test_a_long_list_has_page_numbers(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create_batch(101, owner=user)
+
+    page = browser.get("/clients/?page=2").text
+
+    assert '<span aria-current="page">2</span>' in page
+    assert 'href="/clients/?page=3" aria-label="Page 3"' in page
+    assert 'aria-label="Page 4"' not in page
+    assert '<span aria-current="page">1</span>' in browser.get("/clients/?page=999999999999").text
+
+
+def test_the_owner_chooses_the_columns(browser: FlaskClient, session: Session, user: User) -> None:
+    ClientFactory.create(
+        owner=user, comment="A regular", attributes={"city": "<b>Тула</b>", "phone": "+7999"}
+    )
+    page = browser.get("/clients/?q=a").text
+    assert ("A regular" in page, "&lt;b&gt;Тула&lt;/b&gt;" in page) == (True, False)
+
+    response = browser.post(
+        "/clients/columns", data={"q": "a", "column": ["attribute.city", "bogus", "changed"]}
+    )
+
+    assert response.headers["Location"] == "/clients/?q=a"
+    session.refresh(user)
+    assert user.client_columns == ["changed", "attribute.city"]
+    page = browser.get("/clients/").text
+    assert ("A regular" in page, "&lt;b&gt;Тула&lt;/b&gt;" in page, "+7999" in page) == (False, True, False)
+    browser.post("/clients/columns", data={})
+    session.refresh(user)
+    assert user.client_columns == []
+
+
 def test_search_finds_names_and_addresses(
     browser: FlaskClient, user: User, search: str, expected: list[str]
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.db.pagination import Order, Page, count_up_to, paginate
+from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Message, User
 from tests.support.factories import ClientFactory, MessageFactory
@@ -167,3 +167,36 @@ def test_times_keep_their_precision_in_a_cursor(user: User) -> None:
     page = paginate(STATEMENT, NEWEST_FIRST, None, 1)
     assert join_names(page) == "b"
     assert join_names(paginate(STATEMENT, NEWEST_FIRST, page.next_cursor, 1)) == "a"
+
+
+@pytest.mark.usefixtures("context")
+def test_pages_have_numbers(user: User) -> None:
+    ClientFactory.create_batch(7, owner=user)
+    own = select(Client).where(Client.owner_id == user.id)
+    ids = list(db.session.scalars(select(Client.id).order_by(Client.id)))
+    order: Order = [(Client.id, False)]
+
+    third = paginate(own, order, None, 2, number=3)
+    assert ([client.id for client in third], third.number) == (ids[4:6], 3)
+    fourth = paginate(own, order, third.next_cursor, 2, number=4)
+    assert ([client.id for client in fourth], fourth.number, fourth.next_cursor) == (ids[6:], 4, None)
+    second = paginate(own, order, third.previous_cursor, 2, number=2)
+    assert ([client.id for client in second], second.number) == (ids[2:4], 2)
+    for number in (-1, 0, 5, 201, 10**12):
+        assert paginate(own, order, None, 2, number=number).number == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "shown"),
+    [
+        (1, BoundedCount(120, True), [1, 2, 3]),
+        (1, BoundedCount(1000, True), [1, 2, None, 20]),
+        (4, BoundedCount(1000, True), [1, 2, 3, 4, 5, None, 20]),
+        (10, BoundedCount(1000, True), [1, None, 9, 10, 11, None, 20]),
+        (20, BoundedCount(1000, True), [1, None, 19, 20]),
+        (1, BoundedCount(10_000, False), [1, 2, None]),
+        (300, BoundedCount(10_000, False), [1, None, 300, None]),
+    ],
+)
+def test_the_numbers_near_a_page(number: int, count: BoundedCount, shown: list[int | None]) -> None:
+    assert Page([], number=number).near_numbers(count) == shown

@@ -153,6 +153,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.bulk_action": PRIVATE,
+    "clients.columns": PRIVATE,
     "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,

@@ -8,13 +8,14 @@ from flask_login import current_user, login_required
 from werkzeug.datastructures import MultiDict
 
 from skymailing.audit import current_actor
-from skymailing.clients import queries, tags
+from skymailing.clients import list_columns, queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, find_problem, find_segment, list_clients, list_segments
-from skymailing.clients.forms import STATUS_LABELS
+from skymailing.clients.filters import ClientFilter, find_clients, find_problem, find_segment, list_segments
+from skymailing.clients.forms import COLUMN_LABELS, STATUS_LABELS
+from skymailing.clients.search.matching import clean_search
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.db.pagination import count_up_to, paginate
+from skymailing.db.pagination import paginate
 from skymailing.delivery.audience.fields import State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
@@ -32,16 +33,21 @@ def index() -> ResponseReturnValue:
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
-    clients = list_clients(current_user, chosen, utcnow())
+    found = find_clients(current_user, chosen, utcnow())
     segment = find_segment(current_user.id, chosen.segment) if chosen.segment else None
     problem = find_problem(segment, current_user, utcnow()) if segment else None
-    page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
+    page = paginate(
+        found.statement,
+        queries.ORDERS[sort],
+        request.args.get("cursor"),
+        number=read_id(request.args.get("page", "")),
+    )
     return render_template(
         "clients/index.html",
         page=page,
         suppressions=queries.find_suppressions(current_user.id, page),
         tags=tags.find_tags([client.id for client in page]),
-        count=count_up_to(clients),
+        count=found.count(),
         chosen=chosen,
         segment=segment,
         segments=list_segments(current_user.id),
@@ -50,12 +56,16 @@ def index() -> ResponseReturnValue:
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
+        columns=list_columns.chosen_columns(current_user),
+        attribute_columns=list_columns.list_attribute_columns(current_user),
+        column_labels=COLUMN_LABELS,
+        max_attributes=list_columns.MAX_ATTRIBUTES,
     )
 
 
 def read_filter(values: MultiDict[str, str]) -> ClientFilter:
     """Return the filter in the page's address, or in a form that repeats it."""
-    search, tag = (queries.clean_search(values.get(name, "")) for name in ("q", "tag"))
+    search, tag = (clean_search(values.get(name, "")) for name in ("q", "tag"))
     status = values.get("status", "")
     return ClientFilter(
         search, tag, read_id(values.get("segment", "")), State(status) if status in set(State) else None

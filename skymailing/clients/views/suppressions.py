@@ -10,6 +10,7 @@ from skymailing import audit
 from skymailing.clients import exports, queries, suppression
 from skymailing.clients.forms import ImportForm, SuppressionForm
 from skymailing.clients.mapping import Mapping
+from skymailing.clients.search.matching import clean_search
 from skymailing.clients.statuses import Standing
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.uploads import receive_file
@@ -25,7 +26,7 @@ from skymailing.web.csv import BYTE_ORDER_MARK, csv_response
 
 def show_page(form: SuppressionForm, upload_form: ImportForm) -> str:
     """Return the page with the list and both forms."""
-    search = queries.clean_search(request.args.get("q", ""))
+    search = clean_search(request.args.get("q", ""))
     found = queries.list_suppressions(current_user.id, search)
     return render_template(
         "clients/suppressions.html",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from skymailing.clients.queries import clean_search
+from skymailing.clients.search.matching import clean_search
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.mailings import queries

@@ -1,4 +1,4 @@
-// Tick all clients on the page, and show how many are ticked.
+// Tick all clients on the page, or with Shift all between two, and show how many are ticked. Escape unticks them.
 const form = document.getElementById("bulk");
 if (form) {
   const page = document.getElementById("tick-page");
@@ -19,6 +19,20 @@ if (form) {
   page.addEventListener("change", () => {
     for (const box of boxes) box.checked = page.checked;
     if (all && !page.checked) all.checked = false;
+    update();
+  });
+  let last = null;
+  form.addEventListener("click", ({ target, shiftKey }) => {
+    if (!boxes.includes(target)) return;
+    if (shiftKey && last) {
+      const [start, end] = [boxes.indexOf(last), boxes.indexOf(target)].sort((a, b) => a - b);
+      for (const box of boxes.slice(start, end + 1)) box.checked = target.checked;
+    }
+    last = target;
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.target.name === "value" || bar.hidden) return;
+    for (const box of [...boxes, page, all]) if (box) box.checked = false;
     update();
   });
   form.addEventListener("change", (event) => {

@@ -1,0 +1,123 @@
+"""Benchmark row for searches: find clients among a million."""
+
+import time
+from collections.abc import Iterator
+
+from sqlalchemy import text
+
+from bench.rows import Row, Sizes
+from bench.service import Service
+from bench.testbed import POSTGRESQL, SQLITE, Testbed
+from skymailing.clients.filters import ClientFilter, find_clients
+from skymailing.clients.queries import ORDERS
+from skymailing.clients.search.index import is_behind
+from skymailing.clients.search.tasks import update_index
+from skymailing.clock import utcnow
+from skymailing.db.pagination import paginate
+from skymailing.extensions import db
+from skymailing.models import User
+
+CLIENTS = 1_000_000
+LIMIT = 0.05  # seconds
+# Names of two parts, each of three syllables, a city for one client in seven, and a phone number.
+SYLLABLES = (
+    "ан",
+    "ка",
+    "ро",
+    "ми",
+    "лен",
+    "вик",
+    "тор",
+    "сер",
+    "гей",
+    "пет",
+    "ов",
+    "ев",
+    "ива",
+    "нов",
+    "мир",
+)
+CITIES = ("Омск", "Томск", "Москва", "Казань", "Пермь", "Тула", "Нижний Новгород")
+# A phone number; a name; a city; an address; words in two places; a word that no one has.
+SEARCHES = ("+79990424242", "Викторсер", "Новгород", "client4242@", "пермь петмир", "qwerty")
+FILL = {
+    POSTGRESQL: """UPDATE clients SET
+        full_name = initcap({first} || ' ' || {second}),
+        attributes = jsonb_build_object('city', {city}, 'phone', '+7999' || lpad(id::text, 7, '0'))""",
+    SQLITE: """UPDATE clients SET
+        full_name = {first} || ' ' || {second},
+        attributes = json_object('city', {city}, 'phone', printf('+7999%07d', id))""",
+}
+
+
+def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
+    """Build the index of a million clients, and show the first page and the number of those found."""
+    for database in (POSTGRESQL, SQLITE):
+        with testbed.service(database) as service:
+            owner_id = add_town(service, database)
+            with service.app.app_context():
+                indexing = build_index(service)
+                times = {word: measure(owner_id, word) for word in SEARCHES}
+        slowest = max(times, key=times.__getitem__)
+        yield Row(
+            f"a search among {CLIENTS:,} clients, {database}",
+            f"{times[slowest] * 1000:.0f} ms ({slowest}); indexed in {indexing:.0f} s",
+            f"<= {LIMIT * 1000:.0f} ms",
+            "20 ms",
+            times[slowest] <= LIMIT,
+            {"seconds": times, "indexing": indexing},
+        )
+
+
+def add_town(service: Service, database: str) -> int:
+    """Create an owner with a million clients who differ; return the owner's ID."""
+    owner_id = service.add_owner(CLIENTS)
+    first = " || ".join(_pick(SYLLABLES, f"id / {15**power}") for power in range(3))
+    second = " || ".join(_pick(SYLLABLES, f"id * 7919 / {13**power}") for power in range(3))
+    fill = FILL[database].format(first=first, second=second, city=_pick(CITIES, "id"))
+    with service.engine.connect() as connection:
+        connection.execute(text("DELETE FROM clients_to_index"))
+        connection.execute(text(fill))
+    analyze(service)
+    return owner_id
+
+
+def _pick(values: tuple[str, ...], number: str) -> str:
+    """Return an SQL expression for the value with this number, counted in a circle."""
+    cases = " ".join(f"WHEN {index} THEN '{value}'" for index, value in enumerate(values))
+    return f"CASE CAST({number} AS BIGINT) % {len(values)} {cases} END"
+
+
+def build_index(service: Service) -> float:
+    """Index all clients, together with the workers of the service; return the seconds."""
+    start = time.perf_counter()
+    while is_behind():
+        db.session.rollback()
+        update_index(lambda _elapsed: False)
+    seconds = time.perf_counter() - start
+    db.session.rollback()
+    analyze(service)
+    return seconds
+
+
+def analyze(service: Service) -> None:
+    """Update the planner's statistics, as autovacuum would soon do."""
+    with service.engine.connect() as connection:
+        connection.execute(text("ANALYZE"))
+
+
+def measure(owner_id: int, words: str) -> float:
+    """Return the shortest of three times to find the first page and the number of clients."""
+    owner = db.session.get_one(User, owner_id)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        found = find_clients(owner, ClientFilter(words), utcnow())
+        paginate(found.statement, ORDERS["-added"], None)
+        found.count()
+        times.append(time.perf_counter() - start)
+        db.session.rollback()
+    return min(times)
+
+
+ROWS = {"search": search}

@@ -1,0 +1,30 @@
+"""The columns of the list of clients: each owner chooses them, also from the clients' data."""
+
+from collections.abc import Iterable
+
+from skymailing.clients.queries import list_known_attributes
+from skymailing.models import User
+
+# Besides the address and the name, which are always there.
+STANDARD = ("tags", "comment", "added", "changed")
+DEFAULT = ("tags", "comment", "added")
+ATTRIBUTE = "attribute."  # before the name of an attribute
+MAX_ATTRIBUTES = 8
+
+
+def chosen_columns(user: User) -> list[str]:
+    """Return the columns that the user sees, in their order."""
+    return list(DEFAULT) if user.client_columns is None else user.client_columns
+
+
+def choose_columns(user: User, names: Iterable[str]) -> None:
+    """Store the columns that the user wants to see, without unknown ones and more than fit on a page."""
+    wanted = set(names)
+    attributes = [name for name in list_attribute_columns(user) if name in wanted]
+    user.client_columns = [name for name in STANDARD if name in wanted] + attributes[:MAX_ATTRIBUTES]
+
+
+def list_attribute_columns(user: User) -> list[str]:
+    """Return the columns for the clients' data, also those of chosen attributes that no new client has."""
+    known = {f"{ATTRIBUTE}{name}" for name in (*list_known_attributes(user.id), *user.attribute_types)}
+    return sorted(known.union(name for name in chosen_columns(user) if name.startswith(ATTRIBUTE)))

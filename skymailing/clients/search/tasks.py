@@ -1,0 +1,24 @@
+"""Update the index of trigrams in the background."""
+
+import time
+from collections.abc import Callable
+
+from skymailing.clients.search import index
+from skymailing.db.engine import let_others_write
+from skymailing.extensions import db
+
+StopCheck = Callable[[float], bool]  # seconds since the slice began
+
+
+def update_index(should_stop: StopCheck) -> bool:
+    """Index the clients that have changed, until all are done or `should_stop`; return whether any wait."""
+    started_at = time.monotonic()
+    while True:
+        begun = time.monotonic()
+        count = index.index_batch()
+        db.session.commit()
+        if count < index.BATCH:
+            return False
+        if should_stop(time.monotonic() - started_at):
+            return True
+        let_others_write(time.monotonic() - begun)

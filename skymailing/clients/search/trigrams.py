@@ -1,0 +1,53 @@
+"""Split texts into trigrams: a text that contains a word contains each three characters in a row of the word.
+
+PostgreSQL stores a client's trigrams as an array of hashes with a GIN index, which needs no extension. SQLite
+stores the text in an FTS5 table, which splits it into trigrams.
+"""
+
+import zlib
+from collections.abc import Iterable
+from functools import lru_cache
+
+from skymailing.email_addresses import address_pattern
+
+LENGTH = 3
+MOST_PER_WORD = 30
+# An owner's trigram consists of private characters, which texts do not have. Each holds 11 bits of the ID.
+FIRST_PRIVATE = 0xF0000
+BITS = 11
+
+
+def owner_trigram(owner_id: int) -> str:
+    """Return the trigram that all clients of an owner have, and no others."""
+    parts = (owner_id >> shift & (1 << BITS) - 1 for shift in (2 * BITS, BITS, 0))
+    return "".join(chr(FIRST_PRIVATE + part) for part in parts)
+
+
+def indexed_text(owner_id: int, texts: Iterable[str]) -> str:
+    """Return the text whose trigrams the index has for a client."""
+    return "\n".join((owner_trigram(owner_id), *texts)).casefold()
+
+
+def split_trigrams(text: str) -> set[str]:
+    return {text[start : start + LENGTH] for start in range(len(text) - LENGTH + 1)}
+
+
+def hash_trigrams(trigrams: Iterable[str]) -> set[int]:
+    """Return the trigrams as PostgreSQL stores them: positive integers of 32 bits."""
+    return set(map(_hash, trigrams))
+
+
+@lru_cache(maxsize=100_000)
+def _hash(trigram: str) -> int:
+    return zlib.crc32(trigram.encode()) >> 1
+
+
+def word_trigrams(word: str) -> list[list[str]]:
+    """Return alternatives, one of which a client has completely if a text of hers contains the word.
+
+    The second is for a word that addresses store in another form. An empty list means that every client may
+    contain the word, because it is too short.
+    """
+    forms = dict.fromkeys((word.casefold(), address_pattern(word).casefold()))
+    alternatives = [sorted(split_trigrams(form))[:MOST_PER_WORD] for form in forms]
+    return alternatives if all(alternatives) else []

@@ -1,0 +1,189 @@
+"""Test that a search finds exactly the clients it should, whether the index is up to date or behind."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
+
+from skymailing.clients.search import finding, index
+from skymailing.clients.search.finding import search_clients
+from skymailing.clients.search.index import is_behind
+from skymailing.clients.search.tasks import update_index
+from skymailing.extensions import db
+from skymailing.models import Client, ClientToIndex, User
+from tests.support.factories import ClientFactory, UserFactory
+
+ALPHABET = "абАБßiIabAB019 %_*?[]\\/\"'+-.@"
+WORDS = st.text(ALPHABET, min_size=1, max_size=5)
+
+
+@pytest.fixture
+def context(app: Flask, session: Session) -> Iterator[None]:
+    for table in ("client_search", "clients_to_index"):
+        session.execute(text(f"DELETE FROM {table}"))  # what the deletion of other tests' clients left
+    with app.app_context():
+        yield
+        db.session.rollback()
+
+
+@pytest.fixture
+def town(session: Session, user: User, context: None) -> dict[str, Client]:
+    """Create clients of the user and of someone else, and index them."""
+    clients = {
+        "anna": ClientFactory.create(
+            owner=user, email="anna@example.org", full_name="Анна Иванова", attributes={"city": "Тула"}
+        ),
+        "boris": ClientFactory.create(
+            owner=user,
+            email="boris_b@xn--80a1acny.xn--p1ai",
+            full_name="Борис 100%",
+            attributes={"phone": "+7999"},
+        ),
+    }
+    ClientFactory.create(owner=UserFactory.create(), email="anna@example.org", full_name="Анна Чужая")
+    finish_indexing()
+    return clients
+
+
+def finish_indexing() -> None:
+    update_index(lambda _elapsed: False)
+    assert not is_behind()
+    db.session.rollback()
+
+
+def find(owner: User, search: str) -> list[str]:
+    condition = search_clients(owner.id, search).condition
+    own = select(Client.email).where(Client.owner_id == owner.id, condition).order_by(Client.id)
+    emails = list(db.session.scalars(own))
+    db.session.rollback()
+    return emails
+
+
+FOUND = {
+    "": ["anna", "boris"],
+    "АННА": ["anna"],
+    "иванова анна": ["anna"],  # the words in any order, and in different places
+    "тула ann": ["anna"],
+    "тула борис": [],
+    "city": [],  # the name of an attribute is not searched
+    "+799": ["boris"],
+    "b@почта.рф": ["boris"],
+    "100%": ["boris"],
+    "s_b": ["boris"],
+    "s%b": [],
+    "ан": ["anna"],  # shorter than a trigram
+    "нна ова ann": ["anna"],
+    "чужая": [],  # someone else's client
+    '"': [],
+    "qwe OR anna": [],
+}
+
+
+def test_a_search_finds_words_in_names_addresses_and_data(town: dict[str, Client], user: User) -> None:
+    found = {search: find(user, search) for search in FOUND}
+
+    assert found == {search: [town[name].email for name in names] for search, names in FOUND.items()}
+
+
+def test_changes_are_found_before_and_after_the_index_is_updated(
+    town: dict[str, Client], session: Session, user: User
+) -> None:
+    town["anna"].full_name = "Мария Иванова"
+    session.delete(town["boris"])
+    session.flush()
+    ClientFactory.create(owner=user, email="clara@example.org", attributes={"city": "Тверь"})
+
+    for _ in range(2):
+        assert find(user, "мария") == ["anna@example.org"]
+        assert find(user, "анна иванова") == []
+        assert find(user, "твер") == ["clara@example.org"]
+        assert find(user, "борис") == []
+        finish_indexing()
+    rows = session.scalar(text("SELECT count(*) FROM client_search"))
+    assert rows == 3  # two of the user and one of someone else: the deleted client's text is gone
+
+
+def test_the_index_narrows_a_search(town: dict[str, Client], session: Session, user: User) -> None:
+    assert index.find_candidates(user.id, ["иванова"], 10) == [town["anna"].id]
+    assert index.find_candidates(user.id, ["нет такого"], 10) == []
+    assert index.find_candidates(user.id, ["ан"], 10) is None
+
+
+def test_a_search_ignores_an_index_that_is_far_behind(
+    town: dict[str, Client], session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "MOST_WAITING", 1)
+    session.execute(text("DELETE FROM client_search"))
+    session.add_all(ClientToIndex(client_id=client.id) for client in town.values())
+    session.flush()
+
+    assert find(user, "анна") == ["anna@example.org"]
+
+
+def test_a_stopped_update_goes_on_where_it_was(
+    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "BATCH", 2)
+    clients = ClientFactory.create_batch(5, owner=user, full_name="Анна")
+
+    assert update_index(lambda _elapsed: True)
+    assert session.scalar(select(func.count()).select_from(ClientToIndex)) == 3
+    finish_indexing()
+    found = index.find_candidates(user.id, ["анна"], 10)
+    assert found is not None
+    assert sorted(found) == [client.id for client in clients]
+
+
+def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
+    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "COUNT_LIMIT", 3)
+    ClientFactory.create_batch(5, owner=user, full_name="Анна")
+    finish_indexing()
+    search = search_clients(user.id, "анна")
+
+    count = search.count(select(Client).where(Client.owner_id == user.id, search.condition))
+
+    assert (count.number, count.is_exact) == (3, False)
+    assert len(find(user, "анна")) == 5
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(ALPHABET, max_size=8), min_size=1, max_size=4), search=WORDS)
+def test_the_index_loses_no_client(
+    session: Session, user: User, context: None, texts: list[str], search: str
+) -> None:
+    session.execute(delete(Client))
+    for number, value in enumerate(texts):
+        ClientFactory.create(
+            owner=user, email=f"c{number}@x.example", full_name=value[:4], attributes={"data": value[4:]}
+        )
+    before = find(user, search)
+    finish_indexing()
+
+    assert find(user, search) == before
+    assert before == [
+        f"c{number}@x.example" for number, value in enumerate(texts) if has(number, value, search)
+    ]
+
+
+def has(number: int, value: str, search: str) -> bool:
+    parts = (f"c{number}@x.example", value[:4].lower(), value[4:].lower())
+    return all(any(word.lower() in part for part in parts) for word in search.split())
+
+
+def test_the_sweep_updates_the_index(
+    app: Flask, session: Session, user: User, browser: FlaskClient, work: Callable[[], None]
+) -> None:
+    ClientFactory.create(owner=user, full_name="Анна Иванова")
+
+    app.test_cli_runner().invoke(args=["sweep"])
+    work()
+
+    assert session.scalar(select(func.count()).select_from(ClientToIndex)) == 0
+    assert "Анна Иванова" in browser.get("/clients/?q=иванова").text
