@@ -17,6 +17,8 @@ from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports, uploads
 from skymailing.clients import tasks as import_tasks
+from skymailing.clients.bulk import services as bulk
+from skymailing.clients.bulk import tasks as bulk_tasks
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
 from skymailing.delivery.recovery import sweep as recovery
@@ -75,6 +77,15 @@ def import_clients(import_id: int) -> None:
     give_back_sessions()
     if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
+
+
+@job
+def change_clients(job_id: int) -> None:
+    """Change many clients for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.bulk_job_name(job_id))
+    give_back_sessions()
+    if bulk_tasks.run_slice(job_id, _should_yield):
+        hints.hint_bulk_job(job_id)
 
 
 @job
@@ -225,29 +236,19 @@ def _post_summaries(now: datetime) -> None:
         hints.hint_outbox()
 
 
-def _resume_imports(now: datetime) -> None:
+def _resume_stalled(now: datetime) -> None:
     for import_id in imports.find_stalled_imports(now):
         hints.hint_import(import_id)
-
-
-def _erase_due_accounts(now: datetime) -> None:
+    for job_id in bulk.find_stalled_jobs(now):
+        hints.hint_bulk_job(job_id)
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 
 
-def _delete_expired_removals(now: datetime) -> None:
-    undo.delete_expired(now)
-    db.session.commit()
-
-
-def _delete_old_uploads(now: datetime) -> None:
-    uploads.delete_old_uploads(now)
-    db.session.commit()
-
-
-def _delete_expired_drafts(now: datetime) -> None:
-    drafts.delete_expired(now)
-    db.session.commit()
+def _delete_expired(now: datetime) -> None:
+    for forget in (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired):
+        forget(now)
+        db.session.commit()
 
 
 def _record_sweep(_now: datetime) -> None:
@@ -267,17 +268,14 @@ REPAIRS: tuple[Callable[[datetime], object], ...] = (
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,
-    _delete_expired_removals,
-    _delete_expired_drafts,
-    _delete_old_uploads,
+    _delete_expired,
     counting.delete_old,
     owner_pauses.delete_old,
     pictures.delete_unused,
     pictures.delete_orphans,
     lambda _now: invalidation.invalidate_missed_edits(),
     _post_summaries,
-    _resume_imports,
-    _erase_due_accounts,
+    _resume_stalled,
     schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,

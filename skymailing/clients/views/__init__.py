@@ -3,6 +3,7 @@
 from skymailing.clients.views import (
     attributes,
     bulk,
+    bulk_jobs,
     clients,
     import_export,
     profile,
@@ -17,6 +18,7 @@ __all__ = [
     "BLUEPRINTS",
     "attributes",
     "bulk",
+    "bulk_jobs",
     "clients",
     "import_export",
     "profile",
