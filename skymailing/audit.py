@@ -22,10 +22,11 @@ from skymailing.models import (
     Message,
     Role,
     Segment,
+    Tag,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Article
+Target = User | Mailing | Message | Client | Segment | Tag | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,20 @@ def _operator_name() -> str:
 def record(action: AuditAction, actor: Actor, target: Target, reason: str = "") -> None:
     """Add an entry to the caller's transaction."""
     db.session.add(_make_entry(action, actor, target, reason))
+
+
+def record_bulk(action: AuditAction, actor: Actor, target: Target, count: int) -> None:
+    """Add one entry about `count` clients, whose tag or owner is the target, to the caller's transaction."""
+    entry = _make_entry(action, actor, target, "")
+    entry.count = count
+    db.session.add(entry)
+
+
+def record_tag_change(action: AuditAction, actor: Actor, tag: Tag, new_name: str) -> None:
+    """Add an entry about a tag that has been given a new name, or merged into another tag."""
+    entry = _make_entry(action, actor, tag, "")
+    entry.target = f"{tag.name} → {new_name}"
+    db.session.add(entry)
 
 
 def record_export(action: AuditAction, actor: Actor, target: Target) -> None:
@@ -96,6 +111,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.CLIENT, target.email
         case Segment():
             return AuditKind.SEGMENT, target.name
+        case Tag():
+            return AuditKind.TAG, target.name
         case _:
             return AuditKind.ARTICLE, target.title
 

@@ -1,4 +1,4 @@
-"""Hints to workers: look at this mailing, run, import or account now instead of at the next sweep.
+"""Hints to workers: look at this mailing, run, import, bulk job or account now instead of at the next sweep.
 
 Each hint is in the queue at most once under its name. Give hints after the commit. When a job starts, it
 calls `queue.clear_hint` with the same name.
@@ -74,6 +74,11 @@ def hint_index() -> None:
     queue.hint(INDEX, "index_clients")
 
 
+def hint_bulk_job(job_id: int) -> None:
+    """Ask a worker to continue an action on many clients."""
+    queue.hint(bulk_job_name(job_id), "change_clients", job_id)
+
+
 def hint_erasure(user_id: int) -> None:
     """Ask a worker to continue deleting an account."""
     queue.hint(erasure_name(user_id), "erase_account", user_id)
@@ -89,6 +94,10 @@ def turn_name(slot: int) -> str:
 
 def import_name(import_id: int) -> str:
     return f"import-{import_id}"
+
+
+def bulk_job_name(job_id: int) -> str:
+    return f"bulk-{job_id}"
 
 
 def erasure_name(user_id: int) -> str:

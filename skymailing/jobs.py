@@ -5,33 +5,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import ParamSpec, cast
+from typing import ParamSpec
 from uuid import uuid4
 
 from flask import current_app
 
-from skymailing import counters, hints, queue, schedule, turns, undo, worker
+from skymailing import hints, queue, schedule, turns, worker
 from skymailing.auth import deletion
-from skymailing.blog import unused_images, view_counts
-from skymailing.caching import invalidation
-from skymailing.clients import imports, uploads
 from skymailing.clients import tasks as import_tasks
-from skymailing.clients.search.index import is_behind
+from skymailing.clients.bulk import tasks as bulk_tasks
 from skymailing.clients.search.tasks import update_index
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
-from skymailing.delivery.recovery import sweep as recovery
-from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.routing.session_pool import NoSession
 from skymailing.extensions import db
 from skymailing.logs import context
-from skymailing.mailings import tasks as mailing_tasks
-from skymailing.messages import drafts, pictures
 from skymailing.outbox import tasks as outbox
-from skymailing.quotas import counting
-from skymailing.reports import daily_rollup
-from skymailing.retention import sweep as retention
+from skymailing.periodic import PERIODIC_TASKS, REPAIRS
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
@@ -88,6 +78,15 @@ def index_clients() -> None:
     give_back_sessions()
     if update_index(_should_yield):
         hints.hint_index()
+
+
+@job
+def change_clients(job_id: int) -> None:
+    """Change many clients for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.bulk_job_name(job_id))
+    give_back_sessions()
+    if bulk_tasks.run_slice(job_id, _should_yield):
+        hints.hint_bulk_job(job_id)
 
 
 @job
@@ -231,81 +230,6 @@ def hint_due_work(now: datetime) -> DueWork:
     hints.hint_runs(found.runs)
     hints.hint_outbox()
     return found
-
-
-def _post_summaries(now: datetime) -> None:
-    if mailing_tasks.post_due_summaries(now):
-        hints.hint_outbox()
-
-
-def _resume_imports(now: datetime) -> None:
-    for import_id in imports.find_stalled_imports(now):
-        hints.hint_import(import_id)
-
-
-def _resume_indexing(_now: datetime) -> None:
-    if is_behind():
-        hints.hint_index()
-
-
-def _erase_due_accounts(now: datetime) -> None:
-    for user_id in deletion.list_due_accounts(now):
-        hints.hint_erasure(user_id)
-
-
-def _delete_expired_removals(now: datetime) -> None:
-    undo.delete_expired(now)
-    db.session.commit()
-
-
-def _delete_old_uploads(now: datetime) -> None:
-    uploads.delete_old_uploads(now)
-    db.session.commit()
-
-
-def _delete_expired_drafts(now: datetime) -> None:
-    drafts.delete_expired(now)
-    db.session.commit()
-
-
-def _record_sweep(_now: datetime) -> None:
-    counters.set_gauge("last_sweep", utcnow().timestamp())
-    db.session.rollback()  # an open transaction would block other writers on SQLite
-
-
-# What a sweep repairs in the ledger, before anything else: letters are sent even if a task below fails.
-REPAIRS: tuple[Callable[[datetime], object], ...] = (
-    lambda now: recovery.recover_dead_journals(_journals(), now),
-    lambda now: recovery.recover_lost_leases(_journals(), now),
-    recovery.finish_expired_mailings,
-    recovery.finish_ended_runs,
-)
-
-# Run in this order with every sweep. Each takes the time, limits its own work and can safely run twice.
-PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
-    view_counts.fold_views,
-    unused_images.delete_unused_images,
-    _delete_expired_removals,
-    _delete_expired_drafts,
-    _delete_old_uploads,
-    counting.delete_old,
-    owner_pauses.delete_old,
-    pictures.delete_unused,
-    pictures.delete_orphans,
-    lambda _now: invalidation.invalidate_missed_edits(),
-    _post_summaries,
-    _resume_imports,
-    _resume_indexing,
-    _erase_due_accounts,
-    schedule.reconcile,
-    _record_sweep,
-    daily_rollup.roll_up_days,
-    retention.remove_old,
-)
-
-
-def _journals() -> Path:
-    return cast("Path", current_app.config["DATA_DIR"]) / "journal"
 
 
 def _should_yield(elapsed: float) -> bool:

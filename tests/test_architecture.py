@@ -32,6 +32,7 @@ SHARED_FOLDERS = {
     "commands": "commands",
     "dispatch": "tasks",
     "jobs": "tasks",
+    "periodic": "tasks",
     "delivery": "engine",
     "outbox": "engine",
     "quotas": "engine",
@@ -56,7 +57,7 @@ SHARED_FOLDERS = {
 # In any folder, a file or folder with one of these names is in that layer.
 LAYER_OF_NAME = {"views": "views", "tasks": "tasks"}
 # Folders and files in which a transaction may be committed: entry points, tasks and the engine.
-COMMITTING = {"views", "commands", "dispatch", "jobs", "tasks", "delivery", "api"}
+COMMITTING = {"views", "commands", "dispatch", "jobs", "periodic", "tasks", "delivery", "api"}
 # Gunicorn creates its logger before the app, so this module reads the configuration like wsgi.py.
 ENTRY_POINTS = {"wsgi", "skymailing.logs.gunicorn"}
 

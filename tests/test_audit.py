@@ -11,7 +11,7 @@ from skymailing.audit import Actor
 from skymailing.auth import services
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, MailingState, Role, User
+from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, MailingState, Role, Tag, User
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
@@ -98,6 +98,35 @@ def test_deleted_and_exported_clients_are_recorded(
     ]
     entry = get_last_entry(session)
     assert (entry.actor_id, entry.actor, entry.address) == (user.id, user.email, "127.0.0.1")
+
+
+@pytest.mark.one_engine
+def test_actions_on_many_clients_and_changes_of_tags_are_recorded(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    for _ in range(3):
+        ClientFactory.create(owner=user)
+    for action in ("tag", "tag", "suppress", "allow", "untag", "tag"):
+        browser.post("/clients/bulk", data={"action": action, "all_matching": "1", "value": "vip"})
+    vip = session.scalars(select(Tag.id)).one()
+    browser.post(f"/clients/tags/{vip}/edit", data={"name": "loyal"})
+    browser.post("/clients/bulk", data={"action": "tag", "all_matching": "1", "value": "new"})
+    new = session.scalars(select(Tag.id).where(Tag.name == "new")).one()
+    browser.post(f"/clients/tags/{vip}/merge", data={"into": new})
+    browser.post(f"/clients/tags/{new}/delete")
+    assert [entry[:3] for entry in read_entries(session)] == [
+        (AuditAction.CLIENTS_TAGGED, AuditKind.TAG, "vip"),  # once: the second time, it changed no one
+        (AuditAction.CLIENTS_SUPPRESSED, AuditKind.USER, user.email),
+        (AuditAction.CLIENTS_ALLOWED, AuditKind.USER, user.email),
+        (AuditAction.CLIENTS_UNTAGGED, AuditKind.TAG, "vip"),
+        (AuditAction.CLIENTS_TAGGED, AuditKind.TAG, "vip"),
+        (AuditAction.TAG_RENAMED, AuditKind.TAG, "vip → loyal"),
+        (AuditAction.CLIENTS_TAGGED, AuditKind.TAG, "new"),
+        (AuditAction.TAG_MERGED, AuditKind.TAG, "loyal → new"),
+        (AuditAction.TAG_DELETED, AuditKind.TAG, "new"),
+    ]
+    counts = session.scalars(select(AuditEntry.count).where(AuditEntry.count.is_not(None)))
+    assert set(counts) == {3}
 
 
 def test_deleted_mailings_and_messages_and_exported_logs_are_recorded(

@@ -1,7 +1,7 @@
 """add the columns that an owner sees in the list of clients
 
 Revision ID: 0029
-Revises: 0027
+Revises: 0028
 Create Date: 2026-11-28 21:55:00
 
 """
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
 revision = '0029'
-down_revision = '0027'
+down_revision = '0028'
 branch_labels = None
 depends_on = None
 

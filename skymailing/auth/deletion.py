@@ -23,6 +23,8 @@ from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    BulkChunk,
+    BulkJob,
     Client,
     ClientImport,
     ClientUpload,
@@ -46,6 +48,7 @@ from skymailing.models.base import Model
 from skymailing.retention.batches import BATCH, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
+CHUNKS_AT_A_TIME = 50  # of a thousand clients each
 ENDED = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Client, Client.owner_id),
@@ -134,7 +137,7 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
 
 def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
     """Delete a batch of the remaining rows, starting with those that refer to others."""
-    for delete_rows in (_delete_runs, _delete_mailings, _delete_imports, _delete_tags):
+    for delete_rows in (_delete_bulk_jobs, _delete_runs, _delete_mailings, _delete_imports, _delete_tags):
         if removed := delete_rows(connection, user_id):
             return removed
     for model, owner in OWNED:
@@ -198,6 +201,18 @@ def _delete_imports(connection: Connection, user_id: int) -> int:
     if removed := _delete_rows(connection, ImportRejection, ImportRejection.import_id == import_id):
         return removed
     return connection.execute(delete(ClientImport).where(ClientImport.id == import_id)).rowcount
+
+
+def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
+    """Delete jobs with the data of their clients; a worker that has one loses its lease."""
+    job_id = connection.scalar(select(BulkJob.id).where(BulkJob.owner_id == user_id).limit(1))
+    if job_id is None:
+        return 0
+    of_job = BulkChunk.job_id == job_id
+    batch = select(BulkChunk.number).where(of_job).limit(CHUNKS_AT_A_TIME)
+    if removed := connection.execute(delete(BulkChunk).where(of_job, BulkChunk.number.in_(batch))).rowcount:
+        return removed
+    return connection.execute(delete(BulkJob).where(BulkJob.id == job_id)).rowcount
 
 
 def _delete_user(connection: Connection, user_id: int, now: datetime) -> None:

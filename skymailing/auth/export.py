@@ -102,6 +102,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("letters.csv", export_queries.read_letters),
         file("log.csv", read_attempts),
         file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
+        file("bulk-actions.csv", export_queries.read_bulk_jobs),
         file("articles.json", export_queries.read_articles),
         file("account-letters.csv", export_queries.read_account_letters),
         file("audit.csv", export_queries.read_audit_entries),

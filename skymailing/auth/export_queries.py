@@ -16,6 +16,7 @@ from skymailing.models import (
     Article,
     AuditEntry,
     AuditKind,
+    BulkJob,
     Client,
     ClientImport,
     Consent,
@@ -256,6 +257,14 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
         yield [*cells, text]
 
 
+def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the actions on many clients that a worker performed."""
+    yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at")
+    columns = (BulkJob.created_at, BulkJob.action, BulkJob.tag, BulkJob.state, BulkJob.total, BulkJob.changed)
+    own = select(BulkJob.id, *columns, BulkJob.ended_at).where(BulkJob.owner_id == user_id)
+    yield from map(_cells, _read_in_chunks(own, BulkJob.__table__.c.id))
+
+
 def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's articles."""
     table = Article.__table__.c
@@ -273,10 +282,10 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the user's actions, and actions of others on the account, without naming the managers."""
-    yield ("time", "by", "network_address", "action", "about", "reason")
+    yield ("time", "by", "network_address", "action", "about", "reason", "clients")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)
-    own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.actor_id)
+    own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.count, AuditEntry.actor_id)
     for row in _read_in_chunks(
         own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id
     ):

@@ -1,6 +1,6 @@
 """Delete clients and restore them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,40 +35,52 @@ def delete_clients(
 
     Their unsent letters are cancelled. Sent letters stay in the log with the address.
     """
-    ids = list(client_ids)
-    own = Client.id.in_(ids) & (Client.owner_id == owner_id)
-    clients = db.session.scalars(select(Client).where(own).order_by(Client.id).with_for_update()).all()
-    owned = [client.id for client in clients]
-    if not owned:
+    clients, content = take_out_clients(owner_id, client_ids, now)
+    if not clients:
         return 0, None
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
+    return len(clients), undo.save_removal(owner_id, RemovalKind.CLIENTS, {"clients": content}, now)
+
+
+def take_out_clients(
+    owner_id: int, client_ids: Iterable[int], now: datetime
+) -> tuple[Sequence[Client], list[dict[str, Any]]]:
+    """Delete the owner's clients with these IDs; return them, and what `put_back_clients` needs."""
+    own = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
+    clients = db.session.scalars(select(Client).where(own).order_by(Client.id).with_for_update()).all()
+    owned = [client.id for client in clients]
     selections = _find_selections(owned)
     tags = find_tags(owned)
-    content = {
-        "clients": [
-            _serialize(client, selections.get(client.id, []), tags.get(client.id, [])) for client in clients
-        ]
-    }
-    undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
+    content = [
+        _serialize(client, selections.get(client.id, []), tags.get(client.id, [])) for client in clients
+    ]
     mark_orphaned(owner_id, [client.email_key for client in clients], now)
     deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
-    return len(owned), undo_record
+    return clients, content
 
 
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
-    """Restore the clients of one deletion; return how many, or None if it cannot be undone.
+    """Restore the clients of one deletion; return how many, or None if it cannot be undone."""
+    content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
+    if content is None:
+        return None
+    restored = put_back_clients(owner_id, content["clients"])
+    for client in restored:
+        audit.record(AuditAction.CLIENT_RESTORED, actor, client)
+    return len(restored)
+
+
+def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
+    """Restore clients whom `take_out_clients` deleted; return them.
 
     All their values and tags are restored, and they are selected again in unfinished mailings. If a client
     with the same address has been added since, the new client stays. Cancelled letters stay cancelled.
     """
-    content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
-    if content is None:
-        return None
-    keys = [values["email_key"] for values in content["clients"]]
+    keys = [values["email_key"] for values in content]
     existing_keys = set(
         db.session.scalars(
             select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
@@ -76,16 +88,14 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     )
     restored = [
         (_deserialize(owner_id, values), values)
-        for values in content["clients"]
+        for values in content
         if values["email_key"] not in existing_keys
     ]
     db.session.add_all(client for client, _values in restored)
     db.session.flush()
     _restore_tags(owner_id, restored)
     _restore_selections(owner_id, restored)
-    for client, _values in restored:
-        audit.record(AuditAction.CLIENT_RESTORED, actor, client)
-    return len(restored)
+    return [client for client, _values in restored]
 
 
 def _restore_tags(owner_id: int, restored: list[Restored]) -> None:

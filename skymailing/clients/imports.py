@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import BinaryIO
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.columns import ADDRESS, Columns, NoAddressColumn, Rows
@@ -16,6 +16,7 @@ from skymailing.clients.files.encodings import CHUNK_SIZE, detect_encoding
 from skymailing.clients.files.opening import open_file
 from skymailing.clients.mapping import Mapping, apply_mapping
 from skymailing.clients.recipes import find_file_standing
+from skymailing.db import leases
 from skymailing.email_addresses import MARGIN
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -28,7 +29,6 @@ MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: read
 MAX_COLUMNS = 100  # that are not empty
 MAX_HEADERS = 1_000
 SAMPLE_ROWS = 200  # read to recognize the columns
-HINT_DELAY = timedelta(seconds=15)  # how long a hint may take before the sweep repeats it
 
 UNFINISHED_STATES = (ImportState.PENDING, ImportState.RUNNING)
 # The first bytes of files that users mistake for CSV: .xlsx and other office files, and .xls.
@@ -157,13 +157,7 @@ def find_stalled_imports(now: datetime) -> list[int]:
     return list(
         db.session.scalars(
             select(ClientImport.id)
-            .where(
-                ClientImport.state.in_(UNFINISHED_STATES),
-                or_(
-                    ClientImport.lease_until < now,
-                    and_(ClientImport.lease_until.is_(None), ClientImport.updated_at < now - HINT_DELAY),
-                ),
-            )
+            .where(ClientImport.state.in_(UNFINISHED_STATES), leases.is_stalled(ClientImport, now))
             .order_by(ClientImport.id)
         )
     )

@@ -1,5 +1,6 @@
 """Read the address book."""
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, Sup
     return {row.email_key: row.reason for row in rows}
 
 
-def count_selections(client_ids: list[int]) -> int:
+def count_selections(client_ids: Sequence[int] | Select[tuple[int]]) -> int:
     """Return the number of unfinished mailings in which any of the clients is selected."""
     return (
         db.session.scalar(
@@ -78,10 +79,15 @@ def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
     return list(db.session.scalars(own.order_by(Client.email_key)))
 
 
-def find_ids(owner_id: int, condition: ColumnElement[bool], limit: int) -> list[int]:
-    """Return the IDs of the owner's clients for whom `condition` holds, at most `limit`."""
-    own = select(Client.id).where(Client.owner_id == owner_id, condition)
-    return list(db.session.scalars(own.order_by(Client.id).limit(limit)))
+def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[int]]:
+    """Return a statement for the IDs of the owner's clients for whom `condition` holds."""
+    return select(Client.id).where(Client.owner_id == owner_id, condition)
+
+
+def read_ids(owner_id: int, condition: ColumnElement[bool]) -> Sequence[int]:
+    """Return the IDs of the owner's clients for whom `condition` holds, in order, in 8 bytes each."""
+    own = select_ids(owner_id, condition).order_by(Client.id)
+    return array("q", db.session.scalars(own, execution_options={"yield_per": 10_000}))
 
 
 def list_rejections(import_: ClientImport) -> Select[Any]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from skymailing import undo
+from skymailing import audit, undo
+from skymailing.audit import Actor
 from skymailing.clients.tag_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.delivery.audience.compilation import has_tag
@@ -13,6 +14,7 @@ from skymailing.delivery.audience.parts import find_blocking_mailings, restore_u
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import (
+    AuditAction,
     Client,
     Mailing,
     MailingAudience,
@@ -41,7 +43,7 @@ class TagInUse(UserError):
         self.mailings = mailings
 
 
-def rename_tag(tag: Tag, text: str) -> None:
+def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
     """Rename a tag, also in segments; raises InvalidTag or TagExists."""
     name = clean_tag(text)
     if not name:
@@ -50,16 +52,18 @@ def rename_tag(tag: Tag, text: str) -> None:
     other = find_tag(tag.owner_id, name)
     if other is not None and other is not tag:
         raise TagExists(other.name)
+    audit.record_tag_change(AuditAction.TAG_RENAMED, actor, tag, name)
     old_key = tag.name_key
     tag.name, tag.name_key = name, tag_key(name)
     rename_in_segments(tag.owner_id, old_key, name)
 
 
-def merge_tags(source: Tag, target: Tag) -> int:
+def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     """Put `target` in the place of `source`; return how many more clients have it now."""
     lock_tags(source, target)
     added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
+    audit.record_tag_change(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
     rename_in_segments(source.owner_id, source.name_key, target.name)
     db.session.delete(source)
@@ -86,7 +90,7 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
     return list(db.session.scalars(find_blocking_mailings(MailingAudience.tag_id == tag.id).limit(limit)))
 
 
-def delete_tag(tag: Tag, now: datetime) -> Removal:
+def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal:
     """Delete a tag and take it off all clients; return the removal that can restore it. Raises TagInUse."""
     lock_tags(tag)
     if mailings := find_mailings(tag):
@@ -99,6 +103,7 @@ def delete_tag(tag: Tag, now: datetime) -> Removal:
         "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
     }
     removal = undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
+    audit.record_bulk(AuditAction.TAG_DELETED, actor, tag, len(content["clients"]))
     db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == tag.id))
     db.session.delete(tag)
@@ -106,7 +111,7 @@ def delete_tag(tag: Tag, now: datetime) -> Removal:
     return removal
 
 
-def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:
+def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> str | None:
     """Restore a deleted tag on its clients; return its name, or None if the removal no longer exists.
 
     If the owner has added a tag with the same name since, that tag is used.
@@ -119,7 +124,9 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:
     for start in range(0, len(client_ids), CLIENTS_AT_A_TIME):
         add_tag(owner_id, tag_id, Client.id.in_(client_ids[start : start + CLIENTS_AT_A_TIME]))
     uses = ((mailing_id, is_excluded) for mailing_id, _position, is_excluded in content["mailings"])
-    restore_uses(db.session.get_one(Tag, tag_id), uses)
+    tag = db.session.get_one(Tag, tag_id)
+    restore_uses(tag, uses)
+    audit.record_bulk(AuditAction.TAG_RESTORED, actor, tag, len(client_ids))
     return str(content["name"])
 
 

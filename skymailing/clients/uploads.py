@@ -144,6 +144,6 @@ def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) ->
     return import_
 
 
-def delete_old_uploads(now: datetime) -> None:
+def delete_old(now: datetime) -> None:
     """Delete files whose columns were never confirmed."""
     db.session.execute(delete(ClientUpload).where(ClientUpload.created_at < now - KEPT))

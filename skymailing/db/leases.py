@@ -1,22 +1,35 @@
-"""Leases on rows that only one worker at a time may process: imports and account letters.
+"""Leases on rows that only one worker at a time may process: imports, bulk jobs and account letters.
 
 Their tables have the columns `id` and `lease_until`. The end of a lease is also its token: a change
 applies only while the row still has it. The functions use the transaction of `db.session`.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, and_, or_, update
 
 from skymailing.extensions import db
+
+HINT_DELAY = timedelta(seconds=15)  # how long a hint may take before the sweep repeats it
 
 
 def is_free(model: Any, now: datetime) -> ColumnElement[bool]:
     """Return the condition that the row has no lease, or that its lease has expired."""
     free: ColumnElement[bool] = model.lease_until.is_(None) | (model.lease_until < now)
     return free
+
+
+def is_stalled(model: Any, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that an unfinished row has no worker: its hint was lost, or the worker died.
+
+    The table also has the column `updated_at`.
+    """
+    stalled: ColumnElement[bool] = or_(
+        model.lease_until < now, and_(model.lease_until.is_(None), model.updated_at < now - HINT_DELAY)
+    )
+    return stalled
 
 
 def take_lease(

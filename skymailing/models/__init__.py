@@ -3,6 +3,14 @@
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
+from skymailing.models.bulk_job import (
+    BULK_TRANSITIONS,
+    UNFINISHED_BULK_STATES,
+    BulkAction,
+    BulkChunk,
+    BulkJob,
+    BulkState,
+)
 from skymailing.models.client import (
     IMPORT_TRANSITIONS,
     AttributeType,
@@ -60,6 +68,7 @@ from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
+    "BULK_TRANSITIONS",
     "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
@@ -69,6 +78,7 @@ __all__ = [
     "OPEN_RUN_STATES",
     "REPORTED_COUNTS",
     "RUN_TRANSITIONS",
+    "UNFINISHED_BULK_STATES",
     "AppendOnly",
     "Article",
     "Attempt",
@@ -81,6 +91,10 @@ __all__ = [
     "Bounce",
     "BounceKind",
     "BreakerState",
+    "BulkAction",
+    "BulkChunk",
+    "BulkJob",
+    "BulkState",
     "Client",
     "ClientImport",
     "ClientToIndex",

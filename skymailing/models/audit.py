@@ -35,6 +35,17 @@ class AuditAction(StrEnum):
     CLIENT_RESTORED = "client-restored"
     SEGMENT_DELETED = "segment-deleted"
     SEGMENT_RESTORED = "segment-restored"
+    TAG_RENAMED = "tag-renamed"
+    TAG_MERGED = "tag-merged"
+    TAG_DELETED = "tag-deleted"
+    TAG_RESTORED = "tag-restored"
+    CLIENTS_TAGGED = "clients-tagged"
+    CLIENTS_UNTAGGED = "clients-untagged"
+    CLIENTS_SUPPRESSED = "clients-suppressed"
+    CLIENTS_ALLOWED = "clients-allowed"
+    CLIENTS_DELETED = "clients-deleted"
+    CLIENTS_RESTORED = "clients-restored"
+    BULK_STOPPED = "bulk-stopped"
     CLIENTS_EXPORTED = "clients-exported"
     LOG_EXPORTED = "log-exported"
     REPORT_EXPORTED = "report-exported"
@@ -51,6 +62,7 @@ class AuditKind(StrEnum):
     MESSAGE = "message"
     CLIENT = "client"
     SEGMENT = "segment"
+    TAG = "tag"
     ARTICLE = "article"
 
 
@@ -86,6 +98,8 @@ class AuditEntry(Model):
     target_id: Mapped[int | None] = mapped_column(BigInteger)
     target: Mapped[str] = mapped_column(String(320), default="")
     reason: Mapped[str] = mapped_column(String(500), default="")
+    # How many clients an action on many of them was for.
+    count: Mapped[int | None]
 
     __table_args__ = (Index(None, "actor_id", "id"),)
 

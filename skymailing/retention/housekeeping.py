@@ -1,4 +1,4 @@
-"""Remove old account letters, imports, consents of deleted clients, audit log entries and caught letters."""
+"""Remove old account letters, imports, bulk jobs, consents, audit log entries and caught letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +15,7 @@ from skymailing.extensions import db
 from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditEntry,
+    BulkJob,
     Client,
     ClientImport,
     Consent,
@@ -88,6 +89,12 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
         if not count:
             return True
     return False
+
+
+def remove_bulk_jobs(before: datetime, budget: TimeBudget) -> None:
+    """Remove the results of actions on many clients; what their undo needed is gone an hour after them."""
+    table: Any = BulkJob.__table__
+    _remove_oldest(table, table.c.ended_at < before, "bulk_jobs", budget)
 
 
 def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:

@@ -19,6 +19,7 @@ def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
         housekeeping.remove_account_letters(before, budget)
     if before := cutoff(days.imports, now):
         housekeeping.remove_imports(before, budget)
+        housekeeping.remove_bulk_jobs(before, budget)
     if before := cutoff(days.consents, now):
         housekeeping.remove_orphaned_consents(before, budget)
     if before := cutoff(days.audit, now):

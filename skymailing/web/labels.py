@@ -8,6 +8,7 @@ from skymailing.models import (
     Audience,
     AuditAction,
     AuditKind,
+    BulkState,
     DeliveryState,
     ImportState,
     Limited,
@@ -85,6 +86,18 @@ _register(
         ImportState.RUNNING: (lazy_pgettext("import", "running"), "active"),
         ImportState.FINISHED: (lazy_pgettext("import", "finished"), "good"),
         ImportState.FAILED: (lazy_pgettext("import", "failed"), "bad"),
+    },
+)
+_register(
+    BulkState,
+    {
+        BulkState.PENDING: (lazy_pgettext("bulk", "waiting"), "quiet"),
+        BulkState.RUNNING: (lazy_pgettext("bulk", "running"), "active"),
+        BulkState.FINISHED: (lazy_pgettext("bulk", "finished"), "good"),
+        BulkState.STOPPED: (lazy_pgettext("bulk", "stopped"), "gone"),
+        BulkState.FAILED: (lazy_pgettext("bulk", "failed"), "bad"),
+        BulkState.UNDOING: (lazy_pgettext("bulk", "undoing"), "active"),
+        BulkState.UNDONE: (lazy_pgettext("bulk", "undone"), "gone"),
     },
 )
 _register(
@@ -175,6 +188,17 @@ _register(
         AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
         AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),
         AuditAction.SEGMENT_RESTORED: (lazy_pgettext("audit", "segment restored"), "planned"),
+        AuditAction.TAG_RENAMED: (lazy_pgettext("audit", "tag renamed"), "quiet"),
+        AuditAction.TAG_MERGED: (lazy_pgettext("audit", "tags merged"), "quiet"),
+        AuditAction.TAG_DELETED: (lazy_pgettext("audit", "tag deleted"), "gone"),
+        AuditAction.TAG_RESTORED: (lazy_pgettext("audit", "tag restored"), "planned"),
+        AuditAction.CLIENTS_TAGGED: (lazy_pgettext("audit", "tag added to clients"), "quiet"),
+        AuditAction.CLIENTS_UNTAGGED: (lazy_pgettext("audit", "tag removed from clients"), "quiet"),
+        AuditAction.CLIENTS_SUPPRESSED: (lazy_pgettext("audit", "mailings to clients stopped"), "bad"),
+        AuditAction.CLIENTS_ALLOWED: (lazy_pgettext("audit", "mailings to clients resumed"), "good"),
+        AuditAction.CLIENTS_DELETED: (lazy_pgettext("audit", "clients deleted"), "gone"),
+        AuditAction.CLIENTS_RESTORED: (lazy_pgettext("audit", "clients restored"), "planned"),
+        AuditAction.BULK_STOPPED: (lazy_pgettext("audit", "action on clients interrupted"), "waiting"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),
@@ -191,6 +215,7 @@ _register(
         AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
         AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
         AuditKind.SEGMENT: (lazy_pgettext("audit", "segment"), "quiet"),
+        AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
     },
 )

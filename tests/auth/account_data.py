@@ -13,6 +13,10 @@ from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    BulkAction,
+    BulkChunk,
+    BulkJob,
+    BulkState,
     Client,
     ClientImport,
     ClientUpload,
@@ -66,6 +70,10 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
     session.add(imported)
     session.flush()
+    job = BulkJob(owner_id=user.id, action=BulkAction.TAG, tag="vip", state=BulkState.RUNNING, total=3)
+    session.add(job)
+    session.flush()
+    session.add(BulkChunk(job_id=job.id, number=0, content=[client.id for client in clients]))
     text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
     session.add(text)
     session.flush()

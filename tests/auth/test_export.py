@@ -101,5 +101,6 @@ def test_reading_in_chunks_loses_no_rows(
     create_sending_run(user)
     archive = download_archive(browser)
     assert len(read_table(archive, "letters.csv")) == 9
+    assert [row["tag"] for row in read_table(archive, "bulk-actions.csv")] == ["vip"]
     assert len(read_table(archive, "mailing-clients.csv")) == 3
     assert len(json.loads(archive.read("runs.json"))) == 2

@@ -1,4 +1,4 @@
-"""Provide fixtures that import files."""
+"""Provide fixtures that import files, and that make few clients many."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -8,10 +8,15 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clients import imports, tasks
+from skymailing.clients.bulk import services
+from skymailing.clients.bulk import tasks as bulk_tasks
 from skymailing.extensions import db
-from skymailing.models import ClientImport, User
+from skymailing.models import Client, ClientImport, User
+from tests.clients.bulk_jobs import get_job
+from tests.support.factories import SuppressionFactory, create_clients
 
 Import = Callable[..., ClientImport]
+Finish = Callable[[], None]
 
 
 @pytest.fixture
@@ -49,3 +54,29 @@ def run(create: Import, session: Session) -> Import:
         return import_
 
     return run_import
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make more than two clients many, three of them to a chunk."""
+    monkeypatch.setattr(services, "AT_ONCE", 2)
+    monkeypatch.setattr(services, "CHUNK", 3)
+
+
+@pytest.fixture
+def clients(session: Session, user: User) -> list[Client]:
+    """Create eight clients, one of whom has unsubscribed."""
+    clients = create_clients(user, 8)
+    SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
+    return clients
+
+
+@pytest.fixture
+def finish(app: Flask, session: Session) -> Finish:
+    """Return a function that performs the latest job without a queue."""
+
+    def run_job() -> None:
+        with app.app_context():
+            assert bulk_tasks.run_slice(get_job(session).id, lambda _elapsed: False) is False
+
+    return run_job

@@ -11,6 +11,7 @@ from typing import Any
 from skymailing.models import RemovalKind, Role, User
 from tests.security.object_factories import (
     make_article,
+    make_bulk_job,
     make_client,
     make_delivery,
     make_draft,
@@ -92,6 +93,7 @@ SEGMENT = Own("segment_id", make_segment)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
+BULK_JOB = Own("job_id", make_bulk_job)
 SESSION = Own("session_id", make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
@@ -154,6 +156,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.allow": CLIENT,
     "clients.bulk_action": PRIVATE,
     "clients.columns": PRIVATE,
+    "clients.bulk_show": BULK_JOB,
+    "clients.bulk_stop": BULK_JOB,
+    "clients.bulk_job_undo": BULK_JOB,
     "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
+    BulkAction,
+    BulkJob,
+    BulkState,
     ClientImport,
     ClientUpload,
     DeliveryState,
@@ -98,6 +101,16 @@ def make_tag(owner: User) -> Any:
     session.add(tag)
     session.flush()
     return tag
+
+
+def make_bulk_job(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    ended = {"state": BulkState.FINISHED, "ended_at": utcnow()}
+    job = BulkJob(owner_id=owner.id, action=BulkAction.SUPPRESS, total=1, changed=1, **ended)
+    session.add(job)
+    session.flush()
+    return job
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:

@@ -3,6 +3,7 @@
 from skymailing.clients.views import (
     attributes,
     bulk,
+    bulk_jobs,
     clients,
     columns,
     import_export,
@@ -18,6 +19,7 @@ __all__ = [
     "BLUEPRINTS",
     "attributes",
     "bulk",
+    "bulk_jobs",
     "clients",
     "columns",
     "import_export",

@@ -1,17 +1,19 @@
 """Change, export or delete many clients of the list at once."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user, login_required
 from sqlalchemy import ColumnElement, false
 
-from skymailing import audit
-from skymailing.clients import bulk, exports, queries
+from skymailing import audit, hints
+from skymailing.clients import exports, queries
+from skymailing.clients.bulk import services
+from skymailing.clients.bulk.actions import Order, read_order
+from skymailing.clients.bulk.texts import describe_result
 from skymailing.clients.deletion import delete_clients
 from skymailing.clients.views.blueprint import bp
 from skymailing.clients.views.clients import flash_deletion, read_filter
@@ -19,15 +21,15 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_BIG_ID, start_writing, starts_reading
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Client
+from skymailing.models import AuditAction, BulkAction, Client
 from skymailing.web.csv import BYTE_ORDER_MARK, csv_response
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
-MAX_TICKED = 1000  # a page has fewer
-MAX_DELETED = 1000  # an undo stores all their data
-Texts = Callable[[int], str]
+SHOWN = 10  # of the clients on the page that asks before they are deleted
+# Fields of the form that the page of a deletion does not repeat.
+OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value"}
 
 
 @bp.post("/bulk")
@@ -35,79 +37,95 @@ Texts = Callable[[int], str]
 @starts_reading
 def bulk_action() -> ResponseReturnValue:
     """Do what the pressed button says to the ticked clients, or to all that the list shows."""
-    action = request.form.get("action", "")
     if not has_choice():
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
-    if action == "delete":
-        return delete_chosen()
-    if action == "export":
+    if request.form.get("action") == "export":
         audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
         db.session.commit()
         rows = exports.export_rows(current_user.id, read_chosen())
         return csv_response(rows, "clients.csv", start=BYTE_ORDER_MARK)
     try:
-        count, removal, texts = change(action, read_chosen())
+        action = BulkAction(request.form.get("action", ""))
+    except ValueError:
+        abort(400)
+    # Who is chosen now: what the action changes, and what happens in the meantime, adds no one.
+    ids = queries.read_ids(current_user.id, read_chosen())
+    if action is BulkAction.DELETE:
+        return delete_chosen(ids)
+    return change_chosen(action, ids)
+
+
+def change_chosen(action: BulkAction, ids: Sequence[int]) -> ResponseReturnValue:
+    """Change the chosen clients, or let a worker do it if they are many."""
+    start_writing()
+    try:
+        order = read_order(current_user.id, action, request.form.get("value", ""), utcnow())
+        if len(ids) > services.AT_ONCE:
+            return start(order, ids)
+        count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
     except UserError as error:
+        db.session.rollback()
         flash(explain(error), "warning")
         return redirect(back_to_list())
+    text = describe_result(action, count)
     if removal is not None:
-        flash_undo(texts(count), url_for("clients.bulk_undo", removal_id=removal))
+        flash_undo(text, url_for("clients.bulk_undo", removal_id=removal.id))
     else:
-        flash(texts(count), "success" if count else "info")
+        flash(text, "info")
     db.session.commit()
     return redirect(back_to_list())
 
 
-def delete_chosen() -> ResponseReturnValue:
+def start(order: Order, ids: Sequence[int]) -> ResponseReturnValue:
+    """Let a worker change the clients; raises UserError."""
+    job = services.start_job(current_user, order, ids, audit.current_actor())
+    db.session.commit()
+    hints.hint_bulk_job(job.id)
+    return redirect(url_for("clients.bulk_show", job_id=job.id))
+
+
+def delete_chosen(ids: Sequence[int]) -> ResponseReturnValue:
     """Ask for confirmation, then delete the chosen clients."""
-    ids = queries.find_ids(current_user.id, read_chosen(), MAX_DELETED + 1)
     if not ids:
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
-    if len(ids) > MAX_DELETED:
-        flash(_("You can delete up to %(limit)s clients at once.", limit=MAX_DELETED), "warning")
-        return redirect(back_to_list())
-    if "confirmed" in request.form:
-        start_writing()
-        count, deletion = delete_clients(current_user.id, ids, utcnow(), audit.current_actor())
-        flash_deletion(ngettext("%(num)d client deleted.", "%(num)d clients deleted.", count), deletion)
-        db.session.commit()
-        return redirect(url_for("clients.index"))
-    clients = queries.find_own_clients(current_user.id, ids)
-    return render_template("clients/delete.html", clients=clients, selected_in=queries.count_selections(ids))
-
-
-def change(action: str, chosen: ColumnElement[bool]) -> tuple[int, int | None, Texts]:
-    """Change the chosen clients; return how many were changed, the undo's ID, and the text that says so."""
+    is_large = len(ids) > services.AT_ONCE
+    if "confirmed" not in request.form:
+        return ask_before_deletion(ids, is_large)
     start_writing()
-    owner_id, name, now = current_user.id, request.form.get("value", ""), utcnow()
-    match action:
-        case "tag":
-            count, removal = bulk.tag_clients(owner_id, name, chosen, now)
-        case "untag":
-            count, removal = bulk.untag_clients(owner_id, name, chosen, now)
-        case "suppress":
-            count, removal = bulk.suppress_clients(owner_id, chosen, now)
-        case "allow":
-            count, removal = bulk.allow_clients(owner_id, chosen, now)
-        case _:
-            abort(400)
-    return count, removal.id if removal else None, TEXTS[action]
+    if is_large:
+        # Their number was confirmed; if it has changed since, it is confirmed again.
+        if request.form.get("count") != str(len(ids)):
+            return ask_before_deletion(ids, is_large)
+        try:
+            return start(Order(current_user.id, BulkAction.DELETE, utcnow()), ids)
+        except UserError as error:
+            db.session.rollback()
+            flash(explain(error), "warning")
+            return redirect(back_to_list())
+    count, deletion = delete_clients(current_user.id, ids, utcnow(), audit.current_actor())
+    flash_deletion(describe_result(BulkAction.DELETE, count), deletion)
+    db.session.commit()
+    return redirect(url_for("clients.index"))
 
 
-TEXTS: dict[str, Texts] = {
-    "tag": lambda count: ngettext("%(num)d client tagged.", "%(num)d clients tagged.", count),
-    "untag": lambda count: ngettext(
-        "The tag was removed from %(num)d client.", "The tag was removed from %(num)d clients.", count
-    ),
-    "suppress": lambda count: ngettext(
-        "%(num)d client no longer gets mailings.", "%(num)d clients no longer get mailings.", count
-    ),
-    "allow": lambda count: ngettext(
-        "%(num)d client gets mailings again.", "%(num)d clients get mailings again.", count
-    ),
-}
+def ask_before_deletion(ids: Sequence[int], is_large: bool) -> str:
+    """Return the page that says who will be deleted, with fields that choose them again."""
+    if is_large:
+        selected_in = queries.count_selections(queries.select_ids(current_user.id, read_chosen()))
+        repeated = [pair for pair in request.form.items(multi=True) if pair[0] not in OWN_FIELDS]
+        fields = [*repeated, ("count", str(len(ids)))]
+    else:
+        selected_in = queries.count_selections(list(ids))
+        fields = [("ids", str(id)) for id in ids]
+    return render_template(
+        "clients/delete.html",
+        clients=queries.find_own_clients(current_user.id, list(ids[:SHOWN])),
+        count=len(ids),
+        fields=fields,
+        selected_in=selected_in,
+    )
 
 
 def has_choice() -> bool:
@@ -118,7 +136,7 @@ def read_chosen() -> ColumnElement[bool]:
     """Return the condition on the clients that were chosen: by ticks, or all that pass the list's filter."""
     if "all_matching" in request.form:
         return read_filter(request.form).condition(current_user, utcnow())
-    ids = [read_id(text, LARGEST_BIG_ID) for text in request.form.getlist("ids")[:MAX_TICKED]]
+    ids = [read_id(text, LARGEST_BIG_ID) for text in request.form.getlist("ids")[: services.AT_ONCE]]
     return Client.id.in_(ids) if ids else false()
 
 
@@ -132,9 +150,9 @@ def back_to_list() -> str:
 @bp.post("/bulk/undo/<big:removal_id>")
 @login_required
 def bulk_undo(removal_id: int) -> ResponseReturnValue:
-    """Undo an action on many clients."""
+    """Undo an action on some clients."""
     try:
-        if not bulk.undo_bulk(current_user.id, removal_id, utcnow()):
+        if not services.undo_now(current_user, removal_id, utcnow(), audit.current_actor()):
             abort(404)
     except UserError as error:
         flash(explain(error), "warning")

@@ -83,7 +83,7 @@ def delete(client_id: int) -> ResponseReturnValue:
         db.session.commit()
         return redirect(url_for("clients.index"))
     return render_template(
-        "clients/delete.html", clients=[client], selected_in=queries.count_selections([client.id])
+        "clients/delete.html", clients=[client], count=1, selected_in=queries.count_selections([client.id])
     )
 
 

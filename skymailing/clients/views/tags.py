@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
+from skymailing.audit import current_actor
 from skymailing.clients import tag_changes
 from skymailing.clients.tag_conditions import find_segments
 from skymailing.clients.tags import list_tags
@@ -34,7 +35,7 @@ def tag_edit(tag_id: int) -> ResponseReturnValue:
     if request.method == "POST":
         name = request.form.get("name", "")
         try:
-            tag_changes.rename_tag(tag, name)
+            tag_changes.rename_tag(tag, name, current_actor())
         except UserError as refusal:
             error = explain(refusal)
         else:
@@ -55,7 +56,7 @@ def tag_merge(tag_id: int) -> ResponseReturnValue:
     if target is None:
         return redirect(url_for("clients.tag_edit", tag_id=source.id))
     names = {"name": source.name, "other": target.name}
-    tag_changes.merge_tags(source, target)
+    tag_changes.merge_tags(source, target, current_actor())
     db.session.commit()
     flash(_("The tag “%(name)s” is now part of “%(other)s”.", **names), "success")
     return redirect(url_for("clients.tags"))
@@ -69,7 +70,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
     mailings = tag_changes.find_mailings(tag)
     if request.method == "POST":
         try:
-            removal = tag_changes.delete_tag(tag, utcnow())
+            removal = tag_changes.delete_tag(tag, utcnow(), current_actor())
         except tag_changes.TagInUse as error:
             mailings = error.mailings
         else:
@@ -84,7 +85,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
 @login_required
 def tag_undo(removal_id: int) -> ResponseReturnValue:
     """Restore a deleted tag on its clients."""
-    name = tag_changes.restore_tag(current_user.id, removal_id, utcnow())
+    name = tag_changes.restore_tag(current_user.id, removal_id, utcnow(), current_actor())
     if name is None:
         abort(404)
     db.session.commit()

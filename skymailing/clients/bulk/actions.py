@@ -1,0 +1,185 @@
+"""What can be done with many clients, and how it is undone.
+
+Each function takes some of the clients, and works in the caller's transaction. A new action is a member of
+`BulkAction` with an entry in `ACTIONS`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, literal, not_, select
+
+from skymailing.clients.deletion import put_back_clients, take_out_clients
+from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
+from skymailing.db.engine import insert_into
+from skymailing.delivery.audience.compilation import has_tag
+from skymailing.delivery.audience.recipients import is_suppressed
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import AuditAction, BulkAction, Client, Suppression, SuppressionReason, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done with an owner's clients, and since when: it identifies the rows that it adds."""
+
+    owner_id: int
+    action: BulkAction
+    at: datetime
+    tag_id: int | None = None
+    tag: str = ""  # its name
+
+    @property
+    def needs_tag(self) -> bool:
+        return self.action in (BulkAction.TAG, BulkAction.UNTAG)
+
+
+def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> Order:
+    """Return the order for an action with a text; a new tag is created.
+
+    Raises InvalidTag, or UserError if the text names no tag.
+    """
+    if action not in (BulkAction.TAG, BulkAction.UNTAG):
+        return Order(owner_id, action, now)
+    name = clean_tag(text)
+    if action is BulkAction.UNTAG:
+        tag = find_tag(owner_id, name)
+        if tag is None:
+            raise UserError("tag_missing", name=name)
+        return Order(owner_id, action, now, tag.id, tag.name)
+    if not name:
+        raise UserError("tag_nameless")
+    (tag_id,) = find_or_create_tags(owner_id, [name]).values()
+    return Order(owner_id, action, now, tag_id, name)
+
+
+def check_tag(order: Order, code: str) -> None:
+    """Raise UserError with this code if the tag has been deleted; otherwise keep it until the commit."""
+    if not order.needs_tag:
+        return
+    own = select(Tag.id).where(Tag.owner_id == order.owner_id, Tag.id == order.tag_id)
+    if db.session.scalar(own.with_for_update(read=True, key_share=True)) is None:
+        raise UserError(code)
+
+
+def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]:
+    """Change those of the owner's clients with these IDs who need it.
+
+    Return what `change_back` needs: one item for each changed client.
+    """
+    check_tag(order, "bulk_tag_missing")
+    return ACTIONS[order.action].change(order, ids, now)
+
+
+def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
+    """Undo what `change_clients` did; raises UserError if the tag has been deleted since."""
+    check_tag(order, "bulk_tag_deleted")
+    ACTIONS[order.action].change_back(order, changed, now)
+
+
+def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
+    tag_id = _tag_id(order)
+    changed = _find(order, Client.id, Client.id.in_(ids) & not_(has_tag(tag_id, db.engine.dialect.name)))
+    add_tag(order.owner_id, tag_id, Client.id.in_(changed))
+    return changed
+
+
+def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
+    tag_id = _tag_id(order)
+    changed = _find(order, Client.id, Client.id.in_(ids) & has_tag(tag_id, db.engine.dialect.name))
+    remove_tag(order.owner_id, tag_id, Client.id.in_(changed))
+    return changed
+
+
+def _take_off(order: Order, changed: Sequence[int], _now: datetime) -> None:
+    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+
+
+def _put_on(order: Order, changed: Sequence[int], _now: datetime) -> None:
+    add_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+
+
+def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
+    return _suppress_clients(order, Client.id.in_(ids), order.at)
+
+
+def _suppress_again(order: Order, changed: Sequence[str], now: datetime) -> None:
+    _suppress_clients(order, Client.email_key.in_(changed), now)
+
+
+def _suppress_clients(order: Order, condition: ColumnElement[bool], at: datetime) -> list[str]:
+    keys = _find(order, Client.email_key, condition & ~is_suppressed())
+    source = select(
+        literal(order.owner_id),
+        Client.email_key,
+        literal(SuppressionReason.MANUAL.value),
+        literal(""),
+        literal(at, Suppression.created_at.type),
+    ).where(Client.owner_id == order.owner_id, Client.email_key.in_(keys))
+    columns = ["owner_id", "email_key", "reason", "note", "created_at"]
+    # Ordered, so that concurrent actions cannot deadlock.
+    statement = insert_into(Suppression).from_select(columns, source.order_by(Client.email_key))
+    db.session.execute(statement.on_conflict_do_nothing())
+    return keys
+
+
+def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
+    """Mail clients again whom the owner had suppressed; other suppressions stay."""
+    manual = select(Suppression.email_key).where(_is_manual(order))
+    keys = _find(order, Client.email_key, Client.id.in_(ids) & Client.email_key.in_(manual))
+    db.session.execute(delete(Suppression).where(_is_manual(order), Suppression.email_key.in_(keys)))
+    return keys
+
+
+def _lift(order: Order, changed: Sequence[str], _now: datetime) -> None:
+    # Only what this action did: the owner may have asked for the same again since.
+    done = Suppression.created_at == order.at
+    db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
+
+
+def _is_manual(order: Order) -> ColumnElement[bool]:
+    return (Suppression.owner_id == order.owner_id) & (Suppression.reason == SuppressionReason.MANUAL)
+
+
+def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, Any]]:
+    _clients, content = take_out_clients(order.owner_id, ids, now)
+    return content
+
+
+def _restore(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
+    put_back_clients(order.owner_id, changed)
+
+
+def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
+    own = select(column).where(Client.owner_id == order.owner_id, condition)
+    return list(db.session.scalars(own.order_by(column)))
+
+
+def _tag_id(order: Order) -> int:
+    assert order.tag_id is not None  # `check_tag` has found it
+    return order.tag_id
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action, its undo, and what the audit log calls them."""
+
+    change: Callable[[Order, Sequence[int], datetime], list[Any]]
+    change_back: Callable[[Order, Sequence[Any], datetime], None]
+    audited: AuditAction
+    audited_undo: AuditAction
+
+
+ACTIONS = {
+    BulkAction.TAG: Action(_tag, _take_off, AuditAction.CLIENTS_TAGGED, AuditAction.CLIENTS_UNTAGGED),
+    BulkAction.UNTAG: Action(_untag, _put_on, AuditAction.CLIENTS_UNTAGGED, AuditAction.CLIENTS_TAGGED),
+    BulkAction.SUPPRESS: Action(
+        _suppress, _lift, AuditAction.CLIENTS_SUPPRESSED, AuditAction.CLIENTS_ALLOWED
+    ),
+    BulkAction.ALLOW: Action(
+        _allow, _suppress_again, AuditAction.CLIENTS_ALLOWED, AuditAction.CLIENTS_SUPPRESSED
+    ),
+    BulkAction.DELETE: Action(_delete, _restore, AuditAction.CLIENTS_DELETED, AuditAction.CLIENTS_RESTORED),
+}

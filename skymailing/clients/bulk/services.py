@@ -1,0 +1,197 @@
+"""Change some clients at once, and many with a job that a worker performs; stop a job, and undo it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from skymailing import audit, undo
+from skymailing.audit import Actor
+from skymailing.clients.bulk.actions import ACTIONS, Order, change_back, change_clients
+from skymailing.db.leases import is_stalled
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import (
+    BULK_TRANSITIONS,
+    UNFINISHED_BULK_STATES,
+    AuditAction,
+    BulkAction,
+    BulkChunk,
+    BulkJob,
+    BulkState,
+    Removal,
+    RemovalKind,
+    Tag,
+    User,
+)
+from skymailing.undo import UNDO_WINDOW
+
+AT_ONCE = 2_000  # clients that a request changes itself; more become a job
+CHUNK = 1_000  # clients per transaction of a job, which blocks other writers on SQLite for about 0.1 s
+CHUNKS_AT_A_TIME = 50  # written or removed with one statement
+
+
+def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> tuple[int, Removal | None]:
+    """Change few clients; return how many needed it, and what can undo it.
+
+    Raises UserError if the tag has been deleted.
+    """
+    changed = change_clients(order, ids, order.at)
+    if not changed:
+        return 0, None
+    _record(ACTIONS[order.action].audited, actor, owner, order, len(changed))
+    content: dict[str, Any] = {"action": order.action, "at": order.at.isoformat(), "clients": changed}
+    if order.tag_id is not None:
+        content["tag"] = order.tag_id
+    return len(changed), undo.save_removal(order.owner_id, RemovalKind.BULK, content, order.at)
+
+
+def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
+    """Undo what `change_now` did; return False if it cannot be undone any longer.
+
+    Raises UserError if the tag has been deleted since.
+    """
+    content = undo.pop_removal(owner.id, RemovalKind.BULK, removal_id, now)
+    if content is None:
+        return False
+    at = datetime.fromisoformat(content["at"]) if "at" in content else now
+    order = Order(owner.id, BulkAction(content["action"]), at, content.get("tag"))
+    clients = content["clients"]
+    for start in range(0, len(clients), AT_ONCE):  # earlier versions stored more
+        change_back(order, clients[start : start + AT_ONCE], now)
+    if clients:
+        _record(ACTIONS[order.action].audited_undo, actor, owner, order, len(clients))
+    return True
+
+
+def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> BulkJob:
+    """Store that these clients are to be changed; raises UserError while another job is unfinished."""
+    check_unfinished(owner.id)
+    job = BulkJob(
+        owner_id=owner.id,
+        action=order.action,
+        tag_id=order.tag_id,
+        tag=order.tag,
+        total=len(ids),
+        created_at=order.at,
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(job)
+    except IntegrityError as error:  # another tab was faster
+        raise UserError("bulk_unfinished") from error
+    for rows in _make_chunks(job.id, ids):
+        db.session.execute(insert(BulkChunk), rows)
+    _record(ACTIONS[order.action].audited, actor, owner, order, len(ids))
+    return job
+
+
+def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of the chunks, some at a time."""
+    starts = range(0, len(ids), CHUNK)
+    for first in range(0, len(starts), CHUNKS_AT_A_TIME):
+        yield [
+            {
+                "job_id": job_id,
+                "number": start // CHUNK,
+                "is_done": False,
+                "content": list(ids[start : start + CHUNK]),
+            }
+            for start in starts[first : first + CHUNKS_AT_A_TIME]
+        ]
+
+
+def check_unfinished(owner_id: int) -> None:
+    """Raise UserError if a job of the owner is unfinished."""
+    unfinished = (BulkJob.owner_id == owner_id) & BulkJob.state.in_(UNFINISHED_BULK_STATES)
+    if db.session.scalar(select(exists().where(unfinished))):
+        raise UserError("bulk_unfinished")
+
+
+def stop_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
+    """Stop a job after the clients that are being changed; return False if it had ended."""
+    lock_job(job)
+    if job.state not in UNFINISHED_BULK_STATES:
+        return False
+    end_job(job, BulkState.STOPPED, now)
+    _record(AuditAction.BULK_STOPPED, actor, owner, order_of(job), job.changed)
+    return True
+
+
+def end_job(job: BulkJob, state: BulkState, now: datetime, error: str = "") -> None:
+    """Move a locked job to a final state, and forget the clients that it has not reached."""
+    BULK_TRANSITIONS.move(job, state)
+    job.error, job.ended_at, job.lease_until = error, now, None
+    db.session.execute(delete(BulkChunk).where(BulkChunk.job_id == job.id, ~BulkChunk.is_done))
+
+
+def can_be_undone(job: BulkJob, now: datetime) -> bool:
+    """Whether the owner can still undo what the job did."""
+    if job.ended_at is None or job.ended_at <= now - UNDO_WINDOW:
+        return False
+    return job.changed > 0 and BULK_TRANSITIONS.allows(job.state, BulkState.UNDOING)
+
+
+def undo_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
+    """Let a worker undo what a job did; return False if that is no longer possible.
+
+    Raises UserError while another job is unfinished, or if the tag has been deleted.
+    """
+    lock_job(job)
+    if not can_be_undone(job, now):
+        return False
+    order = order_of(job)
+    if order.needs_tag and order.tag_id is None:
+        raise UserError("bulk_tag_deleted")
+    check_unfinished(owner.id)
+    _record(ACTIONS[order.action].audited_undo, actor, owner, order, job.changed)
+    BULK_TRANSITIONS.move(job, BulkState.UNDOING)
+    job.done, job.total, job.error, job.ended_at = 0, job.changed, "", None
+    try:
+        db.session.flush()
+    except IntegrityError as error:  # another tab has started a job
+        raise UserError("bulk_unfinished") from error
+    return True
+
+
+def lock_job(job: BulkJob) -> None:
+    """Lock a job until the transaction ends, and read it again."""
+    db.session.refresh(job, with_for_update=True)
+
+
+def order_of(job: BulkJob) -> Order:
+    return Order(job.owner_id, job.action, job.created_at, job.tag_id, job.tag)
+
+
+def find_stalled_jobs(now: datetime) -> list[int]:
+    """Return the IDs of unfinished jobs without a worker: the hint was lost, or the worker died."""
+    unfinished = select(BulkJob.id).where(BulkJob.state.in_(UNFINISHED_BULK_STATES), is_stalled(BulkJob, now))
+    return list(db.session.scalars(unfinished.order_by(BulkJob.id)))
+
+
+def find_latest_job(owner_id: int) -> BulkJob | None:
+    """Return the owner's latest job, or None."""
+    own = select(BulkJob).where(BulkJob.owner_id == owner_id)
+    return db.session.scalar(own.order_by(BulkJob.id.desc()).limit(1))
+
+
+def delete_expired(now: datetime) -> None:
+    """Delete a part of what can no longer be undone."""
+    has_chunks = exists().where(BulkChunk.job_id == BulkJob.id)
+    job_id = db.session.scalar(
+        select(BulkJob.id)
+        .where(BulkJob.ended_at <= now - UNDO_WINDOW, has_chunks)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if job_id is not None:
+        of_job = BulkChunk.job_id == job_id
+        oldest = select(BulkChunk.number).where(of_job).order_by(BulkChunk.number).limit(CHUNKS_AT_A_TIME)
+        db.session.execute(delete(BulkChunk).where(of_job, BulkChunk.number.in_(oldest)))
+
+
+def _record(action: AuditAction, actor: Actor, owner: User, order: Order, count: int) -> None:
+    tag = db.session.get(Tag, order.tag_id) if order.tag_id is not None else None
+    audit.record_bulk(action, actor, tag or owner, count)

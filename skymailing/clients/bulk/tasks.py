@@ -1,0 +1,130 @@
+"""Perform actions on many clients in the background; if the worker is killed, none is skipped or repeated.
+
+Each chunk of clients is committed together with its progress, so that the next worker continues after it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, literal, select
+from sqlalchemy.exc import OperationalError
+
+from skymailing.clients.bulk.actions import change_back, change_clients
+from skymailing.clients.bulk.services import end_job, order_of
+from skymailing.clock import utcnow
+from skymailing.db import leases
+from skymailing.db.engine import let_others_write
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import UNFINISHED_BULK_STATES, BulkChunk, BulkJob, BulkState, User
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+StopCheck = Callable[[float], bool]  # seconds since the slice began
+
+
+class LeaseLost(Exception):
+    """The owner stopped the job, or the lease expired and another worker has taken it over."""
+
+
+def run_slice(job_id: int, should_stop: StopCheck) -> bool:
+    """Work on a job until it ends or `should_stop` returns True; return whether any clients are left."""
+    lease = acquire_lease(job_id, utcnow())
+    if lease is None:
+        return False
+    try:
+        return change_chunks(job_id, lease, should_stop)
+    except LeaseLost:
+        db.session.rollback()
+        logger.info("Bulk job %s was stopped or taken over by another worker", job_id)
+    except UserError as error:
+        db.session.rollback()
+        mark_failed(job_id, error.code)
+    except OperationalError:
+        raise  # a database problem: the sweep tries again when the lease has expired
+    except Exception:  # a bug in our code: the owner sees that the job failed, the log has the traceback
+        db.session.rollback()
+        mark_failed(job_id, "bulk_internal_error")
+        raise
+    return False
+
+
+def change_chunks(job_id: int, lease: datetime, should_stop: StopCheck) -> bool:
+    """Change chunk after chunk; return whether any are left."""
+    started = time.monotonic()
+    while True:
+        chunk_started = time.monotonic()
+        renewed = change_chunk(job_id, lease)
+        if renewed is None:
+            return False
+        lease = renewed
+        if should_stop(time.monotonic() - started):
+            update_job(job_id, lease, lease_until=None)
+            db.session.commit()
+            return True
+        let_others_write(time.monotonic() - chunk_started)
+
+
+def change_chunk(job_id: int, lease: datetime) -> datetime | None:
+    """Change the next clients, or change them back, and record it; return the renewed lease.
+
+    None if the job has ended, which is recorded too. Raises LeaseLost, or UserError.
+    """
+    now = utcnow()
+    renewed = now + LEASE
+    # First, so that the job stays locked: "Stop" waits for the end of the chunk.
+    update_job(job_id, lease, lease_until=renewed)
+    job = db.session.get_one(BulkJob, job_id, populate_existing=True)
+    is_undoing = job.state is BulkState.UNDOING
+    waiting = select(BulkChunk).where(BulkChunk.job_id == job_id, BulkChunk.is_done.is_(is_undoing))
+    chunk = db.session.scalar(waiting.order_by(BulkChunk.number).limit(1))
+    if chunk is None:
+        end_job(job, BulkState.UNDONE if is_undoing else BulkState.FINISHED, now)
+    elif is_blocked(job.owner_id):
+        end_job(job, BulkState.STOPPED, now, "bulk_blocked")
+    elif is_undoing:
+        change_back(order_of(job), chunk.content, now)
+        job.done += len(chunk.content)
+        job.changed -= len(chunk.content)
+        db.session.delete(chunk)
+    else:
+        changed = change_clients(order_of(job), chunk.content, now)
+        job.done += len(chunk.content)
+        job.changed += len(changed)
+        chunk.content, chunk.is_done = changed, True
+    has_ended = job.state not in UNFINISHED_BULK_STATES
+    db.session.commit()
+    return None if has_ended else renewed
+
+
+def is_blocked(owner_id: int) -> bool:
+    return db.session.scalar(select(User.blocked_at).where(User.id == owner_id)) is not None
+
+
+def acquire_lease(job_id: int, now: datetime) -> datetime | None:
+    """Acquire the lease and return its end; None if the job has ended or another worker has the lease."""
+    lease = now + LEASE
+    is_available = BulkJob.state.in_(UNFINISHED_BULK_STATES) & leases.is_free(BulkJob, now)
+    running = literal(BulkState.RUNNING, BulkJob.state.type)
+    state = case((BulkJob.state == BulkState.PENDING, running), else_=BulkJob.state)
+    acquired = leases.take_lease(BulkJob, (BulkJob.id == job_id) & is_available, lease, state=state)
+    db.session.commit()
+    return lease if acquired else None
+
+
+def update_job(job_id: int, lease: datetime, **values: object) -> None:
+    """Update the job while we hold the lease; raises LeaseLost."""
+    if not leases.change_leased(BulkJob, [job_id], lease, **values):
+        raise LeaseLost
+
+
+def mark_failed(job_id: int, error: str) -> None:
+    """Record the code of the error that ended the job."""
+    unfinished = select(BulkJob).where(BulkJob.id == job_id, BulkJob.state.in_(UNFINISHED_BULK_STATES))
+    job = db.session.scalar(unfinished.with_for_update())
+    if job is not None:
+        end_job(job, BulkState.FAILED, utcnow(), error)
+    db.session.commit()

@@ -1,0 +1,97 @@
+"""Models for actions on so many clients that a worker performs them in the background."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.models.audit import text_column
+from skymailing.models.base import Model, Timestamps
+from skymailing.models.segment import TAG_MAX_LENGTH
+from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
+
+
+class BulkAction(StrEnum):
+    """What can be done with many clients; stored as text, so that a new action needs no migration."""
+
+    TAG = "tag"
+    UNTAG = "untag"
+    SUPPRESS = "suppress"
+    ALLOW = "allow"
+    DELETE = "delete"
+
+
+class BulkState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+BULK_TRANSITIONS = Transitions(
+    "bulk job",
+    {
+        BulkState.PENDING: {BulkState.RUNNING, BulkState.STOPPED, BulkState.FAILED},
+        BulkState.RUNNING: {BulkState.FINISHED, BulkState.STOPPED, BulkState.FAILED},
+        BulkState.FINISHED: {BulkState.UNDOING},
+        BulkState.STOPPED: {BulkState.UNDOING},
+        BulkState.FAILED: {BulkState.UNDOING},
+        BulkState.UNDOING: {BulkState.UNDONE, BulkState.STOPPED, BulkState.FAILED},
+        BulkState.UNDONE: set(),
+    },
+)
+UNFINISHED_BULK_STATES = (BulkState.PENDING, BulkState.RUNNING, BulkState.UNDOING)
+IS_UNFINISHED = text("state IN ('pending', 'running', 'undoing')")
+
+
+class BulkJob(Timestamps, Model):
+    """An action on many clients, or its undo, and how far it has got."""
+
+    __tablename__ = "bulk_jobs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    action: Mapped[BulkAction] = mapped_column(text_column(BulkAction))
+    # The tag that is put on or taken off, and its name at that time; NULL if it has been deleted since.
+    tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
+    tag: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH), default="")
+    state: Mapped[BulkState] = mapped_column(enum_column(BulkState, "state"), default=BulkState.PENDING)
+    # Clients looked at, and how many there are; an undo counts again from 0.
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int]
+    # Clients that are changed now, which an undo changes back.
+    changed: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(64), default="")  # a code of `web.error_texts`
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        # An owner's actions follow one another, also if two tabs start them at the same moment.
+        Index(
+            "uq_bulk_jobs_unfinished",
+            "owner_id",
+            unique=True,
+            postgresql_where=IS_UNFINISHED,
+            sqlite_where=IS_UNFINISHED,
+        ),
+    )
+
+
+class BulkChunk(Model):
+    """A part of a job's clients, which one transaction changes.
+
+    The chosen clients are stored when the job is created, so no later change adds to them.
+    """
+
+    __tablename__ = "bulk_chunks"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("bulk_jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    is_done: Mapped[bool] = mapped_column(default=False)
+    # The IDs of the chosen clients; once done, what an undo needs, with one item for each changed client.
+    content: Mapped[list[Any]] = mapped_column(JsonObject)

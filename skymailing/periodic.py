@@ -1,0 +1,83 @@
+"""What a sweep does: repair the ledger, resume what has stopped, and delete what has expired."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from flask import current_app
+
+from skymailing import counters, hints, schedule, undo
+from skymailing.auth import deletion
+from skymailing.blog import unused_images, view_counts
+from skymailing.caching import invalidation
+from skymailing.clients import imports, uploads
+from skymailing.clients.bulk import services as bulk
+from skymailing.clients.search.index import is_behind
+from skymailing.clock import utcnow
+from skymailing.delivery.recovery import sweep as recovery
+from skymailing.delivery.routing import owner_pauses
+from skymailing.extensions import db
+from skymailing.mailings import tasks as mailing_tasks
+from skymailing.messages import drafts, pictures
+from skymailing.quotas import counting
+from skymailing.reports import daily_rollup
+from skymailing.retention import sweep as retention
+
+
+def _post_summaries(now: datetime) -> None:
+    if mailing_tasks.post_due_summaries(now):
+        hints.hint_outbox()
+
+
+def _resume_stalled(now: datetime) -> None:
+    for import_id in imports.find_stalled_imports(now):
+        hints.hint_import(import_id)
+    for job_id in bulk.find_stalled_jobs(now):
+        hints.hint_bulk_job(job_id)
+    if is_behind():
+        hints.hint_index()
+    for user_id in deletion.list_due_accounts(now):
+        hints.hint_erasure(user_id)
+
+
+def _delete_expired(now: datetime) -> None:
+    for forget in (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired):
+        forget(now)
+        db.session.commit()
+
+
+def _record_sweep(_now: datetime) -> None:
+    counters.set_gauge("last_sweep", utcnow().timestamp())
+    db.session.rollback()  # an open transaction would block other writers on SQLite
+
+
+# What a sweep repairs in the ledger, before anything else: letters are sent even if a task below fails.
+REPAIRS: tuple[Callable[[datetime], object], ...] = (
+    lambda now: recovery.recover_dead_journals(_journals(), now),
+    lambda now: recovery.recover_lost_leases(_journals(), now),
+    recovery.finish_expired_mailings,
+    recovery.finish_ended_runs,
+)
+
+# Run in this order with every sweep. Each takes the time, limits its own work and can safely run twice.
+PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
+    view_counts.fold_views,
+    unused_images.delete_unused_images,
+    _delete_expired,
+    counting.delete_old,
+    owner_pauses.delete_old,
+    pictures.delete_unused,
+    pictures.delete_orphans,
+    lambda _now: invalidation.invalidate_missed_edits(),
+    _post_summaries,
+    _resume_stalled,
+    schedule.reconcile,
+    _record_sweep,
+    daily_rollup.roll_up_days,
+    retention.remove_old,
+)
+
+
+def _journals() -> Path:
+    return cast("Path", current_app.config["DATA_DIR"]) / "journal"
