@@ -10,7 +10,7 @@ from sqlalchemy import select
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
-from skymailing.mailings.forecast import Forecast
+from skymailing.mailings.forecast import Forecast, Reach
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.letter_trial import Trial, try_letters
@@ -154,6 +154,15 @@ def find_conditions(form: MailingForm) -> Conditions:
     return () if form.is_fixed or has_error else form.validation.conditions
 
 
+def measure_reach(form: MailingForm) -> Reach | None:
+    """Return how many clients the form's audience has; None if it cannot be read or is fixed."""
+    conditions = find_conditions(form)
+    if not conditions:
+        return None
+    selected = None if form.values.selection is None else form.validation.selected
+    return forecast.count_reach(form.owner, conditions, selected)
+
+
 def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a form that has been validated or just opened."""
     errors = [error for name in form.TIMES if name in form for error in form[name].errors]
@@ -163,10 +172,7 @@ def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     values = form.values
     changed = Mailing()  # belongs to no session
     values.apply_times_to(changed, form.now)
-    reach = None
-    if conditions := find_conditions(form):
-        selected = None if values.selection is None else form.validation.selected
-        reach = forecast.count_reach(form.owner, conditions, selected)
+    reach = measure_reach(form)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
     hours = values.sending_hours(zone_of(form))
     return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -80,6 +80,28 @@ def test_included_clients_get_one_letter_each_unless_they_are_excluded(
     mailing = mail_to(session, user, [town["segment"], town["vip"]], [town["Wholesale"]])
     start(mailing)
     assert smtp.per_address() == {"anna@example.org": 1, "clara@example.org": 1}
+
+
+def test_planning_evaluates_a_segment_once(
+    session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
+) -> None:
+    """Looking for an attribute without a type can take long, and the mailing is locked."""
+    user.attribute_types = {}
+    mailing = mail_to(session, user, [town["segment"]], [])
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        start(mailing)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert smtp.per_address() == {"anna@example.org": 1, "boris@example.org": 1}
+    assert (
+        sum(statement.startswith("SELECT EXISTS (SELECT * \nFROM clients") for statement in statements) == 1
+    )
 
 
 def test_all_clients_can_be_reduced_by_a_segment(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Select,
     bindparam,
     case,
     exists,
@@ -23,7 +24,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.audience.recipients import recipients
 from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -31,22 +31,22 @@ from skymailing.models import (
     Client,
     Delivery,
     DeliveryState,
-    Mailing,
     Suppression,
 )
 
 BATCH = 10_000  # rows changed in one statement, so that other writers get a turn
 
 
-def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now: datetime) -> int:
-    """Insert one delivery for each client of the audience, in one statement; return how many.
+def insert_deliveries(
+    connection: Connection, run: RunKey, recipients: Select[tuple[Client]], now: datetime
+) -> int:
+    """Insert one delivery for each recipient, in one statement; return how many.
 
     Suppressed addresses get a row too, so that the counts add up.
     """
     suppressed = Suppression.id.is_not(None)
     clients = (
-        recipients(mailing, now)
-        .with_only_columns(
+        recipients.with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,
             Client.email,

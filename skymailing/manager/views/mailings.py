@@ -12,7 +12,7 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.recipients import count_recipients
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings
@@ -60,7 +60,7 @@ class MailingsView(PanelView):
         return self.render(
             "manager/mailing.html",
             mailing=mailing,
-            audience=count_recipients(mailing),
+            audience=find_recipients(mailing, utcnow()).count(),
             progress=mailing_queries.count_last_run(mailing),
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
             states=list(DeliveryState),
