@@ -9,7 +9,7 @@ from skymailing.clients.queries import matches
 from skymailing.clients.tags import find_tag
 from skymailing.delivery.audience.compilation import compile_conditions, has_tag
 from skymailing.delivery.audience.conditions import Leaf
-from skymailing.delivery.audience.fields import InvalidConditions, Kind, State
+from skymailing.delivery.audience.fields import Kind, State
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
@@ -32,9 +32,9 @@ class ClientFilter:
         return bool(self.search or self.tag or self.segment or self.state)
 
     def condition(self, owner: User, now: datetime) -> ColumnElement[bool]:
-        """Return the condition on the owner's clients.
+        """Return the condition on the owner's clients; it holds for no one if the tag or segment is missing.
 
-        It holds for no one if the tag or the segment does not exist, or the segment cannot be evaluated.
+        Raises InvalidConditions if the segment cannot be evaluated.
         """
         conditions = [matches(self.search)] if self.search else []
         if self.tag:
@@ -50,19 +50,7 @@ class ClientFilter:
 
 def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:
     segment = find_segment(owner.id, segment_id)
-    try:
-        return compile_segment(segment.conditions, owner, now) if segment else false()
-    except InvalidConditions:
-        return false()
-
-
-def find_problem(segment: Segment, owner: User, now: datetime) -> InvalidConditions | None:
-    """Return why a segment cannot be evaluated, or None."""
-    try:
-        compile_segment(segment.conditions, owner, now)
-    except InvalidConditions as error:
-        return error
-    return None
+    return compile_segment(segment.conditions, owner, now) if segment else false()
 
 
 def find_segment(owner_id: int, segment_id: int) -> Segment | None:
@@ -78,6 +66,6 @@ def list_segments(owner_id: int) -> list[tuple[int, str]]:
 
 
 def list_clients(owner: User, chosen: ClientFilter, now: datetime) -> Select[tuple[Client]]:
-    """Return a statement for the owner's clients that pass the filter."""
+    """Return a statement for the owner's clients that pass the filter; raises InvalidConditions."""
     statement = select(Client).where(Client.owner_id == owner.id)
     return statement.where(chosen.condition(owner, now)) if chosen else statement

@@ -163,6 +163,12 @@ class BoundedCount:
         return f"{format_decimal(self.number)}{'' if self.is_exact else '+'}"
 
 
+def count_list(page: Page, statement: Select[Any]) -> BoundedCount:
+    """Count the rows of a list of which `page` is shown; if it is the only one, without another query."""
+    is_only = page.next_cursor is None and page.previous_cursor is None
+    return BoundedCount(len(page), is_exact=True) if is_only else count_up_to(statement)
+
+
 def count_up_to(statement: Select[Any], limit: int = COUNT_LIMIT) -> BoundedCount:
     """Count the rows of `statement` up to `limit`, so that no page has to count a million."""
     rows = statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(limit + 1)

@@ -1,5 +1,6 @@
 """Actions on mailings. They only change states; workers send letters once the caller has committed."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import InvalidRequestError
@@ -7,6 +8,7 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
@@ -125,12 +127,16 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
 def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
     """Return why a mailing that starts now would reach no one, or None.
 
-    This can take seconds, so pages call it before the transaction that writes.
+    This can take seconds, so pages call it before the transaction that writes. If it takes too long, planning
+    finds out.
     """
-    recipients = find_recipients(mailing, now)
-    if recipients.problem:
-        return MailingError(recipients.problem.code, **recipients.problem.values)
-    return None if recipients.exist() else MailingError("mailing_no_recipients")
+    with suppress(TookTooLong), limit_time():
+        recipients = find_recipients(mailing, now)
+        if recipients.problem:
+            return MailingError(recipients.problem.code, **recipients.problem.values)
+        if not recipients.exist():
+            return MailingError("mailing_no_recipients")
+    return None
 
 
 def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) -> bool:

@@ -23,6 +23,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "link_expired": _l("This link has expired."),
     "link_used": _l("This link has already been used."),
     #
+    # --- all pages ----------------------------------------------------------------------------
+    "page_too_slow": _l("This takes too long. Use fewer or simpler conditions, or try again later."),
+    #
     # --- clients ------------------------------------------------------------------------------
     "address_empty": _l("The email address is missing."),
     "address_no_at_sign": _l("An email address has an @ sign, as in name@example.com."),

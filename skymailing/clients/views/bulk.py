@@ -39,18 +39,25 @@ def bulk_action() -> ResponseReturnValue:
     if not has_choice():
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
+    try:
+        return act(action)
+    except UserError as error:  # also if the segment of the list's filter cannot be evaluated
+        flash(explain(error), "warning")
+        return redirect(back_to_list())
+
+
+def act(action: str) -> ResponseReturnValue:
+    """Do one action to the chosen clients; raises UserError."""
     if action == "delete":
         return delete_chosen()
     if action == "export":
+        chosen = read_chosen()
         audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
         db.session.commit()
-        rows = exports.export_rows(current_user.id, read_chosen())
-        return csv_response(rows, "clients.csv", start=BYTE_ORDER_MARK)
-    try:
-        count, removal, texts = change(action, read_chosen())
-    except UserError as error:
-        flash(explain(error), "warning")
-        return redirect(back_to_list())
+        return csv_response(
+            exports.export_rows(current_user.id, chosen), "clients.csv", start=BYTE_ORDER_MARK
+        )
+    count, removal, texts = change(action, read_chosen())
     if removal is not None:
         flash_undo(texts(count), url_for("clients.bulk_undo", removal_id=removal))
     else:

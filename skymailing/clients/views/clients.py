@@ -1,5 +1,7 @@
 """List and delete clients."""
 
+from contextlib import nullcontext
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -10,12 +12,13 @@ from werkzeug.datastructures import MultiDict
 from skymailing.audit import current_actor
 from skymailing.clients import queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, find_problem, find_segment, list_clients, list_segments
+from skymailing.clients.filters import ClientFilter, find_segment, list_clients, list_segments
 from skymailing.clients.forms import STATUS_LABELS
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.db.pagination import count_up_to, paginate
-from skymailing.delivery.audience.fields import State
+from skymailing.db.pagination import BoundedCount, Page, count_list, paginate
+from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.audience.fields import InvalidConditions, State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -32,21 +35,26 @@ def index() -> ResponseReturnValue:
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
-    clients = list_clients(current_user, chosen, utcnow())
-    segment = find_segment(current_user.id, chosen.segment) if chosen.segment else None
-    problem = find_problem(segment, current_user, utcnow()) if segment else None
-    page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
+    page, count, problem = Page([]), BoundedCount(0, is_exact=True), None
+    try:
+        with limit_time() if chosen else nullcontext():
+            clients = list_clients(current_user, chosen, utcnow())
+            page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
+            count = count_list(page, clients)
+    except (InvalidConditions, TookTooLong) as error:
+        problem = error
     return render_template(
         "clients/index.html",
         page=page,
         suppressions=queries.find_suppressions(current_user.id, page),
         tags=tags.find_tags([client.id for client in page]),
-        count=count_up_to(clients),
+        count=count,
         chosen=chosen,
-        segment=segment,
+        segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
         segments=list_segments(current_user.id),
         status_labels=STATUS_LABELS,
         problem=explain(problem) if problem else "",
+        is_stopped=isinstance(problem, TookTooLong),
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,

@@ -1,5 +1,6 @@
 """Pages to create, edit and delete a mailing."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.db.engine import start_writing
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.parts import read_parts
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
@@ -52,7 +54,7 @@ def new() -> str | Response:
     if not is_save_request() or not form.validate():
         return render_form(form, None)
     opened_at = parse_opened_at(form.opened_at.data)
-    reach = measure_reach(form)
+    reach = count_before_saving(form)
     start_writing()
     try:
         mailing = services.create_mailing(
@@ -85,7 +87,7 @@ def edit(mailing_id: int) -> str | Response:
     form = make_form(now, current_values(mailing), mailing)
     if not is_save_request() or not form.validate():
         return render_form(form, mailing)
-    reach = measure_reach(form)
+    reach = count_before_saving(form)
     start_writing()
     mailing = get_own_mailing(mailing_id, to_change=True)
     form = make_form(now, current_values(mailing), mailing)  # a run may have started since
@@ -248,6 +250,13 @@ def flash_unchanged_fields(form: MailingForm) -> None:
             _("Emails are being sent now. This run keeps the text, sender and clients that it started with."),
             "info",
         )
+
+
+def count_before_saving(form: MailingForm) -> Reach | None:
+    """Return how many clients get the mailing; None if that is fixed, or if counting takes too long."""
+    with suppress(TookTooLong), limit_time():
+        return measure_reach(form)
+    return None
 
 
 def warn_about_recipients(reach: Reach | None) -> None:

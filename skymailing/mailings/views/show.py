@@ -1,5 +1,6 @@
 """A mailing's page, and the part of it that refreshes itself."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,8 @@ from flask import render_template, request
 from flask_login import login_required
 
 from skymailing import clock
+from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
@@ -42,22 +45,25 @@ def show(mailing_id: int) -> str:
 
 def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
     """Return whom the mailing is for, how many clients that is if it may start again, and its next starts."""
-    recipients = find_recipients(mailing, now)
     next_start = forecast.find_next_start(mailing, now)
     may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
-    reach, count, upcoming = None, None, None
-    if may_send_later or next_start:
-        reach = forecast.Reach(recipients.count(), recipients.count_suppressed())
-    if reach and may_send_later:
-        count = reach.audience
-    elif mailing.audience is Audience.SELECTED:
-        count = recipients.count()
+    recipients, reach, count, upcoming = None, None, None, None
+    with suppress(TookTooLong), limit_time():
+        recipients = find_recipients(mailing, now)
+        if may_send_later or next_start:
+            reach = forecast.Reach(recipients.count(), recipients.count_suppressed())
+        if reach and may_send_later:
+            count = reach.audience
+        elif mailing.audience is Audience.SELECTED:
+            count = recipients.count()
     if next_start:
         upcoming = forecast.forecast_starts(mailing, SendingHours.of(mailing), next_start, reach, now)
+    problem = recipients.problem if recipients else None
     return {
-        "parts": recipients.parts,
-        "problem": explain(recipients.problem) if recipients.problem else "",
+        "parts": recipients.parts if recipients else read_parts(mailing),
+        "problem": explain(problem) if problem else "",
         "recipients": count,
+        "is_uncounted": reach is None and (may_send_later or next_start is not None),
         "suppressed": reach.suppressed if reach and may_send_later else 0,
         **preflight.make_forecast_context(upcoming),
     }
