@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from skymailing import undo
 from skymailing.clients.tag_conditions import rename_in_segments
@@ -33,6 +34,13 @@ class TagExists(UserError):
         super().__init__("tag_exists", name=name)
 
 
+class TagDeleted(UserError):
+    """A tag was deleted, or merged into another one, after the request had found it."""
+
+    def __init__(self) -> None:
+        super().__init__("tag_deleted")
+
+
 class TagInUse(UserError):
     """Mailings use the tag, so it cannot be deleted; `mailings` are the newest ones."""
 
@@ -42,7 +50,7 @@ class TagInUse(UserError):
 
 
 def rename_tag(tag: Tag, text: str) -> None:
-    """Rename a tag, also in segments; raises InvalidTag or TagExists."""
+    """Rename a tag, also in segments; raises InvalidTag, TagExists or TagDeleted."""
     name = clean_tag(text)
     if not name:
         raise UserError("tag_nameless")
@@ -51,12 +59,16 @@ def rename_tag(tag: Tag, text: str) -> None:
     if other is not None and other is not tag:
         raise TagExists(other.name)
     old_key = tag.name_key
-    tag.name, tag.name_key = name, tag_key(name)
+    try:
+        with db.session.begin_nested():
+            tag.name, tag.name_key = name, tag_key(name)
+    except IntegrityError as error:  # added since the check; only the unique key prevents that
+        raise TagExists(name) from error
     rename_in_segments(tag.owner_id, old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag) -> int:
-    """Put `target` in the place of `source`; return how many more clients have it now."""
+    """Put `target` in the place of `source`; return how many more clients have it now. Raises TagDeleted."""
     lock_tags(source, target)
     added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
@@ -87,7 +99,10 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
 
 
 def delete_tag(tag: Tag, now: datetime) -> Removal:
-    """Delete a tag and take it off all clients; return the removal that can restore it. Raises TagInUse."""
+    """Delete a tag and take it off all clients; return the removal that can restore it.
+
+    Raises TagInUse or TagDeleted.
+    """
     lock_tags(tag)
     if mailings := find_mailings(tag):
         raise TagInUse(mailings)
@@ -124,7 +139,8 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:
 
 
 def lock_tags(*tags: Tag) -> None:
-    """Lock tags until the transaction ends, and read them again."""
+    """Lock tags until the transaction ends, and read them again; raises TagDeleted."""
     ids = [tag.id for tag in tags]
     own = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
-    db.session.scalars(own.execution_options(populate_existing=True)).all()
+    if len(db.session.scalars(own.execution_options(populate_existing=True)).all()) < len(tags):
+        raise TagDeleted
