@@ -56,7 +56,7 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     """
     by_key = {tag_key(name): name for name in names}
     own = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
-    own = own.with_for_update(read=True, key_share=True)
+    own = own.order_by(Tag.id).with_for_update(read=True, key_share=True)  # ordered as in `lock_tags`
     known = dict(db.session.execute(own.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
     new = [key for key in by_key if key not in known]
     if not new:
@@ -82,11 +82,12 @@ def find_tag(owner_id: int, name: str) -> Tag | None:
 
 def change_tags(client: Client, changes: TagChanges) -> None:
     """Put tags on a saved client and take others off; raises InvalidTag."""
+    # First lock the tags: a merge that has locked them would wait for the rows that are deleted below.
+    ids = find_or_create_tags(client.owner_id, changes.added).values()
     if changes.removed:
         has_them = (client_tags.c.client_id == client.id) & client_tags.c.tag_id.in_(changes.removed)
         db.session.execute(delete(client_tags).where(has_them))
-    if changes.added:
-        ids = find_or_create_tags(client.owner_id, changes.added).values()
+    if ids:
         rows = [{"tag_id": tag_id, "client_id": client.id} for tag_id in sorted(ids)]
         db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
 

@@ -15,9 +15,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
+from skymailing.clients.tags import find_or_create_tags
 from skymailing.extensions import db
 from skymailing.models import Segment, Tag, User, client_tags
 from tests.clients.test_tags import add_tags
+from tests.mailings.pages import mailing_fields
+from tests.support.factories import MailingFactory, MessageFactory
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 TIMEOUT = 20  # seconds
@@ -64,6 +67,64 @@ def tags(session: Session, user: User) -> dict[str, int]:
 
 def press(browser: FlaskClient, path: str, data: dict[str, Any]) -> Window:
     return Window(lambda: browser.post(path, data=data, headers={"Accept": "text/html"}))
+
+
+def test_editing_an_audience_cannot_deadlock_with_a_change_of_its_tags(
+    app: Flask, browser: FlaskClient, session: Session, user: User, tags: dict[str, int]
+) -> None:
+    """Merging locks tags by ID, then segments."""
+    segment = Segment(owner_id=user.id, name="Named", conditions=CITY)
+    mailing = MailingFactory.create(owner=user, message=MessageFactory.create(owner=user))
+    session.add(segment)
+    session.flush()
+    path = f"/mailings/{mailing.id}/edit"
+    fields = mailing_fields(mailing.message) | {
+        "audience": "segments",
+        "include": [f"segment:{segment.id}", "tag:a"],
+        "exclude": ["tag:z"],
+    }
+    segment_id = segment.id
+    session.commit()
+    with transaction(app) as merging:
+        merging.execute(select(Tag.id).where(Tag.id == tags["z"]).with_for_update())
+        window = press(browser, path, fields)
+        window.wait_for_lock()
+        merging.execute(select(Tag.id).where(Tag.id == tags["a"]).with_for_update())
+        merging.execute(select(Segment.id).where(Segment.id == segment_id).with_for_update())
+    assert window.finish().status_code == 302
+
+
+def test_an_import_cannot_deadlock_with_a_merge_of_its_tags(
+    app: Flask, session: Session, user: User, tags: dict[str, int]
+) -> None:
+    owner_id = user.id
+
+    def find() -> dict[str, int]:
+        with app.app_context():
+            return find_or_create_tags(owner_id, ["a", "z"])
+
+    with transaction(app) as merging:
+        merging.execute(select(Tag.id).where(Tag.id == tags["z"]).with_for_update())
+        window = Window(find)
+        window.wait_for_lock()
+        merging.execute(select(Tag.id).where(Tag.id == tags["a"]).with_for_update())
+    assert window.finish() == tags
+
+
+def test_the_form_of_a_client_cannot_deadlock_with_a_merge(
+    app: Flask, browser: FlaskClient, session: Session, user: User, tags: dict[str, int]
+) -> None:
+    new = add_tags(session, user, {"new": ""})["new"].id
+    client_id = session.scalar(select(client_tags.c.client_id).where(client_tags.c.tag_id == tags["a"]))
+    session.commit()
+    fields = {"email": "a@x.com", "tags": "z, new"}
+    with transaction(app) as merging:
+        merging.execute(select(Tag.id).where(Tag.id.in_([tags["a"], new])).with_for_update())
+        window = press(browser, f"/clients/{client_id}/edit", fields)
+        window.wait_for_lock()
+        merging.execute(delete(client_tags).where(client_tags.c.tag_id == tags["a"]))
+    assert window.finish().status_code == 302
+    assert set(session.scalars(select(client_tags.c.tag_id))) == {tags["z"], new}
 
 
 def test_renaming_a_tag_to_a_name_that_was_just_taken_is_refused(
