@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import undo
+from skymailing.clients.bulk import MAX_UNDOABLE
 from skymailing.clients.tag_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.delivery.audience.compilation import has_tag
@@ -98,14 +99,29 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
     return list(db.session.scalars(find_blocking_mailings(MailingAudience.tag_id == tag.id).limit(limit)))
 
 
-def delete_tag(tag: Tag, now: datetime) -> Removal:
-    """Delete a tag and take it off all clients; return the removal that can restore it.
+def can_be_restored(tag: Tag) -> bool:
+    """Whether so few clients have the tag that they can be stored for the undo."""
+    of_tag = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id)
+    return db.session.scalar(of_tag.offset(MAX_UNDOABLE).limit(1)) is None
+
+
+def delete_tag(tag: Tag, now: datetime) -> Removal | None:
+    """Delete a tag and take it off all clients; return the removal that can restore it, if it can be.
 
     Raises TagInUse or TagDeleted.
     """
     lock_tags(tag)
     if mailings := find_mailings(tag):
         raise TagInUse(mailings)
+    removal = _save_removal(tag, now) if can_be_restored(tag) else None
+    db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
+    db.session.execute(delete(client_tags).where(client_tags.c.tag_id == tag.id))
+    db.session.delete(tag)
+    db.session.flush()
+    return removal
+
+
+def _save_removal(tag: Tag, now: datetime) -> Removal:
     uses = db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == tag.id)).all()
     clients = db.session.scalars(select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id))
     content: dict[str, Any] = {
@@ -113,12 +129,7 @@ def delete_tag(tag: Tag, now: datetime) -> Removal:
         "clients": list(clients),
         "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
     }
-    removal = undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
-    db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
-    db.session.execute(delete(client_tags).where(client_tags.c.tag_id == tag.id))
-    db.session.delete(tag)
-    db.session.flush()
-    return removal
+    return undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
 
 
 def restore_tag(owner_id: int, removal_id: int, now: datetime) -> str | None:

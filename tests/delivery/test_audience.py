@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -31,6 +31,7 @@ from skymailing.web.error_texts import ERROR_TEXTS
 from tests.delivery.conftest import Start
 from tests.support.factories import ClientFactory, MailingFactory, RunFactory, due_mailing
 from tests.support.servers import SmtpServer
+from tests.support.statements import record_statements
 
 OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
 NOT_WHOLESALE = {"field": "tag", "op": "is_not", "value": "Wholesale"}
@@ -88,16 +89,8 @@ def test_planning_evaluates_a_segment_once(
     """Looking for an attribute without a type can take long, and the mailing is locked."""
     user.attribute_types = {}
     mailing = mail_to(session, user, [town["segment"]], [])
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with record_statements() as statements:
         start(mailing)
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
     assert smtp.per_address() == {"anna@example.org": 1, "boris@example.org": 1}
     assert (
         sum(statement.startswith("SELECT EXISTS (SELECT * \nFROM clients") for statement in statements) == 1
