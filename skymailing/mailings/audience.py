@@ -40,8 +40,10 @@ def find_parts(owner_id: int, names: Iterable[str]) -> dict[str, Part]:
             tags[name] = tag_key(text.replace("\0", ""))
         elif kind == SEGMENT:
             segments[name] = read_id(text)
-    by_key = {tag.name_key: tag for tag in _lock_tags(owner_id, Tag.name_key.in_(tags.values()))}
-    by_id = {part.id: part for part in _lock_segments(owner_id, Segment.id.in_(segments.values()))}
+    found_tags = _lock_tags(owner_id, Tag.name_key.in_(tags.values())) if tags else ()
+    found_segments = _lock_segments(owner_id, Segment.id.in_(segments.values())) if segments else ()
+    by_key = {tag.name_key: tag for tag in found_tags}
+    by_id = {segment.id: segment for segment in found_segments}
     return {name: by_key[key] for name, key in tags.items() if key in by_key} | {
         name: by_id[id] for name, id in segments.items() if id in by_id
     }
@@ -89,12 +91,14 @@ def write_id(part: Part) -> tuple[str, int]:
     return (TAG if isinstance(part, Tag) else SEGMENT), part.id
 
 
-def list_choices(owner_id: int) -> list[tuple[str, str, bool]]:
-    """Return the name, the label and whether it is a tag for each of the owner's segments and tags."""
-    segments = db.session.scalars(select(Segment).where(Segment.owner_id == owner_id).order_by(Segment.name))
-    tags = db.session.scalars(select(Tag).where(Tag.owner_id == owner_id).order_by(Tag.name_key))
-    parts: list[Part] = [*segments, *tags]
-    return [(write_name(part), part.name, isinstance(part, Tag)) for part in parts]
+def list_choices(owner_id: int) -> list[tuple[str, str]]:
+    """Return the name and the label of each of the owner's segments and tags."""
+    segments = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
+    tags = select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
+    named = db.session.execute(segments.order_by(Segment.name, Segment.id)).tuples()
+    return [(f"{SEGMENT}:{id}", name) for id, name in named] + [
+        (f"{TAG}:{name}", name) for name in db.session.scalars(tags)
+    ]
 
 
 def save_parts(mailing: Mailing, parts: AudienceParts) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.audit import Actor
@@ -19,6 +19,7 @@ from skymailing.mailings.values import MailingValues
 from skymailing.models import Audience, Client, Mailing, MailingAudience, Segment, Tag, User, client_tags
 from tests.mailings.pages import get_main_text, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.statements import record_statements
 
 SYSTEM = Actor(None, "operator")
 OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
@@ -158,6 +159,16 @@ def test_a_deleted_mailing_comes_back_with_its_segments(
 
 
 @pytest.mark.one_engine
+def test_the_form_reads_only_the_names_of_segments(
+    user: User, browser: FlaskClient, town: dict[str, Any]
+) -> None:
+    MessageFactory.create(owner=user)
+    with record_statements() as statements:
+        assert "Broken" in browser.get("/mailings/new").text
+    assert [sql for sql in statements if "segments.conditions" in sql] == []
+
+
+@pytest.mark.one_engine
 def test_the_page_of_a_mailing_counts_its_recipients_once(
     session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
@@ -166,16 +177,8 @@ def test_the_page_of_a_mailing_counts_its_recipients_once(
         MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=town["omsk"].id)
     )
     session.commit()
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with record_statements() as statements:
         page = get_main_text(browser.get(f"/mailings/{mailing.id}"))
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
     assert "Omsk : 2" in page
     counts = [sql for sql in statements if "count(" in sql and "FROM clients" in sql]
     assert len(counts) == 2  # all, and those who get no emails
