@@ -37,8 +37,8 @@ from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
 
 STATUS_LABELS: dict[str, Any] = {
-    State.MAILABLE: lazy_pgettext("client status", "gets mailings"),
-    State.SUPPRESSED: lazy_pgettext("client status", "gets no mailings"),
+    State.MAILABLE: lazy_pgettext("client status", "active"),
+    State.SUPPRESSED: lazy_pgettext("client status", "never mailed"),
     State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
