@@ -52,11 +52,17 @@ def take_out_clients(
     owned = [client.id for client in clients]
     selections = _find_selections(owned)
     tags = find_tags(owned)
+    letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
-        _serialize(client, selections.get(client.id, []), tags.get(client.id, [])) for client in clients
+        _serialize(client)
+        | {
+            "mailings": selections.get(client.id, []),
+            "tags": tags.get(client.id, []),
+            "letters": letters.get(client.id, []),
+        }
+        for client in clients
     ]
     mark_orphaned(owner_id, [client.email_key for client in clients], now)
-    deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
@@ -77,25 +83,32 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
 def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
     """Restore clients whom `take_out_clients` deleted; return them.
 
-    All their values and tags are restored, and they are selected again in unfinished mailings. If a client
-    with the same address has been added since, the new client stays. Cancelled letters stay cancelled.
+    All their values, tags and letters are restored, and they are selected again in unfinished mailings. If a
+    client with the same address has been added since, the new client stays and gets the letters. Cancelled
+    letters stay cancelled.
     """
     keys = [values["email_key"] for values in content]
-    existing_keys = set(
-        db.session.scalars(
-            select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
-        )
-    )
+    own = (Client.owner_id == owner_id) & Client.email_key.in_(keys)
+    ids = dict(db.session.execute(select(Client.email_key, Client.id).where(own)).tuples().all())
     restored = [
-        (_deserialize(owner_id, values), values)
-        for values in content
-        if values["email_key"] not in existing_keys
+        (_deserialize(owner_id, values), values) for values in content if values["email_key"] not in ids
     ]
     db.session.add_all(client for client, _values in restored)
     db.session.flush()
+    ids |= {client.email_key: client.id for client, _values in restored}
+    _restore_letters(content, ids)
     _restore_tags(owner_id, restored)
     _restore_selections(owner_id, restored)
     return [client for client, _values in restored]
+
+
+def _restore_letters(clients: Sequence[dict[str, Any]], ids: dict[str, int]) -> None:
+    """Show letters again as those of the clients who have the address now; `ids` are by address key."""
+    # A deletion that an earlier version stored has no letters.
+    recipients = {
+        letter: ids[values["email_key"]] for values in clients for letter in values.get("letters", ())
+    }
+    deliveries.attach_clients(db.session.connection(), recipients)
 
 
 def _restore_tags(owner_id: int, restored: list[Restored]) -> None:
@@ -140,7 +153,7 @@ def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     return selections
 
 
-def _serialize(client: Client, mailings: list[int], tags: list[str]) -> dict[str, Any]:
+def _serialize(client: Client) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -148,8 +161,6 @@ def _serialize(client: Client, mailings: list[int], tags: list[str]) -> dict[str
         "comment": client.comment,
         "attributes": client.attributes,
         "created_at": client.created_at.isoformat(),
-        "mailings": mailings,
-        "tags": tags,
     }
 
 

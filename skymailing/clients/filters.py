@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Select, and_, false, select
 
 from skymailing.clients.search.finding import Search, search_clients
 from skymailing.clients.tags import find_tag
-from skymailing.db.pagination import BoundedCount
+from skymailing.db.pagination import BoundedCount, Page
 from skymailing.delivery.audience.compilation import compile_conditions, has_tag
 from skymailing.delivery.audience.conditions import Leaf
-from skymailing.delivery.audience.fields import InvalidConditions, Kind, State
+from skymailing.delivery.audience.fields import Kind, State
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
@@ -34,9 +34,9 @@ class ClientFilter:
         return bool(self.search or self.tag or self.segment or self.state)
 
     def condition(self, owner: User, now: datetime) -> ColumnElement[bool]:
-        """Return the condition on the owner's clients.
+        """Return the condition on the owner's clients; it holds for no one if the tag or segment is missing.
 
-        It holds for no one if the tag or the segment does not exist, or the segment cannot be evaluated.
+        Raises InvalidConditions if the segment cannot be evaluated.
         """
         return find_clients(owner, self, now).condition
 
@@ -64,9 +64,9 @@ class FoundClients:
     def statement(self) -> Select[tuple[Client]]:
         return select(Client).where(Client.owner_id == self.owner_id, self.condition)
 
-    def count(self) -> BoundedCount:
-        """Count them up to COUNT_LIMIT; of many that a search finds, some are counted."""
-        return self.search.count(self.statement)
+    def count(self, page: Page) -> BoundedCount:
+        """Count them up to COUNT_LIMIT, given a page; of many that a search finds, some are counted."""
+        return page.count_alone() or self.search.count(self.statement)
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
@@ -77,19 +77,7 @@ def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClien
 
 def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:
     segment = find_segment(owner.id, segment_id)
-    try:
-        return compile_segment(segment.conditions, owner, now) if segment else false()
-    except InvalidConditions:
-        return false()
-
-
-def find_problem(segment: Segment, owner: User, now: datetime) -> InvalidConditions | None:
-    """Return why a segment cannot be evaluated, or None."""
-    try:
-        compile_segment(segment.conditions, owner, now)
-    except InvalidConditions as error:
-        return error
-    return None
+    return compile_segment(segment.conditions, owner, now) if segment else false()
 
 
 def find_segment(owner_id: int, segment_id: int) -> Segment | None:

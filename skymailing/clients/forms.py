@@ -1,6 +1,7 @@
 """Client forms."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from flask import request
@@ -9,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import FieldList, Form, FormField, SelectField, StringField, TextAreaField
+from wtforms import FieldList, Form, FormField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, ValidationError
 
@@ -28,15 +29,16 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
-from skymailing.clients.tags import InvalidTag, find_tags, read_tags
+from skymailing.clients.tags import InvalidTag, TagChanges, list_tags_of, read_tags, tag_key
 from skymailing.delivery.audience.fields import State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
+from skymailing.web.ids import read_id
 
 STATUS_LABELS: dict[str, Any] = {
-    State.MAILABLE: lazy_pgettext("client status", "gets mailings"),
-    State.SUPPRESSED: lazy_pgettext("client status", "gets no mailings"),
+    State.MAILABLE: lazy_pgettext("client status", "active"),
+    State.SUPPRESSED: lazy_pgettext("client status", "never mailed"),
     State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
@@ -99,6 +101,8 @@ class ClientForm(FlaskForm):
         description=_l("Separated by commas."),
         render_kw=NO_AUTOCOMPLETE | {"list": "known-tags"},
     )
+    # The tags that the page showed, `<ID>:<name>` each: another window may have changed them since.
+    shown_tags = HiddenField()
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
 
     def add_blank_pairs(self) -> None:
@@ -113,8 +117,27 @@ class ClientForm(FlaskForm):
             full_name=self.full_name.data or "",
             comment=self.comment.data or "",
             attributes=[(pair.form.name.data or "", pair.form.value.data or "") for pair in self.attributes],
-            tags=read_tags(self.tags.data or ""),
+            tags=self.read_tag_changes(),
         )
+
+    def read_tag_changes(self) -> TagChanges:
+        """Return what the user has changed, so that tags that were renamed or deleted since do not return."""
+        shown = read_shown_tags(self.shown_tags.data or "")
+        entered = {tag_key(name): name for name in read_tags(self.tags.data or "")}
+        return TagChanges(
+            added=[name for key, name in entered.items() if key not in shown],
+            removed=[tag_id for key, tag_id in shown.items() if key not in entered],
+        )
+
+
+def write_shown_tags(tags: Iterable[tuple[int, str]]) -> str:
+    return ",".join(f"{tag_id}:{name}" for tag_id, name in tags)
+
+
+def read_shown_tags(text: str) -> dict[str, int]:
+    """Return the IDs of the tags that a form showed, by `tag_key`."""
+    parts = (part.partition(":") for part in text.split(",") if part)
+    return {tag_key(name): read_id(tag_id) for tag_id, _colon, name in parts}
 
 
 def make_client_form(client: Client | None = None) -> ClientForm:
@@ -122,12 +145,14 @@ def make_client_form(client: Client | None = None) -> ClientForm:
     if client is None:
         form = ClientForm()
     else:
+        tags = list_tags_of(client)
         form = ClientForm(
             data={
                 "email": display_address(client.email),
                 "full_name": client.full_name,
                 "comment": client.comment,
-                "tags": ", ".join(find_tags([client.id]).get(client.id, ())),
+                "tags": ", ".join(name for _id, name in tags),
+                "shown_tags": write_shown_tags(tags),
                 "attributes": [{"name": key, "value": value} for key, value in client.attributes.items()],
             }
         )

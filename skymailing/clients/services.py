@@ -1,14 +1,14 @@
 """Create and update clients."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.clients.consents import mark_orphaned
-from skymailing.clients.tags import set_tags
+from skymailing.clients.tags import TagChanges, change_tags
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
@@ -33,7 +33,7 @@ class ClientValues:
     full_name: str = ""
     comment: str = ""
     attributes: Sequence[tuple[str, str]] = ()
-    tags: Collection[str] | None = None  # names; None changes nothing
+    tags: TagChanges = field(default_factory=TagChanges)
 
 
 def create_client(owner_id: int, values: ClientValues) -> Client:
@@ -47,7 +47,7 @@ def create_client(owner_id: int, values: ClientValues) -> Client:
         assign_values(client, values)
         db.session.add(client)
         db.session.flush()
-        set_tags(client, values.tags or ())
+        change_tags(client, values.tags)
     return client
 
 
@@ -56,8 +56,7 @@ def update_client(client: Client, values: ClientValues) -> None:
     old_key = client.email_key
     with refuse_duplicates():
         assign_values(client, values)
-        if values.tags is not None:
-            set_tags(client, values.tags)
+        change_tags(client, values.tags)
     if client.email_key != old_key:
         mark_orphaned(client.owner_id, [old_key], utcnow())
 

@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.tag_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
+from skymailing.db.engine import execute_counting
 from skymailing.delivery.audience.compilation import has_tag
 from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
@@ -24,6 +26,7 @@ from skymailing.models import (
     client_tags,
 )
 
+MAX_UNDOABLE = 100_000  # clients; those with a deleted tag are stored for the undo
 MAILINGS_SHOWN = 5
 CLIENTS_AT_A_TIME = 5_000  # SQLite accepts some 30,000 parameters
 
@@ -35,6 +38,13 @@ class TagExists(UserError):
         super().__init__("tag_exists", name=name)
 
 
+class TagDeleted(UserError):
+    """A tag was deleted, or merged into another one, after the request had found it."""
+
+    def __init__(self) -> None:
+        super().__init__("tag_deleted")
+
+
 class TagInUse(UserError):
     """Mailings use the tag, so it cannot be deleted; `mailings` are the newest ones."""
 
@@ -44,7 +54,7 @@ class TagInUse(UserError):
 
 
 def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
-    """Rename a tag, also in segments; raises InvalidTag or TagExists."""
+    """Rename a tag, also in segments; raises InvalidTag, TagExists or TagDeleted."""
     name = clean_tag(text)
     if not name:
         raise UserError("tag_nameless")
@@ -54,12 +64,16 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
         raise TagExists(other.name)
     audit.record_tag_change(AuditAction.TAG_RENAMED, actor, tag, name)
     old_key = tag.name_key
-    tag.name, tag.name_key = name, tag_key(name)
+    try:
+        with db.session.begin_nested():
+            tag.name, tag.name_key = name, tag_key(name)
+    except IntegrityError as error:  # added since the check; only the unique key prevents that
+        raise TagExists(name) from error
     rename_in_segments(tag.owner_id, old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
-    """Put `target` in the place of `source`; return how many more clients have it now."""
+    """Put `target` in the place of `source`; return how many more clients have it now. Raises TagDeleted."""
     lock_tags(source, target)
     added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
@@ -90,11 +104,30 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
     return list(db.session.scalars(find_blocking_mailings(MailingAudience.tag_id == tag.id).limit(limit)))
 
 
-def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal:
-    """Delete a tag and take it off all clients; return the removal that can restore it. Raises TagInUse."""
+def can_be_restored(tag: Tag) -> bool:
+    """Whether so few clients have the tag that they can be stored for the undo."""
+    of_tag = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id)
+    return db.session.scalar(of_tag.offset(MAX_UNDOABLE).limit(1)) is None
+
+
+def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal | None:
+    """Delete a tag and take it off all clients; return the removal that can restore it, if it can be.
+
+    Raises TagInUse or TagDeleted.
+    """
     lock_tags(tag)
     if mailings := find_mailings(tag):
         raise TagInUse(mailings)
+    removal = _save_removal(tag, now) if can_be_restored(tag) else None
+    db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
+    count = execute_counting(delete(client_tags).where(client_tags.c.tag_id == tag.id))
+    audit.record_bulk(AuditAction.TAG_DELETED, actor, tag, count)
+    db.session.delete(tag)
+    db.session.flush()
+    return removal
+
+
+def _save_removal(tag: Tag, now: datetime) -> Removal:
     uses = db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == tag.id)).all()
     clients = db.session.scalars(select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id))
     content: dict[str, Any] = {
@@ -102,13 +135,7 @@ def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal:
         "clients": list(clients),
         "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
     }
-    removal = undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
-    audit.record_bulk(AuditAction.TAG_DELETED, actor, tag, len(content["clients"]))
-    db.session.execute(delete(MailingAudience).where(MailingAudience.tag_id == tag.id))
-    db.session.execute(delete(client_tags).where(client_tags.c.tag_id == tag.id))
-    db.session.delete(tag)
-    db.session.flush()
-    return removal
+    return undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
 
 
 def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> str | None:
@@ -131,7 +158,8 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> 
 
 
 def lock_tags(*tags: Tag) -> None:
-    """Lock tags until the transaction ends, and read them again."""
+    """Lock tags until the transaction ends, and read them again; raises TagDeleted."""
     ids = [tag.id for tag in tags]
     own = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
-    db.session.scalars(own.execution_options(populate_existing=True)).all()
+    if len(db.session.scalars(own.execution_options(populate_existing=True)).all()) < len(tags):
+        raise TagDeleted

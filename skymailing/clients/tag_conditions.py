@@ -9,10 +9,11 @@ from skymailing.extensions import db
 from skymailing.models import Segment, Tag
 
 
-def find_segments(tag: Tag) -> list[Segment]:
-    """Return the owner's segments with a condition on the tag, by name."""
-    own = select(Segment).where(Segment.owner_id == tag.owner_id).order_by(Segment.name, Segment.id)
-    return [segment for segment in db.session.scalars(own) if has_condition(segment.conditions, tag.name_key)]
+def list_segments(tag: Tag) -> list[str]:
+    """Return the names of the owner's segments with a condition on the tag, sorted."""
+    own = select(Segment.name, Segment.conditions).where(Segment.owner_id == tag.owner_id)
+    rows = db.session.execute(own.order_by(Segment.name, Segment.id)).tuples()
+    return [name for name, conditions in rows if has_condition(conditions, tag.name_key)]
 
 
 def rename_in_segments(owner_id: int, old_key: str, name: str) -> None:

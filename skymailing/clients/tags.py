@@ -1,6 +1,7 @@
 """Put tags on clients and take them off."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, delete, func, literal, select
 
@@ -17,6 +18,14 @@ MAX_TAGS_OF_CLIENT = 100
 
 class InvalidTag(UserError):
     """A tag cannot be used: its name is too long, or there are too many tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagChanges:
+    """What to change about the tags of a client: the names to add and the IDs to take off."""
+
+    added: Collection[str] = ()
+    removed: Collection[int] = ()
 
 
 def clean_tag(text: str) -> str:
@@ -47,7 +56,7 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     """
     by_key = {tag_key(name): name for name in names}
     own = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
-    own = own.with_for_update(read=True, key_share=True)
+    own = own.order_by(Tag.id).with_for_update(read=True, key_share=True)  # ordered as in `lock_tags`
     known = dict(db.session.execute(own.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
     new = [key for key in by_key if key not in known]
     if not new:
@@ -71,15 +80,15 @@ def find_tag(owner_id: int, name: str) -> Tag | None:
     return db.session.scalar(select(Tag).where(own))
 
 
-def set_tags(client: Client, names: Collection[str]) -> None:
-    """Give a saved client exactly these tags; raises InvalidTag."""
-    ids = set(find_or_create_tags(client.owner_id, names).values())
-    of_client = client_tags.c.client_id == client.id
-    current = set(db.session.scalars(select(client_tags.c.tag_id).where(of_client)))
-    if current - ids:
-        db.session.execute(delete(client_tags).where(of_client, client_tags.c.tag_id.in_(current - ids)))
-    if ids - current:
-        rows = [{"tag_id": tag_id, "client_id": client.id} for tag_id in sorted(ids - current)]
+def change_tags(client: Client, changes: TagChanges) -> None:
+    """Put tags on a saved client and take others off; raises InvalidTag."""
+    # First lock the tags: a merge that has locked them would wait for the rows that are deleted below.
+    ids = find_or_create_tags(client.owner_id, changes.added).values()
+    if changes.removed:
+        has_them = (client_tags.c.client_id == client.id) & client_tags.c.tag_id.in_(changes.removed)
+        db.session.execute(delete(client_tags).where(has_them))
+    if ids:
+        rows = [{"tag_id": tag_id, "client_id": client.id} for tag_id in sorted(ids)]
         db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
 
 
@@ -114,6 +123,13 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
     for client_id, name in rows.tuples():
         tags.setdefault(client_id, []).append(name)
     return tags
+
+
+def list_tags_of(client: Client) -> list[tuple[int, str]]:
+    """Return the IDs and the names of a client's tags, sorted by name."""
+    tags = select(Tag.id, Tag.name).join(client_tags, client_tags.c.tag_id == Tag.id)
+    own = tags.where(client_tags.c.client_id == client.id).order_by(Tag.name_key)
+    return list(db.session.execute(own).tuples())
 
 
 def list_names(owner_id: int) -> list[str]:

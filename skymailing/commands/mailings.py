@@ -53,7 +53,9 @@ def list_mailings() -> None:
 def start(mailing_id: int) -> None:
     """Start a draft or scheduled mailing immediately."""
     apply_action(
-        mailing_id, services.start_now, lambda started: "starts now" if started else "is already running"
+        mailing_id,
+        lambda mailing, now: services.start_now(mailing, now, services.find_obstacle(mailing, now)),
+        lambda started: "starts now" if started else "is already running",
     )
 
 

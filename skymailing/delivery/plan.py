@@ -8,8 +8,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery import due
-from skymailing.delivery.audience.parts import lock_parts
-from skymailing.delivery.audience.recipients import describe_audience, find_problem
+from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
+from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
@@ -58,10 +58,11 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
             _skip_run(session, mailing, now)
             return None
         lock_parts(mailing)
-        if find_problem(mailing, now) is not None:
+        recipients = find_recipients(mailing, now)
+        if recipients.problem is not None:
             _pause_broken(mailing)
             return None
-        return _plan_run(session, mailing, now)
+        return _plan_run(session, recipients, now)
 
 
 def _pause_broken(mailing: Mailing) -> None:
@@ -72,7 +73,7 @@ def _pause_broken(mailing: Mailing) -> None:
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
     """Skip a start that is too late, and store it as a skipped run."""
-    run = _new_run(session, mailing, now)
+    run = _new_run(session, mailing, read_parts(mailing), now)
     run.state, run.finished_at = RunState.SKIPPED, now
     session.add(run)
     session.flush()
@@ -81,7 +82,7 @@ def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
     mailing.state_reason = StateReason.TOO_LATE
 
 
-def _new_run(session: Session, mailing: Mailing, now: datetime) -> Run:
+def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
     message = mailing.message
     return Run(
         mailing_id=mailing.id,
@@ -93,16 +94,17 @@ def _new_run(session: Session, mailing: Mailing, now: datetime) -> Run:
         language=message.language,
         sender_name=mailing.sender_name or mailing.owner.sender_name,
         reply_to=mailing.owner.email,
-        audience=describe_audience(mailing),
+        audience=describe_audience(mailing, parts),
     )
 
 
-def _plan_run(session: Session, mailing: Mailing, now: datetime) -> int:
-    run = _new_run(session, mailing, now)
+def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
+    mailing = recipients.mailing
+    run = _new_run(session, mailing, recipients.parts, now)
     session.add(run)
     session.flush()
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
-    run.planned = deliveries.insert_deliveries(session.connection(), key, mailing, now)
+    run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""

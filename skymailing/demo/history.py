@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
+from skymailing.delivery.audience.parts import read_parts
+from skymailing.delivery.audience.recipients import describe_audience
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     Attempt,
@@ -74,6 +76,8 @@ class History:
             subject=mailing.message.subject,
             format=mailing.message.format,
             body=mailing.message.body,
+            language=mailing.message.language,
+            audience=describe_audience(mailing, read_parts(mailing)),
             sender_name=mailing.sender_name,
             reply_to=self.owner.email,
         )

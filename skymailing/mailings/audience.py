@@ -1,8 +1,8 @@
 """The segments and tags of an audience, as forms and programs name them: `segment:<id>`, `tag:<name>`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from skymailing.clients.tags import tag_key
 from skymailing.delivery.audience.parts import AudienceParts, Part, read_parts
@@ -27,26 +27,64 @@ def write_name(part: Part) -> str:
     return f"{TAG}:{part.name}" if isinstance(part, Tag) else f"{SEGMENT}:{part.id}"
 
 
-def find_parts(owner_id: int, names: Iterable[str]) -> tuple[Part, ...]:
-    """Return the owner's segments and tags with these names, each once; raises MailingError.
+def find_parts(owner_id: int, names: Iterable[str]) -> dict[str, Part]:
+    """Return those of the owner's segments and tags with these names that exist, by name.
 
     They are locked against deletion until the transaction ends.
     """
+    tags: dict[str, str] = {}
+    segments: dict[str, int] = {}
+    for name in names:
+        kind, _colon, text = name.partition(":")
+        if kind == TAG:
+            tags[name] = tag_key(text.replace("\0", ""))
+        elif kind == SEGMENT:
+            segments[name] = read_id(text)
+    found_tags = _lock_tags(owner_id, Tag.name_key.in_(tags.values())) if tags else ()
+    found_segments = _lock_segments(owner_id, Segment.id.in_(segments.values())) if segments else ()
+    by_key = {tag.name_key: tag for tag in found_tags}
+    by_id = {segment.id: segment for segment in found_segments}
+    return {name: by_key[key] for name, key in tags.items() if key in by_key} | {
+        name: by_id[id] for name, id in segments.items() if id in by_id
+    }
+
+
+def choose_parts(known: Mapping[str, Part], names: Iterable[str]) -> tuple[Part, ...]:
+    """Return the segments and tags with these names, each once; raises MailingError for unknown ones."""
     wanted = tuple(dict.fromkeys(names))
     if len(wanted) > MAX_PARTS:
         raise MailingError("mailing_too_many_parts", limit=MAX_PARTS)
-    return tuple(dict.fromkeys(_find_part(owner_id, name) for name in wanted))
+    for name in wanted:
+        if name not in known:
+            raise UnknownPart(name.partition(":")[2] or name)
+    return tuple(dict.fromkeys(known[name] for name in wanted))
 
 
-def find_parts_by_id(owner_id: int, ids: Iterable[tuple[str, int]]) -> tuple[Part, ...]:
-    """Return the owner's segments and tags with these kinds and IDs; raises MailingError."""
-    parts: list[Part] = []
-    for kind, id in ids:
-        part = db.session.get(Tag, id) if kind == TAG else db.session.get(Segment, id)
-        if part is None or part.owner_id != owner_id:
-            raise MailingError("mailing_part_deleted")
-        parts.append(part)
-    return tuple(parts)
+def find_parts_by_id(
+    owner_id: int, include: Sequence[tuple[str, int]], exclude: Sequence[tuple[str, int]]
+) -> AudienceParts:
+    """Return the owner's segments and tags with these kinds and IDs, locked; raises MailingError."""
+    wanted = [*include, *exclude]
+    tags = _lock_tags(owner_id, Tag.id.in_([id for kind, id in wanted if kind == TAG]))
+    segments = _lock_segments(owner_id, Segment.id.in_([id for kind, id in wanted if kind == SEGMENT]))
+    parts: list[Segment | Tag] = [*tags, *segments]
+    found = {write_id(part): part for part in parts}
+    try:
+        included, excluded = (tuple(found[pair] for pair in pairs) for pairs in (include, exclude))
+    except KeyError as error:
+        raise MailingError("mailing_part_deleted") from error
+    return AudienceParts(included, excluded)
+
+
+# All transactions lock tags first, then segments, and both by ID, so that two cannot deadlock.
+def _lock_tags(owner_id: int, condition: ColumnElement[bool]) -> Sequence[Tag]:
+    own = select(Tag).where(Tag.owner_id == owner_id, condition).order_by(Tag.id)
+    return db.session.scalars(own.with_for_update(read=True, key_share=True)).all()
+
+
+def _lock_segments(owner_id: int, condition: ColumnElement[bool]) -> Sequence[Segment]:
+    own = select(Segment).where(Segment.owner_id == owner_id, condition).order_by(Segment.id)
+    return db.session.scalars(own.with_for_update(read=True, key_share=True)).all()
 
 
 def write_id(part: Part) -> tuple[str, int]:
@@ -54,27 +92,14 @@ def write_id(part: Part) -> tuple[str, int]:
     return (TAG if isinstance(part, Tag) else SEGMENT), part.id
 
 
-def _find_part(owner_id: int, name: str) -> Part:
-    kind, _colon, text = name.partition(":")
-    part: Part | None = None
-    if kind == TAG:
-        key = tag_key(text.replace("\0", ""))
-        own_tag = (Tag.owner_id == owner_id) & (Tag.name_key == key)
-        part = db.session.scalar(select(Tag).where(own_tag).with_for_update(read=True, key_share=True))
-    elif kind == SEGMENT:
-        own = (Segment.owner_id == owner_id) & (Segment.id == read_id(text))
-        part = db.session.scalar(select(Segment).where(own).with_for_update(read=True, key_share=True))
-    if part is None:
-        raise UnknownPart(text or name)
-    return part
-
-
-def list_choices(owner_id: int) -> list[tuple[str, str, bool]]:
-    """Return the name, the label and whether it is a tag for each of the owner's segments and tags."""
-    segments = db.session.scalars(select(Segment).where(Segment.owner_id == owner_id).order_by(Segment.name))
-    tags = db.session.scalars(select(Tag).where(Tag.owner_id == owner_id).order_by(Tag.name_key))
-    parts: list[Part] = [*segments, *tags]
-    return [(write_name(part), part.name, isinstance(part, Tag)) for part in parts]
+def list_choices(owner_id: int) -> list[tuple[str, str]]:
+    """Return the name and the label of each of the owner's segments and tags."""
+    segments = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
+    tags = select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
+    named = db.session.execute(segments.order_by(Segment.name, Segment.id)).tuples()
+    return [(f"{SEGMENT}:{id}", name) for id, name in named] + [
+        (f"{TAG}:{name}", name) for name in db.session.scalars(tags)
+    ]
 
 
 def save_parts(mailing: Mailing, parts: AudienceParts) -> None:

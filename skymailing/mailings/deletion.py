@@ -8,7 +8,7 @@ from sqlalchemy import Enum, Time, inspect, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.delivery.audience.parts import AudienceParts, read_parts
+from skymailing.delivery.audience.parts import read_parts
 from skymailing.extensions import db
 from skymailing.mailings.audience import find_parts_by_id, save_parts, write_id
 from skymailing.mailings.errors import MailingError
@@ -58,8 +58,8 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     db.session.flush()
     save_selection(mailing, Selection.parse(content["clients"]))
     # Mailings deleted before an upgrade have no parts.
-    include, exclude = (find_parts_by_id(owner_id, content.get(name, [])) for name in ("include", "exclude"))
-    save_parts(mailing, AudienceParts(include, exclude))
+    parts = find_parts_by_id(owner_id, content.get("include", []), content.get("exclude", []))
+    save_parts(mailing, parts)
     audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
     return mailing
 

@@ -9,7 +9,6 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from skymailing.delivery import plan
-from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.delivery.routing.routes import list_configured
@@ -83,18 +82,14 @@ class Forecast:
         return max((occurrence.would_expire for occurrence in self.occurrences), default=0)
 
 
-def forecast_mailing(mailing: Mailing, now: datetime) -> Forecast | None:
-    """Return the forecast for a saved mailing; None if it will not start again."""
+def find_next_start(mailing: Mailing, now: datetime) -> datetime | None:
+    """Return when a saved mailing starts next; None if it will not start again."""
     if mailing.is_disabled or mailing.state in (MailingState.FINISHED, MailingState.CANCELLED):
         return None
-    hours = SendingHours.of(mailing)
-    first = mailing.next_run_at or scheduling.find_first_start(
-        mailing, hours.zone, scheduling.find_last_slot(mailing), now
+    zone = SendingHours.of(mailing).zone
+    return mailing.next_run_at or scheduling.find_first_start(
+        mailing, zone, scheduling.find_last_slot(mailing), now
     )
-    if first is None:
-        return None
-    reach = Reach(count_recipients(mailing), count_suppressed(mailing))
-    return forecast_starts(mailing, hours, first, reach, now)
 
 
 def forecast_starts(

@@ -186,7 +186,7 @@ class MailingForm(FlaskForm):
         self.on_late.choices = list_choices(OnLate)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
-        parts = [SelectChoice(name, label) for name, label, _is_tag in audience.list_choices(owner.id)]
+        parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]
         for field in (self.include, self.exclude):
             # A tag that was renamed while the form was open stays ticked, so that its error is not lost.
             missing = set(field.data or ()) - {choice.value for choice in parts}

@@ -1,5 +1,6 @@
 """Collect what the form shows before a mailing starts: problems, recipients, forecast, example letter."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
-from skymailing.mailings.forecast import Forecast
+from skymailing.mailings.forecast import Forecast, Reach
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.letter_trial import Trial, try_letters
@@ -68,29 +70,55 @@ class Preflight:
     hours: str
     is_new: bool  # the mailing is not set up yet
     start: Start | None  # None if the mailing cannot be set up
+    is_stopped: bool  # examining the recipients took too long
+
+
+@dataclass
+class Findings:
+    """What is known about the recipients, as far as there was time to examine them."""
+
+    reach: Reach | None = None
+    example: Client | None = None
+    missing: MissingValues | None = None
+    trial: Trial | None = None
+    is_stopped: bool = True
 
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
-    context, problems = forecast_form(form, mailing), list_problems(form)
-    message = find_chosen_message(form)
-    conditions = find_conditions(form)
-    missing = find_missing_values(form.owner, message, conditions) if message and conditions else None
+    problems, message = list_problems(form), find_chosen_message(form)
+    found = examine_recipients(form, message)
+    context = forecast_form(form, mailing, found.reach)
     preflight = Preflight(
         problems=problems,
         message=message,
-        example=queries.find_first_recipient(form.owner, conditions) if conditions else None,
-        missing=missing,
-        unknown=find_unknown_in(message, missing) if message else [],
-        trial=try_letters(form.owner, message, conditions) if message and conditions else None,
+        example=found.example,
+        missing=found.missing,
+        unknown=find_unknown_in(message, found.missing) if message else [],
+        trial=found.trial,
         selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], form.now),
+        is_stopped=found.is_stopped,
     )
     return {"preflight": preflight, **context}
+
+
+def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
+    """Return what is known about the recipients of a form; what takes too long is left out."""
+    found = Findings()
+    with suppress(TookTooLong), limit_time():
+        if conditions := find_conditions(form):
+            found.reach = measure_reach(form)
+            found.example = queries.find_first_recipient(form.owner, conditions)
+            if message:
+                found.missing = find_missing_values(form.owner, message, conditions)
+                found.trial = try_letters(form.owner, message, conditions)
+        found.is_stopped = False
+    return found
 
 
 def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
@@ -154,7 +182,16 @@ def find_conditions(form: MailingForm) -> Conditions:
     return () if form.is_fixed or has_error else form.validation.conditions
 
 
-def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+def measure_reach(form: MailingForm) -> Reach | None:
+    """Return how many clients the form's audience has; None if it cannot be read or is fixed."""
+    conditions = find_conditions(form)
+    if not conditions:
+        return None
+    selected = None if form.values.selection is None else form.validation.selected
+    return forecast.count_reach(form.owner, conditions, selected)
+
+
+def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | None) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a form that has been validated or just opened."""
     errors = [error for name in form.TIMES if name in form for error in form[name].errors]
     is_unreadable = any(form.has_error(name) for name in form.CHOICES)
@@ -163,10 +200,6 @@ def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     values = form.values
     changed = Mailing()  # belongs to no session
     values.apply_times_to(changed, form.now)
-    reach = None
-    if conditions := find_conditions(form):
-        selected = None if values.selection is None else form.validation.selected
-        reach = forecast.count_reach(form.owner, conditions, selected)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
     hours = values.sending_hours(zone_of(form))
     return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))

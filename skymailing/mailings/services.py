@@ -1,5 +1,6 @@
 """Actions on mailings. They only change states; workers send letters once the caller has committed."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import InvalidRequestError
@@ -7,7 +8,8 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.audience.recipients import count_recipients, find_problem
+from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
@@ -122,10 +124,26 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     scheduling.reschedule(mailing, now)
 
 
-def start_now(mailing: Mailing, now: datetime) -> bool:
+def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
+    """Return why a mailing that starts now would reach no one, or None.
+
+    This can take seconds, so pages call it before the transaction that writes. If it takes too long, planning
+    finds out.
+    """
+    with suppress(TookTooLong), limit_time():
+        recipients = find_recipients(mailing, now)
+        if recipients.problem:
+            return MailingError(recipients.problem.code, **recipients.problem.values)
+        if not recipients.exist():
+            return MailingError("mailing_no_recipients")
+    return None
+
+
+def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) -> bool:
     """Make a draft or scheduled mailing due now; return False if it is running already.
 
-    Harmless for one that has just run, as this may be a second click.
+    `obstacle` is the result of `find_obstacle`; planning evaluates the audience again. Harmless for
+    a mailing that has just run, as this may be a second click.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -135,10 +153,8 @@ def start_now(mailing: Mailing, now: datetime) -> bool:
         return True
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
-    if problem := find_problem(mailing, now):
-        raise MailingError(problem.code, **problem.values)
-    if not count_recipients(mailing):
-        raise MailingError("mailing_no_recipients")
+    if obstacle is not None:
+        raise obstacle
     if mailing.state is MailingState.DRAFT:
         move_mailing(mailing, MailingState.SCHEDULED)
     if mailing.state is not MailingState.SCHEDULED:

@@ -7,10 +7,16 @@ from functools import cached_property
 
 from sqlalchemy import select
 
-from skymailing.delivery.audience.parts import AudienceParts, BrokenAudience, EmptyAudience, compile_parts
+from skymailing.delivery.audience.parts import (
+    AudienceParts,
+    BrokenAudience,
+    EmptyAudience,
+    Part,
+    compile_parts,
+)
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
-from skymailing.mailings.audience import find_parts
+from skymailing.mailings.audience import MAX_PARTS, choose_parts, find_parts
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
@@ -62,7 +68,14 @@ class MailingValidation:
         values = self.values
         include = values.include if values.audience is Audience.SEGMENTS else ()
         exclude = values.exclude if values.audience is not Audience.SELECTED else ()
-        return AudienceParts(find_parts(self.owner.id, include), find_parts(self.owner.id, exclude))
+        known = self._known_parts
+        return AudienceParts(choose_parts(known, include), choose_parts(known, exclude))
+
+    @cached_property
+    def _known_parts(self) -> dict[str, Part]:
+        """The segments and tags that exist, by name: found at once, which locks them in one order."""
+        names = (*self.values.include[:MAX_PARTS], *self.values.exclude[:MAX_PARTS])
+        return find_parts(self.owner.id, names)
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -86,7 +99,7 @@ class MailingValidation:
 
     def _check_parts(self, names: Sequence[str], *, is_excluded: bool) -> MailingError | None:
         try:
-            parts = find_parts(self.owner.id, names)
+            parts = choose_parts(self._known_parts, names)
             if not is_excluded:
                 compile_parts(AudienceParts(parts), Audience.SEGMENTS, self.owner, self.now)
             elif parts:

@@ -14,6 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import AuditAction, Mailing, MailingAudience, Removal, RemovalKind, Segment
 from skymailing.quotas.checks import require_room, select_segments
 from skymailing.segments.queries import find_mailings
+from skymailing.segments.services import lock_segment
 from skymailing.settings.quotas import quota_settings
 
 
@@ -32,10 +33,11 @@ def check_unused(segment_id: int) -> None:
 
 
 def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
-    """Delete a segment, also from ended mailings; return the removal that restores it. Raises SegmentInUse.
+    """Delete a segment, also from ended mailings; return the removal that restores it.
 
-    Runs keep the conditions that they were planned with.
+    Runs keep the conditions that they were planned with. Raises SegmentInUse or SegmentDeleted.
     """
+    lock_segment(segment)  # before its rows in mailings, as those who edit a mailing do
     segment_id = segment.id
     try:
         with db.session.begin_nested():

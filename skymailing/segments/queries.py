@@ -1,7 +1,9 @@
 """Read segments: who is in them, which mailings use them, and what their conditions can refer to."""
 
+import heapq
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +11,12 @@ from sqlalchemy import Select, String, func, select
 
 from skymailing.clients.queries import list_known_attributes
 from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, Order, count_up_to
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Node, list_leaves
-from skymailing.delivery.audience.fields import Kind
+from skymailing.delivery.audience.fields import InvalidConditions, Kind
 from skymailing.delivery.audience.recipients import is_suppressed
+from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, MailingAudience, Segment, Tag, User
@@ -72,25 +76,40 @@ def select_members(node: Node, viewpoint: Viewpoint) -> Select[tuple[Client]]:
     return own.where(compile_conditions(node, viewpoint))
 
 
-def count_members(node: Node, viewpoint: Viewpoint) -> BoundedCount:
-    """Return the number of clients who meet checked conditions."""
-    return count_up_to(select_members(node, viewpoint))
-
-
 def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
     """Return whom checked conditions find."""
     members = select_members(node, viewpoint)
-    flags = members.with_only_columns(is_suppressed().label("is_suppressed")).limit(COUNT_LIMIT + 1)
-    found = flags.subquery()
-    suppressed = func.count().filter(found.c.is_suppressed)
-    number, without_email = db.session.execute(select(func.count(), suppressed).select_from(found)).one()
-    is_exact = number <= COUNT_LIMIT
+    flags = members.with_only_columns(Client.id, is_suppressed()).limit(COUNT_LIMIT + 1)
+    found = dict(db.session.execute(flags).tuples().all())
+    if is_exact := len(found) <= COUNT_LIMIT:
+        # So few that the newest are known; the conditions need not be evaluated again.
+        members = select(Client).where(Client.id.in_(heapq.nlargest(CLIENTS_SHOWN, found)))
     return Reach(
-        count=BoundedCount(min(number, COUNT_LIMIT), is_exact=is_exact),
-        suppressed=without_email if is_exact else None,
+        count=BoundedCount(min(len(found), COUNT_LIMIT), is_exact=is_exact),
+        suppressed=sum(found.values()) if is_exact else None,
         total=count_up_to(select(Client).where(Client.owner_id == viewpoint.owner_id)),
         clients=list(db.session.scalars(members.order_by(Client.id.desc()).limit(CLIENTS_SHOWN))),
     )
+
+
+def count_segments(
+    segments: Iterable[Segment], viewpoint: Viewpoint, seconds: float
+) -> dict[int, BoundedCount | InvalidConditions]:
+    """Return the number of clients in each segment by ID, or why it cannot be evaluated.
+
+    When `seconds` have passed, the others are left out.
+    """
+    nodes: dict[int, Node] = {}
+    found: dict[int, BoundedCount | InvalidConditions] = {}
+    with suppress(TookTooLong), limit_time(seconds):
+        for segment in segments:
+            try:
+                nodes[segment.id] = read_segment(segment.conditions, viewpoint)
+            except InvalidConditions as error:
+                found[segment.id] = error
+        for id, node in nodes.items():
+            found[id] = count_up_to(select_members(node, viewpoint))
+    return found
 
 
 def name_mailings(node: Node, owner_id: int) -> dict[int, str]:

@@ -169,11 +169,11 @@ def _describe_days(field: str, op: str, days: int) -> str:
                 field=field,
             )
         case "anniversary_within_days" if days == 0:
-            text = _("%(field)s has its anniversary today", field=field)
+            text = _("%(field)s comes up today", field=field)
         case "anniversary_within_days":
             text = ngettext(
-                "%(field)s has its anniversary within the next %(num)d day",
-                "%(field)s has its anniversary within the next %(num)d days",
+                "%(field)s comes up within the next %(num)d day",
+                "%(field)s comes up within the next %(num)d days",
                 days,
                 field=field,
             )

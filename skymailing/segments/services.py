@@ -1,6 +1,7 @@
 """Save and copy segments."""
 
 from sqlalchemy import select
+from sqlalchemy.exc import InvalidRequestError
 
 from skymailing.delivery.audience.conditions import Node, write_conditions
 from skymailing.errors import UserError
@@ -18,14 +19,29 @@ class SegmentChanged(UserError):
         super().__init__("segment_changed")
 
 
+class SegmentDeleted(UserError):
+    """The segment was deleted after the request had found it."""
+
+    def __init__(self) -> None:
+        super().__init__("segment_deleted")
+
+
+def lock_segment(segment: Segment) -> None:
+    """Lock a segment until the transaction ends, and read it again; raises SegmentDeleted."""
+    try:
+        db.session.refresh(segment, with_for_update=True)
+    except InvalidRequestError as error:
+        raise SegmentDeleted from error
+
+
 def save_segment(segment: Segment, name: str, node: Node, expected: int | None) -> None:
     """Save the name and the conditions of a segment.
 
-    Raises LimitReached if a new segment is one too many, and SegmentChanged if `expected` is given and is no
-    longer the segment's version.
+    Raises LimitReached if a new segment is one too many, SegmentDeleted, and SegmentChanged if `expected` is
+    given and is no longer the segment's version.
     """
     if segment.id is not None:
-        db.session.refresh(segment, with_for_update=True)
+        lock_segment(segment)
         if expected is not None and expected != segment.version:
             raise SegmentChanged
         segment.version += 1

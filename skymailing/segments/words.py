@@ -6,13 +6,11 @@ Conditions themselves are defined in `delivery/audience/fields.py`; a test compa
 from enum import StrEnum
 from typing import NamedTuple
 
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext, lazy_pgettext
 from flask_babel.speaklater import LazyString
 
+from skymailing.clients.forms import STATUS_LABELS
 from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, Kind, State
-from skymailing.models import SuppressionReason
-from skymailing.web.labels import state_label
 
 
 class Input(StrEnum):
@@ -80,7 +78,7 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
         "older_than_days": Comparison(lazy_pgettext("comparison", "is longer ago than"), Input.DAYS),
         "in_next_days": Comparison(lazy_pgettext("comparison", "is within the next"), Input.DAYS),
         "anniversary_within_days": Comparison(
-            lazy_pgettext("comparison", "has its anniversary within the next"), Input.DAYS
+            lazy_pgettext("comparison", "comes up within the next"), Input.DAYS
         ),
         "on": Comparison(IS, Input.DATE),
         "before": Comparison(lazy_pgettext("comparison", "is before"), Input.DATE),
@@ -110,10 +108,4 @@ def name_field(field: str) -> str:
 
 def name_state(state: State) -> str:
     """Return what a status says about emails to a client."""
-    match state:
-        case State.MAILABLE:
-            return str(_("active"))
-        case State.SUPPRESSED:
-            return str(_("inactive, for any reason"))
-        case _:
-            return str(state_label(SuppressionReason(state.value)))
+    return str(STATUS_LABELS[state])

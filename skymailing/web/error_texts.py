@@ -23,6 +23,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "link_expired": _l("This link has expired."),
     "link_used": _l("This link has already been used."),
     #
+    # --- all pages ----------------------------------------------------------------------------
+    "page_too_slow": _l("This takes too long. Use fewer or simpler conditions, or try again later."),
+    #
     # --- clients ------------------------------------------------------------------------------
     "address_empty": _l("The email address is missing."),
     "address_no_at_sign": _l("An email address has an @ sign, as in name@example.com."),
@@ -89,6 +92,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "bulk_blocked": _l("Your account was blocked, so the action ended."),
     "bulk_internal_error": _l("Something went wrong on our side. The error has been logged."),
     "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
+    "tag_deleted": _l("This tag has been deleted or merged into another one."),
     "tag_nameless": _l("Enter a name."),
     "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
     "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
@@ -117,6 +121,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
     "segment_limit": _l("You can have up to %(limit)s segments. Delete those that you no longer need."),
     "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),
+    "segment_deleted": _l("This segment has been deleted."),
     "segment_changed": _l("This segment has been saved in another window."),
     "audience_broken": _l("The segment “%(segment)s” cannot be evaluated: %(reason)s"),
     "audience_empty": _l("Choose at least one segment or tag to send to."),

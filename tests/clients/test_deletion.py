@@ -22,13 +22,22 @@ from skymailing.models import (
     DeliveryState,
     MailingState,
     Removal,
+    Run,
     Tag,
     User,
     client_tags,
     mailing_clients,
 )
 from tests.conftest import SignIn
-from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_clients, create_run
+from tests.support.factories import (
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
+    UserFactory,
+    create_clients,
+    create_run,
+)
 
 
 def find_undo_url(page: str) -> str:
@@ -116,6 +125,40 @@ def test_a_client_that_was_added_again_is_not_overwritten(
     browser.post("/clients/new", data={"email": "ANNA@example.org", "full_name": "New"})
     assert "0 clients restored" in browser.post(url, follow_redirects=True).text
     assert session.scalars(select(Client.full_name)).all() == ["New"]
+
+
+def test_restored_clients_have_their_letters_again(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    """Or segments would count them among those who did not receive a mailing."""
+    anna, boris, vera = (ClientFactory.create(owner=user, email=f"{name}@x.com") for name in ("a", "b", "v"))
+    first, second = (RunFactory.create(mailing=MailingFactory.create(owner=user)) for _ in range(2))
+    for run, client in ((first, anna), (second, anna), (first, boris), (first, vera), (second, vera)):
+        DeliveryFactory.create(run=run, client=client, state=DeliveryState.SENT)
+    first_id, second_id = first.id, second.id
+    url = delete(browser, anna, boris, vera)
+    session.expunge_all()  # SQLite gives the IDs of deleted clients to new ones
+    assert set(session.scalars(select(Delivery.client_id))) == {None}
+    # Boris has been added again. Vera's address is now that of a client who got the first mailing, too.
+    browser.post("/clients/new", data={"email": "b@x.com"})
+    browser.post("/clients/new", data={"email": "n@x.com"})
+    namesake = session.scalars(select(Client).where(Client.email == "n@x.com")).one()
+    run = session.get_one(Run, first_id)
+    DeliveryFactory.create(run=run, client=namesake, state=DeliveryState.SENT)
+    browser.post(f"/clients/{namesake.id}/edit", data={"email": "v@x.com"})
+    assert "1 client restored" in browser.post(url, follow_redirects=True).text
+
+    session.expire_all()
+    letters = select(Client.email, Delivery.run_id).join(Delivery, Delivery.client_id == Client.id)
+    assert sorted(session.execute(letters).tuples()) == [
+        ("a@x.com", first_id),
+        ("a@x.com", second_id),
+        ("b@x.com", first_id),
+        ("v@x.com", first_id),
+        ("v@x.com", second_id),
+    ]
+    anna = session.scalars(select(Client).where(Client.email == "a@x.com")).one()
+    assert "Why this client?" in browser.get(f"/clients/{anna.id}").text
 
 
 def test_a_deletion_can_be_undone_only_once(browser: FlaskClient, user: User, session: Session) -> None:

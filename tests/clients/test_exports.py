@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clients import exports, imports, tasks
 from skymailing.clients.services import ClientValues, DuplicateClient, create_client
-from skymailing.clients.tags import clean_tag, find_tags
+from skymailing.clients.tags import TagChanges, clean_tag, find_tags
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Client, Tag, User
@@ -39,7 +39,7 @@ CLIENTS = st.lists(
             .map(clean_tag)
             .filter(bool),
             max_size=4,
-        ),
+        ).map(TagChanges),
     ),
     max_size=4,
     unique_by=lambda values: address_key(values.email),

@@ -161,6 +161,9 @@ def test_mailchimps_archive_is_imported_with_the_state_of_each_file(
             "__MACOSX/._subscribed_members_export_ab12.csv": "x",
         }
     )
+    page = browser.get(str(upload(browser, content, "audience.zip").location)).text
+    assert "Status, from the file name" in page
+    assert "file_status" not in page
     import_ = import_and_read(browser, work, session, content, "audience.zip")
     assert count(import_) == {"created": 1, "suppressed": 2, "left_out": 1}
     assert read_people(session) == [("in@example.org", "In", {"first_name": "In"})]

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import describe_audience
 from skymailing.models import (
     Audience,
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.one_engine
 
 
 def send(mailing: Mailing, client: Client, state: DeliveryState = DeliveryState.SENT, **values: Any) -> None:
-    run = RunFactory.create(mailing=mailing, **{"audience": describe_audience(mailing)} | values)
+    audience = describe_audience(mailing, read_parts(mailing))
+    run = RunFactory.create(mailing=mailing, **{"audience": audience} | values)
     DeliveryFactory.create(run=run, client=client, state=state, finished_at=utcnow())
 
 

@@ -1,19 +1,19 @@
 """Test tags on the client form, in the list of clients, and renaming, merging and deleting them."""
 
-from typing import Any
-
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.clients import tag_changes
 from skymailing.models import (
     Client,
     Mailing,
     MailingAudience,
     MailingState,
     Periodicity,
+    Removal,
     Segment,
     Tag,
     User,
@@ -21,6 +21,7 @@ from skymailing.models import (
 )
 from tests.clients.pages import find_addresses, find_errors
 from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_clients
+from tests.support.statements import record_statements
 
 WHOLESALE = {"field": "tag", "op": "is_not", "value": "WHOLEsale"}
 
@@ -152,16 +153,8 @@ def test_the_pages_of_a_tag_keep_the_filter(browser: FlaskClient, user: User, se
 def test_the_tags_of_a_page_take_one_query(browser: FlaskClient, user: User, session: Session) -> None:
     add_tags(session, user, {"vip": "abcdefgh", "new": "abcd"})
     session.commit()
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with record_statements() as statements:
         assert browser.get("/clients/").text.count('"tag-label"') == 12
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
     assert sum("client_tags" in statement for statement in statements) == 1
 
 
@@ -265,6 +258,23 @@ def test_a_tag_that_a_recurring_mailing_excludes_stays(
     session.commit()
     assert "Weekly" in browser.post(f"/clients/tags/{tags['vip'].id}/delete").text
     assert len(read_tags(session)) == 1
+
+
+@pytest.mark.one_engine
+def test_a_tag_of_too_many_clients_cannot_be_restored(
+    browser: FlaskClient, user: User, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tag_changes, "MAX_UNDOABLE", 2)
+    tags = add_tags(session, user, {"vip": "ab", "all": "abc"})
+    session.commit()
+    few, many = (f"/clients/tags/{tags[name].id}/delete" for name in ("vip", "all"))
+    assert "You can undo this" in browser.get(few).text
+    assert "this cannot be undone" in browser.get(many).text
+    page = browser.post(many, follow_redirects=True).text
+    assert "Tag deleted." in page
+    assert not BeautifulSoup(page, "html.parser").select(".flash form")
+    assert session.scalars(select(Removal)).all() == []
+    assert read_tags(session) == {"a@x.com": {"vip"}, "b@x.com": {"vip"}}
 
 
 @pytest.mark.one_engine

@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from skymailing.clients.letters import explain_run
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, check_content
 from skymailing.demo.texts import MESSAGES, Text
@@ -76,6 +77,8 @@ def test_the_demo_ledgers_balance(app: Flask, session: Session) -> None:
     for run in session.scalars(select(Run)):
         states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
         assert states.total() == run.planned
+        assert explain_run(run) is not None
+        assert run.language == session.get_one(Mailing, run.mailing_id).message.language
         has_open_deliveries = sum(states[state] for state in OPEN_DELIVERY_STATES) > 0
         assert has_open_deliveries == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from skymailing.extensions import db
 from skymailing.models import Message, User
 from tests.mailings.pages import mailing_fields
-from tests.support.factories import MessageFactory
+from tests.support.factories import MailingFactory, MessageFactory
 
 VIEWS = "skymailing.messages.views"
 TYPED = {"subject": "Hi", "format": "markdown", "body": "Hello, {{ name }}"}
@@ -79,6 +79,15 @@ def picture() -> io.BytesIO:
         ("skymailing.clients.uploads.read_file", "/clients/import", {"file": "csv"}, 302),
         ("skymailing.mailings.views.edit.make_preflight", "/mailings/preview", {"mailing": "new"}, 200),
         ("skymailing.mailings.views.edit.make_preflight", "/mailings/new", {"check": "1"}, 200),
+        (
+            "skymailing.mailings.views.edit.make_preflight",
+            "/mailings/new",
+            {"mailing": "new", "name": ""},
+            200,
+        ),
+        ("skymailing.mailings.views.edit.measure_reach", "/mailings/new", {"mailing": "new"}, 302),
+        ("skymailing.mailings.views.edit.measure_reach", "/mailings/{mailing}/edit", {"name": "New"}, 302),
+        ("skymailing.mailings.services.find_recipients", "/mailings/{mailing}/start", {}, 302),
     ],
 )
 def test_others_can_write_while_a_request_computes(
@@ -97,9 +106,10 @@ def test_others_can_write_while_a_request_computes(
     if "file" in data:
         data["file"] = (io.BytesIO(b"email\na@example.com\n"), "clients.csv")
     if path.startswith("/mailings"):
-        data |= mailing_fields(message)
+        data = mailing_fields(message) | data
+    mailing = MailingFactory.create(owner=message.owner, message=message) if "{mailing}" in path else None
 
-    response = browser.post(path.format(id=message.id), data=data)
+    response = browser.post(path.format(id=message.id, mailing=mailing and mailing.id), data=data)
 
     assert response.status_code == code, response.text
     assert free

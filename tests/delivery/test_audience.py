@@ -31,6 +31,7 @@ from skymailing.web.error_texts import ERROR_TEXTS
 from tests.delivery.conftest import Start
 from tests.support.factories import ClientFactory, MailingFactory, RunFactory, due_mailing
 from tests.support.servers import SmtpServer
+from tests.support.statements import record_statements
 
 OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
 NOT_WHOLESALE = {"field": "tag", "op": "is_not", "value": "Wholesale"}
@@ -80,6 +81,20 @@ def test_included_clients_get_one_letter_each_unless_they_are_excluded(
     mailing = mail_to(session, user, [town["segment"], town["vip"]], [town["Wholesale"]])
     start(mailing)
     assert smtp.per_address() == {"anna@example.org": 1, "clara@example.org": 1}
+
+
+def test_planning_evaluates_a_segment_once(
+    session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
+) -> None:
+    """Looking for an attribute without a type can take long, and the mailing is locked."""
+    user.attribute_types = {}
+    mailing = mail_to(session, user, [town["segment"]], [])
+    with record_statements() as statements:
+        start(mailing)
+    assert smtp.per_address() == {"anna@example.org": 1, "boris@example.org": 1}
+    assert (
+        sum(statement.startswith("SELECT EXISTS (SELECT * \nFROM clients") for statement in statements) == 1
+    )
 
 
 def test_all_clients_can_be_reduced_by_a_segment(

@@ -200,7 +200,7 @@ def test_starting_now_keeps_the_schedule_of_a_recurring_mailing(
     )
     create_run(mailing, {}, scheduled_for=start_time + timedelta(days=3))
     with app.app_context():
-        services.start_now(db.session.get_one(Mailing, mailing.id), utcnow())
+        services.start_now(db.session.get_one(Mailing, mailing.id), utcnow(), None)
         db.session.commit()
     sweep()
     session.refresh(mailing)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.audit import Actor
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.recipients import recipients
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.extensions import db
 from skymailing.mailings import deletion, services
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
@@ -19,6 +19,7 @@ from skymailing.mailings.values import MailingValues
 from skymailing.models import Audience, Client, Mailing, MailingAudience, Segment, Tag, User, client_tags
 from tests.mailings.pages import get_main_text, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.statements import record_statements
 
 SYSTEM = Actor(None, "operator")
 OMSK = {"field": "attribute.city", "op": "equals", "value": "Омск"}
@@ -47,7 +48,10 @@ def tag_client(session: Session, tag: Tag, email: str) -> None:
 
 
 def addresses(mailing: Mailing) -> set[str]:
-    return {client.email.partition("@")[0] for client in db.session.scalars(recipients(mailing))}
+    return {
+        client.email.partition("@")[0]
+        for client in db.session.scalars(find_recipients(mailing, utcnow()).clients)
+    }
 
 
 def read_saved(session: Session) -> set[tuple[bool, int | None, int | None]]:
@@ -154,6 +158,33 @@ def test_a_deleted_mailing_comes_back_with_its_segments(
         db.session.commit()
 
 
+@pytest.mark.one_engine
+def test_the_form_reads_only_the_names_of_segments(
+    user: User, browser: FlaskClient, town: dict[str, Any]
+) -> None:
+    MessageFactory.create(owner=user)
+    with record_statements() as statements:
+        assert "Broken" in browser.get("/mailings/new").text
+    assert [sql for sql in statements if "segments.conditions" in sql] == []
+
+
+@pytest.mark.one_engine
+def test_the_page_of_a_mailing_counts_its_recipients_once(
+    session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
+) -> None:
+    mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
+    session.add(
+        MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=town["omsk"].id)
+    )
+    session.commit()
+    with record_statements() as statements:
+        page = get_main_text(browser.get(f"/mailings/{mailing.id}"))
+    assert "Omsk : 2" in page
+    counts = [sql for sql in statements if "count(" in sql and "FROM clients" in sql]
+    assert len(counts) == 2  # all, and those who get no emails
+    assert sum("FROM mailing_audience" in sql for sql in statements) == 1
+
+
 def test_a_mailing_whose_segment_broke_says_so_and_cannot_be_started(
     app: Flask, session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
@@ -164,8 +195,9 @@ def test_a_mailing_whose_segment_broke_says_so_and_cannot_be_started(
     session.flush()
     assert "The segment “Broken” cannot be evaluated" in browser.get(f"/mailings/{mailing.id}").text
     with app.app_context():
+        broken = db.session.get_one(Mailing, mailing.id)
         with pytest.raises(MailingError) as caught:
-            services.start_now(db.session.get_one(Mailing, mailing.id), utcnow())
+            services.start_now(broken, utcnow(), services.find_obstacle(broken, utcnow()))
         assert caught.value.code == "audience_broken"
         db.session.rollback()
 

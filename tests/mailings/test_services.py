@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.recipients import recipients
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
@@ -39,7 +39,9 @@ def test_a_mailing_is_created_and_scheduled_without_a_request(app: Flask, user: 
         mailing = create(user, make_values(message.id, name=" News ", weekdays="51", **selected))
         assert (mailing.name, mailing.weekdays) == ("News", "15")
         assert (mailing.state, mailing.starts_at, mailing.next_run_at) == (MailingState.SCHEDULED, NOW, NOW)
-        assert [recipient.id for recipient in db.session.scalars(recipients(mailing))] == [client.id]
+        assert [
+            recipient.id for recipient in db.session.scalars(find_recipients(mailing, utcnow()).clients)
+        ] == [client.id]
         draft = create(user, make_values(message.id), is_draft=True)
         assert (draft.state, draft.next_run_at) == (MailingState.DRAFT, None)
         db.session.rollback()

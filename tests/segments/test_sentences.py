@@ -55,7 +55,7 @@ OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
     ),
     "has a birthday in the next two weeks": (
         leaf("birthday", "anniversary_within_days", 14),
-        ["Birthday has its anniversary within the next 14 days"],
+        ["Birthday comes up within the next 14 days"],
         "anna",
     ),
     "ordered at least three times": (leaf("orders", "gte", 3), ["Orders is at least 3"], "anna clara"),
@@ -162,7 +162,7 @@ def write(sentences: Sentence | Sentences) -> str:
         ),
         (leaf("mailing", "bounced", 7), "all(1 Bounced: a deleted mailing)"),
         (leaf("mailing", "received", {"last": 1}), "all(1 Received the last mailing)"),
-        (leaf("state", "is_not", "suppressed"), "all(1 Email status is not inactive, for any reason)"),
+        (leaf("state", "is_not", "suppressed"), "all(1 Email status is not never mailed)"),
         (leaf("birthday", "in_next_days", 0), "all(1 Birthday is today)"),
     ],
 )

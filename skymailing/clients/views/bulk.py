@@ -40,15 +40,25 @@ def bulk_action() -> ResponseReturnValue:
     if not has_choice():
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
-    if request.form.get("action") == "export":
+    try:
+        return act(request.form.get("action", ""))
+    except UserError as error:  # also if the segment of the list's filter cannot be evaluated
+        db.session.rollback()
+        flash(explain(error), "warning")
+        return redirect(back_to_list())
+
+
+def act(name: str) -> ResponseReturnValue:
+    """Do one action to the chosen clients; raises UserError."""
+    if name == "export":
+        chosen = read_chosen()
         audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
         db.session.commit()
-        rows = exports.export_rows(current_user.id, read_chosen())
+        rows = exports.export_rows(current_user.id, chosen)
         return csv_response(rows, "clients.csv", start=BYTE_ORDER_MARK)
-    try:
-        action = BulkAction(request.form.get("action", ""))
-    except ValueError:
+    if name not in set(BulkAction):
         abort(400)
+    action = BulkAction(name)
     # Who is chosen now: what the action changes, and what happens in the meantime, adds no one.
     ids = queries.read_ids(current_user.id, read_chosen())
     if action is BulkAction.DELETE:
@@ -57,17 +67,12 @@ def bulk_action() -> ResponseReturnValue:
 
 
 def change_chosen(action: BulkAction, ids: Sequence[int]) -> ResponseReturnValue:
-    """Change the chosen clients, or let a worker do it if they are many."""
+    """Change the chosen clients, or let a worker do it if they are many; raises UserError."""
     start_writing()
-    try:
-        order = read_order(current_user.id, action, request.form.get("value", ""), utcnow())
-        if len(ids) > services.AT_ONCE:
-            return start(order, ids)
-        count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
-    except UserError as error:
-        db.session.rollback()
-        flash(explain(error), "warning")
-        return redirect(back_to_list())
+    order = read_order(current_user.id, action, request.form.get("value", ""), utcnow())
+    if len(ids) > services.AT_ONCE:
+        return start(order, ids)
+    count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
     text = describe_result(action, count)
     if removal is not None:
         flash_undo(text, url_for("clients.bulk_undo", removal_id=removal.id))

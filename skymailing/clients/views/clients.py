@@ -1,5 +1,7 @@
 """List and delete clients."""
 
+from contextlib import nullcontext
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -10,13 +12,14 @@ from werkzeug.datastructures import MultiDict
 from skymailing.audit import current_actor
 from skymailing.clients import list_columns, queries, tags
 from skymailing.clients.deletion import delete_clients, restore_clients
-from skymailing.clients.filters import ClientFilter, find_clients, find_problem, find_segment, list_segments
+from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
 from skymailing.clients.forms import COLUMN_LABELS, STATUS_LABELS
 from skymailing.clients.search.matching import clean_search
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.db.pagination import paginate
-from skymailing.delivery.audience.fields import State
+from skymailing.db.pagination import BoundedCount, Page, paginate
+from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.audience.fields import InvalidConditions, State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -33,26 +36,27 @@ def index() -> ResponseReturnValue:
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
-    found = find_clients(current_user, chosen, utcnow())
-    segment = find_segment(current_user.id, chosen.segment) if chosen.segment else None
-    problem = find_problem(segment, current_user, utcnow()) if segment else None
-    page = paginate(
-        found.statement,
-        queries.ORDERS[sort],
-        request.args.get("cursor"),
-        number=read_id(request.args.get("page", "")),
-    )
+    page, count, problem = Page([]), BoundedCount(0, is_exact=True), None
+    try:
+        with limit_time() if chosen else nullcontext():
+            found = find_clients(current_user, chosen, utcnow())
+            number = read_id(request.args.get("page", ""))
+            page = paginate(found.statement, queries.ORDERS[sort], request.args.get("cursor"), number=number)
+            count = found.count(page)
+    except (InvalidConditions, TookTooLong) as error:
+        problem = error
     return render_template(
         "clients/index.html",
         page=page,
         suppressions=queries.find_suppressions(current_user.id, page),
         tags=tags.find_tags([client.id for client in page]),
-        count=found.count(),
+        count=count,
         chosen=chosen,
-        segment=segment,
+        segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
         segments=list_segments(current_user.id),
         status_labels=STATUS_LABELS,
         problem=explain(problem) if problem else "",
+        is_stopped=isinstance(problem, TookTooLong),
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,

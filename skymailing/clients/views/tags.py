@@ -7,7 +7,7 @@ from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
 from skymailing.clients import tag_changes
-from skymailing.clients.tag_conditions import find_segments
+from skymailing.clients.tag_conditions import list_segments
 from skymailing.clients.tags import list_tags
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -74,11 +74,20 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
         except tag_changes.TagInUse as error:
             mailings = error.mailings
         else:
-            undo_url = url_for("clients.tag_undo", removal_id=removal.id)
-            flash_undo(_("Tag deleted. The clients stay."), undo_url)
+            text = _("Tag deleted. The clients stay.")
+            if removal is None:
+                flash(text, "success")
+            else:
+                flash_undo(text, url_for("clients.tag_undo", removal_id=removal.id))
             db.session.commit()
             return redirect(url_for("clients.tags"))
-    return render_template("clients/tag_delete.html", tag=tag, mailings=mailings, segments=find_segments(tag))
+    return render_template(
+        "clients/tag_delete.html",
+        tag=tag,
+        mailings=mailings,
+        segments=list_segments(tag),
+        can_be_restored=tag_changes.can_be_restored(tag),
+    )
 
 
 @bp.post("/tags/undo/<big:removal_id>")

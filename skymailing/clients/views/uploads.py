@@ -11,6 +11,7 @@ from skymailing.clients import imports, queries, uploads
 from skymailing.clients.files.encodings import ENCODINGS, find_encoding
 from skymailing.clients.forms import FIELD_LABELS, ImportForm, MappingForm
 from skymailing.clients.mapping import Mapping
+from skymailing.clients.recipes import STATUS_COLUMN
 from skymailing.clients.tags import list_names
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -79,6 +80,7 @@ def import_map(upload_id: int) -> ResponseReturnValue:
         upload=upload,
         sample=sample,
         labels=FIELD_LABELS,
+        status_column=STATUS_COLUMN,
         names=ENCODINGS,
         known_tags=list_names(current_user.id),
     )

@@ -4,14 +4,26 @@ Each function works in the caller's transaction.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.audience.recipients import recipients
 from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -19,22 +31,22 @@ from skymailing.models import (
     Client,
     Delivery,
     DeliveryState,
-    Mailing,
     Suppression,
 )
 
 BATCH = 10_000  # rows changed in one statement, so that other writers get a turn
 
 
-def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now: datetime) -> int:
-    """Insert one delivery for each client of the audience, in one statement; return how many.
+def insert_deliveries(
+    connection: Connection, run: RunKey, recipients: Select[tuple[Client]], now: datetime
+) -> int:
+    """Insert one delivery for each recipient, in one statement; return how many.
 
     Suppressed addresses get a row too, so that the counts add up.
     """
     suppressed = Suppression.id.is_not(None)
     clients = (
-        recipients(mailing, now)
-        .with_only_columns(
+        recipients.with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,
             Client.email,
@@ -137,11 +149,35 @@ def reopen(
     return count
 
 
-def detach_clients(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
-    """Cancel unsent deliveries to clients who are being deleted, and clear the reference to them."""
+def detach_clients(connection: Connection, client_ids: Sequence[int], now: datetime) -> dict[int, list[int]]:
+    """Cancel unsent deliveries to clients who are being deleted, and clear the reference to them.
+
+    Return the IDs of the deliveries by client, for `attach_clients`.
+    """
     _cancel_deliveries_to(connection, client_ids, now)
     is_to_them = Delivery.client_id.in_(client_ids)
+    detached: dict[int, list[int]] = {}
+    for client_id, id in connection.execute(select(Delivery.client_id, Delivery.id).where(is_to_them)):
+        detached.setdefault(client_id, []).append(id)
     connection.execute(update(Delivery).where(is_to_them).values(client_id=None))
+    return detached
+
+
+def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
+    """Let detached deliveries refer to clients again; `clients` has IDs of clients by IDs of deliveries.
+
+    A delivery of a run in which its client has another one stays detached.
+    """
+    if not clients:
+        return
+    other = aliased(Delivery)
+    client = bindparam("client", type_=BigInteger)
+    runs_of_client = select(other.run_id).where(other.client_id == client)
+    is_detached = Delivery.client_id.is_(None) & Delivery.run_id.not_in(runs_of_client)
+    connection.execute(
+        update(Delivery).where(Delivery.id == bindparam("letter"), is_detached).values(client_id=client),
+        [{"letter": letter, "client": client_id} for letter, client_id in clients.items()],
+    )
 
 
 def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:

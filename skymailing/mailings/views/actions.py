@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -11,6 +12,7 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import clock, queue
+from skymailing.db.engine import start_writing, starts_reading
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
@@ -27,9 +29,12 @@ T = TypeVar("T")
 
 @bp.post("/<int:mailing_id>/start")
 @login_required
+@starts_reading
 def start(mailing_id: int) -> Response:
     """Start a draft or scheduled mailing immediately."""
-    return apply_action(mailing_id, services.start_now, flash_started)
+    obstacle = services.find_obstacle(get_own_mailing(mailing_id), clock.utcnow())
+    start_writing()
+    return apply_action(mailing_id, partial(services.start_now, obstacle=obstacle), flash_started)
 
 
 @bp.post("/<int:mailing_id>/pause")

@@ -1,5 +1,6 @@
 """Pages to create, edit and delete a mailing."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,16 +12,23 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.db.engine import start_writing
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.parts import read_parts
-from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import deletion, queries, services
 from skymailing.mailings.audience import write_name
 from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
+from skymailing.mailings.forecast import Reach
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.preflight import STEPS, choose_step, find_chosen_message, make_preflight
+from skymailing.mailings.preflight import (
+    STEPS,
+    choose_step,
+    find_chosen_message,
+    make_preflight,
+    measure_reach,
+)
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selection
 from skymailing.mailings.views import client_picker
@@ -41,13 +49,13 @@ DEFAULT_WINDOW = timedelta(days=7)
 @computes
 def new() -> str | Response:
     """Create a mailing; it starts automatically unless it is saved as a draft."""
-    if is_save_request():
-        start_writing()
     now = clock.utcnow()
     form = make_form(now, initial_values(now))
-    if not is_save_request():
+    if not is_save_request() or not form.validate():
         return render_form(form, None)
     opened_at = parse_opened_at(form.opened_at.data)
+    reach = count_before_saving(form)
+    start_writing()
     try:
         mailing = services.create_mailing(
             current_user, form.read(), now, is_draft=is_draft(), opened_at=opened_at
@@ -61,8 +69,8 @@ def new() -> str | Response:
     except DuplicateSubmission as error:
         return redirect(url_for("mailings.show", mailing_id=error.mailing_id))
     mailing_id = mailing.id
-    warn_about_recipients(mailing)
     commit_and_dispatch(mailing, now)
+    warn_about_recipients(reach)
     flash(_("The draft is saved.") if is_draft() else _("The mailing is set up."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
@@ -72,22 +80,24 @@ def new() -> str | Response:
 @computes
 def edit(mailing_id: int) -> str | Response:
     """Edit a mailing."""
-    if is_save_request():
-        start_writing()
-    mailing = get_own_mailing(mailing_id, to_change=is_save_request())
+    mailing = get_own_mailing(mailing_id)
     if not services.can_be_edited(mailing):
         return render_template("mailings/not_editable.html", mailing=mailing)
     now = clock.utcnow()
     form = make_form(now, current_values(mailing), mailing)
-    if not is_save_request():
+    if not is_save_request() or not form.validate():
         return render_form(form, mailing)
+    reach = count_before_saving(form)
+    start_writing()
+    mailing = get_own_mailing(mailing_id, to_change=True)
+    form = make_form(now, current_values(mailing), mailing)  # a run may have started since
     try:
         services.update_mailing(mailing, form.read(), now, is_draft=is_draft())
     except InvalidMailing as error:
         form.add_errors(error.errors)
         return render_form(form, mailing)
-    warn_about_recipients(mailing)
     commit_and_dispatch(mailing, now)
+    warn_about_recipients(reach)
     flash(_("The changes are saved."), "success")
     flash_unchanged_fields(form)
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
@@ -242,23 +252,30 @@ def flash_unchanged_fields(form: MailingForm) -> None:
         )
 
 
-def warn_about_recipients(mailing: Mailing) -> None:
+def count_before_saving(form: MailingForm) -> Reach | None:
+    """Return how many clients get the mailing; None if that is fixed, or if counting takes too long."""
+    with suppress(TookTooLong), limit_time():
+        return measure_reach(form)
+    return None
+
+
+def warn_about_recipients(reach: Reach | None) -> None:
     """Show a warning if some or all recipients will not get the letter."""
-    db.session.flush()
-    recipients, suppressed = count_recipients(mailing), count_suppressed(mailing)
-    if not recipients:
+    if reach is None:
+        return
+    if not reach.audience:
         flash(_("No client matches now, so no one will get this email."), "warning")
-    elif suppressed == recipients:
+    elif not reach.letters:
         flash(
             _("No one will get this email: all of its recipients have unsubscribed or are suppressed."),
             "warning",
         )
-    elif suppressed:
+    elif reach.suppressed:
         flash(
             ngettext(
                 "%(num)d client has unsubscribed or is suppressed and will not get the email.",
                 "%(num)d clients have unsubscribed or are suppressed and will not get the email.",
-                suppressed,
+                reach.suppressed,
             ),
             "warning",
         )

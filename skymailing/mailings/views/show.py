@@ -1,14 +1,16 @@
 """A mailing's page, and the part of it that refreshes itself."""
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import render_template, request
 from flask_login import login_required
 
 from skymailing import clock
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.parts import read_parts
-from skymailing.delivery.audience.recipients import count_recipients, count_suppressed, find_problem
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress
@@ -30,22 +32,41 @@ RECENT_ATTEMPTS = 8
 def show(mailing_id: int) -> str:
     """Show a mailing, its progress and the possible actions."""
     mailing = get_own_mailing(mailing_id)
-    may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
     return render_template(
         "mailings/show.html",
-        recipients=count_recipients(mailing)
-        if may_send_later or mailing.audience is Audience.SELECTED
-        else None,
-        suppressed=count_suppressed(mailing) if may_send_later else 0,
         runs=queries.list_runs(mailing, request.args.get("cursor")),
         has_runs=run_queries.has_runs(mailing),
-        parts=read_parts(mailing),
-        problem=explain(problem) if (problem := find_problem(mailing, clock.utcnow())) else "",
         hours=format_hours(SendingHours.of(mailing)),
         can_be_edited=services.can_be_edited(mailing),
-        **preflight.make_forecast_context(forecast.forecast_mailing(mailing, clock.utcnow())),
+        **audience_context(mailing, clock.utcnow()),
         **live_context(mailing),
     )
+
+
+def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
+    """Return whom the mailing is for, how many clients that is if it may start again, and its next starts."""
+    next_start = forecast.find_next_start(mailing, now)
+    may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
+    recipients, reach, count, upcoming = None, None, None, None
+    with suppress(TookTooLong), limit_time():
+        recipients = find_recipients(mailing, now)
+        if may_send_later or next_start:
+            reach = forecast.Reach(recipients.count(), recipients.count_suppressed())
+        if reach and may_send_later:
+            count = reach.audience
+        elif mailing.audience is Audience.SELECTED:
+            count = recipients.count()
+    if next_start:
+        upcoming = forecast.forecast_starts(mailing, SendingHours.of(mailing), next_start, reach, now)
+    problem = recipients.problem if recipients else None
+    return {
+        "parts": recipients.parts if recipients else read_parts(mailing),
+        "problem": explain(problem) if problem else "",
+        "recipients": count,
+        "is_uncounted": reach is None and (may_send_later or next_start is not None),
+        "suppressed": reach.suppressed if reach and may_send_later else 0,
+        **preflight.make_forecast_context(upcoming),
+    }
 
 
 @bp.get("/<int:mailing_id>/progress")

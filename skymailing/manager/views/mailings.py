@@ -1,6 +1,7 @@
 """All users' mailings: managers can view, disable and enable them, but change nothing else."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,8 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.recipients import count_recipients
+from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings
@@ -173,3 +175,10 @@ ENABLE = BulkAction(
     apply=lambda mailing, reason, _now, actor: services.enable_mailing(mailing, reason, actor),
     format_result=lambda count: ngettext("%(num)d mailing enabled.", "%(num)d mailings enabled.", count),
 )
+
+
+def count_recipients(mailing: Mailing) -> int | None:
+    """Return the number of a mailing's recipients; None if counting takes too long."""
+    with suppress(TookTooLong), limit_time():
+        return find_recipients(mailing, utcnow()).count()
+    return None

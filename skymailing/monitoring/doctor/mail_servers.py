@@ -75,7 +75,8 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
     try:
         if is_catcher:
             return Check(name, True, f"{server} accepts connections (the mail catcher)")
-        return _judge_encryption(name, prefix, server, settings, session)
+        check = _judge_encryption(name, prefix, server, settings, session)
+        return replace(check, finding=f"{check.finding}; {_describe_international(session)}")
     finally:
         with suppress(OSError):
             session.quit()
@@ -85,6 +86,13 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
 def error_text(error: Exception) -> str:
     """Return the error message of the server or the system."""
     return connection.format_error(error) if isinstance(error, OSError) else str(error)
+
+
+def _describe_international(session: smtplib.SMTP) -> str:
+    """Say whether letters to addresses such as почта@пример.рф can be sent (RFC 6531)."""
+    if session.has_extn("smtputf8"):
+        return "it accepts addresses with non-Latin letters before the @ (SMTPUTF8)"
+    return "it refuses addresses with non-Latin letters before the @, as it does not offer SMTPUTF8"
 
 
 def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:

@@ -21,7 +21,7 @@ from skymailing.segments import queries, services
 from skymailing.segments.forms import SegmentForm, parse_conditions, write_json
 from skymailing.segments.sentences import describe
 from skymailing.segments.views.blueprint import bp
-from skymailing.segments.views.pages import read_saved
+from skymailing.segments.views.pages import find_reach, read_saved
 from skymailing.segments.words import COMPARISONS, name_field, name_state
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
@@ -144,18 +144,9 @@ def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
 def preview() -> ResponseReturnValue:
     """Return whom unsaved conditions find, or what is wrong with them."""
     viewpoint = Viewpoint.of(current_user, utcnow())
-    reach, broken = None, None
-    try:
-        node = parse_conditions(request.form.get("conditions", ""), viewpoint)
-        reach = queries.measure_reach(node, viewpoint)
-    except InvalidConditions as error:
-        broken = error
-    return render_template(
-        "segments/_reach.html",
-        reach=reach,
-        problem=explain(broken) if broken else "",
-        wrong_number=broken.values.get("number") if broken else None,
-    )
+    text = request.form.get("conditions", "")
+    reach = find_reach(lambda: parse_conditions(text, viewpoint), viewpoint)
+    return render_template("segments/_reach.html", **reach)
 
 
 @bp.get("/values")

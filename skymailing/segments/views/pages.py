@@ -1,8 +1,9 @@
 """List and show segments, and copy one."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +12,7 @@ from flask_login import current_user, login_required
 
 from skymailing.clock import utcnow
 from skymailing.db.pagination import BoundedCount, paginate
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.conditions import Node, read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
 from skymailing.delivery.audience.segments import read_segment
@@ -30,12 +32,16 @@ COUNTING_SECONDS = 2.0  # the list counts no further segments after this time
 
 @dataclass(frozen=True)
 class Row:
-    """A segment in the list; `count` is None if it is broken, or if counting all would take too long."""
+    """A segment in the list; `count` is None if it is broken, or if counting took too long."""
 
     segment: Segment
     count: BoundedCount | None
     problem: str
     mailings: list[Mailing]
+
+    @property
+    def is_slow(self) -> bool:
+        return self.count is None and not self.problem
 
 
 @bp.get("/")
@@ -53,18 +59,13 @@ def index() -> ResponseReturnValue:
 
 
 def list_rows(segments: list[Segment], now: datetime) -> list[Row]:
-    viewpoint = Viewpoint.of(current_user, now)
+    found = queries.count_segments(segments, Viewpoint.of(current_user, now), COUNTING_SECONDS)
     uses = queries.find_uses([segment.id for segment in segments])
-    deadline = time.monotonic() + COUNTING_SECONDS
     rows = []
     for segment in segments:
-        count, problem = None, ""
-        try:
-            node = read_segment(segment.conditions, viewpoint)
-            if time.monotonic() < deadline:
-                count = queries.count_members(node, viewpoint)
-        except InvalidConditions as error:
-            problem = explain(error)
+        result = found.get(segment.id)
+        problem = explain(result) if isinstance(result, InvalidConditions) else ""
+        count = result if isinstance(result, BoundedCount) else None
         rows.append(Row(segment, count, problem, uses.get(segment.id, [])))
     return rows
 
@@ -77,20 +78,27 @@ def show(segment_id: int) -> ResponseReturnValue:
     segment = get_own(Segment, segment_id)
     viewpoint = Viewpoint.of(current_user, utcnow())
     saved = read_saved(segment, viewpoint)
-    reach, broken = None, None
-    try:
-        reach = queries.measure_reach(read_segment(segment.conditions, viewpoint), viewpoint)
-    except InvalidConditions as error:
-        broken = error
+    reach = find_reach(lambda: read_segment(segment.conditions, viewpoint), viewpoint)
     return render_template(
         "segments/show.html",
         segment=segment,
         sentences=describe(saved, queries.name_mailings(saved, segment.owner_id)) if saved else None,
-        reach=reach,
-        problem=explain(broken) if broken else "",
-        wrong_number=broken.values.get("number") if broken else None,
+        **reach,
         mailings=queries.find_mailings(segment.id),
     )
+
+
+def find_reach(read: Callable[[], Node], viewpoint: Viewpoint) -> dict[str, Any]:
+    """Return the context of `segments/_reach.html` for conditions, which `read` returns or refuses."""
+    context: dict[str, Any] = {"reach": None, "problem": "", "wrong_number": None, "is_slow": False}
+    try:
+        with limit_time():
+            context["reach"] = queries.measure_reach(read(), viewpoint)
+    except InvalidConditions as error:
+        context |= {"problem": explain(error), "wrong_number": error.values.get("number")}
+    except TookTooLong:
+        context["is_slow"] = True
+    return context
 
 
 def read_saved(segment: Segment, viewpoint: Viewpoint) -> Node | None:

@@ -93,6 +93,20 @@ def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [(("SMTPUTF8",), "it accepts addresses with non-Latin"), ((), "it refuses addresses with non-Latin")],
+)
+def test_doctor_says_whether_international_addresses_are_accepted(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, extensions: tuple[str, ...], expected: str
+) -> None:
+    with Sink(extensions=extensions) as sink:
+        check = check_server(app, monkeypatch, sink.port, use_tls=False)
+
+    assert check.is_ok  # most services need no such addresses
+    assert expected in check.finding
+
+
+@pytest.mark.parametrize(
     ("extensions", "username", "expected"),
     [
         (EXTENSIONS, None, "offers TLS, but letters are sent unencrypted"),

@@ -1,0 +1,74 @@
+"""Test that pages whose statements take too long say so instead of failing or keeping the visitor waiting."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.db import time_limit
+from skymailing.models import Audience, Mailing, MailingAudience, MailingState, Segment, User
+from tests.mailings.pages import mailing_fields
+from tests.segments.pages import preview
+from tests.support.factories import MailingFactory, MessageFactory, create_clients
+
+NAMED = {"field": "full_name", "op": "is_set"}
+STILL_WORKS = "Counting these clients takes too long. You can still send to them."
+
+
+@pytest.fixture
+def audience(session: Session, user: User) -> tuple[Segment, Mailing]:
+    """A mailing to a segment."""
+    create_clients(user, 3)
+    segment = Segment(owner_id=user.id, name="Named", conditions=NAMED)
+    mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
+    session.add(segment)
+    session.flush()
+    session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=segment.id))
+    session.commit()
+    return segment, mailing
+
+
+def test_pages_say_when_their_statements_take_too_long(
+    browser: FlaskClient,
+    user: User,
+    session: Session,
+    audience: tuple[Segment, Mailing],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segment, mailing = audience
+    message = MessageFactory.create(owner=user)
+    values: dict[str, Any] = mailing_fields(message) | {
+        "audience": "segments",
+        "include": [f"segment:{segment.id}"],
+    }
+    session.commit()
+    mailing_id = mailing.id
+    monkeypatch.setattr(time_limit, "LONGEST", 0.0)
+
+    clients = browser.get(f"/clients/?segment={segment.id}").text
+    assert "The search was stopped" in clients
+    assert "This takes too long." in clients
+    assert "client-count" not in clients
+    assert STILL_WORKS in browser.get(f"/segments/{segment.id}").text
+    assert STILL_WORKS in preview(browser, NAMED).text
+    page = browser.get(f"/mailings/{mailing_id}").text
+    assert STILL_WORKS in page
+    assert "Upcoming sends" in page
+    assert STILL_WORKS in browser.post("/mailings/preview", data=values).text
+    assert STILL_WORKS in browser.get(f"/mailings/{mailing_id}/edit").text
+
+    saved = browser.post("/mailings/new", data=values, follow_redirects=True).text
+    assert "The mailing is set up." in saved
+    browser.post(f"/mailings/{mailing_id}/start")
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at is not None) == (MailingState.SCHEDULED, True)
+
+
+@pytest.mark.one_engine
+def test_the_list_of_clients_without_a_filter_is_not_stopped(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_clients(user, 3)
+    monkeypatch.setattr(time_limit, "LONGEST", 0.0)
+    assert "3 clients" in browser.get("/clients/").text
