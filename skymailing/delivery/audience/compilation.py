@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, case, exists, func, literal, not_, or_, select
 
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
@@ -37,6 +37,8 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "contains": contains_text,
     "starts_with": starts_with_text,
 }
+# Their conditions are about rows of other tables, which PostgreSQL joins unless they are inside a CASE.
+JOINED_KINDS = {Kind.TAG, Kind.MAILING, Kind.STATE}
 COMPARISONS = {
     "equals": operator.eq,
     "gt": operator.gt,
@@ -102,9 +104,12 @@ class _Compiler:
             Kind.STATE: self.compile_state,
         }
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
-        if not is_negated:
-            return condition
-        return not_(func.coalesce(condition, False) if leaf.attribute else condition)
+        if leaf.kind in JOINED_KINDS:
+            return not_(condition) if is_negated else condition
+        # Of a CASE, PostgreSQL expects half of the rows. From comparisons of values without statistics, it
+        # expects so few that it would read all clients with a tag again for each client. A missing value
+        # fails the condition, and so passes its negation.
+        return case((condition, literal(not is_negated)), else_=literal(is_negated))
 
     def compile_text(self, leaf: Leaf, op: str) -> Condition:
         column, prepare = self.find_text(leaf)
