@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,14 @@ REQUIRED_MEMORY = 2 * 1024**3  # bytes
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > REQUIRED_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+
+# On a busy machine, one example can take long.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ours")
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
 LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")

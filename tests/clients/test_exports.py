@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
@@ -53,7 +53,7 @@ def read_clients(owner_id: int) -> list[tuple[Any, ...]]:
     return [(*row[1:], tags.get(row.id, [])) for row in rows]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(clients=CLIENTS)
 def test_importing_an_export_restores_the_same_clients(
     app: Flask, session: Session, user: User, clients: list[ClientValues]

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -49,7 +49,7 @@ def tables(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, str, str]]]:
 
 
 @pytest.mark.usefixtures("context")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(table=tables())
 def test_every_row_becomes_a_client_a_suppression_or_a_report(
     session: Session, user: User, table: tuple[bytes, list[tuple[str, str, str]]]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
@@ -153,7 +153,7 @@ def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
     assert len(find(user, "анна")) == 5
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(texts=st.lists(st.text(ALPHABET, max_size=8), min_size=1, max_size=4), search=WORDS)
 def test_the_index_loses_no_client(
     session: Session, user: User, context: None, texts: list[str], search: str

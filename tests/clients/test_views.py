@@ -59,20 +59,6 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     assert seen == sorted(seen)
 
 
-@pytest.mark.both_engines
-@pytest.mark.parametrize(
-    ("search", "expected"),
-    [
-        ("петров", ["anna@x.com"]),
-        ("ПЕТРОВ", ["anna@x.com"]),
-        ("Anna@X", ["anna@x.com"]),
-        ("100%", ["sale@x.com"]),
-        ("_", ["under_score@x.com"]),
-        ("\\", []),
-        ("@пример.рф", ["ivan@пример.рф"]),
-        ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
-    ],
-)
 def test_a_long_list_has_page_numbers(browser: FlaskClient, user: User) -> None:
     ClientFactory.create_batch(101, owner=user)
 
@@ -105,6 +91,20 @@ def test_the_owner_chooses_the_columns(browser: FlaskClient, session: Session, u
     assert user.client_columns == []
 
 
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("петров", ["anna@x.com"]),
+        ("ПЕТРОВ", ["anna@x.com"]),
+        ("Anna@X", ["anna@x.com"]),
+        ("100%", ["sale@x.com"]),
+        ("_", ["under_score@x.com"]),
+        ("\\", []),
+        ("@пример.рф", ["ivan@пример.рф"]),
+        ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
+    ],
+)
 def test_search_finds_names_and_addresses(
     browser: FlaskClient, user: User, search: str, expected: list[str]
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -145,7 +145,7 @@ def test_a_number_too_large_for_an_integer_key_returns_the_first_page(user: User
     assert (len(page), page.previous_cursor) == (1, None)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 @given(cursor=st.text())
 @pytest.mark.usefixtures("context")
 def test_no_cursor_raises_an_error(cursor: str) -> None:

@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence, occurrence
@@ -81,7 +81,6 @@ def find_occurrences(
 )
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=153))
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=370))
-@settings(deadline=None)
 def test_the_next_occurrence_is_the_next_matching_day(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:

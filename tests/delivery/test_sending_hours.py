@@ -56,7 +56,7 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
 
 
 # Reading a week of clock times is slow on a busy machine.
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weekdays, clock_times, clock_times, st.sampled_from(ZONES), st.sampled_from(WEEKS))
 def test_hours_agree_with_a_clock_read_minute_by_minute(
     days: str, opens: time, closes: time, zone: str, day: date

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
@@ -28,7 +28,6 @@ START = datetime(2026, 3, 29, 0, 59, 58, 250_000, tzinfo=UTC)
 moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seconds=tenths / 10))
 
 
-@settings(deadline=None)
 @given(moments, moments)
 def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(first: datetime, second: datetime) -> None:
     begin, seconds = interval_begin(first, START), interval_seconds(first, START)

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -140,7 +140,6 @@ def test_the_mailing_finishes_if_its_last_occurrence_moves_past_the_end(
 ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 96 * 400),
     st.sampled_from(ZONES),

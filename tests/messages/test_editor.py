@@ -129,7 +129,7 @@ def test_starters_work_for_clients_with_only_an_address(key: str, language: str)
 
 
 # Tags must survive every conversion, with any text between them.
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     fragments=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
     old=st.sampled_from(list(MessageFormat)),

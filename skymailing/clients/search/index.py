@@ -44,7 +44,7 @@ ADVISORY_LOCK = 7_223_001  # of PostgreSQL: only one job updates the index
 def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int] | None:
     """Return the IDs of clients among whom are all that contain the words, at most `limit`.
 
-    Return None if the index cannot tell: all words are too short, or it is far behind.
+    Return None if the index cannot be used: all words are too short, or it is far behind.
     """
     alternatives = [found for word in words if (found := word_trigrams(word))]
     if not alternatives:
