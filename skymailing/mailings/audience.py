@@ -67,13 +67,14 @@ def find_parts_by_id(
     wanted = [*include, *exclude]
     tags = _lock_tags(owner_id, Tag.id.in_([id for kind, id in wanted if kind == TAG]))
     segments = _lock_segments(owner_id, Segment.id.in_([id for kind, id in wanted if kind == SEGMENT]))
-    parts: list[Segment | Tag] = [*tags, *segments]
+    parts: list[Part] = [*tags, *segments]
     found = {write_id(part): part for part in parts}
     try:
-        included, excluded = (tuple(found[pair] for pair in pairs) for pairs in (include, exclude))
+        return AudienceParts(
+            tuple(found[kind, id] for kind, id in include), tuple(found[kind, id] for kind, id in exclude)
+        )
     except KeyError as error:
         raise MailingError("mailing_part_deleted") from error
-    return AudienceParts(included, excluded)
 
 
 # All transactions lock tags first, then segments, and both by ID, so that two cannot deadlock.
