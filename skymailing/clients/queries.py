@@ -93,6 +93,12 @@ def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
     return list(db.session.scalars(own.order_by(Client.email_key)))
 
 
+def find_similar(client: Client, search: str, limit: int = 10) -> list[Client]:
+    """Return other clients of the same owner who match the search, by address."""
+    others = select(Client).where(Client.owner_id == client.owner_id, Client.id != client.id, matches(search))
+    return list(db.session.scalars(others.order_by(Client.email_key).limit(limit)))
+
+
 def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[int]]:
     """Return a statement for the IDs of the owner's clients for whom `condition` holds."""
     return select(Client.id).where(Client.owner_id == owner_id, condition)
