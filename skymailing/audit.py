@@ -65,10 +65,10 @@ def record_bulk(action: AuditAction, actor: Actor, target: Target, count: int) -
     db.session.add(entry)
 
 
-def record_tag_change(action: AuditAction, actor: Actor, tag: Tag, new_name: str) -> None:
-    """Add an entry about a tag that has been given a new name, or merged into another tag."""
-    entry = _make_entry(action, actor, tag, "")
-    entry.target = f"{tag.name} → {new_name}"
+def record_replacement(action: AuditAction, actor: Actor, target: Target, new_name: str) -> None:
+    """Add an entry about an object that has been given a new name, or merged into another one."""
+    entry = _make_entry(action, actor, target, "")
+    entry.target = f"{entry.target} → {new_name}"[:320]
     db.session.add(entry)
 
 

@@ -1,4 +1,4 @@
-"""add actions on many clients that run in the background, and numbers of clients in the audit log
+"""add actions on many clients that run in the background, and undo of merged clients
 
 Revision ID: 0028
 Revises: 0027
@@ -16,6 +16,7 @@ branch_labels = None
 depends_on = None
 
 JSON = sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')
+REMOVALS = ('clients', 'mailing', 'tag', 'segment', 'bulk')
 MOMENT = sa.DateTime(timezone=True)
 STATES = ('pending', 'running', 'finished', 'stopped', 'failed', 'undoing', 'undone')
 IS_UNFINISHED = sa.text("state IN ('pending', 'running', 'undoing')")
@@ -63,9 +64,18 @@ def upgrade():
         sa.PrimaryKeyConstraint('job_id', 'number', name=op.f('pk_bulk_chunks')),
     )
     op.add_column('audit_entries', sa.Column('count', sa.Integer(), nullable=True))
+    replace_kinds([*REMOVALS, 'merge'])
+
+
+def replace_kinds(kinds):
+    with op.batch_alter_table('removals', schema=None) as batch_op:
+        batch_op.drop_constraint(op.f('ck_removals_kind'), type_='check')
+        batch_op.create_check_constraint('kind', sa.column('kind').in_(kinds))
 
 
 def downgrade():
+    op.execute("DELETE FROM removals WHERE kind = 'merge'")
+    replace_kinds(REMOVALS)
     op.drop_column('audit_entries', 'count')
     op.drop_table('bulk_chunks')
     op.drop_table('bulk_jobs')

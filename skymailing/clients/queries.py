@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
+from skymailing.clients.search.finding import search_clients
 from skymailing.db.pagination import Order
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
@@ -77,6 +78,13 @@ def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
     """Return the owner's clients with these IDs, sorted by address."""
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
     return list(db.session.scalars(own.order_by(Client.email_key)))
+
+
+def find_similar(client: Client, search: str, limit: int = 10) -> list[Client]:
+    """Return other clients of the same owner who match the search, by address."""
+    found = search_clients(client.owner_id, search).condition
+    others = select(Client).where(Client.owner_id == client.owner_id, Client.id != client.id, found)
+    return list(db.session.scalars(others.order_by(Client.email_key).limit(limit)))
 
 
 def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[int]]:

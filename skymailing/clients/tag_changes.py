@@ -62,7 +62,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
     other = find_tag(tag.owner_id, name)
     if other is not None and other is not tag:
         raise TagExists(other.name)
-    audit.record_tag_change(AuditAction.TAG_RENAMED, actor, tag, name)
+    audit.record_replacement(AuditAction.TAG_RENAMED, actor, tag, name)
     old_key = tag.name_key
     try:
         with db.session.begin_nested():
@@ -77,7 +77,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     lock_tags(source, target)
     added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
-    audit.record_tag_change(AuditAction.TAG_MERGED, actor, source, target.name)
+    audit.record_replacement(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
     rename_in_segments(source.owner_id, source.name_key, target.name)
     db.session.delete(source)

@@ -33,6 +33,7 @@ class AuditAction(StrEnum):
     MESSAGE_RESTORED = "message-restored"
     CLIENT_DELETED = "client-deleted"
     CLIENT_RESTORED = "client-restored"
+    CLIENT_MERGED = "client-merged"
     SEGMENT_DELETED = "segment-deleted"
     SEGMENT_RESTORED = "segment-restored"
     TAG_RENAMED = "tag-renamed"

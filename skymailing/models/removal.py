@@ -18,6 +18,7 @@ class RemovalKind(StrEnum):
     TAG = "tag"
     SEGMENT = "segment"
     BULK = "bulk"  # an action on many clients
+    MERGE = "merge"  # of two clients
 
 
 class Removal(Model):

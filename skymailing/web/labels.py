@@ -184,6 +184,7 @@ _register(
         AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
         AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client restored"), "planned"),
+        AuditAction.CLIENT_MERGED: (lazy_pgettext("audit", "clients merged"), "quiet"),
         AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing restored"), "planned"),
         AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
         AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),

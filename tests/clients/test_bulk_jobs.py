@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -158,6 +158,22 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
             tasks.change_chunk(job_id, lease)
         db.session.rollback()
     assert count_tagged(session) == 0
+
+
+@pytest.mark.usefixtures("small", "clients")
+def test_a_client_who_gets_the_id_of_a_deleted_one_is_not_deleted(
+    session: Session, user: User, browser: FlaskClient, finish: Finish
+) -> None:
+    press(browser, "delete", confirmed="1", count="8")
+    last = session.scalars(select(func.max(Client.id))).one()
+    session.execute(delete(Client).where(Client.id == last))
+    session.expunge_all()
+    session.add(Client(id=last, owner_id=user.id, email="new@x.example", email_key="new@x.example"))
+    session.flush()
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(update(Client).where(Client.id == last).values(id=last + 1))  # it never reuses an ID
+    finish()
+    assert session.scalars(select(Client.email)).all() == ["new@x.example"]
 
 
 @pytest.mark.usefixtures("small", "clients")

@@ -83,6 +83,12 @@ class Panel:
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
 NO_BULK = {"action": "allow", "clients": []}
+MERGED_CLIENT = {"email": "anna@m.example", "email_key": "anna@m.example", "full_name": "", "comment": ""} | {
+    "attributes": {},
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "mailings": [],
+}
+MERGED = {"removed": [MERGED_CLIENT], "kept": 0}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
@@ -152,6 +158,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.show": CLIENT,
     "clients.edit": CLIENT,
     "clients.delete": CLIENT,
+    "clients.duplicates": PRIVATE,
+    "clients.merge": CLIENT,
+    "clients.merge_undo": Own("removal_id", make_removal(RemovalKind.MERGE, MERGED)),
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.bulk_action": PRIVATE,

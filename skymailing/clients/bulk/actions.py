@@ -70,13 +70,20 @@ def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]
     Return what `change_back` needs: one item for each changed client.
     """
     check_tag(order, "bulk_tag_missing")
-    return ACTIONS[order.action].change(order, ids, now)
+    return ACTIONS[order.action].change(order, _drop_new(order, ids), now)
 
 
 def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
     """Undo what `change_clients` did; raises UserError if the tag has been deleted since."""
     check_tag(order, "bulk_tag_deleted")
     ACTIONS[order.action].change_back(order, changed, now)
+
+
+def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
+    """Leave out clients who were added since: on SQLite they may have the ID of a deleted one."""
+    if db.engine.dialect.name != "sqlite":
+        return ids
+    return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))
 
 
 def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
@@ -94,11 +101,11 @@ def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
 
 
 def _take_off(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _put_on(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    add_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    add_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:

@@ -1,6 +1,7 @@
 """Change, export or delete many clients of the list at once."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -60,16 +61,17 @@ def act(name: str) -> ResponseReturnValue:
         abort(400)
     action = BulkAction(name)
     # Who is chosen now: what the action changes, and what happens in the meantime, adds no one.
+    now = utcnow()
     ids = queries.read_ids(current_user.id, read_chosen())
     if action is BulkAction.DELETE:
-        return delete_chosen(ids)
-    return change_chosen(action, ids)
+        return delete_chosen(ids, now)
+    return change_chosen(action, ids, now)
 
 
-def change_chosen(action: BulkAction, ids: Sequence[int]) -> ResponseReturnValue:
+def change_chosen(action: BulkAction, ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     """Change the chosen clients, or let a worker do it if they are many; raises UserError."""
     start_writing()
-    order = read_order(current_user.id, action, request.form.get("value", ""), utcnow())
+    order = read_order(current_user.id, action, request.form.get("value", ""), now)
     if len(ids) > services.AT_ONCE:
         return start(order, ids)
     count, removal = services.change_now(current_user, order, list(ids), audit.current_actor())
@@ -90,8 +92,8 @@ def start(order: Order, ids: Sequence[int]) -> ResponseReturnValue:
     return redirect(url_for("clients.bulk_show", job_id=job.id))
 
 
-def delete_chosen(ids: Sequence[int]) -> ResponseReturnValue:
-    """Ask for confirmation, then delete the chosen clients."""
+def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
+    """Ask for confirmation, then delete the chosen clients; raises UserError."""
     if not ids:
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
@@ -103,13 +105,8 @@ def delete_chosen(ids: Sequence[int]) -> ResponseReturnValue:
         # Their number was confirmed; if it has changed since, it is confirmed again.
         if request.form.get("count") != str(len(ids)):
             return ask_before_deletion(ids, is_large)
-        try:
-            return start(Order(current_user.id, BulkAction.DELETE, utcnow()), ids)
-        except UserError as error:
-            db.session.rollback()
-            flash(explain(error), "warning")
-            return redirect(back_to_list())
-    count, deletion = delete_clients(current_user.id, ids, utcnow(), audit.current_actor())
+        return start(Order(current_user.id, BulkAction.DELETE, now), ids)
+    count, deletion = delete_clients(current_user.id, ids, now, audit.current_actor())
     flash_deletion(describe_result(BulkAction.DELETE, count), deletion)
     db.session.commit()
     return redirect(url_for("clients.index"))

@@ -1,0 +1,105 @@
+"""Find pairs of clients who are probably the same person."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select
+
+from skymailing.clients.queries import list_known_attributes
+from skymailing.email_addresses import mailbox_key
+from skymailing.extensions import db
+from skymailing.models import Client
+
+MAX_COMPARED = 100_000  # the newest clients
+SECONDS = 3.0  # for one search
+BATCH = 2_000  # rows between two looks at the clock
+MAX_PAIRS = 50  # of each kind
+MAX_PHONES = 3  # attributes with phone numbers
+PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
+PHONE_DIGITS = 7  # at least; of longer numbers the last ten, since +7 and 8 begin the same ones
+YANDEX_DOMAINS = {"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "narod.ru"}
+
+
+class Likeness(StrEnum):
+    """What two clients have in common, the surest first."""
+
+    MAILBOX = "mailbox"
+    PHONE = "phone"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two clients, the older one first."""
+
+    older: Client
+    newer: Client
+    likeness: Likeness
+
+
+@dataclass(slots=True)
+class Search:
+    """Pairs of IDs by what they have in common, and how many clients were compared."""
+
+    pairs: dict[tuple[int, int], Likeness] = field(default_factory=dict)
+    compared: int = 0
+    is_complete: bool = True
+
+
+def find_duplicates(owner_id: int) -> tuple[list[Pair], Search]:
+    """Return likely pairs among the owner's newest clients, and how far the search got."""
+    search = compare_clients(owner_id)
+    order = list(Likeness)
+    chosen = sorted(search.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
+    ids = {id for pair, _likeness in chosen for id in pair}
+    own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
+    clients = {client.id: client for client in db.session.scalars(own)}
+    return [Pair(clients[older], clients[newer], likeness) for (older, newer), likeness in chosen], search
+
+
+def compare_clients(owner_id: int) -> Search:
+    """Compare the owner's clients, the newest first, until all are compared or the time is over."""
+    phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
+    columns = (Client.id, Client.email_key, Client.full_name)
+    values = [Client.attributes[name].as_string() for name in phones]
+    newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
+    rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
+    search, first, counts = Search(), dict[tuple[Likeness, str], int](), dict.fromkeys(Likeness, 0)
+    ends_at = time.monotonic() + SECONDS
+    for rows_of_batch in rows.partitions():
+        if search.compared >= MAX_COMPARED or time.monotonic() > ends_at:
+            search.is_complete = False
+            break
+        for row in rows_of_batch:
+            for key in describe_row(row):
+                newer = first.setdefault(key, row.id)
+                if newer != row.id and counts[key[0]] < MAX_PAIRS:
+                    counts[key[0]] += (row.id, newer) not in search.pairs
+                    search.pairs.setdefault((row.id, newer), key[0])
+        search.compared += len(rows_of_batch)
+    rows.close()
+    return search
+
+
+def describe_row(row: Any) -> Iterator[tuple[Likeness, str]]:
+    """Yield what the duplicates of a client would have, too."""
+    _id, email_key, full_name, *phones = row
+    yield Likeness.MAILBOX, person_key(email_key)
+    for phone in phones:
+        digits = re.sub(r"\D", "", str(phone or ""))
+        if len(digits) >= PHONE_DIGITS:
+            yield Likeness.PHONE, digits[-10:]
+    if name := " ".join(full_name.lower().split()):
+        yield Likeness.NAME, name
+
+
+def person_key(email_key: str) -> str:
+    """Return the mailbox that an address probably leads to; Yandex delivers all its domains to one."""
+    local, _at, domain = mailbox_key(email_key).rpartition("@")
+    if domain in YANDEX_DOMAINS:
+        local, domain = local.replace(".", "-"), "yandex.ru"
+    return f"{local}@{domain}"

@@ -1,0 +1,138 @@
+"""Merge two clients who are the same person, and undo it.
+
+The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
+address: only that of the kept address counts for mailings.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from skymailing import audit, undo
+from skymailing.audit import Actor
+from skymailing.clients.cleaning import MAX_ATTRIBUTES
+from skymailing.clients.deletion import put_back_clients, take_out_clients
+from skymailing.db.engine import insert_into
+from skymailing.delivery.ledger.merging import move_letters, return_letters
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import (
+    AuditAction,
+    Client,
+    Consent,
+    Removal,
+    RemovalKind,
+    client_tags,
+    mailing_clients,
+)
+
+FILLED = ("full_name", "comment")
+
+
+def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) -> Removal:
+    """Move what belongs to `removed` to `kept`, and delete `removed`; return what can undo it.
+
+    Raises UserError if one of them has just been deleted.
+    """
+    _lock(kept, removed)
+    content: dict[str, Any] = {"kept": kept.id, "kept_since": kept.created_at.isoformat()}
+    content["filled"] = _fill(kept, removed)
+    for name, table in (("tags", client_tags), ("mailings", mailing_clients)):
+        content[name] = _copy_links(table, kept.id, removed.id)
+    content["consents"] = _copy_consents(kept, removed)
+    content["letters"] = move_letters(db.session.connection(), kept, removed.id, now)
+    audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
+    _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
+    return undo.save_removal(kept.owner_id, RemovalKind.MERGE, content, now)
+
+
+def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Client | None:
+    """Restore the removed client and take back from the kept one what it was given; return the restored one.
+
+    None if this cannot be undone any longer. Raises UserError if the address has been added again. Letters
+    that were cancelled or readdressed stay so.
+    """
+    content = undo.pop_removal(owner_id, RemovalKind.MERGE, removal_id, now)
+    if content is None:
+        return None
+    own = select(Client).where(Client.owner_id == owner_id, Client.id == content["kept"])
+    kept = db.session.scalar(own.with_for_update())
+    restored = put_back_clients(owner_id, content["removed"])
+    if not restored:
+        raise UserError("client_duplicate")
+    (client,) = restored
+    # SQLite may have given the ID of a deleted client to another one.
+    if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
+        _take_back(kept, content)
+        return_letters(db.session.connection(), content["letters"], kept.id, client.id)
+    audit.record(AuditAction.CLIENT_RESTORED, actor, client)
+    return client
+
+
+def _lock(*clients: Client) -> None:
+    """Lock both clients until the transaction ends, and read them again; raises UserError."""
+    ids = [client.id for client in clients]
+    both = select(Client).where(Client.id.in_(ids)).order_by(Client.id).with_for_update()
+    if len(db.session.scalars(both.execution_options(populate_existing=True)).all()) < len(ids):
+        raise UserError("client_gone")
+
+
+def _fill(kept: Client, removed: Client) -> dict[str, Any]:
+    """Fill empty values of the kept client; return the values that were filled."""
+    values = {
+        name: getattr(removed, name) for name in FILLED if getattr(removed, name) and not getattr(kept, name)
+    }
+    for name, value in values.items():
+        setattr(kept, name, value)
+    missing = (pair for pair in removed.attributes.items() if pair[1] and not kept.attributes.get(pair[0]))
+    attributes = dict(islice(missing, max(0, MAX_ATTRIBUTES - len(kept.attributes))))
+    kept.attributes = kept.attributes | attributes
+    return values | {"attributes": attributes}
+
+
+def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
+    """Give the kept client the tags or selections of the other one; return the IDs of those it lacked."""
+    (target,) = (column for column in table.primary_key.columns if column.name != "client_id")
+    own = select(target).where(table.c.client_id == kept_id)
+    missing = select(target).where(table.c.client_id == removed_id, target.not_in(own)).order_by(target)
+    ids = list(db.session.scalars(missing))
+    if ids:
+        rows = [{target.name: id, "client_id": kept_id} for id in ids]
+        db.session.execute(insert_into(table).on_conflict_do_nothing(), rows)
+    return ids
+
+
+def _copy_consents(kept: Client, removed: Client) -> list[int]:
+    """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
+    names = ("owner_id", "kind", "at", "ip", "text_id", "created_at")
+    columns = [getattr(Consent, name) for name in names]
+    own = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
+    rows = db.session.execute(select(*columns).where(own).order_by(Consent.id)).mappings().all()
+    if not rows:
+        return []
+    values = [{**row, "email_key": kept.email_key} for row in rows]
+    return list(db.session.scalars(insert(Consent).returning(Consent.id), values))
+
+
+def _take_back(kept: Client, content: dict[str, Any]) -> None:
+    """Remove from the kept client what it was given, unless it has been changed since."""
+    filled = content["filled"]
+    for name in FILLED:
+        if name in filled and getattr(kept, name) == filled[name]:
+            setattr(kept, name, "")
+    given = filled["attributes"]
+    kept.attributes = {key: value for key, value in kept.attributes.items() if given.get(key) != value}
+    _remove_links(client_tags, client_tags.c.tag_id, kept.id, content["tags"])
+    _remove_links(mailing_clients, mailing_clients.c.mailing_id, kept.id, content["mailings"])
+    copies = (Consent.owner_id == kept.owner_id) & Consent.id.in_(content["consents"])
+    db.session.execute(delete(Consent).where(copies, Consent.email_key == kept.email_key))
+    keys = [values["email_key"] for values in content["removed"]]
+    originals = (Consent.owner_id == kept.owner_id) & Consent.email_key.in_(keys)
+    db.session.execute(update(Consent).where(originals).values(orphaned_at=None))
+
+
+def _remove_links(table: Any, target: Any, kept_id: int, ids: Sequence[int]) -> None:
+    db.session.execute(delete(table).where(table.c.client_id == kept_id, target.in_(ids)))
