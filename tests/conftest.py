@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -143,6 +144,19 @@ def environment(
         "PUBLIC_URL": "http://sky.example",
         "DATA_DIR": str(directory),
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compile each page template only once a test run, not in every app of every process."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the run
+    (folder / "templates").mkdir(exist_ok=True)
+    options = Flask.jinja_options
+    Flask.jinja_options = options | {"bytecode_cache": FileSystemBytecodeCache(str(folder / "templates"))}
+    yield
+    Flask.jinja_options = options
 
 
 @pytest.fixture(scope="session")
