@@ -39,7 +39,7 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
 
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
-LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")
+LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching")
 
 
 @pytest.hookimpl(trylast=True)

@@ -55,6 +55,7 @@ def check_all_sent_once(session: Session, sink: Sink) -> None:
     check_ledger(session, run, sink.letters)
 
 
+@pytest.mark.one_engine
 def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     app: Flask,
     worker_environment: dict[str, str],
@@ -74,6 +75,7 @@ def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     check_all_sent_once(session, sink)
 
 
+@pytest.mark.one_engine
 def test_23_sending_continues_after_redis_has_been_unavailable(
     app: Flask,
     worker_environment: dict[str, str],
