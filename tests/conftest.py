@@ -147,16 +147,13 @@ def environment(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compile each page template only once a test run, not in every app of every process."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # that of the run
     (folder / "templates").mkdir(exist_ok=True)
-    options = Flask.jinja_options
-    Flask.jinja_options = options | {"bytecode_cache": FileSystemBytecodeCache(str(folder / "templates"))}
-    yield
-    Flask.jinja_options = options
+    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
 
 
 @pytest.fixture(scope="session")
