@@ -20,7 +20,7 @@ ARGS ?=
 # Always through the interpreter: a virtualenv's scripts fail in a path with spaces.
 RUN := .venv/bin/python -m
 # uv takes seconds, pip a minute; but pip supports proxies and mirrors that uv does not.
-INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null || $(RUN) pip install -q -r $(1)
+INSTALL = $(RUN) uv pip install -q --compile-bytecode --python .venv/bin/python -r $(1) 2>/dev/null || $(RUN) pip install -q -r $(1)
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
@@ -29,6 +29,8 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSA
 run: install
 	@$(RUN) flask --app wsgi up --migrate
 
+# With a bytecode cache, test processes need not compile all files again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install-dev
 	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
@@ -47,7 +48,7 @@ settings.register_profile(
 settings.load_profile("ours")
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
-LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")
+LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching")
 
 
 @pytest.hookimpl(trylast=True)
@@ -152,6 +153,16 @@ def environment(
         "PUBLIC_URL": "http://sky.example",
         "DATA_DIR": str(directory),
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile each page template only once a test run, not in every app of every process."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the run
+    (folder / "templates").mkdir(exist_ok=True)
+    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
 
 
 @pytest.fixture(scope="session")

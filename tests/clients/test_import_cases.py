@@ -21,6 +21,9 @@ from skymailing.models import (
 from tests.clients.conftest import Import
 from tests.support.factories import ClientFactory, SuppressionFactory
 
+# Files are read in Python; test_imports.py and test_no_silent_loss.py import on both databases.
+pytestmark = pytest.mark.one_engine
+
 CASES = Path(__file__).parent.parent / "data" / "imports"
 Person = tuple[str, str, dict[str, str]]
 
@@ -93,6 +96,7 @@ SUPPRESSED = {
 }
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("name", sorted(PEOPLE))
 def test_a_real_world_file_gives_the_people_in_it(run: Import, session: Session, name: str) -> None:
     import_ = run((CASES / name).read_bytes())
@@ -174,6 +178,7 @@ def test_the_address_column_is_found_by_its_cells(run: Import, session: Session)
     assert [person[0] for person in read_people(session)] == ["a@example.org", "b@example.org"]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("header", "value", "expected"),
     [
@@ -214,6 +219,7 @@ def test_a_column_of_other_states_is_an_attribute(run: Import, session: Session)
     assert [person[2] for person in read_people(session)] == [{"status": "VIP"}, {"status": "active"}]
 
 
+@pytest.mark.both_engines
 def test_an_import_never_weakens_a_suppression(run: Import, session: Session, user: User) -> None:
     SuppressionFactory.create(
         owner_id=user.id, email_key="a@example.org", reason=SuppressionReason.COMPLAINED, note="report"

@@ -32,6 +32,9 @@ from skymailing.models import (
 )
 from tests.support.servers import SmtpServer
 
+# What the demo contains is decided in Python.
+pytestmark = pytest.mark.one_engine
+
 
 def run_demo(app: Flask) -> Result:
     result = app.test_cli_runner().invoke(args=["demo"])
@@ -52,6 +55,7 @@ def test_the_printed_logins_work(app: Flask, session: Session) -> None:
         assert response.status_code == 302, email
 
 
+@pytest.mark.both_engines
 def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Session) -> None:
     run_demo(app)
     count = count_everything(session)
@@ -65,6 +69,7 @@ def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Sessi
     assert set(session.scalars(select(Message.format))) == {"markdown", "html", "text"}
 
 
+@pytest.mark.both_engines
 def test_a_second_run_adds_nothing_and_prints_the_same_output(app: Flask, session: Session) -> None:
     first = run_demo(app).output
     count = count_everything(session)
@@ -72,6 +77,7 @@ def test_a_second_run_adds_nothing_and_prints_the_same_output(app: Flask, sessio
     assert count_everything(session) == count
 
 
+@pytest.mark.both_engines
 def test_the_demo_ledgers_balance(app: Flask, session: Session) -> None:
     run_demo(app)
     for run in session.scalars(select(Run)):
@@ -128,10 +134,11 @@ def test_an_existing_account_is_not_changed(app: Flask, session: Session) -> Non
     assert "(password changed)" in run_demo(app).output
 
 
-@pytest.mark.parametrize("page", ["/", "/clients/", "/messages/", "/mailings/", "/logs/"])
-def test_every_page_opens_with_demo_data(app: Flask, session: Session, page: str) -> None:
+@pytest.mark.both_engines
+def test_every_page_opens_with_demo_data(app: Flask, session: Session) -> None:
     password = re.search(r"^user\s+\S+\s+(\S+)$", run_demo(app).output, re.MULTILINE)
     assert password
     browser = app.test_client()
     browser.post("/auth/login", data={"email": "demo@example.com", "password": password[1]})
-    assert browser.get(page).status_code == 200
+    for page in ("/", "/clients/", "/messages/", "/mailings/", "/logs/"):
+        assert browser.get(page).status_code == 200, page

@@ -20,6 +20,9 @@ from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.support.factories import ClientFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
+# The dialogue with a mail server does not depend on the database.
+pytestmark = pytest.mark.one_engine
+
 ADDRESS = "Почта@xn--e1afmkfd.xn--p1ai"
 WITH_SMTPUTF8 = ("PIPELINING", "8BITMIME", "SMTPUTF8")
 
@@ -48,6 +51,7 @@ def check_nothing_is_blamed(session: Session, mailing: Mailing) -> None:
     assert [fault for fault in session.scalars(select(Route.last_fault)) if fault] == []
 
 
+@pytest.mark.both_engines
 def test_a_letter_to_a_cyrillic_address_arrives(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
@@ -95,6 +99,7 @@ def test_only_letters_that_need_it_ask_for_smtputf8(
     check_nothing_is_blamed(session, mailing)
 
 
+@pytest.mark.both_engines
 def test_a_server_without_smtputf8_gets_only_the_other_letters(
     session: Session, user: User, sweep: Work, serve_from: ServeFrom, browser: FlaskClient
 ) -> None:

@@ -88,7 +88,6 @@ SERVERS = [
 ]
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(("server", "values"), SERVERS)
 def test_letters_are_sent_step_by_step_and_the_route_remembers_it(
     app: Flask,

@@ -1,6 +1,5 @@
 """Test the plain-text part that is derived from HTML."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.visibility import find_end
 from skymailing.models import MessageFormat
+from tests.support.timing import cpu_seconds
 
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 
@@ -79,11 +79,8 @@ def test_html_becomes_readable_text(html: str, text: str) -> None:
     "fragment", ["<div>", "<b></i>", "<div hidden></p>", "<a href=x>", "&#847; ", "<li>", "</div>"]
 )
 def test_hostile_html_is_judged_quickly(fragment: str) -> None:
-    start = time.monotonic()
-
     html = "<div>" * 5_000 + fragment * (50_000 // len(fragment)) + "{{ unsubscribe_url }}"
-    html_to_text(html)
-    find_end(html)
-    compile_content(Content("x", MessageFormat.HTML, html))
-
-    assert time.monotonic() - start < 5
+    with cpu_seconds(5):
+        html_to_text(html)
+        find_end(html)
+        compile_content(Content("x", MessageFormat.HTML, html))

@@ -76,7 +76,6 @@ def test_without_redis_each_worker_uses_only_its_share(
     assert 5 <= sum(allowed) <= 6, "one more if a new second begins in between"
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])
 def test_a_limited_mailing_obeys_its_rate_and_reaches_every_client(
     app: Flask,

@@ -20,7 +20,11 @@ from tests.delivery.conftest import Start, Work
 from tests.support.factories import ClientFactory, due_mailing
 from tests.support.servers import SmtpServer
 
+# Occurrences are computed in Python.
+pytestmark = pytest.mark.one_engine
 
+
+@pytest.mark.both_engines
 def test_a_daily_mailing_runs_every_day_until_its_end(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
@@ -70,6 +74,7 @@ def test_missed_days_are_made_up_by_one_run(
     assert mailing.next_run_at == start_time + timedelta(days=6)
 
 
+@pytest.mark.both_engines
 def test_a_run_that_lasts_for_days_is_followed_by_one_run_for_all_missed_days(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:

@@ -19,6 +19,9 @@ from tests.faults.workers import add_clients, live_run, wait_for_letters
 from tests.processes.service import wait_until
 from tests.support.factories import create_clients, due_mailing
 
+# Rejections are counted in Redis.
+pytestmark = pytest.mark.one_engine
+
 
 def reject_each(peer: Peer) -> None:
     peer.greet()
@@ -35,6 +38,7 @@ def reject_each(peer: Peer) -> None:
         peer.send(f"554 5.7.1 looks like spam (id {number})")
 
 
+@pytest.mark.both_engines
 def test_ten_equal_rejections_in_a_row_pause_the_mailing(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
@@ -50,6 +54,7 @@ def test_ten_equal_rejections_in_a_row_pause_the_mailing(
     assert count_states(session, get_only_run(session)) == {"failed": 10, "pending": 50}
 
 
+@pytest.mark.both_engines
 def test_ten_rejections_stop_a_large_window_immediately(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
@@ -114,6 +119,7 @@ def test_ten_equal_refusals_of_our_access_pause_the_mailing(
     assert session.scalar(select(func.count()).select_from(Suppression)) == 0
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("reply", ["550 5.1.1 User unknown", "550 Unrouteable address", "552 5.2.2 Full"])
 def test_dead_addresses_do_not_pause_the_mailing(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str
@@ -153,7 +159,6 @@ def is_paused(session: Session, mailing: Mailing) -> bool:
     return mailing.state is MailingState.PAUSED
 
 
-@pytest.mark.one_engine
 def test_rejections_are_counted_separately_for_each_mailing(app: Flask, session: Session) -> None:
     letter = Letter(1, 1, "a@example.org", b"")
     refused = Result(letter, Verdict.FAILED, 554, "5.7.1 spam (id 17)", Stage.DOT)
@@ -165,7 +170,6 @@ def test_rejections_are_counted_separately_for_each_mailing(app: Flask, session:
         assert [rejections.record(3, refused) for _ in range(3)] == [1, 2, 3]
 
 
-@pytest.mark.one_engine
 def test_only_few_letters_are_begun_until_one_was_accepted(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

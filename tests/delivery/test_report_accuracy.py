@@ -144,7 +144,16 @@ def mailed(
     return Scope(owner.id)
 
 
-@pytest.mark.parametrize(("mailed", "zone"), [(zone, zone) for zone in DAYS], indirect=["mailed"])
+# Zones with an unusual day differ most, so only they run on both databases.
+ZONES = [
+    pytest.param("UTC", "UTC", marks=pytest.mark.one_engine),
+    ("Asia/Kathmandu", "Asia/Kathmandu"),
+    pytest.param("Australia/Lord_Howe", "Australia/Lord_Howe", marks=pytest.mark.one_engine),
+    ("America/New_York", "America/New_York"),
+]
+
+
+@pytest.mark.parametrize(("mailed", "zone"), ZONES, indirect=["mailed"])
 def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed: Scope, zone: str) -> None:
     clock_zone = ZoneInfo(zone)
     day = DAYS[zone]
@@ -159,6 +168,8 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
         totals.update(counts)
     assert get_counts(report.totals) == dict(totals)
     assert len(sum_by(raw, 0)) >= 2
+    assert len(sum_by(raw, 1)) == 2
+    check_parts(app, mailed, raw, clock_zone)
     assert totals["unknown"] >= 1
     assert totals["failed"] == 1, "the others were sent later"
     assert report.totals.counts["planned"] == 48
@@ -183,17 +194,12 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
     assert create_report(app, mailed, period).totals.counts["planned"] > 48, "the report uses the stored sums"
 
 
-@pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)
-def test_a_report_on_one_mailing_or_day_counts_nothing_else(
-    app: Flask, session: Session, mailed: Scope
-) -> None:
-    zone, day = ZoneInfo("Asia/Kathmandu"), DAYS["Asia/Kathmandu"]
-    raw = recompute(session, zone)
-    (first, second) = sorted({mailing for _day, mailing in raw})
-    for mailing in (first, second):
-        totals = choose_period(day - timedelta(days=1), day + timedelta(days=1), zone, clock.utcnow())
-        report = create_report(app, Scope(mailed.owner_id, mailing), totals)
-        assert get_counts(report.totals) == sum_by(raw, 1)[mailing]
+def check_parts(app: Flask, mailed: Scope, raw: dict[tuple[date, int], Counts], zone: ZoneInfo) -> None:
+    """Check that a report on one mailing or one day counts nothing else."""
+    day = DAYS[zone.key]
+    for mailing, counts in sum_by(raw, 1).items():
+        both_days = choose_period(day - timedelta(days=1), day + timedelta(days=1), zone, clock.utcnow())
+        assert get_counts(create_report(app, Scope(mailed.owner_id, mailing), both_days).totals) == counts
     for offset in (-1, 0, 1, 2):
         single_day = day + timedelta(days=offset)
         report = create_report(app, mailed, choose_period(single_day, single_day, zone, clock.utcnow()))

@@ -102,6 +102,7 @@ def test_a_resent_letter_gets_a_new_series_of_attempts(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
+@pytest.mark.one_engine
 def test_a_letter_fails_after_twenty_attempts(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:

@@ -115,7 +115,7 @@ def watch_pages(sign_in: SignIn) -> WatchPages:
                     allowed = MAX_PAGE_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
                     if time.monotonic() - start > allowed:
                         slow.append((path, time.monotonic() - start))
-                if is_over.wait(0.3):
+                if is_over.wait(1):
                     return
 
         reader = threading.Thread(target=read)

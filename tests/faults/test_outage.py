@@ -49,6 +49,7 @@ class FailingServer:
         self.session_counts.clear()
 
 
+@pytest.mark.one_engine  # the breaker's rules do not depend on the database
 @pytest.mark.parametrize(
     ("hours", "step"),
     [

@@ -1,7 +1,6 @@
 """Test that runs survive failures of Redis and the databases (faults 23 to 25)."""
 
 import resource
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -20,6 +19,7 @@ from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run, run_workers, wait_for_letters
 from tests.processes.service import wait_until
 from tests.support.factories import due_mailing
+from tests.support.forked import Forked
 from tests.support.servers import RedisServer
 
 RECIPIENTS = 600
@@ -55,6 +55,7 @@ def check_all_sent_once(session: Session, sink: Sink) -> None:
     check_ledger(session, run, sink.letters)
 
 
+@pytest.mark.one_engine
 def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     app: Flask,
     worker_environment: dict[str, str],
@@ -74,6 +75,7 @@ def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     check_all_sent_once(session, sink)
 
 
+@pytest.mark.one_engine
 def test_23_sending_continues_after_redis_has_been_unavailable(
     app: Flask,
     worker_environment: dict[str, str],
@@ -194,6 +196,6 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
     check_ledger(session, run_row, sink.letters)
 
 
-def limit_file_size(worker: subprocess.Popen[bytes], size: int) -> None:
+def limit_file_size(worker: Forked, size: int) -> None:
     """Limit a process's files to `size` bytes, which to the process looks like a full disk."""
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

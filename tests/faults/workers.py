@@ -3,8 +3,6 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,40 +19,33 @@ from skymailing.models import Client, Mailing, RunState, User
 from tests.delivery.ledger import get_only_run
 from tests.faults.sink import Sink
 from tests.processes.service import wait_until
+from tests.support.forked import Forked
 from tests.support.servers import SmtpServer
 
-PROJECT_DIR = Path(__file__).resolve().parents[2]
 SWEEP_PAUSE = 5.0  # seconds between two sweeps while a test waits for letters
 
 logger = logging.getLogger(__name__)
 
 
-def start_process(environment: dict[str, str], name: str) -> subprocess.Popen[bytes]:
+def start_process(environment: dict[str, str], name: str) -> Forked:
     """Start a process of the service, such as `flask worker`, against the test servers."""
     log = Path(environment["DATA_DIR"]) / f"{name}.log"
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "wsgi", name],
-            cwd=PROJECT_DIR,
-            env={"PATH": os.environ["PATH"]} | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    return Forked(name, {"PATH": os.environ["PATH"]} | environment, log)
 
 
-def start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def start_worker(environment: dict[str, str]) -> Forked:
     """Start `flask worker` against the test servers."""
     return start_process(environment, "worker")
 
 
-def kill(worker: subprocess.Popen[bytes]) -> None:
+def kill(worker: Forked) -> None:
     """Kill a worker with SIGKILL, and wait until it has ended."""
     worker.send_signal(signal.SIGKILL)
     worker.wait(10)
 
 
 @contextmanager
-def run_workers(environment: dict[str, str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def run_workers(environment: dict[str, str], count: int) -> Iterator[list[Forked]]:
     """Run `count` workers; when the block ends, stop those that are still alive."""
     running = [start_worker(environment) for _ in range(count)]
     try:
@@ -86,7 +77,7 @@ class LiveRun:
     app: Flask
     environment: dict[str, str]
     session: Session
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[Forked] = field(default_factory=list)
 
     def start(self, mailing: Mailing) -> None:
         with self.app.app_context():

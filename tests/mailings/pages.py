@@ -1,6 +1,7 @@
 """Read mailing pages and fill in the form."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,13 @@ from skymailing.models import Message
 
 
 def soup(response: TestResponse) -> BeautifulSoup:
-    return BeautifulSoup(response.text, "html.parser")
+    """Return the parsed page, which must not be changed: the next call may return it again."""
+    return _parse(response.text)
+
+
+@lru_cache(maxsize=4)  # parsing took a sixth of these tests' time, often of the same page
+def _parse(page: str) -> BeautifulSoup:
+    return BeautifulSoup(page, "html.parser")
 
 
 def get_main_text(response: TestResponse) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -22,6 +23,9 @@ from tests.mailings.pages import get_main_text, mailing_fields
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_clients, create_run
 from tests.support.servers import SmtpServer
 
+# Python decides what a button does.
+pytestmark = pytest.mark.one_engine
+
 Work = Callable[[], None]
 
 
@@ -30,6 +34,7 @@ def get_state(mailing: Mailing, session: Session) -> MailingState:
     return mailing.state
 
 
+@pytest.mark.both_engines
 def test_start_sends_immediately(browser: FlaskClient, user: User, smtp: SmtpServer, work: Work) -> None:
     clients = create_clients(user, 3)
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
@@ -38,6 +43,7 @@ def test_start_sends_immediately(browser: FlaskClient, user: User, smtp: SmtpSer
     assert set(smtp.per_address().values()) == {1}
 
 
+@pytest.mark.both_engines
 def test_pressing_start_twice_sends_once(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
@@ -107,6 +113,7 @@ def test_a_refused_action_is_explained(browser: FlaskClient, user: User, session
     assert get_state(mailing, session) is MailingState.DRAFT
 
 
+@pytest.mark.both_engines
 def test_failed_letters_are_resent_once(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:

@@ -25,6 +25,9 @@ from tests.support.factories import (
     create_run,
 )
 
+# Rates are computed in Python.
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def browser(user: User, sign_in: SignIn) -> FlaskClient:
@@ -32,6 +35,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
         return sign_in(user)
 
 
+@pytest.mark.both_engines
 def test_the_forecast_warns_if_there_is_not_enough_time_at_the_measured_rate(
     browser: FlaskClient, user: User
 ) -> None:

@@ -14,6 +14,9 @@ from skymailing.models import BreakerState, OwnerPause, Route, User
 from tests.mailings.pages import soup
 from tests.mailings.running import NOW, PENDING, add_attempts, create_running, measure
 
+# The state is described in Python.
+pytestmark = pytest.mark.one_engine
+
 
 def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
     defaults = {
@@ -80,6 +83,7 @@ def test_the_second_server_is_mentioned_while_it_is_used(
     assert progress.is_blocked
 
 
+@pytest.mark.both_engines
 def test_the_servers_reply_is_escaped(session: Session, user: User, browser: FlaskClient) -> None:
     run = create_running(user, {PENDING: 5})
     open_route(session, last_fault="554 <b>no</b>")

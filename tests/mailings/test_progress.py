@@ -37,6 +37,9 @@ from tests.mailings.running import (
 )
 from tests.support.factories import AttemptFactory, DeliveryFactory
 
+# Rates and forecasts are computed in Python.
+pytestmark = pytest.mark.one_engine
+
 # --- Rate and forecast ------------------------------------------------------------------------
 
 
@@ -61,6 +64,7 @@ def test_a_high_rate_is_shown_per_second(app: Flask, session: Session, user: Use
     assert measure(app, run)[1].rate == "10 emails per second"
 
 
+@pytest.mark.both_engines
 def test_only_the_newest_attempts_are_examined(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +90,7 @@ def test_the_rate_after_a_single_batch_is_averaged_over_the_minute(
     assert measure(app, run)[0].rate == pytest.approx(0.5)
 
 
+@pytest.mark.both_engines
 def test_letters_that_miss_the_end_are_counted(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
@@ -162,6 +167,7 @@ def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: 
 # --- Possible duplicates ----------------------------------------------------------------------
 
 
+@pytest.mark.both_engines
 def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session, user: User) -> None:
     run = create_running(user, {PENDING: 1, SENT: 5, DeliveryState.UNKNOWN: 2})
     for minutes in (20, 25):
@@ -182,6 +188,7 @@ def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session
     ]
 
 
+@pytest.mark.both_engines
 def test_duplicates_are_counted_with_their_partial_index(app: Flask, session: Session, user: User) -> None:
     # The hint that is tested is for SQLite only.
     if session.get_bind().dialect.name != "sqlite":
@@ -198,6 +205,7 @@ def test_duplicates_are_counted_with_their_partial_index(app: Flask, session: Se
 # --- The page ---------------------------------------------------------------------------------
 
 
+@pytest.mark.both_engines
 def test_the_page_shows_times_in_the_readers_time_zone(
     session: Session, user: User, browser: FlaskClient
 ) -> None:

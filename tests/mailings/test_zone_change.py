@@ -69,6 +69,7 @@ def read_scheduled_start(app: Flask, mailing: Mailing) -> float | None:
         return float(score) if score is not None else None
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("state", "run_state"),
     [

@@ -23,6 +23,9 @@ from skymailing.web import images
 from tests.conftest import SetLimits
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
+# Pictures are files.
+pytestmark = pytest.mark.one_engine
+
 LATER = GRACE + timedelta(hours=1)
 
 
@@ -107,6 +110,7 @@ def test_a_file_that_is_not_a_picture_is_rejected_with_a_reason(browser: FlaskCl
     assert browser.post("/messages/pictures").status_code == 422
 
 
+@pytest.mark.both_engines
 def test_the_number_of_pictures_is_limited(browser: FlaskClient, set_limits: SetLimits) -> None:
     set_limits(pictures=1)
     upload(browser)
@@ -119,6 +123,7 @@ def test_the_number_of_pictures_is_limited(browser: FlaskClient, set_limits: Set
     assert "no space" in response.text
 
 
+@pytest.mark.both_engines
 def test_unused_pictures_are_deleted(
     app: Flask, session: Session, browser: FlaskClient, user: User, folder: Path
 ) -> None:
@@ -143,6 +148,7 @@ def test_unused_pictures_are_deleted(
     assert sweep(LATER) == everything - {unused, foreign}
 
 
+@pytest.mark.both_engines
 def test_files_without_a_row_are_deleted(
     app: Flask, session: Session, browser: FlaskClient, folder: Path
 ) -> None:
@@ -162,7 +168,7 @@ def test_files_without_a_row_are_deleted(
 
 
 def test_a_picture_that_needs_too_much_memory_is_refused(browser: FlaskClient) -> None:
-    tiny_file = encode(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1)
+    tiny_file = encode(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1, method=0)
     response = browser.post("/messages/pictures", data={"picture": (tiny_file, "x.webp")})
     assert response.status_code == 422
     assert "more than 16 million pixels" in response.text
@@ -176,7 +182,7 @@ def test_a_photo_with_more_pixels_is_decoded_near_its_final_size(browser: FlaskC
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_decoding_needs_a_bounded_amount_of_memory(app: Flask, mode: str, tmp_path: Path) -> None:
     file = tmp_path / "x.webp"
-    Image.new(mode, (4000, 4000), "teal").save(file, "WEBP", quality=1)
+    Image.new(mode, (4000, 4000), "teal").save(file, "WEBP", quality=1, method=0)
     script = """
 import resource, sys
 from flask import Flask

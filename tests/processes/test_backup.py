@@ -110,15 +110,15 @@ def run_command(environment: Settings, *arguments: str) -> str:
 
 
 @contextmanager
-def start_workers(environment: Settings) -> Iterator[tuple[LiveRun, Session]]:
-    """Run workers for an installation; yield its live run and a session for the test."""
+def start_worker(environment: Settings) -> Iterator[tuple[LiveRun, Session]]:
+    """Run a worker for an installation; yield its live run and a session for the test."""
     app = create_app(TestingConfig(environment))
     with app.app_context():
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
     try:
         with (
             closing(Session(engine, expire_on_commit=False)) as session,
-            run_workers(environment, 2) as running,
+            run_workers(environment, 1) as running,
         ):
             yield LiveRun(app, environment, session, running), session
     finally:
@@ -189,7 +189,7 @@ def test_letters_that_may_have_been_sent_after_the_backup_are_left_to_the_owner(
 
     output = run_command(replacement, "restore", str(file))
 
-    with start_workers(replacement) as (live, session_after):
+    with start_worker(replacement) as (live, session_after):
         unknown = len(find_unknown(session_after))
         assert f"{mailing.id}\t{unknown:,} unknown\t{user.email}" in output
         check_unknown_letters(session_after, unknown)
@@ -231,7 +231,7 @@ def test_a_run_continues_after_a_move(
     """The service was stopped before the backup, so no letter is sent twice or lost."""
     add_clients(session, user, RECIPIENTS)
     file = tmp_path / "backup.tar"
-    with live_run(app, original, session, due_mailing(user)):
+    with live_run(app, original, session, due_mailing(user), count=1):
         wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
     with app.app_context():
         wait_until(lambda: queue.count_workers() == 0, "the service has stopped")
@@ -240,7 +240,7 @@ def test_a_run_continues_after_a_move(
 
     run_command(replacement, "restore", "--nothing-sent-since", str(file))
 
-    with start_workers(replacement) as (live, session_after):
+    with start_worker(replacement) as (live, session_after):
         live.finish()
         assert count_states(session_after, get_only_run(session_after)) == {"sent": RECIPIENTS}
         assert set(sink.per_address().values()) == {1}
@@ -259,7 +259,7 @@ def test_a_scheduled_mailing_does_not_start_automatically(
     output = run_command(replacement, "restore", str(file))
 
     assert f"{mailing.id}\t0 unknown" in output
-    with start_workers(replacement) as (live, session_after):
+    with start_worker(replacement) as (live, session_after):
         live.sweep()
         time.sleep(1)
         restored = session_after.scalars(select(Mailing)).one()

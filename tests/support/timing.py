@@ -1,0 +1,14 @@
+"""Measure work so that other programs on the machine do not matter."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def cpu_seconds(limit: float) -> Iterator[None]:
+    """Check that the block needs less CPU time than this, in the calling thread only."""
+    start = time.thread_time()
+    yield
+    used = time.thread_time() - start
+    assert used < limit, f"{used:.2f} instead of {limit} seconds of CPU time"
