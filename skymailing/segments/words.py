@@ -78,7 +78,7 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
         "older_than_days": Comparison(lazy_pgettext("comparison", "is longer ago than"), Input.DAYS),
         "in_next_days": Comparison(lazy_pgettext("comparison", "is within the next"), Input.DAYS),
         "anniversary_within_days": Comparison(
-            lazy_pgettext("comparison", "comes up within the next"), Input.DAYS
+            lazy_pgettext("comparison", "comes up (any year) within the next"), Input.DAYS
         ),
         "on": Comparison(IS, Input.DATE),
         "before": Comparison(lazy_pgettext("comparison", "is before"), Input.DATE),
