@@ -13,23 +13,23 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import audit, create_app
+from skymailing import create_app
 from skymailing.caching import invalidation
 from skymailing.db import migrations
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
-from skymailing.models import AuditEntry, User
+from skymailing.models import User
 from skymailing.settings.database import write_json
 from skymailing.worker import make_worker
 from tests.support import factories
+from tests.support.databases import empty_database
 from tests.support.servers import RedisServer, SmtpServer
 
 PASSWORD = factories.PASSWORD
-AUDIT_LOG = AuditEntry.__tablename__
 
 # Keep the tests' databases and files in memory if there is room: waiting for the disk took most of the
 # suite's time. pytest reads the variable lazily, and xdist's processes inherit it.
@@ -227,21 +227,6 @@ def session(
     with app.app_context():
         cache.clear()
         close_dispatcher()
-
-
-def empty_database(connection: Connection) -> None:
-    """Delete all rows in one transaction, including the audit log, which the database usually protects."""
-    tables = [table.name for table in reversed(db.metadata.sorted_tables) if table.name != AUDIT_LOG]
-    has_audit = connection.exec_driver_sql(f"SELECT 1 FROM {AUDIT_LOG} LIMIT 1").scalar() is not None
-    if has_audit:
-        with audit.allow_changes(connection):
-            connection.exec_driver_sql(f"DELETE FROM {AUDIT_LOG}")
-    deletes = [f"DELETE FROM {table}" for table in tables]
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("; ".join(deletes))  # one round trip, which is one transaction
-        return
-    for statement in ("BEGIN IMMEDIATE", *deletes, "COMMIT"):
-        connection.exec_driver_sql(statement)
 
 
 @pytest.fixture
