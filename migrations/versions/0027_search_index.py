@@ -23,12 +23,12 @@ CREATE TABLE client_search (client_id bigint PRIMARY KEY, content integer[] NOT 
 CREATE INDEX ix_client_search_content ON client_search USING gin (content);
 CREATE FUNCTION note_clients() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN
-    INSERT INTO clients_to_index (client_id) SELECT id FROM changed;
+    INSERT INTO clients_to_index (owner_id, client_id) SELECT owner_id, id FROM changed;
     RETURN NULL;
 END $function$;
 CREATE FUNCTION note_changed_client() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN
-    INSERT INTO clients_to_index (client_id) VALUES (NEW.id);
+    INSERT INTO clients_to_index (owner_id, client_id) VALUES (NEW.owner_id, NEW.id);
     RETURN NULL;
 END $function$;
 CREATE TRIGGER note_inserted_clients AFTER INSERT ON clients REFERENCING NEW TABLE AS changed
@@ -43,15 +43,15 @@ CREATE TRIGGER note_updated_clients AFTER UPDATE ON clients FOR EACH ROW
 SQLITE = (
     "CREATE VIRTUAL TABLE client_search USING fts5(content, tokenize = 'trigram', detail = none, columnsize = 0)",
     """CREATE TRIGGER note_inserted_clients AFTER INSERT ON clients BEGIN
-        INSERT INTO clients_to_index (client_id) VALUES (new.id);
+        INSERT INTO clients_to_index (owner_id, client_id) VALUES (new.owner_id, new.id);
     END""",
     """CREATE TRIGGER note_deleted_clients AFTER DELETE ON clients BEGIN
-        INSERT INTO clients_to_index (client_id) VALUES (old.id);
+        INSERT INTO clients_to_index (owner_id, client_id) VALUES (old.owner_id, old.id);
     END""",
     """CREATE TRIGGER note_updated_clients AFTER UPDATE OF email_key, full_name, attributes ON clients
     WHEN new.email_key <> old.email_key OR new.full_name <> old.full_name OR new.attributes <> old.attributes
     BEGIN
-        INSERT INTO clients_to_index (client_id) VALUES (new.id);
+        INSERT INTO clients_to_index (owner_id, client_id) VALUES (new.owner_id, new.id);
     END""",
 )
 
@@ -60,13 +60,15 @@ def upgrade():
     op.create_table(
         'clients_to_index',
         sa.Column('id', BIG_ID, nullable=False),
+        sa.Column('owner_id', sa.Integer(), nullable=False),
         sa.Column('client_id', BIG_ID, nullable=False),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_clients_to_index')),
     )
+    op.create_index(op.f('ix_clients_to_index_owner_id'), 'clients_to_index', ['owner_id'])
     bind = op.get_bind()
     for statement in (POSTGRESQL,) if bind.dialect.name == 'postgresql' else SQLITE:
         bind.exec_driver_sql(statement)
-    op.execute('INSERT INTO clients_to_index (client_id) SELECT id FROM clients ORDER BY id')
+    op.execute('INSERT INTO clients_to_index (owner_id, client_id) SELECT owner_id, id FROM clients ORDER BY id')
 
 
 def downgrade():

@@ -61,6 +61,7 @@ class ClientToIndex(Model):
     __tablename__ = "clients_to_index"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(index=True)
     client_id: Mapped[int] = mapped_column(BigId)
 
 

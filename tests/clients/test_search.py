@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
-from skymailing.clients.search import finding, index
+from skymailing.clients.search import finding, index, trigrams
 from skymailing.clients.search.finding import search_clients
 from skymailing.clients.search.index import is_behind
 from skymailing.clients.search.tasks import update_index
@@ -117,9 +117,9 @@ def test_the_index_narrows_a_search(town: dict[str, Client], session: Session, u
 def test_a_search_ignores_an_index_that_is_far_behind(
     town: dict[str, Client], session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "MOST_WAITING", 1)
+    monkeypatch.setattr(index, "MAX_WAITING", 1)
     session.execute(text("DELETE FROM client_search"))
-    session.add_all(ClientToIndex(client_id=client.id) for client in town.values())
+    session.add_all(ClientToIndex(owner_id=user.id, client_id=client.id) for client in town.values())
     session.flush()
 
     assert find(user, "анна") == ["anna@example.org"]
@@ -137,6 +137,33 @@ def test_a_stopped_update_goes_on_where_it_was(
     found = index.find_candidates(user.id, ["анна"], 10)
     assert found is not None
     assert sorted(found) == [client.id for client in clients]
+
+
+def test_long_texts_are_indexed_in_small_batches_and_only_their_beginning(
+    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "BATCH_CHARACTERS", 1000)
+    monkeypatch.setattr(trigrams, "MAX_INDEXED", 800)
+    clients = [
+        ClientFactory.create(owner=user, email=f"{n}@x.example", attributes={"text": "ab " * 300 + f"end{n}"})
+        for n in range(3)
+    ]
+
+    assert [index.index_batch() for _ in range(3)] == [2, 1, 0]
+    db.session.commit()
+    assert find(user, "end1") == ["1@x.example"]
+    found = index.find_candidates(user.id, ["end1"], 10)
+    assert found is not None
+    assert sorted(found) == [client.id for client in clients]
+
+
+def test_clients_of_others_that_wait_do_not_switch_the_index_off(
+    town: dict[str, Client], user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "MAX_WAITING", 1)
+    ClientFactory.create_batch(3, owner=UserFactory.create())
+
+    assert index.find_candidates(user.id, ["иванова"], 10) == [town["anna"].id]
 
 
 def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.clients.search import finding
 from skymailing.db import time_limit
-from skymailing.models import Audience, Mailing, MailingAudience, MailingState, Segment, User
+from skymailing.models import Audience, Client, Mailing, MailingAudience, MailingState, Segment, User
 from tests.mailings.pages import mailing_fields
 from tests.segments.pages import preview
 from tests.support.factories import MailingFactory, MessageFactory, create_clients
@@ -50,6 +52,8 @@ def test_pages_say_when_their_statements_take_too_long(
     assert "The search was stopped" in clients
     assert "This takes too long." in clients
     assert "client-count" not in clients
+    client_id = session.scalars(select(Client.id)).first()
+    assert "This takes too long." in browser.get(f"/clients/{client_id}/merge?q=x").text
     assert STILL_WORKS in browser.get(f"/segments/{segment.id}").text
     assert STILL_WORKS in preview(browser, NAMED).text
     page = browser.get(f"/mailings/{mailing_id}").text
@@ -63,6 +67,22 @@ def test_pages_say_when_their_statements_take_too_long(
     browser.post(f"/mailings/{mailing_id}/start")
     session.refresh(mailing)
     assert (mailing.state, mailing.next_run_at is not None) == (MailingState.SCHEDULED, True)
+
+
+@pytest.mark.one_engine
+def test_a_list_that_takes_too_long_to_count_is_shown(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_clients(user, 51)
+
+    def stop(_statement: object) -> None:
+        raise time_limit.TookTooLong
+
+    monkeypatch.setattr(finding, "count_up_to", stop)
+
+    page = browser.get("/clients/?q=example").text
+    assert "50+ found" in page
+    assert "All that match, also on other pages (50+)" in " ".join(page.split())
 
 
 @pytest.mark.one_engine

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Text,
+    and_,
     cast,
     column,
     delete,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from skymailing.clients.search.trigrams import (
+    TOO_LONG,
     hash_trigrams,
     indexed_text,
     owner_trigram,
@@ -36,8 +38,9 @@ from skymailing.models import Client, ClientToIndex
 
 # As PostgreSQL has it. On SQLite it is an FTS5 table, whose content is text.
 INDEX = table("client_search", column("client_id", BigInteger), column("content", ARRAY(Integer)))
-BATCH = 1000  # clients in a transaction
-MOST_WAITING = 2_000  # clients not indexed yet; with more, a search does without the index
+BATCH = 1000  # clients in a transaction, at most
+BATCH_CHARACTERS = 1_000_000  # after which a transaction ends, so that it is short and needs little memory
+MAX_WAITING = 2_000  # clients of an owner not indexed yet; with more, a search does without the index
 ADVISORY_LOCK = 7_223_001  # of PostgreSQL: only one job updates the index
 
 
@@ -50,17 +53,18 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
     if not alternatives:
         return None
     # Before the index: a client who is indexed between the two statements must not be missed.
-    waiting = db.session.scalars(select(ClientToIndex.client_id).limit(MOST_WAITING + 1)).all()
-    if len(waiting) > MOST_WAITING:
+    own = select(ClientToIndex.client_id).where(ClientToIndex.owner_id == owner_id)
+    waiting = db.session.scalars(own.limit(MAX_WAITING + 1)).all()
+    if len(waiting) > MAX_WAITING:
         return None
     find = _find_on_sqlite if is_sqlite() else _find_on_postgresql
     return [*dict.fromkeys((*find(owner_id, alternatives, limit), *waiting))]
 
 
 def _find_on_sqlite(owner_id: int, words: list[list[list[str]]], limit: int) -> Sequence[int]:
-    every = [f"({' OR '.join(map(_and, alternatives))})" for alternatives in words]
+    every = " AND ".join(f"({' OR '.join(map(_and, alternatives))})" for alternatives in words)
     statement = text("SELECT rowid FROM client_search WHERE client_search MATCH :query LIMIT :limit")
-    query = " AND ".join([_quote(owner_trigram(owner_id)), *every])
+    query = f"{_quote(owner_trigram(owner_id))} AND (({every}) OR {_quote(TOO_LONG)})"
     return db.session.scalars(statement, {"query": query, "limit": limit}).all()
 
 
@@ -74,8 +78,9 @@ def _quote(trigram: str) -> str:
 
 def _find_on_postgresql(owner_id: int, words: list[list[list[str]]], limit: int) -> Sequence[int]:
     own = _has_all([owner_trigram(owner_id)])
-    every = [or_(*map(_has_all, alternatives)) for alternatives in words]
-    return db.session.scalars(select(INDEX.c.client_id).where(own, *every).limit(limit)).all()
+    every = and_(*(or_(*map(_has_all, alternatives)) for alternatives in words))
+    found = select(INDEX.c.client_id).where(own, or_(every, _has_all([TOO_LONG])))
+    return db.session.scalars(found.limit(limit)).all()
 
 
 def _has_all(trigrams: Iterable[str]) -> ColumnElement[bool]:
@@ -90,20 +95,34 @@ def is_behind() -> bool:
 def index_batch() -> int:
     """Index some clients in the current transaction; return how many entries of the queue are done."""
     if not is_sqlite() and not db.session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
-        return 0  # another worker is at it: two could store the texts of a client in the wrong order
+        return 0  # another worker is updating the index: two could store a client's texts in the wrong order
     first = select(ClientToIndex.id, ClientToIndex.client_id).order_by(ClientToIndex.id).limit(BATCH)
     entries = db.session.execute(first).tuples().all()
-    if not entries:
-        return 0
-    ids = sorted({client_id for _id, client_id in entries})
     # After the queue was read: a later change of a client adds a new entry.
-    changed = select(Client.id, Client.owner_id, Client.email_key, Client.full_name, Client.attributes)
-    rows = db.session.execute(changed.where(is_in(Client.id, ids))).all()
-    texts = {row.id: indexed_text(row.owner_id, _texts(row)) for row in rows}
-    (_write_on_sqlite if is_sqlite() else _write_on_postgresql)(ids, texts)
-    done = is_in(ClientToIndex.id, [id for id, _client_id in entries])
-    db.session.execute(delete(ClientToIndex).where(done), execution_options={"synchronize_session": False})
-    return len(entries)
+    texts, last = _read_texts(sorted({client_id for _id, client_id in entries}))
+    done = [(id, client_id) for id, client_id in entries if client_id <= last]
+    if done:
+        ids = sorted({client_id for _id, client_id in done})
+        (_write_on_sqlite if is_sqlite() else _write_on_postgresql)(ids, texts)
+        is_done = is_in(ClientToIndex.id, [id for id, _client_id in done])
+        options = {"synchronize_session": False}
+        db.session.execute(delete(ClientToIndex).where(is_done), execution_options=options)
+    return len(done)
+
+
+def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
+    """Return the texts of clients by ID, in order of ID, and the last ID for which they were read."""
+    columns = (Client.id, Client.owner_id, Client.email_key, Client.full_name, Client.attributes)
+    of_clients = select(*columns).where(is_in(Client.id, ids)).order_by(Client.id)
+    texts: dict[int, str] = {}
+    characters = 0
+    with db.session.execute(of_clients, execution_options={"yield_per": 50}) as rows:
+        for row in rows:
+            texts[row.id] = indexed_text(row.owner_id, _texts(row))
+            characters += len(texts[row.id])
+            if characters >= BATCH_CHARACTERS:
+                return texts, row.id
+    return texts, ids[-1] if ids else 0
 
 
 def _texts(row: Any) -> list[str]:

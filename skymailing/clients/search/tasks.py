@@ -14,11 +14,11 @@ def update_index(should_stop: StopCheck) -> bool:
     """Index the clients that have changed, until all are done or `should_stop`; return whether any wait."""
     started_at = time.monotonic()
     while True:
-        begun = time.monotonic()
+        batch_started = time.monotonic()
         count = index.index_batch()
         db.session.commit()
-        if count < index.BATCH:
+        if not count:
             return False
         if should_stop(time.monotonic() - started_at):
             return True
-        let_others_write(time.monotonic() - begun)
+        let_others_write(time.monotonic() - batch_started)

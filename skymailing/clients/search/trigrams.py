@@ -1,4 +1,4 @@
-"""Split texts into trigrams: a text that contains a word contains each three characters in a row of the word.
+"""Split texts into trigrams: a text that contains a word contains every three consecutive characters of it.
 
 PostgreSQL stores a client's trigrams as an array of hashes with a GIN index, which needs no extension. SQLite
 stores the text in an FTS5 table, which splits it into trigrams.
@@ -11,10 +11,13 @@ from functools import lru_cache
 from skymailing.email_addresses import address_pattern
 
 LENGTH = 3
-MOST_PER_WORD = 30
+MAX_PER_WORD = 30
 # An owner's trigram consists of private characters, which texts do not have. Each holds 11 bits of the ID.
 FIRST_PRIVATE = 0xF0000
 BITS = 11
+# The trigram of clients whose text is longer than what is indexed: they may contain any word.
+TOO_LONG = chr(FIRST_PRIVATE + (1 << BITS)) * LENGTH
+MAX_INDEXED = 10_000  # characters of a client's text
 
 
 def owner_trigram(owner_id: int) -> str:
@@ -25,7 +28,8 @@ def owner_trigram(owner_id: int) -> str:
 
 def indexed_text(owner_id: int, texts: Iterable[str]) -> str:
     """Return the text whose trigrams the index has for a client."""
-    return "\n".join((owner_trigram(owner_id), *texts)).casefold()
+    text = "\n".join((owner_trigram(owner_id), *texts)).casefold()
+    return text if len(text) <= MAX_INDEXED else f"{text[:MAX_INDEXED]}\n{TOO_LONG}"
 
 
 def split_trigrams(text: str) -> set[str]:
@@ -43,11 +47,11 @@ def _hash(trigram: str) -> int:
 
 
 def word_trigrams(word: str) -> list[list[str]]:
-    """Return alternatives, one of which a client has completely if a text of hers contains the word.
+    """Return alternatives: a client who has the word in a text has all trigrams of one of them.
 
     The second is for a word that addresses store in another form. An empty list means that every client may
     contain the word, because it is too short.
     """
     forms = dict.fromkeys((word.casefold(), address_pattern(word).casefold()))
-    alternatives = [sorted(split_trigrams(form))[:MOST_PER_WORD] for form in forms]
+    alternatives = [sorted(split_trigrams(form))[:MAX_PER_WORD] for form in forms]
     return alternatives if all(alternatives) else []

@@ -42,9 +42,10 @@ def index() -> ResponseReturnValue:
             found = find_clients(current_user, chosen, utcnow())
             number = read_id(request.args.get("page", ""))
             page = paginate(found.statement, queries.ORDERS[sort], request.args.get("cursor"), number=number)
+            count = BoundedCount(len(page), is_exact=False)  # if counting takes too long
             count = found.count(page)
     except (InvalidConditions, TookTooLong) as error:
-        problem = error
+        problem = None if page.items else error
     return render_template(
         "clients/index.html",
         page=page,

@@ -13,6 +13,7 @@ from skymailing.clients.tags import find_tags
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_BIG_ID
+from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, SuppressionReason
@@ -41,9 +42,7 @@ def merge(client_id: int) -> ResponseReturnValue:
     client = get_own(Client, client_id)
     other = find_other(client)
     if other is None:
-        search = clean_search(request.args.get("q", ""))
-        found = queries.find_similar(client, search) if search else []
-        return render_template("clients/merge_search.html", client=client, search=search, found=found)
+        return choose_other(client)
     if request.method == "POST":
         return merge_both(client, other)
     both = [client, other]
@@ -57,6 +56,17 @@ def merge(client_id: int) -> ResponseReturnValue:
         suppressions=suppressions,
         is_unwanted=any(reason in OWN_WISH for reason in suppressions.values()),
     )
+
+
+def choose_other(client: Client) -> str:
+    """Show the clients that a search finds, to choose the other one."""
+    search, found = clean_search(request.args.get("q", "")), []
+    try:
+        with limit_time():
+            found = queries.find_similar(client, search) if search else []
+    except TookTooLong as error:
+        flash(explain(error), "warning")
+    return render_template("clients/merge_search.html", client=client, search=search, found=found)
 
 
 def find_other(client: Client) -> Client | None:
