@@ -53,8 +53,8 @@ LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "deliver
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if is_repetition(item)])
-    items[:] = [item for item in items if not is_repetition(item)]
+    config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
+    items[:] = [item for item in items if not is_left_out(item)]
     items.sort(key=lambda item: get_position(item.path))
 
 
@@ -64,15 +64,17 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def is_repetition(item: pytest.Item) -> bool:
-    """Return whether a test that does not depend on the database would run on a second one."""
-    return (
-        item.get_closest_marker("one_engine") is not None
-        and item.get_closest_marker("both_engines") is None
-        and isinstance(item, pytest.Function)
-        and hasattr(item, "callspec")
-        and item.callspec.params.get("database_url") == "postgresql"
-    )
+def is_left_out(item: pytest.Item) -> bool:
+    """Return whether a test means nothing on its database engine, or would only repeat another one there."""
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return False
+    engine = item.callspec.params.get("database_url")
+    if engine is None:
+        return False
+    if only := item.get_closest_marker("only_on"):
+        return engine not in only.args
+    is_repeated = item.get_closest_marker("one_engine") and not item.get_closest_marker("both_engines")
+    return bool(is_repeated) and engine == "postgresql"
 
 
 def get_position(path: Path) -> int:

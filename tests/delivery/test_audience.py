@@ -193,20 +193,17 @@ def test_the_last_mailing_is_not_the_one_that_is_being_planned(
     assert smtp.per_address() == {"clara@example.org": 1}
 
 
+@pytest.mark.only_on("postgresql", reason="on SQLite, planning holds the only write lock")
 def test_a_tag_cannot_change_while_a_run_is_planned(
     app: Flask, session: Session, user: User, town: dict[str, Any]
 ) -> None:
     mailing_id = mail_to(session, user, [town["segment"]], [town["Wholesale"]]).id
-    with app.app_context():
-        # The race needs two open transactions, which only PostgreSQL has.
-        if db.engine.dialect.name == "sqlite":
-            pytest.skip("planning holds the only write lock")
-        with Session(db.engine) as planning, planning.begin():
-            lock_parts(planning.get_one(Mailing, mailing_id))
-            with Session(db.engine) as other:
-                locked = select(Tag.id).where(Tag.id == town["Wholesale"].id).with_for_update(nowait=True)
-                with pytest.raises(OperationalError):
-                    other.scalar(locked)
+    with app.app_context(), Session(db.engine) as planning, planning.begin():
+        lock_parts(planning.get_one(Mailing, mailing_id))
+        with Session(db.engine) as other:
+            locked = select(Tag.id).where(Tag.id == town["Wholesale"].id).with_for_update(nowait=True)
+            with pytest.raises(OperationalError):
+                other.scalar(locked)
 
 
 def deep(levels: int) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def running(server: Server) -> Iterator[Server]:
     try:
         with server:
             yield server
-    except PackagesMissing as error:  # without a network; what servers reply is also tested with a sink
-        pytest.skip(str(error))
+    except PackagesMissing as error:
+        pytest.skip(str(error))  # no network; what servers reply is also tested with a sink
 
 
 def send_with_two_workers(

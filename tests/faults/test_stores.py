@@ -120,6 +120,7 @@ def test_23_workers_outlive_a_minute_without_redis_and_end_when_asked_to(
             wait_until(lambda: queue.count_workers() == 1, "the other worker is connected again")
 
 
+@pytest.mark.only_on("postgresql", reason="a crash of the process that has SQLite open is in `test_kill`")
 def test_24_a_database_crash_neither_loses_nor_repeats_a_letter(
     app: Flask,
     worker_environment: dict[str, str],
@@ -128,9 +129,6 @@ def test_24_a_database_crash_neither_loses_nor_repeats_a_letter(
     mailing: Mailing,
     browser: FlaskClient,
 ) -> None:
-    # A crash of the process that holds SQLite is the killed worker of `test_kill`.
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite has no server to crash")
     with live_run(app, worker_environment, session, mailing) as run:
         for share in (0.1, 0.4, 0.7):
             wait_for_letters(sink, share * RECIPIENTS)

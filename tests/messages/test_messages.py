@@ -198,13 +198,10 @@ def test_a_message_used_in_mailings_cannot_be_deleted(
     assert session.scalars(select(Message)).all() == [message]
 
 
-@pytest.mark.both_engines
+@pytest.mark.only_on("postgresql", reason="on SQLite, no other transaction can write during a deletion")
 def test_a_mailing_created_during_a_deletion_prevents_it(app: Flask, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
     with app.app_context():
-        # The race needs two open transactions, which only PostgreSQL has.
-        if db.engine.dialect.name == "sqlite":
-            pytest.skip("SQLite has one writer at a time, so no other transaction can interfere")
 
         def commit_mailing(*_arguments: object) -> None:
             MailingFactory.create(owner=user, message=message, name="Just now")

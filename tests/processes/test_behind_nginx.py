@@ -72,9 +72,8 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
 
 @pytest.fixture(autouse=True, scope="module")
 def has_nginx() -> None:
-    # Without a network the package cannot be unpacked, and nothing else behaves like nginx.
     if find_nginx() is None:
-        pytest.skip("nginx is neither installed nor available as a Debian package")
+        pytest.skip("nginx is neither installed nor available as a package")  # nothing else behaves like it
 
 
 def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:

@@ -151,10 +151,10 @@ EXHAUSTING = [
     "{% for i in (1..9999) %}{% capture a %}{{ a }}" + "x" * 10_000 + "{% endcapture %}{% endfor %}",
 ]
 LIMIT = 700 * 1024 * 1024
+HAS_PROC = Path("/proc/self/status").exists()
 
 
-# The memory of the process is read from /proc, and the limit exists only on Linux.
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.skipif(not HAS_PROC, reason="needs Linux")  # only Linux limits and shows a process's memory
 def test_nothing_exhausts_time_or_memory() -> None:
     """Run in a separate process with limited memory, so that a failure does not stop the test run."""
     program = (
