@@ -214,6 +214,9 @@ def test_an_unusable_archive_is_refused_with_the_reason() -> None:
     assert "too much memory" in refuse(write_archive({"xl/workbook.xml": b"0" * (50 << 20)}))
     assert "too much memory" in refuse(write_archive({"a.csv": b"0" * (50 << 20)}))
     assert "contains no CSV file" in refuse(write_archive({"readme.md": "x"}))
+    damaged = bytearray(write_archive({"a.csv": "email\n" + "anna@example.org\n" * 500}))
+    damaged[40:60] = bytes(byte ^ 0xFF for byte in damaged[40:60])
+    assert "cannot be read" in refuse(bytes(damaged))
     assert "cannot be read" in refuse(b"PK\x03\x04" + bytes(range(256)))
     assert "cannot be read" in refuse(b"\xd0\xcf\x11\xe0" + bytes(range(256)))
 

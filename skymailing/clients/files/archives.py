@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 from skymailing.clients.files.csv_reader import Record, read_records
@@ -12,6 +13,9 @@ from skymailing.clients.statuses import Standing
 MAX_FILES = 20
 MAX_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
+# What zipfile raises for a member that is damaged, encrypted (RuntimeError) or compressed in an unknown way
+# (NotImplementedError, a RuntimeError).
+UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
 # The words with which the joined table labels its files.
 WORDS = {
     Standing.MAILABLE: "subscribed",
@@ -56,8 +60,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[R
     try:
         with archive.open(member) as file:
             content = file.read(MAX_BYTES)
-    # zipfile raises all of these for damaged, encrypted or unknown kinds of members.
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise UnusableWorkbook("import_workbook_unreadable") from error
     return read_records(io.BytesIO(content))
 
