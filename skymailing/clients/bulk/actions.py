@@ -55,12 +55,21 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
     return Order(owner_id, action, now, tag_id, name)
 
 
-def check_tag(order: Order, code: str) -> None:
-    """Raise UserError with this code if the tag has been deleted; otherwise keep it until the commit."""
+def keep_tag(order: Order) -> bool:
+    """Keep the order's tag from being deleted until the commit; return False if it has been deleted.
+
+    A transaction calls this before it locks the job: deleting a tag locks the tag, then the jobs that refer
+    to it.
+    """
     if not order.needs_tag:
-        return
+        return True
     own = select(Tag.id).where(Tag.owner_id == order.owner_id, Tag.id == order.tag_id)
-    if db.session.scalar(own.with_for_update(read=True, key_share=True)) is None:
+    return db.session.scalar(own.with_for_update(read=True, key_share=True)) is not None
+
+
+def check_tag(order: Order, code: str) -> None:
+    """Keep the order's tag until the commit; raises UserError with this code if it has been deleted."""
+    if not keep_tag(order):
         raise UserError(code)
 
 

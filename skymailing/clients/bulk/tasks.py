@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, literal, select
 from sqlalchemy.exc import OperationalError
 
-from skymailing.clients.bulk.actions import change_back, change_clients
+from skymailing.clients.bulk.actions import change_back, change_clients, keep_tag
 from skymailing.clients.bulk.services import end_job, order_of
 from skymailing.clock import utcnow
 from skymailing.db import leases
@@ -75,7 +75,8 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     """
     now = utcnow()
     renewed = now + LEASE
-    # First, so that the job stays locked: "Stop" waits for the end of the chunk.
+    keep_tag(order_of(db.session.get_one(BulkJob, job_id, populate_existing=True)))
+    # Before anything else, so that the job stays locked: "Stop" waits for the end of the chunk.
     update_job(job_id, lease, lease_until=renewed)
     job = db.session.get_one(BulkJob, job_id, populate_existing=True)
     is_undoing = job.state is BulkState.UNDOING
