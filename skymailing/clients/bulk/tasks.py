@@ -12,7 +12,7 @@ from sqlalchemy import case, literal, select
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.bulk.actions import change_back, change_clients, keep_tag
-from skymailing.clients.bulk.services import end_job, order_of
+from skymailing.clients.bulk.services import end_job, order_of, split_chunk
 from skymailing.clock import utcnow
 from skymailing.db import leases
 from skymailing.db.engine import let_others_write
@@ -92,6 +92,7 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
         job.changed -= len(chunk.content)
         db.session.delete(chunk)
     else:
+        split_chunk(job, chunk)
         changed = change_clients(order_of(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed += len(changed)
