@@ -33,6 +33,7 @@ from skymailing.models import (
     ImportRejection,
     Mailing,
     MailingState,
+    MergedAddress,
     Message,
     OutboxLetter,
     ReportDay,
@@ -58,6 +59,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Tag, Tag.owner_id),  # after the clients, with whom the rows of `client_tags` go
     (Segment, Segment.owner_id),
     (Suppression, Suppression.owner_id),
+    (MergedAddress, MergedAddress.owner_id),
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),

@@ -63,7 +63,7 @@ from skymailing.models.message import Message, MessageDraft, MessageFormat, Mess
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
-from skymailing.models.suppression import Suppression, SuppressionReason
+from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
@@ -112,6 +112,7 @@ __all__ = [
     "Mailing",
     "MailingAudience",
     "MailingState",
+    "MergedAddress",
     "Message",
     "MessageDraft",
     "MessageFormat",
