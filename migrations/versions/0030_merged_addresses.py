@@ -1,6 +1,6 @@
-"""add the addresses of merged clients, so that who opts out at one opts out at the other, too
+"""keep the addresses of merged clients, so that an opt-out at one address counts for the other
 
-Revision ID: 0032
+Revision ID: 0030
 Revises: 0029
 Create Date: 2026-11-28 23:10:00
 
@@ -9,7 +9,7 @@ from alembic import op
 import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
-revision = '0032'
+revision = '0030'
 down_revision = '0029'
 branch_labels = None
 depends_on = None
