@@ -10,6 +10,7 @@ from skymailing.models import (
     MailingAudience,
     MailingState,
     MergedAddress,
+    Run,
     Suppression,
     SuppressionReason,
     Tag,
@@ -28,11 +29,15 @@ def test_a_letter_is_not_readdressed_to_someone_who_may_have_been_excluded(
 ) -> None:
     add_tags(session, anna, "vip")
     tag_id = session.scalars(select(Tag.id)).one()
-    excluding, selected = (MailingFactory.create(owner=user, state=MailingState.PAUSED) for _ in range(2))
+    mailings = [MailingFactory.create(owner=user, state=MailingState.PAUSED) for _ in range(3)]
+    excluding, selected, extended_since = mailings
     session.add(MailingAudience(mailing_id=excluding.id, position=0, tag_id=tag_id, is_excluded=True))
     excluding.audience, selected.audience = Audience.ALL_EXCEPT, Audience.SELECTED
     session.flush()
-    letters = [create_letters(mailing, {double: "pending"})[double] for mailing in (excluding, selected)]
+    letters = [create_letters(mailing, {double: "pending"})[double] for mailing in mailings]
+    run = session.scalars(select(Run).where(Run.mailing_id == extended_since.id)).one()
+    run.audience = {"audience": "all_except"}
+    session.flush()
     merge(browser, anna, double)
     session.expire_all()
     for letter in letters:

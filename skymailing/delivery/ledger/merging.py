@@ -42,7 +42,7 @@ def move_letters(
 
     Return what `return_letters` needs. A letter that waits for the removed client is readdressed if the kept
     one has none in that run, and everyone is to get it; otherwise it is left to be cancelled with its client.
-    If the removed client has got a letter, or may have, the kept one's is cancelled, or detached so that it
+    If the removed client received a letter, or may have, the kept one's is cancelled, or detached so that it
     is not sent again.
     """
     columns = (Delivery.id, Delivery.run_id, Delivery.client_id, Delivery.state)
@@ -64,10 +64,13 @@ def move_letters(
 
 
 def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
-    """Return which of the runs leave no client out. In others, the kept client may have been excluded."""
-    runs = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id)
-    for_all = runs.where(is_one_of(Run.id, "ids"), Mailing.audience == Audience.ALL)
-    return set(connection.execute(for_all, {"ids": list(run_ids)}).scalars())
+    """Return which of the runs left no client out. From others, the kept client may have been excluded."""
+    runs = select(Run.id, Run.audience, Mailing.audience).join(Mailing, Mailing.id == Run.mailing_id)
+    rows = connection.execute(runs.where(is_one_of(Run.id, "ids")), {"ids": list(run_ids)})
+    # A run that an earlier version planned does not say whom it was for; then its mailing does.
+    return {
+        id for id, of_run, of_mailing in rows if (of_run or {}).get("audience", of_mailing) == Audience.ALL
+    }
 
 
 def decide(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
