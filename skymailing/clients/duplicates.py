@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import Client
 
 MAX_COMPARED = 100_000  # the newest clients
-SECONDS = 3.0  # for one search
+SECONDS = 3.0  # for one comparison
 BATCH = 2_000  # rows between two looks at the clock
 MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
@@ -42,7 +42,7 @@ class Pair:
 
 
 @dataclass(slots=True)
-class Search:
+class Comparison:
     """Pairs of IDs by what they have in common, and how many clients were compared."""
 
     pairs: dict[tuple[int, int], Likeness] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class Search:
     phones: Sequence[str] = ()  # names of the attributes that were compared
 
 
-def find_duplicates(owner_id: int) -> tuple[list[Pair], Search]:
-    """Return likely pairs among the owner's newest clients, and how far the search got."""
-    search = compare_clients(owner_id)
+def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
+    """Return likely pairs among the owner's newest clients, and how far the comparison got."""
+    comparison = compare_clients(owner_id)
     order = list(Likeness)
-    chosen = sorted(search.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
+    chosen = sorted(comparison.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
     ids = {id for pair, _likeness in chosen for id in pair}
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
     clients = {client.id: client for client in db.session.scalars(own)}
@@ -64,7 +64,7 @@ def find_duplicates(owner_id: int) -> tuple[list[Pair], Search]:
         for (older, newer), likeness in chosen
         if older in clients and newer in clients  # one may have been deleted since
     ]
-    return [pair for pair in pairs if is_alike(pair, search.phones)], search
+    return [pair for pair in pairs if is_alike(pair, comparison.phones)], comparison
 
 
 def is_alike(pair: Pair, phones: Sequence[str]) -> bool:
@@ -81,7 +81,7 @@ def values_of(client: Client, phones: Sequence[str]) -> Sequence[Any]:
     return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
 
-def compare_clients(owner_id: int) -> Search:
+def compare_clients(owner_id: int) -> Comparison:
     """Compare the owner's clients, the newest first, until all are compared or the time is over."""
     phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
     columns = (Client.id, Client.email_key, Client.full_name)
@@ -89,21 +89,21 @@ def compare_clients(owner_id: int) -> Search:
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
     # IDs by the hash of what they have in common: the texts of many clients would fill the memory.
-    search, first, counts = Search(phones=phones), dict[int, int](), dict.fromkeys(Likeness, 0)
+    comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(Likeness, 0)
     ends_at = time.monotonic() + SECONDS
     for rows_of_batch in rows.partitions():
-        if search.compared >= MAX_COMPARED or time.monotonic() > ends_at:
-            search.is_complete = False
+        if comparison.compared >= MAX_COMPARED or time.monotonic() > ends_at:
+            comparison.is_complete = False
             break
         for row in rows_of_batch:
             for key in describe_row(row):
                 newer = first.setdefault(hash(key), row.id)
                 if newer != row.id and counts[key[0]] < MAX_PAIRS:
-                    counts[key[0]] += (row.id, newer) not in search.pairs
-                    search.pairs.setdefault((row.id, newer), key[0])
-        search.compared += len(rows_of_batch)
+                    counts[key[0]] += (row.id, newer) not in comparison.pairs
+                    comparison.pairs.setdefault((row.id, newer), key[0])
+        comparison.compared += len(rows_of_batch)
     rows.close()
-    return search
+    return comparison
 
 
 def describe_row(row: Any) -> Iterator[tuple[Likeness, str]]:

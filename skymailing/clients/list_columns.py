@@ -24,7 +24,8 @@ def choose_columns(user: User, names: Iterable[str]) -> None:
     user.client_columns = [name for name in STANDARD if name in wanted] + attributes[:MAX_ATTRIBUTES]
 
 
-def list_attribute_columns(user: User) -> list[str]:
-    """Return the columns for the clients' data, also those of chosen attributes that no new client has."""
-    known = {f"{ATTRIBUTE}{name}" for name in (*list_known_attributes(user.id), *user.attribute_types)}
-    return sorted(known.union(name for name in chosen_columns(user) if name.startswith(ATTRIBUTE)))
+def list_attribute_columns(user: User) -> dict[str, str]:
+    """Return the attributes by their columns, also chosen ones that no new client has."""
+    chosen = [name.removeprefix(ATTRIBUTE) for name in chosen_columns(user) if name.startswith(ATTRIBUTE)]
+    known = {*list_known_attributes(user.id), *user.attribute_types, *chosen}
+    return {f"{ATTRIBUTE}{name}": name for name in sorted(known)}

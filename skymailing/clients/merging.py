@@ -46,8 +46,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     for name, table in (("tags", client_tags), ("mailings", mailing_clients)):
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
-    letters = move_letters(db.session.connection(), kept, removed.id, now)
-    content["letters"], content["detached"] = letters
+    content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
     content["kept_key"] = kept.email_key
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
@@ -70,12 +69,11 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     if not restored:
         raise UserError("client_duplicate")
     (client,) = restored
-    if "kept_key" in content:  # an earlier version did not remember merges
-        forget_merge(owner_id, client.email_key, content["kept_key"])
+    forget_merge(owner_id, client.email_key, content["kept_key"])
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
-        letters = (content["letters"], content.get("detached", []))  # an earlier version detached none
+        letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)
     return client

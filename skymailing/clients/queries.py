@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from skymailing.clients.search.finding import search_clients
+from skymailing.clients.search.finding import list_found
 from skymailing.db.pagination import Order
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
@@ -82,8 +82,7 @@ def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
 
 def find_similar(client: Client, search: str, limit: int = 10) -> list[Client]:
     """Return other clients of the same owner who match the search, by address."""
-    found = search_clients(client.owner_id, search).condition
-    others = select(Client).where(Client.owner_id == client.owner_id, Client.id != client.id, found)
+    others = list_found(client.owner_id, search).where(Client.id != client.id)
     return list(db.session.scalars(others.order_by(Client.email_key).limit(limit)))
 
 

@@ -28,6 +28,7 @@ from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
 from skymailing.db import leases
+from skymailing.db.engine import StopCheck
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
@@ -40,7 +41,6 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 2_000  # rows per transaction, which blocks other writers on SQLite for less than 0.1 s
 LEASE = timedelta(seconds=60)
 ProgressCallback = Callable[[int, int], None]  # rows done, total rows
-StopCheck = Callable[[float], bool]  # seconds since the slice began
 
 
 class LeaseLost(Exception):

@@ -35,6 +35,7 @@ LARGEST_BIG_ID = 2**63 - 1
 LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
+StopCheck = Callable[[float], bool]  # whether a slice of a background task ends, after so many seconds
 V = TypeVar("V", bound=Callable[..., Any])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Select, String, func, select
 
-from skymailing.clients.search.finding import search_clients
+from skymailing.clients.search.finding import list_found
 from skymailing.db.pagination import Order, Page, paginate
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.audience.recipients import is_suppressed
@@ -156,17 +156,9 @@ def count_waiting_unknowns(mailing: Mailing) -> int:
     return db.session.scalar(statement) or 0
 
 
-def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
-    """Select the owner's clients who match `query`."""
-    statement = select(Client).where(Client.owner_id == owner.id)
-    if query:
-        statement = statement.where(search_clients(owner.id, query).condition)
-    return statement
-
-
 def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
     """Return the next matches in order of ID; one more than the page shows means that there are more."""
-    statement = matching_clients(owner, query).where(Client.id > after)
+    statement = list_found(owner.id, query).where(Client.id > after)
     return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from skymailing.clients.search import finding
+from skymailing.clients.search.finding import list_found
 from skymailing.db.pagination import Order
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.rendering.content import TAGS
@@ -82,6 +82,5 @@ def find_neighbors(client: Client) -> tuple[int | None, int | None]:
 
 def search_clients(owner_id: int, search: str) -> list[Client]:
     """Return a few of the owner's clients who match `search`."""
-    condition = finding.search_clients(owner_id, search).condition
-    own = select(Client).where(Client.owner_id == owner_id, condition)
-    return list(db.session.scalars(own.order_by(Client.email_key).limit(CLIENTS_SHOWN)))
+    found = list_found(owner_id, search).order_by(Client.email_key)
+    return list(db.session.scalars(found.limit(CLIENTS_SHOWN)))

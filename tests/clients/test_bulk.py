@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import Client, Segment, Suppression, SuppressionReason, Tag, User, client_tags
-from tests.clients.test_deletion import find_undo_url
+from tests.clients.pages import find_undo_url
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 Act = Callable[..., str]

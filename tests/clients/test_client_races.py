@@ -101,7 +101,7 @@ def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_left_out(
     clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]
     compare = duplicates.compare_clients
 
-    def delete_then(owner_id: int) -> duplicates.Search:
+    def delete_then(owner_id: int) -> duplicates.Comparison:
         search = compare(owner_id)
         assert search.pairs
         session.execute(delete(Client).where(Client.id == clients[0].id))

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
@@ -28,6 +27,8 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from tests.clients.pages import find_undo_url
+from tests.clients.selections import list_selected
 from tests.conftest import SignIn
 from tests.support.factories import (
     ClientFactory,
@@ -40,20 +41,10 @@ from tests.support.factories import (
 )
 
 
-def find_undo_url(page: str) -> str:
-    (form,) = BeautifulSoup(page, "html.parser").select(".flash form")
-    return str(form["action"])
-
-
 def delete(browser: FlaskClient, *clients: Client) -> str:
     """Delete clients from the list; return the URL of the undo button."""
     data = {"action": "delete", "ids": [client.id for client in clients], "confirmed": "1"}
     return find_undo_url(browser.post("/clients/bulk", data=data, follow_redirects=True).text)
-
-
-def list_selected(session: Session, mailing_id: int) -> list[str]:
-    statement = select(Client.email).join(mailing_clients).where(mailing_clients.c.mailing_id == mailing_id)
-    return sorted(session.scalars(statement))
 
 
 def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User, session: Session) -> None:

@@ -34,7 +34,8 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.clients.test_deletion import find_undo_url, list_selected
+from tests.clients.pages import find_undo_url
+from tests.clients.selections import list_selected
 from tests.conftest import SignIn
 from tests.delivery.ledger import check_ledger, count_states, get_only_run, get_stored_counts
 from tests.support.factories import (

@@ -5,7 +5,6 @@ Each chunk of clients is committed together with its progress, so that the next 
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, literal, select
@@ -15,7 +14,7 @@ from skymailing.clients.bulk.actions import change_back, change_clients, keep_ta
 from skymailing.clients.bulk.services import end_job, order_of, split_chunk
 from skymailing.clock import utcnow
 from skymailing.db import leases
-from skymailing.db.engine import let_others_write
+from skymailing.db.engine import StopCheck, let_others_write
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import UNFINISHED_BULK_STATES, BulkChunk, BulkJob, BulkState, User
@@ -23,7 +22,6 @@ from skymailing.models import UNFINISHED_BULK_STATES, BulkChunk, BulkJob, BulkSt
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-StopCheck = Callable[[float], bool]  # seconds since the slice began
 
 
 class LeaseLost(Exception):

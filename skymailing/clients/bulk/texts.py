@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask_babel import format_decimal, ngettext, pgettext
 from flask_babel import gettext as _
 
-from skymailing.models import BulkAction
+from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
 
 # By action: what it does, with the name of the tag.
 TITLES: dict[BulkAction, Callable[[str], str]] = {
@@ -49,3 +49,10 @@ def describe_action(action: BulkAction, tag: str) -> str:
 def describe_result(action: BulkAction, count: int) -> str:
     """Return what the action has done with `count` clients."""
     return RESULTS[action](count, format_decimal(count))
+
+
+def describe_job(job: BulkJob) -> str:
+    """Return what a job does, or what it has done."""
+    if job.state in UNFINISHED_BULK_STATES:
+        return describe_action(job.action, job.tag)
+    return describe_result(job.action, job.changed)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, select
 
 from skymailing.clients.search.index import find_candidates
 from skymailing.clients.search.matching import matches, split_words
@@ -36,3 +36,8 @@ def search_clients(owner_id: int, search: str) -> Search:
         return Search(among & matches(search))
     # So many match that a page of them is found soon without the index.
     return Search(matches(search), among)
+
+
+def list_found(owner_id: int, search: str) -> Select[tuple[Client]]:
+    """Return a statement for the owner's clients who match `search`."""
+    return select(Client).where(Client.owner_id == owner_id, search_clients(owner_id, search).condition)

@@ -1,13 +1,10 @@
 """Update the index of trigrams in the background."""
 
 import time
-from collections.abc import Callable
 
 from skymailing.clients.search import index
-from skymailing.db.engine import let_others_write
+from skymailing.db.engine import StopCheck, let_others_write
 from skymailing.extensions import db
-
-StopCheck = Callable[[float], bool]  # seconds since the slice began
 
 
 def update_index(should_stop: StopCheck) -> bool:

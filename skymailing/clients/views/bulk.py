@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -18,7 +17,7 @@ from skymailing.clients.bulk.sizes import count_fitting
 from skymailing.clients.bulk.texts import describe_result
 from skymailing.clients.deletion import delete_clients
 from skymailing.clients.views.blueprint import bp
-from skymailing.clients.views.clients import flash_deletion, read_filter
+from skymailing.clients.views.clients import back_to_list, flash_deletion, read_filter
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_BIG_ID, start_writing, starts_reading
 from skymailing.errors import UserError
@@ -141,13 +140,6 @@ def read_chosen() -> ColumnElement[bool]:
         return read_filter(request.form).condition(current_user, utcnow())
     ids = [read_id(text, LARGEST_BIG_ID) for text in request.form.getlist("ids")[: services.AT_ONCE]]
     return Client.id.in_(ids) if ids else false()
-
-
-def back_to_list() -> str:
-    """Return the address of the list as it was."""
-    names = ("q", "tag", "segment", "status", "sort")
-    values: dict[str, Any] = {name: request.form[name] for name in names if request.form.get(name)}
-    return url_for("clients.index", **values)
 
 
 @bp.post("/bulk/undo/<big:removal_id>")

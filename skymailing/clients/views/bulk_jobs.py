@@ -64,16 +64,3 @@ def bulk_job_undo(job_id: int) -> ResponseReturnValue:
         else:
             flash(_("This can no longer be undone."), "warning")
     return redirect(url_for("clients.bulk_show", job_id=job_id))
-
-
-@bp.app_template_global()
-def find_bulk_notices() -> list[tuple[BulkJob, str]]:
-    """Return the owner's jobs that run or can be undone, and what each says about itself."""
-    return [(job, describe_job(job)) for job in services.find_open_jobs(current_user.id, utcnow())]
-
-
-def describe_job(job: BulkJob) -> str:
-    """Return what a job does, or what it has done."""
-    if job.state in UNFINISHED_BULK_STATES:
-        return describe_action(job.action, job.tag)
-    return describe_result(job.action, job.changed)

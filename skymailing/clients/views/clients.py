@@ -1,6 +1,7 @@
 """List and delete clients."""
 
 from contextlib import nullcontext
+from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +12,8 @@ from werkzeug.datastructures import MultiDict
 
 from skymailing.audit import current_actor
 from skymailing.clients import list_columns, queries, tags
+from skymailing.clients.bulk.services import find_open_jobs
+from skymailing.clients.bulk.texts import describe_job
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
 from skymailing.clients.forms import COLUMN_LABELS, STATUS_LABELS
@@ -26,6 +29,9 @@ from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
+
+# Arguments of the list's address, which its forms repeat.
+LIST_FIELDS = ("q", "tag", "segment", "status", "sort")
 
 
 @bp.get("/")
@@ -65,6 +71,7 @@ def index() -> ResponseReturnValue:
         attribute_columns=list_columns.list_attribute_columns(current_user),
         column_labels=COLUMN_LABELS,
         max_attributes=list_columns.MAX_ATTRIBUTES,
+        bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, utcnow())],
     )
 
 
@@ -75,6 +82,12 @@ def read_filter(values: MultiDict[str, str]) -> ClientFilter:
     return ClientFilter(
         search, tag, read_id(values.get("segment", "")), State(status) if status in set(State) else None
     )
+
+
+def back_to_list() -> str:
+    """Return the address of the list as it was, from a form with `_list_fields.html`."""
+    values: dict[str, Any] = {name: request.form[name] for name in LIST_FIELDS if request.form.get(name)}
+    return url_for("clients.index", **values)
 
 
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])

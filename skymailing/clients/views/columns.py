@@ -6,7 +6,7 @@ from flask_login import current_user, login_required
 
 from skymailing.clients.list_columns import choose_columns
 from skymailing.clients.views.blueprint import bp
-from skymailing.clients.views.bulk import back_to_list
+from skymailing.clients.views.clients import back_to_list
 from skymailing.extensions import db
 
 

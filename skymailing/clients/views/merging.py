@@ -30,8 +30,8 @@ from skymailing.web.ids import read_id
 @computes
 def duplicates() -> ResponseReturnValue:
     """List pairs of clients who are probably the same person."""
-    pairs, search = find_duplicates(current_user.id)
-    return render_template("clients/duplicates.html", pairs=pairs, search=search)
+    pairs, comparison = find_duplicates(current_user.id)
+    return render_template("clients/duplicates.html", pairs=pairs, comparison=comparison)
 
 
 @bp.route("/<big:client_id>/merge", methods=["GET", "POST"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
+from skymailing.clients.search.finding import list_found
 from skymailing.clients.search.matching import clean_search
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.db.pagination import BoundedCount, count_up_to
@@ -77,4 +78,4 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
 def count_matches(owner: User, query: str, clients: list[Client], after: int) -> BoundedCount | int:
     # If all matches are on the page, no query is needed.
     is_all = not after and len(clients) <= queries.MATCHES_SHOWN
-    return len(clients) if is_all else count_up_to(queries.matching_clients(owner, query))
+    return len(clients) if is_all else count_up_to(list_found(owner.id, query))
