@@ -94,12 +94,9 @@ def change_tags(client: Client, changes: TagChanges) -> None:
 
 def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
     """Put a tag on the owner's clients for whom `condition` holds; return how many did not have it."""
-    has_it = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag_id)
-    missing = select(literal(tag_id), Client.id).where(
-        Client.owner_id == owner_id, condition, Client.id.not_in(has_it)
-    )
-    missing = missing.order_by(Client.id)  # imports insert in the same order, so no deadlocks
-    statement = insert_into(client_tags).from_select(["tag_id", "client_id"], missing)
+    chosen = select(literal(tag_id), Client.id).where(Client.owner_id == owner_id, condition)
+    chosen = chosen.order_by(Client.id)  # imports insert in the same order, so no deadlocks
+    statement = insert_into(client_tags).from_select(["tag_id", "client_id"], chosen)
     statement = statement.on_conflict_do_nothing()
     return execute_counting(statement)
 

@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, literal, not_, select
+from sqlalchemy import ColumnElement, delete, literal, select
 
 from skymailing.clients.deletion import put_back_clients, take_out_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
 from skymailing.db.engine import insert_into
-from skymailing.delivery.audience.compilation import has_tag
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, BulkAction, Client, Suppression, SuppressionReason, Tag
+from skymailing.models import (
+    AuditAction,
+    BulkAction,
+    Client,
+    Suppression,
+    SuppressionReason,
+    Tag,
+    client_tags,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +94,21 @@ def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
 
 
 def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
-    tag_id = _tag_id(order)
-    changed = _find(order, Client.id, Client.id.in_(ids) & not_(has_tag(tag_id, db.engine.dialect.name)))
-    add_tag(order.owner_id, tag_id, Client.id.in_(changed))
+    changed = _find(order, Client.id, Client.id.in_(set(ids) - _find_tagged(order, ids)))
+    add_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
     return changed
 
 
 def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
-    tag_id = _tag_id(order)
-    changed = _find(order, Client.id, Client.id.in_(ids) & has_tag(tag_id, db.engine.dialect.name))
-    remove_tag(order.owner_id, tag_id, Client.id.in_(changed))
+    changed = _find(order, Client.id, Client.id.in_(_find_tagged(order, ids)))
+    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
     return changed
+
+
+def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
+    """Return which of these clients have the tag: by key, as other clients may be many."""
+    tagged = (client_tags.c.tag_id == _tag_id(order)) & client_tags.c.client_id.in_(ids)
+    return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
 def _take_off(order: Order, changed: Sequence[int], _now: datetime) -> None:
