@@ -29,6 +29,7 @@ from skymailing.models import (
     OutboxLetter,
     Run,
     Segment,
+    Sender,
     Suppression,
     Tag,
     User,
@@ -111,6 +112,13 @@ def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
     return map(_as_dict, _read_in_chunks(own, Segment.__table__.c.id))
 
 
+def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the addresses from which the user sends."""
+    table = Sender.__table__.c
+    columns = [column for column in table if column.name not in ("owner_id", "address_key")]
+    return map(_as_dict, _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+
+
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's mailings with the segments and tags of their audiences."""
     table = Mailing.__table__.c
@@ -174,6 +182,7 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
             "details_removed_at": run.details_removed_at,
             "subject": run.subject,
             "sender_name": run.sender_name,
+            "sender_address": run.sender_address,
             "reply_to": run.reply_to,
             "format": run.format,
             "body": run.body,

@@ -56,7 +56,10 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert len(json.loads(archive.read("messages.json"))) == 2
     (segment,) = json.loads(archive.read("segments.json"))
     assert (segment["name"], segment["conditions"]["value"]) == ("Tula", "vip")
-    assert json.loads(archive.read("mailings.json"))[0]["name"] == "Осень"
+    (sender,) = json.loads(archive.read("senders.json"))
+    assert (sender["name"], sender["address"], sender["confirmed_at"]) == ("Shop", "News@shop.example", None)
+    (exported, *_) = json.loads(archive.read("mailings.json"))
+    assert (exported["name"], exported["sender_id"]) == ("Осень", sender["id"])
     runs = json.loads(archive.read("runs.json"))
     assert (runs[0]["body"], runs[0]["planned"], runs[0]["letters"]["sent"]) == ("Привет", 3, 3)
     letters = read_table(archive, "letters.csv")
