@@ -14,14 +14,15 @@ from skymailing import security
 from skymailing.delivery.smtp.session import Letter
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import Client, OutboxLetter
+from skymailing.models import Client, OutboxLetter, Sender
 from skymailing.models import Message as MessageModel
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.outbox.services import TEST_LETTER
 from skymailing.web.urls import public_url
 
 
 class SubjectDeleted(SkyMailingError):
-    """The message or client that the letter is about was deleted before it was sent."""
+    """The message, client or sender that the letter is about was deleted before it was sent."""
 
 
 def render_letter(letter: OutboxLetter) -> Letter:
@@ -98,8 +99,16 @@ def _new_email_link(letter: OutboxLetter) -> str:
     return public_url("auth.confirm_email", token=token)
 
 
+def _sender_link(letter: OutboxLetter) -> str:
+    sender = db.session.get(Sender, letter.params["sender_id"])
+    if sender is None or (sender.owner_id, sender.address_key) != (letter.user_id, letter.to):
+        raise SubjectDeleted("The sender was deleted, or got another address, before its link was sent.")
+    return public_url("senders.confirm", token=sender_token(sender))
+
+
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _verification_link,
     security.RESET: _reset_link,
     security.NEW_EMAIL: _new_email_link,
+    CONFIRM_SENDER: _sender_link,
 }

@@ -175,6 +175,20 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
     #
+    # --- senders ------------------------------------------------------------------------------
+    "sender_limit": _l("You can have up to %(limit)s senders. Delete those that you no longer need."),
+    "sender_exists": _l("You already have a sender with this address."),
+    "sender_deleted": _l("This sender has been deleted."),
+    "sender_in_use": _l("This sender is used in mailings, so it cannot be deleted: %(names)s."),
+    "sender_freemail": _l(
+        "Emails from %(domain)s that we send would be rejected or marked as spam. Use an address of your own "
+        "domain, and enter this one for replies."
+    ),
+    "sender_letter_limit": _l("You can send up to %(limit)s confirmation links per day. Try again tomorrow."),
+    "sender_address_letter_limit": _l(
+        "Up to %(limit)s confirmation links per day are sent to an address. Try again tomorrow."
+    ),
+    #
     # --- messages -----------------------------------------------------------------------------
     "message_limit": _l("You can have up to %(limit)s messages. Delete those that you no longer need."),
     "message_in_use": _l("This message is used in mailings, so it cannot be deleted: %(names)s."),
