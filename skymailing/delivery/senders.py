@@ -1,8 +1,12 @@
 """Decide who a mailing's letters are from, and copy it into the run."""
 
 from dataclasses import dataclass
+from email.utils import parseaddr
+
+from flask import current_app
 
 from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.email_addresses import display_address
 from skymailing.models import Mailing, Sender, User
 
 
@@ -13,6 +17,16 @@ class From:
     name: str
     address: str
     reply_to: str
+
+    @property
+    def mailbox(self) -> str:
+        """Name and address, as pages show them."""
+        return f"{self.name} <{display_address(self.address or service_address())}>"
+
+
+def service_address() -> str:
+    """Return the service's own sender address, without a display name."""
+    return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
 
 
 def is_usable(sender: Sender) -> bool:

@@ -3,6 +3,7 @@
 from sqlalchemy import Select, select
 
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished
+from skymailing.delivery.senders import is_usable
 from skymailing.extensions import db
 from skymailing.models import Mailing, Sender
 
@@ -14,9 +15,10 @@ def list_senders(owner_id: int) -> list[Sender]:
 
 
 def find_default_sender(owner_id: int) -> Sender | None:
-    """Return the sender that new mailings use, if it is confirmed."""
+    """Return the sender that new mailings use, if letters may come from it now."""
     chosen = select(Sender).where(Sender.owner_id == owner_id, Sender.is_default)
-    return db.session.scalar(chosen.where(Sender.confirmed_at.is_not(None)))
+    sender = db.session.scalar(chosen)
+    return sender if sender is not None and is_usable(sender) else None
 
 
 def find_blocking_mailings(sender_id: int) -> Select[tuple[Mailing]]:

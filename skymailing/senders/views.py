@@ -1,8 +1,6 @@
 """The pages of senders, and the public page that confirms one."""
 
-from email.utils import parseaddr
-
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
@@ -12,6 +10,7 @@ from skymailing import queue
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.senders import service_address
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
 from skymailing.models import Sender
@@ -31,7 +30,7 @@ BLUEPRINTS = (bp,)
 def index() -> ResponseReturnValue:
     """List the user's senders."""
     senders = queries.list_senders(current_user.id)
-    service = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
+    service = service_address()
     domains = {sender.address_key.rpartition("@")[2] for sender in senders}
     return render_template(
         "senders/index.html",
@@ -46,7 +45,8 @@ def index() -> ResponseReturnValue:
 @login_required
 def new() -> ResponseReturnValue:
     """Add a sender, and ask its mailbox to confirm it."""
-    form = SenderForm(data={"is_default": queries.find_default_sender(current_user.id) is None})
+    has_default = any(sender.is_default for sender in queries.list_senders(current_user.id))
+    form = SenderForm(data={"is_default": not has_default})
     if form.validate_on_submit():
         try:
             sender = services.add_sender(current_user, form.values, utcnow())

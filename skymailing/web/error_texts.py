@@ -168,6 +168,11 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its emails cannot be sent again."
     ),
+    "mailing_sender_deleted": _l("Its sender has been deleted, so the mailing cannot be restored."),
+    "mailing_sender_unknown": _l("This sender does not exist. Choose another."),
+    "mailing_sender_unconfirmed": _l(
+        "This address is not confirmed. Open the link in the email sent to it, or choose another sender."
+    ),
     "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
     "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
