@@ -38,6 +38,7 @@ from skymailing.models import (
     ReportDay,
     Run,
     Segment,
+    Sender,
     Suppression,
     Tag,
     User,
@@ -57,6 +58,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ConsentText, ConsentText.owner_id),
     (Tag, Tag.owner_id),  # after the clients, with whom the rows of `client_tags` go
     (Segment, Segment.owner_id),
+    (Sender, Sender.owner_id),
     (Suppression, Suppression.owner_id),
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),

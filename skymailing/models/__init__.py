@@ -63,6 +63,7 @@ from skymailing.models.message import Message, MessageDraft, MessageFormat, Mess
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
+from skymailing.models.sender import Sender
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
@@ -134,6 +135,7 @@ __all__ = [
     "RunInterval",
     "RunState",
     "Segment",
+    "Sender",
     "StateReason",
     "Suppression",
     "SuppressionReason",

@@ -34,6 +34,7 @@ from skymailing.models import (
     Run,
     RunState,
     Segment,
+    Sender,
     Suppression,
     Tag,
     User,
@@ -85,6 +86,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
     add_segment(session, user, mailing)
+    add_sender(session, user, mailing)
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
@@ -105,6 +107,17 @@ def add_segment(session: Session, user: User, mailing: Mailing) -> None:
     session.add(segment)
     session.flush()
     session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=True, segment_id=segment.id))
+
+
+def add_sender(session: Session, user: User, mailing: Mailing) -> None:
+    """Add the sender of the mailing."""
+    sender = Sender(
+        owner_id=user.id, name="Shop", address="News@shop.example", address_key="news@shop.example"
+    )
+    session.add(sender)
+    session.flush()
+    mailing.sender_id = sender.id
+    session.flush()
 
 
 def add_audit_entries(session: Session, user: User, network_address: str) -> None:

@@ -17,6 +17,7 @@ from skymailing.delivery.rendering.letter import (
     render_test_letter,
 )
 from skymailing.delivery.rendering.mime import clean_line
+from skymailing.delivery.senders import describe_from
 from skymailing.models import MessageFormat, User
 from tests.delivery.rendered import (
     ANN,
@@ -289,8 +290,9 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
     client = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
 
     with app.app_context():
-        letter = read(render_test_letter(message, client, user))
-        example = read(render_test_letter(message, None, user))
+        source = describe_from(user, None)
+        letter = read(render_test_letter(message, client, user, source))
+        example = read(render_test_letter(message, None, user, source))
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]

@@ -21,6 +21,7 @@ from tests.security.object_factories import (
     make_removal,
     make_run,
     make_segment,
+    make_sender,
     make_session,
     make_suppression,
     make_tag,
@@ -96,6 +97,7 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
+SENDER = Own("sender_id", make_sender)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -130,6 +132,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.verify_with_new_password": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
+    "senders.confirm": PUBLIC,
     "unsubscribe.page": PUBLIC,
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -195,6 +198,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "segments.duplicate": SEGMENT,
     "segments.delete": SEGMENT,
     "segments.undo": Own("removal_id", make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
+    "senders.index": PRIVATE,
+    "senders.new": PRIVATE,
+    "senders.edit": SENDER,
+    "senders.resend": SENDER,
+    "senders.delete": SENDER,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

@@ -22,6 +22,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     Segment,
+    Sender,
     SuppressionReason,
     Tag,
     User,
@@ -127,6 +128,16 @@ def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User],
 
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
+
+
+def make_sender(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    key = f"news@{uuid4().hex}.example"
+    sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
+    session.add(sender)
+    session.flush()
+    return sender
 
 
 def make_segment(owner: User) -> Any:

@@ -49,6 +49,7 @@ class OpenRun:
     body: str
     language: str
     sender_name: str
+    sender_address: str  # empty: the service's own
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
@@ -117,6 +118,7 @@ def _open_run(row: Any) -> OpenRun:
         body=row.body,
         language=row.language,
         sender_name=row.sender_name,
+        sender_address=row.sender_address,
         reply_to=row.reply_to,
         ends_at=row.ends_at,
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),

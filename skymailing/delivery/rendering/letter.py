@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parseaddr
 from uuid import UUID, uuid4, uuid5
 
 from flask import current_app
@@ -14,6 +13,7 @@ from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
+from skymailing.delivery.senders import From, service_address
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
@@ -48,7 +48,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The sender of a letter: the owner's name, the service's address, the owner's address for replies."""
+    """The sender of a letter: name and address in From, and the address for replies."""
 
     name: str
     address: str
@@ -252,15 +252,15 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
-def render_test_letter(message: Message, client: Client | None, user: User) -> bytes:
-    """Render a test letter to `user` with the values of `client`, or of an example client.
+def render_test_letter(message: Message, client: Client | None, user: User, source: From) -> bytes:
+    """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
     Its unsubscribe link is only an example. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
-    address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
-    sender = Sender(user.sender_name, address, user.email, user.id, mailbox)
+    address = service_address()
+    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox)
     identity = uuid4()
     template = LetterTemplate(
         Content.of(message),
