@@ -54,6 +54,7 @@ class OpenRun:
     ends_at: datetime
     policy: Policy
     habits: Habits
+    has_signed_ids: bool
 
     @property
     def key(self) -> RunKey:
@@ -121,6 +122,7 @@ def _open_run(row: Any) -> OpenRun:
         ends_at=row.ends_at,
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        has_signed_ids=row.has_signed_ids,
     )
 
 
