@@ -230,6 +230,10 @@ class Run(Model):
     # Whether its Message-IDs can be read again; false for runs that an earlier version planned, since a
     # Message-ID stays the same on every attempt.
     has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
+    # Letters that came back after the server had accepted them, and those about which clients complained.
+    # They stay sent, so both are no part of the ledger's sum.
+    returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

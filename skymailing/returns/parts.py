@@ -42,9 +42,10 @@ class Part:
         found = CHARSET.search(first(self.headers, "content-type"))
         charset = found[1] if found and KNOWN_CHARSET.fullmatch(found[1]) else "utf-8"
         try:
-            return self.body.decode(charset, "replace")
+            text = self.body.decode(charset, "replace")
         except LookupError:
-            return self.body.decode("utf-8", "replace")
+            text = self.body.decode("utf-8", "replace")
+        return text.replace("\x00", "")
 
 
 def first(headers: Headers, name: str) -> str:
@@ -78,7 +79,7 @@ def split_headers(data: bytes) -> tuple[Headers, bytes]:
 def read_headers(text: str) -> Headers:
     """Return the unfolded values of a block of headers; lines without a colon are skipped."""
     lines: list[tuple[str, list[str]]] = []
-    for line in text.split("\n"):
+    for line in text.replace("\x00", "").split("\n"):  # PostgreSQL stores no NUL characters
         if line[:1] in (" ", "\t"):
             if lines:
                 lines[-1][1].append(line.strip())
