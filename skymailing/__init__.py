@@ -67,9 +67,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.messages import views as messages
     from skymailing.monitoring import views as monitoring
     from skymailing.reports import views as reports
+    from skymailing.returns import views as returns
     from skymailing.segments import views as segments
 
-    features = [home, monitoring, auth, clients, segments, messages, mailings, reports, blog]
+    features = [home, monitoring, auth, clients, segments, messages, mailings, returns, reports, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

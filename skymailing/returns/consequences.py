@@ -68,26 +68,30 @@ def record_bounce(
 
 def act(bounce: Bounce, now: datetime) -> None:
     """Do what a certain bounce demands."""
-    assert bounce.owner_id is not None
     _count(bounce)
-    note = f"{bounce.status} {bounce.diagnostic}".strip()
-    if bounce.kind is BounceKind.COMPLAINT:
-        suppress(bounce.owner_id, bounce.email_key, SuppressionReason.COMPLAINED, bounce.action, now)
-    elif bounce.kind is BounceKind.HARD or (
+    if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
         bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
     ):
-        suppress(bounce.owner_id, bounce.email_key, SuppressionReason.BOUNCED, note, now)
+        _suppress(bounce, now)
+
+
+def _suppress(bounce: Bounce, now: datetime) -> None:
+    assert bounce.owner_id is not None
+    reason = SuppressionReason.BOUNCED
+    if bounce.kind is BounceKind.COMPLAINT:
+        reason = SuppressionReason.COMPLAINED
+    note = f"{bounce.status} {bounce.diagnostic}".strip()
+    suppress(bounce.owner_id, bounce.email_key, reason, note, now)
 
 
 def confirm(bounce: Bounce, now: datetime) -> None:
-    """Act on an unclear bounce, as its owner says that the address does not exist."""
+    """Stop mailing the address of an unclear bounce, as its owner says that it is right."""
     if bounce.proof is not Proof.ADDRESS:
         return
     assert bounce.owner_id is not None
     bounce.proof = Proof.PERSON
     _count(bounce)
-    note = f"{bounce.status} {bounce.diagnostic}".strip()
-    suppress(bounce.owner_id, bounce.email_key, SuppressionReason.BOUNCED, note, now)
+    _suppress(bounce, now)
     _settle(bounce)
 
 

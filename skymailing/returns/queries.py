@@ -1,13 +1,16 @@
 """Read returned letters and what they report."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
+from skymailing.db.pagination import Page, paginate
+from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import format_time
-from skymailing.models import Bounce, Mailing, ReturnedLetter, ReturnedState, User
+from skymailing.models import Bounce, BounceKind, Client, Mailing, Proof, ReturnedLetter, ReturnedState, User
 
 CHUNK = 1000  # rows per transaction
 COLUMNS = ("time", "email", "mailing", "verdict", "proof", "status", "answer", "server")
@@ -44,6 +47,35 @@ def _cells(bounce: Bounce, mailing: str) -> Sequence[Any]:
         bounce.diagnostic,
         bounce.remote_mta,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnFilter:
+    """Which of an owner's returned letters a page lists; empty values match all."""
+
+    owner_id: int
+    kind: BounceKind | None = None
+    is_unclear: bool = False
+    address: str = ""
+
+
+def list_returns(filter: ReturnFilter, cursor: str | None) -> Page:
+    """Return a page of (Bounce, mailing name, ID of the client) rows, newest first."""
+    is_client = (Client.owner_id == Bounce.owner_id) & (Client.email_key == Bounce.email_key)
+    statement = (
+        select(Bounce, Mailing.name.label("mailing_name"), Client.id.label("client_id"))
+        .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
+        .outerjoin(Client, is_client)
+        .where(Bounce.owner_id == filter.owner_id)
+    )
+    if filter.kind is not None:
+        statement = statement.where(Bounce.kind == filter.kind)
+    if filter.is_unclear:
+        statement = statement.where(Bounce.proof == Proof.ADDRESS)
+    if filter.address:
+        pattern = address_pattern(filter.address)
+        statement = statement.where(Bounce.email_key.contains(pattern, autoescape=True))
+    return paginate(statement, [(Bounce.id, True)], cursor)
 
 
 def list_letters(only_unclear: bool, limit: int) -> list[tuple[ReturnedLetter, str | None]]:
