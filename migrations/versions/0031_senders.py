@@ -1,7 +1,7 @@
 """add senders: the addresses from which an owner sends mailings
 
 Revision ID: 0031
-Revises: 0029
+Revises: 0030
 Create Date: 2026-11-28 22:35:00
 
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = '0031'
-down_revision = '0029'
+down_revision = '0030'
 branch_labels = None
 depends_on = None
 

@@ -8,6 +8,7 @@ from flask import current_app
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import RateLimits
@@ -48,7 +49,8 @@ class Dispatcher:
             address = run.sender_address or self.sender
             sender = Sender(run.sender_name, address, run.reply_to, run.owner_id, mailbox)
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id, run.habits)
+            identity = RunIdentity(run.uuid, message_id_key() if run.has_signed_ids else b"")
+            self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
         return self._template[1]
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    false,
     text,
     true,
 )
@@ -211,7 +212,7 @@ class Run(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
-    # Message-IDs are derived from it: uuid5(run.uuid, delivery ID), the same on every attempt.
+    # Message-IDs are derived from it; see `delivery/rendering/message_ids.py`.
     uuid: Mapped[UUID] = mapped_column(Uuid, default=uuid4)
     scheduled_for: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[RunState] = mapped_column(enum_column(RunState, "state"), default=RunState.PLANNED)
@@ -234,6 +235,13 @@ class Run(Model):
     # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
     # NULL for runs that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
+    # Whether its Message-IDs can be read again; false for runs that an earlier version planned, since a
+    # Message-ID stays the same on every attempt.
+    has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
+    # Letters that came back after the server had accepted them, and those about which clients complained.
+    # They stay sent, so both are no part of the ledger's sum.
+    returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

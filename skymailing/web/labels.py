@@ -8,6 +8,7 @@ from skymailing.models import (
     Audience,
     AuditAction,
     AuditKind,
+    BounceKind,
     BulkState,
     DeliveryState,
     ImportState,
@@ -107,6 +108,15 @@ _register(
         SuppressionReason.BOUNCED: (lazy_pgettext("client", "address refused"), "bad"),
         SuppressionReason.COMPLAINED: (lazy_pgettext("client", "marked as spam"), "bad"),
         SuppressionReason.MANUAL: (lazy_pgettext("client", "excluded manually"), "gone"),
+    },
+)
+_register(
+    BounceKind,
+    {
+        BounceKind.HARD: (lazy_gettext("address does not exist"), "bad"),
+        BounceKind.SOFT: (lazy_gettext("temporary problem"), "waiting"),
+        BounceKind.POLICY: (lazy_gettext("email refused"), "doubt"),
+        BounceKind.COMPLAINT: (lazy_pgettext("client", "marked as spam"), "bad"),
     },
 )
 _register(

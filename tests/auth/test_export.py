@@ -110,5 +110,7 @@ def test_reading_in_chunks_loses_no_rows(
     archive = download_archive(browser)
     assert len(read_table(archive, "letters.csv")) == 9
     assert [row["tag"] for row in read_table(archive, "bulk-actions.csv")] == ["vip"]
+    returned = read_table(archive, "returned.csv")
+    assert [(row["mailing"], row["answer"]) for row in returned] == [("Осень", "552 mailbox full")]
     assert len(read_table(archive, "mailing-clients.csv")) == 3
     assert len(json.loads(archive.read("runs.json"))) == 2

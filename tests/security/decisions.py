@@ -11,6 +11,7 @@ from typing import Any
 from skymailing.models import RemovalKind, Role, User
 from tests.security.object_factories import (
     make_article,
+    make_bounce,
     make_bulk_job,
     make_client,
     make_delivery,
@@ -263,6 +264,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_articles.edit": ARTICLE,
     "manager_articles.delete": ARTICLE,
     "manager_audit.index": Panel(MANAGERS),
+    "returns.index": PRIVATE,
+    "returns.csv": PRIVATE,
+    "returns.confirm": Own("bounce_id", make_bounce),
+    "returns.dismiss": Own("bounce_id", make_bounce),
     "logs.index": PRIVATE,
     "logs.csv": PRIVATE,
     "reports.index": PRIVATE,

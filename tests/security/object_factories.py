@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
+    Bounce,
+    BounceKind,
     BulkAction,
     BulkJob,
     BulkState,
@@ -85,6 +87,16 @@ def make_session(user: User) -> Any:
     session.add(user_session)
     session.flush()
     return user_session
+
+
+def make_bounce(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    values = {"email_key": "doubtful@example.org", "kind": BounceKind.HARD, "received_at": utcnow()}
+    bounce = Bounce(owner_id=owner.id, **values)
+    session.add(bounce)
+    session.flush()
+    return bounce
 
 
 def make_suppression(owner: User) -> Any:

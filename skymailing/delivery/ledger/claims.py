@@ -55,6 +55,7 @@ class OpenRun:
     ends_at: datetime
     policy: Policy
     habits: Habits
+    has_signed_ids: bool
 
     @property
     def key(self) -> RunKey:
@@ -123,6 +124,7 @@ def _open_run(row: Any) -> OpenRun:
         ends_at=row.ends_at,
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        has_signed_ids=row.has_signed_ids,
     )
 
 
