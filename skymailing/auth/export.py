@@ -8,19 +8,20 @@ memory than a fast one.
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flask import current_app
 from flask_babel import force_locale
+from sqlalchemy import select
 
 from skymailing.auth import export_queries
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
-from skymailing.models import User
+from skymailing.models import MergedAddress, User
 from skymailing.returns.queries import export_returns
 from skymailing.web.csv import stream_csv
 
@@ -94,6 +95,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("clients.csv", export_rows),
         file("tags.csv", export_queries.read_tags),
         file("never-mailed.csv", export_queries.read_suppressions),
+        file("merged-addresses.csv", read_merged_addresses),
         file("consents.csv", export_queries.read_consents),
         file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
@@ -110,6 +112,15 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("account-letters.csv", export_queries.read_account_letters),
         file("audit.csv", export_queries.read_audit_entries),
     ]
+
+
+def read_merged_addresses(user_id: int) -> Iterator[Sequence[str]]:
+    """Yield the addresses of clients who were merged into others; they are few, as people merge them."""
+    yield ("email", "kept_email", "since")
+    columns = (MergedAddress.email_key, MergedAddress.kept_key, MergedAddress.created_at)
+    rows = db.session.execute(select(*columns).where(MergedAddress.owner_id == user_id)).tuples().all()
+    db.session.rollback()
+    yield from ((email, kept_email, format_time(at)) for email, kept_email, at in rows)
 
 
 def _render_readme(email: str, now: datetime, locale: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
@@ -48,7 +48,7 @@ def take_out_clients(
 ) -> tuple[Sequence[Client], list[dict[str, Any]]]:
     """Delete the owner's clients with these IDs; return them, and what `put_back_clients` needs."""
     own = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
-    clients = db.session.scalars(select(Client).where(own).order_by(Client.id).with_for_update()).all()
+    clients = db.session.scalars(select(Client).where(own).order_by(locking_order()).with_for_update()).all()
     owned = [client.id for client in clients]
     selections = _find_selections(owned)
     tags = find_tags(owned)
@@ -67,6 +67,12 @@ def take_out_clients(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
     return clients, content
+
+
+def locking_order() -> ColumnElement[str]:
+    """Return the order in which to lock clients: that of imports (`upsert.py`), so that no two deadlock."""
+    key = Client.email_key
+    return key.collate("C") if db.engine.dialect.name == "postgresql" else key.expression
 
 
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -48,6 +48,7 @@ class Search:
     pairs: dict[tuple[int, int], Likeness] = field(default_factory=dict)
     compared: int = 0
     is_complete: bool = True
+    phones: Sequence[str] = ()  # names of the attributes that were compared
 
 
 def find_duplicates(owner_id: int) -> tuple[list[Pair], Search]:
@@ -58,7 +59,26 @@ def find_duplicates(owner_id: int) -> tuple[list[Pair], Search]:
     ids = {id for pair, _likeness in chosen for id in pair}
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
     clients = {client.id: client for client in db.session.scalars(own)}
-    return [Pair(clients[older], clients[newer], likeness) for (older, newer), likeness in chosen], search
+    pairs = [
+        Pair(clients[older], clients[newer], likeness)
+        for (older, newer), likeness in chosen
+        if older in clients and newer in clients  # one may have been deleted since
+    ]
+    return [pair for pair in pairs if is_alike(pair, search.phones)], search
+
+
+def is_alike(pair: Pair, phones: Sequence[str]) -> bool:
+    """Whether the clients really have in common what the hashes of their values say."""
+    older, newer = (
+        {key for key in describe_row(values_of(client, phones)) if key[0] is pair.likeness}
+        for client in (pair.older, pair.newer)
+    )
+    return not older.isdisjoint(newer)
+
+
+def values_of(client: Client, phones: Sequence[str]) -> Sequence[Any]:
+    """Return the values of a client that `describe_row` reads."""
+    return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
 
 def compare_clients(owner_id: int) -> Search:
@@ -68,7 +88,8 @@ def compare_clients(owner_id: int) -> Search:
     values = [Client.attributes[name].as_string() for name in phones]
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
-    search, first, counts = Search(), dict[tuple[Likeness, str], int](), dict.fromkeys(Likeness, 0)
+    # IDs by the hash of what they have in common: the texts of many clients would fill the memory.
+    search, first, counts = Search(phones=phones), dict[int, int](), dict.fromkeys(Likeness, 0)
     ends_at = time.monotonic() + SECONDS
     for rows_of_batch in rows.partitions():
         if search.compared >= MAX_COMPARED or time.monotonic() > ends_at:
@@ -76,7 +97,7 @@ def compare_clients(owner_id: int) -> Search:
             break
         for row in rows_of_batch:
             for key in describe_row(row):
-                newer = first.setdefault(key, row.id)
+                newer = first.setdefault(hash(key), row.id)
                 if newer != row.id and counts[key[0]] < MAX_PAIRS:
                     counts[key[0]] += (row.id, newer) not in search.pairs
                     search.pairs.setdefault((row.id, newer), key[0])

@@ -29,7 +29,7 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
-from skymailing.clients.tags import InvalidTag, TagChanges, list_tags_of, read_tags, tag_key
+from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_tags_of, read_tags, tag_key
 from skymailing.delivery.audience.fields import State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
@@ -38,7 +38,7 @@ from skymailing.web.ids import read_id
 
 STATUS_LABELS: dict[str, Any] = {
     State.MAILABLE: lazy_pgettext("client status", "active"),
-    State.SUPPRESSED: lazy_pgettext("client status", "never mailed"),
+    State.SUPPRESSED: lazy_pgettext("client status", "not mailed"),
     State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
@@ -136,7 +136,7 @@ def write_shown_tags(tags: Iterable[tuple[int, str]]) -> str:
 
 def read_shown_tags(text: str) -> dict[str, int]:
     """Return the IDs of the tags that a form showed, by `tag_key`."""
-    parts = (part.partition(":") for part in text.split(",") if part)
+    parts = (part.partition(":") for part in text.split(",", MAX_TAGS)[:MAX_TAGS] if part)
     return {tag_key(name): read_id(tag_id) for tag_id, _colon, name in parts}
 
 

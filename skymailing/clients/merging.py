@@ -1,7 +1,8 @@
 """Merge two clients who are the same person, and undo it.
 
 The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
-address: only that of the kept address counts for mailings.
+address: only that of the kept address counts for mailings. But who opts out later, with a link in an old
+letter to the removed address, also opts out at the kept one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from sqlalchemy import delete, insert, select, update
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
-from skymailing.clients.deletion import put_back_clients, take_out_clients
+from skymailing.clients.deletion import locking_order, put_back_clients, take_out_clients
+from skymailing.clients.suppression import forget_merge, remember_merge
 from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger.merging import move_letters, return_letters
 from skymailing.errors import UserError
@@ -25,6 +27,7 @@ from skymailing.models import (
     Consent,
     Removal,
     RemovalKind,
+    Tag,
     client_tags,
     mailing_clients,
 )
@@ -43,7 +46,10 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     for name, table in (("tags", client_tags), ("mailings", mailing_clients)):
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
-    content["letters"] = move_letters(db.session.connection(), kept, removed.id, now)
+    letters = move_letters(db.session.connection(), kept, removed.id, now)
+    content["letters"], content["detached"] = letters
+    content["kept_key"] = kept.email_key
+    remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
     _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
     return undo.save_removal(kept.owner_id, RemovalKind.MERGE, content, now)
@@ -52,8 +58,8 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
 def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Client | None:
     """Restore the removed client and take back from the kept one what it was given; return the restored one.
 
-    None if this cannot be undone any longer. Raises UserError if the address has been added again. Letters
-    that were cancelled or readdressed stay so.
+    Return None if this can no longer be undone. Raises UserError if the address has been added again.
+    Letters that were cancelled or readdressed keep that state.
     """
     content = undo.pop_removal(owner_id, RemovalKind.MERGE, removal_id, now)
     if content is None:
@@ -64,10 +70,13 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     if not restored:
         raise UserError("client_duplicate")
     (client,) = restored
+    if "kept_key" in content:  # an earlier version did not remember merges
+        forget_merge(owner_id, client.email_key, content["kept_key"])
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
-        return_letters(db.session.connection(), content["letters"], kept.id, client.id)
+        letters = (content["letters"], content.get("detached", []))  # an earlier version detached none
+        return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)
     return client
 
@@ -75,7 +84,12 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
 def _lock(*clients: Client) -> None:
     """Lock both clients until the transaction ends, and read them again; raises UserError."""
     ids = [client.id for client in clients]
-    both = select(Client).where(Client.id.in_(ids)).order_by(Client.id).with_for_update()
+    # First the tags that one of them will get, as a merge of tags does.
+    tags = select(client_tags.c.tag_id).where(client_tags.c.client_id.in_(ids))
+    db.session.execute(
+        select(Tag.id).where(Tag.id.in_(tags)).order_by(Tag.id).with_for_update(read=True, key_share=True)
+    )
+    both = select(Client).where(Client.id.in_(ids)).order_by(locking_order()).with_for_update()
     if len(db.session.scalars(both.execution_options(populate_existing=True)).all()) < len(ids):
         raise UserError("client_gone")
 

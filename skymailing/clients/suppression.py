@@ -1,16 +1,17 @@
 """Suppress addresses, so that an owner's mailings skip them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Suppression, SuppressionReason
+from skymailing.models import MergedAddress, Suppression, SuppressionReason
 
 NOTE_MAX_LENGTH = 500
+REQUESTED_BY_CLIENT = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     """Stop this owner's mailings to the addresses.
 
     The first reason is kept, unless it is the owner's own (MANUAL). The owner can lift that one, which
-    must not undo a later unsubscription.
+    must not undo a later unsubscription. Who opts out at the address of a merged client also opts out at the
+    kept one.
     """
     first: dict[str, NewSuppression] = {}
     for new in suppressions:
@@ -45,6 +47,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
             first[new.email_key] = new
     if not first:
         return
+    _follow_merges(owner_id, first)
     statement = insert_into(Suppression)
     changed = {name: statement.excluded[name] for name in ("reason", "note", "created_at")}
     db.session.execute(
@@ -65,6 +68,36 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
             for key in sorted(first)
         ],
     )
+
+
+def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:
+    """Add the addresses into which those of people who opted out were merged, also step by step."""
+    found = {key: new for key, new in suppressions.items() if new.reason in REQUESTED_BY_CLIENT}
+    while found:
+        merged = select(MergedAddress.email_key, MergedAddress.kept_key)
+        own = merged.where(MergedAddress.owner_id == owner_id, MergedAddress.email_key.in_(found))
+        found = {
+            kept_key: replace(found[key], email_key=kept_key)
+            for key, kept_key in db.session.execute(own).tuples()
+            if kept_key not in suppressions or suppressions[kept_key].reason not in REQUESTED_BY_CLIENT
+        }
+        suppressions |= found
+
+
+def remember_merge(owner_id: int, email_key: str, kept_key: str, now: datetime) -> None:
+    """Let who opts out at an address also opt out at the one into whose client theirs was merged."""
+    statement = insert_into(MergedAddress).values(
+        owner_id=owner_id, email_key=email_key, kept_key=kept_key, created_at=now
+    )
+    changed = {"kept_key": kept_key, "created_at": now}
+    index = ["owner_id", "email_key"]
+    db.session.execute(statement.on_conflict_do_update(index_elements=index, set_=changed))
+
+
+def forget_merge(owner_id: int, email_key: str, kept_key: str) -> None:
+    """Undo `remember_merge`, unless the address has been merged into another one since."""
+    pair = (MergedAddress.email_key == email_key) & (MergedAddress.kept_key == kept_key)
+    db.session.execute(delete(MergedAddress).where(MergedAddress.owner_id == owner_id, pair))
 
 
 def find_suppression(owner_id: int, email_key: str) -> Suppression | None:

@@ -132,6 +132,7 @@ def _save_removal(tag: Tag, now: datetime) -> Removal:
     clients = db.session.scalars(select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id))
     content: dict[str, Any] = {
         "name": tag.name,
+        "at": now.isoformat(),
         "clients": list(clients),
         "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
     }
@@ -148,8 +149,11 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> 
         return None
     (tag_id,) = find_or_create_tags(owner_id, [content["name"]], limit=None).values()
     client_ids = content["clients"]
+    # SQLite may have given the ID of a deleted client to a new one.
+    removed_at = datetime.fromisoformat(content["at"]) if "at" in content else now
     for start in range(0, len(client_ids), CLIENTS_AT_A_TIME):
-        add_tag(owner_id, tag_id, Client.id.in_(client_ids[start : start + CLIENTS_AT_A_TIME]))
+        part = Client.id.in_(client_ids[start : start + CLIENTS_AT_A_TIME])
+        add_tag(owner_id, tag_id, part & (Client.created_at <= removed_at))
     uses = ((mailing_id, is_excluded) for mailing_id, _position, is_excluded in content["mailings"])
     tag = db.session.get_one(Tag, tag_id)
     restore_uses(tag, uses)

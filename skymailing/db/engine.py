@@ -137,7 +137,9 @@ def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bo
     return column.in_(bindparam(name, expanding=True))
 
 
-def is_in(column: SQLColumnExpression[int], values: Sequence[int]) -> ColumnElement[bool]:
+def is_in(
+    column: SQLColumnExpression[int] | SQLColumnExpression[int | None], values: Sequence[int]
+) -> ColumnElement[bool]:
     """Return the condition that a numeric column has one of the values, in one parameter for all of them."""
     if db.engine.dialect.name == "postgresql":
         return column == any_(literal(list(values), postgresql.ARRAY(BigInteger)))

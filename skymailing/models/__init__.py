@@ -63,7 +63,7 @@ from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
-from skymailing.models.suppression import Suppression, SuppressionReason
+from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
@@ -113,6 +113,7 @@ __all__ = [
     "Mailing",
     "MailingAudience",
     "MailingState",
+    "MergedAddress",
     "Message",
     "MessageDraft",
     "MessageFormat",

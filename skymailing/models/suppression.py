@@ -32,3 +32,20 @@ class Suppression(Model):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
     __table_args__ = (UniqueConstraint("owner_id", "email_key"),)
+
+
+class MergedAddress(Model):
+    """An address whose client was merged into another one: who opts out at it also opts out at the kept one.
+
+    It outlives both clients, as letters with links for opting out do.
+    """
+
+    __tablename__ = "merged_addresses"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email_key: Mapped[str] = mapped_column(String(320))
+    kept_key: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    __table_args__ = (UniqueConstraint("owner_id", "email_key"),)

@@ -210,7 +210,7 @@ _register(
         AuditAction.CLIENTS_ALLOWED: (lazy_pgettext("audit", "mailings to clients resumed"), "good"),
         AuditAction.CLIENTS_DELETED: (lazy_pgettext("audit", "clients deleted"), "gone"),
         AuditAction.CLIENTS_RESTORED: (lazy_pgettext("audit", "clients restored"), "planned"),
-        AuditAction.BULK_STOPPED: (lazy_pgettext("audit", "action on clients interrupted"), "waiting"),
+        AuditAction.BULK_STOPPED: (lazy_pgettext("audit", "action on clients stopped"), "waiting"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),

@@ -1,6 +1,7 @@
 """Test actions on many clients of the list: their effect, their undo, and whom they reach."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from skymailing.clock import utcnow
 from skymailing.models import Client, Segment, Suppression, SuppressionReason, Tag, User, client_tags
 from tests.clients.test_deletion import find_undo_url
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
@@ -114,6 +116,31 @@ def test_mailings_to_clients_are_stopped_and_resumed_but_never_after_an_unsubscr
     assert find_suppressed(session) == {"boris": "unsubscribed"}
     browser.post(find_undo_url(page))
     assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed"}
+
+
+def test_the_undo_of_resumed_mailings_restores_every_suppression_as_it_was(
+    session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
+) -> None:
+    since = utcnow() - timedelta(days=30)
+    for name in ("anna", "clara"):
+        SuppressionFactory.create(
+            owner_id=people[name].owner_id,
+            email_key=people[name].email_key,
+            reason=SuppressionReason.MANUAL,
+            note="asked by phone",
+            created_at=since,
+        )
+    url = find_undo_url(act("allow", all_matching="1"))
+    assert find_suppressed(session) == {"boris": "unsubscribed"}
+    session.execute(delete(Client).where(Client.id == people["clara"].id))
+    browser.post(url)
+    manual = Suppression.reason == SuppressionReason.MANUAL
+    rows = session.execute(
+        select(Suppression.email_key, Suppression.note, Suppression.created_at).where(manual)
+    )
+    assert sorted(rows.tuples()) == [
+        (f"{name}@example.org", "asked by phone", since) for name in ("anna", "clara")
+    ]
 
 
 def test_an_export_has_the_chosen_clients_only(people: dict[str, Client], act: Act) -> None:

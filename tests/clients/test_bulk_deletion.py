@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from skymailing.clients.bulk import services
+from skymailing.clients.bulk import services, sizes
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.extensions import db
@@ -21,6 +21,7 @@ from skymailing.models import (
     BulkChunk,
     BulkJob,
     Client,
+    Delivery,
     MailingState,
     User,
     mailing_clients,
@@ -28,6 +29,7 @@ from skymailing.models import (
 from skymailing.retention import sweep
 from tests.clients.bulk_jobs import (
     count_rows,
+    get_job,
     press,
     read_page,
     undo,
@@ -35,6 +37,9 @@ from tests.clients.bulk_jobs import (
 from tests.clients.conftest import Finish
 from tests.delivery.ledger import count_states, get_only_run, get_stored_counts
 from tests.support.factories import (
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
     due_mailing,
 )
 
@@ -115,3 +120,39 @@ def test_what_an_undo_needs_is_removed_after_an_hour_and_the_result_after_a_mont
         assert count_rows(session, BulkJob) == 1
         sweep.remove_old(utcnow() + timedelta(days=31))
     assert count_rows(session, BulkJob) == 0
+
+
+@pytest.mark.parametrize("limit", ["MAX_CHARACTERS", "MAX_LETTERS"])
+@pytest.mark.usefixtures("small")
+def test_large_clients_are_deleted_and_restored_few_at_a_time(
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    finish: Finish,
+    clients: list[Client],
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+) -> None:
+    run = RunFactory.create(mailing=MailingFactory.create(owner=user), planned=4)
+    letters = [DeliveryFactory.create(run=run, client=client) for client in clients[:4]]
+    for client in clients[:4]:
+        client.attributes = {"story": "x" * 100}
+    session.flush()
+    monkeypatch.setattr(sizes, limit, {"MAX_CHARACTERS": 150, "MAX_LETTERS": 1}[limit])
+    browser.post("/clients/bulk", data={"action": "delete", "confirmed": "1", "ids": [clients[0].id]})
+    assert count_rows(session, BulkJob) == 0  # one is never too many
+    press(browser, "delete", confirmed="1", count="7")
+    finish()
+    stored = [len(content) for content in session.scalars(select(BulkChunk.content))]
+    assert (sum(stored), get_job(session).changed) == (7, 7)
+    assert len(stored) > 3  # so many would hold all of them, if they were small
+    assert count_rows(session, Client) == 0
+    undo(session, browser)
+    finish()
+    session.expire_all()
+    assert count_rows(session, Client) == 7
+    found = select(Client.email_key).join(Delivery, Delivery.client_id == Client.id)
+    assert set(session.scalars(found)) == {letter.email_key for letter in letters[1:]}
+    with_letters = select(Delivery.client_id).where(Delivery.client_id.is_not(None)).limit(2)
+    data = {"action": "delete", "confirmed": "1", "ids": list(session.scalars(with_letters))}
+    assert "0 of 2 clients" in browser.post("/clients/bulk", data=data, follow_redirects=True).text

@@ -245,3 +245,15 @@ def test_a_blocked_owner_and_a_deleted_tag_end_an_action(
     work()
     assert get_job(session).state is BulkState.FAILED
     assert "The tag has been deleted" in read_page(session, browser)
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("small", "clients")
+def test_the_list_shows_every_action_that_can_be_undone(browser: FlaskClient, finish: Finish) -> None:
+    press(browser, "tag", value="vip")
+    finish()
+    press(browser, "suppress")
+    finish()
+    page = browser.get("/clients/").text
+    assert "8 clients tagged." in page
+    assert "7 clients no longer get mailings." in page

@@ -190,6 +190,31 @@ def test_no_run_sends_both_a_letter_and_every_ledger_balances(
         assert get_stored_counts(session, run) == counted, case
 
 
+def test_a_letter_is_not_sent_again_after_the_other_address_got_it(
+    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client
+) -> None:
+    cases = [("failed", "sent"), ("unknown", "sent"), ("sending", "sent"), ("failed", "unknown")]
+    letters = []
+    for number, (kept_state, removed_state) in enumerate(cases):
+        mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, name=f"Case {number}")
+        letters.append(create_letters(mailing, {anna: kept_state, double: removed_state}))
+    url = merge(browser, anna, double)
+    session.expire_all()
+    for of_run, (_kept_state, removed_state) in zip(letters, cases, strict=True):
+        assert of_run[anna].client_id is None
+        assert of_run[double].client_id == (anna.id if removed_state == "sent" else None)
+    for of_run in letters[:2]:
+        mailing_id = session.get_one(Run, of_run[anna].run_id).mailing_id
+        browser.post(f"/mailings/{mailing_id}/resend-failed")
+        browser.post(f"/mailings/{mailing_id}/settle-unknowns", data={"decision": "resend"})
+    session.expire_all()
+    assert [of_run[anna].state for of_run in letters[:2]] == ["failed", "unknown"]
+    browser.post(url)
+    restored = find_client(session, "anna@home.example")
+    for of_run in letters:
+        assert (of_run[anna].client_id, of_run[double].client_id) == (anna.id, restored.id)
+
+
 def test_a_person_gets_one_letter_of_a_run_that_is_being_sent(
     app: Flask,
     session: Session,
@@ -253,33 +278,3 @@ def test_undo_says_when_the_address_was_added_again_and_works_once_it_is_free(
     session.flush()
     browser.post(url)
     assert find_client(session, "anna@home.example").full_name == "Анна Петрова"
-
-
-@pytest.mark.one_engine
-def test_likely_duplicates_are_listed_the_surest_first(user: User, browser: FlaskClient) -> None:
-    people = {
-        "ivan.petrov@yandex.ru": ("Ivan", {}),
-        "ivan-petrov+shop@ya.ru": ("", {}),
-        "olga.k@gmail.com": ("Ольга Ким", {"phone": "8 (900) 123-45-67"}),
-        "olgak@googlemail.com": ("ольга  ким", {"phone": "+79001234567"}),
-        "third@x.example": ("Third", {"phone": "+7 900 123 45 67"}),
-        "fourth@x.example": ("ОЛЬГА КИМ", {"phone": "12"}),
-        "fifth@x.example": ("Fifth", {"phone": "12"}),
-    }
-    for email, (name, attributes) in people.items():
-        ClientFactory.create(owner=user, email=email, full_name=name, attributes=attributes)
-    ClientFactory.create(owner=UserFactory.create(), full_name="Ivan")
-    page = browser.get("/clients/duplicates").text
-    rows = BeautifulSoup(page, "html.parser").select("tbody tr")
-    found = [[link.text for link in row.select("td span a")] + [row.select("td")[2].text] for row in rows]
-    assert sorted(found[:2]) == [
-        ["ivan.petrov@yandex.ru", "ivan-petrov+shop@ya.ru", "same mailbox"],
-        ["olga.k@gmail.com", "olgak@googlemail.com", "same mailbox"],
-    ]
-    assert sorted(found[2:]) == [
-        ["olga.k@gmail.com", "fourth@x.example", "same name"],
-        ["olga.k@gmail.com", "third@x.example", "same phone"],
-        ["olgak@googlemail.com", "fourth@x.example", "same name"],
-        ["olgak@googlemail.com", "third@x.example", "same phone"],
-    ]
-    assert "newest clients were compared" not in page

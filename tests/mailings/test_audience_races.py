@@ -4,57 +4,22 @@ The races need two open transactions, which only PostgreSQL has.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Thread
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clients.tags import find_or_create_tags
-from skymailing.extensions import db
 from skymailing.models import Segment, Tag, User, client_tags
 from tests.clients.test_tags import add_tags
 from tests.mailings.pages import mailing_fields
 from tests.support.factories import MailingFactory, MessageFactory
+from tests.support.windows import Window, press, transaction
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-TIMEOUT = 20  # seconds
 CITY = {"field": "full_name", "op": "is_set"}
-
-
-class Window(Thread):
-    """Another window, whose request waits for a lock that the test holds."""
-
-    def __init__(self, act: Callable[[], Any]) -> None:
-        super().__init__()
-        self._act = act
-        self.result: Any = None
-
-    def run(self) -> None:
-        self.result = self._act()
-
-    def wait_for_lock(self) -> None:
-        self.start()
-        self.join(0.5)
-        assert self.is_alive(), "it waits for the lock"
-
-    def finish(self) -> Any:
-        self.join(TIMEOUT)
-        return self.result
-
-
-@contextmanager
-def transaction(app: Flask) -> Iterator[Connection]:
-    with app.app_context():
-        engine = db.engine
-    with engine.begin() as connection:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
-        yield connection
 
 
 @pytest.fixture
@@ -63,10 +28,6 @@ def tags(session: Session, user: User) -> dict[str, int]:
     ids = {name: tag.id for name, tag in add_tags(session, user, {"z": "a", "a": "a"}).items()}
     session.commit()
     return ids
-
-
-def press(browser: FlaskClient, path: str, data: dict[str, Any]) -> Window:
-    return Window(lambda: browser.post(path, data=data, headers={"Accept": "text/html"}))
 
 
 def test_editing_an_audience_cannot_deadlock_with_a_change_of_its_tags(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, literal, select
+from sqlalchemy import ColumnElement, delete, select
 
 from skymailing.clients.deletion import put_back_clients, take_out_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
@@ -62,12 +62,21 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
     return Order(owner_id, action, now, tag_id, name)
 
 
-def check_tag(order: Order, code: str) -> None:
-    """Raise UserError with this code if the tag has been deleted; otherwise keep it until the commit."""
+def keep_tag(order: Order) -> bool:
+    """Keep the order's tag from being deleted until the commit; return False if it has been deleted.
+
+    A transaction calls this before it locks the job: deleting a tag locks the tag, then the jobs that refer
+    to it.
+    """
     if not order.needs_tag:
-        return
+        return True
     own = select(Tag.id).where(Tag.owner_id == order.owner_id, Tag.id == order.tag_id)
-    if db.session.scalar(own.with_for_update(read=True, key_share=True)) is None:
+    return db.session.scalar(own.with_for_update(read=True, key_share=True)) is not None
+
+
+def check_tag(order: Order, code: str) -> None:
+    """Keep the order's tag until the commit; raises UserError with this code if it has been deleted."""
+    if not keep_tag(order):
         raise UserError(code)
 
 
@@ -120,35 +129,46 @@ def _put_on(order: Order, changed: Sequence[int], _now: datetime) -> None:
 
 
 def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
-    return _suppress_clients(order, Client.id.in_(ids), order.at)
-
-
-def _suppress_again(order: Order, changed: Sequence[str], now: datetime) -> None:
-    _suppress_clients(order, Client.email_key.in_(changed), now)
-
-
-def _suppress_clients(order: Order, condition: ColumnElement[bool], at: datetime) -> list[str]:
-    keys = _find(order, Client.email_key, condition & ~is_suppressed())
-    source = select(
-        literal(order.owner_id),
-        Client.email_key,
-        literal(SuppressionReason.MANUAL.value),
-        literal(""),
-        literal(at, Suppression.created_at.type),
-    ).where(Client.owner_id == order.owner_id, Client.email_key.in_(keys))
-    columns = ["owner_id", "email_key", "reason", "note", "created_at"]
-    # Ordered, so that concurrent actions cannot deadlock.
-    statement = insert_into(Suppression).from_select(columns, source.order_by(Client.email_key))
-    db.session.execute(statement.on_conflict_do_nothing())
+    keys = _find(order, Client.email_key, Client.id.in_(ids) & ~is_suppressed())
+    _add_manual(order, [(key, "", order.at) for key in keys])
     return keys
 
 
-def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
-    """Mail clients again whom the owner had suppressed; other suppressions stay."""
-    manual = select(Suppression.email_key).where(_is_manual(order))
-    keys = _find(order, Client.email_key, Client.id.in_(ids) & Client.email_key.in_(manual))
+def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None:
+    """Add suppressions by the owner: for each an address key, a note and a time."""
+    values = [
+        {
+            "owner_id": order.owner_id,
+            "email_key": key,
+            "reason": SuppressionReason.MANUAL,
+            "note": note,
+            "created_at": created_at,
+        }
+        for key, note, created_at in sorted(rows)  # so that concurrent actions cannot deadlock
+    ]
+    if values:
+        db.session.execute(insert_into(Suppression).on_conflict_do_nothing(), values)
+
+
+def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
+    """Resume mailings to clients whom the owner had suppressed; other suppressions stay.
+
+    Return the address key, the note and the time of each suppression.
+    """
+    columns = (Suppression.email_key, Suppression.note, Suppression.created_at)
+    chosen = select(Client.email_key).where(Client.owner_id == order.owner_id, Client.id.in_(ids))
+    manual = _is_manual(order) & Suppression.email_key.in_(chosen)
+    rows = db.session.execute(select(*columns).where(manual).order_by(Suppression.email_key)).tuples().all()
+    keys = [key for key, _note, _created_at in rows]
     db.session.execute(delete(Suppression).where(_is_manual(order), Suppression.email_key.in_(keys)))
-    return keys
+    return [[key, note, created_at.isoformat()] for key, note, created_at in rows]
+
+
+def _suppress_again(order: Order, changed: Sequence[Any], now: datetime) -> None:
+    """Add the removed suppressions again, also of addresses that are no longer those of clients."""
+    # An earlier version stored only the address keys.
+    rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
+    _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
 def _lift(order: Order, changed: Sequence[str], _now: datetime) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.bulk.actions import ACTIONS, Order, change_back, change_clients
+from skymailing.clients.bulk.actions import ACTIONS, Order, change_back, change_clients, check_tag
+from skymailing.clients.bulk.sizes import count_fitting
+from skymailing.clock import utcnow
 from skymailing.db.leases import is_stalled
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -67,8 +69,12 @@ def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
 
 
 def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> BulkJob:
-    """Store that these clients are to be changed; raises UserError while another job is unfinished."""
+    """Store that these clients are to be changed.
+
+    Raises UserError while another job is unfinished, or if the tag has been deleted.
+    """
     check_unfinished(owner.id)
+    check_tag(order, "bulk_tag_missing")
     job = BulkJob(
         owner_id=owner.id,
         action=order.action,
@@ -103,6 +109,17 @@ def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any
         ]
 
 
+def split_chunk(job: BulkJob, chunk: BulkChunk) -> None:
+    """Leave clients to a further chunk if they are too large to be deleted together."""
+    if job.action is not BulkAction.DELETE:
+        return
+    count = count_fitting(chunk.content)
+    if count < len(chunk.content):
+        last = db.session.scalar(select(func.max(BulkChunk.number)).where(BulkChunk.job_id == job.id)) or 0
+        db.session.add(BulkChunk(job_id=job.id, number=last + 1, content=chunk.content[count:]))
+        chunk.content = chunk.content[:count]
+
+
 def check_unfinished(owner_id: int) -> None:
     """Raise UserError if a job of the owner is unfinished."""
     unfinished = (BulkJob.owner_id == owner_id) & BulkJob.state.in_(UNFINISHED_BULK_STATES)
@@ -134,13 +151,13 @@ def can_be_undone(job: BulkJob, now: datetime) -> bool:
     return job.changed > 0 and BULK_TRANSITIONS.allows(job.state, BulkState.UNDOING)
 
 
-def undo_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
+def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
     """Let a worker undo what a job did; return False if that is no longer possible.
 
     Raises UserError while another job is unfinished, or if the tag has been deleted.
     """
     lock_job(job)
-    if not can_be_undone(job, now):
+    if not can_be_undone(job, utcnow()):  # now, since the wait for the lock may have been long
         return False
     order = order_of(job)
     if order.needs_tag and order.tag_id is None:
@@ -171,10 +188,15 @@ def find_stalled_jobs(now: datetime) -> list[int]:
     return list(db.session.scalars(unfinished.order_by(BulkJob.id)))
 
 
-def find_latest_job(owner_id: int) -> BulkJob | None:
-    """Return the owner's latest job, or None."""
-    own = select(BulkJob).where(BulkJob.owner_id == owner_id)
-    return db.session.scalar(own.order_by(BulkJob.id.desc()).limit(1))
+def find_open_jobs(owner_id: int, now: datetime) -> list[BulkJob]:
+    """Return the owner's jobs that are unfinished or can be undone, the latest first."""
+    is_recent = BulkJob.ended_at.is_(None) | (BulkJob.ended_at > now - UNDO_WINDOW)
+    own = select(BulkJob).where(BulkJob.owner_id == owner_id, is_recent).order_by(BulkJob.id.desc())
+    return [
+        job
+        for job in db.session.scalars(own)
+        if job.state in UNFINISHED_BULK_STATES or can_be_undone(job, now)
+    ]
 
 
 def delete_expired(now: datetime) -> None:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, literal, select
 from sqlalchemy.exc import OperationalError
 
-from skymailing.clients.bulk.actions import change_back, change_clients
-from skymailing.clients.bulk.services import end_job, order_of
+from skymailing.clients.bulk.actions import change_back, change_clients, keep_tag
+from skymailing.clients.bulk.services import end_job, order_of, split_chunk
 from skymailing.clock import utcnow
 from skymailing.db import leases
 from skymailing.db.engine import let_others_write
@@ -75,7 +75,8 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     """
     now = utcnow()
     renewed = now + LEASE
-    # First, so that the job stays locked: "Stop" waits for the end of the chunk.
+    keep_tag(order_of(db.session.get_one(BulkJob, job_id, populate_existing=True)))
+    # Before anything else, so that the job stays locked: "Stop" waits for the end of the chunk.
     update_job(job_id, lease, lease_until=renewed)
     job = db.session.get_one(BulkJob, job_id, populate_existing=True)
     is_undoing = job.state is BulkState.UNDOING
@@ -91,6 +92,7 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
         job.changed -= len(chunk.content)
         db.session.delete(chunk)
     else:
+        split_chunk(job, chunk)
         changed = change_clients(order_of(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed += len(changed)

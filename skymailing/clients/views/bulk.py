@@ -14,6 +14,7 @@ from skymailing import audit, hints
 from skymailing.clients import exports, queries
 from skymailing.clients.bulk import services
 from skymailing.clients.bulk.actions import Order, read_order
+from skymailing.clients.bulk.sizes import count_fitting
 from skymailing.clients.bulk.texts import describe_result
 from skymailing.clients.deletion import delete_clients
 from skymailing.clients.views.blueprint import bp
@@ -97,14 +98,14 @@ def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     if not ids:
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
-    is_large = len(ids) > services.AT_ONCE
+    are_many = len(ids) > services.AT_ONCE
     if "confirmed" not in request.form:
-        return ask_before_deletion(ids, is_large)
+        return ask_before_deletion(ids, are_many)
     start_writing()
-    if is_large:
-        # Their number was confirmed; if it has changed since, it is confirmed again.
-        if request.form.get("count") != str(len(ids)):
-            return ask_before_deletion(ids, is_large)
+    # The number of many was confirmed; if it has changed since, it is confirmed again.
+    if are_many and request.form.get("count") != str(len(ids)):
+        return ask_before_deletion(ids, are_many)
+    if are_many or count_fitting(ids) < len(ids):
         return start(Order(current_user.id, BulkAction.DELETE, now), ids)
     count, deletion = delete_clients(current_user.id, ids, now, audit.current_actor())
     flash_deletion(describe_result(BulkAction.DELETE, count), deletion)
@@ -112,9 +113,9 @@ def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     return redirect(url_for("clients.index"))
 
 
-def ask_before_deletion(ids: Sequence[int], is_large: bool) -> str:
+def ask_before_deletion(ids: Sequence[int], are_many: bool) -> str:
     """Return the page that says who will be deleted, with fields that choose them again."""
-    if is_large:
+    if are_many:
         selected_in = queries.count_selections(queries.select_ids(current_user.id, read_chosen()))
         repeated = [pair for pair in request.form.items(multi=True) if pair[0] not in OWN_FIELDS]
         fields = [*repeated, ("count", str(len(ids)))]

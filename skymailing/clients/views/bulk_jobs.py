@@ -53,7 +53,7 @@ def bulk_job_undo(job_id: int) -> ResponseReturnValue:
     """Let a worker undo an action."""
     job = get_own(BulkJob, job_id)
     try:
-        is_possible = services.undo_job(job, current_user, utcnow(), current_actor())
+        is_possible = services.undo_job(job, current_user, current_actor())
     except UserError as error:
         db.session.rollback()
         flash(explain(error), "warning")
@@ -67,11 +67,13 @@ def bulk_job_undo(job_id: int) -> ResponseReturnValue:
 
 
 @bp.app_template_global()
-def find_bulk_notice() -> tuple[BulkJob, str] | None:
-    """Return the owner's latest job and what it says about itself, while it runs or can be undone."""
-    job = services.find_latest_job(current_user.id)
-    if job is None:
-        return None
+def find_bulk_notices() -> list[tuple[BulkJob, str]]:
+    """Return the owner's jobs that run or can be undone, and what each says about itself."""
+    return [(job, describe_job(job)) for job in services.find_open_jobs(current_user.id, utcnow())]
+
+
+def describe_job(job: BulkJob) -> str:
+    """Return what a job does, or what it has done."""
     if job.state in UNFINISHED_BULK_STATES:
-        return job, describe_action(job.action, job.tag)
-    return (job, describe_result(job.action, job.changed)) if services.can_be_undone(job, utcnow()) else None
+        return describe_action(job.action, job.tag)
+    return describe_result(job.action, job.changed)

@@ -9,6 +9,7 @@ from skymailing.audit import current_actor
 from skymailing.clients import merging, queries
 from skymailing.clients.duplicates import find_duplicates
 from skymailing.clients.search.matching import clean_search
+from skymailing.clients.suppression import REQUESTED_BY_CLIENT
 from skymailing.clients.tags import find_tags
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -16,14 +17,12 @@ from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, SuppressionReason
+from skymailing.models import Client
 from skymailing.security import get_own
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
-
-OWN_WISH = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 
 
 @bp.get("/duplicates")
@@ -54,7 +53,7 @@ def merge(client_id: int) -> ResponseReturnValue:
         keys=dict.fromkeys(key for one in both for key, value in one.attributes.items() if value),
         tags=find_tags([one.id for one in both]),
         suppressions=suppressions,
-        is_unwanted=any(reason in OWN_WISH for reason in suppressions.values()),
+        is_unwanted=any(reason in REQUESTED_BY_CLIENT for reason in suppressions.values()),
     )
 
 

@@ -13,14 +13,18 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Update,
     bindparam,
     case,
+    column,
     exists,
     func,
     insert,
+    literal,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
@@ -170,14 +174,25 @@ def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
     """
     if not clients:
         return
+    if connection.dialect.name == "sqlite":
+        # One by one, each found by its ID: SQLite would compare every detached letter with a list of them.
+        letter, client = bindparam("letter", type_=BigInteger), bindparam("client", type_=BigInteger)
+        rows = [{"letter": id, "client": client_id} for id, client_id in clients.items()]
+        connection.execute(_attach(letter, client), rows)
+        return
+    numbers = postgresql.ARRAY(BigInteger)
+    lists = (literal(list(clients), numbers), literal(list(clients.values()), numbers))
+    columns = (column("letter", BigInteger), column("client", BigInteger))
+    pairs = func.unnest(*lists).table_valued(*columns).render_derived(name="pairs")
+    connection.execute(_attach(pairs.c.letter, pairs.c.client))
+
+
+def _attach(letter: ColumnElement[int], client: ColumnElement[int]) -> Update:
+    """Return the statement that lets a detached letter refer to a client who has none in its run."""
     other = aliased(Delivery)
-    client = bindparam("client", type_=BigInteger)
-    runs_of_client = select(other.run_id).where(other.client_id == client)
-    is_detached = Delivery.client_id.is_(None) & Delivery.run_id.not_in(runs_of_client)
-    connection.execute(
-        update(Delivery).where(Delivery.id == bindparam("letter"), is_detached).values(client_id=client),
-        [{"letter": letter, "client": client_id} for letter, client_id in clients.items()],
-    )
+    has_other = exists().where(other.run_id == Delivery.run_id, other.client_id == client)
+    is_detached = (Delivery.id == letter) & Delivery.client_id.is_(None)
+    return update(Delivery).where(is_detached, ~has_other).values(client_id=client)
 
 
 def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:

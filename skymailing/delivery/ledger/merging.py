@@ -1,7 +1,7 @@
 """Move the letters of a client who turned out to be the same person as another one."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,32 +9,41 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.deliveries import end_unsent
+from skymailing.delivery.ledger.deliveries import attach_clients, end_unsent
 from skymailing.delivery.ledger.statistics import Changes, run_keys
-from skymailing.models import Client, Delivery, DeliveryState
+from skymailing.models import Audience, Client, Delivery, DeliveryState, Mailing, Run
 
 # States that no one can leave. A failed or unknown letter can be sent again, to the address that it has: it
 # is detached from the removed client, so that this cannot happen.
 HISTORY = (DeliveryState.SENT, DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 MAY_ARRIVE = (DeliveryState.SENT, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 UNSENT = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+# A letter in one of these states can still be sent again.
+REPEATABLE = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SENDING)
 
 
 @dataclass(slots=True)
 class Moves:
-    """IDs of deliveries: history that moves, letters that get another address, and letters that end."""
+    """IDs of deliveries: history that moves, letters that get another address, and letters that end.
+
+    `detached` are letters of the kept client that must not be sent again.
+    """
 
     history: list[int] = field(default_factory=list)
     readdressed: list[int] = field(default_factory=list)
+    detached: list[int] = field(default_factory=list)
     ended: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))  # rows by run
 
 
-def move_letters(connection: Connection, kept: Client, removed_id: int, now: datetime) -> list[int]:
-    """Give the removed client's letters to the kept one; return the IDs of the past letters among them.
+def move_letters(
+    connection: Connection, kept: Client, removed_id: int, now: datetime
+) -> tuple[list[int], list[int]]:
+    """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
 
-    No run sends both of them a letter: a letter that waits for the removed client is readdressed if the
-    kept one has none in that run, otherwise it is left to be cancelled with its client; and one that waits
-    for the kept client is cancelled if the other address has got it, or may have.
+    Return what `return_letters` needs. A letter that waits for the removed client is readdressed if the kept
+    one has none in that run, and everyone is to get it; otherwise it is left to be cancelled with its client.
+    If the removed client has got a letter, or may have, the kept one's is cancelled, or detached so that it
+    is not sent again.
     """
     columns = (Delivery.id, Delivery.run_id, Delivery.client_id, Delivery.state)
     rows = connection.execute(
@@ -43,37 +52,57 @@ def move_letters(connection: Connection, kept: Client, removed_id: int, now: dat
         .order_by(Delivery.id)  # as in late_results.py, so that the two cannot deadlock
         .with_for_update()
     ).all()
-    moves = decide(rows, kept.id)
+    moves = decide(rows, kept.id, _find_runs_for_all(connection, {row.run_id for row in rows}))
+    _set(connection, moves.detached, client_id=None)
     _set(connection, moves.history, client_id=kept.id)
     _set(connection, moves.readdressed, client_id=kept.id, email=kept.email, email_key=kept.email_key)
     for run in run_keys(connection, moves.ended):
         changes = Changes(run)
         end_unsent(connection, changes, moves.ended[run.id], DeliveryState.CANCELLED, now)
         changes.write(connection)
-    return moves.history
+    return moves.history, moves.detached
 
 
-def decide(rows: Sequence[Any], kept_id: int) -> Moves:
-    """Return what happens to the letters of both clients."""
+def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
+    """Return which of the runs leave no client out. In others, the kept client may have been excluded."""
+    runs = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id)
+    for_all = runs.where(is_one_of(Run.id, "ids"), Mailing.audience == Audience.ALL)
+    return set(connection.execute(for_all, {"ids": list(run_ids)}).scalars())
+
+
+def decide(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
+    """Return what happens to the letters of both clients; `for_all` are the runs that leave no one out."""
     own = {row.run_id: row for row in rows if row.client_id == kept_id}
     moves = Moves()
     for row in rows:
         if row.client_id == kept_id:
             continue
         rival = own.get(row.run_id)
+        if rival is not None and (row.state in MAY_ARRIVE or row.unknowns):
+            if rival.state in UNSENT:
+                moves.ended[row.run_id].append(rival)
+            elif rival.state in REPEATABLE:
+                moves.detached.append(rival.id)
+                rival = None
         if rival is None and row.state in HISTORY:
             moves.history.append(row.id)
-        elif rival is None and row.state is DeliveryState.PENDING and not (row.attempts or row.unknowns):
+        elif rival is None and is_untouched(row) and row.run_id in for_all:
             moves.readdressed.append(row.id)
-        elif rival is not None and rival.state in UNSENT and (row.state in MAY_ARRIVE or row.unknowns):
-            moves.ended[row.run_id].append(rival)
     return moves
 
 
-def return_letters(connection: Connection, ids: Sequence[int], kept_id: int, restored_id: int) -> None:
-    """Give past letters back to a client who has been restored."""
+def is_untouched(row: Any) -> bool:
+    return row.state is DeliveryState.PENDING and not (row.attempts or row.unknowns)
+
+
+def return_letters(
+    connection: Connection, letters: tuple[Sequence[int], Sequence[int]], kept_id: int, restored_id: int
+) -> None:
+    """Give the letters that `move_letters` returned back to the restored client, and to the kept one."""
+    history, detached = letters
     own = is_one_of(Delivery.id, "ids") & (Delivery.client_id == kept_id)
-    connection.execute(update(Delivery).where(own).values(client_id=restored_id), {"ids": list(ids)})
+    connection.execute(update(Delivery).where(own).values(client_id=restored_id), {"ids": list(history)})
+    attach_clients(connection, dict.fromkeys(detached, kept_id))
 
 
 def _set(connection: Connection, ids: Sequence[int], **values: object) -> None:

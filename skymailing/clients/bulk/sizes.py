@@ -1,0 +1,35 @@
+"""Limit how many clients one transaction deletes: it stores their data, and detaches their letters."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Text, cast, func, select
+
+from skymailing.db.engine import is_in
+from skymailing.extensions import db
+from skymailing.models import Client, Delivery
+
+MAX_LETTERS = 20_000
+MAX_CHARACTERS = 10_000_000  # of comments and attributes; PostgreSQL stores at most 256 MB in a value
+
+
+def count_fitting(ids: Sequence[int]) -> int:
+    """Return how many of the first clients with these IDs can be deleted together: one or more."""
+    sizes, letters = _measure(ids), _count_letters(ids)
+    all_letters = all_characters = 0
+    for number, id in enumerate(ids):
+        all_letters += letters.get(id, 0)
+        all_characters += sizes.get(id, 0)
+        if number and (all_letters > MAX_LETTERS or all_characters > MAX_CHARACTERS):
+            return number
+    return len(ids)
+
+
+def _measure(ids: Sequence[int]) -> dict[int, int]:
+    size = func.length(cast(Client.attributes, Text)) + func.length(Client.comment)
+    return dict(db.session.execute(select(Client.id, size).where(is_in(Client.id, ids))).tuples().all())
+
+
+def _count_letters(ids: Sequence[int]) -> dict[int, int]:
+    counted = select(Delivery.client_id, func.count()).where(is_in(Delivery.client_id, ids))
+    rows = db.session.execute(counted.group_by(Delivery.client_id)).tuples()
+    return {id: count for id, count in rows if id is not None}

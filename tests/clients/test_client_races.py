@@ -1,0 +1,113 @@
+"""Test that changes of clients cannot deadlock with other changes at the same moment.
+
+The races need two open transactions, which only PostgreSQL has.
+"""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from skymailing.clients import duplicates
+from skymailing.clients.bulk import tasks
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import BulkJob, Client, Tag, User, client_tags
+from tests.clients.bulk_jobs import count_tagged, get_job, press
+from tests.clients.test_tags import add_tags
+from tests.support.factories import ClientFactory
+from tests.support.windows import Window, transaction
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.mark.usefixtures("small", "clients")
+def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
+    app: Flask, session: Session, browser: FlaskClient
+) -> None:
+    """Deleting a tag locks it, then the jobs that refer to it."""
+    press(browser, "tag", value="vip")
+    job_id = get_job(session).id
+
+    def change() -> bool:
+        with app.app_context():
+            lease = tasks.acquire_lease(job_id, utcnow())
+            assert lease is not None
+            is_changed = tasks.change_chunk(job_id, lease) is not None
+            db.session.rollback()
+            return is_changed
+
+    with transaction(app) as deleting:
+        deleting.execute(select(Tag.id).with_for_update())
+        window = Window(change)
+        window.wait_for_lock()
+        deleting.execute(select(BulkJob.id).where(BulkJob.id == job_id).with_for_update())
+    assert window.finish() is True
+    assert count_tagged(session) == 3
+
+
+@pytest.mark.usefixtures("small", "clients")
+def test_an_action_whose_tag_is_just_being_deleted_says_so(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    tag_id = add_tags(session, user, {"vip": "a"})["vip"].id
+    session.commit()
+    with transaction(app) as deleting:
+        deleting.execute(delete(client_tags))
+        deleting.execute(delete(Tag).where(Tag.id == tag_id))
+        window = Window(lambda: press(browser, "untag", value="vip"))
+        window.wait_for_lock()
+    assert "The tag has been deleted" in window.finish()
+
+
+def test_merging_clients_cannot_deadlock_with_a_merge_of_their_tags(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    """Merging tags locks them, then inserts rows that refer to clients."""
+    add_tags(session, user, {"vip": "a", "new": "b"})
+    kept, removed = session.scalars(select(Client.id).order_by(Client.email_key)).all()
+    session.commit()
+    with transaction(app) as merging:
+        merging.execute(select(Tag.id).with_for_update())
+        window = Window(lambda: browser.post(f"/clients/{removed}/merge", data={"other": kept, "keep": kept}))
+        window.wait_for_lock()
+        merging.execute(select(Client.id).with_for_update(read=True, key_share=True))
+    assert window.finish().status_code == 302
+    assert session.scalars(select(Client.id)).all() == [kept]
+
+
+def test_deleting_clients_cannot_deadlock_with_an_import(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    """Imports lock clients in the order of their addresses."""
+    first, last = (
+        ClientFactory.create(owner=user, email=email).id for email in ("z@x.example", "A.b@x.example")
+    )
+    session.commit()
+    with transaction(app) as importing:
+        importing.execute(select(Client.id).where(Client.id == last).with_for_update())
+        data = {"action": "delete", "confirmed": "1", "ids": [first, last]}
+        window = Window(lambda: browser.post("/clients/bulk", data=data))
+        window.wait_for_lock()
+        importing.execute(select(Client.id).where(Client.id == first).with_for_update())
+    assert window.finish().status_code == 302
+    assert session.scalars(select(Client.id)).all() == []
+
+
+def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_left_out(
+    session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]
+    compare = duplicates.compare_clients
+
+    def delete_then(owner_id: int) -> duplicates.Search:
+        search = compare(owner_id)
+        assert search.pairs
+        session.execute(delete(Client).where(Client.id == clients[0].id))
+        return search
+
+    monkeypatch.setattr(duplicates, "compare_clients", delete_then)
+    response = browser.get("/clients/duplicates")
+    assert response.status_code == 200
+    assert "same name" not in response.text
