@@ -38,7 +38,7 @@ from skymailing.web.ids import read_id
 
 STATUS_LABELS: dict[str, Any] = {
     State.MAILABLE: lazy_pgettext("client status", "active"),
-    State.SUPPRESSED: lazy_pgettext("client status", "not mailed"),
+    State.SUPPRESSED: lazy_pgettext("client status", "excluded from mailings"),
     State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),

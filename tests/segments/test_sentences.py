@@ -162,7 +162,7 @@ def write(sentences: Sentence | Sentences) -> str:
         ),
         (leaf("mailing", "bounced", 7), "all(1 Bounced: a deleted mailing)"),
         (leaf("mailing", "received", {"last": 1}), "all(1 Received the last mailing)"),
-        (leaf("state", "is_not", "suppressed"), "all(1 Email status is not not mailed)"),
+        (leaf("state", "is_not", "suppressed"), "all(1 Email status is not excluded from mailings)"),
         (leaf("birthday", "in_next_days", 0), "all(1 Birthday is today)"),
     ],
 )
