@@ -31,7 +31,7 @@ from skymailing.models import (
 from skymailing.undo import UNDO_WINDOW
 
 AT_ONCE = 2_000  # clients that a request changes itself; more become a job
-CHUNK = 1_000  # clients per transaction of a job, which blocks other writers on SQLite for about 0.1 s
+CHUNK = 1_000  # clients per transaction of a job: other writers on SQLite wait 0.05 s, for a deletion 0.2 s
 CHUNKS_AT_A_TIME = 50  # written or removed with one statement
 
 
