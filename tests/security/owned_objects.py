@@ -74,7 +74,7 @@ class OwnedObjects:
                     return {"name": store_image(make_picture())}
                 case "messages.picture":
                     return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
-        token = self._make_token(endpoint)
+            token = self._make_token(endpoint)
         return {"token": token} if token else {}
 
     def _make_token(self, endpoint: str) -> str:
