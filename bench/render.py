@@ -22,16 +22,17 @@ from skymailing.delivery.rendering.letter import (
     LetterTemplate,
     Recipient,
     Sender,
-    make_message_id,
     make_values,
 )
 from skymailing.delivery.rendering.liquid import render
+from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.models import MessageFormat
 
 CONDITIONAL_BODY = BODY.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(
     "Ждём", "{% if client.city %}Ждём{% else %}Приходите{% endif %}"
 )
 SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
+KEY = b"k" * 32
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -52,7 +53,7 @@ def measure(build: Callable[[int], bytes], count: int) -> tuple[float, int]:
 
 
 def make_our_builder(content: Content) -> Callable[[int], bytes]:
-    template = LetterTemplate(content, SENDER, uuid4(), "mailing-1.sky.example")
+    template = LetterTemplate(content, SENDER, RunIdentity(uuid4(), KEY), "mailing-1.sky.example")
     return lambda number: template.render(
         number, make_recipient(number), f"https://sky.example/u/{number}-token", NOW
     )
@@ -60,7 +61,7 @@ def make_our_builder(content: Content) -> Callable[[int], bytes]:
 
 def make_standard_builder(content: Content) -> Callable[[int], bytes]:
     compiled = compile_content(content)
-    run = uuid4()
+    run = RunIdentity(uuid4())
 
     def build(number: int) -> bytes:
         person = make_recipient(number)
@@ -72,7 +73,7 @@ def make_standard_builder(content: Content) -> Callable[[int], bytes]:
         letter["To"] = Address(person.name, addr_spec=person.email)
         letter["Subject"] = render(compiled.subject, values)
         letter["Date"] = format_datetime(NOW)
-        letter["Message-ID"] = make_message_id(run, number, "sky.example")
+        letter["Message-ID"] = run.make_message_id(number, "sky.example")
         letter["List-Unsubscribe"] = f"<{url}>"
         letter["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         letter["List-Id"] = "<mailing-1.sky.example>"

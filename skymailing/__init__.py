@@ -67,9 +67,12 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.messages import views as messages
     from skymailing.monitoring import views as monitoring
     from skymailing.reports import views as reports
+    from skymailing.returns import views as returns
     from skymailing.segments import views as segments
+    from skymailing.senders import views as senders
 
-    features = [home, monitoring, auth, clients, segments, messages, mailings, reports, blog]
+    features = [home, monitoring, auth, clients, segments, messages, senders, mailings]
+    features += [returns, reports, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

@@ -22,11 +22,12 @@ from skymailing.models import (
     Message,
     Role,
     Segment,
+    Sender,
     Tag,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Tag | Article
+Target = User | Mailing | Message | Client | Segment | Sender | Tag | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.CLIENT, target.email
         case Segment():
             return AuditKind.SEGMENT, target.name
+        case Sender():
+            return AuditKind.SENDER, target.address
         case Tag():
             return AuditKind.TAG, target.name
         case _:

@@ -14,6 +14,7 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
+from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
 from skymailing.models import MessageFormat
 
@@ -33,7 +34,7 @@ def main(folder: Path) -> None:
                 starter["subject"], MessageFormat(starter["format"]), starter["body"], starter["language"]
             )
             sender = Sender(sender_name, f"news@{DOMAIN}", "owner@example.com", 7, f"unsubscribe@{DOMAIN}")
-            template = LetterTemplate(content, sender, uuid4(), f"mailing-1.{DOMAIN}")
+            template = LetterTemplate(content, sender, RunIdentity(uuid4()), f"mailing-1.{DOMAIN}")
             recipient = Recipient("anna.petrova@example.org", name, {"city": "Riga"})
             letter = template.render(number, recipient, f"https://{DOMAIN}/u/token{number}", now)
             received = (

@@ -1,7 +1,8 @@
 """Remove a deleted user from the audit log.
 
 Their actions are kept under a label such as "user 17". Their email address, their network addresses and
-their clients' addresses are removed. Reasons given by others, mailing names and article titles are kept.
+the addresses of their clients and senders are removed. Reasons given by others, mailing names and article
+titles are kept.
 """
 
 from typing import Any
@@ -23,11 +24,11 @@ def anonymise_audit_entries(connection: Connection, user_id: int, limit: int) ->
     label = anonymous_label(user_id)
     by_them = table.c.actor_id == user_id
     about_them = (table.c.kind == AuditKind.USER) & (table.c.target_id == user_id)
-    about_their_client = by_them & (table.c.kind == AuditKind.CLIENT)
+    about_an_address = by_them & table.c.kind.in_([AuditKind.CLIENT, AuditKind.SENDER])
     changes: list[tuple[ColumnElement[bool], dict[str, str]]] = [
         (by_them & or_(table.c.actor != label, table.c.address != ""), {"actor": label, "address": ""}),
         (about_them & (table.c.target != label), {"target": label}),
-        (about_their_client & (table.c.target != ""), {"target": ""}),
+        (about_an_address & (table.c.target != ""), {"target": ""}),
     ]
     for condition, values in changes:
         batch = select(table.c.id).where(condition).limit(limit)

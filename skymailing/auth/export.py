@@ -22,6 +22,7 @@ from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
 from skymailing.models import MergedAddress, User
+from skymailing.returns.queries import export_returns
 from skymailing.web.csv import stream_csv
 
 README = "account/export-readme.txt"  # describes every file listed below
@@ -98,11 +99,13 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("consents.csv", export_queries.read_consents),
         file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
+        file("senders.json", export_queries.read_senders),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),
         file("runs.json", export_queries.read_runs),
         file("letters.csv", export_queries.read_letters),
         file("log.csv", read_attempts),
+        file("returned.csv", export_returns),
         file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
         file("bulk-actions.csv", export_queries.read_bulk_jobs),
         file("articles.json", export_queries.read_articles),

@@ -29,6 +29,7 @@ from skymailing.models import (
     OutboxLetter,
     Run,
     Segment,
+    Sender,
     Suppression,
     Tag,
     User,
@@ -88,27 +89,26 @@ def _cells(row: Sequence[Any], start: int = 1) -> list[Any]:
     return [to_text(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
 
 
+def _read_own(model: Any, user_id: int, *names: str) -> Iterator[dict[str, Any]]:
+    """Yield these columns of the user's rows."""
+    table = model.__table__.c
+    columns = [table[name] for name in ("id", *names, "created_at", "updated_at")]
+    return map(_as_dict, _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+
+
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
-    columns = (
-        Message.id,
-        Message.subject,
-        Message.format,
-        Message.body,
-        Message.language,
-        Message.created_at,
-        Message.updated_at,
-    )
-    return map(
-        _as_dict, _read_in_chunks(select(*columns).where(Message.owner_id == user_id), Message.__table__.c.id)
-    )
+    return _read_own(Message, user_id, "subject", "format", "body", "language")
 
 
 def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's segments with their conditions."""
-    columns = (Segment.id, Segment.name, Segment.conditions, Segment.created_at, Segment.updated_at)
-    own = select(*columns).where(Segment.owner_id == user_id)
-    return map(_as_dict, _read_in_chunks(own, Segment.__table__.c.id))
+    return _read_own(Segment, user_id, "name", "conditions")
+
+
+def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the addresses from which the user sends."""
+    return _read_own(Sender, user_id, "name", "address", "reply_to", "is_default", "confirmed_at")
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
@@ -174,6 +174,7 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
             "details_removed_at": run.details_removed_at,
             "subject": run.subject,
             "sender_name": run.sender_name,
+            "sender_address": run.sender_address,
             "reply_to": run.reply_to,
             "format": run.format,
             "body": run.body,

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from skymailing.db.pagination import Order
-from skymailing.models import Audience, Client, Delivery, Mailing, Run
+from skymailing.extensions import db
+from skymailing.models import Audience, Bounce, Client, Delivery, Mailing, Proof, Run
 
 LETTER_ORDER: Order = [(Delivery.id, True)]
 LETTERS_PER_PAGE = 20
@@ -37,6 +38,21 @@ def list_letters(client: Client) -> Select[Any]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .where(Delivery.client_id == client.id, Mailing.owner_id == client.owner_id)
     )
+
+
+def list_returned(client: Client) -> list[Bounce]:
+    """Return the latest reports that letters to the client's address came back, or were marked as spam."""
+    statement = (
+        select(Bounce)
+        .where(
+            Bounce.owner_id == client.owner_id,
+            Bounce.email_key == client.email_key,
+            Bounce.proof != Proof.DISMISSED,
+        )
+        .order_by(Bounce.id.desc())
+        .limit(LETTERS_PER_PAGE)
+    )
+    return list(db.session.scalars(statement))
 
 
 def explain_run(run: Run) -> Reason | None:

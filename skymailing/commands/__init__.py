@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 # Each command's name, and its module and function in this package.
 COMMANDS = {
     "backup": "backup:backup",
+    "bounces": "bounces:bounces",
     "catcher": "processes:catcher",
     "clients": "clients:clients",
     "db": "migrations:db",

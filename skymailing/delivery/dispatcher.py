@@ -1,6 +1,5 @@
 """What a worker keeps between slices: its journal, its sessions, and what it has learned."""
 
-from email.utils import parseaddr
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -9,11 +8,13 @@ from flask import current_app
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.senders import service_address
 from skymailing.delivery.smtp.session import Result
 from skymailing.settings.engine import engine_settings
 
@@ -25,7 +26,7 @@ class Dispatcher:
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
-        self.sender = sender
+        self.sender = sender  # of every envelope, and of letters without an own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
         holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
@@ -45,9 +46,11 @@ class Dispatcher:
         if self._template is None or self._template[0] != run.uuid:
             content = Content.of(run)
             mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
-            sender = Sender(run.sender_name, self.sender, run.reply_to, run.owner_id, mailbox)
+            address = run.sender_address or self.sender
+            sender = Sender(run.sender_name, address, run.reply_to, run.owner_id, mailbox)
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id, run.habits)
+            identity = RunIdentity(run.uuid, message_id_key() if run.has_signed_ids else b"")
+            self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
         return self._template[1]
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
@@ -91,7 +94,7 @@ def get_dispatcher() -> Dispatcher:
     if existing is None:
         config = current_app.config
         existing = current_app.extensions["skymailing_dispatcher"] = Dispatcher(
-            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
+            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], service_address()
         )
     return existing
 

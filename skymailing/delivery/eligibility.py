@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, exists, not_
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.models import Mailing, MailingState, User
+from skymailing.models import Mailing, MailingState, Periodicity, Run, RunState, User
 
 # The columns that `hours_of` reads.
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
@@ -19,6 +19,19 @@ HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
 def is_allowed() -> ColumnElement[bool]:
     """Return the condition that neither the mailing is disabled nor its owner blocked."""
     return Mailing.disabled_at.is_(None) & User.blocked_at.is_(None)
+
+
+def is_unfinished() -> ColumnElement[bool]:
+    """Return the condition that the mailing may still start or send."""
+    return Mailing.state.not_in((MailingState.FINISHED, MailingState.CANCELLED))
+
+
+def can_be_extended() -> ColumnElement[bool]:
+    """Return the condition that the mailing is finished, but starts again if its owner extends it."""
+    has_run = exists().where(Run.mailing_id == Mailing.id, Run.state != RunState.SKIPPED)
+    return (Mailing.state == MailingState.FINISHED) & (
+        (Mailing.periodicity != Periodicity.ONCE) | not_(has_run)
+    )
 
 
 def may_start(now: datetime) -> ColumnElement[bool]:

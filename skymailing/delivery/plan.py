@@ -15,6 +15,7 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.statistics import RunKey
+from skymailing.delivery.senders import describe_mailing, is_usable
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -57,18 +58,21 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
             return None
+        if mailing.sender is not None and not is_usable(mailing.sender):
+            _pause(mailing, f"{StateReason.SENDER_UNUSABLE}: {mailing.sender.address}")
+            return None
         lock_parts(mailing)
         recipients = find_recipients(mailing, now)
         if recipients.problem is not None:
-            _pause_broken(mailing)
+            _pause(mailing, StateReason.AUDIENCE_BROKEN)
             return None
         return _plan_run(session, recipients, now)
 
 
-def _pause_broken(mailing: Mailing) -> None:
-    """Pause a mailing whose audience cannot be evaluated, until its owner mends and resumes it."""
+def _pause(mailing: Mailing, reason: str) -> None:
+    """Pause a mailing that cannot start, until its owner mends and resumes it."""
     MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
-    mailing.state_reason = StateReason.AUDIENCE_BROKEN
+    mailing.state_reason = reason
 
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
@@ -83,7 +87,7 @@ def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
 
 
 def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
-    message = mailing.message
+    message, source = mailing.message, describe_mailing(mailing)
     return Run(
         mailing_id=mailing.id,
         scheduled_for=_occurrence_of_start(session, mailing, now),
@@ -92,8 +96,9 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
         format=message.format,
         body=message.body,
         language=message.language,
-        sender_name=mailing.sender_name or mailing.owner.sender_name,
-        reply_to=mailing.owner.email,
+        sender_name=source.name,
+        sender_address=source.address,
+        reply_to=source.reply_to,
         audience=describe_audience(mailing, parts),
     )
 

@@ -15,7 +15,7 @@ from skymailing.mailings.errors import MailingError
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selected_ids, save_selection
 from skymailing.mailings.services import lock_mailing
-from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind
+from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind, Sender
 from skymailing.models.types import UTCDateTime
 
 # Not stored for restoring: the database or the caller sets them.
@@ -53,6 +53,11 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     own = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
     if db.session.scalar(select(Message.id).where(own).with_for_update(read=True, key_share=True)) is None:
         raise MailingError("mailing_message_deleted")
+    # Mailings deleted before an upgrade have no sender.
+    if (sender_id := values.get("sender_id")) is not None:
+        chosen = select(Sender.id).where(Sender.id == sender_id, Sender.owner_id == owner_id)
+        if db.session.scalar(chosen.with_for_update(read=True, key_share=True)) is None:
+            raise MailingError("mailing_sender_deleted")
     mailing = Mailing(owner_id=owner_id, **values)
     db.session.add(mailing)
     db.session.flush()

@@ -16,7 +16,7 @@ from skymailing.mailings.validation import MailingValidation
 from skymailing.models import Mailing, MailingState, User
 
 COMPARED_FIELDS = (
-    *("name", "message_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
+    *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
     *("weekdays", "opens_at", "closes_at", "on_late"),
 )
 

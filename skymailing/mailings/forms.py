@@ -1,4 +1,4 @@
-"""Forms for mailings and for filtering logs."""
+"""The form of a mailing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -16,20 +16,19 @@ from wtforms import (
     Field,
     HiddenField,
     RadioField,
-    SearchField,
     SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
     TimeField,
 )
-from wtforms.validators import Length, Optional
+from wtforms.validators import Optional
 from wtforms.widgets import CheckboxInput
 
 from skymailing.mailings import audience, scheduling
 from skymailing.mailings.errors import InvalidMailing, MailingError
-from skymailing.mailings.log_queries import MailingChoices
 from skymailing.mailings.selection import Selection, SelectionTooComplex, UnreadableSelection
+from skymailing.mailings.sender_choices import list_sender_choices
 from skymailing.mailings.validation import NAME_MAX_LENGTH, SENDER_NAME_MAX_LENGTH, MailingValidation
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.models import (
@@ -38,12 +37,11 @@ from skymailing.models import (
     Mailing,
     OnLate,
     OnUnknown,
-    Outcome,
     Periodicity,
     User,
 )
 from skymailing.web.error_texts import explain
-from skymailing.web.form_fields import LocalTimeField, PeriodForm, strip
+from skymailing.web.form_fields import LocalTimeField, strip
 from skymailing.web.ids import read_id
 from skymailing.web.labels import state_label
 
@@ -79,13 +77,6 @@ class PartsField(SelectMultipleField):
         super().__init__(label, validate_choice=False, choices=[], **options)
 
 
-class IdField(HiddenField):
-    """A posted ID; 0 if there is none."""
-
-    def process_formdata(self, values: list[str]) -> None:
-        self.data = read_id(values[0]) if values else 0
-
-
 def list_choices(enum: type[StrEnum]) -> list[SelectChoice]:
     """Return a choice for every member of an enum, with its label."""
     return [SelectChoice(item.value, state_label(item)) for item in enum]
@@ -104,7 +95,7 @@ def _name_missing(part: str) -> str:
 
 def field_name(value_name: str) -> str:
     """Return the name of the form field for a field of MailingValues."""
-    return "message" if value_name == "message_id" else value_name
+    return value_name.removesuffix("_id")
 
 
 class MailingForm(FlaskForm):
@@ -125,10 +116,13 @@ class MailingForm(FlaskForm):
         description=_l("Visible only to you."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
+    sender = SelectField(_l("Send from"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
         _l("Sender name"),
         filters=[strip],
-        description=_l("Clients see it as the sender. If empty, the name from your profile is used."),
+        description=_l(
+            "Clients see it as the sender. If empty, the name of the chosen address or your own is used."
+        ),
     )
     audience = RadioField(
         _l("Recipients"),
@@ -180,6 +174,7 @@ class MailingForm(FlaskForm):
         if not self.is_submitted():
             self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
+        self.sender.choices = [SelectChoice(*choice) for choice in list_sender_choices(owner, mailing)]
         self.periodicity.choices = list_choices(Periodicity)
         self.on_unknown.choices = list_choices(OnUnknown)
         self.on_unknown.description = explain_doubles()
@@ -245,6 +240,7 @@ class MailingForm(FlaskForm):
         if not self.is_fixed:
             values |= {
                 "message_id": self.message.data,
+                "sender_id": self.sender.data or None,
                 "sender_name": self.sender_name.data or "",
                 # A program that names segments but no audience does not mean all clients.
                 "audience": Audience.SEGMENTS
@@ -277,21 +273,3 @@ def explain_doubles() -> str:
         max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
     )
     return sentence
-
-
-class LogFilterForm(PeriodForm):
-    """The form that filters a log."""
-
-    q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
-    mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
-    run = IdField()
-    outcome = SelectField(_l("Outcome"), default="")
-
-    def __init__(self, choices: MailingChoices, **options: Any) -> None:
-        super().__init__(**options)
-        self.mailing.choices = [(0, _("all mailings")), *choices.mailings]
-        self.lists_all_mailings = choices.is_complete
-        self.outcome.choices = [
-            ("", _("all outcomes")),
-            *((item.value, state_label(item)) for item in Outcome),
-        ]

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.senders import describe_from
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forecast import Forecast, Reach
@@ -19,6 +20,7 @@ from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
+from skymailing.mailings.sender_choices import find_sender
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
@@ -27,7 +29,7 @@ from skymailing.models import Client, Mailing, MailingState, Message
 AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients")
 STEPS = {
     "who": AUDIENCE_FIELDS,
-    "what": ("message", "name", "sender_name"),
+    "what": ("message", "name", "sender", "sender_name"),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
         *("on_late", "on_unknown"),
@@ -60,6 +62,7 @@ class Preflight:
 
     problems: list[Problem]
     message: Message | None
+    sender: str  # name and address
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
@@ -92,6 +95,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     preflight = Preflight(
         problems=problems,
         message=message,
+        sender=format_sender(form),
         example=found.example,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
@@ -174,6 +178,14 @@ def find_chosen_message(form: MailingForm) -> Message | None:
         chosen = form.message.choices[0].value  # the browser preselects it
     own = (Message.id == chosen) & (Message.owner_id == form.owner.id)
     return db.session.scalar(select(Message).where(own))
+
+
+def format_sender(form: MailingForm) -> str:
+    """Return the name and the address from which the letters will come."""
+    if form.is_fixed:
+        return ""
+    sender = find_sender(form.owner, form.sender.data)
+    return describe_from(form.owner, sender, form.sender_name.data or "").mailbox
 
 
 def find_conditions(form: MailingForm) -> Conditions:

@@ -10,6 +10,7 @@ from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.senders import is_usable
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
@@ -130,6 +131,8 @@ def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
     This can take seconds, so pages call it before the transaction that writes. If it takes too long, planning
     finds out.
     """
+    if mailing.sender is not None and not is_usable(mailing.sender):
+        return MailingError("mailing_sender_unconfirmed")
     with suppress(TookTooLong), limit_time():
         recipients = find_recipients(mailing, now)
         if recipients.problem:

@@ -20,6 +20,10 @@ STATE_TEXTS: dict[str, Any] = {
         "A segment of this mailing cannot be evaluated, so nothing was sent. Edit the mailing or the "
         "segment, then resume the mailing."
     ),
+    StateReason.SENDER_UNUSABLE: _l(
+        "The sender address is not confirmed or cannot be used, so nothing was sent: %(detail)s. Confirm it "
+        "or choose another sender, then resume the mailing."
+    ),
     StateReason.RENDER_FAILED: _l("The message has an error, so the mailing was paused: %(detail)s"),
     StateReason.RESTORED: _l(
         "The service was restored from a backup of %(detail)s. It is unknown which emails were sent after "

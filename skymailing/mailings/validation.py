@@ -14,13 +14,14 @@ from skymailing.delivery.audience.parts import (
     Part,
     compile_parts,
 )
+from skymailing.delivery.senders import is_usable
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.audience import MAX_PARTS, choose_parts, find_parts
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
-from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, User
+from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, Sender, User
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
@@ -115,6 +116,16 @@ class MailingValidation:
             return MailingError("mailing_name_missing")
         return check_line(self.values.name.strip(), NAME_MAX_LENGTH)
 
+    def check_sender_id(self) -> MailingError | None:
+        """Treat another owner's sender as one that does not exist."""
+        if self.values.sender_id is None:
+            return None
+        own = (Sender.id == self.values.sender_id) & (Sender.owner_id == self.owner.id)
+        sender = db.session.scalar(select(Sender).where(own).with_for_update(read=True, key_share=True))
+        if sender is None:
+            return MailingError("mailing_sender_unknown")
+        return None if is_usable(sender) else MailingError("mailing_sender_unconfirmed")
+
     def check_sender_name(self) -> MailingError | None:
         return check_line(self.values.sender_name.strip(), SENDER_NAME_MAX_LENGTH)
 
@@ -190,6 +201,7 @@ class MailingValidation:
 CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "name": MailingValidation.check_name,
     "message_id": MailingValidation.check_message,
+    "sender_id": MailingValidation.check_sender_id,
     "sender_name": MailingValidation.check_sender_name,
     "include": MailingValidation.check_include,
     "exclude": MailingValidation.check_exclude,

@@ -19,6 +19,7 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
+from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.messages.unknown_placeholders import (
     STANDARD_ATTRIBUTES,
@@ -58,7 +59,7 @@ def inspect_letter(
 ) -> Insight:
     """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
     check_length(content.body, content.format)
-    template = LetterTemplate(content, sender, uuid4(), "preview.localhost", habits)
+    template = LetterTemplate(content, sender, RunIdentity(uuid4()), "preview.localhost", habits)
     rendered = template.parts.render(
         make_values(recipient, template.sender_name, url, template.parts.readers)
     )

@@ -34,8 +34,6 @@ from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,
     Attempt,
-    Bounce,
-    BounceKind,
     BreakerState,
     Delivery,
     DeliveryState,
@@ -62,13 +60,16 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
+from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
+from skymailing.models.sender import Sender
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
     "BULK_TRANSITIONS",
+    "CERTAIN",
     "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
@@ -123,10 +124,13 @@ __all__ = [
     "Outcome",
     "OwnerPause",
     "Periodicity",
+    "Proof",
     "RecoveryCode",
     "Removal",
     "RemovalKind",
     "ReportDay",
+    "ReturnedLetter",
+    "ReturnedState",
     "Role",
     "Route",
     "Run",
@@ -135,6 +139,7 @@ __all__ = [
     "RunInterval",
     "RunState",
     "Segment",
+    "Sender",
     "StateReason",
     "Suppression",
     "SuppressionReason",

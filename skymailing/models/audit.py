@@ -36,6 +36,7 @@ class AuditAction(StrEnum):
     CLIENT_MERGED = "client-merged"
     SEGMENT_DELETED = "segment-deleted"
     SEGMENT_RESTORED = "segment-restored"
+    SENDER_DELETED = "sender-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -63,6 +64,7 @@ class AuditKind(StrEnum):
     MESSAGE = "message"
     CLIENT = "client"
     SEGMENT = "segment"
+    SENDER = "sender"
     TAG = "tag"
     ARTICLE = "article"
 

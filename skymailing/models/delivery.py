@@ -227,26 +227,3 @@ class OwnerPause(Model):
     until: Mapped[datetime] = mapped_column(UTCDateTime)  # then one letter may try the route
     seconds: Mapped[int]  # the length of the pause; doubles with every refused trial
     reply: Mapped[str] = mapped_column(String(500))
-
-
-class BounceKind(StrEnum):
-    HARD = "hard"
-    SOFT = "soft"
-    COMPLAINT = "complaint"
-
-
-class Bounce(Model):
-    """A failure report that arrived after the server accepted the letter."""
-
-    __tablename__ = "bounces"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    delivery_id: Mapped[int | None] = mapped_column(
-        ForeignKey("deliveries.id", ondelete="SET NULL"), index=True
-    )
-    email_key: Mapped[str] = mapped_column(String(320))
-    kind: Mapped[BounceKind] = mapped_column(enum_column(BounceKind, "kind"))
-    # The enhanced status code of RFC 3463, such as 5.1.1.
-    status: Mapped[str] = mapped_column(String(16), default="")
-    diagnostic: Mapped[str] = mapped_column(Text, default="")
-    received_at: Mapped[datetime] = mapped_column(UTCDateTime)

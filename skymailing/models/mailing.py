@@ -16,6 +16,7 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    false,
     text,
     true,
 )
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.message import Message, MessageFormat
+from skymailing.models.sender import Sender
 from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
 from skymailing.models.user import User
 
@@ -104,6 +106,7 @@ class StateReason(StrEnum):
     REJECTED = "rejected"  # consecutive letters were rejected for the same reason
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
+    SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
     RESTORED = "restored"  # from a backup; the detail is when it was made
     ACCOUNT_DELETION = "owner-leaves"
 
@@ -152,7 +155,10 @@ class Mailing(Timestamps, Model):
     # A message that a mailing uses cannot be deleted.
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200))
+    # Empty: the sender's name.
     sender_name: Mapped[str] = mapped_column(String(200), default="")
+    # NULL: the service's own address. No cascade: a sender must not disappear from a mailing unnoticed.
+    sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="RESTRICT"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
     # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -183,6 +189,7 @@ class Mailing(Timestamps, Model):
 
     owner: Mapped[User] = relationship()
     message: Mapped[Message] = relationship()
+    sender: Mapped[Sender | None] = relationship()
     runs: Mapped[list["Run"]] = relationship(back_populates="mailing", order_by="Run.scheduled_for")
 
     __table_args__ = (
@@ -205,7 +212,7 @@ class Run(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
-    # Message-IDs are derived from it: uuid5(run.uuid, delivery ID), the same on every attempt.
+    # Message-IDs are derived from it; see `delivery/rendering/message_ids.py`.
     uuid: Mapped[UUID] = mapped_column(Uuid, default=uuid4)
     scheduled_for: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[RunState] = mapped_column(enum_column(RunState, "state"), default=RunState.PLANNED)
@@ -221,11 +228,20 @@ class Run(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    # The sender, as it was; without an address, letters have the service's own.
     sender_name: Mapped[str] = mapped_column(String(200))
+    sender_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
     reply_to: Mapped[str] = mapped_column(String(320))
     # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
     # NULL for runs that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
+    # Whether its Message-IDs can be read again; false for runs that an earlier version planned, since a
+    # Message-ID stays the same on every attempt.
+    has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
+    # Letters that came back after the server had accepted them, and those about which clients complained.
+    # They stay sent, so both are no part of the ledger's sum.
+    returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

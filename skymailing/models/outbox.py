@@ -53,4 +53,12 @@ class OutboxLetter(Model):
             postgresql_where=text("state IN ('pending', 'sending')"),
             sqlite_where=text("state IN ('pending', 'sending')"),
         ),
+        # For the limit of such letters to one address.
+        Index(
+            "ix_outbox_confirm_sender",
+            "to",
+            "created_at",
+            postgresql_where=text("template = 'confirm-sender'"),
+            sqlite_where=text("template = 'confirm-sender'"),
+        ),
     )

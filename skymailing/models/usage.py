@@ -16,6 +16,7 @@ class UsageKind(StrEnum):
     LETTERS = "letters"
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
+    SENDER_LETTERS = "sender-letters"  # confirmations of senders
 
 
 class Limited(StrEnum):
@@ -27,6 +28,7 @@ class Limited(StrEnum):
     MESSAGES = "messages"
     MAILINGS = "mailings"
     SEGMENTS = "segments"
+    SENDERS = "senders"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from email.utils import parseaddr
 from typing import Any
 
 from flask import current_app
@@ -11,17 +10,19 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
+from skymailing.delivery.senders import From, describe_from, is_usable, service_address
 from skymailing.delivery.smtp.session import Letter
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import Client, OutboxLetter
+from skymailing.models import Client, OutboxLetter, Sender
 from skymailing.models import Message as MessageModel
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.outbox.services import TEST_LETTER
 from skymailing.web.urls import public_url
 
 
 class SubjectDeleted(SkyMailingError):
-    """The message or client that the letter is about was deleted before it was sent."""
+    """The message, client or sender that the letter is about was deleted before it was sent."""
 
 
 def render_letter(letter: OutboxLetter) -> Letter:
@@ -31,11 +32,6 @@ def render_letter(letter: OutboxLetter) -> Letter:
             _render_test_letter(letter) if letter.template == TEST_LETTER else _render_account_letter(letter)
         )
     return Letter(letter.id, letter.attempts, letter.to, content)
-
-
-def service_address() -> str:
-    """Return the sender address of account letters, without a display name."""
-    return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
 
 
 def _render_account_letter(letter: OutboxLetter) -> bytes:
@@ -82,7 +78,18 @@ def _render_test_letter(letter: OutboxLetter) -> bytes:
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.letter import render_test_letter
 
-    return render_test_letter(message, client, letter.user)
+    return render_test_letter(message, client, letter.user, _find_source(letter))
+
+
+def _find_source(letter: OutboxLetter) -> From:
+    """Return who a test letter is from; those of older versions have no such parameters."""
+    sender_id, name = letter.params.get("sender_id"), letter.params.get("sender_name", "")
+    if sender_id is None:
+        return describe_from(letter.user, None, name)
+    sender = db.session.get(Sender, sender_id)
+    if sender is None or sender.owner_id != letter.user_id or not is_usable(sender):
+        raise SubjectDeleted("The sender can no longer be used.")
+    return describe_from(letter.user, sender, name)
 
 
 def _verification_link(letter: OutboxLetter) -> str:
@@ -98,8 +105,16 @@ def _new_email_link(letter: OutboxLetter) -> str:
     return public_url("auth.confirm_email", token=token)
 
 
+def _sender_link(letter: OutboxLetter) -> str:
+    sender = db.session.get(Sender, letter.params["sender_id"])
+    if sender is None or (sender.owner_id, sender.address_key) != (letter.user_id, letter.to):
+        raise SubjectDeleted("The sender was deleted, or got another address, before its link was sent.")
+    return public_url("senders.confirm", token=sender_token(sender))
+
+
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _verification_link,
     security.RESET: _reset_link,
     security.NEW_EMAIL: _new_email_link,
+    CONFIRM_SENDER: _sender_link,
 }

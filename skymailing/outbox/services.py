@@ -6,7 +6,7 @@ from typing import Any
 from flask import current_app
 
 from skymailing.extensions import db
-from skymailing.models import OutboxLetter, UsageKind, User
+from skymailing.models import OutboxLetter, Sender, UsageKind, User
 from skymailing.quotas.checks import use
 from skymailing.settings.quotas import quota_settings
 
@@ -32,8 +32,20 @@ def add_letter(user: User, template: str, *, to: str = "", **params: Any) -> Out
     return letter
 
 
-def add_test_letter(user: User, message_id: int, client_id: int | None, now: datetime) -> OutboxLetter:
-    """Add a letter with the user's message, filled with a client's values; raises LimitReached."""
+def add_test_letter(
+    user: User,
+    message_id: int,
+    client_id: int | None,
+    now: datetime,
+    *,
+    sender: Sender | None = None,
+    sender_name: str = "",
+) -> OutboxLetter:
+    """Add a letter with the user's message, filled with a client's values; raises LimitReached.
+
+    It comes from `sender`, or from the service's own address; `sender_name` replaces the sender's name.
+    """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
-    return add_letter(user, TEST_LETTER, message_id=message_id, client_id=client_id)
+    source: dict[str, Any] = {"sender_id": sender.id if sender else None, "sender_name": sender_name}
+    return add_letter(user, TEST_LETTER, message_id=message_id, client_id=client_id, **source)

@@ -9,7 +9,16 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Message, MessageDraft, MessagePicture, Segment, UsageKind
+from skymailing.models import (
+    Client,
+    Mailing,
+    Message,
+    MessageDraft,
+    MessagePicture,
+    Segment,
+    Sender,
+    UsageKind,
+)
 from skymailing.quotas import counting
 from skymailing.settings.quotas import quota_settings
 
@@ -35,6 +44,10 @@ def select_mailings(owner_id: int) -> Select[Any]:
 
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
+
+
+def select_senders(owner_id: int) -> Select[Any]:
+    return select(Sender.id).where(Sender.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""Remove old account letters, imports, bulk jobs, consents, audit log entries and caught letters."""
+"""Remove old account letters, imports, bulk jobs, consents, audit entries, returned and caught letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +15,7 @@ from skymailing.extensions import db
 from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditEntry,
+    Bounce,
     BulkJob,
     Client,
     ClientImport,
@@ -23,6 +24,7 @@ from skymailing.models import (
     ImportState,
     LetterState,
     OutboxLetter,
+    ReturnedLetter,
 )
 from skymailing.retention.batches import BATCH, TimeBudget
 
@@ -112,6 +114,20 @@ def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
             count = connection.execute(delete(Consent).where(these, ~has_client)).rowcount
             connection.execute(update(Consent).where(these).values(orphaned_at=None))
         budget.record("consents", count)
+
+
+def remove_returned_letters(before: datetime, budget: TimeBudget) -> None:
+    """Remove letters that came back, and their reports about letters that are no longer in a ledger."""
+    table: Any = ReturnedLetter.__table__
+    _remove_oldest(table, table.c.received_at < before, "returned_letters", budget)
+    is_old = Bounce.delivery_id.is_(None) & (Bounce.received_at < before)
+    while not budget.is_used_up:
+        with Session(db.engine) as session, session.begin():
+            old = select(Bounce.id).where(is_old).limit(BATCH).scalar_subquery()
+            count = session.connection().execute(delete(Bounce).where(Bounce.id.in_(old))).rowcount
+        budget.record("bounces", count)
+        if not count:
+            return
 
 
 def remove_caught_letters(before: datetime, now: datetime, budget: TimeBudget) -> None:

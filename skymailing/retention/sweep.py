@@ -22,6 +22,8 @@ def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
         housekeeping.remove_bulk_jobs(before, budget)
     if before := cutoff(days.consents, now):
         housekeeping.remove_orphaned_consents(before, budget)
+    if before := cutoff(days.returned_letters, now):
+        housekeeping.remove_returned_letters(before, budget)
     if before := cutoff(days.audit, now):
         housekeeping.remove_audit_lines(before, budget)
     if (before := cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:

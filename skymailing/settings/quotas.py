@@ -25,6 +25,7 @@ class QuotaSettings:
     messages: int = 10_000
     mailings: int = 10_000
     segments: int = 500
+    senders: int = 50
     drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200

@@ -168,12 +168,31 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its emails cannot be sent again."
     ),
+    "mailing_sender_deleted": _l("Its sender has been deleted, so the mailing cannot be restored."),
+    "mailing_sender_unknown": _l("This sender does not exist. Choose another."),
+    "mailing_sender_unconfirmed": _l(
+        "This address is not confirmed. Open the link in the email sent to it, or choose another sender."
+    ),
     "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
     "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),
     "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
+    #
+    # --- senders ------------------------------------------------------------------------------
+    "sender_limit": _l("You can have up to %(limit)s senders. Delete those that you no longer need."),
+    "sender_exists": _l("You already have a sender with this address."),
+    "sender_deleted": _l("This sender has been deleted."),
+    "sender_in_use": _l("This sender is used in mailings, so it cannot be deleted: %(names)s."),
+    "sender_freemail": _l(
+        "Emails from %(domain)s that we send would be rejected or marked as spam. Use an address of your own "
+        "domain, and enter this one for replies."
+    ),
+    "sender_letter_limit": _l("You can send up to %(limit)s confirmation links per day. Try again tomorrow."),
+    "sender_address_letter_limit": _l(
+        "Up to %(limit)s confirmation links per day are sent to an address. Try again tomorrow."
+    ),
     #
     # --- messages -----------------------------------------------------------------------------
     "message_limit": _l("You can have up to %(limit)s messages. Delete those that you no longer need."),

@@ -8,6 +8,7 @@ from skymailing.models import (
     Audience,
     AuditAction,
     AuditKind,
+    BounceKind,
     BulkState,
     DeliveryState,
     ImportState,
@@ -110,6 +111,15 @@ _register(
     },
 )
 _register(
+    BounceKind,
+    {
+        BounceKind.HARD: (lazy_gettext("address does not exist"), "bad"),
+        BounceKind.SOFT: (lazy_gettext("temporary problem"), "waiting"),
+        BounceKind.POLICY: (lazy_gettext("email refused"), "doubt"),
+        BounceKind.COMPLAINT: (lazy_pgettext("client", "marked as spam"), "bad"),
+    },
+)
+_register(
     Periodicity,
     {
         Periodicity.ONCE: (lazy_pgettext("periodicity", "once"), "quiet"),
@@ -189,6 +199,7 @@ _register(
         AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
         AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),
         AuditAction.SEGMENT_RESTORED: (lazy_pgettext("audit", "segment restored"), "planned"),
+        AuditAction.SENDER_DELETED: (lazy_pgettext("audit", "sender deleted"), "gone"),
         AuditAction.TAG_RENAMED: (lazy_pgettext("audit", "tag renamed"), "quiet"),
         AuditAction.TAG_MERGED: (lazy_pgettext("audit", "tags merged"), "quiet"),
         AuditAction.TAG_DELETED: (lazy_pgettext("audit", "tag deleted"), "gone"),
@@ -216,6 +227,7 @@ _register(
         AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
         AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
         AuditKind.SEGMENT: (lazy_pgettext("audit", "segment"), "quiet"),
+        AuditKind.SENDER: (lazy_pgettext("audit", "sender"), "quiet"),
         AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
     },
@@ -229,6 +241,7 @@ _register(
         Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
+        Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),

@@ -13,6 +13,8 @@ from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    Bounce,
+    BounceKind,
     BulkAction,
     BulkChunk,
     BulkJob,
@@ -23,6 +25,7 @@ from skymailing.models import (
     Consent,
     ConsentKind,
     ConsentText,
+    Delivery,
     DeliveryState,
     ImportRejection,
     ImportState,
@@ -31,9 +34,12 @@ from skymailing.models import (
     MailingAudience,
     MailingState,
     OutboxLetter,
+    Proof,
+    ReturnedLetter,
     Run,
     RunState,
     Segment,
+    Sender,
     Suppression,
     Tag,
     User,
@@ -84,11 +90,35 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
+    add_returned_letter(session, user, run, clients[0])
     add_segment(session, user, mailing)
+    add_sender(session, user, mailing)
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_returned_letter(session: Session, user: User, run: Run, client: Client) -> None:
+    """Add a letter that came back because the client's mailbox is full."""
+    letter = ReturnedLetter(
+        digest=f"{user.id:064}", source="pipe", received_at=utcnow(), raw=b"x", owner_id=user.id
+    )
+    session.add(letter)
+    session.flush()
+    values = {"run_id": run.id, "mailing_id": run.mailing_id, "kind": BounceKind.SOFT, "proof": Proof.SIGNED}
+    delivery_id = session.scalars(select(Delivery.id).where(Delivery.client_id == client.id)).one()
+    session.add(
+        Bounce(
+            delivery_id=delivery_id,
+            letter_id=letter.id,
+            owner_id=user.id,
+            email_key=client.email_key,
+            diagnostic="552 mailbox full",
+            received_at=utcnow(),
+            **values,
+        )
+    )
 
 
 def add_tags(session: Session, user: User, client: Client) -> None:
@@ -105,6 +135,17 @@ def add_segment(session: Session, user: User, mailing: Mailing) -> None:
     session.add(segment)
     session.flush()
     session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=True, segment_id=segment.id))
+
+
+def add_sender(session: Session, user: User, mailing: Mailing) -> None:
+    """Add the sender of the mailing."""
+    sender = Sender(
+        owner_id=user.id, name="Shop", address="News@shop.example", address_key="news@shop.example"
+    )
+    session.add(sender)
+    session.flush()
+    mailing.sender_id = sender.id
+    session.flush()
 
 
 def add_audit_entries(session: Session, user: User, network_address: str) -> None:

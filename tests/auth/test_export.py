@@ -72,6 +72,14 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert user.password_hash not in everything
 
 
+def test_the_archive_contains_senders(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (sender,) = json.loads(archive.read("senders.json"))
+    assert (sender["name"], sender["address"], sender["confirmed_at"]) == ("Shop", "News@shop.example", None)
+    assert json.loads(archive.read("mailings.json"))[0]["sender_id"] == sender["id"]
+
+
 def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
@@ -102,5 +110,7 @@ def test_reading_in_chunks_loses_no_rows(
     archive = download_archive(browser)
     assert len(read_table(archive, "letters.csv")) == 9
     assert [row["tag"] for row in read_table(archive, "bulk-actions.csv")] == ["vip"]
+    returned = read_table(archive, "returned.csv")
+    assert [(row["mailing"], row["answer"]) for row in returned] == [("Осень", "552 mailbox full")]
     assert len(read_table(archive, "mailing-clients.csv")) == 3
     assert len(json.loads(archive.read("runs.json"))) == 2

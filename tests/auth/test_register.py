@@ -27,7 +27,7 @@ ADDRESS = "new@example.com"
 
 def link_in(letter: Letter) -> str:
     """Return the path of the link in an account letter."""
-    found = re.search(r"http://sky\.example(/auth/\w+/\S+)", letter.text)
+    found = re.search(r"http://sky\.example(/(?:auth|senders)/\w+/\S+)", letter.text)
     assert found is not None, letter.text
     return found[1]
 

@@ -9,9 +9,10 @@ from email.utils import parseaddr
 from uuid import UUID
 
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
+from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.models import MessageFormat
 
-RUN = UUID("12345678-1234-5678-1234-567812345678")
+RUN = RunIdentity(UUID("12345678-1234-5678-1234-567812345678"), b"key")
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 URL = "https://sky.example/u/token"
 SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")

@@ -12,11 +12,11 @@ from skymailing.delivery.rendering.letter import (
     Recipient,
     Sender,
     TemplateError,
-    make_message_id,
     preview,
     render_test_letter,
 )
 from skymailing.delivery.rendering.mime import clean_line
+from skymailing.delivery.senders import describe_from
 from skymailing.models import MessageFormat, User
 from tests.delivery.rendered import (
     ANN,
@@ -66,7 +66,7 @@ def test_a_letter_has_bulk_mail_headers() -> None:
     assert [address.addr_spec for address in letter["To"].addresses] == [ANN.email]
     assert letter["To"].addresses[0].display_name == "Анна Петрова"
     assert letter["Date"].datetime == NOW
-    assert letter["Message-ID"] == make_message_id(RUN, 42, "sky.example")
+    assert letter["Message-ID"] == RUN.make_message_id(42, "sky.example")
     assert letter["List-Unsubscribe"] == f"<{URL}>"
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert letter["List-Id"] == "<mailing-7.sky.example>"
@@ -80,7 +80,7 @@ def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
     first, second = read(render(content)), read(render(content))
 
     assert first["Message-ID"] == second["Message-ID"]
-    assert make_message_id(RUN, 42, "a.example") != make_message_id(RUN, 43, "a.example")
+    assert RUN.make_message_id(42, "a.example") != RUN.make_message_id(43, "a.example")
 
 
 def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
@@ -289,8 +289,9 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
     client = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
 
     with app.app_context():
-        letter = read(render_test_letter(message, client, user))
-        example = read(render_test_letter(message, None, user))
+        source = describe_from(user, None)
+        letter = read(render_test_letter(message, client, user, source))
+        example = read(render_test_letter(message, None, user, source))
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]

@@ -23,6 +23,8 @@ from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    Bounce,
+    BounceKind,
     Client,
     ClientImport,
     Consent,
@@ -31,11 +33,12 @@ from skymailing.models import (
     ImportState,
     LetterState,
     OutboxLetter,
+    ReturnedLetter,
     User,
 )
 from skymailing.retention import batches, housekeeping, sweep
 from skymailing.settings.retention import RetentionSettings
-from tests.support.factories import ClientFactory, UserFactory
+from tests.support.factories import ClientFactory, DeliveryFactory, UserFactory
 
 
 def make_letter(user: User, state: LetterState, days: int) -> OutboxLetter:
@@ -178,3 +181,28 @@ def test_caught_letters_are_removed_after_a_month(
 def test_an_invalid_number_of_days_prevents_the_start(environment: dict[str, str], text: str) -> None:
     with pytest.raises(ConfigurationError, match="KEEP_RUN_DETAILS_DAYS"):
         TestingConfig(environment | {"KEEP_RUN_DETAILS_DAYS": text})
+
+
+def test_returned_letters_are_removed_after_three_months_but_not_what_they_report(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 2)
+    delivery = DeliveryFactory.create(run__mailing__owner=user)
+    for number, days in enumerate((91, 91, 91, 91, 89)):
+        at = utcnow() - timedelta(days=days)
+        letter = ReturnedLetter(digest=f"{number:064}", source="pipe", received_at=at, raw=b"x")
+        session.add(letter)
+        session.flush()
+        # Without a delivery, nothing else removes the report.
+        delivery_id = delivery.id if number == 0 else None
+        values = {"owner_id": user.id, "email_key": f"{number}@example.org", "kind": BounceKind.SOFT}
+        session.add(Bounce(letter_id=letter.id, delivery_id=delivery_id, received_at=at, **values))
+    session.commit()
+
+    with app.app_context():
+        sweep.remove_old(utcnow())
+
+    session.expire_all()
+    assert [letter.digest[-1] for letter in session.scalars(select(ReturnedLetter))] == ["4"]
+    kept = session.scalars(select(Bounce).order_by(Bounce.id)).all()
+    assert [(bounce.email_key[0], bounce.letter_id is None) for bounce in kept] == [("0", True), ("4", False)]

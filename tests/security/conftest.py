@@ -14,7 +14,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import ClientImport, ClientUpload, Delivery, DeliveryState, MailingState, Role, User
-from tests.security.object_factories import make_bulk_job, make_segment, make_tag
+from tests.security.object_factories import make_bounce, make_bulk_job, make_segment, make_sender, make_tag
 from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
@@ -97,11 +97,13 @@ def world(session: Session) -> World:
             "upload_id": uploaded.id,
             "job_id": make_bulk_job(owner).id,
             "tag_id": make_tag(owner).id,
+            "bounce_id": make_bounce(owner).id,
             "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,
             "slug": article.slug,
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
+            "sender_id": make_sender(owner).id,
             "session_id": 999_999,
             "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,

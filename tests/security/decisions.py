@@ -11,6 +11,7 @@ from typing import Any
 from skymailing.models import RemovalKind, Role, User
 from tests.security.object_factories import (
     make_article,
+    make_bounce,
     make_bulk_job,
     make_client,
     make_delivery,
@@ -21,6 +22,7 @@ from tests.security.object_factories import (
     make_removal,
     make_run,
     make_segment,
+    make_sender,
     make_session,
     make_suppression,
     make_tag,
@@ -96,6 +98,7 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
+SENDER = Own("sender_id", make_sender)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -130,6 +133,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.verify_with_new_password": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
+    "senders.confirm": PUBLIC,
     "unsubscribe.page": PUBLIC,
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -195,6 +199,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "segments.duplicate": SEGMENT,
     "segments.delete": SEGMENT,
     "segments.undo": Own("removal_id", make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
+    "senders.index": PRIVATE,
+    "senders.new": PRIVATE,
+    "senders.edit": SENDER,
+    "senders.resend": SENDER,
+    "senders.delete": SENDER,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,
@@ -255,6 +264,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_articles.edit": ARTICLE,
     "manager_articles.delete": ARTICLE,
     "manager_audit.index": Panel(MANAGERS),
+    "returns.index": PRIVATE,
+    "returns.csv": PRIVATE,
+    "returns.confirm": Own("bounce_id", make_bounce),
+    "returns.dismiss": Own("bounce_id", make_bounce),
     "logs.index": PRIVATE,
     "logs.csv": PRIVATE,
     "reports.index": PRIVATE,

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
+    Bounce,
+    BounceKind,
     BulkAction,
     BulkJob,
     BulkState,
@@ -22,6 +24,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     Segment,
+    Sender,
     SuppressionReason,
     Tag,
     User,
@@ -86,6 +89,16 @@ def make_session(user: User) -> Any:
     return user_session
 
 
+def make_bounce(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    values = {"email_key": "doubtful@example.org", "kind": BounceKind.HARD, "received_at": utcnow()}
+    bounce = Bounce(owner_id=owner.id, **values)
+    session.add(bounce)
+    session.flush()
+    return bounce
+
+
 def make_suppression(owner: User) -> Any:
     return SuppressionFactory.create(
         owner_id=owner.id, email_key="stopped@example.org", reason=SuppressionReason.MANUAL
@@ -127,6 +140,16 @@ def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User],
 
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
+
+
+def make_sender(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    key = f"news@{uuid4().hex}.example"
+    sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
+    session.add(sender)
+    session.flush()
+    return sender
 
 
 def make_segment(owner: User) -> Any:

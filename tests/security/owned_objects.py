@@ -13,10 +13,11 @@ from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
 from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, User
+from skymailing.outbox.sender_tokens import sender_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
 from tests.security.decisions import ACCESS, Person
-from tests.security.object_factories import make_article, make_mailing
+from tests.security.object_factories import make_article, make_mailing, make_sender
 from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -73,15 +74,23 @@ class OwnedObjects:
                     return {"name": store_image(make_picture())}
                 case "messages.picture":
                     return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
-                case "auth.verify" | "auth.verify_with_new_password":
-                    return {"token": account_token(VERIFY, self.owner)}
-                case "auth.reset":
-                    return {"token": account_token(RESET, self.owner)}
-                case "auth.confirm_email":
-                    return {"token": account_token(NEW_EMAIL, self.owner, email="new@example.org")}
-                case "unsubscribe.page":
-                    return {"token": unsubscribe_token(self.owner.id, "someone@example.org")}
-        return {}
+            token = self._make_token(endpoint)
+        return {"token": token} if token else {}
+
+    def _make_token(self, endpoint: str) -> str:
+        """Return the token in the route's URL; empty if it has none."""
+        match endpoint:
+            case "auth.verify" | "auth.verify_with_new_password":
+                return account_token(VERIFY, self.owner)
+            case "auth.reset":
+                return account_token(RESET, self.owner)
+            case "auth.confirm_email":
+                return account_token(NEW_EMAIL, self.owner, email="new@example.org")
+            case "senders.confirm":
+                return sender_token(self.make(make_sender))
+            case "unsubscribe.page":
+                return unsubscribe_token(self.owner.id, "someone@example.org")
+        return ""
 
     def form(self, endpoint: str) -> dict[str, Any]:
         """Return the fields of all forms combined, so that each route can perform its action."""

@@ -24,6 +24,7 @@ WRITES_AUDIT = {
     "clients.suppressions_export",
     "mailings.log_csv",
     "logs.csv",
+    "returns.csv",
     "reports.csv",
 }
 SAFE = {"GET", "HEAD", "OPTIONS"}

@@ -18,7 +18,8 @@ from skymailing import security
 from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Role, Suppression, User
+from skymailing.models import Role, Sender, Suppression, User
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.security import BadToken
 from tests.support.factories import PASSWORD, UserFactory
 
@@ -29,13 +30,16 @@ PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
 
 
 @pytest.fixture
-def tokens(app: Flask, user: User) -> dict[str, str]:
+def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
     """Return a valid token of each kind for `user`."""
+    session.add(Sender(owner_id=user.id, address="news@shop.example", address_key="news@shop.example"))
+    session.flush()
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
+            CONFIRM_SENDER: sender_token(session.scalars(select(Sender)).one()),
         }
 
 
@@ -48,6 +52,7 @@ def test_no_token_is_valid_for_another_purpose(
         security.RESET: "/auth/reset/{}",
         security.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
+        CONFIRM_SENDER: "/senders/confirm/{}",
     }
     for token_purpose, token in tokens.items():
         for purpose, page in pages.items():

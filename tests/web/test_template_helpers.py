@@ -22,6 +22,7 @@ CHOICES: list[StrEnum] = [
     *models.Outcome,
     *models.ImportState,
     *models.SuppressionReason,
+    *models.BounceKind,
     *models.Periodicity,
     *models.Audience,
     *models.OnUnknown,

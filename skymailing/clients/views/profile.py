@@ -50,6 +50,7 @@ def show(client_id: int) -> ResponseReturnValue:
             letters.LETTERS_PER_PAGE,
         ),
         explain_run=letters.explain_run,
+        returned=letters.list_returned(client),
         kept_days=retention_settings().run_details,
     )
 

@@ -19,7 +19,9 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
 from skymailing.extensions import db
 from skymailing.models import (
+    CERTAIN,
     Bounce,
+    BounceKind,
     Client,
     Delivery,
     DeliveryState,
@@ -225,7 +227,12 @@ class _Compiler:
         if op == "received":
             rows = rows.where(Delivery.state == DeliveryState.SENT)
         else:
-            returned = select(Bounce.delivery_id).where(Bounce.delivery_id.is_not(None))
+            # Neither a complaint nor a letter that anyone could have written says that a letter failed.
+            returned = select(Bounce.delivery_id).where(
+                Bounce.delivery_id.is_not(None),
+                Bounce.kind != BounceKind.COMPLAINT,
+                Bounce.proof.in_(CERTAIN),
+            )
             rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
         return _is_among(Client.id, Delivery.client_id, rows, self.dialect)
 

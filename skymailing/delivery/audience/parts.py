@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.orm import object_session
 
 from skymailing.delivery.audience.compilation import compile_conditions, has_tag
@@ -13,6 +13,7 @@ from skymailing.delivery.audience.conditions import Not
 from skymailing.delivery.audience.fields import InvalidConditions
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.delivery.eligibility import can_be_extended, is_unfinished
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import (
@@ -20,9 +21,6 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     MailingState,
-    Periodicity,
-    Run,
-    RunState,
     Segment,
     Tag,
     User,
@@ -94,15 +92,10 @@ def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
     They are unfinished, or finished ones that exclude it and that their owner can extend: without the
     exclusion they would reach more people.
     """
-    has_run = exists().where(Run.mailing_id == Mailing.id, Run.state != RunState.SKIPPED)
-    can_resume = (Mailing.state == MailingState.FINISHED) & (
-        (Mailing.periodicity != Periodicity.ONCE) | not_(has_run)
-    )
-    is_unfinished = Mailing.state.not_in((MailingState.FINISHED, MailingState.CANCELLED))
     return (
         select(Mailing)
         .join(MailingAudience, MailingAudience.mailing_id == Mailing.id)
-        .where(uses, is_unfinished | (can_resume & MailingAudience.is_excluded))
+        .where(uses, is_unfinished() | (can_be_extended() & MailingAudience.is_excluded))
         .distinct()
         .order_by(Mailing.id.desc())
     )

@@ -49,11 +49,13 @@ class OpenRun:
     body: str
     language: str
     sender_name: str
+    sender_address: str  # empty: the service's own
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
     policy: Policy
     habits: Habits
+    has_signed_ids: bool
 
     @property
     def key(self) -> RunKey:
@@ -117,10 +119,12 @@ def _open_run(row: Any) -> OpenRun:
         body=row.body,
         language=row.language,
         sender_name=row.sender_name,
+        sender_address=row.sender_address,
         reply_to=row.reply_to,
         ends_at=row.ends_at,
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        has_signed_ids=row.has_signed_ids,
     )
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parseaddr
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4
 
 from flask import current_app
 
@@ -13,7 +12,9 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
 from skymailing.delivery.rendering.liquid import look_up
+from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
+from skymailing.delivery.senders import From, service_address
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
@@ -27,7 +28,6 @@ __all__ = [
     "TemplateError",
     "check_content",
     "find_empty",
-    "make_message_id",
     "make_recipient",
     "preview",
     "render_test_letter",
@@ -48,7 +48,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The sender of a letter: the owner's name, the service's address, the owner's address for replies."""
+    """The sender of a letter: name and address in From, and the address for replies."""
 
     name: str
     address: str
@@ -109,11 +109,6 @@ def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple
     return [path for path in known if not look_up(path, values).strip()]
 
 
-def make_message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
-    """Return the Message-ID of a delivery, the same on every attempt."""
-    return f"<{uuid5(run_uuid, str(delivery_id))}@{domain}>"
-
-
 class CompiledContent:
     """The compiled subject and bodies of a message."""
 
@@ -171,17 +166,17 @@ class LetterTemplate:
         self,
         content: Content,
         sender: Sender,
-        run_uuid: UUID,
+        run: RunIdentity,
         list_id: str,
         habits: Habits = DEFAULT_HABITS,
     ) -> None:
         self.parts = CompiledContent(content, habits)
         self.sender_name = mime.clean_line(sender.name)
-        self.run_uuid = run_uuid
+        self.run = run
         self.domain = sender.address.rpartition("@")[2]
         # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
         # run's UUID.
-        boundary = f"=_{run_uuid.hex}".encode("ascii")
+        boundary = f"=_{run.uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:
             self.start += b"\r\nReply-To: " + mime.check_address(sender.reply_to).encode("ascii")
@@ -213,7 +208,7 @@ class LetterTemplate:
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
         """Render one delivery's letter with CRLF line endings; raises TemplateError."""
         values = make_values(recipient, self.sender_name, unsubscribe_url, self.parts.readers)
-        identity = make_message_id(self.run_uuid, delivery_id, self.domain)
+        identity = self.run.make_message_id(delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)
 
@@ -252,20 +247,20 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
-def render_test_letter(message: Message, client: Client | None, user: User) -> bytes:
-    """Render a test letter to `user` with the values of `client`, or of an example client.
+def render_test_letter(message: Message, client: Client | None, user: User, source: From) -> bytes:
+    """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
     Its unsubscribe link is only an example. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
-    address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
-    sender = Sender(user.sender_name, address, user.email, user.id, mailbox)
-    identity = uuid4()
+    address = service_address()
+    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox)
+    run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
     template = LetterTemplate(
         Content.of(message),
         sender,
-        identity,
+        run,
         f"test.{address.rpartition('@')[2]}",
         Habits.of(user),
     )
@@ -274,6 +269,6 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
         mime.encode_mailbox(user.name, user.email),
         f"[test] {template.parts.fill_subject(values)}",
         values,
-        make_message_id(identity, 0, template.domain),
+        run.make_message_id(0, template.domain),
         utcnow(),
     )

@@ -13,12 +13,14 @@ from werkzeug.wrappers import Response
 
 from skymailing import clock, queue
 from skymailing.db.engine import start_writing, starts_reading
+from skymailing.delivery.senders import is_usable
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
 from skymailing.mailings import queries, resending, services
+from skymailing.mailings.errors import MailingError
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
-from skymailing.models import Mailing, MailingState, User
+from skymailing.models import Mailing, MailingState, Sender, User
 from skymailing.outbox import services as outbox
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
@@ -96,14 +98,18 @@ def settle_unknowns(mailing_id: int) -> str | Response:
 @login_required
 def test(mailing_id: int) -> Response:
     """Send the mailing's message only to its owner."""
-    send_test_letter(current_user, get_own_mailing(mailing_id).message_id)
+    mailing = get_own_mailing(mailing_id)
+    send_test_letter(current_user, mailing.message_id, mailing.sender, mailing.sender_name)
     return show(mailing_id)
 
 
-def send_test_letter(user: User, message_id: int) -> None:
+def send_test_letter(user: User, message_id: int, sender: Sender | None, sender_name: str) -> None:
     """Send one of the user's messages only to the user; commits, and flashes the result."""
+    if sender is not None and not is_usable(sender):
+        flash(explain(MailingError("mailing_sender_unconfirmed")), "danger")
+        return
     try:
-        outbox.add_test_letter(user, message_id, None, clock.utcnow())
+        outbox.add_test_letter(user, message_id, None, clock.utcnow(), sender=sender, sender_name=sender_name)
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "danger")

@@ -31,11 +31,13 @@ from skymailing.mailings.preflight import (
 )
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selection
+from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.views import client_picker
 from skymailing.mailings.views.actions import send_test_letter
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing
 from skymailing.quotas.checks import LimitReached
+from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
@@ -166,8 +168,10 @@ def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = N
 
 def initial_values(now: datetime) -> dict[str, Any]:
     """Return the initial values of the form for a new mailing, which ends in a week."""
+    sender = find_default_sender(current_user.id)
     return {
-        "sender_name": current_user.name,
+        "sender": sender.id if sender else 0,
+        "sender_name": "" if sender else current_user.name,
         "message": request.args.get("message"),
         "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
     }
@@ -178,6 +182,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
     return {
         "name": mailing.name,
         "message": mailing.message_id,
+        "sender": mailing.sender_id or 0,
         "sender_name": mailing.sender_name,
         "audience": "all" if mailing.audience is Audience.ALL_EXCEPT else mailing.audience.value,
         "clients": read_selection(mailing),
@@ -208,9 +213,9 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     if "check" in request.form and not client_picker.is_step(request.form):
         form.validate()
     if request.form.get("check") == "test" and (message := find_chosen_message(form)):
-        message_id = message.id
+        message_id, sender = message.id, find_sender(current_user, form.sender.data)
         start_writing()
-        send_test_letter(current_user, message_id)
+        send_test_letter(current_user, message_id, sender, form.sender_name.data or "")
     picker = None
     is_picking = (
         client_picker.is_step(request.form) and request.form[client_picker.STEP_FIELD] != client_picker.STAY

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from skymailing import audit
 from skymailing.extensions import db
 from skymailing.mailings import log_queries, run_queries
-from skymailing.mailings.forms import LogFilterForm
+from skymailing.mailings.log_forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, MailingChoices
 from skymailing.mailings.views.blueprint import bp as mailings_bp
 from skymailing.mailings.views.blueprint import get_own_mailing

@@ -12,6 +12,7 @@ from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.senders import describe_mailing
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
@@ -35,6 +36,7 @@ def show(mailing_id: int) -> str:
     return render_template(
         "mailings/show.html",
         runs=queries.list_runs(mailing, request.args.get("cursor")),
+        sender=describe_mailing(mailing).mailbox,
         has_runs=run_queries.has_runs(mailing),
         hours=format_hours(SendingHours.of(mailing)),
         can_be_edited=services.can_be_edited(mailing),

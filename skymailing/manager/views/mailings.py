@@ -17,6 +17,7 @@ from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.senders import describe_mailing
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -62,6 +63,7 @@ class MailingsView(PanelView):
         return self.render(
             "manager/mailing.html",
             mailing=mailing,
+            sender=describe_mailing(mailing).mailbox,
             audience=count_recipients(mailing),
             progress=mailing_queries.count_last_run(mailing),
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
@@ -79,7 +81,7 @@ class MailingsView(PanelView):
             rendered = preview(
                 content,
                 EXAMPLE,
-                sender_name=mailing.sender_name or mailing.owner.sender_name,
+                sender_name=describe_mailing(mailing).name,
                 habits=Habits.of(mailing.owner),
             )
         except TemplateError as error:

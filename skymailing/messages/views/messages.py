@@ -24,6 +24,7 @@ from skymailing.models import Message
 from skymailing.outbox import services as outbox
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
+from skymailing.senders.queries import find_default_sender
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
@@ -162,7 +163,10 @@ def test(message_id: int) -> ResponseReturnValue:
         flash(explain_template_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))
     try:
-        outbox.add_test_letter(current_user, message.id, client.id if client else None, utcnow())
+        sender = find_default_sender(current_user.id)
+        outbox.add_test_letter(
+            current_user, message.id, client.id if client else None, utcnow(), sender=sender
+        )
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "danger")

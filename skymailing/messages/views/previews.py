@@ -4,7 +4,6 @@ A message is HTML that a user wrote. It is served under its own policy, which al
 an opaque origin, and is also shown in a sandboxed frame.
 """
 
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from flask import Response, abort, current_app, jsonify, make_response, render_template, request
@@ -22,6 +21,7 @@ from skymailing.delivery.rendering.letter import (
     make_recipient,
 )
 from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_template_error
@@ -29,8 +29,9 @@ from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.views.blueprint import bp
-from skymailing.models import Client, Message
+from skymailing.models import Client, Message, User
 from skymailing.security import get_own
+from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.urls import unsubscribe_url
@@ -61,6 +62,7 @@ def show(message_id: int) -> ResponseReturnValue:
         message=message,
         client=client,
         recipient=recipient,
+        source=describe_default(current_user),
         rendered=insight.rendered if insight else None,
         problem=problem,
         empty=list_empty(insight) if insight else [],
@@ -168,10 +170,15 @@ def get_chosen_client() -> Client | None:
 
 def inspect(content: Content, recipient: Recipient) -> Insight:
     url = unsubscribe_url("example")
-    address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
-    sender = Sender(current_user.sender_name, address, current_user.email)
+    source = describe_default(current_user)
+    sender = Sender(source.name, source.address or service_address(), source.reply_to)
     attributes = queries.find_attributes(current_user.id)
     return inspect_letter(content, recipient, sender, url, attributes, Habits.of(current_user))
+
+
+def describe_default(user: User) -> From:
+    """Return who letters of the user are from if a mailing does not choose: the default sender."""
+    return describe_from(user, find_default_sender(user.id))
 
 
 def list_empty(insight: Insight) -> list[str]:

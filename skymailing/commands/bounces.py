@@ -1,0 +1,57 @@
+"""flask bounces: take in returned mail from a pipe, and list it."""
+
+import sys
+from typing import BinaryIO
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.mailings.log_queries import format_time
+from skymailing.returns.queries import list_letters, list_reports
+from skymailing.returns.reader import MAX_READ
+from skymailing.returns.services import take_in
+
+# sysexits.h: Postfix and Exim keep the letter in their queue, and try again.
+TRY_AGAIN = 75
+PIECE = 64 * 1024
+
+bounces = AppGroup("bounces", help="Take in returned mail, and list it.")
+
+
+@bounces.command("ingest")
+def ingest() -> None:
+    """Read a returned letter from the standard input, as a mail server pipes it."""
+    raw = read_letter(sys.stdin.buffer)
+    try:
+        letter = take_in(raw, "pipe", utcnow())
+        db.session.commit()
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        click.echo(f"The letter was not stored; the mail server should try again: {error}", err=True)
+        sys.exit(TRY_AGAIN)
+    click.echo(f"{letter.id} {letter.state}")
+
+
+def read_letter(stream: BinaryIO) -> bytes:
+    """Return the beginning of the letter; read it to its end, as mail servers expect."""
+    raw = stream.read(MAX_READ)
+    while stream.read(PIECE):
+        pass
+    return raw
+
+
+@bounces.command("list")
+@click.option("--unclear", is_flag=True, help="Only letters that await a decision.")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+def list_bounces(unclear: bool, limit: int) -> None:
+    """List returned letters and what they report."""
+    letters = list_letters(unclear, limit)
+    reports = list_reports([letter.id for letter, _ in letters])
+    for letter, owner in letters:
+        click.echo(f"{letter.id}\t{format_time(letter.received_at)}\t{letter.state}\t{owner or '-'}")
+        for bounce in reports.get(letter.id, []):
+            words = f"{bounce.status} {bounce.diagnostic}".strip()[:200]
+            click.echo(f"\t{bounce.email_key}\t{bounce.kind}\t{bounce.proof}\t{words}")

@@ -1,0 +1,47 @@
+"""Decide who a mailing's letters are from, and copy it into the run."""
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from flask import current_app
+
+from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.email_addresses import display_address
+from skymailing.models import Mailing, Sender, User
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """A From header and the address for replies; an empty `address` is the service's own."""
+
+    name: str
+    address: str
+    reply_to: str
+
+    @property
+    def mailbox(self) -> str:
+        """Name and address, as pages show them."""
+        return f"{self.name} <{display_address(self.address or service_address())}>"
+
+
+def service_address() -> str:
+    """Return the service's own sender address, without a display name."""
+    return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
+
+
+def is_usable(sender: Sender) -> bool:
+    """Whether letters may come from this sender now."""
+    return sender.is_confirmed and not find_refused_domain(sender.address)
+
+
+def describe_from(owner: User, sender: Sender | None, name: str = "") -> From:
+    """Return who letters of `owner` are from; `name` replaces the sender's name."""
+    if sender is None:
+        return From(name or owner.sender_name, "", owner.email)
+    # Replies go to the sender's own address, also if a worker of an older version writes the letter.
+    return From(name or sender.name or owner.sender_name, sender.address, sender.reply_to or sender.address)
+
+
+def describe_mailing(mailing: Mailing) -> From:
+    """Return who the mailing's letters are from."""
+    return describe_from(mailing.owner, mailing.sender, mailing.sender_name)

@@ -1,0 +1,107 @@
+"""Models for letters that came back, and what they report."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, UTCDateTime, enum_column
+
+
+class ReturnedState(StrEnum):
+    NEW = "new"
+    UNDERSTOOD = "understood"
+    # Nothing to do: a warning about a delay, an automatic reply.
+    IGNORED = "ignored"
+    # A person has to decide.
+    UNCLEAR = "unclear"
+
+
+class ReturnedLetter(Model):
+    """A letter that arrived at the address for returned mail, as it arrived."""
+
+    __tablename__ = "returned_letters"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    # SHA-256 of what arrived: a letter that arrives twice changes nothing.
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    # Where it came from, such as "pipe".
+    source: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    raw: Mapped[bytes] = mapped_column(LargeBinary)  # the first 64 KB
+    state: Mapped[ReturnedState] = mapped_column(
+        enum_column(ReturnedState, "state"), default=ReturnedState.NEW
+    )
+    # The user whose mailing it is about; NULL if unknown.
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+
+    __table_args__ = (
+        Index(
+            "ix_returned_letters_unclear",
+            "id",
+            postgresql_where=text("state = 'unclear'"),
+            sqlite_where=text("state = 'unclear'"),
+        ),
+    )
+
+
+class BounceKind(StrEnum):
+    HARD = "hard"
+    SOFT = "soft"
+    # About the letter or its sender, never charged to the client.
+    POLICY = "policy"
+    COMPLAINT = "complaint"
+
+
+class Proof(StrEnum):
+    """Why a bounce is believed to be about its delivery."""
+
+    # It quotes a Message-ID or an unsubscribe link that we signed.
+    SIGNED = "signed"
+    # Only the address matches, so anyone could have written it: a person decides.
+    ADDRESS = "address"
+    PERSON = "person"
+    DISMISSED = "dismissed"
+
+
+# What a bounce with one of these proofs says is true.
+CERTAIN = (Proof.SIGNED, Proof.PERSON)
+
+
+class Bounce(Model):
+    """A failure or a complaint that was reported after the server accepted the letter."""
+
+    __tablename__ = "bounces"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    delivery_id: Mapped[int | None] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="SET NULL"), index=True
+    )
+    letter_id: Mapped[int | None] = mapped_column(
+        ForeignKey("returned_letters.id", ondelete="SET NULL"), index=True
+    )
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # Copied from the delivery; without foreign keys, like those of attempts.
+    run_id: Mapped[int | None]
+    mailing_id: Mapped[int | None]
+    email_key: Mapped[str] = mapped_column(String(320))
+    kind: Mapped[BounceKind] = mapped_column(enum_column(BounceKind, "kind"))
+    proof: Mapped[Proof] = mapped_column(
+        enum_column(Proof, "proof"), default=Proof.ADDRESS, server_default=Proof.ADDRESS
+    )
+    # `Action` of RFC 3464 or `Feedback-Type` of RFC 5965.
+    action: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    # The enhanced status code of RFC 3463, such as 5.1.1.
+    status: Mapped[str] = mapped_column(String(16), default="")
+    diagnostic: Mapped[str] = mapped_column(Text, default="")
+    remote_mta: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        # Servers report the same failure more than once.
+        Index("uq_bounces_delivery_id_kind", "delivery_id", "kind", unique=True),
+        Index(None, "owner_id", "id"),
+        Index(None, "owner_id", "email_key"),
+    )

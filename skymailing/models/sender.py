@@ -1,0 +1,51 @@
+"""Model for the addresses from which an owner sends mailings."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.models.base import Model, Timestamps
+from skymailing.models.types import UTCDateTime
+from skymailing.models.user import User
+
+SENDER_NAME_MAX_LENGTH = 200
+
+
+class Sender(Timestamps, Model):
+    """A From address of an owner, with a name. Mailings can use it once its mailbox has confirmed it."""
+
+    __tablename__ = "senders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # Empty: the name in the owner's profile.
+    name: Mapped[str] = mapped_column(String(SENDER_NAME_MAX_LENGTH), default="", server_default="")
+    address: Mapped[str] = mapped_column(String(320))
+    # `address` in lower case; decides whether two addresses are the same.
+    address_key: Mapped[str] = mapped_column(String(320))
+    # Where replies go; empty: to `address`.
+    reply_to: Mapped[str] = mapped_column(String(320), default="", server_default="")
+    # Preselected in new mailings; at most one per owner.
+    is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # When someone who reads this mailbox allowed the owner to send from it; NULL again for a new address.
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    owner: Mapped[User] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("owner_id", "address_key"),
+        Index(
+            "ix_senders_default",
+            "owner_id",
+            unique=True,
+            postgresql_where=text("is_default"),
+            sqlite_where=text("is_default"),
+        ),
+        # Links in letters contain the ID, so the ID of a deleted sender is never reused.
+        {"sqlite_autoincrement": True},
+    )
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.confirmed_at is not None

@@ -1,0 +1,34 @@
+"""Sign the links that confirm senders. A link belongs to one address, and works once."""
+
+import hashlib
+
+from skymailing.db.engine import LARGEST_ID
+from skymailing.extensions import db
+from skymailing.models import Sender
+from skymailing.security import VERIFY_LIFETIME, BadToken, make_token, read_token
+
+CONFIRM_SENDER = "confirm-sender"
+
+
+def sender_token(sender: Sender) -> str:
+    """Return a token that confirms the sender's present address."""
+    return make_token(CONFIRM_SENDER, {"sender": sender.id, "stamp": _stamp(sender)})
+
+
+def read_sender_token(token: str) -> Sender:
+    """Return the sender whose address the token confirms. Raises BadToken, also if it has been used."""
+    payload = read_token(CONFIRM_SENDER, token, VERIFY_LIFETIME)
+    sender_id = payload.get("sender")
+    is_key = type(sender_id) is int and sender_id <= LARGEST_ID
+    sender = db.session.get(Sender, sender_id) if is_key else None
+    if sender is None or not sender.owner.is_active:
+        raise BadToken
+    if payload.get("stamp") != _stamp(sender):
+        raise BadToken("used")
+    return sender
+
+
+def _stamp(sender: Sender) -> str:
+    # The owner and the address, since IDs may be reused after a restore.
+    state = f"{sender.owner_id}|{sender.address_key}|{sender.confirmed_at}"
+    return hashlib.sha256(state.encode()).hexdigest()[:16]

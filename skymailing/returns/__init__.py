@@ -1,0 +1,1 @@
+"""Returned mail: reads bounces and complaints, and finds the client and mailing that they are about."""

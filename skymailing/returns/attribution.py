@@ -1,0 +1,117 @@
+"""Find the letter that a report is about.
+
+Anyone can write to the address for returned mail. A report is believed only if it quotes a Message-ID or an
+unsubscribe link that we signed; one that matches only by address is shown to a person.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from skymailing.db.engine import LARGEST_ID
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key, read_message_id
+from skymailing.email_addresses import address_key
+from skymailing.extensions import db
+from skymailing.models import Client, Delivery, DeliveryState, Mailing, Run, User
+from skymailing.returns.reports import Report
+from skymailing.security import BadToken, read_unsubscribe_token
+from skymailing.web.urls import UNSUBSCRIBE_PREFIX
+
+# A letter that was sent earlier than this is not taken for the one that came back.
+RECENT = timedelta(days=7)
+LINK = re.compile(rf"{UNSUBSCRIBE_PREFIX}/([\w.-]{{1,1000}})>")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose letter came back: its owner and address, and its delivery if that is known."""
+
+    owner_id: int
+    email_key: str
+    is_signed: bool
+    delivery_id: int | None = None
+    run_id: int | None = None
+    mailing_id: int | None = None
+
+
+def find_target(report: Report, now: datetime) -> Target | None:
+    """Return what the report is about; None if that is unknown."""
+    named = address_key(report.recipient)
+    target = _find_by_message_id(report) or _find_by_link(report, now)
+    if target is None:
+        return _find_by_address(named, now) if named else None
+    # Providers remove the recipient of a complaint. A different one was never written to.
+    is_same = named in ("", target.email_key)
+    return target if is_same else replace(target, is_signed=False)
+
+
+def _find_by_message_id(report: Report) -> Target | None:
+    name = read_message_id(report.quoted.message_id, message_id_key())
+    if name is None or name.delivery_id > LARGEST_ID:
+        return None
+    row = db.session.execute(_deliveries().where(Delivery.id == name.delivery_id)).first()
+    if row is None or RunIdentity(row.uuid).mark != name.run_mark:
+        return None
+    return _target(row, is_signed=True)
+
+
+def _find_by_link(report: Report, now: datetime) -> Target | None:
+    found = LINK.search(report.quoted.list_unsubscribe)
+    if found is None:
+        return None
+    try:
+        owner_id, email_key = read_unsubscribe_token(found[1])
+    except BadToken:
+        return None
+    if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
+        return None
+    # The link does not say which letter it was in: the last one.
+    row = db.session.execute(_last_letters(email_key, now).where(Mailing.owner_id == owner_id)).first()
+    return _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
+
+
+def _find_by_address(email_key: str, now: datetime) -> Target | None:
+    row = db.session.execute(_last_letters(email_key, now)).first()
+    return _target(row, is_signed=False) if row else None
+
+
+def _deliveries() -> Select[Any]:
+    return (
+        select(
+            Delivery.id,
+            Delivery.email_key,
+            Run.id.label("run_id"),
+            Run.mailing_id,
+            Mailing.owner_id,
+            Run.uuid,
+        )
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+    )
+
+
+def _last_letters(email_key: str, now: datetime) -> Select[Any]:
+    """Return a query for the last letter that was sent to the address.
+
+    It starts from the users: an address is indexed within its owner's clients only.
+    """
+    return (
+        _deliveries()
+        .join(User, User.id == Mailing.owner_id)
+        .join(Client, (Client.owner_id == User.id) & (Client.id == Delivery.client_id))
+        .where(
+            Client.email_key == email_key,
+            Delivery.email_key == email_key,
+            Delivery.state == DeliveryState.SENT,
+            Delivery.finished_at >= now - RECENT,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(1)
+    )
+
+
+def _target(row: Any, is_signed: bool) -> Target:
+    return Target(row.owner_id, row.email_key, is_signed, row.id, row.run_id, row.mailing_id)

@@ -1,0 +1,177 @@
+"""What a returned letter changes: counts of its run, and the suppression of its client."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from skymailing.clients.suppression import suppress
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import (
+    CERTAIN,
+    Bounce,
+    BounceKind,
+    Delivery,
+    DeliveryState,
+    Proof,
+    ReturnedLetter,
+    ReturnedState,
+    Run,
+    SuppressionReason,
+)
+from skymailing.returns.attribution import Target
+from skymailing.returns.reports import Report
+
+# Soft bounces suppress an address after this many runs in a row, within this time.
+SOFT_LIMIT = 3
+SOFT_PERIOD = timedelta(days=60)
+# A letter that has not come back after this time has arrived.
+ARRIVED_AFTER = timedelta(days=5)
+LAST_LETTERS = 50
+
+
+def record_bounce(
+    letter: ReturnedLetter, report: Report, kind: BounceKind, target: Target, now: datetime
+) -> Bounce | None:
+    """Record a bounce; return None if the same one of the same delivery has been recorded.
+
+    One that matched only by address is replaced by one with proof.
+    """
+    values = {
+        "delivery_id": target.delivery_id,
+        "letter_id": letter.id,
+        "owner_id": target.owner_id,
+        "run_id": target.run_id,
+        "mailing_id": target.mailing_id,
+        "email_key": target.email_key,
+        "kind": kind,
+        "proof": Proof.SIGNED if target.is_signed else Proof.ADDRESS,
+        "action": report.action,
+        "status": report.status,
+        "diagnostic": report.diagnostic,
+        "remote_mta": report.remote_mta,
+        "received_at": now,
+    }
+    statement = insert_into(Bounce)
+    is_better = (Bounce.proof == Proof.ADDRESS) & (statement.excluded.proof == Proof.SIGNED)
+    bounce_id = db.session.scalar(
+        statement.values(**values)
+        .on_conflict_do_update(
+            index_elements=["delivery_id", "kind"],
+            set_={name: statement.excluded[name] for name in values},
+            where=is_better,
+        )
+        .returning(Bounce.id)
+    )
+    return None if bounce_id is None else db.session.get(Bounce, bounce_id, populate_existing=True)
+
+
+def act(bounce: Bounce, now: datetime) -> None:
+    """Do what a certain bounce demands."""
+    _count(bounce)
+    if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
+        bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
+    ):
+        _suppress(bounce, now)
+
+
+def _suppress(bounce: Bounce, now: datetime) -> None:
+    assert bounce.owner_id is not None
+    reason = SuppressionReason.BOUNCED
+    if bounce.kind is BounceKind.COMPLAINT:
+        reason = SuppressionReason.COMPLAINED
+    note = f"{bounce.status} {bounce.diagnostic}".strip()
+    suppress(bounce.owner_id, bounce.email_key, reason, note, now)
+
+
+def confirm(bounce: Bounce, now: datetime) -> None:
+    """Stop mailing the address of an unclear bounce, as its owner says that it is right."""
+    if bounce.proof is not Proof.ADDRESS:
+        return
+    assert bounce.owner_id is not None
+    bounce.proof = Proof.PERSON
+    _count(bounce)
+    _suppress(bounce, now)
+    _settle(bounce)
+
+
+def dismiss(bounce: Bounce) -> None:
+    """Ignore an unclear bounce."""
+    if bounce.proof is Proof.ADDRESS:
+        bounce.proof = Proof.DISMISSED
+        _settle(bounce)
+
+
+def _settle(bounce: Bounce) -> None:
+    """Mark the letter as understood once none of its bounces awaits a decision."""
+    db.session.flush()
+    waiting = select(Bounce.id).where(Bounce.letter_id == bounce.letter_id, Bounce.proof == Proof.ADDRESS)
+    if bounce.letter_id is None or db.session.scalar(waiting.limit(1)) is not None:
+        return
+    db.session.execute(
+        update(ReturnedLetter)
+        .where(ReturnedLetter.id == bounce.letter_id)
+        .values(state=ReturnedState.UNDERSTOOD)
+    )
+
+
+def _count(bounce: Bounce) -> None:
+    """Count the letter in its run, once for all its bounces and once for a complaint."""
+    if bounce.run_id is None:
+        return
+    is_complaint = Bounce.kind == BounceKind.COMPLAINT
+    if bounce.kind is BounceKind.COMPLAINT:
+        values = {"complaints": Run.complaints + 1}
+    else:
+        values = {"returned": Run.returned + 1}
+        others = select(Bounce.id).where(
+            Bounce.delivery_id == bounce.delivery_id,
+            Bounce.id != bounce.id,
+            Bounce.proof.in_(CERTAIN),
+            ~is_complaint,
+        )
+        if db.session.scalar(others.limit(1)) is not None:
+            return
+    db.session.execute(update(Run).where(Run.id == bounce.run_id).values(values))
+
+
+def _count_soft_in_a_row(bounce: Bounce, now: datetime) -> int:
+    """Return how many of the client's last letters came back, each from another run.
+
+    A letter that arrived ends the row; one that may still come back is skipped.
+    """
+    client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
+    if client_id is None:
+        return 0
+    came_back = (
+        select(Bounce.id)
+        .where(
+            Bounce.delivery_id == Delivery.id,
+            Bounce.kind != BounceKind.COMPLAINT,
+            Bounce.proof.in_(CERTAIN),
+        )
+        .exists()
+    )
+    is_soft = (
+        select(Bounce.id)
+        .where(Bounce.delivery_id == Delivery.id, Bounce.kind == BounceKind.SOFT, Bounce.proof.in_(CERTAIN))
+        .exists()
+    )
+    letters = db.session.execute(
+        select(Delivery.finished_at, came_back, is_soft)
+        .where(
+            Delivery.client_id == client_id,
+            Delivery.email_key == bounce.email_key,
+            Delivery.state == DeliveryState.SENT,
+            Delivery.finished_at >= now - SOFT_PERIOD,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(LAST_LETTERS)
+    ).tuples()
+    count = 0
+    for finished_at, has_bounced, has_softly_bounced in letters:
+        if has_softly_bounced:
+            count += 1
+        elif not has_bounced and finished_at is not None and finished_at < now - ARRIVED_AFTER:
+            break
+    return count

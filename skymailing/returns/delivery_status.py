@@ -1,0 +1,86 @@
+"""Reports of mail servers in the standard format (RFC 3464; RFC 6533 for international addresses)."""
+
+import re
+
+from skymailing.returns.letter import OpenedLetter
+from skymailing.returns.parts import Headers, first, read_headers
+from skymailing.returns.prose import find_addresses, find_excerpt, is_address
+from skymailing.returns.reports import (
+    ADDRESS_LENGTH,
+    DIAGNOSTIC_LENGTH,
+    HOST_LENGTH,
+    STATUS_LENGTH,
+    Kind,
+    Report,
+)
+
+STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
+MAX_RECIPIENTS = 500
+MAX_STATUS_TEXT = 512 * 1024
+KINDS = {
+    "failed": Kind.BOUNCE,
+    "delayed": Kind.DELAYED,
+    "delivered": Kind.NOTICE,
+    "relayed": Kind.NOTICE,
+    "expanded": Kind.NOTICE,
+}
+# A status without an action: permanent, persistent but temporary, successful (RFC 3463).
+KINDS_BY_CLASS = {"5": Kind.BOUNCE, "4": Kind.DELAYED, "2": Kind.NOTICE}
+STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+BLANK_LINES = re.compile(r"\n[ \t]*\n")
+ESCAPED = re.compile(r"\\x\{([0-9A-F]{2,6})\}", re.IGNORECASE)
+
+
+def read_status(letter: OpenedLetter) -> list[Report]:
+    """Return one report per recipient of a delivery status notification."""
+    part = letter.find_part(*STATUS_TYPES)
+    if part is None:
+        return []
+    text = part.body[:MAX_STATUS_TEXT].decode("utf-8", "replace")
+    blocks = [read_headers(block) for block in BLANK_LINES.split(text, MAX_RECIPIENTS)[:MAX_RECIPIENTS]]
+    reports = [
+        _read_recipient(letter, block)
+        for block in blocks
+        if "final-recipient" in block or "original-recipient" in block or "action" in block
+    ]
+    if len(reports) == 1 and not reports[0].recipient:
+        # Some servers write the address only into the sentences for people.
+        return [_read_recipient(letter, blocks[-1], address) for address in find_addresses(letter)] or reports
+    return reports
+
+
+def _read_recipient(letter: OpenedLetter, block: Headers, address: str = "") -> Report:
+    recipient = (
+        address
+        # The address that we wrote to; the final one may be where the client forwards letters to.
+        or _read_address(first(block, "original-recipient"))
+        or _read_address(first(block, "final-recipient"))
+    )
+    found = STATUS.search(first(block, "status")[:100])
+    status = found[0] if found else ""
+    action = first(block, "action").partition(" ")[0].lower()[:STATUS_LENGTH]
+    diagnostic = first(block, "diagnostic-code").partition(";")[2].strip() or find_excerpt(letter, recipient)
+    return Report(
+        KINDS.get(action) or KINDS_BY_CLASS.get(status[:1], Kind.UNCLEAR),
+        recipient,
+        action,
+        status[:STATUS_LENGTH],
+        diagnostic[:DIAGNOSTIC_LENGTH],
+        first(block, "remote-mta").rpartition(";")[2].strip()[:HOST_LENGTH],
+        letter.quoted,
+    )
+
+
+def _read_address(value: str) -> str:
+    """Return the address of `rfc822; ann@example.com`; empty if it is none or has been removed."""
+    type, semicolon, address = value[: 4 * ADDRESS_LENGTH].partition(";")
+    if type.strip().lower() == "utf-8":
+        address = ESCAPED.sub(_unescape, address)
+    address = (address if semicolon else type).strip().strip("<>").strip()
+    return address if is_address(address) else ""
+
+
+def _unescape(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    # Not a character of an address: controls, surrogates, beyond Unicode.
+    return chr(code) if 0x20 < code < 0xD800 or 0xDFFF < code < 0x110000 else "�"

@@ -1,0 +1,68 @@
+"""A returned letter, opened once for all formats."""
+
+import re
+from dataclasses import dataclass
+
+from skymailing.returns.parts import Headers, Part, first, read_headers, split_headers, split_letter
+from skymailing.returns.reports import Quoted
+
+# A quoted letter, or only its headers (RFC 3462, RFC 6533).
+QUOTED_TYPES = frozenset(
+    {
+        "message/rfc822",
+        "message/global",
+        "text/rfc822-headers",
+        "message/rfc822-headers",
+        "message/global-headers",
+    }
+)
+MAX_TEXT = 64 * 1024
+# In prose, the quoted headers follow a line such as "Below this line is a copy of the message".
+QUOTED_HEADER = re.compile(
+    r"^[> \t]{0,8}(Message-ID|List-Unsubscribe|Feedback-ID):[ \t]*(\S[^\n]{0,2000}|\n[ \t]+\S[^\n]{0,2000})",
+    re.IGNORECASE | re.MULTILINE,
+)
+MESSAGE_ID = re.compile(r"<[^<>\s]{1,200}>")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLetter:
+    """The headers and parts of a letter, its readable text, and the headers that it quotes of ours."""
+
+    raw: bytes
+    headers: Headers
+    parts: list[Part]
+    text: str
+    quoted: Quoted
+    quoted_headers: Headers
+
+    def find_part(self, *types: str) -> Part | None:
+        """Return the first part of one of these types."""
+        return next((part for part in self.parts if part.type in types), None)
+
+
+def open_letter(raw: bytes) -> OpenedLetter:
+    """Split the letter, and find its text and the headers that it quotes."""
+    headers, parts = split_letter(raw)
+    texts = [part.read_text() for part in parts if part.type in ("text/plain", "text/html")]
+    text = "\n".join(texts)[:MAX_TEXT]
+    original = next((part for part in parts if part.type in QUOTED_TYPES), None)
+    quoted_headers = split_headers(original.body)[0] if original else _find_headers(text)
+    quoted = Quoted(
+        first(quoted_headers, "message-id") or _find_reference(headers),
+        first(quoted_headers, "list-unsubscribe"),
+        first(quoted_headers, "feedback-id"),
+    )
+    return OpenedLetter(raw, headers, parts, text, quoted, quoted_headers)
+
+
+def _find_headers(text: str) -> Headers:
+    return read_headers("\n".join(f"{name}: {value.strip()}" for name, value in QUOTED_HEADER.findall(text)))
+
+
+def _find_reference(headers: Headers) -> str:
+    """Return the letter to which this one refers; Exim and automatic replies set these headers."""
+    for name in ("in-reply-to", "references"):
+        if found := MESSAGE_ID.findall(first(headers, name)[:4000]):
+            return str(found[-1])
+    return ""

@@ -1,0 +1,66 @@
+"""Read returned letters: bytes in, reports out. Needs no database, and never raises.
+
+Each format is one function from an opened letter to its reports, in FORMATS; the first with a result wins.
+"""
+
+import re
+from collections.abc import Callable
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+
+from skymailing.returns import delivery_status, feedback, prose
+from skymailing.returns.letter import OpenedLetter, open_letter
+from skymailing.returns.parts import first
+from skymailing.returns.reports import Kind, Report
+
+# The quoted letter can be long; what reports say about it comes first.
+MAX_READ = 1024 * 1024
+
+MAILER = re.compile(r"mailer-daemon|postmaster|mail delivery|microsoftexchange", re.IGNORECASE)
+AUTO_REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder")
+AUTO_REPLY_SUBJECT = re.compile(
+    r"\s*(automatic reply|auto(-| )?(reply|response)|auto:|out of( the)? office|automatische antwort|"
+    r"abwesen|réponse automatique|respuesta automática|resposta automática|risposta automatica|"
+    r"автоответ|автоматический ответ|autoodpowied)",
+    re.IGNORECASE,
+)
+
+
+def read_return(raw: bytes) -> list[Report]:
+    """Return what the letter reports, one item per recipient; a letter in no known format is UNCLEAR."""
+    letter = open_letter(raw[:MAX_READ])
+    for read in FORMATS:
+        if reports := read(letter):
+            return reports
+    return [Report(Kind.UNCLEAR, quoted=letter.quoted)]
+
+
+def read_auto_reply(letter: OpenedLetter) -> list[Report]:
+    """Recognise vacation messages and other automatic replies (RFC 3834)."""
+    if MAILER.search(first(letter.headers, "from")):
+        return []
+    submitted = first(letter.headers, "auto-submitted").lower()
+    is_reply = (
+        submitted.startswith("auto-replied")
+        or "auto_reply" in first(letter.headers, "precedence").lower()
+        or any(name in letter.headers for name in AUTO_REPLY_HEADERS)
+        or AUTO_REPLY_SUBJECT.match(_read_subject(letter)) is not None
+    )
+    return [Report(Kind.AUTO_REPLY, quoted=letter.quoted)] if is_reply else []
+
+
+def _read_subject(letter: OpenedLetter) -> str:
+    subject = first(letter.headers, "subject")[:200]
+    try:
+        return str(make_header(decode_header(subject)))
+    except (HeaderParseError, LookupError, ValueError):
+        return subject
+
+
+FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
+    feedback.read_complaint,
+    delivery_status.read_status,
+    prose.read_failed_recipients,
+    read_auto_reply,
+    prose.read_prose,
+)

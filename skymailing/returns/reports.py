@@ -1,0 +1,47 @@
+"""What a returned letter reports, independent of its format."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+ADDRESS_LENGTH = 320
+STATUS_LENGTH = 16
+DIAGNOSTIC_LENGTH = 1000
+HOST_LENGTH = 255
+
+
+class Kind(StrEnum):
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    # A vacation message or another automatic reply.
+    AUTO_REPLY = "auto_reply"
+    # The mail server is still trying.
+    DELAYED = "delayed"
+    # Nothing went wrong: delivered, forwarded, or no longer marked as spam.
+    NOTICE = "notice"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Headers of our letter that came back with the report; empty if they did not."""
+
+    message_id: str = ""
+    list_unsubscribe: str = ""
+    feedback_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a returned letter says about one recipient; unknown values are empty.
+
+    `recipient` is the address as the server wrote it, `action` and `status` are those of RFC 3464, and
+    `diagnostic` is the server's reply or the sentences that describe the failure.
+    """
+
+    kind: Kind
+    recipient: str = ""
+    action: str = ""
+    status: str = ""
+    diagnostic: str = ""
+    remote_mta: str = ""
+    quoted: Quoted = Quoted()

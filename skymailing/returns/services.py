@@ -1,0 +1,81 @@
+"""Take in returned mail: store it, understand it, and act on what it reports."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import select
+
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import BounceKind, ReturnedLetter, ReturnedState
+from skymailing.returns import consequences
+from skymailing.returns.attribution import Target, find_target
+from skymailing.returns.reader import MAX_READ, read_return
+from skymailing.returns.reports import Report
+from skymailing.returns.verdicts import Verdict, judge
+
+MAX_STORED = 64 * 1024
+KINDS = {
+    Verdict.HARD: BounceKind.HARD,
+    Verdict.SOFT: BounceKind.SOFT,
+    Verdict.POLICY: BounceKind.POLICY,
+    Verdict.COMPLAINT: BounceKind.COMPLAINT,
+}
+
+
+def take_in(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
+    """Store a letter that came back and act on it, once, however often it arrives.
+
+    The caller commits: before that, the letter must not be deleted where it came from.
+    """
+    raw = strip_envelope_line(raw)[:MAX_READ]
+    letter = _store(raw, source, now)
+    if letter.state is ReturnedState.NEW:
+        _understand(letter, read_return(raw), now)
+    return letter
+
+
+def strip_envelope_line(raw: bytes) -> bytes:
+    """Remove the line `From sender date`, which differs when a mail server pipes the letter again."""
+    return raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw
+
+
+def _store(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
+    digest = hashlib.sha256(raw).hexdigest()
+    values = {"digest": digest, "source": source, "received_at": now, "raw": raw[:MAX_STORED]}
+    db.session.execute(
+        insert_into(ReturnedLetter).on_conflict_do_nothing(index_elements=["digest"]),
+        [values | {"state": ReturnedState.NEW}],
+    )
+    # The lock keeps a second process with the same letter waiting until this one has understood it.
+    stored = select(ReturnedLetter).where(ReturnedLetter.digest == digest).with_for_update()
+    return db.session.execute(stored).scalar_one()
+
+
+def _understand(letter: ReturnedLetter, reports: list[Report], now: datetime) -> None:
+    states = {ReturnedState.IGNORED}
+    for report in reports:
+        verdict = judge(report)
+        if verdict is Verdict.IGNORED:
+            continue
+        kind = KINDS.get(verdict)
+        target = find_target(report, now)
+        if target and letter.owner_id is None:
+            letter.owner_id = target.owner_id
+        if kind is None or target is None or not _record(letter, report, kind, target, now):
+            states.add(ReturnedState.UNCLEAR)
+        else:
+            states.add(ReturnedState.UNDERSTOOD)
+    letter.state = next(
+        state
+        for state in (ReturnedState.UNCLEAR, ReturnedState.UNDERSTOOD, ReturnedState.IGNORED)
+        if state in states
+    )
+
+
+def _record(letter: ReturnedLetter, report: Report, kind: BounceKind, target: Target, now: datetime) -> bool:
+    """Record what the report says; return whether it is certain."""
+    bounce = consequences.record_bounce(letter, report, kind, target, now)
+    if bounce is not None and target.is_signed:
+        consequences.act(bounce, now)
+    return target.is_signed

@@ -1,0 +1,68 @@
+"""The page of returned emails, with the decision about unclear ones, and its CSV file."""
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing import audit
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import AuditAction, Bounce, BounceKind
+from skymailing.returns import consequences
+from skymailing.returns.forms import UNCLEAR, ReturnFilterForm
+from skymailing.returns.queries import ReturnFilter, export_returns, list_returns
+from skymailing.security import get_own
+from skymailing.web.csv import csv_response
+
+bp = Blueprint("returns", __name__, url_prefix="/logs")
+BLUEPRINTS = (bp,)
+
+
+@bp.get("/returned")
+@login_required
+def index() -> ResponseReturnValue:
+    """List the user's returned emails."""
+    form = ReturnFilterForm(formdata=request.args)
+    is_valid = form.validate()
+    kind = form.kind.data if is_valid else ""
+    found = ReturnFilter(
+        owner_id=current_user.id,
+        kind=BounceKind(kind) if kind and kind != UNCLEAR else None,
+        is_unclear=kind == UNCLEAR,
+        address=(form.q.data or "") if is_valid else "",
+    )
+    return render_template(
+        "returns/index.html",
+        form=form,
+        page=list_returns(found, request.args.get("cursor")),
+        is_filtered=bool(kind or found.address),
+    )
+
+
+@bp.get("/returned.csv")
+@login_required
+def csv() -> ResponseReturnValue:
+    """Download all of the user's returned emails."""
+    audit.record_export(AuditAction.LOG_EXPORTED, audit.current_actor(), current_user)
+    db.session.commit()
+    return csv_response(export_returns(current_user.id), "returned.csv")
+
+
+@bp.post("/returned/<big:bounce_id>/confirm")
+@login_required
+def confirm(bounce_id: int) -> ResponseReturnValue:
+    """Stop mailing the address of an unclear one."""
+    consequences.confirm(get_own(Bounce, bounce_id), utcnow())
+    db.session.commit()
+    flash(_("No more emails will be sent to this address."), "success")
+    return redirect(url_for("returns.index"))
+
+
+@bp.post("/returned/<big:bounce_id>/dismiss")
+@login_required
+def dismiss(bounce_id: int) -> ResponseReturnValue:
+    """Ignore an unclear one."""
+    consequences.dismiss(get_own(Bounce, bounce_id))
+    db.session.commit()
+    return redirect(url_for("returns.index"))

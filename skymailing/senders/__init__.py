@@ -1,0 +1,1 @@
+"""Senders: the From addresses of an owner, each confirmed by its mailbox."""

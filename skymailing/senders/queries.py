@@ -1,0 +1,27 @@
+"""Read an owner's senders, and the mailings that use them."""
+
+from sqlalchemy import Select, select
+
+from skymailing.delivery.eligibility import can_be_extended, is_unfinished
+from skymailing.delivery.senders import is_usable
+from skymailing.extensions import db
+from skymailing.models import Mailing, Sender
+
+
+def list_senders(owner_id: int) -> list[Sender]:
+    """Return the owner's senders, ordered by address."""
+    own = select(Sender).where(Sender.owner_id == owner_id)
+    return list(db.session.scalars(own.order_by(Sender.address_key)))
+
+
+def find_default_sender(owner_id: int) -> Sender | None:
+    """Return the sender that new mailings use, if letters may come from it now."""
+    chosen = select(Sender).where(Sender.owner_id == owner_id, Sender.is_default)
+    sender = db.session.scalar(chosen)
+    return sender if sender is not None and is_usable(sender) else None
+
+
+def find_blocking_mailings(sender_id: int) -> Select[tuple[Mailing]]:
+    """Select the mailings for which a sender must not disappear: they may still start, or be extended."""
+    uses = select(Mailing).where(Mailing.sender_id == sender_id)
+    return uses.where(is_unfinished() | can_be_extended()).order_by(Mailing.id.desc())

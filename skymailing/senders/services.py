@@ -1,0 +1,165 @@
+"""Add, change, confirm and delete senders. They lock the owner's row, so that limits hold."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, literal_column, select, update
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
+
+from skymailing import audit
+from skymailing.audit import Actor
+from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.email_addresses import address_key, display_address
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import AuditAction, Mailing, OutboxLetter, Sender, UsageKind, User
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, read_sender_token
+from skymailing.outbox.services import add_letter
+from skymailing.quotas.checks import LimitReached, require_room, select_senders, use
+from skymailing.senders.queries import find_blocking_mailings
+from skymailing.settings.quotas import quota_settings
+
+# Confirmations in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
+LETTERS_PER_OWNER = 20
+LETTERS_PER_ADDRESS = 3
+
+
+class SenderError(UserError):
+    """A sender cannot be saved or used; `field` is the field of the form."""
+
+    def __init__(self, code: str, field: str = "", **values: object) -> None:
+        super().__init__(code, **values)
+        self.field = field
+
+
+class SenderInUse(UserError):
+    """Unfinished mailings use the sender, so it cannot be deleted."""
+
+    def __init__(self, mailings: list[Mailing]) -> None:
+        super().__init__("sender_in_use", names=", ".join(f"“{mailing.name}”" for mailing in mailings))
+
+
+@dataclass(frozen=True)
+class SenderValues:
+    """An owner's choices for a sender, with parsed addresses."""
+
+    name: str
+    address: str
+    reply_to: str = ""
+    is_default: bool = False
+
+
+def add_sender(owner: User, values: SenderValues, now: datetime) -> Sender:
+    """Add a sender, and ask its mailbox to confirm it; raises SenderError and LimitReached."""
+    _lock_owner(owner.id)
+    require_room("sender_limit", select_senders(owner.id), quota_settings().senders)
+    sender = Sender(owner_id=owner.id, address="", address_key="", is_default=False)
+    sender.owner = owner
+    _write(sender, values, now)
+    return sender
+
+
+def change_sender(sender: Sender, values: SenderValues, now: datetime) -> None:
+    """Change a sender; a new address has to be confirmed. Runs keep what they started with.
+
+    Raises SenderError and LimitReached.
+    """
+    _lock_owner(sender.owner_id)
+    _lock_sender(sender)
+    _write(sender, values, now)
+
+
+def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
+    if values.is_default and not sender.is_default:
+        others = update(Sender).where(Sender.owner_id == sender.owner_id, Sender.is_default)
+        db.session.execute(others.values(is_default=False))
+    key = address_key(values.address)
+    is_new_address = key != sender.address_key
+    if is_new_address:
+        _check_address(sender, values.address, key)
+    sender.name, sender.reply_to, sender.is_default = values.name, values.reply_to, values.is_default
+    sender.address, sender.address_key = values.address, key
+    if is_new_address:
+        # The account's own address is confirmed already.
+        is_own = key == sender.owner.email
+        sender.confirmed_at = sender.owner.confirmed_at if is_own else None
+    db.session.add(sender)
+    db.session.flush()
+    if is_new_address and not sender.is_confirmed:
+        request_confirmation(sender, now)
+
+
+def _check_address(sender: Sender, address: str, key: str) -> None:
+    if domain := find_refused_domain(address):
+        raise SenderError("sender_freemail", "address", domain=domain)
+    same = select(Sender.id).where(Sender.owner_id == sender.owner_id, Sender.address_key == key)
+    if db.session.scalar(same) is not None:
+        raise SenderError("sender_exists", "address")
+
+
+def request_confirmation(sender: Sender, now: datetime) -> None:
+    """Send a link to an unconfirmed address. Raises LimitReached."""
+    if sender.is_confirmed:
+        return
+    _lock_owner(sender.owner_id)
+    recent = select(func.count()).where(
+        # A literal instead of a parameter, so that both databases use the partial index.
+        OutboxLetter.template == literal_column(f"'{CONFIRM_SENDER}'"),
+        OutboxLetter.to == sender.address_key,
+        OutboxLetter.created_at > now - timedelta(days=1),
+    )
+    if (db.session.scalar(recent) or 0) >= LETTERS_PER_ADDRESS:
+        raise LimitReached("sender_address_letter_limit", LETTERS_PER_ADDRESS)
+    use("sender_letter_limit", sender.owner_id, UsageKind.SENDER_LETTERS, LETTERS_PER_OWNER, 24, now)
+    add_letter(
+        sender.owner,
+        CONFIRM_SENDER,
+        to=sender.address_key,
+        sender_id=sender.id,
+        address=display_address(sender.address),
+    )
+
+
+def confirm_sender(token: str, now: datetime) -> Sender:
+    """Confirm the address that the token was sent to. Raises BadToken, also if it has already been used."""
+    _lock_sender(read_sender_token(token))
+    sender = read_sender_token(token)  # again, so that the second of two uses fails
+    sender.confirmed_at = now
+    db.session.flush()
+    return sender
+
+
+def check_unused(sender_id: int) -> None:
+    """Raise SenderInUse if a mailing that may still start uses the sender."""
+    if mailings := list(db.session.scalars(find_blocking_mailings(sender_id))):
+        raise SenderInUse(mailings)
+
+
+def delete_sender(sender: Sender, actor: Actor) -> None:
+    """Delete a sender, also from ended mailings; runs keep their copy. Raises SenderInUse."""
+    _lock_sender(sender)
+    sender_id = sender.id
+    try:
+        with db.session.begin_nested():
+            check_unused(sender_id)
+            uses = update(Mailing).where(Mailing.sender_id == sender_id)
+            db.session.execute(uses.values(sender_id=None, updated_at=Mailing.updated_at))
+            audit.record(AuditAction.SENDER_DELETED, actor, sender)
+            db.session.delete(sender)
+            db.session.flush()
+    except IntegrityError as error:
+        # Since the check, a mailing was saved with this sender; the foreign key kept the sender.
+        check_unused(sender_id)
+        raise SenderInUse([]) from error
+
+
+def _lock_owner(owner_id: int) -> None:
+    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))
+
+
+def _lock_sender(sender: Sender) -> None:
+    """Lock a sender until the transaction ends, and read it again; raises SenderError if it was deleted."""
+    try:
+        db.session.refresh(sender, with_for_update=True)
+    except InvalidRequestError as error:
+        raise SenderError("sender_deleted") from error

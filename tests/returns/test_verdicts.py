@@ -1,0 +1,75 @@
+"""Decide what the replies of mail servers mean for a client."""
+
+import pytest
+
+from skymailing.returns.reports import Kind, Report
+from skymailing.returns.verdicts import Verdict, judge
+
+HARD, SOFT, POLICY = Verdict.HARD, Verdict.SOFT, Verdict.POLICY
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "diagnostic"),
+    [
+        (HARD, "5.1.1", ""),
+        (HARD, "5.0.0", "550 5.1.1 <a@b.example>: User unknown in virtual mailbox table"),
+        (HARD, "", "550 No such user"),
+        (HARD, "5.0.0", "550 Requested action not taken: mailbox unavailable"),
+        (HARD, "5.5.0", "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)"),
+        (
+            HARD,
+            "5.1.10",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+        ),
+        (HARD, "5.1.1", "550-5.1.1 The email account that you tried to reach does not exist."),
+        (HARD, "5.2.1", "550 5.2.1 The email account that you tried to reach is disabled."),
+        (HARD, "5.4.4", "Host or domain name not found. Name service error for name=nowhere.example"),
+        (
+            HARD,
+            "",
+            "550 Message was not accepted -- invalid mailbox. Local mailbox a@b.example is unavailable",
+        ),
+        (HARD, "", "550 Пользователь не найден"),
+        (HARD, "", "550 5.1.1 Empfänger unbekannt"),
+        (HARD, "", "550 L'adresse du destinataire n'existe pas"),
+        (HARD, "", "550 spam-fan@b.example: user unknown"),  # words of the address do not count
+        (SOFT, "5.2.2", "552 5.2.2 The email account that you tried to reach is over quota"),
+        (SOFT, "5.0.0", "550 Mailbox full, user does not exist any more for new letters"),
+        (SOFT, "4.2.1", "450 4.2.1 The user you are trying to contact is receiving mail too quickly"),
+        (SOFT, "5.4.1", "550 5.4.1 Recipient address rejected: Access denied"),
+        (SOFT, "4.4.1", "connect to mx.example[192.0.2.1]:25: Connection timed out"),
+        (SOFT, "5.0.0", "host mx.example [5.1.1.7]: connection refused"),  # an IP address is no status
+        (SOFT, "5.3.0", "550 5.3.0 out of order"),
+        (SOFT, "", ""),
+        (POLICY, "5.1.1", "550 5.7.1 Message rejected as spam"),  # the diagnostic decides over the status
+        (POLICY, "5.1.1", "554 Client host [192.0.2.1] blocked using zen.spamhaus.org"),
+        (POLICY, "", "554 5.7.1 Relay access denied"),
+        (POLICY, "5.7.26", "550-5.7.26 This mail has been blocked because the sender is unauthenticated."),
+        (POLICY, "5.7.515", "550 5.7.515 Access denied, sending domain does not meet the required level"),
+        (POLICY, "4.7.1", "451 4.7.1 Greylisting in action"),
+        (POLICY, "5.3.4", "552 5.3.4 Message too big"),
+        (POLICY, "5.6.0", "550 5.6.0 Invalid header"),
+        (POLICY, "5.1.8", "550 5.1.8 Sender address rejected: Domain not found"),
+        (POLICY, "", "550 sender domain does not exist"),
+        (POLICY, "", "550 спам-сообщение отклонено"),
+        (POLICY, "5.0.0", "550 no such user: blocked by policy"),
+    ],
+)
+def test_a_reply_means(verdict: Verdict, status: str, diagnostic: str) -> None:
+    assert judge(Report(Kind.BOUNCE, "a@b.example", "failed", status, diagnostic)) is verdict
+
+
+def test_only_bounces_are_judged_by_their_words() -> None:
+    verdicts = {
+        kind: judge(Report(kind, "a@b.example", status="5.1.1", diagnostic="550 5.1.1 user unknown"))
+        for kind in Kind
+    }
+
+    assert verdicts == {
+        Kind.BOUNCE: Verdict.HARD,
+        Kind.COMPLAINT: Verdict.COMPLAINT,
+        Kind.AUTO_REPLY: Verdict.IGNORED,
+        Kind.DELAYED: Verdict.IGNORED,
+        Kind.NOTICE: Verdict.IGNORED,
+        Kind.UNCLEAR: Verdict.UNCLEAR,
+    }
