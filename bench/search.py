@@ -76,7 +76,6 @@ def add_town(service: Service, database: str) -> int:
     second = " || ".join(_pick(SYLLABLES, f"id * 7919 / {13**power}") for power in range(3))
     fill = FILL[database].format(first=first, second=second, city=_pick(CITIES, "id"))
     with service.engine.connect() as connection:
-        connection.execute(text("DELETE FROM clients_to_index"))
         connection.execute(text(fill))
     analyze(service)
     return owner_id

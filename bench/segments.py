@@ -85,6 +85,7 @@ def add_town(service: Service, database: str) -> int:
         session.execute(
             text("INSERT INTO client_tags SELECT :tag, id FROM clients WHERE id % 10 = 0"), {"tag": tag.id}
         )
+    service.skip_indexing()
     with service.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM"))
         connection.execute(text("ANALYZE"))

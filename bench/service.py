@@ -211,7 +211,14 @@ class Service:
             session.execute(statement, values | {"attributes": f'{{"city": "{CITY}"}}'})
             # Update the planner's statistics, as autovacuum would soon do.
             session.execute(text("ANALYZE clients"))
-            return owner.id
+            owner_id = owner.id
+        self.skip_indexing()
+        return owner_id
+
+    def skip_indexing(self) -> None:
+        """Keep the workers from indexing the changed clients while something else is measured."""
+        with Session(self.engine) as session:
+            session.execute(text("DELETE FROM clients_to_index"))
 
     def add_mailing(self, owner_id: int, starts_at: datetime, body: str = BODY) -> int:
         """Create a mailing to all clients of a user; return its ID."""
