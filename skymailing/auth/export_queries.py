@@ -30,6 +30,7 @@ from skymailing.models import (
     Run,
     Segment,
     Sender,
+    SendingDomain,
     Suppression,
     Tag,
     User,
@@ -109,6 +110,11 @@ def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
 def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the addresses from which the user sends."""
     return _read_own(Sender, user_id, "name", "address", "reply_to", "is_default", "confirmed_at")
+
+
+def read_domains(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the domains from which the user sends, without the keys that sign."""
+    return _read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at")
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,11 @@ MIN_RSA_BYTES = 150  # of an encoded key: 1024 bits need 162 bytes, 512 bits 94
 
 
 class BadRecord(Exception):
-    """A record exists but does not work; the message states the reason."""
+    """A record is missing or does not work; the message states the reason."""
+
+
+class NoRecord(BadRecord):
+    """The record does not exist."""
 
 
 def find_mail_host(client: DnsClient, domain: str) -> str:
@@ -49,7 +53,7 @@ def read_spf(client: DnsClient, domain: str) -> str:
 def _spf_record(client: DnsClient, domain: str) -> str:
     records = _texts(client, domain, "v=spf1")
     if not records:
-        raise BadRecord(f"{domain} has no SPF record")
+        raise NoRecord(f"{domain} has no SPF record")
     if len(records) > 1:
         raise BadRecord(f"{domain} has {len(records)} SPF records, so receivers ignore all of them")
     return records[0]
@@ -73,8 +77,8 @@ def read_dkim(client: DnsClient, name: str) -> str:
     try:
         text = "".join(client.query(name, "TXT"))
     except RecordMissing:
-        raise BadRecord(f"{name} has no key") from None
-    tags = _tags(text)
+        raise NoRecord(f"{name} has no key") from None
+    tags = read_tags(text)
     try:
         key = base64.b64decode("".join(tags.get("p", "").split()), validate=True)
     except binascii.Error:
@@ -98,13 +102,13 @@ def read_dmarc(client: DnsClient, domain: str) -> str:
         if len(records) > 1:
             raise BadRecord(f"_dmarc.{parent} has {len(records)} records, so receivers ignore all of them")
         if records:
-            tags = _tags(records[0])
+            tags = read_tags(records[0])
             policy = tags.get("p", "").lower()
             if policy not in DMARC_POLICIES:
                 raise BadRecord(f"_dmarc.{parent} has no policy (p=none, quarantine or reject): {records[0]}")
             reports = "" if "rua" in tags else "; no one receives reports (rua is missing)"
             return f"_dmarc.{parent}: p={policy}{reports}"
-    raise BadRecord(f"{domain} has no DMARC record")
+    raise NoRecord(f"{domain} has no DMARC record")
 
 
 def _texts(client: DnsClient, name: str, beginning: str) -> list[str]:
@@ -115,6 +119,7 @@ def _texts(client: DnsClient, name: str, beginning: str) -> list[str]:
     return [text for text in texts if re.split(r"[\s;]", text.strip().lower())[0] == beginning]
 
 
-def _tags(text: str) -> dict[str, str]:
+def read_tags(text: str) -> dict[str, str]:
+    """Return the tags of a DKIM or DMARC record, such as `p`."""
     pairs = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}

@@ -15,6 +15,7 @@ from tests.security.object_factories import (
     make_bulk_job,
     make_client,
     make_delivery,
+    make_domain,
     make_draft,
     make_import,
     make_mailing,
@@ -99,6 +100,7 @@ MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
 SENDER = Own("sender_id", make_sender)
+DOMAIN = Own("domain_id", make_domain)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -204,6 +206,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "senders.edit": SENDER,
     "senders.resend": SENDER,
     "senders.delete": SENDER,
+    "domains.new": PRIVATE,
+    "domains.show": DOMAIN,
+    "domains.check": DOMAIN,
+    "domains.replace_key": DOMAIN,
+    "domains.choose_signing": DOMAIN,
+    "domains.delete": DOMAIN,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,
