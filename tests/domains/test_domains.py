@@ -1,9 +1,8 @@
 """Domains: their records, the proof, the senders that it confirms, and the signature of letters."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
-import dkim
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -15,79 +14,24 @@ from skymailing.delivery import plan
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.send import send_slice
 from skymailing.domains.records import list_records
-from skymailing.domains.tasks import check_domain, find_due_domains
-from skymailing.extensions import db
 from skymailing.models import (
     MailingState,
     OutboxLetter,
-    Sender,
     SendingDomain,
     SigningKey,
     StateReason,
     User,
 )
 from skymailing.outbox.tasks import send_due_letters
-from tests.conftest import SetLimits, SignIn
-from tests.mailings.pages import error_beside, get_main_text
+from tests.conftest import SignIn
+from tests.domains.scenes import add_sender, check, has_signature, publish, read_domain, read_sender
+from tests.mailings.pages import get_main_text
 from tests.support.dns_server import DnsServer
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory, due_mailing
-from tests.support.servers import Letter, SmtpServer
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 POLICY = ("_dmarc.shop.example", "TXT")
-
-
-@pytest.fixture
-def dns(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServer]:
-    with DnsServer({}) as server:
-        monkeypatch.setitem(app.config, "DNS_SERVER", server.address)
-        yield server
-
-
-@pytest.fixture
-def domain(browser: FlaskClient, session: Session, dns: DnsServer) -> SendingDomain:
-    assert browser.post("/domains/new", data={"name": "Shop.example"}).status_code == 302
-    return read_domain(session)
-
-
-def read_domain(session: Session, name: str = "shop.example") -> SendingDomain:
-    chosen = select(SendingDomain).where(SendingDomain.name == name).order_by(SendingDomain.id)
-    return session.scalars(chosen.execution_options(populate_existing=True)).all()[-1]
-
-
-def publish(dns: DnsServer, domain: SendingDomain) -> None:
-    """Create the records that the domain's page shows."""
-    for record in list_records(domain):
-        parts = [record.value[start : start + 200] for start in range(0, len(record.value), 200)]
-        dns.zone[record.name, "TXT"] = [" ".join(f'"{part}"' for part in parts)]
-
-
-def check(app: Flask, session: Session, domain: SendingDomain, now: datetime | None = None) -> SendingDomain:
-    with app.app_context():
-        check_domain(domain.id, now or utcnow())
-    return read_domain(session, domain.name)
-
-
-def add_sender(session: Session, owner: User, address: str, **values: object) -> Sender:
-    sender = Sender(owner_id=owner.id, name="Shop", address=address, address_key=address, **values)
-    session.add(sender)
-    session.flush()
-    return sender
-
-
-def read_sender(session: Session, sender: Sender) -> Sender:
-    session.refresh(sender)
-    return sender
-
-
-def has_signature(letter: Letter, dns: DnsServer) -> bool:
-    """Whether the letter has a signature that its domain's records confirm."""
-
-    def query(name: bytes, timeout: int = 5) -> bytes | None:
-        texts = dns.zone.get((name.decode().rstrip("."), "TXT"))
-        return "".join(texts[0].split('"')[1::2]).encode() if texts else None
-
-    return b"DKIM-Signature:" in letter.content and bool(dkim.verify(letter.content, dnsfunc=query))
 
 
 def test_a_domain_is_verified_by_its_records(
@@ -287,63 +231,3 @@ def test_deleting_a_domain_withdraws_what_it_proved(
     assert session.scalars(select(SigningKey)).all() == []
     assert not read_sender(session, sender).is_confirmed
     assert "Domain deleted." in get_main_text(browser.get("/senders/"))
-
-
-@pytest.mark.one_engine
-@pytest.mark.parametrize(
-    ("typed", "stored"),
-    [
-        ("SHOP.example", "shop.example"),
-        ("https://www.shop.example/about?x=1", "shop.example"),
-        ("anna@shop.example", "shop.example"),
-        ("пример.рф", "xn--e1afmkfd.xn--p1ai"),
-    ],
-)
-def test_a_domain_is_understood_as_people_type_it(
-    session: Session, browser: FlaskClient, dns: DnsServer, typed: str, stored: str
-) -> None:
-    assert browser.post("/domains/new", data={"name": typed}).status_code == 302
-    assert read_domain(session, stored).name == stored
-
-
-@pytest.mark.one_engine
-def test_invalid_domains_are_refused(
-    session: Session, browser: FlaskClient, set_limits: SetLimits, dns: DnsServer
-) -> None:
-    for name, text in (
-        ("", "such as example.com"),
-        ("shop", "such as example.com"),
-        ("shop example.com", "such as example.com"),
-        ("a" * 64 + ".example", "such as example.com"),
-        ("gmail.com", "belongs to a mail provider"),
-        ("mail.ru", "belongs to a mail provider"),
-    ):
-        assert text in error_beside(browser.post("/domains/new", data={"name": name}), "name"), name
-    browser.post("/domains/new", data={"name": "shop.example"})
-    again = browser.post("/domains/new", data={"name": "shop.example"})
-    assert "already added" in error_beside(again, "name")
-    set_limits(domains=1)
-    full = browser.post("/domains/new", data={"name": "other.example"})
-    assert "up to 1 domains" in error_beside(full, "name")
-    assert session.scalars(select(SendingDomain.name)).all() == ["shop.example"]
-
-
-def test_domains_are_checked_when_it_is_time(app: Flask, session: Session, user: User) -> None:
-    now = utcnow()
-
-    def add(name: str, **values: object) -> int:
-        added = SendingDomain(owner_id=user.id, name=name, token="t", **{"created_at": now, **values})
-        session.add(added)
-        session.flush()
-        return added.id
-
-    unseen = add("a.example")
-    asked = add("b.example", checked_at=now, check_requested_at=now)
-    hour = timedelta(hours=1)
-    new = add("c.example", checked_at=now - hour)
-    add("d.example", checked_at=now - hour, created_at=now - timedelta(days=4))
-    add("e.example", checked_at=now - hour, verified_at=now)
-    old = add("f.example", checked_at=now - 25 * hour, verified_at=now)
-    with app.app_context():
-        assert find_due_domains(now) == [unseen, old, new, asked]
-        db.session.rollback()
