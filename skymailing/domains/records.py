@@ -50,7 +50,7 @@ def ask_dns(domain: str, records: list[DnsRecord]) -> dict[Purpose, Finding]:
     compare: dict[Purpose, Callable[[DnsRecord], Finding]] = {
         Purpose.OWNERSHIP: lambda record: _compare(client, record, str.strip),
         Purpose.SIGNATURE: lambda record: _compare(client, record, _read_key),
-        Purpose.POLICY: lambda _record: Finding(RecordState.FOUND, read_dmarc(client, domain)),
+        Purpose.POLICY: lambda record: _check_policy(client, record, domain),
     }
     return {record.purpose: _find(compare[record.purpose], record) for record in records}
 
@@ -60,20 +60,34 @@ def _find(compare: Callable[[DnsRecord], Finding], record: DnsRecord) -> Finding
         return compare(record)
     except DnsUnavailable:
         return Finding(RecordState.UNKNOWN)
-    except NoRecord:
-        return Finding(RecordState.MISSING)
-    except BadRecord as error:
-        return Finding(RecordState.WRONG, str(error)[:FOUND_LENGTH])
 
 
 def _compare(client: DnsClient, record: DnsRecord, read: Callable[[str], str]) -> Finding:
     """Look for a record that reads like the right one."""
-    try:
-        texts = client.query(record.name, "TXT")
-    except RecordMissing:
-        return Finding(RecordState.MISSING)
+    texts = _read_texts(client, record)
     if read(record.value) in map(read, texts):
         return Finding(RecordState.FOUND)
+    return _describe_wrong(texts) if texts else Finding(RecordState.MISSING)
+
+
+def _check_policy(client: DnsClient, record: DnsRecord, domain: str) -> Finding:
+    try:
+        read_dmarc(client, domain)
+    except NoRecord:
+        return Finding(RecordState.MISSING)
+    except BadRecord:
+        return _describe_wrong(_read_texts(client, record))
+    return Finding(RecordState.FOUND)
+
+
+def _read_texts(client: DnsClient, record: DnsRecord) -> list[str]:
+    try:
+        return client.query(record.name, "TXT")
+    except RecordMissing:
+        return []
+
+
+def _describe_wrong(texts: list[str]) -> Finding:
     return Finding(RecordState.WRONG, " | ".join(texts)[:FOUND_LENGTH])
 
 

@@ -34,6 +34,7 @@ class RecordRow:
     help: str
     state: RecordState
     found: str
+    problem: str
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -84,9 +85,11 @@ def describe(domain: SendingDomain, record: DnsRecord) -> RecordRow:
     title, help_text = titles[record.purpose]
     finding = domain.findings.get(record.purpose, {})
     found = finding.get("found", "")
+    problem = ""
     if record.purpose is Purpose.OWNERSHIP and found == TAKEN:
-        found = _("Another account has verified this domain.")
-    return RecordRow(record, title, help_text, RecordState(finding.get("state", RecordState.UNKNOWN)), found)
+        found, problem = "", _("Another account has verified this domain.")
+    state = RecordState(finding.get("state", RecordState.UNKNOWN))
+    return RecordRow(record, title, help_text, state, found, problem)
 
 
 @bp.post("/<int:domain_id>/check")
