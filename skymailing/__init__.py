@@ -60,6 +60,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
     from skymailing.clients import views as clients
+    from skymailing.domains import views as domains
     from skymailing.home import views as home
     from skymailing.mail_catcher import views as mail_catcher
     from skymailing.mailings import views as mailings
@@ -71,7 +72,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
 
-    features = [home, monitoring, auth, clients, segments, messages, senders, mailings]
+    features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
     features += [returns, reports, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)

@@ -23,11 +23,12 @@ from skymailing.models import (
     Role,
     Segment,
     Sender,
+    SendingDomain,
     Tag,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Sender | Tag | Article
+Target = User | Mailing | Message | Client | Segment | Sender | SendingDomain | Tag | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.SEGMENT, target.name
         case Sender():
             return AuditKind.SENDER, target.address
+        case SendingDomain():
+            return AuditKind.DOMAIN, target.name
         case Tag():
             return AuditKind.TAG, target.name
         case _:

@@ -212,13 +212,18 @@ def mailbox_key(email: str) -> str:
 
 def display_address(email: str) -> str:
     """Return the address as people write it, with an international domain in its own script."""
-    local, _, domain = email.rpartition("@")
+    local, at, domain = email.rpartition("@")
+    return local + at + display_domain(domain)
+
+
+def display_domain(domain: str) -> str:
+    """Return an international domain in its own script."""
     if "xn--" not in domain:
-        return email
+        return domain
     try:
-        return f"{local}@{idna.decode(domain)}"
+        return idna.decode(domain)
     except (idna.IDNAError, UnicodeError):
-        return email
+        return domain
 
 
 def mask_address(email: str) -> str:

@@ -79,9 +79,18 @@ def hint_bulk_job(job_id: int) -> None:
     queue.hint(bulk_job_name(job_id), "change_clients", job_id)
 
 
+def hint_domain(domain_id: int) -> None:
+    """Ask a worker to check a domain's records."""
+    queue.hint(domain_name(domain_id), "check_domain", domain_id)
+
+
 def hint_erasure(user_id: int) -> None:
     """Ask a worker to continue deleting an account."""
     queue.hint(erasure_name(user_id), "erase_account", user_id)
+
+
+def domain_name(domain_id: int) -> str:
+    return f"domain-{domain_id}"
 
 
 def start_name(mailing_id: int) -> str:

@@ -18,6 +18,7 @@ from skymailing.clients.search.tasks import update_index
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
 from skymailing.delivery.routing.session_pool import NoSession
+from skymailing.domains import tasks as domain_tasks
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
@@ -87,6 +88,15 @@ def change_clients(job_id: int) -> None:
     give_back_sessions()
     if bulk_tasks.run_slice(job_id, _should_yield):
         hints.hint_bulk_job(job_id)
+
+
+@job
+def check_domain(domain_id: int) -> None:
+    """Ask DNS about the records of a sending domain."""
+    queue.clear_hint(hints.domain_name(domain_id))
+    give_back_sessions()
+    if domain_tasks.check_domain(domain_id, utcnow()):
+        hints.hint_outbox()
 
 
 @job

@@ -17,6 +17,7 @@ from skymailing.clients.search.index import is_behind
 from skymailing.clock import utcnow
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
+from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
 from skymailing.mailings import tasks as mailing_tasks
 from skymailing.messages import drafts, pictures
@@ -37,6 +38,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_bulk_job(job_id)
     if is_behind():
         hints.hint_index()
+    for domain_id in find_due_domains(now):
+        hints.hint_domain(domain_id)
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 

@@ -35,6 +35,7 @@ REDIS_START_TIMEOUT = 15  # seconds that a starting process waits for Redis
 JOBS = frozenset(
     {
         "change_clients",
+        "check_domain",
         "continue_sweep",
         "erase_account",
         "import_clients",

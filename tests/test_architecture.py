@@ -38,6 +38,7 @@ SHARED_FOLDERS = {
     "quotas": "engine",
     "security": "engine",
     "audit": "engine",
+    "encryption": "engine",
     "models": "models",
     "queue": "models",
     "worker": "models",

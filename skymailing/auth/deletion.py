@@ -42,6 +42,7 @@ from skymailing.models import (
     Run,
     Segment,
     Sender,
+    SendingDomain,
     Suppression,
     Tag,
     User,
@@ -62,6 +63,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Tag, Tag.owner_id),  # after the clients, with whom the rows of `client_tags` go
     (Segment, Segment.owner_id),
     (Sender, Sender.owner_id),
+    (SendingDomain, SendingDomain.owner_id),
     (Suppression, Suppression.owner_id),
     (Bounce, Bounce.owner_id),
     (ReturnedLetter, ReturnedLetter.owner_id),

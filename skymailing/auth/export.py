@@ -18,6 +18,7 @@ from flask_babel import force_locale
 from sqlalchemy import select
 
 from skymailing.auth import export_queries
+from skymailing.auth.export_rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
@@ -100,6 +101,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
         file("senders.json", export_queries.read_senders),
+        file("domains.json", export_queries.read_domains),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),
         file("runs.json", export_queries.read_runs),
@@ -130,7 +132,7 @@ def _render_readme(email: str, now: datetime, locale: str) -> str:
 
 
 def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=export_queries.to_text)
+    return json.dumps(value, ensure_ascii=False, indent=1, default=to_text)
 
 
 def _json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:

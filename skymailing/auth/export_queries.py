@@ -1,16 +1,14 @@
 """Read all data of an account in chunks ordered by key, each in its own short transaction."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from enum import Enum
 from typing import Any
 
 from flask_babel import force_locale
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import or_, select
 
+from skymailing.auth.export_rows import as_dict, cells, read_in_chunks, read_own
 from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
-from skymailing.mailings.log_queries import format_time
 from skymailing.mailings.queries import count_runs
 from skymailing.models import (
     Article,
@@ -30,13 +28,12 @@ from skymailing.models import (
     Run,
     Segment,
     Sender,
+    SendingDomain,
     Suppression,
     Tag,
     User,
     mailing_clients,
 )
-
-CHUNK = 1000  # rows per transaction
 
 
 def read_profile(user: User) -> dict[str, Any]:
@@ -61,54 +58,24 @@ def read_profile(user: User) -> dict[str, Any]:
     }
 
 
-def to_text(value: Any) -> Any:
-    """Convert a value to its form in JSON and CSV files."""
-    if isinstance(value, datetime):
-        return format_time(value)
-    return value.value if isinstance(value, Enum) else str(value)
-
-
-def _read_in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
-    """Yield the rows of a statement ordered by `key`, which must be its first column."""
-    last = 0
-    while True:
-        chunk = statement.where(key > last).order_by(key).limit(CHUNK)
-        rows = db.session.execute(chunk).all()
-        db.session.rollback()
-        yield from rows
-        if len(rows) < CHUNK:
-            return
-        last = rows[-1][0]
-
-
-def _as_dict(row: Any) -> dict[str, Any]:
-    return dict(row._mapping)
-
-
-def _cells(row: Sequence[Any], start: int = 1) -> list[Any]:
-    return [to_text(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
-
-
-def _read_own(model: Any, user_id: int, *names: str) -> Iterator[dict[str, Any]]:
-    """Yield these columns of the user's rows."""
-    table = model.__table__.c
-    columns = [table[name] for name in ("id", *names, "created_at", "updated_at")]
-    return map(_as_dict, _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
-
-
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
-    return _read_own(Message, user_id, "subject", "format", "body", "language")
+    return read_own(Message, user_id, "subject", "format", "body", "language")
 
 
 def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's segments with their conditions."""
-    return _read_own(Segment, user_id, "name", "conditions")
+    return read_own(Segment, user_id, "name", "conditions")
 
 
 def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the addresses from which the user sends."""
-    return _read_own(Sender, user_id, "name", "address", "reply_to", "is_default", "confirmed_at")
+    return read_own(Sender, user_id, "name", "address", "reply_to", "is_default", "confirmed_at")
+
+
+def read_domains(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the domains from which the user sends, without the keys that sign."""
+    return read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at")
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
@@ -116,8 +83,8 @@ def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
     table = Mailing.__table__.c
     columns = [column for column in table if column.name != "owner_id"]
     parts = _read_audience_parts(user_id)
-    for row in _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id):
-        yield _as_dict(row) | {"audience_parts": parts.get(row.id, [])}
+    for row in read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id):
+        yield as_dict(row) | {"audience_parts": parts.get(row.id, [])}
 
 
 def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
@@ -141,20 +108,20 @@ def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
 def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the clients that were selected for each mailing."""
     yield ("mailing_id", "email")
-    own = _read_in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
+    own = read_in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
     for (mailing_id,) in own:
         selected = (
             select(Client.id, Client.email)
             .join(mailing_clients, mailing_clients.c.client_id == Client.id)
             .where(mailing_clients.c.mailing_id == mailing_id)
         )
-        for _id, email in _read_in_chunks(selected, Client.__table__.c.id):
+        for _id, email in read_in_chunks(selected, Client.__table__.c.id):
             yield (mailing_id, email)
 
 
 def _read_run_ids(user_id: int) -> Iterator[int]:
     own = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
-    return (run_id for (run_id,) in _read_in_chunks(own, Run.__table__.c.id))
+    return (run_id for (run_id,) in read_in_chunks(own, Run.__table__.c.id))
 
 
 def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
@@ -193,15 +160,15 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
         for state in DeliveryState:  # one query per state, to use the index on run, state and ID
             own = select(Delivery.id, *columns, Delivery.finished_at)
             own = own.where(Delivery.run_id == run_id, Delivery.state == state)
-            for row in _read_in_chunks(own, Delivery.__table__.c.id):
-                yield _cells(row)
+            for row in read_in_chunks(own, Delivery.__table__.c.id):
+                yield cells(row)
 
 
 def read_tags(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the user's tags, also those that no client has; `clients.csv` has the tags of each client."""
     yield ("tag", "created_at")
     own = select(Tag.id, Tag.name, Tag.created_at).where(Tag.owner_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, Tag.__table__.c.id))
+    yield from map(cells, read_in_chunks(own, Tag.__table__.c.id))
 
 
 def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
@@ -209,7 +176,7 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("email", "reason", "note", "since")
     columns = (Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
     own = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, Suppression.__table__.c.id))
+    yield from map(cells, read_in_chunks(own, Suppression.__table__.c.id))
 
 
 def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
@@ -218,7 +185,7 @@ def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
     columns = (Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text)
     own = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
     own = own.where(Consent.owner_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, Consent.__table__.c.id))
+    yield from map(cells, read_in_chunks(own, Consent.__table__.c.id))
 
 
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
@@ -251,11 +218,11 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
         *numbers,
         ClientImport.error,
     ).where(ClientImport.owner_id == user_id)
-    for row in _read_in_chunks(own, ClientImport.__table__.c.id):
-        *cells, error = _cells(row)
+    for row in read_in_chunks(own, ClientImport.__table__.c.id):
+        *values, error = cells(row)
         with force_locale(locale):  # a command has no request that sets the language
             text = explain_failure(str(error))
-        yield [*cells, text]
+        yield [*values, text]
 
 
 def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
@@ -263,14 +230,14 @@ def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at")
     columns = (BulkJob.created_at, BulkJob.action, BulkJob.tag, BulkJob.state, BulkJob.total, BulkJob.changed)
     own = select(BulkJob.id, *columns, BulkJob.ended_at).where(BulkJob.owner_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, BulkJob.__table__.c.id))
+    yield from map(cells, read_in_chunks(own, BulkJob.__table__.c.id))
 
 
 def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's articles."""
     table = Article.__table__.c
     columns = [column for column in table if column.name != "author_id"]
-    return map(_as_dict, _read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
+    return map(as_dict, read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
 
 
 def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
@@ -278,7 +245,7 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("time", "to", "letter", "state", "sent_at")
     columns = (OutboxLetter.created_at, OutboxLetter.to, OutboxLetter.template, OutboxLetter.state)
     own = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, OutboxLetter.__table__.c.id))
+    yield from map(cells, read_in_chunks(own, OutboxLetter.__table__.c.id))
 
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
@@ -287,9 +254,9 @@ def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)
     own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.count, AuditEntry.actor_id)
-    for row in _read_in_chunks(
+    for row in read_in_chunks(
         own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id
     ):
-        time, actor, address, *rest, actor_id = _cells(row)
+        time, actor, address, *rest, actor_id = cells(row)
         is_own = actor_id == user_id
         yield (time, actor if is_own else "SkyMailing", address if is_own else "", *rest)

@@ -11,15 +11,13 @@ import secrets
 from datetime import datetime, timedelta
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from flask import current_app
+from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, func, select, update
 
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.auth.services import lock_user
+from skymailing.encryption import SECOND_FACTOR, cipher, decrypt
 from skymailing.extensions import db
 from skymailing.models import AuditAction, RecoveryCode, User
 from skymailing.outbox import services as outbox
@@ -137,23 +135,15 @@ def _hash(code: str) -> str:
 
 
 def _encrypt(secret: str, now: datetime) -> str:
-    return _cipher().encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
+    return cipher(SECOND_FACTOR).encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
 
 
 def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str | None:
     """Return the key; None if there is none, it is too old, or SECRET_KEY has changed."""
-    if not encrypted:
-        return None
+    if lifetime is None or not encrypted:
+        return decrypt(encrypted, SECOND_FACTOR)
+    seconds = int(lifetime.total_seconds())
     try:
-        if lifetime is None:
-            return _cipher().decrypt(encrypted).decode()
-        seconds = int(lifetime.total_seconds())
-        return _cipher().decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
+        return cipher(SECOND_FACTOR).decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
     except InvalidToken:
         return None
-
-
-def _cipher() -> Fernet:
-    # `info` is part of the key derivation: with another value, stored keys cannot be decrypted.
-    derivation = HKDF(SHA256(), length=32, salt=None, info=b"skymailing second factor")
-    return Fernet(base64.urlsafe_b64encode(derivation.derive(current_app.config["SECRET_KEY"].encode())))

@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 from flask import current_app
 
+from skymailing.db.engine import reading_engine
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.routing import routes
@@ -15,6 +17,7 @@ from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.senders import service_address
+from skymailing.delivery.signing import find_signer
 from skymailing.delivery.smtp.session import Result
 from skymailing.settings.engine import engine_settings
 
@@ -47,7 +50,7 @@ class Dispatcher:
             content = Content.of(run)
             mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
             address = run.sender_address or self.sender
-            sender = Sender(run.sender_name, address, run.reply_to, run.owner_id, mailbox)
+            sender = Sender(run.sender_name, address, run.reply_to, run.owner_id, mailbox, _find_signer(run))
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
             identity = RunIdentity(run.uuid, message_id_key() if run.has_signed_ids else b"")
             self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
@@ -86,6 +89,11 @@ class Dispatcher:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
             self.window = min(self.settings.largest_window, self.window * 2)
+
+
+def _find_signer(run: OpenRun) -> Signer | None:
+    with reading_engine().connect() as connection:
+        return find_signer(connection, run.owner_id, run.sender_address)
 
 
 def get_dispatcher() -> Dispatcher:

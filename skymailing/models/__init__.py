@@ -41,6 +41,7 @@ from skymailing.models.delivery import (
     OwnerPause,
     Route,
 )
+from skymailing.models.domain import RecordState, SendingDomain, SigningKey
 from skymailing.models.mailing import (
     EVERY_DAY,
     MAILING_TRANSITIONS,
@@ -125,6 +126,7 @@ __all__ = [
     "OwnerPause",
     "Periodicity",
     "Proof",
+    "RecordState",
     "RecoveryCode",
     "Removal",
     "RemovalKind",
@@ -140,6 +142,8 @@ __all__ = [
     "RunState",
     "Segment",
     "Sender",
+    "SendingDomain",
+    "SigningKey",
     "StateReason",
     "Suppression",
     "SuppressionReason",

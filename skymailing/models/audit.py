@@ -37,6 +37,7 @@ class AuditAction(StrEnum):
     SEGMENT_DELETED = "segment-deleted"
     SEGMENT_RESTORED = "segment-restored"
     SENDER_DELETED = "sender-deleted"
+    DOMAIN_DELETED = "domain-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -65,6 +66,7 @@ class AuditKind(StrEnum):
     CLIENT = "client"
     SEGMENT = "segment"
     SENDER = "sender"
+    DOMAIN = "domain"
     TAG = "tag"
     ARTICLE = "article"
 

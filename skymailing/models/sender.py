@@ -30,6 +30,8 @@ class Sender(Timestamps, Model):
     is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
     # When someone who reads this mailbox allowed the owner to send from it; NULL again for a new address.
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # It was confirmed because the owner has proven the domain, and no longer is when that proof is lost.
+    is_confirmed_by_domain: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     owner: Mapped[User] = relationship()
 

@@ -29,6 +29,7 @@ class Limited(StrEnum):
     MAILINGS = "mailings"
     SEGMENTS = "segments"
     SENDERS = "senders"
+    DOMAINS = "domains"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

@@ -77,8 +77,11 @@ def _render_test_letter(letter: OutboxLetter) -> bytes:
         raise SubjectDeleted("The client was deleted before the test letter was sent.")
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.letter import render_test_letter
+    from skymailing.delivery.signing import find_signer
 
-    return render_test_letter(message, client, letter.user, _find_source(letter))
+    source = _find_source(letter)
+    signer = find_signer(db.session.connection(), letter.user_id, source.address)
+    return render_test_letter(message, client, letter.user, source, signer)
 
 
 def _find_source(letter: OutboxLetter) -> From:

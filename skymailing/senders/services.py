@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.domains.queries import is_proven
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -82,7 +83,9 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     if is_new_address:
         # The account's own address is confirmed already.
         is_own = key == sender.owner.email
-        sender.confirmed_at = sender.owner.confirmed_at if is_own else None
+        sender.is_confirmed_by_domain = not is_own and is_proven(sender.owner_id, key)
+        confirmed_at = now if sender.is_confirmed_by_domain else None
+        sender.confirmed_at = sender.owner.confirmed_at if is_own else confirmed_at
     db.session.add(sender)
     db.session.flush()
     if is_new_address and not sender.is_confirmed:

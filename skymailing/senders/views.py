@@ -11,6 +11,7 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.routing.freemail import find_refused_domain
 from skymailing.delivery.senders import service_address
+from skymailing.domains.queries import is_signed, list_domains
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
 from skymailing.models import Sender
@@ -30,14 +31,17 @@ BLUEPRINTS = (bp,)
 def index() -> ResponseReturnValue:
     """List the user's senders."""
     senders = queries.list_senders(current_user.id)
+    domains = list_domains(current_user.id)
     service = service_address()
-    domains = {sender.address_key.rpartition("@")[2] for sender in senders}
+    unsigned = [sender.address_key for sender in senders if not is_signed(domains, sender.address_key)]
+    unsigned_domains = {key.rpartition("@")[2] for key in unsigned} - {service.rpartition("@")[2].lower()}
     return render_template(
         "senders/index.html",
         senders=senders,
         service_address=service,
         is_refused=find_refused_domain,
-        foreign_domains=sorted(domains - {service.rpartition("@")[2].lower()}),
+        domains=domains,
+        unsigned_domains=sorted(unsigned_domains),
     )
 
 

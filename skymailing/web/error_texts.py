@@ -194,6 +194,14 @@ ERROR_TEXTS: dict[str, Any] = {
         "Up to %(limit)s confirmation links per day are sent to an address. Try again tomorrow."
     ),
     #
+    # --- domains ------------------------------------------------------------------------------
+    "domain_limit": _l("You can have up to %(limit)s domains. Delete those that you no longer need."),
+    "domain_exists": _l("You have already added this domain."),
+    "domain_deleted": _l("This domain has been deleted."),
+    "domain_freemail": _l("%(domain)s belongs to a mail provider. Add a domain of your own."),
+    "domain_key_waiting": _l("Create the record of the new key first."),
+    "domain_keys_too_many": _l("The key was replaced a few days ago. Try again in a week."),
+    #
     # --- messages -----------------------------------------------------------------------------
     "message_limit": _l("You can have up to %(limit)s messages. Delete those that you no longer need."),
     "message_in_use": _l("This message is used in mailings, so it cannot be deleted: %(names)s."),

@@ -19,6 +19,7 @@ from skymailing.models import (
     OnUnknown,
     Outcome,
     Periodicity,
+    RecordState,
     Role,
     RunState,
     SuppressionReason,
@@ -200,6 +201,7 @@ _register(
         AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),
         AuditAction.SEGMENT_RESTORED: (lazy_pgettext("audit", "segment restored"), "planned"),
         AuditAction.SENDER_DELETED: (lazy_pgettext("audit", "sender deleted"), "gone"),
+        AuditAction.DOMAIN_DELETED: (lazy_pgettext("audit", "domain deleted"), "gone"),
         AuditAction.TAG_RENAMED: (lazy_pgettext("audit", "tag renamed"), "quiet"),
         AuditAction.TAG_MERGED: (lazy_pgettext("audit", "tags merged"), "quiet"),
         AuditAction.TAG_DELETED: (lazy_pgettext("audit", "tag deleted"), "gone"),
@@ -220,6 +222,15 @@ _register(
     },
 )
 _register(
+    RecordState,
+    {
+        RecordState.FOUND: (lazy_pgettext("record", "found"), "good"),
+        RecordState.MISSING: (lazy_pgettext("record", "not found"), "waiting"),
+        RecordState.WRONG: (lazy_pgettext("record", "different"), "bad"),
+        RecordState.UNKNOWN: (lazy_pgettext("record", "not checked"), "quiet"),
+    },
+)
+_register(
     AuditKind,
     {
         AuditKind.USER: (lazy_pgettext("audit", "user"), "quiet"),
@@ -228,6 +239,7 @@ _register(
         AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
         AuditKind.SEGMENT: (lazy_pgettext("audit", "segment"), "quiet"),
         AuditKind.SENDER: (lazy_pgettext("audit", "sender"), "quiet"),
+        AuditKind.DOMAIN: (lazy_pgettext("audit", "domain"), "quiet"),
         AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
     },
@@ -242,6 +254,7 @@ _register(
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
+        Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),

@@ -54,7 +54,7 @@ def configure(app: Flask) -> None:
     app.after_request(drop_host_from_redirect)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    for filter_ in (address, clock_time, local_time, local_date, short_day, number, server_reply):
+    for filter_ in (address, domain, clock_time, local_time, local_date, short_day, number, server_reply):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
@@ -177,6 +177,13 @@ def address(email: str) -> str:
     from skymailing.email_addresses import display_address
 
     return display_address(email)
+
+
+def domain(name: str) -> str:
+    """Return a domain in its readable form, with an IDN domain in its own script."""
+    from skymailing.email_addresses import display_domain
+
+    return display_domain(name)
 
 
 def server_reply(text: str) -> str:

@@ -3,18 +3,14 @@
 A new route fails `test_matrix.py` until it has an entry in ACCESS.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
-
-from skymailing.models import RemovalKind, Role, User
+from skymailing.models import RemovalKind, Role
 from tests.security.object_factories import (
     make_article,
     make_bounce,
     make_bulk_job,
     make_client,
     make_delivery,
+    make_domain,
     make_draft,
     make_import,
     make_mailing,
@@ -28,59 +24,7 @@ from tests.security.object_factories import (
     make_tag,
     make_upload,
 )
-
-
-class Person(StrEnum):
-    """The kind of person who sends a request."""
-
-    VISITOR = "visitor"
-    UNCONFIRMED = "unconfirmed"
-    BLOCKED = "blocked"
-    OWNER = "owner"
-    OTHER = "other"
-    MANAGER = "manager"
-    CONTENT = "content"
-    ADMIN = "admin"
-
-    @property
-    def role(self) -> Role:
-        is_role = self in (Person.MANAGER, Person.CONTENT, Person.ADMIN)
-        return Role(self.value) if is_role else Role.USER
-
-    @property
-    def owns(self) -> bool:
-        """Return whether the requested objects belong to this person."""
-        return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
-
-
-class Outcome(StrEnum):
-    """The result of a request."""
-
-    OPEN = "open"  # any response from the page itself, including form errors
-    LOGIN = "login"
-    FORBIDDEN = "403"
-    MISSING = "404"
-
-
-@dataclass(frozen=True)
-class Own:
-    """Access rule for a page about one object, limited to its owner; `make` creates such an object."""
-
-    argument: str
-    make: Callable[[User], Any]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Access rule for a panel page, limited to some roles.
-
-    If `argument` is set, the page shows one object, which may belong to any user.
-    """
-
-    roles: frozenset[Role]
-    argument: str = ""
-    make: Callable[[User], Any] | None = None
-
+from tests.security.rules import Outcome, Own, Panel, Person
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
@@ -99,6 +43,7 @@ MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
 SENDER = Own("sender_id", make_sender)
+DOMAIN = Own("domain_id", make_domain)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -204,6 +149,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "senders.edit": SENDER,
     "senders.resend": SENDER,
     "senders.delete": SENDER,
+    "domains.new": PRIVATE,
+    "domains.show": DOMAIN,
+    "domains.check": DOMAIN,
+    "domains.replace_key": DOMAIN,
+    "domains.choose_signing": DOMAIN,
+    "domains.delete": DOMAIN,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

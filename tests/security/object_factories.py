@@ -25,6 +25,7 @@ from skymailing.models import (
     RemovalKind,
     Segment,
     Sender,
+    SendingDomain,
     SuppressionReason,
     Tag,
     User,
@@ -150,6 +151,15 @@ def make_sender(owner: User) -> Any:
     session.add(sender)
     session.flush()
     return sender
+
+
+def make_domain(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    domain = SendingDomain(owner_id=owner.id, name=f"{uuid4().hex}.example", token=uuid4().hex)
+    session.add(domain)
+    session.flush()
+    return domain
 
 
 def make_segment(owner: User) -> Any:

@@ -52,7 +52,7 @@ def test_a_sender_is_confirmed_by_its_mailbox(
         "Shop",
         "owner@gmail.com",
         "waiting for confirmation",
-        "(DKIM): shop.example",
+        "Emails from shop.example are not signed",
     ):
         assert part in listed
     link, visitor = link_in(letter), app.test_client()

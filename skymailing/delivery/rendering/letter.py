@@ -11,6 +11,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
+from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
@@ -56,6 +57,8 @@ class Sender:
     owner_id: int = 0
     # The mailbox where an email unsubscribes its sender; empty if no one reads one.
     unsubscribe_mailbox: str = ""
+    # Signs the letters of the address's domain; None if the mail server does.
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,7 @@ class LetterTemplate:
         self.parts = CompiledContent(content, habits)
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
+        self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
         # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
         # run's UUID.
@@ -236,7 +240,8 @@ class LetterTemplate:
         if html is not None:
             pieces += self.between, *mime.encode_part(html.fill(values), is_last=False)
         pieces.append(self.after)
-        return b"".join(pieces)
+        letter = b"".join(pieces)
+        return letter if self.signer is None else self.signer.sign(letter, now)
 
     def encode_unsubscribe(self, url: str) -> bytes:
         """Encode the value of List-Unsubscribe, and the header that allows one click (RFC 2369, RFC 8058)."""
@@ -247,7 +252,9 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
-def render_test_letter(message: Message, client: Client | None, user: User, source: From) -> bytes:
+def render_test_letter(
+    message: Message, client: Client | None, user: User, source: From, signer: Signer | None = None
+) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
     Its unsubscribe link is only an example. Raises TemplateError.
@@ -255,7 +262,7 @@ def render_test_letter(message: Message, client: Client | None, user: User, sour
     recipient = make_recipient(client) if client is not None else EXAMPLE
     mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
     address = service_address()
-    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox)
+    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox, signer)
     run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
     template = LetterTemplate(
         Content.of(message),

@@ -45,10 +45,15 @@ PROVIDERS = (
 )
 
 
+def find_provider(domain: str) -> Provider | None:
+    """Return the provider whose addresses have this domain, in lower case."""
+    return next((provider for provider in PROVIDERS if domain in provider.domains), None)
+
+
 def find_refused_domain(address: str) -> str:
     """Return the address's domain if our mail servers may not send from it; empty if they may."""
     domain = address.rpartition("@")[2].lower()
-    provider = next((provider for provider in PROVIDERS if domain in provider.domains), None)
+    provider = find_provider(domain)
     if provider is None or all(_belongs_to(host, provider) for host in _list_hosts()):
         return ""
     return domain

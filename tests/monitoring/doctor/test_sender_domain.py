@@ -13,7 +13,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.run import run_checks
-from tests.monitoring.doctor.dns_server import DnsServer, Zone
+from tests.support.dns_server import DnsServer, Zone
 
 DOMAIN = "sky.example"
 DKIM = f"news._domainkey.{DOMAIN}"

@@ -1,0 +1,1 @@
+"""Questions to DNS, and what the records of a mail domain say."""

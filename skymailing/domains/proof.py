@@ -1,0 +1,87 @@
+"""What a check of the records changes: the proof of a domain, its senders, and the key that signs."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from skymailing.domains.queries import covers
+from skymailing.domains.records import Finding, Purpose
+from skymailing.extensions import db
+from skymailing.models import RecordState, Sender, SendingDomain
+from skymailing.outbox.services import add_letter
+
+# A record that is missing for this long proves nothing any more; until then, it may be a mistake.
+GRACE = timedelta(days=3)
+# Letters that an earlier key has signed may still be on their way for this long.
+KEY_KEPT = timedelta(days=7)
+PROOF_MISSING = "domain-proof-missing"
+# Stored as what DNS says; a page translates it.
+TAKEN = "taken"
+
+
+def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], now: datetime) -> None:
+    """Store what DNS says about a domain, which the caller has locked, and act on it."""
+    ownership = findings[Purpose.OWNERSHIP]
+    if ownership.state is RecordState.FOUND:
+        ownership = _prove(domain, now)
+    elif ownership.state in (RecordState.MISSING, RecordState.WRONG) and domain.is_verified:
+        _doubt(domain, now)
+    signature = findings.get(Purpose.SIGNATURE)
+    if signature is not None and signature.state is RecordState.FOUND:
+        _use_newest_key(domain, now)
+    stored = {**findings, Purpose.OWNERSHIP: ownership}
+    domain.findings = {
+        purpose.value: {"state": finding.state.value, "found": finding.found}
+        for purpose, finding in stored.items()
+    }
+    domain.checked_at, domain.check_requested_at = now, None
+    db.session.flush()
+
+
+def withdraw(domain: SendingDomain) -> None:
+    """End the proof; senders that only it had confirmed need the confirmation of their mailboxes."""
+    domain.verified_at = domain.missing_since = None
+    for sender in _senders(domain):
+        if sender.is_confirmed_by_domain:
+            sender.confirmed_at, sender.is_confirmed_by_domain = None, False
+    db.session.flush()
+
+
+def _prove(domain: SendingDomain, now: datetime) -> Finding:
+    domain.missing_since = None
+    if not domain.is_verified:
+        try:
+            with db.session.begin_nested():
+                domain.verified_at = now
+                db.session.flush()
+        except IntegrityError:
+            db.session.refresh(domain)
+            return Finding(RecordState.WRONG, TAKEN)
+        for sender in _senders(domain):
+            if not sender.is_confirmed:
+                sender.confirmed_at, sender.is_confirmed_by_domain = now, True
+    return Finding(RecordState.FOUND)
+
+
+def _doubt(domain: SendingDomain, now: datetime) -> None:
+    if domain.missing_since is None:
+        domain.missing_since = now
+        add_letter(domain.owner, PROOF_MISSING, domain=domain.name)
+    elif now - domain.missing_since >= GRACE:
+        withdraw(domain)
+
+
+def _use_newest_key(domain: SendingDomain, now: datetime) -> None:
+    newest = domain.keys[-1]
+    if newest.published_at is None:
+        newest.published_at = now
+    elif now - newest.published_at >= KEY_KEPT:
+        domain.keys = [newest]
+
+
+def _senders(domain: SendingDomain) -> list[Sender]:
+    own = select(Sender).where(Sender.owner_id == domain.owner_id).order_by(Sender.id)
+    senders = db.session.scalars(own.with_for_update())
+    return [sender for sender in senders if covers(domain, sender.address_key)]

@@ -1,0 +1,46 @@
+"""Read an owner's sending domains."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.models import Sender, SendingDomain
+
+
+def list_domains(owner_id: int) -> list[SendingDomain]:
+    """Return the owner's domains, ordered by name."""
+    own = select(SendingDomain).where(SendingDomain.owner_id == owner_id)
+    return list(db.session.scalars(own.order_by(SendingDomain.name)))
+
+
+def covers(domain: SendingDomain, address_key: str) -> bool:
+    """Whether an address belongs to the domain, or to a domain below it."""
+    host = address_key.rpartition("@")[2]
+    return host == domain.name or host.endswith(f".{domain.name}")
+
+
+def find_covering(domains: Sequence[SendingDomain], address_key: str) -> SendingDomain | None:
+    """Return the verified domain of an address that is closest to it."""
+    fitting = (domain for domain in domains if domain.is_verified and covers(domain, address_key))
+    return max(fitting, key=lambda domain: len(domain.name), default=None)
+
+
+def is_signed(domains: Sequence[SendingDomain], address_key: str) -> bool:
+    """Whether letters from the address are signed, by us or, as its owner says, by the mail server."""
+    domain = find_covering(domains, address_key)
+    return domain is not None and (
+        not domain.is_signed or any(key.published_at is not None for key in domain.keys)
+    )
+
+
+def is_proven(owner_id: int, address_key: str) -> bool:
+    """Whether the owner has proven the domain of the address, so that its mailbox need not confirm it."""
+    return find_covering(list_domains(owner_id), address_key) is not None
+
+
+def count_dependent_senders(domain: SendingDomain) -> int:
+    """Return how many senders are confirmed only because this domain is proven."""
+    own = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
+    keys = db.session.scalars(select(Sender.address_key).where(own))
+    return sum(covers(domain, key) for key in keys)

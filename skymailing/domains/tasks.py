@@ -1,0 +1,58 @@
+"""Check the records of domains in DNS: when their owner asks, often while they are new, and daily."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, or_, select
+
+from skymailing.domains.proof import record_findings
+from skymailing.domains.records import ask_dns, list_records
+from skymailing.extensions import db
+from skymailing.models import SendingDomain
+
+DAILY = timedelta(days=1)
+# A new domain, whose owner is waiting for it.
+NEW_FOR = timedelta(days=3)
+OFTEN = timedelta(minutes=30)
+AT_ONCE = 20  # domains that a sweep has checked
+
+
+def check_domain(domain_id: int, now: datetime) -> bool:
+    """Ask DNS about a domain and commit the result; return whether it caused account letters."""
+    domain = db.session.get(SendingDomain, domain_id)
+    if domain is None:
+        return False
+    records = list_records(domain)
+    name, asked_at = domain.name, domain.check_requested_at
+    db.session.rollback()  # no transaction stays open while DNS is slow
+    findings = ask_dns(name, records)
+    locked = select(SendingDomain).where(SendingDomain.id == domain_id).with_for_update(of=SendingDomain)
+    domain = db.session.scalar(locked.execution_options(populate_existing=True))
+    if domain is None or domain.name != name:
+        db.session.rollback()
+        return False
+    was_missing = domain.missing_since
+    # Something else was asked in between, such as a new key: ask DNS again.
+    is_outdated = domain.check_requested_at not in (None, asked_at) or list_records(domain) != records
+    record_findings(domain, findings, now)
+    if is_outdated:
+        domain.check_requested_at = now
+    has_letters = was_missing is None and domain.missing_since is not None
+    db.session.commit()
+    return has_letters
+
+
+def find_due_domains(now: datetime) -> list[int]:
+    """Return the IDs of domains that should be checked now; a few, the longest waiting first."""
+    is_new = and_(
+        SendingDomain.verified_at.is_(None),
+        SendingDomain.created_at > now - NEW_FOR,
+        SendingDomain.checked_at < now - OFTEN,
+    )
+    is_due = or_(
+        SendingDomain.check_requested_at.is_not(None),
+        SendingDomain.checked_at.is_(None),
+        SendingDomain.checked_at < now - DAILY,
+        is_new,
+    )
+    due = select(SendingDomain.id).where(is_due)
+    return list(db.session.scalars(due.order_by(SendingDomain.checked_at.nulls_first()).limit(AT_ONCE)))

@@ -1,0 +1,92 @@
+"""Models for the domains that owners send from, and the keys that sign their letters."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.models.base import Model, Timestamps
+from skymailing.models.types import JsonObject, UTCDateTime
+from skymailing.models.user import User
+
+DOMAIN_MAX_LENGTH = 253
+
+
+class RecordState(StrEnum):
+    """What DNS says about a record that an owner should create."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"  # not asked yet, or DNS gave no answer
+
+
+class SendingDomain(Timestamps, Model):
+    """A domain that an owner sends from; its DNS record proves that it is theirs."""
+
+    __tablename__ = "sending_domains"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # In lower case and ASCII (IDNA).
+    name: Mapped[str] = mapped_column(String(DOMAIN_MAX_LENGTH))
+    # What the record contains that proves the ownership.
+    token: Mapped[str] = mapped_column(String(32))
+    verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when DNS has said that the record is missing; the proof is lost after some days.
+    missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # We sign the letters. Otherwise the mail server does, if its operator has set it up.
+    is_signed: Mapped[bool] = mapped_column(default=True, server_default=true())
+    checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When its owner asked for a check that has not ended.
+    check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # By purpose of the record: `{"state": RecordState, "found": what DNS says}`.
+    findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
+
+    owner: Mapped[User] = relationship()
+    keys: Mapped[list["SigningKey"]] = relationship(
+        order_by="SigningKey.number", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name"),
+        # A domain belongs to one owner.
+        Index(
+            "ix_sending_domains_verified",
+            "name",
+            unique=True,
+            postgresql_where=text("verified_at IS NOT NULL"),
+            sqlite_where=text("verified_at IS NOT NULL"),
+        ),
+        Index(None, "checked_at"),
+    )
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verified_at is not None
+
+
+class SigningKey(Model):
+    """A key that signs a domain's letters (DKIM), once its public half has been seen in DNS.
+
+    The last such key signs; the ones before it stay for letters that are on their way.
+    """
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("sending_domains.id", ondelete="CASCADE"))
+    # From 1 within the domain.
+    number: Mapped[int]
+    # Where its record is: `<selector>._domainkey.<domain>`.
+    selector: Mapped[str] = mapped_column(String(63))
+    # The private key, encrypted.
+    secret: Mapped[str] = mapped_column(Text)
+    # The public key as its record contains it: base64 of the SubjectPublicKeyInfo.
+    public: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (UniqueConstraint("domain_id", "number"),)
