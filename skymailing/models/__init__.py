@@ -60,11 +60,12 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
+from skymailing.models.reputation import Reputation
 from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
-from skymailing.models.usage import Limited, UsageHour, UsageKind
+from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "MAILING_TRANSITIONS",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
+    "RATED_KINDS",
     "REPORTED_COUNTS",
     "RUN_TRANSITIONS",
     "UNFINISHED_BULK_STATES",
@@ -129,6 +131,7 @@ __all__ = [
     "Removal",
     "RemovalKind",
     "ReportDay",
+    "Reputation",
     "ReturnedLetter",
     "ReturnedState",
     "Role",

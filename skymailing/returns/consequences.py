@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 
 from skymailing.clients.suppression import suppress
 from skymailing.db.engine import insert_into
+from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (
     CERTAIN,
@@ -18,6 +19,7 @@ from skymailing.models import (
     ReturnedState,
     Run,
     SuppressionReason,
+    UsageKind,
 )
 from skymailing.returns.attribution import Target
 from skymailing.returns.reports import Report
@@ -28,6 +30,7 @@ SOFT_PERIOD = timedelta(days=60)
 # A letter that has not come back after this time has arrived.
 ARRIVED_AFTER = timedelta(days=5)
 LAST_LETTERS = 50
+RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
 def record_bounce(
@@ -69,6 +72,7 @@ def record_bounce(
 def act(bounce: Bounce, now: datetime) -> None:
     """Do what a certain bounce demands."""
     _count(bounce)
+    _rate(bounce, now)
     if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
         bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
     ):
@@ -91,6 +95,7 @@ def confirm(bounce: Bounce, now: datetime) -> None:
     assert bounce.owner_id is not None
     bounce.proof = Proof.PERSON
     _count(bounce)
+    _rate(bounce, now)
     _suppress(bounce, now)
     _settle(bounce)
 
@@ -133,6 +138,27 @@ def _count(bounce: Bounce) -> None:
         if db.session.scalar(others.limit(1)) is not None:
             return
     db.session.execute(update(Run).where(Run.id == bounce.run_id).values(values))
+
+
+def _rate(bounce: Bounce, now: datetime) -> None:
+    """Count a hard bounce or a complaint for its owner's reputation, once for each address.
+
+    Otherwise one client could stop all mailings with complaints about several old letters.
+    """
+    if bounce.kind not in RATED or bounce.delivery_id is None or bounce.owner_id is None:
+        return
+    others = select(Bounce.id).where(
+        Bounce.owner_id == bounce.owner_id,
+        Bounce.email_key == bounce.email_key,
+        Bounce.kind == bounce.kind,
+        Bounce.id != bounce.id,
+        Bounce.proof.in_(CERTAIN),
+    )
+    if db.session.scalar(others.limit(1)) is not None:
+        return
+    sent_at = db.session.scalar(select(Delivery.finished_at).where(Delivery.id == bounce.delivery_id))
+    connection = db.session.connection()
+    count_problems(connection, bounce.owner_id, RATED[bounce.kind], 1, sent_at or now, now)
 
 
 def _count_soft_in_a_row(bounce: Bounce, now: datetime) -> int:
