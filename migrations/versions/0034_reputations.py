@@ -1,4 +1,4 @@
-"""add reputations: bounces and complaints that pause an owner's mailings
+"""add reputations, which pause an owner's mailings, and count returned letters in reports
 
 Revision ID: 0034
 Revises: 0032
@@ -15,9 +15,12 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
+COUNTS = [(table, name) for table in ('run_intervals', 'report_days') for name in ('returned', 'complaints')]
 
 
 def upgrade():
+    for table, name in COUNTS:
+        op.add_column(table, sa.Column(name, sa.BigInteger(), nullable=False, server_default='0'))
     counts = [
         sa.Column(f'earlier_{name}', sa.Integer(), server_default='0', nullable=False)
         for name in ('letters', 'bounces', 'complaints')
@@ -51,3 +54,5 @@ def upgrade():
 
 def downgrade():
     op.drop_table('reputations')
+    for table, name in COUNTS:
+        op.drop_column(table, name)

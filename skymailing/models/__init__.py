@@ -25,6 +25,7 @@ from skymailing.models.consent import Consent, ConsentKind, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
+    RETURNED_COUNTS,
     ReportDay,
     RunAnswer,
     RunDomain,
@@ -80,6 +81,7 @@ __all__ = [
     "OPEN_RUN_STATES",
     "RATED_KINDS",
     "REPORTED_COUNTS",
+    "RETURNED_COUNTS",
     "RUN_TRANSITIONS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",

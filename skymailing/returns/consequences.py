@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 
 from skymailing.clients.suppression import suppress
 from skymailing.db.engine import insert_into
+from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (
@@ -71,12 +72,12 @@ def record_bounce(
 
 def act(bounce: Bounce, now: datetime) -> None:
     """Do what a certain bounce demands."""
-    _count(bounce)
-    _rate(bounce, now)
+    _count(bounce, now)
     if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
         bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
     ):
         _suppress(bounce, now)
+    _rate(bounce, now)
 
 
 def _suppress(bounce: Bounce, now: datetime) -> None:
@@ -94,9 +95,9 @@ def confirm(bounce: Bounce, now: datetime) -> None:
         return
     assert bounce.owner_id is not None
     bounce.proof = Proof.PERSON
-    _count(bounce)
-    _rate(bounce, now)
+    _count(bounce, now)
     _suppress(bounce, now)
+    _rate(bounce, now)
     _settle(bounce)
 
 
@@ -120,15 +121,13 @@ def _settle(bounce: Bounce) -> None:
     )
 
 
-def _count(bounce: Bounce) -> None:
+def _count(bounce: Bounce, now: datetime) -> None:
     """Count the letter in its run, once for all its bounces and once for a complaint."""
     if bounce.run_id is None:
         return
     is_complaint = Bounce.kind == BounceKind.COMPLAINT
-    if bounce.kind is BounceKind.COMPLAINT:
-        values = {"complaints": Run.complaints + 1}
-    else:
-        values = {"returned": Run.returned + 1}
+    name = "complaints" if bounce.kind is BounceKind.COMPLAINT else "returned"
+    if bounce.kind is not BounceKind.COMPLAINT:
         others = select(Bounce.id).where(
             Bounce.delivery_id == bounce.delivery_id,
             Bounce.id != bounce.id,
@@ -137,7 +136,14 @@ def _count(bounce: Bounce) -> None:
         )
         if db.session.scalar(others.limit(1)) is not None:
             return
-    db.session.execute(update(Run).where(Run.id == bounce.run_id).values(values))
+    connection = db.session.connection()
+    for run in run_keys(connection, [bounce.run_id]):
+        changes = Changes(run, is_shared=True)
+        changes.add(name, 1, now)
+        changes.write(connection)
+    # After the interval, as in workers: otherwise a run that is recounted when it ends could deadlock.
+    column = Run.__table__.c[name]
+    db.session.execute(update(Run).where(Run.id == bounce.run_id).values({name: column + 1}))
 
 
 def _rate(bounce: Bounce, now: datetime) -> None:
