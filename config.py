@@ -19,6 +19,7 @@ from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
+from skymailing.settings.reputation import ReputationSettings
 from skymailing.settings.retention import RetentionSettings
 
 PROJECT_DIR = Path(__file__).resolve().parent
@@ -89,6 +90,7 @@ class Config(EnvironmentReader):
         self.ENGINE = EngineSettings.from_environment(environ)
         self.RETENTION = RetentionSettings.from_environment(environ)
         self.QUOTAS = QuotaSettings.from_environment(environ)
+        self.REPUTATION = ReputationSettings.from_environment(environ)
         # Days between the request to delete an account and its deletion. The owner can still keep it.
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()

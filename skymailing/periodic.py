@@ -15,6 +15,7 @@ from skymailing.clients import imports, uploads
 from skymailing.clients.bulk import services as bulk
 from skymailing.clients.search.index import is_behind
 from skymailing.clock import utcnow
+from skymailing.delivery import reputation
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
 from skymailing.domains.tasks import find_due_domains
@@ -26,8 +27,8 @@ from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 
 
-def _post_summaries(now: datetime) -> None:
-    if mailing_tasks.post_due_summaries(now):
+def _post_letters(now: datetime) -> None:
+    if mailing_tasks.post_due_summaries(now) + mailing_tasks.post_pause_notices():
         hints.hint_outbox()
 
 
@@ -73,7 +74,8 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     pictures.delete_unused,
     pictures.delete_orphans,
     lambda _now: invalidation.invalidate_missed_edits(),
-    _post_summaries,
+    reputation.check_changed,
+    _post_letters,
     _resume_stalled,
     schedule.reconcile,
     _record_sweep,

@@ -25,6 +25,7 @@ from skymailing.models import (
     MailingAudience,
     Message,
     OutboxLetter,
+    Reputation,
     Run,
     Segment,
     Sender,
@@ -38,6 +39,7 @@ from skymailing.models import (
 
 def read_profile(user: User) -> dict[str, Any]:
     """Return the profile and the settings of the account."""
+    reputation = db.session.get(Reputation, user.id)
     return {
         "email": user.email,
         "name": user.name,
@@ -55,6 +57,8 @@ def read_profile(user: User) -> dict[str, Any]:
         "blocked": user.blocked_at,
         "blocked_reason": user.blocked_reason,
         "deletion": user.deletion_at,
+        "mailings_paused": reputation.paused_at if reputation else None,
+        "mailings_paused_reason": reputation.pause_reason if reputation else "",
     }
 
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TextIO, TypeVar
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.commands.lookups import get_mailing
 from skymailing.commands.report import report
@@ -70,7 +72,8 @@ def pause(mailing_id: int) -> None:
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
     """Resume a paused mailing where it stopped."""
-    apply_action(mailing_id, services.resume_mailing, lambda _: "is resumed")
+    action = partial(services.resume_mailing, actor=current_actor())
+    apply_action(mailing_id, action, lambda _: "is resumed")
 
 
 @mailings.command("cancel")

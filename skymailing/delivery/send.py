@@ -9,11 +9,12 @@ from sqlalchemy import update
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import metrics, plan
+from skymailing.delivery import metrics, plan, reputation
 from skymailing.delivery.batch import Batch
 from skymailing.delivery.dispatcher import Dispatcher, abandon_dispatcher, get_dispatcher
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.ledger.record import is_dead_address
 from skymailing.delivery.rendering.letter import Recipient, TemplateError
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
@@ -98,11 +99,18 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, chosen)
-    if batch.pause:
-        plan.pause_mailing(run.id, *batch.pause)
+    _pause_if_needed(run, batch)
     # A claim that found fewer letters than it wanted has found the last ones.
     is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
     return is_usable and not batch.pause and not is_last and not is_untried_probe
+
+
+def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
+    """Pause the mailing if all its letters fail, and its owner's mailings if too many addresses are dead."""
+    if batch.pause:
+        plan.pause_mailing(run.id, *batch.pause)
+    if any(map(is_dead_address, batch.results)):
+        reputation.pause_if_needed(run.owner_id, utcnow())
 
 
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:

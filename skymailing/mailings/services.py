@@ -9,6 +9,7 @@ from sqlalchemy.orm import object_session
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.senders import is_usable
 from skymailing.errors import IllegalTransition
@@ -21,13 +22,21 @@ from skymailing.mailings.run_queries import find_last_run, find_open_run
 from skymailing.mailings.selection import Selection, save_selection
 from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.values import MailingValues
-from skymailing.models import MAILING_TRANSITIONS, AuditAction, Mailing, MailingState, User
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    AuditAction,
+    Mailing,
+    MailingState,
+    StateReason,
+    User,
+)
 from skymailing.quotas.checks import require_room, select_mailings
 from skymailing.settings.quotas import quota_settings
 
 # A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not show
 # a double start. A start within this time after the previous one is a repeated click or command.
 DOUBLE_START = timedelta(seconds=10)
+REPUTATION_REASONS = (StateReason.TOO_MANY_BOUNCES, StateReason.TOO_MANY_COMPLAINTS)
 
 
 def create_mailing(
@@ -184,8 +193,11 @@ def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - al
         mailing.state_reason = ""
 
 
-def resume_mailing(mailing: Mailing, now: datetime) -> None:
-    """Continue a paused mailing where it stopped; clients who already got the letter do not get it again."""
+def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
+    """Continue a paused mailing where it stopped; clients who already got the letter do not get it again.
+
+    After a pause because of bounces or complaints, their count starts again.
+    """
     lock_mailing(mailing)
     require_enabled(mailing)
     if mailing.state in (MailingState.RUNNING, MailingState.SCHEDULED):
@@ -194,6 +206,9 @@ def resume_mailing(mailing: Mailing, now: datetime) -> None:
         raise MailingError("mailing_not_paused")
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
+    if mailing.state_reason.startswith(REPUTATION_REASONS):
+        reputation.restart(db.session.connection(), mailing.owner_id, now)
+        audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""
     move_mailing(mailing, MailingState.RUNNING if find_open_run(mailing) else MailingState.SCHEDULED)
 

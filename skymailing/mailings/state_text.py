@@ -25,6 +25,14 @@ STATE_TEXTS: dict[str, Any] = {
         "or choose another sender, then resume the mailing."
     ),
     StateReason.RENDER_FAILED: _l("The message has an error, so the mailing was paused: %(detail)s"),
+    StateReason.TOO_MANY_BOUNCES: _l(
+        "Paused because %(count)s of your last %(letters)s emails went to addresses that do not exist. They "
+        "will not be emailed again. Remove outdated addresses from your list, then resume the mailing."
+    ),
+    StateReason.TOO_MANY_COMPLAINTS: _l(
+        "Paused because %(count)s of your last %(letters)s emails were marked as spam. These clients will "
+        "not be emailed again. Keep only clients who agreed to get your emails, then resume the mailing."
+    ),
     StateReason.RESTORED: _l(
         "The service was restored from a backup of %(detail)s. It is unknown which emails were sent after "
         "that, so nothing is sent until you decide."
@@ -40,4 +48,5 @@ def explain_state(mailing: Mailing) -> str:
         return mailing.state_reason
     if code == StateReason.RESTORED:
         detail = format_datetime(datetime.fromisoformat(detail), "d MMM y, HH:mm")
-    return str(STATE_TEXTS[code] % {"detail": detail})
+    count, _slash, letters = detail.partition("/")
+    return str(STATE_TEXTS[code] % {"detail": detail, "count": count, "letters": letters})

@@ -10,7 +10,8 @@ from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
 
 MAX_MAILINGS_LISTED = 20
-NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # there is no summary if all are zero
+# There is no summary if all are zero.
+NUMBERS = ("attempts", "sent", "failed", "unknown", "expired", "returned", "complaints")
 
 
 def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
@@ -23,7 +24,7 @@ def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
 
 
 def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
-    """Return the values for the summary's template; None if no letters were sent."""
+    """Return the values for the summary's template; None if no letters were sent or came back."""
     sums = [func.sum(RunInterval.__table__.c[name]) for name in NUMBERS]
     statement = (
         select(RunInterval.mailing_id, Mailing.name, *sums)

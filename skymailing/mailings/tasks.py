@@ -1,4 +1,4 @@
-"""Add due daily summaries to the outbox, each in its own transaction."""
+"""Add due daily summaries and notices about paused mailings to the outbox, each in its own transaction."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings import summaries
-from skymailing.models import User
+from skymailing.models import Reputation, User
 from skymailing.outbox import services as outbox
 
-BATCH = 100  # summaries per sweep; the next sweep is seconds away
+BATCH = 100  # letters of a kind per sweep; the next sweep is seconds away
 
 
 def post_due_summaries(now: datetime) -> int:
@@ -41,3 +41,30 @@ def _post_one(user_id: int, now: datetime) -> bool:
         outbox.add_letter(user, "daily-summary", **values)
     db.session.commit()
     return bool(values)
+
+
+def post_pause_notices() -> int:
+    """Add letters about mailings that bounces or complaints paused to the outbox; return how many."""
+    due = select(Reputation.owner_id).where(Reputation.is_notice_due).limit(BATCH)
+    ids = db.session.scalars(due).all()
+    db.session.rollback()
+    return sum(map(_post_notice, ids))
+
+
+def _post_notice(owner_id: int) -> bool:
+    """Return whether a notice was added to the outbox."""
+    reputation = db.session.scalar(
+        select(Reputation).where(Reputation.owner_id == owner_id).with_for_update(skip_locked=True),
+        execution_options={"populate_existing": True},
+    )
+    if reputation is None or not reputation.is_notice_due:
+        db.session.rollback()
+        return False
+    reputation.is_notice_due = False
+    user = db.session.get_one(User, owner_id)
+    if user.is_active:
+        reason, _colon, share = reputation.pause_reason.partition(": ")
+        count, _slash, letters = share.partition("/")
+        outbox.add_letter(user, "mailings-paused", reason=reason, count=count, letters=letters)
+    db.session.commit()
+    return user.is_active

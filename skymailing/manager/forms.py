@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import lazy_pgettext
+from flask_babel import lazy_pgettext, pgettext
 from flask_wtf import FlaskForm
 from wtforms import SearchField, SelectField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
-from skymailing.models import AuditAction, DeliveryState, MailingState, Outcome, Role, RunState
+from skymailing.models import AuditAction, DeliveryState, MailingState, Outcome, Role, RunState, UsageKind
 from skymailing.web.form_fields import PeriodForm, one_line, strip
 from skymailing.web.labels import state_label
 
@@ -107,6 +107,34 @@ class UserFilter(Filter):
         self.set_choices("role", list(Role), _("all roles"))
         self.set_flag_choices("blocked", _("blocked"), _("not blocked"))
         self.set_flag_choices("confirmed", _("confirmed"), _("unconfirmed"))
+
+
+class ReputationFilter(Filter):
+    """Filter users by name or address and by whether their mailings are paused, and sort them."""
+
+    q = search_field(_l("Name or address"))
+    order = SelectField(_l("Sort by"), default="")
+    paused = SelectField(_l("Mailings"), default="")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.order.choices = [
+            ("", _("Spam complaints")),
+            (UsageKind.BOUNCES.value, _("Addresses that do not exist")),
+            (UsageKind.LETTERS.value, _("Emails sent")),
+        ]
+        self.set_flag_choices("paused", pgettext("mailing", "paused"), _("not paused"))
+
+
+class SenderFilter(Filter):
+    """Filter senders by address or owner, and by confirmation."""
+
+    q = search_field(_l("Address or owner"))
+    confirmed = SelectField(_l("Address confirmed"), default="")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.set_flag_choices("confirmed", _("confirmed"), _("waiting for confirmation"))
 
 
 class ArticleFilter(Filter):

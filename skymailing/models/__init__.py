@@ -25,6 +25,7 @@ from skymailing.models.consent import Consent, ConsentKind, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
+    RETURNED_COUNTS,
     ReportDay,
     RunAnswer,
     RunDomain,
@@ -61,11 +62,12 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
+from skymailing.models.reputation import Reputation
 from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
-from skymailing.models.usage import Limited, UsageHour, UsageKind
+from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
@@ -78,7 +80,9 @@ __all__ = [
     "MAILING_TRANSITIONS",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
+    "RATED_KINDS",
     "REPORTED_COUNTS",
+    "RETURNED_COUNTS",
     "RUN_TRANSITIONS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",
@@ -131,6 +135,7 @@ __all__ = [
     "Removal",
     "RemovalKind",
     "ReportDay",
+    "Reputation",
     "ReturnedLetter",
     "ReturnedState",
     "Role",

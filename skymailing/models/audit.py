@@ -27,6 +27,7 @@ class AuditAction(StrEnum):
     TWO_FACTOR_LIFTED = "second-factor-lifted"
     MAILING_DISABLED = "mailing-disabled"
     MAILING_ENABLED = "mailing-enabled"
+    MAILING_RESUMED = "mailing-resumed"  # after a pause because of bounces or complaints
     MAILING_DELETED = "mailing-deleted"
     MAILING_RESTORED = "mailing-restored"
     MESSAGE_DELETED = "message-deleted"

@@ -25,10 +25,15 @@ class ReportedCounts:
     suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Sent letters that came back, and those that were reported as spam, when that happened.
+    returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 # The names of these columns, for code that reads or adds up all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
+# Those that returned letters change, outside of the ledger.
+RETURNED_COUNTS = ("returned", "complaints")
 
 
 class RunInterval(ReportedCounts, Model):

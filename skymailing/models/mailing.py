@@ -107,6 +107,9 @@ class StateReason(StrEnum):
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
     SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
+    # Of the owner's last letters; the detail is "<how many>/<letters>".
+    TOO_MANY_BOUNCES = "too-many-bounces"
+    TOO_MANY_COMPLAINTS = "too-many-complaints"
     RESTORED = "restored"  # from a backup; the detail is when it was made
     ACCOUNT_DELETION = "owner-leaves"
 

@@ -17,6 +17,13 @@ class UsageKind(StrEnum):
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
+    # Of the letters of mailings, in the hour in which each was sent.
+    BOUNCES = "bounces"  # the address does not exist
+    COMPLAINTS = "complaints"
+
+
+# What an owner's reputation is computed from, kept longer than the counts for limits.
+RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 
 
 class Limited(StrEnum):
@@ -38,7 +45,7 @@ class Limited(StrEnum):
 
 
 class UsageHour(Model):
-    """How much of one kind a user has used up in one hour; rows older than two days are removed."""
+    """How much of one kind a user has used up in one hour, or how many of its letters came back."""
 
     __tablename__ = "usage_hours"
 

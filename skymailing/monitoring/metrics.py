@@ -12,6 +12,7 @@ from skymailing import counters, queue, schedule
 from skymailing.delivery.metrics import BUCKETS, PHASES
 from skymailing.models import BreakerState
 from skymailing.monitoring import queries
+from skymailing.returns.verdicts import Verdict
 
 
 class MetricsCollector:
@@ -54,6 +55,7 @@ class MetricsCollector:
         )
         yield self._attempts(counted)
         yield self._removed(counted)
+        yield self._returned(counted)
         yield self._phases(counted)
 
     def _from_database(self) -> Iterator[Metric]:
@@ -87,6 +89,16 @@ class MetricsCollector:
             "Unknown letters awaiting their owner's decision",
             value=queries.count_waiting_unknowns(),
         )
+        yield GaugeMetricFamily(
+            "skymailing_returned_unclear",
+            "Returned letters that were not understood, or await a decision",
+            value=queries.count_unclear(),
+        )
+        yield GaugeMetricFamily(
+            "skymailing_owners_paused",
+            "Users whose mailings bounces or complaints have paused",
+            value=queries.count_paused_owners(),
+        )
         outbox = queries.measure_outbox(self.now)
         yield GaugeMetricFamily(
             "skymailing_outbox_waiting", "Account letters waiting to be sent", value=outbox.waiting
@@ -116,6 +128,14 @@ class MetricsCollector:
             if name.startswith("removed:"):
                 removed.add_metric([name.removeprefix("removed:")], count)
         return removed
+
+    def _returned(self, counted: dict[str, float]) -> Metric:
+        returned = CounterMetricFamily(
+            "skymailing_returned", "What returned letters report, by verdict", labels=["verdict"]
+        )
+        for verdict in Verdict:
+            returned.add_metric([verdict], counted.get(f"returned:{verdict}", 0))
+        return returned
 
     def _attempts(self, counted: dict[str, float]) -> Metric:
         attempts = CounterMetricFamily(

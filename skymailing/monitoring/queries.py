@@ -11,15 +11,19 @@ from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     COUNTED_STATES,
     OPEN_RUN_STATES,
+    RATED_KINDS,
     BreakerState,
     Delivery,
     DeliveryState,
     Mailing,
     OutboxLetter,
+    Reputation,
+    ReturnedLetter,
     Route,
     Run,
     RunInterval,
     RunState,
+    UsageHour,
     User,
 )
 from skymailing.models.outbox import LetterState
@@ -124,3 +128,27 @@ def count_waiting_unknowns() -> int:
 def list_route_states() -> dict[str, BreakerState]:
     """Return the breaker state of each route that has ever been used."""
     return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())
+
+
+def count_unclear() -> int:
+    """Return how many returned letters were not understood or await a decision; uses a partial index."""
+    is_unclear: ColumnElement[bool] = literal_column("returned_letters.state = 'unclear'")
+    unclear = select(func.count()).select_from(ReturnedLetter).where(is_unclear)
+    return db.session.scalar(unclear) or 0
+
+
+def count_paused_owners() -> int:
+    """Return how many users' mailings bounces or complaints have paused."""
+    paused = select(func.count()).select_from(Reputation).where(Reputation.paused_at.is_not(None))
+    return db.session.scalar(paused) or 0
+
+
+def count_rated(since: datetime) -> dict[str, int]:
+    """Return how many letters all users have sent, and how many bounced or were reported as spam."""
+    sums = (
+        select(UsageHour.kind, func.sum(UsageHour.count))
+        .where(UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= since)
+        .group_by(UsageHour.kind)
+    )
+    found = {kind: int(count) for kind, count in db.session.execute(sums).tuples()}
+    return {kind: found.get(kind, 0) for kind in RATED_KINDS}

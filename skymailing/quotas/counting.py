@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import UsageHour, UsageKind
+from skymailing.models import RATED_KINDS, UsageHour, UsageKind
 
 HOUR = timedelta(hours=1)
 KEPT = timedelta(days=2)  # longer than every window
+RATED_KEPT = timedelta(days=31)  # longer than the time for which letters are rated
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -76,9 +77,11 @@ def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dic
 
 
 def delete_old(now: datetime) -> None:
-    """Delete counts that no window contains any more."""
+    """Delete counts that neither a limit nor a reputation considers any more."""
+    hour = hour_of(now)
+    is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - KEPT)
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(UsageHour).where(UsageHour.begins_at < hour_of(now) - KEPT))
+        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_KEPT)))
 
 
 def _is_of(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:

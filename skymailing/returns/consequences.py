@@ -6,6 +6,8 @@ from sqlalchemy import select, update
 
 from skymailing.clients.suppression import suppress
 from skymailing.db.engine import insert_into
+from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (
     CERTAIN,
@@ -18,6 +20,7 @@ from skymailing.models import (
     ReturnedState,
     Run,
     SuppressionReason,
+    UsageKind,
 )
 from skymailing.returns.attribution import Target
 from skymailing.returns.reports import Report
@@ -28,6 +31,7 @@ SOFT_PERIOD = timedelta(days=60)
 # A letter that has not come back after this time has arrived.
 ARRIVED_AFTER = timedelta(days=5)
 LAST_LETTERS = 50
+RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
 def record_bounce(
@@ -68,11 +72,12 @@ def record_bounce(
 
 def act(bounce: Bounce, now: datetime) -> None:
     """Do what a certain bounce demands."""
-    _count(bounce)
+    _count(bounce, now)
     if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
         bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
     ):
         _suppress(bounce, now)
+    _rate(bounce, now)
 
 
 def _suppress(bounce: Bounce, now: datetime) -> None:
@@ -90,8 +95,9 @@ def confirm(bounce: Bounce, now: datetime) -> None:
         return
     assert bounce.owner_id is not None
     bounce.proof = Proof.PERSON
-    _count(bounce)
+    _count(bounce, now)
     _suppress(bounce, now)
+    _rate(bounce, now)
     _settle(bounce)
 
 
@@ -115,15 +121,13 @@ def _settle(bounce: Bounce) -> None:
     )
 
 
-def _count(bounce: Bounce) -> None:
+def _count(bounce: Bounce, now: datetime) -> None:
     """Count the letter in its run, once for all its bounces and once for a complaint."""
     if bounce.run_id is None:
         return
     is_complaint = Bounce.kind == BounceKind.COMPLAINT
-    if bounce.kind is BounceKind.COMPLAINT:
-        values = {"complaints": Run.complaints + 1}
-    else:
-        values = {"returned": Run.returned + 1}
+    name = "complaints" if bounce.kind is BounceKind.COMPLAINT else "returned"
+    if bounce.kind is not BounceKind.COMPLAINT:
         others = select(Bounce.id).where(
             Bounce.delivery_id == bounce.delivery_id,
             Bounce.id != bounce.id,
@@ -132,7 +136,35 @@ def _count(bounce: Bounce) -> None:
         )
         if db.session.scalar(others.limit(1)) is not None:
             return
-    db.session.execute(update(Run).where(Run.id == bounce.run_id).values(values))
+    connection = db.session.connection()
+    for run in run_keys(connection, [bounce.run_id]):
+        changes = Changes(run, is_shared=True)
+        changes.add(name, 1, now)
+        changes.write(connection)
+    # After the interval, as in workers: otherwise a run that is recounted when it ends could deadlock.
+    column = Run.__table__.c[name]
+    db.session.execute(update(Run).where(Run.id == bounce.run_id).values({name: column + 1}))
+
+
+def _rate(bounce: Bounce, now: datetime) -> None:
+    """Count a hard bounce or a complaint for its owner's reputation, once for each address.
+
+    Otherwise one client could stop all mailings with complaints about several old letters.
+    """
+    if bounce.kind not in RATED or bounce.delivery_id is None or bounce.owner_id is None:
+        return
+    others = select(Bounce.id).where(
+        Bounce.owner_id == bounce.owner_id,
+        Bounce.email_key == bounce.email_key,
+        Bounce.kind == bounce.kind,
+        Bounce.id != bounce.id,
+        Bounce.proof.in_(CERTAIN),
+    )
+    if db.session.scalar(others.limit(1)) is not None:
+        return
+    sent_at = db.session.scalar(select(Delivery.finished_at).where(Delivery.id == bounce.delivery_id))
+    connection = db.session.connection()
+    count_problems(connection, bounce.owner_id, RATED[bounce.kind], 1, sent_at or now, now)
 
 
 def _count_soft_in_a_row(bounce: Bounce, now: datetime) -> int:

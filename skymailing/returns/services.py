@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from skymailing import counters
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import BounceKind, ReturnedLetter, ReturnedState
@@ -56,6 +57,7 @@ def _understand(letter: ReturnedLetter, reports: list[Report], now: datetime) ->
     states = {ReturnedState.IGNORED}
     for report in reports:
         verdict = judge(report)
+        counters.add({f"returned:{verdict}": 1})
         if verdict is Verdict.IGNORED:
             continue
         kind = KINDS.get(verdict)

@@ -191,6 +191,7 @@ _register(
         ),
         AuditAction.MAILING_DISABLED: (lazy_pgettext("audit", "mailing disabled"), "bad"),
         AuditAction.MAILING_ENABLED: (lazy_pgettext("audit", "mailing enabled"), "good"),
+        AuditAction.MAILING_RESUMED: (lazy_pgettext("audit", "mailing resumed"), "waiting"),
         AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),
         AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),

@@ -35,6 +35,7 @@ from skymailing.models import (
     MailingState,
     OutboxLetter,
     Proof,
+    Reputation,
     ReturnedLetter,
     Run,
     RunState,
@@ -91,6 +92,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
     add_returned_letter(session, user, run, clients[0])
+    session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
     add_audit_entries(session, user, network_address)

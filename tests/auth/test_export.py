@@ -72,12 +72,14 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert user.password_hash not in everything
 
 
-def test_the_archive_contains_senders(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_contains_senders_and_pauses(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
     (sender,) = json.loads(archive.read("senders.json"))
     assert (sender["name"], sender["address"], sender["confirmed_at"]) == ("Shop", "News@shop.example", None)
     assert json.loads(archive.read("mailings.json"))[0]["sender_id"] == sender["id"]
+    profile = json.loads(archive.read("profile.json"))
+    assert profile["mailings_paused_reason"] == "too-many-bounces: 60/1000"
 
 
 def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:

@@ -21,7 +21,7 @@ def stop(mailing: Mailing, how: str) -> None:
 def resume(mailing: Mailing, how: str) -> None:
     match how:
         case "pause":
-            services.resume_mailing(mailing, utcnow())
+            services.resume_mailing(mailing, utcnow(), current_actor())
         case "disable":
             services.enable_mailing(mailing, "looked into", current_actor())
         case "block":

@@ -110,7 +110,7 @@ def test_unsubscribing_by_mail_is_offered_where_a_mailbox_exists() -> None:
     letter = read(render(Content("s", TEXT, "x"), sender=sender))
 
     assert letter["List-Unsubscribe"] == f"<{URL}>, <mailto:leave@sky.example?subject=unsubscribe%20token>"
-    assert letter["Feedback-ID"] == "mailing-7:owner-3:bulk:sky.example"
+    assert letter["Feedback-ID"] == "m7:u3:mailing:skymailing"
 
 
 def test_html_keeps_its_bytes_in_every_encoding() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import schedule
+from skymailing.audit import current_actor
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.state_text import explain_state
@@ -292,7 +293,7 @@ def test_a_start_missed_during_a_pause_follows_the_mailings_setting(
     assert not session.scalars(select(Run)).all()
     now = MONDAY + timedelta(hours=2)
     with time_machine.travel(now), app.test_request_context():
-        services.resume_mailing(db.session.get_one(Mailing, mailing.id), now)
+        services.resume_mailing(db.session.get_one(Mailing, mailing.id), now, current_actor())
         db.session.commit()
     sweep_at(now)
     assert get_only_run(session).state is RunState.SKIPPED

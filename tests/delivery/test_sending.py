@@ -50,7 +50,7 @@ def test_every_client_gets_their_own_letter(
     assert clients[0].full_name in letter.text
     assert clients[0].full_name in letter.html
     assert letter.parsed["List-Unsubscribe-Post"] is None, "the service's URL is not https"
-    assert letter.parsed["Feedback-ID"] == f"mailing-{mailing.id}:owner-{user.id}:bulk:sky.example"
+    assert letter.parsed["Feedback-ID"] == f"m{mailing.id}:u{user.id}:mailing:skymailing"
     for other in clients[1:]:
         assert other.email.encode() not in letter.content
 

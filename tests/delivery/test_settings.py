@@ -8,6 +8,7 @@ import pytest
 
 from skymailing.errors import ConfigurationError
 from skymailing.settings.engine import EngineSettings
+from skymailing.settings.reputation import ReputationSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
 
@@ -29,6 +30,13 @@ def test_lists_are_read_from_the_environment() -> None:
 def test_the_error_for_an_invalid_value_names_the_variable(text: str) -> None:
     with pytest.raises(ConfigurationError, match="ENGINE_MOST_ATTEMPTS"):
         EngineSettings.from_environment({"ENGINE_MOST_ATTEMPTS": text})
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "101", "nan", "0,3"])
+def test_the_shares_that_pause_mailings_are_percentages(text: str) -> None:
+    assert ReputationSettings.from_environment({"PAUSE_AT_COMPLAINTS": "0.1"}).pause_at_complaints == 0.1
+    with pytest.raises(ConfigurationError, match="PAUSE_AT_BOUNCES"):
+        ReputationSettings.from_environment({"PAUSE_AT_BOUNCES": text})
 
 
 @pytest.mark.parametrize("field", fields(EngineSettings), ids=lambda field: field.name)

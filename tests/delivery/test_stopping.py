@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import hints
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.dispatcher import close_dispatcher
@@ -134,7 +135,7 @@ def test_a_pause_survives_restarts_without_repeated_letters(
 
     with time_machine.travel(start_time + timedelta(hours=26)):
         with app.app_context():
-            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow(), current_actor())
             db.session.commit()
         for _attempt in range(2):  # the first ends one run, the second starts the next
             sweep()
@@ -160,7 +161,7 @@ def test_open_deliveries_expire_if_the_mailing_ends_during_a_pause(
         session.refresh(mailing)
         assert mailing.state is MailingState.FINISHED
         with app.test_request_context(), pytest.raises(MailingError, match="mailing_not_paused"):
-            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow(), current_actor())
 
 
 def test_cancelling_a_mailing_cancels_deferred_letters_and_later_runs(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app, queue
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
@@ -266,7 +267,7 @@ def test_a_scheduled_mailing_does_not_start_automatically(
         assert restored.state is MailingState.PAUSED
         assert restored.state_reason.startswith("restored: ")
         assert not sink.letters
-        press(live, services.resume_mailing)
+        press(live, lambda mailing, now: services.resume_mailing(mailing, now, current_actor()))
         wait_until(lambda: len(sink.letters) == 3, "the mailing starts once its owner resumes it")
 
 

@@ -8,7 +8,7 @@ def quote_headers(message_id: str = OUR_ID, link: str = OUR_LINK, to: str = "ann
     """Return the headers of one of our letters, as servers quote them."""
     return (
         f"From: News <letters@sky.example>\nTo: {to}\nSubject: News\nMessage-ID: {message_id}\n"
-        f"List-Unsubscribe: {link}\nFeedback-ID: mailing-1:owner-2:bulk:sky.example\n"
+        f"List-Unsubscribe: {link}\nFeedback-ID: m1:u2:mailing:skymailing\n"
     )
 
 

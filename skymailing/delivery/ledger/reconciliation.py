@@ -8,6 +8,7 @@ from skymailing import counters
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.models import (
     COUNTED_STATES,
+    RETURNED_COUNTS,
     Attempt,
     Delivery,
     DeliveryState,
@@ -62,7 +63,11 @@ def recount(connection: Connection, run: RunKey) -> None:
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
     # Intervals stay as rows of zeros: deleting a row would not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
-    zeros = {column.name: 0 for column in columns if column.default is not None}
+    zeros = {
+        column.name: 0
+        for column in columns
+        if column.default is not None and column.name not in RETURNED_COUNTS
+    }
     connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(zeros))
     for model in (RunAnswer, RunDomain):
         connection.execute(delete(model).where(model.run_id == run.id))

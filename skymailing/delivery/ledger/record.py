@@ -13,10 +13,11 @@ from skymailing.delivery.ledger.attempts import find_series, insert_attempts
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.ledger.late_results import reconcile_late_results
 from skymailing.delivery.ledger.statistics import Changes
+from skymailing.delivery.reputation import count_problems
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
-from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason
+from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason, UsageKind
 from skymailing.quotas import letters
 
 # RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.
@@ -117,12 +118,13 @@ def _move(  # noqa: PLR0913 - all values that change a row
     ).all()
 
 
+def is_dead_address(result: Result) -> bool:
+    """Whether the letter failed because its address does not exist."""
+    return result.verdict is Verdict.FAILED and DEAD_ADDRESS.match(result.answer) is not None
+
+
 def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], now: datetime) -> None:
-    answers = {
-        result.letter.delivery_id: result.answer
-        for result in tried
-        if result.verdict is Verdict.FAILED and DEAD_ADDRESS.match(result.answer)
-    }
+    answers = {result.letter.delivery_id: result.answer for result in tried if is_dead_address(result)}
     if not answers:
         return
     # In order, so that two runs with the same dead addresses cannot deadlock.
@@ -142,3 +144,4 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
             for id, key in keys
         ],
     )
+    count_problems(connection, owner_id, UsageKind.BOUNCES, len(answers), now, now)

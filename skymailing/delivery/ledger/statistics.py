@@ -65,10 +65,15 @@ class RunKey:
 
 
 class Changes:
-    """Changes of a run's counts within one transaction; `write` is its last step."""
+    """Changes of a run's counts within one transaction; `write` is its last step.
 
-    def __init__(self, run: RunKey) -> None:
+    With `is_shared`, all processes count in the same rows: for short-lived ones, such as those that take in a
+    returned letter each.
+    """
+
+    def __init__(self, run: RunKey, *, is_shared: bool = False) -> None:
         self.run = run
+        self._row = (lambda begin: begin) if is_shared else own_row
         self._keys = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
         self._intervals: dict[datetime, Counter[str]] = defaultdict(Counter)
         self._answers: Counter[tuple[datetime, Outcome, int | None, str]] = Counter()
@@ -94,7 +99,7 @@ class Changes:
         origin = floor_to(self.run.started_at, FINEST_WIDTH)
         intervals = [
             self._keys
-            | {"begins_at": own_row(begin), "elapsed": int((begin - origin).total_seconds())}
+            | {"begins_at": self._row(begin), "elapsed": int((begin - origin).total_seconds())}
             | columns
             for begin, columns in sorted(self._intervals.items())
         ]
@@ -119,7 +124,7 @@ class Changes:
                 merged[outcome, code, words if is_shown else OTHER_WORDS] += count
             for (outcome, code, words), count in merged.items():
                 counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
-                key = {"begins_at": own_row(begin), "fingerprint": _fingerprint(outcome, code, words)}
+                key = {"begins_at": self._row(begin), "fingerprint": _fingerprint(outcome, code, words)}
                 rows.append(self._keys | key | counted)
         return sorted(rows, key=lambda row: (row["begins_at"], row["fingerprint"]))
 

@@ -72,6 +72,8 @@ class Rendered:
 
 # RFC 8058: only over HTTPS.
 ONE_CLICK = b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
+# The last part of Feedback-ID, by which Gmail's Postmaster Tools group complaints; the same in all letters.
+FEEDBACK_SENDER = "skymailing"
 EXAMPLE = Recipient("anna@example.com", "Anna Example", {})
 
 
@@ -189,7 +191,8 @@ class LetterTemplate:
             mailbox = mime.check_address(sender.unsubscribe_mailbox).encode("ascii")
             self.mailto = b",\r\n <mailto:" + mailbox + b"?subject=unsubscribe%20"
         list_name = mime.check_list_id(list_id)
-        feedback = f"{list_name.partition('.')[0]}:owner-{sender.owner_id}:bulk:{self.domain}"
+        kind, _hyphen, number = list_name.partition(".")[0].partition("-")
+        feedback = f"{number and f'm{number}'}:u{sender.owner_id}:{kind}:{FEEDBACK_SENDER}"
         self.list_headers = (
             f"\r\nList-Id: <{list_name}>\r\nFeedback-ID: {feedback}"
             "\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"

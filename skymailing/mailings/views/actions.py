@@ -12,6 +12,7 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import clock, queue
+from skymailing.audit import current_actor
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.delivery.senders import is_usable
 from skymailing.dispatch import commit_and_dispatch
@@ -50,7 +51,8 @@ def pause(mailing_id: int) -> Response:
 @login_required
 def resume(mailing_id: int) -> Response:
     """Resume a paused mailing where it stopped."""
-    return apply_action(mailing_id, services.resume_mailing, flash_done(_("The mailing is resumed.")))
+    action = partial(services.resume_mailing, actor=current_actor())
+    return apply_action(mailing_id, action, flash_done(_("The mailing is resumed.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])

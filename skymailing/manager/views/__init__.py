@@ -10,6 +10,7 @@ from skymailing.manager.views.audit_log import AuditView
 from skymailing.manager.views.mailings import MailingsView
 from skymailing.manager.views.overview import Overview
 from skymailing.manager.views.runs import RunsView
+from skymailing.manager.views.sending import ReputationView, ReturnedView, SendersView
 from skymailing.manager.views.users import UsersView
 
 
@@ -22,6 +23,11 @@ def register(app: Flask) -> None:
     panel.add_views(
         MailingsView(_l("Mailings"), None, "manager_mailings", "mailings", menu_icon_value="send"),
         RunsView(_l("Runs"), None, "manager_runs", "runs", menu_icon_value="calendar-event"),
+        ReputationView(
+            _l("Reputation"), None, "manager_reputation", "reputation", menu_icon_value="exclamation-triangle"
+        ),
+        ReturnedView(_l("Returned"), None, "manager_returned", "returned", menu_icon_value="inbox"),
+        SendersView(_l("Senders"), None, "manager_senders", "senders", menu_icon_value="envelope-paper"),
         UsersView(_l("Users"), None, "manager_users", "users", menu_icon_value="people"),
         ArticlesView(_l("Articles"), None, "manager_articles", "articles", menu_icon_value="newspaper"),
         AuditView(_l("Audit log"), None, "manager_audit", "audit", menu_icon_value="journal-text"),

@@ -1,7 +1,7 @@
 """add sending domains, and the keys that sign their letters
 
-Revision ID: 0036
-Revises: 0032
+Revision ID: 0034
+Revises: 0033
 Create Date: 2026-11-29 00:40:00
 
 """
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
-revision = '0036'
-down_revision = '0032'
+revision = '0034'
+down_revision = '0033'
 branch_labels = None
 depends_on = None
 

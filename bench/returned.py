@@ -1,0 +1,87 @@
+"""Benchmark row for returned mail: how many letters per second are read, and taken in."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import func, select
+
+from bench.rows import Row, Sizes
+from bench.sending import send
+from bench.service import RunFailed, Service
+from bench.testbed import POSTGRESQL, SQLITE, Testbed
+from skymailing.clock import utcnow
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
+from skymailing.extensions import db
+from skymailing.models import Bounce, Delivery, Run
+from skymailing.returns.reader import read_return
+from skymailing.returns.services import take_in
+from tests.returns.letters import make_complaint, make_status, quote_headers
+
+LETTERS = 500
+DOMAIN = "sky.example"
+
+
+def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
+    """Read returned letters, then take them in, each in a transaction of its own as from a pipe."""
+    for database in (POSTGRESQL, SQLITE):
+        with testbed.service(database) as service, service.app.app_context():
+            letters = send_and_return(testbed, service)
+            read = measure(letters, read_return)
+            taken_in = measure(letters, take_in_one)
+            check_counts()
+        yield Row(
+            f"returned letters read, and taken in, {database}",
+            f"{read:,.0f} and {taken_in:,.0f} per second ({taken_in / read:.3f} x)",
+            "500 read per second",
+            "",
+            read >= 500,
+            {"taken_in": taken_in, "read": read},
+        )
+
+
+def send_and_return(testbed: Testbed, service: Service) -> list[bytes]:
+    """Send a mailing; return what mail servers write about its letters.
+
+    Of ten, six are hard bounces, three are soft, and one is a complaint.
+    """
+    send(testbed, service, LETTERS)
+    identity = RunIdentity(db.session.scalars(select(Run.uuid)).one(), message_id_key())
+    rows = db.session.execute(select(Delivery.id, Delivery.email)).tuples().all()
+    db.session.rollback()
+    return [
+        make_letter(number, email, identity.make_message_id(delivery_id, DOMAIN))
+        for number, (delivery_id, email) in enumerate(rows)
+    ]
+
+
+def make_letter(number: int, email: str, message_id: str) -> bytes:
+    quoted = quote_headers(message_id, to=email)
+    if number % 10 == 0:
+        return make_complaint("", quoted=quoted)
+    diagnostic = "552 5.2.2 mailbox full" if number % 10 < 4 else "550 5.1.1 user unknown"
+    return make_status(email, "5.0.0", diagnostic, quoted=quoted)
+
+
+def take_in_one(raw: bytes) -> None:
+    take_in(raw, "pipe", utcnow())
+    db.session.commit()
+
+
+def measure(letters: Sequence[bytes], function: Callable[[bytes], object]) -> float:
+    """Return how many letters per second the function processes."""
+    start = time.perf_counter()
+    for letter in letters:
+        function(letter)
+    return len(letters) / (time.perf_counter() - start)
+
+
+def check_counts() -> None:
+    """Raise RunFailed unless each letter is a certain bounce that its run counts."""
+    bounces = db.session.scalar(select(func.count()).select_from(Bounce)) or 0
+    run = db.session.scalars(select(Run)).one()
+    if not bounces == run.returned + run.complaints == LETTERS:
+        raise RunFailed(f"{bounces} bounces, {run.returned} returned, {run.complaints} complaints")
+    db.session.rollback()
+
+
+ROWS = {"returned": returned}

@@ -1,0 +1,172 @@
+"""Pause an owner's mailings when too many of their letters bounce or are reported as spam.
+
+Letters, hard bounces and complaints are counted by the hour in which the letter was sent. So a check reads
+a few rows, however many letters there are, and a report that arrives days later still counts for its letter.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, case, select, update
+from sqlalchemy.orm import Session
+
+from skymailing.db.engine import insert_into, reading_engine
+from skymailing.extensions import db
+from skymailing.models import (
+    RATED_KINDS,
+    Mailing,
+    MailingState,
+    Reputation,
+    StateReason,
+    UsageHour,
+    UsageKind,
+)
+from skymailing.quotas import counting
+from skymailing.settings.reputation import reputation_settings
+
+# The latest hours that together have this many letters are rated.
+RATED_LETTERS = 1000
+RATED_TIME = timedelta(days=30)
+# With fewer, a share says little: one bounce of ten letters must not stop a small shop.
+LEAST_LETTERS = 100
+LEAST_BOUNCES = 10
+LEAST_COMPLAINTS = 3
+ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
+BATCH = 100  # owners per sweep
+
+# Columns of Reputation with what was counted before `counted_since`.
+EARLIER = {
+    UsageKind.LETTERS: Reputation.earlier_letters,
+    UsageKind.BOUNCES: Reputation.earlier_bounces,
+    UsageKind.COMPLAINTS: Reputation.earlier_complaints,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """An owner's last letters, and how many of them bounced hard or were reported as spam."""
+
+    letters: int = 0
+    bounces: int = 0
+    complaints: int = 0
+
+    def find_excess(self) -> str:
+        """Return the StateReason with its detail if there are too many, otherwise an empty string."""
+        settings = reputation_settings()
+        for reason, count, least, percent in (
+            (
+                StateReason.TOO_MANY_COMPLAINTS,
+                self.complaints,
+                LEAST_COMPLAINTS,
+                settings.pause_at_complaints,
+            ),
+            (StateReason.TOO_MANY_BOUNCES, self.bounces, LEAST_BOUNCES, settings.pause_at_bounces),
+        ):
+            is_enough = self.letters >= LEAST_LETTERS and count >= least
+            if percent and is_enough and count * 100 > self.letters * percent:
+                return f"{reason}: {count}/{self.letters}"
+        return ""
+
+
+def count_problems(
+    connection: Connection, owner_id: int, kind: UsageKind, count: int, sent_at: datetime, now: datetime
+) -> None:
+    """Count hard bounces or complaints about letters that were sent at `sent_at`; the next sweep checks them.
+
+    Locks the owner's rows until the commit, so this belongs at the end of a transaction.
+    """
+    counting.add(connection, owner_id, kind, count, sent_at)
+    hour = counting.hour_of(sent_at)
+    # The letter was sent before the owner resumed the mailings, in the same hour.
+    is_earlier = (Reputation.counted_since > sent_at) & (Reputation.counted_since < hour + counting.HOUR)
+    earlier = EARLIER[kind]
+    statement = insert_into(Reputation).values(owner_id=owner_id, changed_at=now)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["owner_id"],
+            set_={"changed_at": now, earlier.key: earlier + case((is_earlier, count), else_=0)},
+        )
+    )
+
+
+def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:
+    """Return the rates of the owner's latest hours, as many as have RATED_LETTERS letters together."""
+    reputation = connection.execute(
+        select(Reputation.counted_since, *EARLIER.values()).where(Reputation.owner_id == owner_id)
+    ).one_or_none()
+    first = counting.hour_of(now - RATED_TIME)
+    totals = dict.fromkeys(RATED_KINDS, 0)
+    partial = None
+    if reputation is not None and reputation.counted_since is not None:
+        partial = counting.hour_of(reputation.counted_since)
+        first = max(first, partial)
+    hours: dict[datetime, dict[str, int]] = {}
+    rows = connection.execute(
+        select(UsageHour.begins_at, UsageHour.kind, UsageHour.count)
+        .where(UsageHour.owner_id == owner_id, UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= first)
+        .order_by(UsageHour.begins_at.desc())
+    ).tuples()
+    for begins_at, kind, count in rows:
+        hours.setdefault(begins_at, {})[kind] = count
+    for begins_at, counts in hours.items():
+        if totals[UsageKind.LETTERS] >= RATED_LETTERS:
+            break
+        for kind in RATED_KINDS:
+            totals[kind] += counts.get(kind, 0)
+            if begins_at == partial and reputation is not None:
+                totals[kind] -= getattr(reputation, EARLIER[kind].key)
+    return Rates(*(totals[kind] for kind in RATED_KINDS))
+
+
+def pause_if_needed(owner_id: int, now: datetime) -> None:
+    """Pause all running and scheduled mailings of the owner if too many letters bounced or were reported."""
+    with reading_engine().connect() as connection:
+        if not measure(connection, owner_id, now).find_excess():
+            return
+    with Session(db.engine) as session, session.begin():
+        # Mailings are locked before the reputation, as when an owner resumes one.
+        is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE)
+        locked = select(Mailing.id).where(is_active).order_by(Mailing.id).with_for_update()
+        is_any = bool(session.scalars(locked).all())
+        # Measured again: the owner may have resumed in the meantime.
+        if not is_any or not (reason := measure(session.connection(), owner_id, now).find_excess()):
+            return
+        for statement in (
+            update(Mailing).where(is_active).values(state=MailingState.PAUSED, state_reason=reason),
+            update(Reputation)
+            .where(Reputation.owner_id == owner_id)
+            .values(paused_at=now, pause_reason=reason, is_notice_due=True),
+        ):
+            session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def check_changed(now: datetime) -> None:
+    """Check the owners whose bounces or complaints were counted since the last sweep."""
+    changed = select(Reputation.owner_id, Reputation.changed_at).where(Reputation.changed_at.is_not(None))
+    with reading_engine().connect() as connection:
+        rows = connection.execute(changed.order_by(Reputation.changed_at).limit(BATCH)).all()
+    for owner_id, changed_at in rows:
+        pause_if_needed(owner_id, now)
+        # After the check, so that a crash repeats it; a later change stays for the next sweep.
+        is_same = (Reputation.owner_id == owner_id) & (Reputation.changed_at == changed_at)
+        with db.engine.begin() as connection:
+            connection.execute(update(Reputation).where(is_same).values(changed_at=None))
+
+
+def restart(connection: Connection, owner_id: int, now: datetime) -> bool:
+    """Count from now on, as the owner resumes mailings; return False if they were not paused here.
+
+    Letters of this hour that were sent before stay in its counts, so they are subtracted.
+    """
+    is_paused = (Reputation.owner_id == owner_id) & Reputation.paused_at.is_not(None)
+    if connection.scalar(select(Reputation.owner_id).where(is_paused).with_for_update()) is None:
+        return False
+    is_now = (UsageHour.owner_id == owner_id) & (UsageHour.begins_at == counting.hour_of(now))
+    counts = dict(connection.execute(select(UsageHour.kind, UsageHour.count).where(is_now)).tuples().all())
+    earlier = {column.key: counts.get(kind, 0) for kind, column in EARLIER.items()}
+    connection.execute(
+        update(Reputation)
+        .where(Reputation.owner_id == owner_id)
+        .values(counted_since=now, paused_at=None, pause_reason="", is_notice_due=False, **earlier)
+    )
+    return True

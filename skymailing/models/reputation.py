@@ -1,0 +1,49 @@
+"""Model for how mail servers and clients receive an owner's letters."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, false, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.models.base import Model
+from skymailing.models.types import UTCDateTime
+
+
+class Reputation(Model):
+    """Since when an owner's bounces and complaints are counted, and whether they paused the mailings.
+
+    The counts themselves are rows of `usage_hours`. An owner without problems has no row.
+    """
+
+    __tablename__ = "reputations"
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    # When a bounce or complaint was counted that the sweep has not yet considered.
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Only letters that were sent later count, since the owner resumed mailings after a pause.
+    counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # What was counted before, in the hour that contains `counted_since`.
+    earlier_letters: Mapped[int] = mapped_column(default=0, server_default="0")
+    earlier_bounces: Mapped[int] = mapped_column(default=0, server_default="0")
+    earlier_complaints: Mapped[int] = mapped_column(default=0, server_default="0")
+    # NULL once the owner has resumed one of the mailings.
+    paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # A StateReason with its detail, as the mailings have it.
+    pause_reason: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    # Whether the owner has yet to get a letter about the pause.
+    is_notice_due: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (
+        Index(
+            "ix_reputations_changed",
+            "changed_at",
+            postgresql_where=text("changed_at IS NOT NULL"),
+            sqlite_where=text("changed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_reputations_notice",
+            "owner_id",
+            postgresql_where=text("is_notice_due"),
+            sqlite_where=text("is_notice_due"),
+        ),
+    )
