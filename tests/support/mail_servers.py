@@ -35,6 +35,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 anvil unix - - n - 1 anvil
+smtp unix - - n - - smtp
 proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
 """

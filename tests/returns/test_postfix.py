@@ -1,0 +1,59 @@
+"""A real Postfix returns a letter, as the next server refuses its recipient (`make soak`)."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Bounce, DeliveryState, Suppression, User
+from tests.delivery.ledger import count_states, get_only_run
+from tests.faults.real_servers import running
+from tests.faults.workers import add_clients, live_run
+from tests.processes.service import wait_until
+from tests.support.factories import due_mailing
+from tests.support.mail_servers import Postfix
+from tests.support.servers import Letter, SmtpServer
+
+pytestmark = [pytest.mark.soak, pytest.mark.one_engine]
+
+
+def find_returned(smtp: SmtpServer) -> list[Letter]:
+    """Return the letters with an empty envelope sender."""
+    return [letter for letter in smtp.letters if letter.sender in ("", "<>")]
+
+
+def test_a_client_whose_letter_postfix_returns_is_suppressed(
+    app: Flask,
+    environment: dict[str, str],
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    smtp: SmtpServer,
+) -> None:
+    add_clients(session, user, 3)
+    smtp.rcpt_replies["c1@example.org"] = "550 5.1.1 no such user here"
+    # Postfix accepts every letter, passes it on, and reports what the next server says.
+    relay = (
+        f"default_transport = smtp\nrelayhost = [127.0.0.1]:{smtp.port}\nsmtp_connection_cache_on_demand = no"
+    )
+    with running(Postfix(relay)) as postfix:
+        settings = environment | {"MAIL_PORT": str(postfix.port)}
+        with live_run(app, settings, session, due_mailing(user), 1) as run:
+            wait_until(lambda: smtp.letters, "the first letter", 120)
+            run.finish(120)
+        wait_until(lambda: find_returned(smtp), "Postfix has returned the letter", 60)
+
+    (returned,) = find_returned(smtp)
+    for _ in range(2):  # as after a crash of the mail server
+        result = app.test_cli_runner().invoke(args=["bounces", "ingest"], input=returned.content)
+        assert (result.exit_code, result.output.split()[-1]) == (0, "understood")
+
+    session.expire_all()
+    assert count_states(session, get_only_run(session)) == {DeliveryState.SENT: 3}
+    bounce = session.scalars(select(Bounce)).one()
+    assert (bounce.status, bounce.email_key) == ("5.1.1", "c1@example.org")
+    assert "no such user here" in bounce.diagnostic
+    suppression = session.scalars(select(Suppression)).one()
+    assert (suppression.email_key, suppression.reason) == ("c1@example.org", "bounced")
+    assert "Returned later" in browser.get(f"/mailings/runs/{bounce.run_id}").text
