@@ -20,6 +20,7 @@ from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.retention import RetentionSettings
+from skymailing.settings.returned_mail import ReturnedMailSettings
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
@@ -93,6 +94,7 @@ class Config(EnvironmentReader):
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()
         self._read_mail()
+        self.RETURNED_MAIL = ReturnedMailSettings.from_environment(environ)
 
     def _read_logs(self) -> None:
         self.LOG_FORMAT = self._choice("LOG_FORMAT", ("json", "text"), self.DEFAULT_LOG_FORMAT)
