@@ -22,6 +22,7 @@ from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
 from skymailing.periodic import PERIODIC_TASKS, REPAIRS
+from skymailing.returns import tasks as return_tasks
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
@@ -87,6 +88,15 @@ def change_clients(job_id: int) -> None:
     give_back_sessions()
     if bulk_tasks.run_slice(job_id, _should_yield):
         hints.hint_bulk_job(job_id)
+
+
+@job
+def read_mailbox() -> None:
+    """Read returned mail for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.MAILBOX)
+    give_back_sessions()
+    if return_tasks.read_mailbox(_should_yield).is_unfinished:
+        hints.hint_mailbox()
 
 
 @job

@@ -23,6 +23,7 @@ from skymailing.messages import drafts, pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
+from skymailing.returns import tasks as return_tasks
 
 
 def _post_summaries(now: datetime) -> None:
@@ -72,6 +73,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     lambda _now: invalidation.invalidate_missed_edits(),
     _post_summaries,
     _resume_stalled,
+    lambda _now: return_tasks.hint_mailbox_if_due(),
     schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,

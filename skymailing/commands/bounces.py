@@ -1,4 +1,4 @@
-"""flask bounces: take in returned mail from a pipe, and list it."""
+"""flask bounces: take in returned mail from a pipe or the mailbox, and list it."""
 
 import sys
 from typing import BinaryIO
@@ -13,6 +13,8 @@ from skymailing.mailings.log_queries import format_time
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
 from skymailing.returns.services import take_in
+from skymailing.returns.tasks import read_mailbox
+from skymailing.settings.returned_mail import returned_mail_settings
 
 # sysexits.h: Postfix and Exim keep the letter in their queue, and try again.
 TRY_AGAIN = 75
@@ -41,6 +43,17 @@ def read_letter(stream: BinaryIO) -> bytes:
     while stream.read(PIECE):
         pass
     return raw
+
+
+@bounces.command("read")
+def read() -> None:
+    """Read the mailbox for returned mail (RETURN_MAILBOX) now, until it is empty."""
+    if returned_mail_settings().mailbox is None:
+        raise click.ClickException("RETURN_MAILBOX is not set.")
+    reading = read_mailbox(lambda _seconds: False)
+    click.echo(f"{reading.understood} understood, {reading.unclear} unclear, {reading.skipped} skipped")
+    if reading.fault:
+        raise click.ClickException(reading.fault)
 
 
 @bounces.command("list")

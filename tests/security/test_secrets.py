@@ -33,6 +33,7 @@ SETTINGS = {
     "METRICS_TOKEN": "hunter6",
     "WEBHOOK_SECRETS": "mailgun:hunter7-hunter7-hunter7",
     "WEBHOOK_KEYS": "mailgun:hunter8",
+    "RETURN_MAILBOX": "imaps://ann:hunter9@127.0.0.1:1",
 }
 
 

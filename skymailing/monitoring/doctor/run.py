@@ -7,7 +7,7 @@ from flask import current_app
 
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor import host, mail_servers, sender_domain, site
+from skymailing.monitoring.doctor import host, mail_servers, mailbox, sender_domain, site
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ PARTS = (
     Part(("workers",), lambda: [checks.check_workers()]),
     Part(("sweep",), lambda: [host.check_sweep()]),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
+    Part(("mailbox",), mailbox.check_mailbox),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )
