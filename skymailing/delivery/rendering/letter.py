@@ -27,6 +27,7 @@ __all__ = [
     "Sender",
     "TemplateError",
     "check_content",
+    "configured_mailboxes",
     "find_empty",
     "make_recipient",
     "preview",
@@ -56,6 +57,8 @@ class Sender:
     owner_id: int = 0
     # The mailbox where an email unsubscribes its sender; empty if no one reads one.
     unsubscribe_mailbox: str = ""
+    # Where providers may report complaints; empty if nowhere.
+    complaint_mailbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,15 @@ def preview(
     return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
+def format_complaint_address(sender: Sender) -> str:
+    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
+    own, reported = (address.rpartition("@")[2] for address in (sender.address, sender.complaint_mailbox))
+    is_allowed = bool(reported) and (own == reported or own.endswith(f".{reported}"))
+    if not is_allowed:
+        return ""
+    return f"\r\nCFBL-Address: {mime.check_address(sender.complaint_mailbox)}; report=arf"
+
+
 def decode_body(body: bytes) -> str:
     return body.decode("utf-8").replace("\r\n", "\n")
 
@@ -188,7 +200,7 @@ class LetterTemplate:
         feedback = f"{list_name.partition('.')[0]}:owner-{sender.owner_id}:bulk:{self.domain}"
         self.list_headers = (
             f"\r\nList-Id: <{list_name}>\r\nFeedback-ID: {feedback}"
-            "\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
+            f"{format_complaint_address(sender)}\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
         ).encode("ascii")
         self._frame_parts(boundary)
 
@@ -247,15 +259,19 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
+def configured_mailboxes() -> tuple[str, str]:
+    """Return the mailboxes for unsubscribing and for complaints; empty if there are none."""
+    return current_app.config["UNSUBSCRIBE_MAILBOX"], current_app.config["COMPLAINT_MAILBOX"]
+
+
 def render_test_letter(message: Message, client: Client | None, user: User, source: From) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
     Its unsubscribe link is only an example. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
-    mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
     address = service_address()
-    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox)
+    sender = Sender(source.name, source.address or address, source.reply_to, user.id, *configured_mailboxes())
     run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
     template = LetterTemplate(
         Content.of(message),
