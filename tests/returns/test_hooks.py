@@ -249,6 +249,7 @@ def test_a_hostile_body_is_refused_and_logged_without_its_content(
     assert session.scalars(select(ReturnedLetter)).all() == []
 
 
+@pytest.mark.both_engines
 def test_values_that_no_database_stores_are_cleaned(desk: Desk, deliver: Deliver) -> None:
     delivery = desk.send()
     nested = json.loads('{"a":' * 400 + "1" + "}" * 400)
