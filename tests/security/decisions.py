@@ -90,7 +90,7 @@ MERGED_CLIENT = {"email": "anna@m.example", "email_key": "anna@m.example", "full
     "created_at": "2026-01-01T00:00:00+00:00",
     "mailings": [],
 }
-MERGED = {"removed": [MERGED_CLIENT], "kept": 0}
+MERGED = {"removed": [MERGED_CLIENT], "kept": 0, "kept_key": ""}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
