@@ -21,6 +21,7 @@ from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.reputation import ReputationSettings
 from skymailing.settings.retention import RetentionSettings
+from skymailing.settings.returned_mail import ReturnedMailSettings
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
@@ -95,6 +96,7 @@ class Config(EnvironmentReader):
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()
         self._read_mail()
+        self.RETURNED_MAIL = ReturnedMailSettings.from_environment(environ)
 
     def _read_logs(self) -> None:
         self.LOG_FORMAT = self._choice("LOG_FORMAT", ("json", "text"), self.DEFAULT_LOG_FORMAT)
@@ -119,10 +121,8 @@ class Config(EnvironmentReader):
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         sender = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_DEFAULT_SENDER = parse_sender("MAIL_DEFAULT_SENDER", sender)
-        mailbox = self._text("UNSUBSCRIBE_MAILBOX")
-        self.UNSUBSCRIBE_MAILBOX = (
-            parseaddr(parse_sender("UNSUBSCRIBE_MAILBOX", mailbox))[1] if mailbox else ""
-        )
+        self.UNSUBSCRIBE_MAILBOX = self._mailbox("UNSUBSCRIBE_MAILBOX")
+        self.COMPLAINT_MAILBOX = self._mailbox("COMPLAINT_MAILBOX")
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
@@ -133,6 +133,10 @@ class Config(EnvironmentReader):
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:
             raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
+
+    def _mailbox(self, name: str) -> str:
+        text = self._text(name)
+        return parseaddr(parse_sender(name, text))[1] if text else ""
 
     def _fallback(self) -> SimpleNamespace | None:
         """Return the fallback mail server, used while the breaker of the first one is open."""

@@ -18,6 +18,7 @@ from skymailing.settings.engine import engine_settings
 
 OUTBOX = "outbox"
 INDEX = "index"
+MAILBOX = "mailbox"
 
 
 def hint_outbox() -> None:
@@ -72,6 +73,11 @@ def hint_import(import_id: int) -> None:
 def hint_index() -> None:
     """Ask a worker to update the search index."""
     queue.hint(INDEX, "index_clients")
+
+
+def hint_mailbox() -> None:
+    """Ask a worker to read the mailbox for returned mail."""
+    queue.hint(MAILBOX, "read_mailbox")
 
 
 def hint_bulk_job(job_id: int) -> None:

@@ -23,6 +23,7 @@ from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
 from skymailing.periodic import PERIODIC_TASKS, REPAIRS
+from skymailing.returns import tasks as return_tasks
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
@@ -97,6 +98,15 @@ def check_domain(domain_id: int) -> None:
     give_back_sessions()
     if domain_tasks.check_domain(domain_id, utcnow()):
         hints.hint_outbox()
+
+
+@job
+def read_mailbox() -> None:
+    """Read returned mail for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.MAILBOX)
+    give_back_sessions()
+    if return_tasks.read_mailbox(_should_yield).is_unfinished:
+        hints.hint_mailbox()
 
 
 @job

@@ -25,6 +25,7 @@ from skymailing.messages import drafts, pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
+from skymailing.returns import tasks as return_tasks
 
 
 def _post_letters(now: datetime) -> None:
@@ -77,6 +78,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     reputation.check_changed,
     _post_letters,
     _resume_stalled,
+    lambda _now: return_tasks.hint_mailbox_if_due(),
     schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,

@@ -40,6 +40,7 @@ JOBS = frozenset(
         "erase_account",
         "import_clients",
         "index_clients",
+        "read_mailbox",
         "send_outbox",
         "send_slice",
         "start_mailing",

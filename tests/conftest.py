@@ -24,12 +24,14 @@ from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import User
 from skymailing.settings.database import write_json
+from skymailing.settings.returned_mail import PROVIDERS
 from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.databases import empty_database
 from tests.support.servers import RedisServer, SmtpServer
 
 PASSWORD = factories.PASSWORD
+WEBHOOK_SECRET = "webhook-secret-of-the-tests"
 
 # Keep the tests' databases and files in memory if there is room: waiting for the disk took most of the
 # suite's time. pytest reads the variable lazily, and xdist's processes inherit it.
@@ -153,6 +155,7 @@ def environment(
         "MAIL_PORT": str(smtp_server.port),
         "MAIL_DEFAULT_SENDER": "letters@sky.example",
         "PUBLIC_URL": "http://sky.example",
+        "WEBHOOK_SECRETS": " ".join(f"{name}:{WEBHOOK_SECRET}" for name in PROVIDERS),
         "DATA_DIR": str(directory),
     }
 

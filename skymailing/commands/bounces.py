@@ -1,18 +1,25 @@
-"""flask bounces: take in returned mail from a pipe, and list it."""
+"""flask bounces: take in returned mail from a pipe, LMTP or the mailbox, and list it."""
 
+import asyncio
+import signal
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 import click
+from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.logs import output
 from skymailing.mailings.log_queries import format_time
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
 from skymailing.returns.services import take_in
+from skymailing.returns.tasks import read_mailbox
+from skymailing.settings.returned_mail import returned_mail_settings
 
 # sysexits.h: Postfix and Exim keep the letter in their queue, and try again.
 TRY_AGAIN = 75
@@ -41,6 +48,52 @@ def read_letter(stream: BinaryIO) -> bytes:
     while stream.read(PIECE):
         pass
     return raw
+
+
+@bounces.command("read")
+def read() -> None:
+    """Read the mailbox for returned mail (RETURN_MAILBOX) now, until it is empty."""
+    if returned_mail_settings().mailbox is None:
+        raise click.ClickException("RETURN_MAILBOX is not set.")
+    reading = read_mailbox(lambda _seconds: False)
+    click.echo(f"{reading.understood} understood, {reading.unclear} unclear, {reading.skipped} skipped")
+    if reading.fault:
+        raise click.ClickException(reading.fault)
+
+
+@bounces.command("listen")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Only where strangers cannot connect.")
+@click.option("--port", default=2424, show_default=True)
+def listen(host: str, port: int) -> None:
+    """Take in returned letters over LMTP, until SIGTERM."""
+    output.install(current_app.config)
+    try:
+        asyncio.run(_serve(host, port, current_app._get_current_object()))  # type: ignore[attr-defined]
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+async def _serve(host: str, port: int, app: Flask) -> None:
+    from skymailing.returns import lmtp  # only this command needs aiosmtpd
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = await lmtp.listen(host, port, make_store(app))
+    click.echo(f"Listening for returned letters on {host}:{port}")
+    await stop.wait()
+    server.close()
+
+
+def make_store(app: Flask) -> Callable[[bytes], None]:
+    """Return what takes in a letter and commits it, in any thread."""
+
+    def store(raw: bytes) -> None:
+        with app.app_context():
+            take_in(raw, "lmtp", utcnow())
+            db.session.commit()
+
+    return store
 
 
 @bounces.command("list")

@@ -9,7 +9,7 @@ from skymailing.db.engine import reading_engine
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.dkim import Signer
-from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
@@ -48,9 +48,15 @@ class Dispatcher:
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         if self._template is None or self._template[0] != run.uuid:
             content = Content.of(run)
-            mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
             address = run.sender_address or self.sender
-            sender = Sender(run.sender_name, address, run.reply_to, run.owner_id, mailbox, _find_signer(run))
+            sender = Sender(
+                run.sender_name,
+                address,
+                run.reply_to,
+                run.owner_id,
+                *configured_mailboxes(),
+                signer=_find_signer(run),
+            )
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
             identity = RunIdentity(run.uuid, message_id_key() if run.has_signed_ids else b"")
             self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)

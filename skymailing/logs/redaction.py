@@ -15,7 +15,7 @@ MIN_LENGTH = 4  # characters of a known secret; shorter ones occur in ordinary w
 # A token signed by itsdangerous: payload, optional timestamp, and an SHA-1 or SHA-256 signature.
 SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links that end in a token, including a damaged one.
-LINKS = r"(?P<link>/(?:u|verify|reset|auth/email|senders/confirm)/)(?!<)[^\s\"'/?#]+"
+LINKS = r"(?P<link>/(?:u|verify|reset|auth/email|senders/confirm|hooks/\w{1,40})/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
     # Bounded: on text made of such words, an unlimited repetition would take hours.
@@ -61,6 +61,8 @@ def secrets_of(config: Mapping[str, Any]) -> list[str]:
         config.get("METRICS_TOKEN"),
         getattr(fallback, "password", None),
     ]
+    if returned_mail := config.get("RETURNED_MAIL"):
+        secrets += returned_mail.list_secrets()
     for name in ("SQLALCHEMY_DATABASE_URI", "REDIS_URL"):
         secrets.append(unquote(urlsplit(str(config.get(name, ""))).password or ""))
     return [secret for secret in secrets if secret]

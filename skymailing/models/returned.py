@@ -20,14 +20,14 @@ class ReturnedState(StrEnum):
 
 
 class ReturnedLetter(Model):
-    """A letter that arrived at the address for returned mail, as it arrived."""
+    """A letter that arrived at the address for returned mail, or an event of a provider, as it arrived."""
 
     __tablename__ = "returned_letters"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # SHA-256 of what arrived: a letter that arrives twice changes nothing.
+    # SHA-256 of what arrived, or of an event's ID: what arrives twice changes nothing.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    # Where it came from, such as "pipe".
+    # Where it came from, such as "pipe"; for events, the provider.
     source: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     raw: Mapped[bytes] = mapped_column(LargeBinary)  # the first 64 KB
@@ -58,7 +58,7 @@ class BounceKind(StrEnum):
 class Proof(StrEnum):
     """Why a bounce is believed to be about its delivery."""
 
-    # It quotes a Message-ID or an unsubscribe link that we signed.
+    # It quotes a Message-ID or an unsubscribe link that we signed, or a provider sent it to our webhook.
     SIGNED = "signed"
     # Only the address matches, so anyone could have written it: a person decides.
     ADDRESS = "address"

@@ -1,7 +1,8 @@
 """Find the letter that a report is about.
 
 Anyone can write to the address for returned mail. A report is believed only if it quotes a Message-ID or an
-unsubscribe link that we signed; one that matches only by address is shown to a person.
+unsubscribe link that we signed, or if a provider sent it; one that matches only by address is shown to a
+person.
 """
 
 import re
@@ -37,12 +38,15 @@ class Target:
     mailing_id: int | None = None
 
 
-def find_target(report: Report, now: datetime) -> Target | None:
-    """Return what the report is about; None if that is unknown."""
+def find_target(report: Report, now: datetime, is_trusted: bool = False) -> Target | None:
+    """Return what the report is about; None if that is unknown.
+
+    A trusted report, by a provider that has authenticated itself, needs no proof.
+    """
     named = address_key(report.recipient)
     target = _find_by_message_id(report) or _find_by_link(report, now)
     if target is None:
-        return _find_by_address(named, now) if named else None
+        return _find_by_address(named, now, is_trusted) if named else None
     # Providers remove the recipient of a complaint. A different one was never written to.
     is_same = named in ("", target.email_key)
     return target if is_same else replace(target, is_signed=False)
@@ -73,9 +77,9 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
     return _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
 
 
-def _find_by_address(email_key: str, now: datetime) -> Target | None:
+def _find_by_address(email_key: str, now: datetime, is_trusted: bool) -> Target | None:
     row = db.session.execute(_last_letters(email_key, now)).first()
-    return _target(row, is_signed=False) if row else None
+    return _target(row, is_signed=is_trusted) if row else None
 
 
 def _deliveries() -> Select[Any]:

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 
 from skymailing.returns.parts import Headers, Part, first, read_headers, split_headers, split_letter
 from skymailing.returns.reports import Quoted
@@ -54,6 +56,15 @@ def open_letter(raw: bytes) -> OpenedLetter:
         first(quoted_headers, "feedback-id"),
     )
     return OpenedLetter(raw, headers, parts, text, quoted, quoted_headers)
+
+
+def read_subject(headers: Headers, limit: int) -> str:
+    """Return the decoded subject, read from its first `limit` characters."""
+    subject = first(headers, "subject")[:limit]
+    try:
+        return str(make_header(decode_header(subject)))
+    except (HeaderParseError, LookupError, ValueError):
+        return subject
 
 
 def _find_headers(text: str) -> Headers:

@@ -5,11 +5,9 @@ Each format is one function from an opened letter to its reports, in FORMATS; th
 
 import re
 from collections.abc import Callable
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 
-from skymailing.returns import delivery_status, feedback, prose
-from skymailing.returns.letter import OpenedLetter, open_letter
+from skymailing.returns import delivery_status, feedback, opt_outs, prose
+from skymailing.returns.letter import OpenedLetter, open_letter, read_subject
 from skymailing.returns.parts import first
 from skymailing.returns.reports import Kind, Report
 
@@ -44,23 +42,16 @@ def read_auto_reply(letter: OpenedLetter) -> list[Report]:
         submitted.startswith("auto-replied")
         or "auto_reply" in first(letter.headers, "precedence").lower()
         or any(name in letter.headers for name in AUTO_REPLY_HEADERS)
-        or AUTO_REPLY_SUBJECT.match(_read_subject(letter)) is not None
+        or AUTO_REPLY_SUBJECT.match(read_subject(letter.headers, 200)) is not None
     )
     return [Report(Kind.AUTO_REPLY, quoted=letter.quoted)] if is_reply else []
-
-
-def _read_subject(letter: OpenedLetter) -> str:
-    subject = first(letter.headers, "subject")[:200]
-    try:
-        return str(make_header(decode_header(subject)))
-    except (HeaderParseError, LookupError, ValueError):
-        return subject
 
 
 FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
     feedback.read_complaint,
     delivery_status.read_status,
     prose.read_failed_recipients,
+    opt_outs.read_opt_out,
     read_auto_reply,
     prose.read_prose,
 )

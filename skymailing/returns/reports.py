@@ -12,6 +12,8 @@ HOST_LENGTH = 255
 class Kind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
+    # The client asks not to be written to.
+    UNSUBSCRIBE = "unsubscribe"
     # A vacation message or another automatic reply.
     AUTO_REPLY = "auto_reply"
     # The mail server is still trying.

@@ -6,11 +6,13 @@ from datetime import datetime
 from sqlalchemy import select
 
 from skymailing import counters
+from skymailing.clients.suppression import suppress
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import BounceKind, ReturnedLetter, ReturnedState
+from skymailing.models import BounceKind, ReturnedLetter, ReturnedState, SuppressionReason
 from skymailing.returns import consequences
 from skymailing.returns.attribution import Target, find_target
+from skymailing.returns.providers.events import Event
 from skymailing.returns.reader import MAX_READ, read_return
 from skymailing.returns.reports import Report
 from skymailing.returns.verdicts import Verdict, judge
@@ -30,9 +32,17 @@ def take_in(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
     The caller commits: before that, the letter must not be deleted where it came from.
     """
     raw = strip_envelope_line(raw)[:MAX_READ]
-    letter = _store(raw, source, now)
+    letter = _store(raw, hashlib.sha256(raw).hexdigest(), source, now)
     if letter.state is ReturnedState.NEW:
         _understand(letter, read_return(raw), now)
+    return letter
+
+
+def take_in_event(event: Event, provider: str, now: datetime) -> ReturnedLetter:
+    """Store an event of a provider and act on it, once; the caller has checked who sent it, and commits."""
+    letter = _store(event.raw, event.get_digest(provider), provider, now)
+    if letter.state is ReturnedState.NEW:
+        _understand(letter, [event.report], now, is_trusted=True)
     return letter
 
 
@@ -41,8 +51,7 @@ def strip_envelope_line(raw: bytes) -> bytes:
     return raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw
 
 
-def _store(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
-    digest = hashlib.sha256(raw).hexdigest()
+def _store(raw: bytes, digest: str, source: str, now: datetime) -> ReturnedLetter:
     values = {"digest": digest, "source": source, "received_at": now, "raw": raw[:MAX_STORED]}
     db.session.execute(
         insert_into(ReturnedLetter).on_conflict_do_nothing(index_elements=["digest"]),
@@ -53,21 +62,20 @@ def _store(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
     return db.session.execute(stored).scalar_one()
 
 
-def _understand(letter: ReturnedLetter, reports: list[Report], now: datetime) -> None:
+def _understand(
+    letter: ReturnedLetter, reports: list[Report], now: datetime, is_trusted: bool = False
+) -> None:
     states = {ReturnedState.IGNORED}
     for report in reports:
         verdict = judge(report)
         counters.add({f"returned:{verdict}": 1})
         if verdict is Verdict.IGNORED:
             continue
-        kind = KINDS.get(verdict)
-        target = find_target(report, now)
+        target = find_target(report, now, is_trusted)
         if target and letter.owner_id is None:
             letter.owner_id = target.owner_id
-        if kind is None or target is None or not _record(letter, report, kind, target, now):
-            states.add(ReturnedState.UNCLEAR)
-        else:
-            states.add(ReturnedState.UNDERSTOOD)
+        is_certain = target is not None and _act(letter, report, verdict, target, now)
+        states.add(ReturnedState.UNDERSTOOD if is_certain else ReturnedState.UNCLEAR)
     letter.state = next(
         state
         for state in (ReturnedState.UNCLEAR, ReturnedState.UNDERSTOOD, ReturnedState.IGNORED)
@@ -75,9 +83,15 @@ def _understand(letter: ReturnedLetter, reports: list[Report], now: datetime) ->
     )
 
 
-def _record(letter: ReturnedLetter, report: Report, kind: BounceKind, target: Target, now: datetime) -> bool:
-    """Record what the report says; return whether it is certain."""
-    bounce = consequences.record_bounce(letter, report, kind, target, now)
+def _act(letter: ReturnedLetter, report: Report, verdict: Verdict, target: Target, now: datetime) -> bool:
+    """Record and do what the report says; return whether it is certain."""
+    if verdict is Verdict.UNSUBSCRIBE:
+        if target.is_signed:
+            suppress(target.owner_id, target.email_key, SuppressionReason.UNSUBSCRIBED, "", now)
+        return target.is_signed
+    if verdict not in KINDS:
+        return False
+    bounce = consequences.record_bounce(letter, report, KINDS[verdict], target, now)
     if bounce is not None and target.is_signed:
         consequences.act(bounce, now)
     return target.is_signed

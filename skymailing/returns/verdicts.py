@@ -19,6 +19,7 @@ class Verdict(StrEnum):
     # About the letter, its sender or our server.
     POLICY = "policy"
     COMPLAINT = "complaint"
+    UNSUBSCRIBE = "unsubscribe"
     # Nothing to do: a warning, an automatic reply.
     IGNORED = "ignored"
     UNCLEAR = "unclear"
@@ -26,6 +27,7 @@ class Verdict(StrEnum):
 
 BY_KIND = {
     Kind.COMPLAINT: Verdict.COMPLAINT,
+    Kind.UNSUBSCRIBE: Verdict.UNSUBSCRIBE,
     Kind.AUTO_REPLY: Verdict.IGNORED,
     Kind.DELAYED: Verdict.IGNORED,
     Kind.NOTICE: Verdict.IGNORED,

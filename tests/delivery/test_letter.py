@@ -13,9 +13,9 @@ from skymailing.delivery.rendering.letter import (
     Sender,
     TemplateError,
     preview,
-    render_test_letter,
 )
 from skymailing.delivery.rendering.mime import clean_line
+from skymailing.delivery.rendering.test_letter import render_test_letter
 from skymailing.delivery.senders import describe_from
 from skymailing.models import MessageFormat, User
 from tests.delivery.rendered import (

@@ -110,11 +110,15 @@ def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -
             "METRICS_TOKEN": "metrics-word",
             "MAIL_FALLBACK_SERVER": "second.example",
             "MAIL_FALLBACK_PASSWORD": "second-word",
+            "WEBHOOK_SECRETS": "brevo:hook-word-of-20-letters",
+            "WEBHOOK_KEYS": "mailgun:key-word",
+            "RETURN_MAILBOX": "imaps://ann:box%40word@mail.example",
         }
     )
     redactor = Redactor(secrets_of(vars(config)))
 
-    for secret in ("p@ss/word", "p%40ss%2Fword", "redis-word", "mail-word", "metrics-word", "second-word"):
+    words = ("p@ss/word", "p%40ss%2Fword", "redis-word", "mail-word", "metrics-word", "second-word")
+    for secret in (*words, "hook-word-of-20-letters", "key-word", "box@word", "box%40word"):
         assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
 
 

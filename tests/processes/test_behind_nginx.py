@@ -158,10 +158,13 @@ def test_links_that_give_access_to_an_account_are_not_logged(nginx: Nginx) -> No
         assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
     nginx.request("GET", "/clients/?q=anna@example.org&sort=name")
     nginx.request("GET", "/u/an-unsubscribe-token")
+    nginx.request("POST", "/hooks/brevo/a-secret-of-a-webhook")
+    nginx.request("GET", "/senders/confirm/a-secret-token")
     nginx.request("GET", "/the-last-page")
 
     wait_until(lambda: "the-last-page" in nginx.access_log, "the log is written", 5)
     assert "an-unsubscribe-token" not in nginx.access_log
+    assert "a-secret-of-a-webhook" not in nginx.access_log
     for page in ("verify", "reset", "email"):
         assert f"/auth/{page}/..." in nginx.access_log
     assert "a-secret-token" not in nginx.access_log
@@ -172,6 +175,7 @@ def test_nginx_reconnects_to_a_restarted_web_server(nginx: Nginx, web: Web) -> N
     web.stop()
     assert nginx.request("GET", "/healthz").status == 502
     assert nginx.request("GET", "/auth/reset/a-token-for-later").status == 502
+    assert nginx.request("GET", "/hooks/brevo/a-token-for-later").status == 502
     assert nginx.request("GET", "/clients/?q=anna@example.org").status == 502
     errors = (nginx.directory / "error.log").read_text()
     assert '"GET /healthz' in errors

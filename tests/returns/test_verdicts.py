@@ -68,6 +68,7 @@ def test_only_bounces_are_judged_by_their_words() -> None:
     assert verdicts == {
         Kind.BOUNCE: Verdict.HARD,
         Kind.COMPLAINT: Verdict.COMPLAINT,
+        Kind.UNSUBSCRIBE: Verdict.UNSUBSCRIBE,
         Kind.AUTO_REPLY: Verdict.IGNORED,
         Kind.DELAYED: Verdict.IGNORED,
         Kind.NOTICE: Verdict.IGNORED,

@@ -116,6 +116,8 @@ def world(session: Session) -> World:
             "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             "token": "no-token",
+            "provider": "brevo",
+            "secret": "no-secret",
             "filename": "css/site.css",
             "name": "none.webp",
         },

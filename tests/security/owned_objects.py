@@ -15,7 +15,7 @@ from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, User
 from skymailing.outbox.sender_tokens import sender_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
-from tests.conftest import SignIn
+from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,
 )
@@ -71,6 +71,8 @@ class OwnedObjects:
             match endpoint:
                 case "static":
                     return {"filename": "css/site.css"}
+                case "hooks.receive":
+                    return {"provider": "brevo", "secret": WEBHOOK_SECRET}
                 case "blog.article":
                     return {"slug": self.make(make_article).slug}
                 case "blog.media":

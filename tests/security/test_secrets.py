@@ -31,6 +31,9 @@ SETTINGS = {
     "MAIL_USERNAME": "sky",
     "SECRET_KEY": "hunter5" * 7,
     "METRICS_TOKEN": "hunter6",
+    "WEBHOOK_SECRETS": "mailgun:hunter7-hunter7-hunter7",
+    "WEBHOOK_KEYS": "mailgun:hunter8",
+    "RETURN_MAILBOX": "imaps://ann:hunter9@127.0.0.1:1",
 }
 
 

@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import User
 from skymailing.settings.quotas import QuotaSettings
+from tests.conftest import WEBHOOK_SECRET
+from tests.returns.posts import brevo
 from tests.security.conftest import MakeApp
 from tests.security.guessing import guess
 from tests.support.factories import PASSWORD, UserFactory
@@ -270,3 +272,15 @@ def test_counters_that_contain_an_address_expire_within_an_hour(
     keys = [key for key in redis_server.client.keys("*") if user.email.encode() in key]
     assert len(keys) >= 2
     assert all(0 < redis_server.client.ttl(key) <= 3600 for key in keys)
+
+
+def test_guessing_the_secret_of_a_webhook_is_stopped(throttled: Flask) -> None:
+    visitor = throttled.test_client()
+    codes = [visitor.post(f"/hooks/brevo/guess-{number}").status_code for number in range(70)]
+    assert codes[:60] == [404] * 60
+    assert set(codes[60:]) == {429}
+    provider = {"REMOTE_ADDR": "192.0.2.9"}
+    for number in range(70):
+        body = brevo("opened", f"{number}@example.org")
+        path = f"/hooks/brevo/{WEBHOOK_SECRET}"
+        assert visitor.post(path, data=body, environ_overrides=provider).status_code == 200

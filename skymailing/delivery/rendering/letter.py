@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
 
 from flask import current_app
 
-from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
@@ -15,9 +13,8 @@ from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
-from skymailing.delivery.senders import From, service_address
-from skymailing.models import Client, Message, User
-from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
+from skymailing.models import Client
+from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
 __all__ = [
     "EXAMPLE",
@@ -28,10 +25,10 @@ __all__ = [
     "Sender",
     "TemplateError",
     "check_content",
+    "configured_mailboxes",
     "find_empty",
     "make_recipient",
     "preview",
-    "render_test_letter",
 ]
 
 
@@ -57,6 +54,8 @@ class Sender:
     owner_id: int = 0
     # The mailbox where an email unsubscribes its sender; empty if no one reads one.
     unsubscribe_mailbox: str = ""
+    # Where providers may report complaints; empty if nowhere.
+    complaint_mailbox: str = ""
     # Signs the letters of the address's domain; None if the mail server does.
     signer: Signer | None = None
 
@@ -156,6 +155,15 @@ def preview(
     return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
+def format_complaint_address(sender: Sender) -> str:
+    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
+    own, reported = (address.rpartition("@")[2] for address in (sender.address, sender.complaint_mailbox))
+    is_allowed = bool(reported) and (own == reported or own.endswith(f".{reported}"))
+    if not is_allowed:
+        return ""
+    return f"\r\nCFBL-Address: {mime.check_address(sender.complaint_mailbox)}; report=arf"
+
+
 def decode_body(body: bytes) -> str:
     return body.decode("utf-8").replace("\r\n", "\n")
 
@@ -195,7 +203,7 @@ class LetterTemplate:
         feedback = f"{number and f'm{number}'}:u{sender.owner_id}:{kind}:{FEEDBACK_SENDER}"
         self.list_headers = (
             f"\r\nList-Id: <{list_name}>\r\nFeedback-ID: {feedback}"
-            "\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
+            f"{format_complaint_address(sender)}\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
         ).encode("ascii")
         self._frame_parts(boundary)
 
@@ -255,30 +263,6 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
-def render_test_letter(
-    message: Message, client: Client | None, user: User, source: From, signer: Signer | None = None
-) -> bytes:
-    """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
-
-    Its unsubscribe link is only an example. Raises TemplateError.
-    """
-    recipient = make_recipient(client) if client is not None else EXAMPLE
-    mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
-    address = service_address()
-    sender = Sender(source.name, source.address or address, source.reply_to, user.id, mailbox, signer)
-    run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
-    template = LetterTemplate(
-        Content.of(message),
-        sender,
-        run,
-        f"test.{address.rpartition('@')[2]}",
-        Habits.of(user),
-    )
-    values = make_values(recipient, template.sender_name, unsubscribe_url("example"), template.parts.readers)
-    return template.assemble(
-        mime.encode_mailbox(user.name, user.email),
-        f"[test] {template.parts.fill_subject(values)}",
-        values,
-        run.make_message_id(0, template.domain),
-        utcnow(),
-    )
+def configured_mailboxes() -> tuple[str, str]:
+    """Return the mailboxes for unsubscribing and for complaints; empty if there are none."""
+    return current_app.config["UNSUBSCRIBE_MAILBOX"], current_app.config["COMPLAINT_MAILBOX"]

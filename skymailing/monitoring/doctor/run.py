@@ -7,7 +7,7 @@ from flask import current_app
 
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor import host, mail_servers, returned, sender_domain, site
+from skymailing.monitoring.doctor import host, mail_servers, mailbox, returned, sender_domain, site
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ PARTS = (
     Part(("sweep",), lambda: [host.check_sweep()]),
     Part(("returned", "complaints"), returned.check_returned),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
+    Part(("mailbox",), mailbox.check_mailbox),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )

@@ -16,7 +16,6 @@ from skymailing.security import get_own
 from skymailing.web.csv import csv_response
 
 bp = Blueprint("returns", __name__, url_prefix="/logs")
-BLUEPRINTS = (bp,)
 
 
 @bp.get("/returned")

@@ -1,0 +1,56 @@
+"""Render a test letter: what a client would get, sent to the author."""
+
+from uuid import uuid4
+
+from skymailing.clock import utcnow
+from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.rendering.dkim import Signer
+from skymailing.delivery.rendering.letter import (
+    EXAMPLE,
+    LetterTemplate,
+    Sender,
+    configured_mailboxes,
+    make_recipient,
+    make_values,
+)
+from skymailing.delivery.rendering.message_ids import RunIdentity
+from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.senders import From, service_address
+from skymailing.models import Client, Message, User
+from skymailing.web.urls import unsubscribe_url
+
+
+def render_test_letter(
+    message: Message, client: Client | None, user: User, source: From, signer: Signer | None = None
+) -> bytes:
+    """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
+
+    Its unsubscribe link is only an example. Raises TemplateError.
+    """
+    recipient = make_recipient(client) if client is not None else EXAMPLE
+    address = service_address()
+    sender = Sender(
+        source.name,
+        source.address or address,
+        source.reply_to,
+        user.id,
+        *configured_mailboxes(),
+        signer=signer,
+    )
+    run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
+    template = LetterTemplate(
+        Content.of(message),
+        sender,
+        run,
+        f"test.{address.rpartition('@')[2]}",
+        Habits.of(user),
+    )
+    values = make_values(recipient, template.sender_name, unsubscribe_url("example"), template.parts.readers)
+    return template.assemble(
+        mime.encode_mailbox(user.name, user.email),
+        f"[test] {template.parts.fill_subject(values)}",
+        values,
+        run.make_message_id(0, template.domain),
+        utcnow(),
+    )

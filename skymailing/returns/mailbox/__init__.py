@@ -1,0 +1,1 @@
+"""The mailbox for returned mail, over IMAP or POP3."""

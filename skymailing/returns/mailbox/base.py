@@ -1,0 +1,55 @@
+"""What the reader needs from a mailbox, over either protocol."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from skymailing.errors import SkyMailingError
+
+TIMEOUT = 20.0  # seconds, for each step of the dialogue
+
+
+class MailboxFault(SkyMailingError):
+    """The mailbox cannot be used. The text contains no password."""
+
+
+class Mailbox(Protocol):
+    """An open mailbox. All methods raise MailboxFault, after which it must be closed."""
+
+    def list_letters(self, first: int, count: int) -> list[str]:
+        """Return the names of up to `count` letters that are not filed, after the first `first` ones.
+
+        There are fewer if they are long, and none if no letter is left.
+        """
+
+    def read(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the names of the letters and their beginnings; the letters stay where they are."""
+
+    def file(self, names: list[str], is_understood: bool) -> None:
+        """Put letters away, so that they are not listed again; their contents have been stored."""
+
+    def close(self) -> None:
+        """End the session and carry out what it has filed."""
+
+
+def make_context() -> ssl.SSLContext:
+    """Return a TLS context that checks certificates."""
+    return ssl.create_default_context()
+
+
+@contextmanager
+def name_faults(*kinds: type[Exception]) -> Iterator[None]:
+    """Raise errors of a library as MailboxFault."""
+    errors: tuple[type[Exception], ...] = (OSError, *kinds)
+    try:
+        yield
+    except errors as error:
+        raise MailboxFault(_describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    text = " ".join(
+        arg.decode("utf-8", "replace") if isinstance(arg, bytes) else str(arg) for arg in error.args
+    )
+    return text[:500] or type(error).__name__

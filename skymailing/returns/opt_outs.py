@@ -1,0 +1,19 @@
+"""Letters that unsubscribe: a mail program writes them for `mailto:` in our List-Unsubscribe header."""
+
+import re
+
+from skymailing.returns.letter import OpenedLetter, read_subject
+from skymailing.returns.reports import Kind, Quoted, Report
+from skymailing.web.urls import UNSUBSCRIBE_PREFIX
+
+# What our header asks for: the word and the token of the client's link. Clients may answer or forward it.
+SUBJECT = re.compile(r"\s*(?:(?:re|fwd?|aw|отв):\s*)?unsubscribe[\s+]+([\w.-]{20,1000})\s*", re.IGNORECASE)
+MAX_SUBJECT = 1200
+
+
+def read_opt_out(letter: OpenedLetter) -> list[Report]:
+    """Return the request to unsubscribe, as if it quoted the link with its token."""
+    found = SUBJECT.fullmatch(read_subject(letter.headers, MAX_SUBJECT))
+    if found is None:
+        return []
+    return [Report(Kind.UNSUBSCRIBE, quoted=Quoted(list_unsubscribe=f"<{UNSUBSCRIBE_PREFIX}/{found[1]}>"))]

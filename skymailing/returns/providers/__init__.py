@@ -1,0 +1,1 @@
+"""Webhooks of mail providers: what they post, as reports."""

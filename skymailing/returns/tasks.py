@@ -1,0 +1,116 @@
+"""Read the mailbox for returned mail in the background."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from skymailing import hints, queue
+from skymailing.clock import utcnow
+from skymailing.db.engine import StopCheck
+from skymailing.extensions import db
+from skymailing.models import ReturnedState
+from skymailing.returns.mailbox.base import Mailbox, MailboxFault
+from skymailing.returns.mailbox.opening import open_mailbox
+from skymailing.returns.services import take_in
+from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 120  # seconds between two looks at the mailbox
+LEASE = 120  # seconds without a letter after which a reader counts as dead
+PAGE = 50  # letters that are listed at once
+# Letters of one session: POP3 deletes when the session ends, and imaplib remembers what was moved.
+SESSION = 500
+MOST_FAULTS = 20  # letters that could not be read, after which the mailbox is left alone for now
+
+
+@dataclass
+class Reading:
+    """What was read."""
+
+    understood: int = 0
+    unclear: int = 0
+    # Letters that the server did not give out, or could not put away.
+    skipped: int = 0
+    page: int = field(default_factory=lambda: PAGE)
+    is_unfinished: bool = False
+    # Why the mailbox could not be used; empty if it could.
+    fault: str = ""
+
+
+def hint_mailbox_if_due() -> None:
+    """Ask a worker to read the mailbox, unless that happened a short time ago."""
+    is_set = returned_mail_settings().mailbox is not None
+    if is_set and queue.hold_lease("mailbox-pause", uuid4().hex, PAUSE):
+        hints.hint_mailbox()
+
+
+def read_mailbox(should_stop: StopCheck) -> Reading:
+    """Take in the letters of the mailbox, until all are read or `should_stop`; one process at a time.
+
+    Letters are put away after their commits. A crash in between repeats them, which changes nothing.
+    """
+    reading, holder, begun = Reading(), uuid4().hex, time.monotonic()
+    address = returned_mail_settings().mailbox
+
+    def may_go_on() -> bool:
+        reading.is_unfinished = should_stop(time.monotonic() - begun)
+        return not reading.is_unfinished and queue.hold_lease("mailbox", holder, LEASE)
+
+    if address is None or not queue.hold_lease("mailbox", holder, LEASE):
+        return reading
+    try:
+        while _read_session(address, reading, may_go_on):
+            pass
+    except MailboxFault as error:
+        reading.fault = str(error)
+        logger.warning("The mailbox for returned mail on %s cannot be read: %s", address.host, error)
+    finally:
+        queue.end_lease("mailbox", holder)
+    if reading.understood or reading.unclear:
+        logger.info("Read %d returned letters, %d are unclear", reading.understood, reading.unclear)
+    return reading
+
+
+def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable[[], bool]) -> bool:
+    """Read letters in one session; return whether to open another one. Raises MailboxFault."""
+    mailbox = open_mailbox(address)
+    done = 0
+    try:
+        while done < SESSION:
+            names = mailbox.list_letters(reading.skipped, reading.page)
+            if not names or not may_go_on():
+                return False
+            try:
+                _read_page(mailbox, names, reading)
+            except MailboxFault as error:
+                # In a new session, as replies may be out of step: first one by one, then without this one.
+                logger.warning("Returned letters on %s cannot be read: %s", address.host, error)
+                reading.skipped += reading.page == 1
+                reading.page = 1
+                return reading.skipped < MOST_FAULTS
+            done += len(names)
+        return True
+    finally:
+        with suppress(MailboxFault):
+            mailbox.close()
+
+
+def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
+    """Take in letters, and put them away once they are stored. Raises MailboxFault."""
+    stored: dict[bool, list[str]] = {True: [], False: []}
+    for name, raw in mailbox.read(names):
+        letter = take_in(raw, "mailbox", utcnow())
+        is_understood = letter.state is not ReturnedState.UNCLEAR
+        db.session.commit()
+        stored[is_understood].append(name)
+    if not any(stored.values()):
+        raise MailboxFault("The server listed letters and did not give them out.")
+    for is_understood, done in stored.items():
+        if done:
+            mailbox.file(done, is_understood)
+    reading.understood += len(stored[True])
+    reading.unclear += len(stored[False])

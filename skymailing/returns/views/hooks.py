@@ -1,0 +1,60 @@
+"""Receive webhooks of mail providers. The secret in the URL authenticates them, besides their signatures."""
+
+import hmac
+import logging
+
+from flask import Blueprint, Response, abort, request
+
+from skymailing.clock import utcnow
+from skymailing.extensions import csrf, db, limiter
+from skymailing.returns.providers.events import BadPost, Event, ForgedPost, Post
+from skymailing.returns.providers.registry import READERS
+from skymailing.returns.services import take_in_event
+from skymailing.settings.returned_mail import returned_mail_settings
+
+logger = logging.getLogger(__name__)
+
+bp = Blueprint("hooks", __name__, url_prefix="/hooks")
+# Programs post here, without a session.
+csrf.exempt(bp)
+
+MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, those of SendGrid, have 768 KB
+
+
+def is_refused(response: Response) -> bool:
+    """Whether a request counts against the limit: providers may post as much as they have."""
+    return response.status_code in (400, 403, 404)
+
+
+@bp.route("/<provider>/<secret>", methods=["GET", "POST"])
+@limiter.limit("60 per minute", deduct_when=is_refused)
+def receive(provider: str, secret: str) -> Response:
+    """Take in events; GET only shows that the address is right, as some providers check it."""
+    settings = returned_mail_settings()
+    expected = settings.webhook_secrets.get(provider, "")
+    if not expected or not hmac.compare_digest(secret.encode(), expected.encode()):
+        abort(404)
+    if request.method == "POST":
+        request.max_content_length = MAX_BODY
+        key = settings.webhook_keys.get(provider, "")
+        take_in_all(provider, Post(request.get_data(), dict(request.headers), utcnow(), key))
+    return Response("ok\n", mimetype="text/plain")
+
+
+def take_in_all(provider: str, post: Post) -> None:
+    """Take in the events of a post; abort if it cannot be read. After an error, the provider repeats it."""
+    for event in read_events(provider, post):
+        take_in_event(event, provider, post.now)
+        # One by one: two posts about the same clients in a different order would block each other.
+        db.session.commit()
+
+
+def read_events(provider: str, post: Post) -> list[Event]:
+    try:
+        return READERS[provider](post)
+    except ForgedPost as error:
+        logger.warning("Refused a webhook of %s: its signature is wrong. %s", provider, error)
+        abort(403)
+    except BadPost as error:
+        logger.warning("Refused a webhook of %s, with %d bytes: %s", provider, len(post.body), error)
+        abort(400)

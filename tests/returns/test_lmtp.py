@@ -1,0 +1,77 @@
+"""The listener for returned mail over LMTP, with a real client."""
+
+import asyncio
+import smtplib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.commands.bounces import make_store
+from skymailing.extensions import db
+from skymailing.models import ReturnedLetter, User
+from skymailing.returns import lmtp
+from tests.returns.scenes import Desk
+
+pytestmark = pytest.mark.one_engine
+
+
+@contextmanager
+def connect(app: Flask) -> Iterator[smtplib.LMTP]:
+    """Yield a client of a listener that stores letters with the app."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, make_store(app)))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        with smtplib.LMTP("127.0.0.1", server.sockets[0].getsockname()[1], timeout=20) as client:
+            yield client
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def send(client: smtplib.LMTP, raw: bytes) -> dict[str, tuple[int, bytes]]:
+    """Send a letter without a sender, as bounces have none; return the recipients that were refused."""
+    return client.sendmail("", ["letters@sky.example"], raw)
+
+
+def test_a_letter_is_committed_before_the_reply(app: Flask, session: Session, user: User) -> None:
+    desk = Desk(app, session, user)
+    first, second = desk.send(), desk.send()
+    with connect(app) as client:
+        assert send(client, desk.bounce(first)) == {}
+        session.expire_all()
+        assert desk.suppressions() == {first.email_key: "bounced"}
+        # A line that is longer than those of commands, and two recipients.
+        client.mail("")
+        assert {client.rcpt(f"letters{number}@sky.example")[0] for number in range(2)} == {250}
+        assert client.data(desk.bounce(second) + b"\r\n" + b"x" * 20_000)[0] == 250
+        assert client.getreply()[0] == 250  # one reply for each recipient
+        assert send(client, desk.bounce(first)) == {}
+        with pytest.raises(smtplib.SMTPSenderRefused) as raised:
+            send(client, b"x" * 70 + (b"y" * 900 + b"\r\n") * 13_000)
+        assert raised.value.smtp_code == 552
+        assert send(client, b"..\r\nSubject: x\r\n\r\n") == {}
+    session.expire_all()
+    assert set(desk.suppressions()) == {first.email_key, second.email_key}
+    assert session.scalar(select(func.count()).select_from(ReturnedLetter)) == 3
+
+
+def test_the_mail_server_keeps_a_letter_that_cannot_be_stored(environment: dict[str, str]) -> None:
+    without_database = environment | {"DATABASE_URL": "postgresql://sky:pw@127.0.0.1:1/sky"}
+    app = create_app(TestingConfig(without_database))
+    with connect(app) as client, pytest.raises(smtplib.SMTPDataError) as raised:
+        send(client, b"Subject: x\r\n\r\n")
+    assert raised.value.smtp_code == 451
+    with app.app_context():
+        db.engine.dispose()
