@@ -23,11 +23,12 @@ from skymailing.models import (
     Role,
     Segment,
     Sender,
+    SmtpServer,
     Tag,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Sender | Tag | Article
+Target = User | Mailing | Message | Client | Segment | Sender | SmtpServer | Tag | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.SEGMENT, target.name
         case Sender():
             return AuditKind.SENDER, target.address
+        case SmtpServer():
+            return AuditKind.SERVER, f"{target.name} ({target.host})"
         case Tag():
             return AuditKind.TAG, target.name
         case _:

@@ -18,6 +18,7 @@ from skymailing.settings.engine import engine_settings
 
 OUTBOX = "outbox"
 INDEX = "index"
+SERVER_TESTS = "server-tests"
 
 
 def hint_outbox() -> None:
@@ -72,6 +73,11 @@ def hint_import(import_id: int) -> None:
 def hint_index() -> None:
     """Ask a worker to update the search index."""
     queue.hint(INDEX, "index_clients")
+
+
+def hint_server_tests() -> None:
+    """Ask a worker to test the mail servers that wait for it."""
+    queue.hint(SERVER_TESTS, "test_servers")
 
 
 def hint_bulk_job(job_id: int) -> None:

@@ -23,6 +23,7 @@ from skymailing.messages import drafts, pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
+from skymailing.servers.queries import has_test_requests
 
 
 def _post_summaries(now: datetime) -> None:
@@ -37,6 +38,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_bulk_job(job_id)
     if is_behind():
         hints.hint_index()
+    if has_test_requests():
+        hints.hint_server_tests()
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 

@@ -43,6 +43,7 @@ JOBS = frozenset(
         "send_slice",
         "start_mailing",
         "sweep",
+        "test_servers",
         "wake_run",
     }
 )

@@ -51,6 +51,7 @@ SHARED_FOLDERS = {
     "settings": "base",
     "extensions": "base",
     "clock": "base",
+    "encryption": "base",
     "errors": "base",
     "email_addresses": "base",
 }

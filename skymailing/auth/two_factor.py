@@ -11,20 +11,19 @@ import secrets
 from datetime import datetime, timedelta
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from flask import current_app
+from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, func, select, update
 
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.auth.services import lock_user
+from skymailing.encryption import derive_cipher
 from skymailing.extensions import db
 from skymailing.models import AuditAction, RecoveryCode, User
 from skymailing.outbox import services as outbox
 
 ISSUER = "SkyMailing"
+PURPOSE = "second factor"  # of the key that encrypts the app's key
 LETTER = "second-factor-changed"  # stored in the outbox, so the name must not change
 STEP = 30  # seconds for which a code is valid; apps assume this value
 DRIFT = 1  # number of steps that a phone's clock may be off
@@ -137,7 +136,7 @@ def _hash(code: str) -> str:
 
 
 def _encrypt(secret: str, now: datetime) -> str:
-    return _cipher().encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
+    return derive_cipher(PURPOSE).encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
 
 
 def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str | None:
@@ -146,14 +145,8 @@ def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str |
         return None
     try:
         if lifetime is None:
-            return _cipher().decrypt(encrypted).decode()
+            return derive_cipher(PURPOSE).decrypt(encrypted).decode()
         seconds = int(lifetime.total_seconds())
-        return _cipher().decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
+        return derive_cipher(PURPOSE).decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
     except InvalidToken:
         return None
-
-
-def _cipher() -> Fernet:
-    # `info` is part of the key derivation: with another value, stored keys cannot be decrypted.
-    derivation = HKDF(SHA256(), length=32, salt=None, info=b"skymailing second factor")
-    return Fernet(base64.urlsafe_b64encode(derivation.derive(current_app.config["SECRET_KEY"].encode())))

@@ -63,6 +63,7 @@ from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
+from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
@@ -78,6 +79,7 @@ __all__ = [
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "REPORTED_COUNTS",
+    "ROUTE_PREFIX",
     "RUN_TRANSITIONS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",
@@ -138,8 +140,10 @@ __all__ = [
     "RunDomain",
     "RunInterval",
     "RunState",
+    "Security",
     "Segment",
     "Sender",
+    "SmtpServer",
     "StateReason",
     "Suppression",
     "SuppressionReason",

@@ -37,6 +37,9 @@ class AuditAction(StrEnum):
     SEGMENT_DELETED = "segment-deleted"
     SEGMENT_RESTORED = "segment-restored"
     SENDER_DELETED = "sender-deleted"
+    SERVER_ADDED = "server-added"
+    SERVER_CHANGED = "server-changed"
+    SERVER_DELETED = "server-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -65,6 +68,7 @@ class AuditKind(StrEnum):
     CLIENT = "client"
     SEGMENT = "segment"
     SENDER = "sender"
+    SERVER = "server"
     TAG = "tag"
     ARTICLE = "article"
 

@@ -17,6 +17,7 @@ class UsageKind(StrEnum):
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
+    SERVER_TESTS = "server-tests"  # connections to test mail servers
 
 
 class Limited(StrEnum):
@@ -29,6 +30,7 @@ class Limited(StrEnum):
     MAILINGS = "mailings"
     SEGMENTS = "segments"
     SENDERS = "senders"
+    SERVERS = "servers"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

@@ -17,6 +17,7 @@ from skymailing.models import (
     MessagePicture,
     Segment,
     Sender,
+    SmtpServer,
     UsageKind,
 )
 from skymailing.quotas import counting
@@ -48,6 +49,10 @@ def select_segments(owner_id: int) -> Select[Any]:
 
 def select_senders(owner_id: int) -> Select[Any]:
     return select(Sender.id).where(Sender.owner_id == owner_id)
+
+
+def select_servers(owner_id: int) -> Select[Any]:
+    return select(SmtpServer.id).where(SmtpServer.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:

@@ -61,6 +61,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
         (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
         (Limited.SEGMENTS, checks.select_segments(user.id), settings.segments),
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),
+        (Limited.SERVERS, checks.select_servers(user.id), settings.servers),
         (Limited.DRAFTS, checks.select_drafts(user.id), settings.drafts),
         (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )

@@ -26,6 +26,7 @@ class QuotaSettings:
     mailings: int = 10_000
     segments: int = 500
     senders: int = 50
+    servers: int = 10
     drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200

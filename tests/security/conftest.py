@@ -14,7 +14,14 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import ClientImport, ClientUpload, Delivery, DeliveryState, MailingState, Role, User
-from tests.security.object_factories import make_bounce, make_bulk_job, make_segment, make_sender, make_tag
+from tests.security.object_factories import (
+    make_bounce,
+    make_bulk_job,
+    make_segment,
+    make_sender,
+    make_server,
+    make_tag,
+)
 from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
@@ -104,6 +111,7 @@ def world(session: Session) -> World:
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
             "sender_id": make_sender(owner).id,
+            "server_id": make_server(owner).id,
             "session_id": 999_999,
             "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,

@@ -5,7 +5,6 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from skymailing.models import RemovalKind, Role, User
@@ -23,43 +22,13 @@ from tests.security.object_factories import (
     make_run,
     make_segment,
     make_sender,
+    make_server,
     make_session,
     make_suppression,
     make_tag,
     make_upload,
 )
-
-
-class Person(StrEnum):
-    """The kind of person who sends a request."""
-
-    VISITOR = "visitor"
-    UNCONFIRMED = "unconfirmed"
-    BLOCKED = "blocked"
-    OWNER = "owner"
-    OTHER = "other"
-    MANAGER = "manager"
-    CONTENT = "content"
-    ADMIN = "admin"
-
-    @property
-    def role(self) -> Role:
-        is_role = self in (Person.MANAGER, Person.CONTENT, Person.ADMIN)
-        return Role(self.value) if is_role else Role.USER
-
-    @property
-    def owns(self) -> bool:
-        """Return whether the requested objects belong to this person."""
-        return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
-
-
-class Outcome(StrEnum):
-    """The result of a request."""
-
-    OPEN = "open"  # any response from the page itself, including form errors
-    LOGIN = "login"
-    FORBIDDEN = "403"
-    MISSING = "404"
+from tests.security.people import Outcome, Person
 
 
 @dataclass(frozen=True)
@@ -99,6 +68,7 @@ MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
 SENDER = Own("sender_id", make_sender)
+SERVER = Own("server_id", make_server)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -204,6 +174,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "senders.edit": SENDER,
     "senders.resend": SENDER,
     "senders.delete": SENDER,
+    "servers.index": PRIVATE,
+    "servers.new": PRIVATE,
+    "servers.edit": SERVER,
+    "servers.test": SERVER,
+    "servers.delete": SERVER,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

@@ -23,8 +23,10 @@ from skymailing.models import (
     MailingState,
     Removal,
     RemovalKind,
+    Security,
     Segment,
     Sender,
+    SmtpServer,
     SuppressionReason,
     Tag,
     User,
@@ -150,6 +152,17 @@ def make_sender(owner: User) -> Any:
     session.add(sender)
     session.flush()
     return sender
+
+
+def make_server(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    server = SmtpServer(
+        owner_id=owner.id, name="Shop", host="smtp.shop.example", port=465, security=Security.TLS
+    )
+    session.add(server)
+    session.flush()
+    return server
 
 
 def make_segment(owner: User) -> Any:

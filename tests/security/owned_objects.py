@@ -16,8 +16,9 @@ from skymailing.models import Mailing, User
 from skymailing.outbox.sender_tokens import sender_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
-from tests.security.decisions import ACCESS, Person
+from tests.security.decisions import ACCESS
 from tests.security.object_factories import make_article, make_mailing, make_sender
+from tests.security.people import Person
 from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

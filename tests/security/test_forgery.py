@@ -25,8 +25,9 @@ from skymailing.models import (
     mailing_clients,
 )
 from tests.conftest import SignIn
-from tests.security.decisions import ACCESS, Own, Panel, Person
+from tests.security.decisions import ACCESS, Own, Panel
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, sign_in_person
+from tests.security.people import Person
 from tests.support.factories import (
     AttemptFactory,
     ClientFactory,

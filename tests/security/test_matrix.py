@@ -19,13 +19,12 @@ from tests.security.decisions import (
     ACCESS,
     DEVELOPMENT_ONLY,
     PUBLIC,
-    Outcome,
     Own,
     Panel,
-    Person,
     expected_outcome,
 )
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
+from tests.security.people import Outcome, Person
 from tests.support.factories import UserFactory
 
 # Python code decides who may open what, so one database is enough; the tests of each feature read both
