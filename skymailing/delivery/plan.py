@@ -74,8 +74,9 @@ def _has_usable_sender(mailing: Mailing) -> bool:
     if sender is None:
         return True
     if problem := find_problem(sender):
-        is_server = problem is StateReason.SERVER_UNUSABLE and sender.server
-        _pause(mailing, f"{problem}: {sender.server.name if is_server else sender.address}")
+        is_about_server = problem is StateReason.SERVER_UNUSABLE
+        detail = sender.server.name if is_about_server and sender.server else sender.address
+        _pause(mailing, f"{problem}: {detail}")
         return False
     return sender.server is None or not sender.server.is_being_tested
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery.routing import servers
 from skymailing.extensions import db
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
@@ -69,6 +70,8 @@ def _runs_that_may_send(now: datetime) -> list[int]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
+        # Letters that wait for a server of their owner are none of the operator's.
+        .where(servers.may_be_used(now))
     )
     return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
 

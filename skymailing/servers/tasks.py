@@ -58,7 +58,7 @@ def _test_next(now: datetime) -> bool:
             updated_at=SmtpServer.updated_at,
         )
     )
-    is_recorded = db.session.execute(done).rowcount > 0
+    is_recorded = db.session.connection().execute(done).rowcount > 0
     db.session.commit()
     if is_recorded and tested.has_passed:
         reopening.reopen(f"server-{row.id}")

@@ -13,11 +13,14 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.delivery import plan
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.routing.servers import encrypt_password
+from skymailing.delivery.send import send_slice
 from skymailing.delivery.smtp import connection
 from skymailing.models import Security, Sender, SmtpServer, User
 from tests.faults.sink import Sink
+from tests.support.factories import create_clients, due_mailing
 
 HOST = "mail.shop.example"
 PASSWORD = "s3cret-word"
@@ -25,6 +28,7 @@ EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
 
 MakeServer = Callable[..., SmtpServer]
 MakeSender = Callable[..., Sender]
+SendFrom = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +125,20 @@ def make_sender(session: Session) -> MakeSender:
         return sender
 
     return make
+
+
+@pytest.fixture
+def send_from(app: Flask, session: Session, make_sender: MakeSender) -> SendFrom:
+    """Return a function that sends a mailing of a server's owner over it once; it returns the run's ID."""
+
+    def send(owner: User, server: SmtpServer | None, clients: int = 3) -> int:
+        create_clients(owner, clients)
+        sender_id = make_sender(owner, server).id if server else None
+        mailing = due_mailing(owner, sender_id=sender_id)
+        with app.app_context():
+            run_id = plan.start_due_run(mailing.id, utcnow())
+            assert run_id is not None
+            send_slice(run_id, lambda _elapsed: False)
+        return run_id
+
+    return send
