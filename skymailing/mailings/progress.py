@@ -70,6 +70,11 @@ class RouteState:
     is_owner_paused: bool = False  # it accepts the letters of other users only
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether it is the mail server of the run's sender, not the installation's."""
+        return self.name.startswith(ROUTE_PREFIX)
+
+    @property
     def is_usable(self) -> bool:
         return not self.is_open and not self.is_owner_paused
 

@@ -12,6 +12,7 @@ from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     COUNTED_STATES,
     OPEN_RUN_STATES,
+    ROUTE_PREFIX,
     BreakerState,
     Delivery,
     DeliveryState,
@@ -125,5 +126,12 @@ def count_waiting_unknowns() -> int:
 
 
 def list_route_states() -> dict[str, BreakerState]:
-    """Return the breaker state of each route that has ever been used."""
-    return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())
+    """Return the breaker state of each of the installation's routes that has ever been used."""
+    ours = select(Route.name, Route.state).where(Route.name.not_like(f"{ROUTE_PREFIX}%"))
+    return dict(db.session.execute(ours).tuples().all())
+
+
+def count_server_states() -> dict[BreakerState, int]:
+    """Return how many routes of users' mail servers are in each state: they are too many for labels."""
+    theirs = select(Route.state, func.count()).where(Route.name.like(f"{ROUTE_PREFIX}%"))
+    return dict(db.session.execute(theirs.group_by(Route.state)).tuples().all())

@@ -1,5 +1,7 @@
 """Runs over mail servers of owners: their route and envelope, changes, and older workers."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -12,7 +14,8 @@ from skymailing.delivery import plan
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.send import send_slice
 from skymailing.extensions import db
-from skymailing.models import Attempt, Mailing, MailingState, RunState, User
+from skymailing.mailings.forecast import estimate_rate
+from skymailing.models import Attempt, Mailing, MailingState, RunState, SmtpServer, User
 from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.sink import Sink, Stage
 from tests.mailings.pages import get_main_text
@@ -21,6 +24,7 @@ from tests.support.factories import MailingFactory, UserFactory, create_clients,
 from tests.support.servers import SmtpServer as Installation
 from tests.support.statements import record_statements
 
+Work = Callable[[], None]
 OLD_PLAN = """
     INSERT INTO runs (mailing_id, uuid, scheduled_for, state, planned, started_at, subject, format, body,
     sender_name, reply_to) VALUES (:mailing, '00000000000000000000000000000000', :now, 'planned', 0, :now, '',
@@ -160,3 +164,38 @@ def test_a_mailing_waits_for_the_test_and_is_paused_if_it_fails(
     draft = MailingFactory.create(owner=user, sender_id=mailing.sender_id)
     response = browser.post(f"/mailings/{draft.id}/start", follow_redirects=True)
     assert "The mail server of this sender does not work" in response.text
+
+
+@pytest.mark.one_engine
+def test_account_and_test_letters_always_use_the_installations_server(
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    sink: Sink,
+    smtp: Installation,
+    make_server: MakeServer,
+    make_sender: MakeSender,
+    work: Work,
+) -> None:
+    sender = make_sender(user, make_server(user, sink.port), "shop@gmail.com")
+    server = session.get_one(SmtpServer, sender.server_id)
+    server.host = "smtp.gmail.com"
+    mailing = MailingFactory.create(owner=user, sender_id=sender.id, sender_name="Sale")
+    browser.post(f"/mailings/{mailing.id}/test")
+    browser.post("/senders/new", data={"address": "other@shop.example", "name": ""})
+    work()
+    assert sink.connections == 0
+    froms = [letter.parsed["From"] for letter in smtp.letters]
+    assert sorted(map(str, froms)) == ["Sale <letters@sky.example>", "letters@sky.example"]
+
+
+@pytest.mark.one_engine
+def test_the_forecast_knows_the_rate_of_the_server(
+    app: Flask, user: User, make_server: MakeServer, make_sender: MakeSender
+) -> None:
+    server = make_server(user, 587, rate_per_minute=30)
+    mailing = MailingFactory.create(owner=user, sender_id=make_sender(user, server).id)
+    with app.app_context():
+        found = db.session.get_one(Mailing, mailing.id)
+        assert found.sender is not None
+        assert estimate_rate(found.sender.server) == 0.5

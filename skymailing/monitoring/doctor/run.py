@@ -30,6 +30,7 @@ PARTS = (
     Part(("workers",), lambda: [checks.check_workers()]),
     Part(("sweep",), lambda: [host.check_sweep()]),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
+    Part((mail_servers.COMMON,), mail_servers.check_common_servers),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )
