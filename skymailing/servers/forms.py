@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from wtforms import IntegerField, PasswordField, SelectField, StringField
 from wtforms.fields import SelectChoice
@@ -33,7 +34,7 @@ class ServerForm(FlaskForm):
     """A new or existing server; the password is never filled in."""
 
     name = StringField(
-        _l("Name"),
+        lazy_pgettext("server", "Name"),
         [DataRequired(_l("Enter a name.")), Length(max=SERVER_NAME_MAX_LENGTH), one_line],
         filters=[strip],
         description=_l("Only you see it."),

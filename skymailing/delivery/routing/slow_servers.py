@@ -5,6 +5,7 @@ connections and then stay silent would occupy all workers.
 """
 
 import logging
+from contextlib import suppress
 
 from redis import RedisError
 
@@ -18,27 +19,31 @@ LEASE = "slow-servers"
 LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter
 
 
-def may_wait(route: str, holder: str) -> bool:
-    """Whether this worker may use the route now: it is not slow, or no other worker uses a slow one."""
-    return not _is_slow(route) or queue.hold_lease(LEASE, holder, LEASE_SECONDS)
-
-
-def note(route: str, holder: str, seconds: float) -> None:
-    """Note how long the route has kept this worker, which may then serve others."""
-    try:
-        if seconds > SLOW_SECONDS:
-            queue.connection().set(_key(route), 1, ex=KEPT)
-            logger.info("route %s is slow: it took %.0f seconds", route, seconds)
-    except RedisError:
-        return
-    queue.end_lease(LEASE, holder)
-
-
-def _is_slow(route: str) -> bool:
+def is_slow(route: str) -> bool:
+    """Whether the route has recently kept a worker waiting; False while Redis is unavailable."""
     try:
         return bool(queue.connection().exists(_key(route)))
     except RedisError:
         return False
+
+
+def begin(holder: str) -> bool:
+    """Whether this worker may use a slow server now; if so, the others may not until `end`."""
+    return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
+
+
+def end(holder: str) -> None:
+    """Let another worker use a slow server."""
+    queue.end_lease(LEASE, holder)
+
+
+def note(route: str, seconds: float) -> None:
+    """Note how long the route has kept this worker."""
+    if seconds <= SLOW_SECONDS:
+        return
+    logger.info("route %s is slow: it took %.0f seconds", route, seconds)
+    with suppress(RedisError):
+        queue.connection().set(_key(route), 1, ex=KEPT)
 
 
 def _key(route: str) -> str:
