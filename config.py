@@ -13,7 +13,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from redis.connection import parse_url
 
 from skymailing.errors import ConfigurationError
-from skymailing.settings.addresses import UNREADABLE, check_host, parse_database_url, parse_sender
+from skymailing.settings.addresses import (
+    UNREADABLE,
+    check_host,
+    parse_database_url,
+    parse_networks,
+    parse_sender,
+)
 from skymailing.settings.database import DatabaseLimits, build_engine_options
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
@@ -129,6 +135,9 @@ class Config(EnvironmentReader):
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
         self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
         self.MAIL_FALLBACK = self._fallback()
+        # Where users' mail servers may be, besides public addresses.
+        networks = self._text("MAIL_SERVERS_PRIVATE_NETWORKS") or ""
+        self.MAIL_SERVERS_PRIVATE_NETWORKS = parse_networks("MAIL_SERVERS_PRIVATE_NETWORKS", networks)
         # Flask-Mail sends nothing while TESTING is on, but our tests use a real server.
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:

@@ -71,9 +71,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.returns import views as returns
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
+    from skymailing.servers import views as servers
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [returns, reports, blog]
+    features += [servers, returns, reports, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

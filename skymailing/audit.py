@@ -24,11 +24,12 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SmtpServer,
     Tag,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Sender | SendingDomain | Tag | Article
+Target = User | Mailing | Message | Client | Segment | Sender | SendingDomain | SmtpServer | Tag | Article
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.SENDER, target.address
         case SendingDomain():
             return AuditKind.DOMAIN, target.name
+        case SmtpServer():
+            return AuditKind.SERVER, f"{target.name} ({target.host})"
         case Tag():
             return AuditKind.TAG, target.name
         case _:

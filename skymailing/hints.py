@@ -19,6 +19,7 @@ from skymailing.settings.engine import engine_settings
 OUTBOX = "outbox"
 INDEX = "index"
 MAILBOX = "mailbox"
+SERVER_TESTS = "server-tests"
 
 
 def hint_outbox() -> None:
@@ -78,6 +79,11 @@ def hint_index() -> None:
 def hint_mailbox() -> None:
     """Ask a worker to read the mailbox for returned mail."""
     queue.hint(MAILBOX, "read_mailbox")
+
+
+def hint_server_tests() -> None:
+    """Ask a worker to test the mail servers that wait for it."""
+    queue.hint(SERVER_TESTS, "test_servers")
 
 
 def hint_bulk_job(job_id: int) -> None:

@@ -24,10 +24,12 @@ from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
 from skymailing.periodic import PERIODIC_TASKS, REPAIRS
 from skymailing.returns import tasks as return_tasks
+from skymailing.servers.tasks import run_tests
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
+TESTS_LEASE = 60  # seconds after which a worker that tests mail servers counts as dead
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
@@ -80,6 +82,22 @@ def index_clients() -> None:
     give_back_sessions()
     if update_index(_should_yield):
         hints.hint_index()
+
+
+@job
+def test_servers() -> None:
+    """Test mail servers for a few seconds, in one worker only, since some do not respond."""
+    queue.clear_hint(hints.SERVER_TESTS)
+    give_back_sessions(only_scarce=True)
+    lease = uuid4().hex
+    if not queue.hold_lease(hints.SERVER_TESTS, lease, TESTS_LEASE):
+        return
+    try:
+        has_more = run_tests(utcnow(), _should_yield)
+    finally:
+        queue.end_lease(hints.SERVER_TESTS, lease)
+    if has_more:
+        hints.hint_server_tests()
 
 
 @job

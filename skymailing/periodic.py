@@ -26,6 +26,7 @@ from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.returns import tasks as return_tasks
+from skymailing.servers.queries import has_test_requests
 
 
 def _post_letters(now: datetime) -> None:
@@ -42,6 +43,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_index()
     for domain_id in find_due_domains(now):
         hints.hint_domain(domain_id)
+    if has_test_requests():
+        hints.hint_server_tests()
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 

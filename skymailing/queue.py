@@ -45,6 +45,7 @@ JOBS = frozenset(
         "send_slice",
         "start_mailing",
         "sweep",
+        "test_servers",
         "wake_run",
     }
 )

@@ -38,7 +38,6 @@ SHARED_FOLDERS = {
     "quotas": "engine",
     "security": "engine",
     "audit": "engine",
-    "encryption": "engine",
     "models": "models",
     "queue": "models",
     "worker": "models",
@@ -52,6 +51,7 @@ SHARED_FOLDERS = {
     "settings": "base",
     "extensions": "base",
     "clock": "base",
+    "encryption": "base",
     "errors": "base",
     "email_addresses": "base",
 }

@@ -16,10 +16,12 @@ from skymailing import counters
 from skymailing.auth.anonymise import anonymise_audit_entries, anonymous_label
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
+from skymailing.delivery.routing.servers import forget_routes
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
     OPEN_RUN_STATES,
+    ROUTE_PREFIX,
     AuditAction,
     AuditEntry,
     AuditKind,
@@ -43,6 +45,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SmtpServer,
     Suppression,
     Tag,
     User,
@@ -64,6 +67,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Segment, Segment.owner_id),
     (Sender, Sender.owner_id),
     (SendingDomain, SendingDomain.owner_id),
+    (SmtpServer, SmtpServer.owner_id),  # after the senders that use them
     (Suppression, Suppression.owner_id),
     (Bounce, Bounce.owner_id),
     (ReturnedLetter, ReturnedLetter.owner_id),
@@ -147,7 +151,7 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
 
 def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
     """Delete a batch of the remaining rows, starting with those that refer to others."""
-    for delete_rows in (_delete_bulk_jobs, _delete_runs, _delete_mailings, _delete_imports, _delete_tags):
+    for delete_rows in DELETIONS:
         if removed := delete_rows(connection, user_id):
             return removed
     for model, owner in OWNED:
@@ -223,6 +227,24 @@ def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
     if removed := connection.execute(delete(BulkChunk).where(of_job, BulkChunk.number.in_(batch))).rowcount:
         return removed
     return connection.execute(delete(BulkJob).where(BulkJob.id == job_id)).rowcount
+
+
+def _delete_routes(connection: Connection, user_id: int) -> int:
+    """Delete what was learned about the user's mail servers, with the words of these servers."""
+    servers = select(SmtpServer.id).where(SmtpServer.owner_id == user_id)
+    names = [f"{ROUTE_PREFIX}{server_id}" for server_id in connection.scalars(servers)]
+    return forget_routes(connection, names)
+
+
+# Each deletes a batch of the user's rows that others do not refer to any more, and returns their number.
+DELETIONS = (
+    _delete_bulk_jobs,
+    _delete_runs,
+    _delete_mailings,
+    _delete_imports,
+    _delete_tags,
+    _delete_routes,
+)
 
 
 def _delete_user(connection: Connection, user_id: int, now: datetime) -> None:

@@ -102,6 +102,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("messages.json", export_queries.read_messages),
         file("senders.json", export_queries.read_senders),
         file("domains.json", export_queries.read_domains),
+        file("mail-servers.json", export_queries.read_servers),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),
         file("runs.json", export_queries.read_runs),

@@ -30,6 +30,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SmtpServer,
     Suppression,
     Tag,
     User,
@@ -74,12 +75,19 @@ def read_segments(user_id: int) -> Iterator[dict[str, Any]]:
 
 def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the addresses from which the user sends."""
-    return read_own(Sender, user_id, "name", "address", "reply_to", "is_default", "confirmed_at")
+    names = ("name", "address", "reply_to", "is_default", "confirmed_at", "server_id")
+    return read_own(Sender, user_id, *names)
 
 
 def read_domains(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the domains from which the user sends, without the keys that sign."""
     return read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at")
+
+
+def read_servers(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's mail servers, without their passwords."""
+    access = ("name", "host", "port", "security", "username", "rate_per_minute", "sessions")
+    return read_own(SmtpServer, user_id, *access, "tested_at", "has_passed", "test_answer")
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
@@ -128,6 +136,13 @@ def _read_run_ids(user_id: int) -> Iterator[int]:
     return (run_id for (run_id,) in read_in_chunks(own, Run.__table__.c.id))
 
 
+RUN_COLUMNS = (
+    *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
+    *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
+    "planned",
+)
+
+
 def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield each run with its content and counts."""
     for run_id in _read_run_ids(user_id):
@@ -135,24 +150,8 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
         if run is None:
             continue
         (ledger,) = count_runs([run])
-        yield {
-            "id": run.id,
-            "mailing_id": run.mailing_id,
-            "state": run.state,
-            "scheduled_for": run.scheduled_for,
-            "started_at": run.started_at,
-            "finished_at": run.finished_at,
-            "details_removed_at": run.details_removed_at,
-            "subject": run.subject,
-            "sender_name": run.sender_name,
-            "sender_address": run.sender_address,
-            "reply_to": run.reply_to,
-            "format": run.format,
-            "body": run.body,
-            "language": run.language,
-            "planned": run.planned,
-            "letters": {state.value: count for state, count in ledger.counts.items()},
-        }
+        values = {name: getattr(run, name) for name in RUN_COLUMNS}
+        yield values | {"letters": {state.value: count for state, count in ledger.counts.items()}}
         db.session.rollback()
 
 

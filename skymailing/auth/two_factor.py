@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select, update
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.auth.services import lock_user
-from skymailing.encryption import SECOND_FACTOR, cipher, decrypt
+from skymailing.encryption import SECOND_FACTOR, decrypt, derive_cipher
 from skymailing.extensions import db
 from skymailing.models import AuditAction, RecoveryCode, User
 from skymailing.outbox import services as outbox
@@ -135,7 +135,7 @@ def _hash(code: str) -> str:
 
 
 def _encrypt(secret: str, now: datetime) -> str:
-    return cipher(SECOND_FACTOR).encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
+    return derive_cipher(SECOND_FACTOR).encrypt_at_time(secret.encode(), int(now.timestamp())).decode()
 
 
 def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str | None:
@@ -144,6 +144,6 @@ def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str |
         return decrypt(encrypted, SECOND_FACTOR)
     seconds = int(lifetime.total_seconds())
     try:
-        return cipher(SECOND_FACTOR).decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
+        return derive_cipher(SECOND_FACTOR).decrypt_at_time(encrypted, seconds, int(now.timestamp())).decode()
     except InvalidToken:
         return None

@@ -18,6 +18,7 @@ COMMANDS = {
     "restore": "backup:restore",
     "routes": "routes:routes",
     "scheduler": "processes:scheduler",
+    "servers": "servers:servers",
     "sweep": "sweep:sweep",
     "up": "processes:up",
     "users": "users:users",

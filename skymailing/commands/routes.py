@@ -58,7 +58,9 @@ def reopen(names: tuple[str, ...]) -> None:
     Changed settings need a restart, which does the same.
     """
     configured = list_configured()
-    if unknown := [name for name in names if name not in configured]:
+    used = db.session.scalars(select(Route.name).where(Route.name.in_(names))).all()  # of users' servers
+    db.session.rollback()
+    if unknown := [name for name in names if name not in (*configured, *used)]:
         raise click.ClickException(f"There is no route {unknown[0]}; choose from: {', '.join(configured)}.")
     for name in names or configured:
         reopening.reopen(name)

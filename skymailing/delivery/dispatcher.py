@@ -11,8 +11,8 @@ from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
-from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.lanes import Lanes
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.session_pool import SessionPool
@@ -32,16 +32,28 @@ class Dispatcher:
         self.sender = sender  # of every envelope, and of letters without an own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
-        self.pools = {name: SessionPool(name, max_sessions, holder) for name in routes.list_configured()}
+        self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
+        self.lanes = Lanes(max_sessions, self.holder)
         self._template: tuple[UUID, LetterTemplate] | None = None
         self._queues: dict[UUID, DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
-        self.rates = RateLimits(
-            config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
-        )
+        per_mailing = config["MAIL_RATE_PER_MAILING"]
+        self._rates = RateLimits(config["MAIL_RATE"], per_mailing, config["MAIL_RATE_PER_DOMAIN"])
+        # The rates of the installation's server would let owners with their own one slow down the others.
+        self._own_rates = RateLimits(None, per_mailing, None)
         self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
+
+    def rates_of(self, run: OpenRun) -> RateLimits:
+        """Return the limits of the run's mail server."""
+        if run.server is None:
+            return self._rates
+        self._own_rates.limit_route(run.server.rate)
+        return self._own_rates
+
+    def envelope_sender(self, run: OpenRun) -> str:
+        """Return the address to which bounces go: an owner's server accepts only its own ones."""
+        return self.sender if run.server is None else run.sender_address
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled at first use."""
@@ -64,33 +76,30 @@ class Dispatcher:
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's position in the run's queue; None if domains have no limit."""
-        if not self.rates.per_domain:
+        rates = self.rates_of(run)
+        if not rates.per_domain:
             return None
         # Moved to the end, so that the least recently used one is dropped.
-        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, self.rates)
+        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, rates)
         self._queues[run.uuid] = queue
         if len(self._queues) > MAX_DOMAIN_QUEUES:
             del self._queues[next(iter(self._queues))]
         return queue
 
-    def cap_window(self, run_id: int) -> int:
+    def cap_window(self, run: OpenRun) -> int:
         """Return how many letters of the run may be claimed at once."""
-        allowed = self.rejections.count_allowed(run_id)
-        return self.rates.cap_window(self.window if allowed is None else min(allowed, self.window))
-
-    def give_back_sessions(self, only_scarce: bool = False) -> bool:
-        """Close the sessions, or only those with servers that allow few; return whether there were any."""
-        return sum(pool.give_back(only_scarce) for pool in self.pools.values()) > 0
+        allowed = self.rejections.count_allowed(run.id)
+        size = self.window if allowed is None else min(allowed, self.window)
+        return self.rates_of(run).cap_window(size)
 
     def close(self) -> None:
         """Close the sessions and the journal; only when no lease is held."""
-        for pool in self.pools.values():
-            pool.disconnect()
+        self.lanes.disconnect()
         self.journal.close()
 
-    def adapt(self, pool: SessionPool, results: list[Result], seconds: float) -> None:
+    def adapt(self, pool: SessionPool, results: list[Result], seconds: float, is_held_back: bool) -> None:
         """Adapt the number of sessions and the window size to the last window."""
-        pool.concurrency.adjust(results, self.rates.was_held_back)
+        pool.concurrency.adjust(results, is_held_back)
         if seconds > self.settings.window_seconds:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
@@ -116,7 +125,7 @@ def get_dispatcher() -> Dispatcher:
 def give_back_sessions(only_scarce: bool = False) -> bool:
     """Close this process's sessions, or only those that other workers may wait for."""
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
-    return existing is not None and existing.give_back_sessions(only_scarce)
+    return existing is not None and existing.lanes.give_back(only_scarce)
 
 
 def close_dispatcher() -> None:
@@ -131,5 +140,4 @@ def abandon_dispatcher(dispatcher: Dispatcher) -> None:
     # The journal first: closing sessions may fail after an exception.
     current_app.extensions.pop("skymailing_dispatcher", None)
     dispatcher.journal.abandon()
-    for pool in dispatcher.pools.values():
-        pool.disconnect()
+    dispatcher.lanes.disconnect()

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, literal_column, sel
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
-from skymailing.delivery.routing import owner_pauses
+from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
@@ -95,7 +95,8 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return letters.has_room(now), owner_pauses.has_route(list_configured(), now)
+    may_use_ours = Run.server_id.is_not(None) | owner_pauses.has_route(list_configured(), now)
+    return letters.has_room(now), may_use_ours, servers.may_be_used(now)
 
 
 def _open_runs(*columns: Any) -> Select[Any]:

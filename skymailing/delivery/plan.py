@@ -15,7 +15,7 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.statistics import RunKey
-from skymailing.delivery.senders import describe_mailing, is_usable
+from skymailing.delivery.senders import describe_mailing, find_problem
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -58,8 +58,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
             return None
-        if mailing.sender is not None and not is_usable(mailing.sender):
-            _pause(mailing, f"{StateReason.SENDER_UNUSABLE}: {mailing.sender.address}")
+        if not _has_usable_sender(mailing):
             return None
         lock_parts(mailing)
         recipients = find_recipients(mailing, now)
@@ -67,6 +66,19 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
             _pause(mailing, StateReason.AUDIENCE_BROKEN)
             return None
         return _plan_run(session, recipients, now)
+
+
+def _has_usable_sender(mailing: Mailing) -> bool:
+    """Whether letters may come from the mailing's sender; if not, pause it, unless a test will decide."""
+    sender = mailing.sender
+    if sender is None:
+        return True
+    if problem := find_problem(sender):
+        is_about_server = problem is StateReason.SERVER_UNUSABLE
+        detail = sender.server.name if is_about_server and sender.server else sender.address
+        _pause(mailing, f"{problem}: {detail}")
+        return False
+    return sender.server is None or not sender.server.is_being_tested
 
 
 def _pause(mailing: Mailing, reason: str) -> None:
@@ -88,8 +100,11 @@ def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
 
 def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
     message, source = mailing.message, describe_mailing(mailing)
+    server_id = mailing.sender.server_id if mailing.sender else None
     return Run(
         mailing_id=mailing.id,
+        state=RunState.PLANNED if server_id is None else RunState.ROUTED,
+        server_id=server_id,
         scheduled_for=_occurrence_of_start(session, mailing, now),
         started_at=now,
         subject=message.subject,

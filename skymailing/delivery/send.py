@@ -16,9 +16,11 @@ from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.ledger.record import is_dead_address
 from skymailing.delivery.rendering.letter import Recipient, TemplateError
-from skymailing.delivery.routing import routes
+from skymailing.delivery.routing import routes, slow_servers
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
+from skymailing.delivery.routing.routes import RouteChoice
+from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
@@ -66,23 +68,50 @@ def _finish(run_id: int, should_stop: Callable[[], bool]) -> bool:
 
 
 def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
-    """Claim, hand over and record one window; return whether another one may follow."""
+    """Choose a route and send one window over it; return whether another one may follow."""
     now = utcnow()
     with reading_engine().connect() as connection:
         run = claims.load_open_run(connection, run_id, now)
-    chosen = routes.choose(now, run.owner_id) if run else None
-    if run is None or chosen is None:
+    if run is None:
         return False
-    pool, is_probe = dispatcher.pools[chosen.route], chosen.is_probe
-    dispatcher.rates.follow(chosen.memory, now)
+    if run.server_id is None:
+        chosen = routes.choose(now, run.owner_id)
+        return chosen is not None and _send_over(run, chosen, dispatcher)
+    if run.server is None:
+        plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "")
+        return False
+    return _send_over_own_server(run, run.server, dispatcher)
+
+
+def _send_over_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
+    """Send a window over a server of an owner, unless it is slow and another worker waits for a slow one."""
+    is_slow = slow_servers.is_slow(server.route)
+    if is_slow and not slow_servers.begin(dispatcher.holder):
+        return False
+    begun = time.monotonic()
+    try:
+        chosen = routes.choose(utcnow(), run.owner_id, server)
+        return chosen is not None and _send_over(run, chosen, dispatcher)
+    finally:
+        slow_servers.note(server.route, time.monotonic() - begun)
+        if is_slow:
+            slow_servers.end(dispatcher.holder)
+
+
+def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> bool:
+    """Claim, hand over and record one window; return whether another one may follow."""
+    now, is_probe = utcnow(), chosen.is_probe
+    pool, rates = dispatcher.lanes.use(chosen.route, run.server), dispatcher.rates_of(run)
+    rates.follow(chosen.memory, now)
     pool.follow(chosen.memory, now)
-    if not is_probe and (wait := dispatcher.rates.wait_if_held_back(chosen.route, run.mailing_id)):
-        pool.give_back(only_scarce=True)
+    if not is_probe and (wait := rates.wait_if_held_back(chosen.route, run.mailing_id)):
+        if run.server is None:  # more workers would not make a server of an owner faster
+            pool.give_back(only_scarce=True)
         return wait < LONG_WAIT
-    if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
+    if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
         return False
     queue = dispatcher.domain_queue(run)
-    limit = dispatcher.cap_window(run.id) if chosen.is_free else 1
+    limit = dispatcher.cap_window(run) if chosen.is_free else 1
     batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
         if is_probe:
@@ -94,8 +123,8 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         routes.release_probe(pool.route, utcnow())
     if queue:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
-    dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at)
-    pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back_by_pace)
+    dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at, rates.was_held_back)
+    pool.learn_pace(batch.results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, chosen)
@@ -113,7 +142,7 @@ def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
         reputation.pause_if_needed(run.owner_id, utcnow())
 
 
-def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
+def _connect(run: OpenRun, dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
     """Return open sessions over the route.
 
     None if it cannot be used; this is reported to its circuit breaker. Raises NoSession.
@@ -121,7 +150,7 @@ def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipel
     if is_probe:
         pool.reset()
     try:
-        return pool.connect(dispatcher.sender, dispatcher.journal)
+        return pool.connect(dispatcher.envelope_sender(run), dispatcher.journal)
     except NoSession:
         if is_probe:
             routes.release_probe(pool.route, utcnow())
@@ -202,11 +231,11 @@ def _letters(
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
-    now = utcnow()
+    now, rates = utcnow(), dispatcher.rates_of(run)
     base = unsubscribe_url("")
     for claimed in confirmed:
-        if dispatcher.rates.is_limited and not dispatcher.rates.allow(route, run.mailing_id, claimed.email):
-            if dispatcher.rates.was_held_back:
+        if rates.is_limited and not rates.allow(route, run.mailing_id, claimed.email):
+            if rates.was_held_back:
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)

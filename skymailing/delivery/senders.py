@@ -1,4 +1,4 @@
-"""Decide who a mailing's letters are from, and copy it into the run."""
+"""Decide who a mailing's letters are from, and whether they may be."""
 
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -7,7 +7,7 @@ from flask import current_app
 
 from skymailing.delivery.routing.freemail import find_refused_domain
 from skymailing.email_addresses import display_address
-from skymailing.models import Mailing, Sender, User
+from skymailing.models import Mailing, Sender, StateReason, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,18 @@ def service_address() -> str:
 
 
 def is_usable(sender: Sender) -> bool:
-    """Whether letters may come from this sender now."""
-    return sender.is_confirmed and not find_refused_domain(sender.address)
+    """Whether letters may come from this sender, now or once its mail server has been tested."""
+    return find_problem(sender) is None
+
+
+def find_problem(sender: Sender) -> StateReason | None:
+    """Return why letters may not come from this sender; None while its mail server is being tested."""
+    server = sender.server
+    if not sender.is_confirmed or find_refused_domain(sender.address, server):
+        return StateReason.SENDER_UNUSABLE
+    if server is not None and not server.has_passed and not server.is_being_tested:
+        return StateReason.SERVER_UNUSABLE
+    return None
 
 
 def describe_from(owner: User, sender: Sender | None, name: str = "") -> From:

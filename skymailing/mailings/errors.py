@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 
 from skymailing.errors import UserError
+from skymailing.models import StateReason
+
+# Why letters may not come from a sender; see `delivery/senders.py`.
+SENDER_PROBLEMS = {
+    StateReason.SENDER_UNUSABLE: "mailing_sender_unconfirmed",
+    StateReason.SERVER_UNUSABLE: "mailing_server_failed",
+}
 
 
 class MailingError(UserError):

@@ -23,6 +23,7 @@ from skymailing.models import (
     Run,
     RunInterval,
     RunState,
+    SmtpServer,
     Suppression,
     User,
 )
@@ -96,7 +97,7 @@ def forecast_starts(
     mailing: Mailing, hours: SendingHours, first: datetime | None, reach: Reach | None, now: datetime
 ) -> Forecast:
     """Return the forecast for a mailing, saved or not, whose next start is `first`."""
-    rate = estimate_rate()
+    rate = estimate_rate(mailing.sender.server if mailing.sender else None)
     occurrences: list[Occurrence] = []
     moment = max(first, now) if first else None
     while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
@@ -135,16 +136,23 @@ def count_reach(owner: User, conditions: Conditions, selected: int | None) -> Re
     return Reach(sum(db.session.scalar(own.where(condition)) or 0 for condition in conditions), suppressed)
 
 
-def estimate_rate() -> float | None:
-    """Return the expected rate in letters per second; None if nothing is known about it."""
+def estimate_rate(server: SmtpServer | None = None) -> float | None:
+    """Return the expected rate in letters per second; None if nothing is known about it.
+
+    `server` is the sender's mail server, if it is not the installation's.
+    """
     config = current_app.config
-    known = (config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], read_pace(), measure_rate())
+    if server is None:
+        known = [config["MAIL_RATE"], read_pace(list_configured()[0]), measure_rate()]
+    else:
+        known = [(server.rate_per_minute or 0) / 60, read_pace(server.route)]
+    known.append(config["MAIL_RATE_PER_MAILING"])
     return min((float(rate) for rate in known if rate), default=None)
 
 
-def read_pace() -> float | None:
-    """Return the letters per second that the first mail server accepts; None if it has not shown a limit."""
-    return db.session.scalar(select(Route.pace).where(Route.name == list_configured()[0]))
+def read_pace(route: str) -> float | None:
+    """Return the letters per second that a mail server accepts; None if it has not shown a limit."""
+    return db.session.scalar(select(Route.pace).where(Route.name == route))
 
 
 def measure_rate() -> float | None:

@@ -13,6 +13,7 @@ from skymailing.mailings import queries
 from skymailing.mailings.queries import Ledger
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
+    ROUTE_PREFIX,
     Attempt,
     BreakerState,
     Delivery,
@@ -69,6 +70,11 @@ class RouteState:
     is_owner_paused: bool = False  # it accepts the letters of other users only
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether it is the mail server of the run's sender, not the installation's."""
+        return self.name.startswith(ROUTE_PREFIX)
+
+    @property
     def is_usable(self) -> bool:
         return not self.is_open and not self.is_owner_paused
 
@@ -122,7 +128,7 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
         ends_at=mailing.ends_at,
         deferred=_count_deferred(ledger, mailing.ends_at, now),
         unknowns=_count_unknowns(ledger),
-        routes=_list_routes(mailing.owner_id, now) if is_sending else (),
+        routes=_list_routes(mailing.owner_id, ledger.run.server_id, now) if is_sending else (),
     )
     if not is_sending:
         return progress
@@ -233,14 +239,16 @@ def _count_waiting(ledger: Ledger) -> int:
     return db.session.scalar(waiting) or 0
 
 
-def _list_routes(owner_id: int, now: datetime) -> tuple[RouteState, ...]:
-    """Return the configured routes in the order in which they are used, as they are for the owner."""
+def _list_routes(owner_id: int, server_id: int | None, now: datetime) -> tuple[RouteState, ...]:
+    """Return the run's routes in the order in which they are used, as they are for the owner."""
+    names = routes.list_configured() if server_id is None else [f"{ROUTE_PREFIX}{server_id}"]
     is_owners = (
         (OwnerPause.route == Route.name) & (OwnerPause.owner_id == owner_id) & (OwnerPause.until > now)
     )
-    rows = db.session.execute(select(Route, OwnerPause).outerjoin(OwnerPause, is_owners)).tuples()
+    known = select(Route, OwnerPause).outerjoin(OwnerPause, is_owners).where(Route.name.in_(names))
+    rows = db.session.execute(known).tuples()
     found = {route.name: _read_route(route, pause) for route, pause in rows}
-    return tuple(found.get(name, RouteState(name)) for name in routes.list_configured())
+    return tuple(found.get(name, RouteState(name)) for name in names)
 
 
 def _read_route(route: Route, pause: OwnerPause | None) -> RouteState:

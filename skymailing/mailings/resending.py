@@ -116,7 +116,7 @@ def _requeue(
 
 def _reopen(mailing: Mailing, run: Run) -> None:
     if run.state is RunState.FINISHED:
-        RUN_TRANSITIONS.move(run, RunState.SENDING)
+        RUN_TRANSITIONS.move(run, run.reopened_state)
         run.finished_at = None
     if mailing.state in (MailingState.FINISHED, MailingState.SCHEDULED):
         move_mailing(mailing, MailingState.RUNNING)

@@ -15,6 +15,8 @@ def list_route_problems(routes: tuple[RouteState, ...], now: datetime) -> list[s
         return []
     first, *others = routes
     sentences = [_format_route_problem(first, now, is_first=True)]
+    if first.is_chosen:
+        sentences.append(str(_("You chose this mail server for the sender. Other senders are not affected.")))
     if not first.is_usable:
         for other in others:
             if other.is_usable:

@@ -9,6 +9,7 @@ from skymailing.db.engine import LARGEST_ID
 from skymailing.delivery.ledger.statistics import floor_to, interval_seconds
 from skymailing.extensions import db
 from skymailing.models import (
+    OPEN_RUN_STATES,
     DeliveryState,
     Mailing,
     Outcome,
@@ -72,7 +73,7 @@ def find_last_run(mailing: Mailing) -> Run | None:
 def find_open_run(mailing: Mailing) -> Run | None:
     """Return the run that is planned or being sent; None if there is none."""
     run = find_last_run(mailing)
-    return run if run and run.state in (RunState.PLANNED, RunState.SENDING) else None
+    return run if run and run.state in OPEN_RUN_STATES else None
 
 
 def has_runs(mailing: Mailing) -> bool:

@@ -19,7 +19,9 @@ def list_sender_choices(owner: User, mailing: Mailing | None) -> list[tuple[int,
             choices.append((sender.id, label))
         elif mailing is not None and mailing.sender_id == sender.id:
             # Otherwise, saving the form would silently choose another address.
-            choices.append((sender.id, _("%(address)s (not confirmed)", address=label)))
+            is_confirmed = sender.is_confirmed
+            text = _("%(address)s (cannot be used)") if is_confirmed else _("%(address)s (not confirmed)")
+            choices.append((sender.id, text % {"address": label}))
     return choices
 
 

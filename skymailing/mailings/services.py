@@ -11,13 +11,13 @@ from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
-from skymailing.delivery.senders import is_usable
+from skymailing.delivery.senders import find_problem
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.audience import save_parts
 from skymailing.mailings.duplicate_submission import find_duplicate
-from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
+from skymailing.mailings.errors import SENDER_PROBLEMS, DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.run_queries import find_last_run, find_open_run
 from skymailing.mailings.selection import Selection, save_selection
 from skymailing.mailings.validation import MailingValidation
@@ -140,8 +140,8 @@ def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
     This can take seconds, so pages call it before the transaction that writes. If it takes too long, planning
     finds out.
     """
-    if mailing.sender is not None and not is_usable(mailing.sender):
-        return MailingError("mailing_sender_unconfirmed")
+    if mailing.sender is not None and (problem := find_problem(mailing.sender)):
+        return MailingError(SENDER_PROBLEMS[problem])
     with suppress(TookTooLong), limit_time():
         recipients = find_recipients(mailing, now)
         if recipients.problem:

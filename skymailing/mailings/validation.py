@@ -14,11 +14,11 @@ from skymailing.delivery.audience.parts import (
     Part,
     compile_parts,
 )
-from skymailing.delivery.senders import is_usable
+from skymailing.delivery.senders import find_problem
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.audience import MAX_PARTS, choose_parts, find_parts
-from skymailing.mailings.errors import MailingError
+from skymailing.mailings.errors import SENDER_PROBLEMS, MailingError
 from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, Sender, User
@@ -124,7 +124,8 @@ class MailingValidation:
         sender = db.session.scalar(select(Sender).where(own).with_for_update(read=True, key_share=True))
         if sender is None:
             return MailingError("mailing_sender_unknown")
-        return None if is_usable(sender) else MailingError("mailing_sender_unconfirmed")
+        problem = find_problem(sender)
+        return MailingError(SENDER_PROBLEMS[problem]) if problem else None
 
     def check_sender_name(self) -> MailingError | None:
         return check_line(self.values.sender_name.strip(), SENDER_NAME_MAX_LENGTH)

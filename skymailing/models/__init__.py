@@ -66,6 +66,7 @@ from skymailing.models.reputation import Reputation
 from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
+from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
@@ -83,6 +84,7 @@ __all__ = [
     "RATED_KINDS",
     "REPORTED_COUNTS",
     "RETURNED_COUNTS",
+    "ROUTE_PREFIX",
     "RUN_TRANSITIONS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",
@@ -145,10 +147,12 @@ __all__ = [
     "RunDomain",
     "RunInterval",
     "RunState",
+    "Security",
     "Segment",
     "Sender",
     "SendingDomain",
     "SigningKey",
+    "SmtpServer",
     "StateReason",
     "Suppression",
     "SuppressionReason",

@@ -39,6 +39,9 @@ class AuditAction(StrEnum):
     SEGMENT_RESTORED = "segment-restored"
     SENDER_DELETED = "sender-deleted"
     DOMAIN_DELETED = "domain-deleted"
+    SERVER_ADDED = "server-added"
+    SERVER_CHANGED = "server-changed"
+    SERVER_DELETED = "server-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -68,6 +71,7 @@ class AuditKind(StrEnum):
     SEGMENT = "segment"
     SENDER = "sender"
     DOMAIN = "domain"
+    SERVER = "server"
     TAG = "tag"
     ARTICLE = "article"
 

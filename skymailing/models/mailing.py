@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -110,6 +111,8 @@ class StateReason(StrEnum):
     # Of the owner's last letters; the detail is "<how many>/<letters>".
     TOO_MANY_BOUNCES = "too-many-bounces"
     TOO_MANY_COMPLAINTS = "too-many-complaints"
+    SERVER_UNUSABLE = "server-unusable"  # its sender's mail server failed its test; the detail is the server
+    SERVER_DELETED = "server-deleted"  # the mail server with which its run was planned
     RESTORED = "restored"  # from a backup; the detail is when it was made
     ACCOUNT_DELETION = "owner-leaves"
 
@@ -117,6 +120,9 @@ class StateReason(StrEnum):
 class RunState(StrEnum):
     PLANNED = "planned"
     SENDING = "sending"
+    # Planned or sending over the mail server of its sender; its own value, as older versions would use the
+    # installation's server.
+    ROUTED = "routed"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
@@ -124,14 +130,15 @@ class RunState(StrEnum):
 
 
 # A mailing has at most one run in these states.
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
+OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED)
 
 RUN_TRANSITIONS = Transitions(
     "run",
     {
         RunState.PLANNED: {RunState.SENDING, RunState.FINISHED, RunState.CANCELLED},
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING},
+        RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),
     },
@@ -235,6 +242,9 @@ class Run(Model):
     sender_name: Mapped[str] = mapped_column(String(200))
     sender_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
     reply_to: Mapped[str] = mapped_column(String(320))
+    # The mail server of the sender; NULL: the installation's. No foreign key: without its server, a reopened
+    # run must not use another one.
+    server_id: Mapped[int | None]
     # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
     # NULL for runs that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
@@ -249,6 +259,11 @@ class Run(Model):
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 
     @property
+    def reopened_state(self) -> RunState:
+        """The state in which its letters are sent again."""
+        return RunState.SENDING if self.server_id is None else RunState.ROUTED
+
+    @property
     def details_kept_days(self) -> int:
         """How many days after the run its details were kept; 0 until they are removed."""
         if self.details_removed_at is None or self.finished_at is None:
@@ -258,6 +273,7 @@ class Run(Model):
     __table_args__ = (
         # Prevents a second run after a double click, with two schedulers or after a repeated command.
         UniqueConstraint("mailing_id", "scheduled_for"),
+        CheckConstraint("server_id IS NULL OR state NOT IN ('planned', 'sending')", name="own_server"),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.
         Index(

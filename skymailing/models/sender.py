@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
+from skymailing.models.smtp_server import SmtpServer
 from skymailing.models.types import UTCDateTime
 from skymailing.models.user import User
 
@@ -32,8 +33,12 @@ class Sender(Timestamps, Model):
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # It was confirmed because the owner has proven the domain, and no longer is when that proof is lost.
     is_confirmed_by_domain: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # The mail server of its mailings; NULL: the installation's. No cascade: a server must not disappear from
+    # a sender unnoticed.
+    server_id: Mapped[int | None] = mapped_column(ForeignKey("smtp_servers.id"), index=True)
 
     owner: Mapped[User] = relationship()
+    server: Mapped[SmtpServer | None] = relationship()
 
     __table_args__ = (
         UniqueConstraint("owner_id", "address_key"),

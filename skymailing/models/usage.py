@@ -17,6 +17,7 @@ class UsageKind(StrEnum):
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
+    SERVER_TESTS = "server-tests"  # connections to test mail servers
     # Of the letters of mailings, in the hour in which each was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
@@ -37,6 +38,7 @@ class Limited(StrEnum):
     SEGMENTS = "segments"
     SENDERS = "senders"
     DOMAINS = "domains"
+    SERVERS = "servers"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

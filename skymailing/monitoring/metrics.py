@@ -77,6 +77,13 @@ class MetricsCollector:
             for possible in BreakerState:
                 states.add_metric([name, possible], int(possible is current))
         yield states
+        servers = GaugeMetricFamily(
+            "skymailing_user_servers", "Mail servers of users by the state of their routes", labels=["state"]
+        )
+        counts = queries.count_server_states()
+        for possible in BreakerState:
+            servers.add_metric([possible], counts.get(possible, 0))
+        yield servers
 
     def _letters(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -6,12 +6,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery.routing import servers
 from skymailing.extensions import db
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     COUNTED_STATES,
     OPEN_RUN_STATES,
     RATED_KINDS,
+    ROUTE_PREFIX,
     BreakerState,
     Delivery,
     DeliveryState,
@@ -73,6 +75,8 @@ def _runs_that_may_send(now: datetime) -> list[int]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
+        # Letters that wait for a server of their owner are none of the operator's.
+        .where(servers.may_be_used(now))
     )
     return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
 
@@ -126,8 +130,15 @@ def count_waiting_unknowns() -> int:
 
 
 def list_route_states() -> dict[str, BreakerState]:
-    """Return the breaker state of each route that has ever been used."""
-    return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())
+    """Return the breaker state of each of the installation's routes that has ever been used."""
+    ours = select(Route.name, Route.state).where(Route.name.not_like(f"{ROUTE_PREFIX}%"))
+    return dict(db.session.execute(ours).tuples().all())
+
+
+def count_server_states() -> dict[BreakerState, int]:
+    """Return how many routes of users' mail servers are in each state: they are too many for labels."""
+    theirs = select(Route.state, func.count()).where(Route.name.like(f"{ROUTE_PREFIX}%"))
+    return dict(db.session.execute(theirs.group_by(Route.state)).tuples().all())
 
 
 def count_unclear() -> int:

@@ -110,7 +110,7 @@ def _send_window(now: datetime) -> int | None:
 def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result], now: datetime) -> bool:
     """Hand over letters, and record and report the results; return whether the route is usable."""
     dispatcher = get_dispatcher()
-    pool, rates = dispatcher.pools[chosen.route], dispatcher.account_rates
+    pool, rates = dispatcher.lanes.use(chosen.route), dispatcher.account_rates
     pool.follow(chosen.memory, utcnow())
     if chosen.is_probe:
         pool.reset()

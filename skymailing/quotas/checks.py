@@ -18,6 +18,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SmtpServer,
     UsageKind,
 )
 from skymailing.quotas import counting
@@ -53,6 +54,10 @@ def select_senders(owner_id: int) -> Select[Any]:
 
 def select_domains(owner_id: int) -> Select[Any]:
     return select(SendingDomain.id).where(SendingDomain.owner_id == owner_id)
+
+
+def select_servers(owner_id: int) -> Select[Any]:
+    return select(SmtpServer.id).where(SmtpServer.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:

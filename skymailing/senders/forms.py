@@ -5,7 +5,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, Field, StringField, ValidationError
+from wtforms import BooleanField, EmailField, Field, SelectField, StringField, ValidationError
 from wtforms.validators import DataRequired, Length
 
 from skymailing.email_addresses import InvalidEmail, parse_address
@@ -49,6 +49,7 @@ class SenderForm(FlaskForm):
     reply_to = address_field(
         _l("Replies go to"), description=_l("Another address for replies, for example at Gmail.")
     )
+    server = SelectField(_l("Mail server"), coerce=int, default=0)
     is_default = BooleanField(_l("Use in new mailings"))
 
     @property
@@ -59,4 +60,5 @@ class SenderForm(FlaskForm):
             address=self.address.data or "",
             reply_to=self.reply_to.data or "",
             is_default=bool(self.is_default.data),
+            server_id=self.server.data or None,
         )

@@ -13,11 +13,12 @@ from skymailing.domains.queries import is_proven
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Mailing, OutboxLetter, Sender, UsageKind, User
+from skymailing.models import AuditAction, Mailing, OutboxLetter, Sender, SmtpServer, UsageKind, User
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, read_sender_token
 from skymailing.outbox.services import add_letter
 from skymailing.quotas.checks import LimitReached, require_room, select_senders, use
 from skymailing.senders.queries import find_blocking_mailings
+from skymailing.servers.queries import find_choice
 from skymailing.settings.quotas import quota_settings
 
 # Confirmations in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
@@ -48,6 +49,7 @@ class SenderValues:
     address: str
     reply_to: str = ""
     is_default: bool = False
+    server_id: int | None = None  # None: the installation's mail server
 
 
 def add_sender(owner: User, values: SenderValues, now: datetime) -> Sender:
@@ -77,7 +79,10 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     key = address_key(values.address)
     is_new_address = key != sender.address_key
     if is_new_address:
-        _check_address(sender, values.address, key)
+        _check_new(sender, key)
+    sender.server = _find_server(sender.owner_id, values)
+    if domain := find_refused_domain(values.address, sender.server):
+        raise SenderError("sender_freemail", "address", domain=domain)
     sender.name, sender.reply_to, sender.is_default = values.name, values.reply_to, values.is_default
     sender.address, sender.address_key = values.address, key
     if is_new_address:
@@ -92,9 +97,21 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
         request_confirmation(sender, now)
 
 
-def _check_address(sender: Sender, address: str, key: str) -> None:
-    if domain := find_refused_domain(address):
-        raise SenderError("sender_freemail", "address", domain=domain)
+def _find_server(owner_id: int, values: SenderValues) -> SmtpServer | None:
+    """Return the chosen mail server, which cannot be deleted until the transaction ends."""
+    if values.server_id is None:
+        return None
+    server = find_choice(owner_id, values.server_id)
+    if server is None:
+        raise SenderError("sender_server_unknown", "server")
+    if not server.has_passed and not server.is_being_tested:
+        raise SenderError("sender_server_failed", "server")
+    if not values.address.isascii():  # it is also the envelope's, which we send without SMTPUTF8
+        raise SenderError("sender_international", "address")
+    return server
+
+
+def _check_new(sender: Sender, key: str) -> None:
     same = select(Sender.id).where(Sender.owner_id == sender.owner_id, Sender.address_key == key)
     if db.session.scalar(same) is not None:
         raise SenderError("sender_exists", "address")

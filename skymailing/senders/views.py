@@ -5,12 +5,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from flask_wtf import FlaskForm
+from wtforms.fields import SelectChoice
 
 from skymailing import queue
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.routing.freemail import find_refused_domain
-from skymailing.delivery.senders import service_address
+from skymailing.delivery.senders import find_problem, service_address
 from skymailing.domains.queries import is_signed, list_domains
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
@@ -20,6 +20,7 @@ from skymailing.quotas.checks import LimitReached
 from skymailing.security import BadToken, get_own
 from skymailing.senders import queries, services
 from skymailing.senders.forms import SenderForm
+from skymailing.servers.queries import list_choices
 from skymailing.web.error_texts import explain
 
 bp = Blueprint("senders", __name__, url_prefix="/senders")
@@ -33,15 +34,16 @@ def index() -> ResponseReturnValue:
     senders = queries.list_senders(current_user.id)
     domains = list_domains(current_user.id)
     service = service_address()
-    unsigned = [sender.address_key for sender in senders if not is_signed(domains, sender.address_key)]
-    unsigned_domains = {key.rpartition("@")[2] for key in unsigned} - {service.rpartition("@")[2].lower()}
+    # Another mail server signs for its own domains.
+    ours = [sender.address_key for sender in senders if sender.server_id is None]
+    unsigned = {key.rpartition("@")[2] for key in ours if not is_signed(domains, key)}
     return render_template(
         "senders/index.html",
         senders=senders,
         service_address=service,
-        is_refused=find_refused_domain,
+        find_problem=find_problem,
         domains=domains,
-        unsigned_domains=sorted(unsigned_domains),
+        unsigned_domains=sorted(unsigned - {service.rpartition("@")[2].lower()}),
     )
 
 
@@ -51,6 +53,7 @@ def new() -> ResponseReturnValue:
     """Add a sender, and ask its mailbox to confirm it."""
     has_default = any(sender.is_default for sender in queries.list_senders(current_user.id))
     form = SenderForm(data={"is_default": not has_default})
+    form.server.choices = list_server_choices()
     if form.validate_on_submit():
         try:
             sender = services.add_sender(current_user, form.values, utcnow())
@@ -66,7 +69,10 @@ def new() -> ResponseReturnValue:
 def edit(sender_id: int) -> ResponseReturnValue:
     """Change a sender; a new address has to be confirmed."""
     sender = get_own(Sender, sender_id)
-    form = SenderForm(obj=sender)
+    names = ("address", "name", "reply_to", "is_default")
+    values = {name: getattr(sender, name) for name in names}
+    form = SenderForm(data=values | {"server": sender.server_id or 0})
+    form.server.choices = list_server_choices()
     if form.validate_on_submit():
         try:
             services.change_sender(sender, form.values, utcnow())
@@ -76,6 +82,13 @@ def edit(sender_id: int) -> ResponseReturnValue:
         else:
             return finish(sender)
     return render_template("senders/form.html", form=form, sender=sender)
+
+
+def list_server_choices() -> list[SelectChoice]:
+    """Return the installation's mail server as 0, and those that the user's senders can use."""
+    servers = list_choices(current_user.id)
+    own = [SelectChoice(server.id, f"{server.name} ({server.host})") for server in servers]
+    return [SelectChoice(0, _("The mail server of this service")), *own]
 
 
 def refuse(form: SenderForm, error: services.SenderError | LimitReached) -> None:

@@ -1,6 +1,7 @@
 """Check settings that contain addresses and URLs; each error says what to write and quotes no password."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
@@ -53,6 +54,14 @@ def check_host(name: str, text: str) -> str:
             f"{name} must be a host name only, as in mail.example.com; the port is {port_name}."
         )
     return text
+
+
+def parse_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks in a list separated by commas; raises ConfigurationError."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ConfigurationError(f"{name} must be networks, as in 10.0.0.0/8, fd00::/8: {error}.") from error
 
 
 def parse_database_url(text: str) -> str:

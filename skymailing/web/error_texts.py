@@ -173,6 +173,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_sender_unconfirmed": _l(
         "This address is not confirmed. Open the link in the email sent to it, or choose another sender."
     ),
+    "mailing_server_failed": _l(
+        "The mail server of this sender does not work. Test its connection, or choose another sender."
+    ),
     "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
     "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
@@ -186,13 +189,30 @@ ERROR_TEXTS: dict[str, Any] = {
     "sender_deleted": _l("This sender has been deleted."),
     "sender_in_use": _l("This sender is used in mailings, so it cannot be deleted: %(names)s."),
     "sender_freemail": _l(
-        "Emails from %(domain)s that we send would be rejected or marked as spam. Use an address of your own "
-        "domain, and enter this one for replies."
+        "Emails from %(domain)s that we send would be rejected or marked as spam. Choose a mail server of "
+        "%(domain)s, or use an address of your own domain and enter this one for replies."
     ),
     "sender_letter_limit": _l("You can send up to %(limit)s confirmation links per day. Try again tomorrow."),
     "sender_address_letter_limit": _l(
         "Up to %(limit)s confirmation links per day are sent to an address. Try again tomorrow."
     ),
+    "sender_server_unknown": _l("This mail server does not exist. Choose another."),
+    "sender_server_failed": _l("This mail server does not work yet. Test its connection, or choose another."),
+    "sender_international": _l(
+        "Your mail server may not accept this address: it has non-Latin letters before the @."
+    ),
+    #
+    # --- mail servers -------------------------------------------------------------------------
+    "server_limit": _l("You can have up to %(limit)s mail servers. Delete those that you no longer need."),
+    "server_test_limit": _l("Mail servers can be tested up to %(limit)s times per hour. Try again later."),
+    "server_host_invalid": _l("Enter a host name, for example smtp.example.com."),
+    "server_port_not_allowed": _l("Choose one of the ports."),
+    "server_username_missing": _l("Enter the user name."),
+    "server_password_missing": _l("Enter the password."),
+    "server_password_again": _l("The server or user name has changed, so please enter the password again."),
+    "server_in_use": _l("These senders use it: %(addresses)s. Choose another mail server for them first."),
+    "server_in_run": _l("A mailing is being sent through it. Wait until it has ended, or cancel it."),
+    "server_deleted": _l("This mail server has been deleted."),
     #
     # --- domains ------------------------------------------------------------------------------
     "domain_limit": _l("You can have up to %(limit)s domains. Delete those that you no longer need."),

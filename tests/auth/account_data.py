@@ -37,10 +37,13 @@ from skymailing.models import (
     Proof,
     Reputation,
     ReturnedLetter,
+    Route,
     Run,
     RunState,
+    Security,
     Segment,
     Sender,
+    SmtpServer,
     Suppression,
     Tag,
     User,
@@ -140,9 +143,18 @@ def add_segment(session: Session, user: User, mailing: Mailing) -> None:
 
 
 def add_sender(session: Session, user: User, mailing: Mailing) -> None:
-    """Add the sender of the mailing."""
+    """Add the sender of the mailing, with a mail server and what was learned about it."""
+    access = {"host": "smtp.shop.example", "port": 465, "security": Security.TLS}
+    server = SmtpServer(owner_id=user.id, name="Shop", **access)
+    session.add(server)
+    session.flush()
+    session.add(Route(name=server.route, last_fault="535 wrong password"))
     sender = Sender(
-        owner_id=user.id, name="Shop", address="News@shop.example", address_key="news@shop.example"
+        owner_id=user.id,
+        name="Shop",
+        address="News@shop.example",
+        address_key="news@shop.example",
+        server_id=server.id,
     )
     session.add(sender)
     session.flush()

@@ -28,6 +28,7 @@ from skymailing.models import (
     DeliveryState,
     MailingState,
     Role,
+    Route,
     RunInterval,
     User,
 )
@@ -70,6 +71,8 @@ def test_deletion_removes_all_data_of_the_account_and_no_other_data(app: Flask, 
     assert count_rows(session, id) == {}
     assert session.get(User, id) is None
     assert count_rows(session, other.id) == before
+    # What mail servers said has no foreign key.
+    assert session.scalar(select(func.count()).select_from(Route)) == 1
     assert [value for value in all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
     assert (
         session.scalar(select(func.count()).select_from(Article)) == 2

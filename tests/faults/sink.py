@@ -51,6 +51,7 @@ class Turn:
     peer: Peer
     connection: int  # number, starting at 1
     stage: Stage = Stage.GREETING
+    line: str = ""  # the last command
     recipient: str = ""
     content: bytes = b""
     said: str = ""
@@ -173,7 +174,7 @@ class Sink:
                 self.open_sessions -= 1
 
     def _handle_command(self, turn: Turn) -> None:
-        line = turn.peer.read()
+        line = turn.line = turn.peer.read()
         if not turn.encrypted:
             self.unencrypted.append(line)
         verb = line.partition(" ")[0].upper()

@@ -138,7 +138,7 @@ def test_19_a_password_that_smtp_cannot_encode_is_a_route_fault_and_stays_secret
     assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
-    assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot transmit"
+    assert route.last_fault == "the user name or password contains characters that SMTP cannot transmit"
 
 
 def test_19_a_demand_for_authentication_is_a_route_fault(

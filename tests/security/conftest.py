@@ -20,6 +20,7 @@ from tests.security.object_factories import (
     make_domain,
     make_segment,
     make_sender,
+    make_server,
     make_tag,
 )
 from tests.support.factories import (
@@ -112,6 +113,7 @@ def world(session: Session) -> World:
             "segment_id": make_segment(owner).id,
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
+            "server_id": make_server(owner).id,
             "session_id": 999_999,
             "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,

@@ -19,6 +19,7 @@ from tests.security.object_factories import (
     make_run,
     make_segment,
     make_sender,
+    make_server,
     make_session,
     make_suppression,
     make_tag,
@@ -44,6 +45,7 @@ RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
 SENDER = Own("sender_id", make_sender)
 DOMAIN = Own("domain_id", make_domain)
+SERVER = Own("server_id", make_server)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -156,6 +158,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "domains.replace_key": DOMAIN,
     "domains.choose_signing": DOMAIN,
     "domains.delete": DOMAIN,
+    "servers.index": PRIVATE,
+    "servers.new": PRIVATE,
+    "servers.edit": SERVER,
+    "servers.test": SERVER,
+    "servers.delete": SERVER,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

@@ -23,9 +23,11 @@ from skymailing.models import (
     MailingState,
     Removal,
     RemovalKind,
+    Security,
     Segment,
     Sender,
     SendingDomain,
+    SmtpServer,
     SuppressionReason,
     Tag,
     User,
@@ -160,6 +162,17 @@ def make_domain(owner: User) -> Any:
     session.add(domain)
     session.flush()
     return domain
+
+
+def make_server(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    server = SmtpServer(
+        owner_id=owner.id, name="Shop", host="smtp.shop.example", port=465, security=Security.TLS
+    )
+    session.add(server)
+    session.flush()
+    return server
 
 
 def make_segment(owner: User) -> Any:

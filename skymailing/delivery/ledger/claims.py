@@ -19,6 +19,7 @@ from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
+from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.models import (
     OPEN_RUN_STATES,
     Client,
@@ -27,6 +28,7 @@ from skymailing.models import (
     Mailing,
     MessageFormat,
     Run,
+    SmtpServer,
     Suppression,
     User,
 )
@@ -56,6 +58,8 @@ class OpenRun:
     policy: Policy
     habits: Habits
     has_signed_ids: bool
+    server_id: int | None  # None: the installation's server
+    server: ServerAccess | None  # None also if it has been deleted
 
     @property
     def key(self) -> RunKey:
@@ -101,9 +105,12 @@ def load_run(connection: Connection, run_id: int) -> OpenRun:
 
 def _run_columns(run_id: int) -> Select[Any]:
     return (
-        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS)
+        select(
+            Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
+        )
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
+        .outerjoin(SmtpServer, SmtpServer.id == Run.server_id)
         .where(Run.id == run_id)
     )
 
@@ -125,6 +132,8 @@ def _open_run(row: Any) -> OpenRun:
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
         has_signed_ids=row.has_signed_ids,
+        server_id=row.server_id,
+        server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from skymailing.models import SmtpServer
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -50,17 +52,18 @@ def find_provider(domain: str) -> Provider | None:
     return next((provider for provider in PROVIDERS if domain in provider.domains), None)
 
 
-def find_refused_domain(address: str) -> str:
-    """Return the address's domain if our mail servers may not send from it; empty if they may."""
+def find_refused_domain(address: str, server: SmtpServer | None = None) -> str:
+    """Return the address's domain if this mail server, or ours, may not send from it; empty if it may."""
     domain = address.rpartition("@")[2].lower()
+    hosts = [server.host] if server is not None else _list_hosts()
     provider = find_provider(domain)
-    if provider is None or all(_belongs_to(host, provider) for host in _list_hosts()):
+    if provider is None or all(_belongs_to(host, provider) for host in hosts):
         return ""
     return domain
 
 
 def _list_hosts() -> list[str]:
-    """Return the hosts of all mail servers: letters may leave over any of them."""
+    """Return the hosts of the installation's mail servers: letters may leave over any of them."""
     config = current_app.config
     fallback = config["MAIL_FALLBACK"]
     return [config["MAIL_SERVER"], *([fallback.server] if fallback is not None else [])]

@@ -46,7 +46,8 @@ class RateLimits:
 
     def __init__(self, route: int | None, mailing: int | None, domain: int | None) -> None:
         config = current_app.config
-        self._limits = {"domain": domain, "mailing": mailing, "route": route}
+        self._per_domain = domain
+        self._limits: dict[str, float | None] = {"domain": domain, "mailing": mailing, "route": route}
         self._workers = max(1, config["WORKERS"])
         self._shared = FixedWindowRateLimiter(
             storage_from_string(config["RATELIMIT_STORAGE_URI"], **config["RATELIMIT_STORAGE_OPTIONS"])
@@ -72,7 +73,11 @@ class RateLimits:
     @property
     def per_domain(self) -> int | None:
         """The limit of letters per second and recipient domain."""
-        return self._limits["domain"]
+        return self._per_domain
+
+    def limit_route(self, rate: float | None) -> None:
+        """Set the limit of the route, in letters per second."""
+        self._limits["route"] = rate
 
     def follow(self, memory: Memory, now: datetime) -> None:
         """Keep to the pace and the pause that the route has learned, until the next call."""
@@ -136,7 +141,7 @@ class RateLimits:
 
     def _limit_of(self, kind: str) -> PeriodLimit | None:
         """Return how many letters are allowed in how many seconds; None without a limit."""
-        rate: float | None = self._limits[kind]
+        rate = self._limits[kind]
         if kind == "route" and self._pace is not None:
             rate = min(rate or self._pace, self._pace)
         if not rate:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.routing.memory import COLUMNS, Memory, lock_route
+from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.smtp.connection import SmtpSettings
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -134,9 +135,12 @@ def settings_of(name: str) -> SmtpSettings:
     return found
 
 
-def choose(now: datetime, owner_id: int) -> RouteChoice | None:
-    """Return the first route that the owner's letters may use, and how; None if there is none."""
-    for name in list_configured():
+def choose(now: datetime, owner_id: int, server: ServerAccess | None = None) -> RouteChoice | None:
+    """Return the first route that the owner's letters may use, and how; None if there is none.
+
+    Only the route of `server`, if the letters have to use it.
+    """
+    for name in [server.route] if server else list_configured():
         choice = admit(name, now, owner_id)
         if choice.admission is not Admission.REFUSED:
             return choice
@@ -218,11 +222,11 @@ class Fault:
         return owner_id is not None and self.blamed_owner_id not in (None, owner_id)
 
 
-def report_fault(name: str, fault: Fault, now: datetime, is_share_high: bool = False) -> None:
+def report_fault(name: str, fault: Fault, now: datetime, must_open: bool = False) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
 
-    It opens after too many faults in a row, when the share of faults is too high, after a failed probe,
-    and at once if the server refuses our credentials.
+    It opens after too many faults in a row, after a failed probe, if the server refuses our credentials, and
+    if `must_open`, for example because the share of faults is too high.
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
@@ -233,9 +237,9 @@ def report_fault(name: str, fault: Fault, now: datetime, is_share_high: bool = F
         route.last_fault_at = now
         route.last_fault = fault.reason[:500]
         must_open = (
-            route.state is not BreakerState.CLOSED
+            must_open
+            or route.state is not BreakerState.CLOSED
             or route.faults_in_a_row >= engine_settings().breaker_faults_in_a_row
-            or is_share_high
             or fault.are_credentials_refused
         )
         if must_open:

@@ -58,10 +58,11 @@ class Share:
 class SessionBudget:
     """The sessions on a route from the view of one worker, the `holder`."""
 
-    def __init__(self, route: str, holder: str, settings: EngineSettings) -> None:
+    def __init__(self, route: str, holder: str, settings: EngineSettings, most: int | None = None) -> None:
         self._route = route
         self._holder = holder
         self._settings = settings
+        self._most = most  # sessions of all workers that are allowed in any case; None: no such limit
         # The longest time between two requests of a worker that has sessions.
         self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY
         self._joined: float | None = None  # when this worker began to have or want sessions
@@ -70,7 +71,8 @@ class SessionBudget:
     def request(self, count: int, want: int, is_urgent: bool = False) -> Share:
         """Return this worker's share; it has `count` sessions and wants `want`."""
         self._joined = 0.0 if is_urgent else self._joined or time.time()
-        holders, limit = self._report(count)
+        holders, learned = self._report(count)
+        limit = self._apply_most(learned)
         self.is_limited = limit is not None
         others = {name: holder for name, holder in holders.items() if name != self._holder}
         taken = sum(holder.sessions for holder in others.values())
@@ -80,10 +82,16 @@ class SessionBudget:
         before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
         equal, left_over = divmod(limit.most, len(busy) + 1)
         quota = equal + (before_it < left_over)
-        if want > quota:
-            self._grow(limit)
+        if want > quota and learned is not None:
+            self._grow(learned)
         free = limit.most - sum(holder.sessions for holder in busy.values())
         return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
+
+    def _apply_most(self, learned: Limit | None) -> Limit | None:
+        """Return the lower one of what the server allows and what its owner has set."""
+        if self._most is None or (learned is not None and learned.most <= self._most):
+            return learned
+        return Limit(self._most, self._most, time.time())
 
     def note(self, count: int) -> None:
         """Note how many sessions this worker has now."""
@@ -116,7 +124,8 @@ class SessionBudget:
 
     def has_room(self) -> bool:
         """Whether another worker that asks would get a session."""
-        holders, limit = self._read(queue.connection().pipeline())
+        holders, learned = self._read(queue.connection().pipeline())
+        limit = self._apply_most(learned)
         return limit is None or len(holders) < limit.most
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:

@@ -12,6 +12,7 @@ from skymailing.delivery import metrics
 from skymailing.delivery.routing import owner_pauses, pace, routes, session_budget
 from skymailing.delivery.routing.memory import Memory, set_step_by_step
 from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
+from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_budget import SessionBudget
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Pipeline
@@ -38,15 +39,23 @@ class NoSession(SkyMailingError):
 class SessionPool:
     """Open sessions on one route, kept between windows; as many as the server handles well."""
 
-    def __init__(self, route: str, max_sessions: int, holder: str) -> None:
+    def __init__(
+        self, route: str, max_sessions: int, holder: str, server: ServerAccess | None = None
+    ) -> None:
         self.route = route
+        self.server = server  # None: one of the installation's servers
         self.settings = engine_settings()
-        self.budget = SessionBudget(route, holder, self.settings)
-        self.concurrency = routes.Concurrency(max_sessions, self.settings.session_growth_letters)
+        self.budget = SessionBudget(route, holder, self.settings, server.sessions if server else None)
+        most = min(max_sessions, server.sessions) if server else max_sessions
+        self.concurrency = routes.Concurrency(most, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
         self._accepted_letters = pace.Meter(self.settings)
         self._pipelining = Pipelining()
         self._pipeline: Pipeline | None = None
+
+    def __len__(self) -> int:
+        """The number of open sessions."""
+        return len(self._pipeline) if self._pipeline else 0
 
     def reset(self) -> None:
         """Start again with one new session, for example after an outage."""
@@ -63,6 +72,7 @@ class SessionPool:
             self._pipeline = Pipeline(
                 self._open, sender, journal, self.settings.letter_seconds, self._pipelining
             )
+        self._pipeline.sender = sender
         give_up, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
         try:
             while not self._open_share(self._pipeline, is_urgent, time.monotonic() + pause < give_up):
@@ -100,6 +110,8 @@ class SessionPool:
     def _open(self) -> smtplib.SMTP:
         phases = connection.Phases()
         try:
+            if self.server:
+                return self.server.open(phases)
             return connection.open_smtp(
                 current_app.config["MAIL_TIMEOUT"], routes.settings_of(self.route), phases
             )
@@ -157,12 +169,16 @@ class SessionPool:
         return since is not None and now < since + timedelta(hours=self.settings.step_by_step_hours)
 
     def report_connection_error(self, error: OSError) -> None:
-        """Report to the breaker that no session could be opened."""
-        self._faults.record(1, 0)
-        self._report(Fault(connection.get_reply_code(error), connection.format_error(error)))
+        """Report to the breaker that no session could be opened.
 
-    def _report(self, fault: Fault) -> None:
-        routes.report_fault(self.route, fault, utcnow(), self._faults.is_too_high())
+        It opens at once for a server of an owner: each further attempt could keep the worker waiting.
+        """
+        self._faults.record(1, 0)
+        fault = Fault(connection.get_reply_code(error), connection.format_error(error))
+        self._report(fault, must_open=self.server is not None)
+
+    def _report(self, fault: Fault, must_open: bool = False) -> None:
+        routes.report_fault(self.route, fault, utcnow(), must_open or self._faults.is_too_high())
 
     def give_back(self, only_scarce: bool = False) -> bool:
         """End all sessions, or only if the server allows few; return whether there were any."""

@@ -1,21 +1,25 @@
 """Open sessions with the mail server, with verified certificates and time limits."""
 
+import base64
 import functools
 import smtplib
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import IO, Any, Protocol, cast
 
 from flask import current_app
 
+from skymailing.delivery.smtp import public_addresses
+from skymailing.delivery.smtp.public_addresses import Network
 from skymailing.delivery.smtp.replies import decode_reply
 
 MAX_REPLY_BYTES = 16_384
+LEAST_SECRET = 4  # characters; shorter ones occur in ordinary words
 # Replies are stored and shown, so they may not contain these. smtplib separates a reply's lines with \n.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
 TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
@@ -92,65 +96,84 @@ class PlainSession(BoundedReplies, smtplib.SMTP):
     """A session that begins unencrypted and may continue with STARTTLS."""
 
     phases: Phases
+    # The private networks to which it may connect, besides public addresses; None: to any address.
+    allowed: Collection[Network] | None
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        connected = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # not in the stubs
+        connected = _connect(self, host, port, timeout)
         self.phases.enter(Phase.GREETING)
-        return cast(socket.socket, connected)
+        return connected
 
 
 class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
     """A session that is encrypted from the first byte."""
 
     phases: Phases
+    allowed: Collection[Network] | None
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        connected = smtplib.SMTP._get_socket(self, host, port, timeout)  # type: ignore[attr-defined]  # not in the stubs
+        connected = _connect(self, host, port, timeout)
         self.phases.enter(Phase.TLS)
         encrypted = self.context.wrap_socket(connected, server_hostname=self._host)  # type: ignore[attr-defined]
         self.phases.enter(Phase.GREETING)
         return cast(socket.socket, encrypted)
 
 
+def _connect(smtp: PlainSession | TlsSession, host: str, port: int, timeout: float) -> socket.socket:
+    if smtp.allowed is None:
+        return socket.create_connection((host, port), timeout)
+    return public_addresses.connect(host, port, timeout, smtp.allowed)
+
+
 class SmtpSettings(Protocol):
     """Address and credentials of a mail server; Flask-Mail's state object has these attributes."""
 
-    server: str
-    port: int
-    use_tls: bool
-    use_ssl: bool
-    username: str | None
-    password: str | None
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def use_tls(self) -> bool: ...
+
+    @property
+    def use_ssl(self) -> bool: ...
+
+    @property
+    def username(self) -> str | None: ...
+
+    @property
+    def password(self) -> str | None: ...
 
 
 def open_smtp(
-    timeout: float, settings: SmtpSettings | None = None, phases: Phases | None = None
+    timeout: float,
+    settings: SmtpSettings | None = None,
+    phases: Phases | None = None,
+    allowed: Collection[Network] | None = None,
 ) -> smtplib.SMTP:
     """Open a session: greeting, encryption and login as in `settings` (default: Flask-Mail's).
 
     `timeout` (seconds) limits opening as a whole, and each later operation. `phases` records how long
-    each phase took. Raises OSError, which includes smtplib's errors and rejected certificates. With
-    MAIL_USE_TLS the session never continues unencrypted, even if the server does not offer STARTTLS.
+    each phase took. With `allowed`, the server needs a public address, or one in these networks. Raises
+    OSError, which includes smtplib's errors and rejected certificates. With `use_tls` the session never
+    continues unencrypted, even if the server does not offer STARTTLS.
     """
     settings = settings or current_app.extensions["mail"]
-    smtp: PlainSession | TlsSession = (
-        TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
-        if settings.use_ssl
-        else PlainSession(local_hostname=own_hostname(), timeout=timeout)
-    )
-    smtp.phases = phases or Phases()
-    # The certificate is checked against this name, which smtplib sets only when it connects in __init__.
-    smtp._host = settings.server  # type: ignore[union-attr]
+    smtp = _prepare(settings, timeout)
+    smtp.phases, smtp.allowed = phases or Phases(), allowed
     try:
         with time_limit(smtp, timeout):
             _connect_and_log_in(smtp, settings)
-    except ssl.SSLError:
-        smtp.close()  # some of them are ValueErrors, too
+    except (smtplib.SMTPResponseException, ssl.SSLError) as error:  # SSL errors may be ValueErrors, too
+        smtp.close()
+        _hide_password(error, settings)
         raise
     except UnicodeError as error:
         smtp.close()
         # Omit the text of the error: it may contain characters of the password.
-        raise OSError("the settings MAIL_* contain characters that SMTP cannot transmit") from error
+        raise OSError("the user name or password contains characters that SMTP cannot transmit") from error
     except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
@@ -159,6 +182,17 @@ def open_smtp(
         raise
     finally:
         smtp.phases.enter(None)
+    return smtp
+
+
+def _prepare(settings: SmtpSettings, timeout: float) -> PlainSession | TlsSession:
+    smtp: PlainSession | TlsSession = (
+        TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
+        if settings.use_ssl
+        else PlainSession(local_hostname=own_hostname(), timeout=timeout)
+    )
+    # The certificate is checked against this name, which smtplib sets only when it connects in __init__.
+    smtp._host = settings.server  # type: ignore[union-attr]
     return smtp
 
 
@@ -178,6 +212,19 @@ def _connect_and_log_in(smtp: PlainSession | TlsSession, settings: SmtpSettings)
     if settings.username and settings.password:
         smtp.phases.enter(Phase.AUTH)
         smtp.login(settings.username, settings.password)
+
+
+def _hide_password(error: OSError, settings: SmtpSettings) -> None:
+    """Remove the password from a reply: some servers repeat the command that they refuse."""
+    if not isinstance(error, smtplib.SMTPResponseException) or not isinstance(error.smtp_error, bytes):
+        return
+    username, password = settings.username or "", settings.password or ""
+    if len(password) < LEAST_SECRET:
+        return
+    sent = (f"\0{username}\0{password}", password)
+    for form in (*(base64.b64encode(text.encode()) for text in sent), password.encode()):
+        error.smtp_error = error.smtp_error.replace(form, b"[secret]")
+    error.args = (error.smtp_code, error.smtp_error)
 
 
 @contextmanager

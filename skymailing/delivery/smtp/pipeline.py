@@ -118,6 +118,18 @@ class Pipeline:
         return len(self._channels)
 
     @property
+    def sender(self) -> str:
+        """The address in the envelopes; it can be changed between batches."""
+        return self._sender
+
+    @sender.setter
+    def sender(self, sender: str) -> None:
+        if sender != self._sender:
+            self._sender = sender
+            for channel in self._channels:
+                channel.session.set_sender(sender)
+
+    @property
     def largest_letter(self) -> int:
         """The size in bytes of the largest letter that the server accepts."""
         return min((channel.largest_letter for channel in self._channels), default=sys.maxsize)

@@ -59,8 +59,7 @@ class Session:
     """
 
     def __init__(self, sender: str, offers_pipelining: bool, known: Pipelining) -> None:
-        self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
-        self._mail_from_utf8 = b"MAIL FROM:<%s> SMTPUTF8\r\n" % sender.encode("ascii")
+        self.set_sender(sender)
         self.pipelining = offers_pipelining and known.is_usable
         self._known = known
         self.outgoing = bytearray()
@@ -73,6 +72,11 @@ class Session:
         # Bytes of `outgoing` that may be unwritten when the next reply arrives: those after its command.
         self._behind = 0
         self._switch_to(None)
+
+    def set_sender(self, sender: str) -> None:
+        """Use this address in the envelopes of further letters; only while idle."""
+        self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
+        self._mail_from_utf8 = b"MAIL FROM:<%s> SMTPUTF8\r\n" % sender.encode("ascii")
 
     def start(
         self,

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 
 from skymailing.clock import utcnow
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.senders import find_problem
 from skymailing.manager import sending_queries
 from skymailing.manager.forms import ReputationFilter, SenderFilter
 from skymailing.manager.views.base import PanelView
@@ -42,4 +42,4 @@ class SendersView(PanelView):
         page = sending_queries.list_senders(
             form.text("q"), form.flag("confirmed"), request.args.get("cursor")
         )
-        return self.render("manager/senders.html", page=page, form=form, is_refused=find_refused_domain)
+        return self.render("manager/senders.html", page=page, form=form, find_problem=find_problem)

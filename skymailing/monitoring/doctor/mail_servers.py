@@ -7,18 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from flask import current_app
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.delivery.smtp import connection
 from skymailing.errors import SkyMailingError
-from skymailing.models import BreakerState, Route
+from skymailing.models import ROUTE_PREFIX, BreakerState, Route, SmtpServer
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.site import judge_certificate, read_expiry
 
+COMMON = "common-mail-servers"
 ADVICE = (
     "Check {prefix}SERVER, {prefix}PORT, {prefix}USE_TLS or {prefix}USE_SSL, {prefix}USERNAME and "
     "{prefix}PASSWORD."
@@ -34,6 +37,31 @@ def check_mail_servers() -> list[Check]:
         found.append(_check("fallback-mail-server", "MAIL_FALLBACK_", config["MAIL_FALLBACK"]))
         names.append(routes.FALLBACK)
     return [_add_knowledge(check, name) for check, name in zip(found, names, strict=True)]
+
+
+def check_common_servers() -> list[Check]:
+    """Sign in to each mail server that operators offer to everybody."""
+    statement = select(SmtpServer.id, SmtpServer.name, *COLUMNS).where(SmtpServer.owner_id.is_(None))
+    try:
+        with Session(reading_engine()) as session:
+            rows = session.execute(statement.order_by(SmtpServer.id)).all()
+    except SQLAlchemyError:
+        return []  # the check of the database reports it
+    found = [_check_common(ServerAccess.of(row, row.id), row.name) for row in rows]
+    return [_add_knowledge(check, f"{ROUTE_PREFIX}{row.id}") for check, row in zip(found, rows, strict=True)]
+
+
+def _check_common(server: ServerAccess, name: str) -> Check:
+    where = f"{name} ({server.server}:{server.port})"
+    try:
+        session = server.open()
+    except OSError as error:
+        advice = f"Correct the server, or remove it: flask servers delete {server.id}"
+        return Check(COMMON, False, f"{where}: {error_text(error)}", advice)
+    with suppress(OSError):
+        session.quit()
+    session.close()
+    return Check(COMMON, True, f"{where} accepts connections")
 
 
 def _add_knowledge(check: Check, name: str) -> Check:

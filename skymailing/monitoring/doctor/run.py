@@ -32,6 +32,7 @@ PARTS = (
     Part(("returned", "complaints"), returned.check_returned),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
     Part(("mailbox",), mailbox.check_mailbox),
+    Part((mail_servers.COMMON,), mail_servers.check_common_servers),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )

@@ -1,0 +1,100 @@
+"""Reach the mail servers of owners: their settings as a worker uses them, and which runs they serve.
+
+A server is read together with its run, so that a change applies to the next window without another query.
+"""
+
+import smtplib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from flask import current_app
+from sqlalchemy import ColumnElement, Connection, String, cast, delete, exists, literal
+
+from skymailing.delivery.smtp import connection
+from skymailing.encryption import SMTP_ACCESS, decrypt
+from skymailing.models import ROUTE_PREFIX, BreakerState, OwnerPause, Route, Run, Security, SmtpServer
+
+# Seconds to open a session, DNS lookup excluded. Less than for the installation's server, since a user's
+# server that does not respond keeps a worker from the letters of others.
+OPEN_SECONDS = 10.0
+LOST_PASSWORD = "the stored password cannot be read any more; please enter it again"  # noqa: S105
+
+COLUMNS = tuple(
+    getattr(SmtpServer, name).label(f"server_{name}")
+    for name in (
+        *("owner_id", "host", "port", "security", "username", "encrypted_password"),
+        *("rate_per_minute", "sessions"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAccess:
+    """How to reach a mail server of the table smtp_servers, and how much it accepts."""
+
+    id: int
+    is_everybodys: bool
+    server: str
+    port: int
+    security: Security
+    username: str
+    encrypted_password: str
+    rate: float | None  # letters per second; None: no limit
+    sessions: int  # at the same time, of all workers
+
+    @classmethod
+    def of(cls, row: Any, server_id: int) -> Self:
+        """Return the server in a row with COLUMNS."""
+        return cls(
+            id=server_id,
+            is_everybodys=row.server_owner_id is None,
+            server=row.server_host,
+            port=row.server_port,
+            security=row.server_security,
+            username=row.server_username,
+            encrypted_password=row.server_encrypted_password,
+            rate=row.server_rate_per_minute / 60 if row.server_rate_per_minute else None,
+            sessions=row.server_sessions,
+        )
+
+    @property
+    def route(self) -> str:
+        return f"{ROUTE_PREFIX}{self.id}"
+
+    @property
+    def use_tls(self) -> bool:
+        return self.security is Security.STARTTLS
+
+    @property
+    def use_ssl(self) -> bool:
+        return self.security is Security.TLS
+
+    @property
+    def password(self) -> str:
+        """The decrypted password; raises OSError if SECRET_KEY has changed."""
+        if not self.encrypted_password:
+            return ""
+        password = decrypt(self.encrypted_password, SMTP_ACCESS)
+        if password is None:
+            raise OSError(LOST_PASSWORD)
+        return password
+
+    def open(self, phases: connection.Phases | None = None) -> smtplib.SMTP:
+        """Open a session; raises OSError. Servers of users must have a public address."""
+        allowed = None if self.is_everybodys else current_app.config["MAIL_SERVERS_PRIVATE_NETWORKS"]
+        return connection.open_smtp(OPEN_SECONDS, self, phases, allowed)
+
+
+def forget_routes(connection: Connection, names: Sequence[str]) -> int:
+    """Delete what was learned about deleted servers; return the number of their routes."""
+    connection.execute(delete(OwnerPause).where(OwnerPause.route.in_(names)))
+    return connection.execute(delete(Route).where(Route.name.in_(names))).rowcount
+
+
+def may_be_used(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the run's own server, if it has one, is not shut off now."""
+    is_its_route = Route.name == literal(ROUTE_PREFIX) + cast(Run.server_id, String)
+    is_shut_off = (Route.state == BreakerState.OPEN) & (Route.retry_at > now)
+    return Run.server_id.is_(None) | ~exists().where(is_its_route, is_shut_off)

@@ -1,0 +1,50 @@
+"""Let one worker at a time wait for slow servers of owners, so that the others serve everyone else.
+
+A server that keeps a worker waiting is marked in Redis for a while. Without this, a few servers that accept
+connections and then stay silent would occupy all workers.
+"""
+
+import logging
+from contextlib import suppress
+
+from redis import RedisError
+
+from skymailing import queue
+
+logger = logging.getLogger(__name__)
+
+SLOW_SECONDS = 5.0  # to open sessions and to send a window, which is meant to take one second
+KEPT = 900  # seconds for which a server counts as slow
+LEASE = "slow-servers"
+LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter
+
+
+def is_slow(route: str) -> bool:
+    """Whether the route has recently kept a worker waiting; False while Redis is unavailable."""
+    try:
+        return bool(queue.connection().exists(_key(route)))
+    except RedisError:
+        return False
+
+
+def begin(holder: str) -> bool:
+    """Whether this worker may use a slow server now; if so, the others may not until `end`."""
+    return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
+
+
+def end(holder: str) -> None:
+    """Let another worker use a slow server."""
+    queue.end_lease(LEASE, holder)
+
+
+def note(route: str, seconds: float) -> None:
+    """Note how long the route has kept this worker."""
+    if seconds <= SLOW_SECONDS:
+        return
+    logger.info("route %s is slow: it took %.0f seconds", route, seconds)
+    with suppress(RedisError):
+        queue.connection().set(_key(route), 1, ex=KEPT)
+
+
+def _key(route: str) -> str:
+    return f"skymailing:slow:{route}"

@@ -1,0 +1,73 @@
+"""Connect to public addresses only, so that a host that a user entered cannot lead into our own network.
+
+The name is looked up once, and the socket is connected to an address that was checked. With a second lookup,
+the name's owner could return another address the second time (DNS rebinding).
+"""
+
+import socket
+from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+
+# IPv6 addresses that lead to the IPv4 address in them, over a translator or a tunnel. `is_global` refuses
+# mapped addresses and Teredo, but not these.
+EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
+
+
+class NotPublic(OSError):
+    """The host has no address that we may connect to."""
+
+
+def is_public(text: str) -> bool:
+    """Whether the address belongs to the public internet."""
+    address = ip_address(text.partition("%")[0])
+    if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
+        return False
+    if isinstance(address, IPv6Address):
+        return not address.is_site_local and not any(address in network for network in EMBEDDING)
+    return True
+
+
+def connect(host: str, port: int, timeout: float, allowed: Collection[Network] = ()) -> socket.socket:
+    """Connect to one of the host's public addresses, or of those in the `allowed` networks.
+
+    `timeout` (seconds) limits each attempt. Raises OSError; NotPublic if there is no such address.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]
+    if not usable:
+        raise NotPublic(f"{host} has no public address")
+    for number, (family, kind, protocol, _name, address) in enumerate(usable, 1):
+        try:
+            return _connect(socket.socket(family, kind, protocol), address, timeout, allowed)
+        except OSError:
+            if number == len(usable):
+                raise
+    raise AssertionError("there is at least one address")
+
+
+def _connect(
+    connected: socket.socket, address: Any, timeout: float, allowed: Collection[Network]
+) -> socket.socket:
+    try:
+        connected.settimeout(timeout)
+        connected.connect(address)
+        own, peer = connected.getsockname()[0], connected.getpeername()[0]
+        # A public address of this host: programs that listen there may trust local connections.
+        if own == peer and not _is_in(peer, allowed):
+            raise NotPublic(f"{peer} is an address of this host")
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _is_usable(text: Any, allowed: Collection[Network]) -> bool:
+    return is_public(str(text)) or _is_in(str(text), allowed)
+
+
+def _is_in(text: str, networks: Collection[Network]) -> bool:
+    address = ip_address(text.partition("%")[0])
+    return any(address.version == network.version and address in network for network in networks)

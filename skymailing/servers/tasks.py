@@ -1,0 +1,80 @@
+"""Test mail servers in a worker: connect, encrypt, sign in, and keep what the server said."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from skymailing.delivery.routing import reopening
+from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
+from skymailing.delivery.smtp.connection import format_error
+from skymailing.delivery.smtp.replies import decode_reply
+from skymailing.extensions import db
+from skymailing.models import SmtpServer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The result of a test, with the server's own words."""
+
+    has_passed: bool
+    answer: str
+
+
+def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
+    """Test the servers that wait for it, one after another; return whether there may be more."""
+    begun = time.monotonic()
+    while _test_next(now + timedelta(seconds=time.monotonic() - begun)):
+        if should_yield(time.monotonic() - begun):
+            return True
+    return False
+
+
+def _test_next(now: datetime) -> bool:
+    """Test the server that has waited longest; return whether there was one."""
+    waiting = select(SmtpServer.id, SmtpServer.test_requested_at, *COLUMNS)
+    waiting = waiting.where(SmtpServer.test_requested_at.is_not(None)).order_by(SmtpServer.test_requested_at)
+    row = db.session.execute(waiting.limit(1)).one_or_none()
+    db.session.rollback()  # no transaction is open while the server responds
+    if row is None:
+        return False
+    tested = test_access(ServerAccess.of(row, row.id))
+    # Only if it has not been changed since: then another test is requested.
+    is_current = (SmtpServer.id == row.id) & (SmtpServer.test_requested_at == row.test_requested_at)
+    done = (
+        update(SmtpServer)
+        .where(is_current)
+        .values(
+            test_requested_at=None,
+            tested_at=now,
+            has_passed=tested.has_passed,
+            test_answer=tested.answer[:500],
+            updated_at=SmtpServer.updated_at,
+        )
+    )
+    is_recorded = db.session.connection().execute(done).rowcount > 0
+    db.session.commit()
+    if is_recorded and tested.has_passed:
+        reopening.reopen(f"server-{row.id}")
+    return True
+
+
+def test_access(server: ServerAccess) -> Tested:
+    """Open a session and hang up; return whether this works, with the server's words."""
+    try:
+        session = server.open()
+    except OSError as error:
+        return Tested(False, format_error(error))
+    try:
+        greeting = session.ehlo_resp or session.helo_resp or b""
+        return Tested(True, decode_reply(greeting.partition(b"\n")[0]))
+    finally:
+        with suppress(OSError):
+            session.quit()
+        session.close()
