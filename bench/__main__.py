@@ -9,13 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import crowd, many, pages, reports, results, search, segments, sending
+from bench import crowd, many, pages, reports, results, search, segments, sending, servers
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
 from bench.testbed import Testbed
 
-ROWS = sending.ROWS | segments.ROWS | search.ROWS | pages.ROWS | reports.ROWS | many.ROWS | crowd.ROWS
+ROWS = sending.ROWS | segments.ROWS | search.ROWS | pages.ROWS | reports.ROWS
+ROWS |= many.ROWS | servers.ROWS | crowd.ROWS
 SOAK = {"crowd"}  # takes minutes; part of `make soak`, not of the default rows
 
 
