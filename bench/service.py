@@ -115,7 +115,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop all processes, Redis last."""
-        self._resume_workers()
+        self.resume_workers()
         for process in reversed(self._processes):
             process.send_signal(signal.SIGTERM)
             try:
@@ -131,7 +131,8 @@ class Service:
         for worker in self._workers:
             worker.send_signal(signal.SIGSTOP)
 
-    def _resume_workers(self) -> None:
+    def resume_workers(self) -> None:
+        """Let paused processes continue."""
         for process in self._named.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
