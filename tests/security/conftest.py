@@ -13,15 +13,17 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
-from skymailing.models import ClientImport, ClientUpload, Delivery, DeliveryState, MailingState, Role, User
+from skymailing.models import Delivery, DeliveryState, MailingState, Role, User
 from tests.security.object_factories import (
     make_bounce,
     make_bulk_job,
     make_domain,
+    make_import,
     make_segment,
     make_sender,
     make_server,
     make_tag,
+    make_upload,
 )
 from tests.support.factories import (
     PASSWORD,
@@ -88,10 +90,6 @@ def world(session: Session) -> World:
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
     article = ArticleFactory.create(author=owner)
-    imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    uploaded = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add_all([imported, uploaded])
-    session.flush()
     delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
     return World(
         owner,
@@ -101,8 +99,8 @@ def world(session: Session) -> World:
             "mailing_id": mailing.id,
             "run_id": run.id,
             "delivery_id": delivery.id,
-            "import_id": imported.id,
-            "upload_id": uploaded.id,
+            "import_id": make_import(owner).id,
+            "upload_id": make_upload(owner).id,
             "job_id": make_bulk_job(owner).id,
             "tag_id": make_tag(owner).id,
             "bounce_id": make_bounce(owner).id,

@@ -87,7 +87,7 @@ def test_a_server_costs_no_query_per_letter_or_window(
                 send_slice(run_id, lambda _elapsed: False)
         counts.append(len(statements))
     assert len(sink.letters) == 10
-    assert counts[3] <= counts[2]
+    assert counts[3] - counts[2] <= 2, "the key that signs is looked up once per run"
 
 
 @pytest.mark.one_engine
