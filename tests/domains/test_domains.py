@@ -249,3 +249,12 @@ def test_a_sender_stays_confirmed_by_another_domain_of_its_owner(
     assert read_sender(session, sender).is_confirmed
     assert browser.post(f"/domains/{domain.id}/delete").status_code == 302
     assert not read_sender(session, sender).is_confirmed
+
+
+def test_a_record_with_nul_characters_is_stored(
+    app: Flask, session: Session, dns: DnsServer, domain: SendingDomain
+) -> None:
+    """A check that raises would be repeated for ever, before those of other domains."""
+    for record in list_records(domain):
+        dns.zone[record.name, "TXT"] = [r'"a\000b"']
+    assert check(app, session, domain).findings["ownership"] == {"state": "wrong", "found": "ab"}

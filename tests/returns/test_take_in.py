@@ -208,3 +208,20 @@ def test_a_decision_in_two_tabs_counts_once(app: Flask, desk: Desk) -> None:
         consequences.confirm(first, utcnow())
         db.session.commit()
     assert (desk.bounces(), desk.suppressions()) == ([("hard", "dismissed")], {})
+
+
+def test_nul_characters_do_not_stop_the_queue(desk: Desk) -> None:
+    """A letter that raised would be tried for days, and would keep a mailbox from being read further."""
+    report = b"""From: MAILER-DAEMON@relay.example
+Subject: failure notice
+
+Hi. This is the qmail-send program at relay.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+
+<an\0na@example.com>:
+Sorry, no mailbox here by that name. (#5.1.1)
+
+--- Below this line is a copy of the message.
+
+"""
+    assert desk.take_in(report) is UNCLEAR
