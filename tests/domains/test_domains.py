@@ -258,3 +258,17 @@ def test_a_record_with_nul_characters_is_stored(
     for record in list_records(domain):
         dns.zone[record.name, "TXT"] = [r'"a\000b"']
     assert check(app, session, domain).findings["ownership"] == {"state": "wrong", "found": "ab"}
+
+
+@pytest.mark.one_engine
+def test_a_long_name_costs_few_questions(
+    app: Flask, session: Session, browser: FlaskClient, dns: DnsServer
+) -> None:
+    """Its owner's name server can take seconds for each, while other domains wait."""
+    name = "a." * 100 + "shop.example"
+    browser.post("/domains/new", data={"name": name})
+    domain = read_domain(session, name)
+    check(app, session, domain)
+    assert dns.query_count <= 10
+    dns.zone["_dmarc.shop.example", "TXT"] = ['"v=DMARC1; p=none"']
+    assert check(app, session, domain).findings["policy"]["state"] == "found"
