@@ -153,12 +153,15 @@ def check_changed(now: datetime) -> None:
             connection.execute(update(Reputation).where(is_same).values(changed_at=None))
 
 
-def restart(connection: Connection, owner_id: int, now: datetime) -> bool:
-    """Count from now on, as the owner resumes mailings; return False if they were not paused here.
+def restart(connection: Connection, owner_id: int, now: datetime, *, is_reason_seen: bool = False) -> bool:
+    """Count from now on, as the owner sends on after a pause; return False if there was none.
 
+    An owner who has neither seen the reason nor been written to does not know of the pause, so it stays.
     Letters of this hour that were sent before stay in its counts, so they are subtracted.
     """
     is_paused = (Reputation.owner_id == owner_id) & Reputation.paused_at.is_not(None)
+    if not is_reason_seen:
+        is_paused &= ~Reputation.is_notice_due
     if connection.scalar(select(Reputation.owner_id).where(is_paused).with_for_update()) is None:
         return False
     is_now = (UsageHour.owner_id == owner_id) & (UsageHour.begins_at == counting.hour_of(now))

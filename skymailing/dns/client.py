@@ -57,7 +57,10 @@ class DnsClient:
                 str(error).splitlines()[0] if str(error) else type(error).__name__
             ) from error
         if answer.rdtype == dns.rdatatype.TXT:
-            return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
+            # PostgreSQL stores no NUL characters.
+            return [
+                b"".join(record.strings).decode("utf-8", "replace").replace("\0", "") for record in answer
+            ]
         return [record.to_text() for record in answer]
 
     def exists(self, name: str, kind: str) -> bool:

@@ -9,6 +9,7 @@ from skymailing.dns.client import DnsClient, RecordMissing
 MAX_LOOKUPS = 10  # RFC 7208, section 4.6.4
 SPF_LOOKUP = re.compile(r"[+?~-]?(include|a|mx|ptr|exists)(?:[:/]|$)|redirect=", re.IGNORECASE)
 SPF_REFERENCE = re.compile(r"[+?~-]?include:(\S+)|redirect=(\S+)", re.IGNORECASE)
+MAX_DMARC_LABELS = 7  # of the parents that are asked: a question can take seconds
 DMARC_POLICIES = ("none", "quarantine", "reject")
 MIN_RSA_BYTES = 150  # of an encoded key: 1024 bits need 162 bytes, 512 bits 94
 
@@ -95,8 +96,9 @@ def read_dkim(client: DnsClient, name: str) -> str:
 def read_dmarc(client: DnsClient, domain: str) -> str:
     """Say which DMARC policy applies to the domain, also if its parent has the record."""
     labels = domain.split(".")
-    # A domain without its own record uses that of its parent.
-    for start in range(max(1, len(labels) - 1)):
+    # A domain without its own record uses that of its parent. Of a long name, receivers ask the last labels.
+    starts = [0, *range(max(1, len(labels) - MAX_DMARC_LABELS), len(labels) - 1)]
+    for start in starts:
         parent = ".".join(labels[start:])
         records = _texts(client, f"_dmarc.{parent}", "v=dmarc1")
         if len(records) > 1:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing.domains.queries import covers
+from skymailing.domains.queries import covers, is_proven
 from skymailing.domains.records import Finding, Purpose
 from skymailing.extensions import db
 from skymailing.models import RecordState, Sender, SendingDomain
@@ -43,8 +43,10 @@ def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], 
 def withdraw(domain: SendingDomain) -> None:
     """End the proof; senders that only it had confirmed need the confirmation of their mailboxes."""
     domain.verified_at = domain.missing_since = None
+    db.session.flush()
     for sender in _senders(domain):
-        if sender.is_confirmed_by_domain:
+        # Another domain of the owner may cover it as well, such as the one above.
+        if sender.is_confirmed_by_domain and not is_proven(domain.owner_id, sender.address_key):
             sender.confirmed_at, sender.is_confirmed_by_domain = None, False
     db.session.flush()
 

@@ -42,5 +42,6 @@ def is_proven(owner_id: int, address_key: str) -> bool:
 def count_dependent_senders(domain: SendingDomain) -> int:
     """Return how many senders are confirmed only because this domain is proven."""
     own = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
-    keys = db.session.scalars(select(Sender.address_key).where(own))
-    return sum(covers(domain, key) for key in keys)
+    keys = db.session.scalars(select(Sender.address_key).where(own)).all()
+    others = [other for other in list_domains(domain.owner_id) if other.id != domain.id]
+    return sum(covers(domain, key) and find_covering(others, key) is None for key in keys)

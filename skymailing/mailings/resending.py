@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, select, update
 
+from skymailing.delivery import reputation
 from skymailing.delivery.ledger import deliveries, late_results
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.extensions import db
@@ -35,7 +36,7 @@ def resend_failed(mailing: Mailing, now: datetime) -> int:
     failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None) & ~suppressed
     count = _requeue(mailing, run, failed, DeliveryState.PENDING, now)
     if count:
-        _reopen(mailing, run)
+        _reopen(mailing, run, now)
     return count
 
 
@@ -47,7 +48,7 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
     run = _find_run_to_resend(mailing, now)
     count = _requeue(mailing, run, WAITS_FOR_DECISION, DeliveryState.DEFERRED, now)
     if count:
-        _reopen(mailing, run)
+        _reopen(mailing, run, now)
     _clear_restore_notice(mailing)
     return count
 
@@ -114,9 +115,10 @@ def _requeue(
     )
 
 
-def _reopen(mailing: Mailing, run: Run) -> None:
+def _reopen(mailing: Mailing, run: Run, now: datetime) -> None:
     if run.state is RunState.FINISHED:
         RUN_TRANSITIONS.move(run, run.reopened_state)
         run.finished_at = None
     if mailing.state in (MailingState.FINISHED, MailingState.SCHEDULED):
         move_mailing(mailing, MailingState.RUNNING)
+        reputation.restart(db.session.connection(), mailing.owner_id, now)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, func, select
 
-from skymailing.delivery import plan
+from skymailing.delivery import plan, reputation
 from skymailing.delivery.calendar.recurrence import next_occurrence, occurrence, occurrence_number
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
@@ -54,6 +54,7 @@ def _schedule(mailing: Mailing, next_start: datetime, now: datetime) -> None:
     if mailing.state is MailingState.FINISHED:
         MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
         mailing.state_reason = ""
+        reputation.restart(db.session.connection(), mailing.owner_id, now)
 
 
 def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:

@@ -131,6 +131,7 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     lock_mailing(mailing)
     require_enabled(mailing)
     move_mailing(mailing, MailingState.SCHEDULED)
+    reputation.restart(db.session.connection(), mailing.owner_id, now)
     scheduling.reschedule(mailing, now)
 
 
@@ -175,6 +176,7 @@ def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) ->
         # An early start opens the window now; a recurring mailing counts its occurrences from now.
         mailing.starts_at = now
     mailing.next_run_at = now
+    reputation.restart(db.session.connection(), mailing.owner_id, now)
     return True
 
 
@@ -196,7 +198,7 @@ def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - al
 def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     """Continue a paused mailing where it stopped; clients who already got the letter do not get it again.
 
-    After a pause because of bounces or complaints, their count starts again.
+    After a pause because of bounces or complaints, their count starts again, as when any mailing is started.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -206,8 +208,9 @@ def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
         raise MailingError("mailing_not_paused")
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
-    if mailing.state_reason.startswith(REPUTATION_REASONS):
-        reputation.restart(db.session.connection(), mailing.owner_id, now)
+    is_reason_seen = mailing.state_reason.startswith(REPUTATION_REASONS)
+    reputation.restart(db.session.connection(), mailing.owner_id, now, is_reason_seen=is_reason_seen)
+    if is_reason_seen:
         audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""
     move_mailing(mailing, MailingState.RUNNING if find_open_run(mailing) else MailingState.SCHEDULED)

@@ -39,7 +39,7 @@ def record_bounce(
 ) -> Bounce | None:
     """Record a bounce; return None if the same one of the same delivery has been recorded.
 
-    One that matched only by address is replaced by one with proof.
+    One that matched only by address is replaced by one with proof, also if the owner has dismissed it.
     """
     values = {
         "delivery_id": target.delivery_id,
@@ -57,7 +57,7 @@ def record_bounce(
         "received_at": now,
     }
     statement = insert_into(Bounce)
-    is_better = (Bounce.proof == Proof.ADDRESS) & (statement.excluded.proof == Proof.SIGNED)
+    is_better = Bounce.proof.not_in(CERTAIN) & (statement.excluded.proof == Proof.SIGNED)
     bounce_id = db.session.scalar(
         statement.values(**values)
         .on_conflict_do_update(
@@ -91,9 +91,8 @@ def _suppress(bounce: Bounce, now: datetime) -> None:
 
 def confirm(bounce: Bounce, now: datetime) -> None:
     """Stop mailing the address of an unclear bounce, as its owner says that it is right."""
-    if bounce.proof is not Proof.ADDRESS:
+    if not _lock_undecided(bounce):
         return
-    assert bounce.owner_id is not None
     bounce.proof = Proof.PERSON
     _count(bounce, now)
     _suppress(bounce, now)
@@ -103,9 +102,16 @@ def confirm(bounce: Bounce, now: datetime) -> None:
 
 def dismiss(bounce: Bounce) -> None:
     """Ignore an unclear bounce."""
-    if bounce.proof is Proof.ADDRESS:
+    if _lock_undecided(bounce):
         bounce.proof = Proof.DISMISSED
         _settle(bounce)
+
+
+def _lock_undecided(bounce: Bounce) -> bool:
+    """Lock a bounce, and read it again, as it may have been decided or deleted; whether it is unclear."""
+    unclear = select(Bounce).where(Bounce.id == bounce.id, Bounce.proof == Proof.ADDRESS)
+    locked = unclear.with_for_update().execution_options(populate_existing=True)
+    return db.session.scalar(locked) is not None
 
 
 def _settle(bounce: Bounce) -> None:

@@ -85,5 +85,7 @@ def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
 
 
 def _clean(found: frozenset[bytes] | set[bytes]) -> list[str]:
-    texts = sorted(address.decode("utf-8", "replace").strip().strip("<>") for address in found)
+    # PostgreSQL stores no NUL characters.
+    decoded = (address.decode("utf-8", "replace").replace("\0", "") for address in found)
+    texts = sorted(text.strip().strip("<>") for text in decoded)
     return [text for text in texts if is_address(text)][:MAX_RECIPIENTS]

@@ -22,6 +22,10 @@ PAIR = "name:value pairs separated by spaces, as in postmark:the-secret brevo:an
 # Only over TLS from the start.
 MAILBOX_PORTS = {"imaps": 993, "pop3s": 995}
 MAILBOX_EXAMPLE = "imaps://user:password@mail.example.com/INBOX"
+NOT_ASCII = (
+    "RETURN_MAILBOX: IMAP only allows ASCII characters in names and passwords. "
+    "Write a folder as the mail server does, such as imaps://user:password@host/&BCcEOARC-"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ class MailboxAddress:
         values = (unquote(url.username or ""), unquote(url.password or ""), unquote(url.path[1:]) or "INBOX")
         if not url.hostname or not all(values) or not "".join(values).isprintable():
             raise ConfigurationError(UNREADABLE.format("RETURN_MAILBOX", MAILBOX_EXAMPLE))
-        return cls(url.scheme == "imaps", url.hostname, port, *values)
+        is_imap = url.scheme == "imaps"
+        if is_imap and not "".join(values).isascii():
+            raise ConfigurationError(NOT_ASCII)
+        return cls(is_imap, url.hostname, port, *values)
 
 
 @dataclass(frozen=True, slots=True)

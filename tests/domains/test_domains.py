@@ -231,3 +231,44 @@ def test_deleting_a_domain_withdraws_what_it_proved(
     assert session.scalars(select(SigningKey)).all() == []
     assert not read_sender(session, sender).is_confirmed
     assert "Domain deleted." in get_main_text(browser.get("/senders/"))
+
+
+def test_a_sender_stays_confirmed_by_another_domain_of_its_owner(
+    app: Flask, session: Session, browser: FlaskClient, user: User, dns: DnsServer, domain: SendingDomain
+) -> None:
+    browser.post("/domains/new", data={"name": "news.shop.example"})
+    below = read_domain(session, "news.shop.example")
+    for each in (domain, below):
+        publish(dns, each)
+        check(app, session, each)
+    sender = add_sender(
+        session, user, "anna@news.shop.example", confirmed_at=utcnow(), is_confirmed_by_domain=True
+    )
+    assert "have to be confirmed" not in browser.get(f"/domains/{below.id}/delete").text
+    assert browser.post(f"/domains/{below.id}/delete").status_code == 302
+    assert read_sender(session, sender).is_confirmed
+    assert browser.post(f"/domains/{domain.id}/delete").status_code == 302
+    assert not read_sender(session, sender).is_confirmed
+
+
+def test_a_record_with_nul_characters_is_stored(
+    app: Flask, session: Session, dns: DnsServer, domain: SendingDomain
+) -> None:
+    """A check that raises would be repeated for ever, before those of other domains."""
+    for record in list_records(domain):
+        dns.zone[record.name, "TXT"] = [r'"a\000b"']
+    assert check(app, session, domain).findings["ownership"] == {"state": "wrong", "found": "ab"}
+
+
+@pytest.mark.one_engine
+def test_a_long_name_costs_few_questions(
+    app: Flask, session: Session, browser: FlaskClient, dns: DnsServer
+) -> None:
+    """Its owner's name server can take seconds for each, while other domains wait."""
+    name = "a." * 100 + "shop.example"
+    browser.post("/domains/new", data={"name": name})
+    domain = read_domain(session, name)
+    check(app, session, domain)
+    assert dns.query_count <= 10
+    dns.zone["_dmarc.shop.example", "TXT"] = ['"v=DMARC1; p=none"']
+    assert check(app, session, domain).findings["policy"]["state"] == "found"

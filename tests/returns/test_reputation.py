@@ -12,6 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import reputation
 from skymailing.extensions import db
 from skymailing.mailings import services
+from skymailing.mailings.tasks import post_pause_notices
 from skymailing.models import Mailing, MailingState, UsageHour, UsageKind, User
 from skymailing.quotas import counting
 from tests.returns.scenes import Desk
@@ -107,3 +108,38 @@ def test_counts_are_kept_while_they_are_rated(desk: Desk) -> None:
     with desk.app.app_context():
         counting.delete_old(utcnow())
         assert sum(db.session.scalars(select(UsageHour.count))) == 20
+
+
+def test_starting_another_mailing_after_the_notice_restarts_the_count(desk: Desk, mailing: Mailing) -> None:
+    count_letters(desk, 200)
+    for _ in range(12):
+        desk.take_in(desk.bounce(desk.send()))
+    assert check(desk, mailing)
+    drafts = [MailingFactory.create(owner=desk.user, state=MailingState.DRAFT) for _ in range(2)]
+    stopped = MailingFactory.create(owner=desk.user, state=MailingState.PAUSED)
+
+    def bounce_once_more(other: Mailing) -> str:
+        desk.take_in(desk.bounce(desk.send()))
+        return check(desk, other)
+
+    with desk.app.app_context():
+        services.cancel_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+        services.activate_mailing(db.session.get_one(Mailing, drafts[0].id), utcnow())
+        db.session.commit()
+    assert bounce_once_more(drafts[0]), "the owner did not know of the pause"
+
+    with desk.app.app_context():
+        assert post_pause_notices() == 1
+        services.start_now(db.session.get_one(Mailing, drafts[1].id), utcnow(), None)
+        db.session.commit()
+    assert not bounce_once_more(drafts[1])
+
+    count_letters(desk, 100)
+    for _ in range(10):
+        desk.take_in(desk.bounce(desk.send()))
+    assert check(desk, drafts[1]) == "too-many-bounces: 11/100"
+    with desk.app.app_context():
+        post_pause_notices()
+        services.resume_mailing(db.session.get_one(Mailing, stopped.id), utcnow(), current_actor())
+        db.session.commit()
+    assert not bounce_once_more(stopped), "the owner had paused this one"

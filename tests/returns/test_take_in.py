@@ -2,12 +2,12 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Bounce, DeliveryState, ReturnedLetter, ReturnedState, User
+from skymailing.models import Bounce, DeliveryState, Proof, ReturnedLetter, ReturnedState, User
 from skymailing.returns import consequences
 from skymailing.returns.services import take_in
 from tests.returns.letters import ENGLISH_VACATION, make_complaint, make_status, quote_headers
@@ -187,3 +187,41 @@ def test_a_person_decides_about_unclear_letters(app: Flask, desk: Desk) -> None:
     assert desk.bounces() == [("hard", "person"), ("hard", "dismissed")]
     assert (dead.run.returned, alive.run.returned) == (1, 0)
     assert {letter.state for letter in desk.session.scalars(select(ReturnedLetter))} == {UNDERSTOOD}
+
+    # The one that was dismissed turns out to be true.
+    assert desk.take_in(desk.bounce(alive)) is UNDERSTOOD
+    assert desk.bounces() == [("hard", "person"), ("hard", "signed")]
+    assert (alive.email_key in desk.suppressions(), alive.run.returned) == (True, 1)
+
+
+def test_a_decision_in_two_tabs_counts_once(app: Flask, desk: Desk) -> None:
+    delivery = desk.send()
+    desk.take_in(make_status(delivery.email, "5.1.1", USER_UNKNOWN))
+    with app.app_context():
+        first = db.session.scalars(select(Bounce)).one()
+        # The other tab's decision, which this one has not read.
+        with db.engine.connect() as other:
+            if other.dialect.name == "sqlite":
+                pytest.skip("transactions that write wait for each other")
+            other.execute(update(Bounce).values(proof=Proof.DISMISSED))
+            other.commit()
+        consequences.confirm(first, utcnow())
+        db.session.commit()
+    assert (desk.bounces(), desk.suppressions()) == ([("hard", "dismissed")], {})
+
+
+def test_nul_characters_do_not_stop_the_queue(desk: Desk) -> None:
+    """A letter that raised would be tried for days, and would keep a mailbox from being read further."""
+    report = b"""From: MAILER-DAEMON@relay.example
+Subject: failure notice
+
+Hi. This is the qmail-send program at relay.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+
+<an\0na@example.com>:
+Sorry, no mailbox here by that name. (#5.1.1)
+
+--- Below this line is a copy of the message.
+
+"""
+    assert desk.take_in(report) is UNCLEAR
