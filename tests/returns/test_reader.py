@@ -74,7 +74,7 @@ def test_each_field_of_a_standard_report_is_read() -> None:
     assert (report.kind, report.recipient, report.action) == (Kind.BOUNCE, "Ann@example.org", "failed")
     assert (report.status, report.diagnostic) == ("5.1.1", "550 5.1.1 no such user")
     assert (report.remote_mta, report.quoted.message_id) == ("mx.example.org", OUR_ID)
-    assert report.quoted.feedback_id == "mailing-1:owner-2:bulk:sky.example"
+    assert report.quoted.feedback_id == "m1:u2:mailing:skymailing"
 
 
 def test_the_address_that_we_wrote_to_wins_over_the_one_where_letters_are_forwarded() -> None:
