@@ -82,10 +82,13 @@ def test_a_manager_cannot_lift_their_own_limits(session: Session, sign_in: SignI
 
 @pytest.mark.both_engines
 def test_old_counts_are_deleted(app: Flask, session: Session, user: User) -> None:
+    """Those of letters, which reputations need, are kept longer."""
     now = utcnow()
     with app.app_context():
-        for days in (0, 1, 3):
+        for days in (0, 1, 3, 30, 32):
             day = now - days * 24 * counting.HOUR
-            counting.add(session.connection(), user.id, UsageKind.LETTERS, 1, day)
+            for kind in (UsageKind.LETTERS, UsageKind.IMPORTS):
+                counting.add(session.connection(), user.id, kind, 1, day)
         counting.delete_old(now)
-        assert len(counting.read_hours(user.id, UsageKind.LETTERS, 1000, now)) == 2
+        for kind, left in ((UsageKind.LETTERS, 4), (UsageKind.IMPORTS, 2)):
+            assert len(counting.read_hours(user.id, kind, 1000, now)) == left
