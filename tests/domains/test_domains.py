@@ -68,13 +68,7 @@ def test_a_domain_is_verified_by_its_records(
 
 
 def test_letters_from_a_verified_domain_are_signed(
-    app: Flask,
-    session: Session,
-    user: User,
-    dns: DnsServer,
-    domain: SendingDomain,
-    smtp: SmtpServer,
-    work: Work,
+    app: Flask, session: Session, user: User, dns: DnsServer, domain: SendingDomain, smtp: SmtpServer
 ) -> None:
     publish(dns, domain)
     check(app, session, domain)
@@ -124,13 +118,7 @@ def test_a_new_key_signs_once_its_record_is_found(
 
 @pytest.mark.one_engine
 def test_a_missing_record_ends_the_proof_after_three_days(
-    app: Flask,
-    session: Session,
-    user: User,
-    dns: DnsServer,
-    domain: SendingDomain,
-    smtp: SmtpServer,
-    work: Work,
+    app: Flask, session: Session, user: User, dns: DnsServer, domain: SendingDomain, smtp: SmtpServer
 ) -> None:
     publish(dns, domain)
     sender = add_sender(session, user, "news@shop.example")

@@ -45,6 +45,21 @@ from tests.support.factories import (
 )
 
 
+def find_session(owner: User) -> Session:
+    """Return the session that the owner belongs to."""
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    return session
+
+
+def add(owner: User, item: Any) -> Any:
+    """Store the item in the owner's session, and return it."""
+    session = find_session(owner)
+    session.add(item)
+    session.flush()
+    return item
+
+
 def make_client(owner: User) -> Any:
     return ClientFactory.create(owner=owner)
 
@@ -64,42 +79,26 @@ def make_mailing(owner: User) -> Any:
 
 
 def make_import(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     import_ = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add(import_)
-    session.flush()
-    return import_
+    return add(owner, import_)
 
 
 def make_upload(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     upload = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add(upload)
-    session.flush()
-    return upload
+    return add(owner, upload)
 
 
 def make_session(user: User) -> Any:
-    session: Session | None = inspect(user).session
-    assert session is not None
     user_session = UserSession(
         user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
     )
-    session.add(user_session)
-    session.flush()
-    return user_session
+    return add(user, user_session)
 
 
 def make_bounce(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     values = {"email_key": "doubtful@example.org", "kind": BounceKind.HARD, "received_at": utcnow()}
     bounce = Bounce(owner_id=owner.id, **values)
-    session.add(bounce)
-    session.flush()
-    return bounce
+    return add(owner, bounce)
 
 
 def make_suppression(owner: User) -> Any:
@@ -109,34 +108,22 @@ def make_suppression(owner: User) -> Any:
 
 
 def make_tag(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     name = f"loyal-{uuid4()}"
     # An ID that no other tag had: SQLite gives that of a deleted tag to the next one.
     tag = Tag(id=randrange(10**6, LARGEST_ID), owner_id=owner.id, name=name, name_key=name)
-    session.add(tag)
-    session.flush()
-    return tag
+    return add(owner, tag)
 
 
 def make_bulk_job(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     ended = {"state": BulkState.FINISHED, "ended_at": utcnow()}
     job = BulkJob(owner_id=owner.id, action=BulkAction.SUPPRESS, total=1, changed=1, **ended)
-    session.add(job)
-    session.flush()
-    return job
+    return add(owner, job)
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
     def make(owner: User) -> Any:
-        session: Session | None = inspect(owner).session
-        assert session is not None
         removal = Removal(owner_id=owner.id, kind=kind, content=content)
-        session.add(removal)
-        session.flush()
-        return removal
+        return add(owner, removal)
 
     return make
 
@@ -146,38 +133,25 @@ def make_article(author: User) -> Any:
 
 
 def make_sender(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
-    session.add(sender)
-    session.flush()
-    return sender
+    return add(owner, sender)
 
 
 def make_domain(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     domain = SendingDomain(owner_id=owner.id, name=f"{uuid4().hex}.example", token=uuid4().hex)
-    session.add(domain)
-    session.flush()
-    return domain
+    return add(owner, domain)
 
 
 def make_server(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
     server = SmtpServer(
         owner_id=owner.id, name="Shop", host="smtp.shop.example", port=465, security=Security.TLS
     )
-    session.add(server)
-    session.flush()
-    return server
+    return add(owner, server)
 
 
 def make_segment(owner: User) -> Any:
-    session: Session | None = inspect(owner).session
-    assert session is not None
+    session = find_session(owner)
     values = {"owner_id": owner.id, "name": "Omsk", "conditions": {"field": "email", "op": "is_set"}}
     # SQLite gives the ID of a deleted segment to the next one, and the session may still have the former.
     id = session.scalar(insert(Segment).values(values).returning(Segment.id))

@@ -4,6 +4,7 @@ import re
 import socketserver
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,7 @@ class MailboxServer:
         self._server.server_close()
 
 
-class Session(socketserver.StreamRequestHandler):
+class Session(socketserver.StreamRequestHandler, ABC):
     """One session with a reader."""
 
     mailbox: MailboxServer
@@ -77,12 +78,13 @@ class Session(socketserver.StreamRequestHandler):
             if not self.answer(line):
                 return
 
+    @abstractmethod
     def greet(self) -> None:
-        raise NotImplementedError
+        """Say that the server is ready."""
 
+    @abstractmethod
     def answer(self, line: str) -> bool:
         """Answer a command; return whether the session goes on."""
-        raise NotImplementedError
 
 
 class ImapSession(Session):

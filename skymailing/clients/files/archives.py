@@ -13,8 +13,7 @@ from skymailing.clients.statuses import Standing
 MAX_FILES = 20
 MAX_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
-# What zipfile raises for a member that is damaged, encrypted (RuntimeError) or compressed in an unknown way
-# (NotImplementedError, a RuntimeError).
+# What zipfile raises for a damaged member, or for an unknown encryption or compression (RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
 # The words with which the joined table labels its files.
 WORDS = {

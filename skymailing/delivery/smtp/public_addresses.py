@@ -58,7 +58,7 @@ def _connect(
         # A public address of this host: programs that listen there may trust local connections.
         if own == peer and not _is_in(peer, allowed):
             raise NotPublic(f"{peer} is an address of this host")
-    except BaseException:
+    except BaseException:  # also a stop or a job's timeout: no connection may stay open
         connected.close()
         raise
     return connected

@@ -35,7 +35,7 @@ class ImapMailbox:
                 if not self._can_move and b"UIDPLUS" not in offers:
                     raise MailboxFault("The server can move no letters: it offers neither MOVE nor UIDPLUS.")
                 self._folders = [self._find_folder(name) for name in (UNCLEAR, UNDERSTOOD)]
-            except BaseException:
+            except BaseException:  # also a stop or a job's timeout: no connection may stay open
                 self._imap.shutdown()
                 raise
 
@@ -78,7 +78,7 @@ class ImapMailbox:
         with name_faults(imaplib.IMAP4.error):
             try:
                 self._imap.logout()
-            except BaseException:
+            except BaseException:  # also a stop or a job's timeout: no connection may stay open
                 self._imap.shutdown()
                 raise
 

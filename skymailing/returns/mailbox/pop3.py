@@ -23,7 +23,7 @@ class Pop3Mailbox:
                 self._pop.user(address.username)
                 self._pop.pass_(address.password)
                 self._count = self._pop.stat()[0]
-            except BaseException:
+            except BaseException:  # also a stop or a job's timeout: no connection may stay open
                 self._pop.close()
                 raise
         self._filed = 0
