@@ -9,7 +9,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Float, String, and_, case, cast, event, func, literal_column, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    String,
+    and_,
+    case,
+    cast,
+    event,
+    func,
+    literal_column,
+    not_,
+    or_,
+)
 
 from skymailing.delivery.rendering.values import NO, YES, Habits
 from skymailing.extensions import db
@@ -70,60 +82,98 @@ def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
     times longer on PostgreSQL. A CASE does this, as a cast beside a condition may be evaluated for every row.
     """
     text = text_of(key)
+    is_plain = [_is_plain_number(text)] if dialect != "sqlite" else _are_plain_numbers(text)
+    return case(
+        *((condition, cast(text, Float(53))) for condition in is_plain),
+        else_=func.attribute_number(text, _flag(habits.has_decimal_comma, dialect), type_=Float()),
+    )
+
+
+def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return whether a text has digits only, and at most one point between them, on PostgreSQL."""
     whole = func.replace(text, ".", "", type_=String)
     has_point = and_(
         func.length(text) - func.length(whole) == 1, not_(text.startswith(".")), not_(text.endswith("."))
     )
-    is_plain = and_(
+    return and_(
         func.length(text).between(1, 15),
         _is_digits(whole),
         or_(func.length(whole) == func.length(text), has_point),
     )
-    return case(
-        (is_plain, cast(text, Float(53))),
-        else_=func.attribute_number(text, _flag(habits.has_decimal_comma, dialect), type_=Float()),
-    )
+
+
+def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
+    """Return whether a text has digits only, and whether it has one point between digits, on SQLite.
+
+    SQLite reads the JSON again wherever the text stands, so it stands in few places.
+    """
+    has_length = func.length(text).between(1, 15)
+    return [
+        and_(_matches(text, "[0-9]*"), _lacks(text, "*[^0-9]*"), has_length),
+        and_(_matches(text, "[0-9]*.*[0-9]"), _lacks(text, "*[^0-9.]*"), _lacks(text, "*.*.*"), has_length),
+    ]
 
 
 def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
     """Return the date in an attribute as YYYY-MM-DD; NULL if it is missing or no date.
 
-    Dates such as 2026-11-28 and 28.11.2026 are recognized without calling the function, except for 29
-    February.
+    Dates such as 2026-11-28 and 28.11.2026 are recognized without calling the function, on PostgreSQL
+    except for 29 February.
     """
     text = text_of(key)
+    written = _write_date(text, (7, 4, 1))
+    read = func.attribute_date(text, _flag(habits.is_day_first, dialect), type_=String)
+    if dialect == "sqlite":
+        year = "[1-9][0-9][0-9][0-9]"
+        is_iso = and_(_matches(text, f"{year}-[01][0-9]-[0-3][0-9]"), _is_day(text))
+        has_points = and_(_matches(text, f"[0-3][0-9].[01][0-9].{year}"), _is_day(written))
+        return case((is_iso, text), (has_points, written), else_=read)
     found: ColumnElement[str] = case(
-        (_is_plain_date(text, "____-__-__", (1, 6, 9), dialect), text),
-        (_is_plain_date(text, "__.__.____", (7, 4, 1), dialect), _write_date(text, (7, 4, 1))),
-        else_=func.attribute_date(text, _flag(habits.is_day_first, dialect)),
+        (_is_plain_date(text, "____-__-__", (1, 6, 9)), text),
+        (_is_plain_date(text, "__.__.____", (7, 4, 1)), written),
+        else_=read,
     )
     # Compared byte by byte, as the order of dates is that of their characters.
-    return found if dialect == "sqlite" else found.collate("C")
+    return found.collate("C")
 
 
 def _is_plain_date(
-    text: ColumnElement[str], pattern: str, places: tuple[int, int, int], dialect: str
+    text: ColumnElement[str], pattern: str, places: tuple[int, int, int]
 ) -> ColumnElement[bool]:
-    """Return whether a text is a date of this form; `places` are those of year, month and day, from 1."""
+    """Return whether a text is a date of this form, on PostgreSQL; `places` are those of year, month and day.
+
+    Places count from 1.
+    """
     year, month, day = places
     digits = func.replace(text, pattern.strip("_")[0], "", type_=String)
-    parts: list[ColumnElement[str]] = [func.substr(text, year, 4)]
-    parts += [func.substr(text, place, 2) for place in (month, day)]
-    if dialect != "sqlite":
-        parts = [part.collate("C") for part in parts]
-    year_of, month_of, day_of = parts
+    year_of = func.substr(text, year, 4, type_=String).collate("C")
+    month_of, day_of = (func.substr(text, place, 2, type_=String).collate("C") for place in (month, day))
     return and_(
         text.like(pattern),
         func.length(digits) == 8,
         _is_digits(digits),
         year_of >= "1000",
-        is_between(month_of, "01", "12", dialect),
+        month_of >= "01",
+        month_of <= "12",
         or_(
-            is_between(day_of, "01", "28", dialect),
+            and_(day_of >= "01", day_of <= "28"),
             and_(day_of.in_(["29", "30"]), month_of != "02"),
             and_(day_of == "31", month_of.in_(LONG_MONTHS)),
         ),
     )
+
+
+def _is_day(text: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return whether a date exists, on SQLite, which otherwise moves 31 April to 1 May."""
+    return func.date(text, "+0 days", type_=String) == text
+
+
+def _matches(text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    return text.bool_op("GLOB")(pattern)
+
+
+def _lacks(text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    return text.bool_op("NOT GLOB")(pattern)
 
 
 def is_between(column: ColumnElement[str], low: str, high: str, dialect: str) -> ColumnElement[bool]:
