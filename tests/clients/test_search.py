@@ -169,15 +169,33 @@ def test_clients_of_others_that_wait_do_not_switch_the_index_off(
 def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
     session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(finding, "MAX_CANDIDATES", 3)
     ClientFactory.create_batch(5, owner=user, full_name="Анна")
     finish_indexing()
-    search = search_clients(user.id, "анна")
 
-    count = search.count(select(Client).where(Client.owner_id == user.id, search.condition))
-
-    assert (count.number, count.is_exact) == (3, False)
+    assert count(user, "анна") == (3, False)
     assert len(find(user, "анна")) == 5
+
+
+def test_frequent_words_are_counted_among_the_newest_clients(
+    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "SAMPLES", (2, 4))
+    monkeypatch.setattr(finding, "FREQUENT", 0.5)
+    ClientFactory.create_batch(3, owner=user, full_name="Анна")
+    ClientFactory.create_batch(3, owner=user, full_name="Вера")
+    finish_indexing()
+
+    assert count(user, "вера") == (3, False)
+    assert count(user, "анна") == (3, True)  # the index finds those who are not among the newest
+    assert count(user, "вера нет") == (0, True)
+    assert len(find(user, "вера")) == 3
+
+
+def count(user: User, words: str) -> tuple[int, bool]:
+    search = search_clients(user.id, words)
+    found = search.count(select(Client).where(Client.owner_id == user.id, search.condition))
+    return found.number, found.is_exact
 
 
 @settings(max_examples=60)

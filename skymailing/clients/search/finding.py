@@ -7,8 +7,15 @@ from sqlalchemy import ColumnElement, Select, select
 from skymailing.clients.search.index import find_candidates
 from skymailing.clients.search.matching import matches, split_words
 from skymailing.db.engine import is_in
-from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, count_up_to
+from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.models import Client
+
+COUNT_LIMIT = 1_000  # of those found: to count more takes longer than to find them
+MAX_CANDIDATES = 10_000
+# Words that one of ten clients has are frequent. The second sample is read only if they are in the first,
+# which may be an import of clients from one city.
+SAMPLES = (200, 2_000)  # newest clients
+FREQUENT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +29,41 @@ class Search:
     def count(self, statement: Select[tuple[Client]]) -> BoundedCount:
         """Count the rows of a statement that has the search's condition, up to COUNT_LIMIT."""
         if self.some is None:
-            return count_up_to(statement)
-        return BoundedCount(count_up_to(statement.where(self.some)).number, is_exact=False)
+            return count_up_to(statement, COUNT_LIMIT)
+        return BoundedCount(count_up_to(statement.where(self.some), COUNT_LIMIT).number, is_exact=False)
 
 
 def search_clients(owner_id: int, search: str) -> Search:
     """Return a search for the owner's clients who match `search`; without words, for all."""
-    candidates = find_candidates(owner_id, split_words(search), COUNT_LIMIT)
+    words = split_words(search)
+    if not words:
+        return Search(matches(search))
+    # A page of frequent words is found soon without the index, which would name all clients who have them.
+    if is_frequent(owner_id, search):
+        return Search(matches(search), among_newest(owner_id, SAMPLES[-1]))
+    candidates = find_candidates(owner_id, words, MAX_CANDIDATES)
     if candidates is None:
         return Search(matches(search))
     among = is_in(Client.id, candidates)
-    if len(candidates) < COUNT_LIMIT:
+    if len(candidates) < MAX_CANDIDATES:
         return Search(among & matches(search))
-    # So many match that a page of them is found soon without the index.
     return Search(matches(search), among)
+
+
+def is_frequent(owner_id: int, search: str) -> bool:
+    """Return whether many of the owner's newest clients match."""
+    for size in SAMPLES:
+        sample = select(Client).where(matches(search), among_newest(owner_id, size))
+        least = int(size * FREQUENT)
+        if count_up_to(sample, least).is_exact:
+            return False
+    return True
+
+
+def among_newest(owner_id: int, size: int) -> ColumnElement[bool]:
+    """Return the condition for the owner's newest clients, so many of them."""
+    newest = select(Client.id).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(size)
+    return Client.id.in_(newest)
 
 
 def list_found(owner_id: int, search: str) -> Select[tuple[Client]]:
