@@ -1,16 +1,14 @@
 """Put the tags of imported rows on their clients, with one statement for many rows."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Integer, String, cast, column, func, literal, select
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy import Integer, String, select
 
 from skymailing.clients.files.csv_reader import Record
 from skymailing.clients.rows import ClientRow, Row, RowFault, reject
 from skymailing.clients.tags import MAX_TAGS, find_or_create_tags, list_keys, tag_key
 from skymailing.db.engine import insert_into
+from skymailing.db.json_rows import list_rows
 from skymailing.extensions import db
 from skymailing.models import Client, client_tags
 
@@ -39,7 +37,7 @@ def tag_clients(owner_id: int, rows: Sequence[ClientRow]) -> None:
     ids = find_or_create_tags(owner_id, names.values(), limit=None)
     # Sorted as `upsert_clients` does, so that concurrent imports cannot deadlock.
     pairs = sorted({(row.email_key, ids[tag_key(name)]) for row in rows for name in row.tags})
-    given = list_pairs(pairs)
+    given = list_rows(pairs, email_key=String, tag_id=Integer)
     # A subquery, not a join: PostgreSQL has no statistics for a table that is still being filled, and would
     # scan the whole address book for each batch.
     client_id = (
@@ -53,15 +51,3 @@ def tag_clients(owner_id: int, rows: Sequence[ClientRow]) -> None:
     source = source.order_by(given.c.tag_id, client_id)
     statement = insert_into(client_tags).from_select(["tag_id", "client_id"], source)
     db.session.execute(statement.on_conflict_do_nothing())
-
-
-def list_pairs(pairs: Sequence[tuple[str, int]]) -> Any:
-    """Return address keys and tag IDs as a FROM clause with the columns `email_key` and `tag_id`."""
-    if db.engine.dialect.name == "postgresql":
-        document = json.dumps([{"email_key": key, "tag_id": tag_id} for key, tag_id in pairs])
-        columns: list[Any] = [column("email_key", String), column("tag_id", Integer)]
-        given = func.json_to_recordset(cast(literal(document), JSON)).table_valued(*columns, name="given")
-        return given.render_derived(with_types=True)
-    each = func.json_each(json.dumps(pairs)).table_valued("value", name="each")
-    email_key, tag_id = (func.json_extract(each.c.value, path) for path in ("$[0]", "$[1]"))
-    return select(email_key.label("email_key"), tag_id.label("tag_id")).subquery("given")

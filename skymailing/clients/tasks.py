@@ -8,7 +8,7 @@ import io
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -23,7 +23,8 @@ from skymailing.clients.files.csv_reader import Record
 from skymailing.clients.imported_tags import reject_excess, tag_clients
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, count_lines, open_table
 from skymailing.clients.mapping import Mapping
-from skymailing.clients.rows import ClientRow, RejectedRow, RowReader, SkippedRow, SuppressedRow
+from skymailing.clients.read_ahead import read_ahead
+from skymailing.clients.rows import ClientRow, RejectedRow, Row, RowReader, SkippedRow, SuppressedRow
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
@@ -90,10 +91,9 @@ def import_rows(
     done, total = count_rows(import_id, source, target.mapping)
     columns, records = open_table(source, target.mapping)
     reader = RowReader(columns, target.mapping.tag)
-    rows = itertools.islice(records, done, None)
-    while batch := list(itertools.islice(rows, BATCH_SIZE)):
-        lease = import_batch(target, lease, batch, reader)
-        done += len(batch)
+    for batch in read_ahead(read_batches(itertools.islice(records, done, None), reader)):
+        lease = import_batch(target, lease, batch)
+        done += len(batch.records)
         if on_progress:
             on_progress(done, total)
         if should_stop and should_stop(time.monotonic() - started_at):
@@ -101,6 +101,20 @@ def import_rows(
             return True
     mark_finished(import_id, lease, done)
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of a file, and what each of them says."""
+
+    records: list[Record]
+    rows: list[Row]
+
+
+def read_batches(records: Iterator[Record], reader: RowReader) -> Iterator[Batch]:
+    """Yield the records in batches of BATCH_SIZE."""
+    while batch := list(itertools.islice(records, BATCH_SIZE)):
+        yield Batch(batch, [reader.read(record) for record in batch])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +128,11 @@ class Target:
     consent_text_id: int | None = None
 
 
-def import_batch(target: Target, lease: datetime, batch: list[Record], reader: RowReader) -> datetime:
+def import_batch(target: Target, lease: datetime, batch: Batch) -> datetime:
     """Import the rows and record the progress in one transaction; return the renewed lease."""
     now = utcnow()
     owner_id = target.client_limit.owner_id
-    rows = reject_excess(owner_id, batch, [reader.read(record) for record in batch])
+    rows = reject_excess(owner_id, batch.records, batch.rows)
     valid = [row for row in rows if isinstance(row, ClientRow)]
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
@@ -136,7 +150,7 @@ def import_batch(target: Target, lease: datetime, batch: list[Record], reader: R
         target.import_id,
         lease,
         lease_until=renewed,
-        rows_done=ClientImport.rows_done + len(batch),
+        rows_done=ClientImport.rows_done + len(rows),
         created=ClientImport.created + created,
         updated=ClientImport.updated + len(valid) - created,
         rejected=ClientImport.rejected + len(rejected),

@@ -195,8 +195,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Se
     assert lease is not None
     assert tasks.acquire_lease(import_.id, utcnow()) is not None
     columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
+    batch = next(tasks.read_batches(records, RowReader(columns)))
     with pytest.raises(tasks.LeaseLost):
-        tasks.import_batch(tasks.find_target(import_.id), lease, [next(records)], RowReader(columns))
+        tasks.import_batch(tasks.find_target(import_.id), lease, batch)
     db.session.rollback()
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 

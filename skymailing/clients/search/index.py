@@ -1,6 +1,5 @@
 """The index of trigrams: ask it for the clients that may match a search, and keep it up to date."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,13 +14,12 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     or_,
     select,
     table,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from skymailing.clients.search.trigrams import (
     TOO_LONG,
@@ -32,6 +30,7 @@ from skymailing.clients.search.trigrams import (
     word_trigrams,
 )
 from skymailing.db.engine import is_in
+from skymailing.db.json_rows import list_rows
 from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client, ClientToIndex
@@ -139,13 +138,9 @@ def _write_on_sqlite(ids: list[int], texts: dict[int, str]) -> None:
 
 def _write_on_postgresql(ids: list[int], texts: dict[int, str]) -> None:
     db.session.execute(delete(INDEX).where(is_in(INDEX.c.client_id, ids)))
-    # One JSON parameter, as psycopg escapes each element of an array in Python.
     rows = [
-        {"client_id": id, "content": f"{{{','.join(map(str, hash_trigrams(split_trigrams(value))))}}}"}
-        for id, value in texts.items()
+        (id, f"{{{','.join(map(str, hash_trigrams(split_trigrams(value))))}}}") for id, value in texts.items()
     ]
-    columns = (column("client_id", BigInteger), column("content", Text))
-    given = func.json_to_recordset(cast(literal(json.dumps(rows)), JSON)).table_valued(*columns, name="given")
-    given = given.render_derived(with_types=True)
+    given = list_rows(rows, client_id=BigInteger, content=Text)
     source = select(given.c.client_id, cast(given.c.content, ARRAY(Integer)))
     db.session.execute(insert(INDEX).from_select(["client_id", "content"], source))

@@ -1,0 +1,20 @@
+"""Use both cores: prepare the next item of an iterator in a thread while the current one is written."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items, each read while the caller uses the one before.
+
+    The thread must not use the database: the session belongs to the caller's thread. An exception of
+    `items` is raised where its item would come.
+    """
+    with ThreadPoolExecutor(1, "read-ahead") as executor:
+        coming: Future[Item | None] = executor.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = executor.submit(next, items, None)
+            yield item
