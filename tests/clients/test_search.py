@@ -108,6 +108,18 @@ def test_changes_are_found_before_and_after_the_index_is_updated(
     assert rows == 3  # two of the user and one of someone else: the deleted client's text is gone
 
 
+@pytest.mark.only_on("postgresql", reason="asks the statistics of PostgreSQL's planner")
+def test_who_owns_most_clients_finds_only_their_own(session: Session, user: User, context: None) -> None:
+    other = ClientFactory.create(owner=UserFactory.create(), full_name="Анна")
+    own = ClientFactory.create_batch(30, owner=user, full_name="Анна")
+    finish_indexing()
+    session.execute(text("ANALYZE clients"))
+
+    assert index._owns_most(user.id)
+    assert not index._owns_most(other.owner_id)
+    assert find(user, "анна") == [client.email for client in own]
+
+
 def test_the_index_narrows_a_search(town: dict[str, Client], session: Session, user: User) -> None:
     assert index.find_candidates(user.id, ["иванова"], 10) == [town["anna"].id]
     assert index.find_candidates(user.id, ["нет такого"], 10) == []

@@ -10,7 +10,7 @@ from skymailing.db.engine import is_in
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.models import Client
 
-COUNT_LIMIT = 1_000  # of those found: to count more takes longer than to find them
+COUNT_LIMIT = 500  # of those found: to count more takes longer than to find them
 MAX_CANDIDATES = 10_000
 # Words that one of ten clients has are frequent. The second sample is read only if they are in the first,
 # which may be an import of clients from one city.
