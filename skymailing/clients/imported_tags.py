@@ -13,10 +13,13 @@ from skymailing.extensions import db
 from skymailing.models import Client, client_tags
 
 
-def reject_excess(owner_id: int, records: Sequence[Record], rows: Sequence[Row]) -> list[Row]:
-    """Return the rows of the records, rejecting those that would add more tags than an owner can have."""
+def reject_excess(owner_id: int, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows of the records, rejecting those that would add more tags than an owner can have.
+
+    Without any tags, return the same rows.
+    """
     if not any(isinstance(row, ClientRow) and row.tags for row in rows):
-        return list(rows)
+        return rows
     known = list_keys(owner_id)
     result: list[Row] = []
     for record, row in zip(records, rows, strict=True):

@@ -8,7 +8,7 @@ import io
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -26,7 +26,7 @@ from skymailing.clients.mapping import Mapping
 from skymailing.clients.read_ahead import read_ahead
 from skymailing.clients.rows import ClientRow, RejectedRow, Row, RowReader, SkippedRow, SuppressedRow
 from skymailing.clients.suppression import NewSuppression, suppress_all
-from skymailing.clients.upsert import upsert_clients
+from skymailing.clients.upsert import upsert_document, write_document
 from skymailing.clock import utcnow
 from skymailing.db import leases
 from skymailing.db.engine import StopCheck
@@ -105,16 +105,22 @@ def import_rows(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records of a file, and what each of them says."""
+    """Some records of a file, what each of them says, and the clients among them for `upsert_document`."""
 
     records: list[Record]
     rows: list[Row]
+    document: str
 
 
 def read_batches(records: Iterator[Record], reader: RowReader) -> Iterator[Batch]:
     """Yield the records in batches of BATCH_SIZE."""
     while batch := list(itertools.islice(records, BATCH_SIZE)):
-        yield Batch(batch, [reader.read(record) for record in batch])
+        rows = [reader.read(record) for record in batch]
+        yield Batch(batch, rows, write_document(list_clients(rows)))
+
+
+def list_clients(rows: Sequence[Row]) -> list[ClientRow]:
+    return [row for row in rows if isinstance(row, ClientRow)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +139,11 @@ def import_batch(target: Target, lease: datetime, batch: Batch) -> datetime:
     now = utcnow()
     owner_id = target.client_limit.owner_id
     rows = reject_excess(owner_id, batch.records, batch.rows)
-    valid = [row for row in rows if isinstance(row, ClientRow)]
+    valid = list_clients(rows)
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
-    created = upsert_clients(owner_id, valid, now)
+    document = batch.document if rows is batch.rows else write_document(valid)
+    created = upsert_document(owner_id, document, now)
     target.client_limit.use(created)
     tag_clients(owner_id, valid)
     learn_types(owner_id, valid)

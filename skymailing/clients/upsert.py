@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TEXT
 
 from skymailing.clients.rows import ClientRow
 from skymailing.db.engine import insert_into
-from skymailing.db.json_rows import list_rows
+from skymailing.db.json_rows import read_rows, write_rows
 from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client
@@ -25,15 +25,22 @@ def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> i
 
     Empty values change nothing, and the address of an existing client keeps its spelling.
     """
+    return upsert_document(owner_id, write_document(rows), now)
+
+
+def write_document(rows: Sequence[ClientRow]) -> str:
+    """Return the rows for `upsert_document`, one for each address."""
     merged: dict[str, ClientRow] = {}
     for row in rows:
         earlier = merged.get(row.email_key)
         merged[row.email_key] = earlier.merge(row) if earlier else row
-    if not merged:
-        return 0
     # All imports write in the same order, so that concurrent imports cannot deadlock.
-    ordered = [merged[key] for key in sorted(merged)]
-    given = list_rows([row[: len(VALUES)] for row in ordered], **VALUES)
+    return write_rows([merged[key][: len(VALUES)] for key in sorted(merged)], VALUES)
+
+
+def upsert_document(owner_id: int, document: str, now: datetime) -> int:
+    """Do what `upsert_clients` does with the rows of a document."""
+    given = read_rows(document, VALUES)
     moment = literal(now, CLIENTS.c.created_at.type)
     source = select(literal(owner_id), *(given.c[name] for name in VALUES), moment, moment)
     # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.

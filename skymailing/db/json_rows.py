@@ -4,7 +4,7 @@ Binding the values of a row takes SQLAlchemy and psycopg longer than it takes a 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import FromClause, cast, column, func, literal, select
@@ -13,19 +13,23 @@ from sqlalchemy.dialects.postgresql import JSON
 from skymailing.db.text_search import is_sqlite
 
 
-def list_rows(rows: Sequence[Sequence[Any]], **types: Any) -> FromClause:
-    """Return the rows as a FROM clause named "given"; `types` are the names and types of their columns."""
+def list_rows(rows: Sequence[Sequence[Any]], **columns: Any) -> FromClause:
+    """Return the rows as a FROM clause named "given"; `columns` are the names and types of their columns."""
+    return read_rows(write_rows(rows, columns), columns)
+
+
+def write_rows(rows: Sequence[Sequence[Any]], columns: Mapping[str, Any]) -> str:
+    """Return the rows as JSON for `read_rows`. Any thread can call this, as it needs no database."""
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    return json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_rows(document: str, columns: Mapping[str, Any]) -> FromClause:
+    """Return the rows that `write_rows` wrote as a FROM clause named "given"."""
     if is_sqlite():
-        each = func.json_each(_write(rows)).table_valued("value", name="each")
-        columns = (func.json_extract(each.c.value, f"$[{index}]") for index in range(len(types)))
-        return select(*(found.label(name) for found, name in zip(columns, types, strict=True))).subquery(
-            "given"
-        )
-    document = literal(_write([dict(zip(types, row, strict=True)) for row in rows]))
-    typed = [column(name, type_) for name, type_ in types.items()]
-    given = func.json_to_recordset(cast(document, JSON)).table_valued(*typed, name="given")
+        each = func.json_each(document).table_valued("value", name="each")
+        found = (func.json_extract(each.c.value, f"$.{name}").label(name) for name in columns)
+        return select(*found).subquery("given")
+    typed = [column(name, type_) for name, type_ in columns.items()]
+    given = func.json_to_recordset(cast(literal(document), JSON)).table_valued(*typed, name="given")
     return given.render_derived(with_types=True)
-
-
-def _write(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
