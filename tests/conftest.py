@@ -52,7 +52,7 @@ settings.register_profile(
 settings.load_profile("ours")
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
-LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching")
+LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching", "tests")
 
 
 @pytest.hookimpl(trylast=True)
@@ -164,13 +164,11 @@ def environment(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Compile each page template only once a test run, not in every app of every process."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # that of the run
-    (folder / "templates").mkdir(exist_ok=True)
-    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
+def _share_templates() -> None:
+    """Compile each version of a page template only once, not in every app of every process and run."""
+    folder = Path(__file__).parent.parent / ".cache" / "templates"
+    folder.mkdir(parents=True, exist_ok=True)
+    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder))
 
 
 @pytest.fixture(scope="session")
