@@ -92,10 +92,9 @@ def read_status(service: Service, mailing: str) -> dict[str, Any]:
 
 def is_finished(service: Service, mailing: str) -> bool:
     """Ask the database: a command each time would keep the processor from the workers."""
-    with closing(sqlite3.connect(f"file:{service.data_dir / 'skymailing.db'}?mode=ro", uri=True)) as database:
-        return database.execute("SELECT state FROM mailings WHERE id = ?", [mailing]).fetchone() == (
-            "finished",
-        )
+    with closing(sqlite3.connect(service.data_dir / "skymailing.db")) as database:
+        row = database.execute("SELECT state FROM mailings WHERE id = ?", [mailing]).fetchone()
+    return bool(row == ("finished",))
 
 
 def read_valid_addresses() -> set[str]:
