@@ -65,7 +65,7 @@ def parse_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...
 
 
 def is_redis_url(text: str) -> bool:
-    """Whether Redis can be reached at this URL."""
+    """Whether redis-py can read this URL."""
     try:
         url = urlsplit(text)
         if url.query:  # only redis-py knows the types of its options, and importing it takes a while
