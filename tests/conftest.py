@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Exempt the collected tests and modules from garbage collection: it took a second each time."""
-    gc.set_threshold(10_000, 20, 20)  # the memory would do for far less
+    gc.set_threshold(10_000, 20, 20)  # a test leaves little garbage
     gc.freeze()
     gc.enable()
 
@@ -164,11 +164,13 @@ def environment(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _share_templates() -> None:
-    """Compile each version of a page template only once, not in every app of every process and run."""
-    folder = Path(__file__).parent.parent / ".cache" / "templates"
-    folder.mkdir(parents=True, exist_ok=True)
-    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder))
+def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile each page template only once a test run, not in every app of every process."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of the run
+    (folder / "templates").mkdir(exist_ok=True)
+    Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
 
 
 @pytest.fixture(scope="session")
