@@ -10,12 +10,11 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from redis.connection import parse_url
-
 from skymailing.errors import ConfigurationError
 from skymailing.settings.addresses import (
     UNREADABLE,
     check_host,
+    is_redis_url,
     parse_database_url,
     parse_networks,
     parse_sender,
@@ -187,13 +186,7 @@ class Config(EnvironmentReader):
 
     def _redis_url(self) -> str:
         url = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)
-        try:
-            parse_url(url)  # type: ignore[no-untyped-call]
-        except ValueError:
-            is_readable = False
-        else:
-            is_readable = True
-        if not is_readable:
+        if not is_redis_url(url):
             raise ConfigurationError(UNREADABLE.format("REDIS_URL", "redis://:password@host:6379/0"))
         return url
 

@@ -30,6 +30,8 @@ from tests.support import factories
 from tests.support.databases import empty_database
 from tests.support.servers import RedisServer, SmtpServer
 
+gc.disable()  # until all tests are collected, which creates no garbage
+
 PASSWORD = factories.PASSWORD
 WEBHOOK_SECRET = "webhook-secret-of-the-tests"
 
@@ -50,7 +52,7 @@ settings.register_profile(
 settings.load_profile("ours")
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
-LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching")
+LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching", "tests")
 
 
 @pytest.hookimpl(trylast=True)
@@ -62,8 +64,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Exempt the collected tests and modules from garbage collection: it took a second each time."""
-    gc.collect()
+    gc.set_threshold(10_000, 20, 20)  # a test leaves little garbage
     gc.freeze()
+    gc.enable()
 
 
 def is_left_out(item: pytest.Item) -> bool:
@@ -197,19 +200,16 @@ def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
 @pytest.fixture(scope="session")
 def test_session(app: Flask) -> Iterator[Session]:
     with app.app_context():
-        url = db.engine.url
+        url, shared_cache = db.engine.url, invalidation.shared_cache()
     # In autocommit mode, the app sees a test's writes immediately, and reads hold no locks.
     engine = create_engine(url, isolation_level="AUTOCOMMIT", json_serializer=write_json)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
-    with app.app_context():
-        shared_cache = invalidation.shared_cache()
 
     @event.listens_for(engine, "after_cursor_execute")
     def invalidate(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared_cache.invalidate(
-            invalidation.subjects_of(statement)
-        )  # as other processes do after their commits
+        # As other processes do after their commits.
+        shared_cache.invalidate(invalidation.subjects_of(statement))
 
     session = Session(engine, expire_on_commit=False)
     yield session

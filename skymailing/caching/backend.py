@@ -10,68 +10,36 @@ even if its process is slow.
 
 import json
 import logging
-import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask
 from flask_caching.backends.base import BaseCache
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
+
+# Commands that only read need no Redis, and importing it takes a while.
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from skymailing.caching.connection import ThreadConnection
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 PREFIX = "skymailing:cache:"
-SOCKET_TIMEOUT = 0.25  # seconds; rendering a page is faster than waiting longer
 RETRY_AFTER = 2.0  # seconds without a request to Redis after a failure
-
-
-class ThreadConnection(threading.local):
-    """A Redis connection per thread, for the reads that every cached page needs.
-
-    The `redis` client borrows a connection for each command, checks it and counts statistics. That took
-    as much CPU time as everything else in serving a cached page.
-    """
-
-    def __init__(self, redis: Redis) -> None:
-        self._pool = redis.connection_pool
-        self._connection: Any = None
-        self._process = 0
-
-    def execute(self, *command: str) -> list[bytes | None]:
-        """Return the reply, reconnecting once if the connection was closed; raises RedisError."""
-        if self._process != os.getpid():
-            # Forked processes must not share a connection either.
-            self._connection, self._process = self._pool.make_connection(), os.getpid()
-        try:
-            return self._exchange(command)
-        except RedisConnectionError:
-            return self._exchange(command)
-
-    def _exchange(self, command: tuple[str, ...]) -> list[bytes | None]:
-        try:
-            self._connection.send_command(*command, check_health=False)
-            return cast("list[bytes | None]", self._connection.read_response())
-        except RedisError:
-            self._connection.disconnect()  # or the next command would read a late reply to this one
-            raise
 
 
 class SharedCache(BaseCache):
     """Keys and values in Redis; every failure counts as a cache miss."""
 
-    def __init__(self, redis: Redis, default_timeout: int = 300) -> None:
+    def __init__(self, url: str, default_timeout: int = 300) -> None:
         super().__init__(default_timeout=default_timeout)
-        self._redis = redis
-        self._connection = ThreadConnection(redis)
+        self._url = url
         self._is_down = False
         self._has_missed_invalidation = False
         self._retry_at = 0.0
@@ -84,19 +52,27 @@ class SharedCache(BaseCache):
         args: list[Any],  # noqa: ARG003 - the signature is Flask-Caching's
         kwargs: dict[str, Any],  # noqa: ARG003
     ) -> "SharedCache":
-        redis = Redis.from_url(
-            app.config["REDIS_URL"],
-            socket_timeout=SOCKET_TIMEOUT,
-            socket_connect_timeout=SOCKET_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
-        return cls(redis, config["CACHE_DEFAULT_TIMEOUT"])
+        return cls(app.config["REDIS_URL"], config["CACHE_DEFAULT_TIMEOUT"])
 
-    def run(self, command: Callable[[Redis], T], *, is_urgent: bool = False) -> T | None:
+    @cached_property
+    def _redis(self) -> "Redis":
+        from skymailing.caching.connection import connect
+
+        return connect(self._url)
+
+    @cached_property
+    def _connection(self) -> "ThreadConnection":
+        from skymailing.caching.connection import ThreadConnection
+
+        return ThreadConnection(self._redis)
+
+    def run(self, command: "Callable[[Redis], T]", *, is_urgent: bool = False) -> T | None:
         """Return the result of `command`, or None while Redis is unavailable.
 
         For RETRY_AFTER seconds after a failure, only urgent commands are tried. An outage is logged once.
         """
+        from redis import RedisError
+
         if self._is_down and not is_urgent and time.monotonic() < self._retry_at:
             return None
         try:
@@ -138,7 +114,7 @@ class SharedCache(BaseCache):
     def _create_versions(self, subjects: Sequence[str]) -> str | None:
         """Create missing versions, for example in an emptied Redis, and return the label."""
 
-        def create(redis: Redis) -> list[bytes | None]:
+        def create(redis: "Redis") -> list[bytes | None]:
             with redis.pipeline(transaction=False) as pipeline:
                 for subject in subjects:
                     pipeline.set(_version_key(subject), secrets.token_hex(8), nx=True)
@@ -196,7 +172,7 @@ class SharedCache(BaseCache):
         return [key for key in keys if self.delete(key)]
 
     def clear(self) -> bool:
-        def empty(redis: Redis) -> bool:
+        def empty(redis: "Redis") -> bool:
             for key in redis.scan_iter(f"{PREFIX}*", count=1000):
                 redis.delete(key)
             return True

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 COMMANDS = {
     "backup": "backup:backup",
     "bounces": "bounces:bounces",
-    "catcher": "processes:catcher",
+    "catcher": "catcher:catcher",
     "clients": "clients:clients",
     "db": "migrations:db",
     "demo": "demo:demo",

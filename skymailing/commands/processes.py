@@ -1,4 +1,4 @@
-"""flask up, web, worker, scheduler and catcher: the service's processes, together or one at a time."""
+"""flask up, web, worker and scheduler: the service's processes, together or one at a time."""
 
 import logging
 import math
@@ -83,21 +83,6 @@ def scheduler() -> None:
     """Run the scheduler, which starts mailings and sweeps on time."""
     _prepare_process("scheduler")
     schedule.make_scheduler().run()
-
-
-@click.command("catcher")
-@with_appcontext
-def catcher() -> None:
-    """Run the mail catcher, which keeps letters instead of sending them, for development."""
-    from skymailing.mail_catcher.server import serve  # only this command needs aiosmtpd
-
-    if not current_app.config["MAIL_CATCHER"]:
-        fail("MAIL_SERVER is set, so letters go there. The mail catcher runs only without MAIL_SERVER.")
-    output.install(current_app.config)
-    try:
-        serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
-    except OSError as error:
-        fail(f"The mail catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
 
 
 def recover_journals() -> None:

@@ -64,6 +64,20 @@ def parse_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...
         raise ConfigurationError(f"{name} must be networks, as in 10.0.0.0/8, fd00::/8: {error}.") from error
 
 
+def is_redis_url(text: str) -> bool:
+    """Whether redis-py can read this URL."""
+    try:
+        url = urlsplit(text)
+        if url.query:  # only redis-py knows the types of its options, and importing it takes a while
+            from redis.connection import parse_url
+
+            parse_url(text)  # type: ignore[no-untyped-call]
+        _ = url.port  # raises ValueError unless it is a number
+        return text.startswith(("redis://", "rediss://", "unix://"))
+    except ValueError:
+        return False
+
+
 def parse_database_url(text: str) -> str:
     """Return the database's URL with the driver that is installed; raises ConfigurationError."""
     scheme, colon, rest = text.partition("://")

@@ -4,6 +4,8 @@ import logging
 
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -17,6 +19,40 @@ from skymailing.web.error_texts import explain
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5  # a restarting database is back by then
+
+# The title and the text of each error, translated when it is shown.
+EXPIRED = (
+    lazy_gettext("This page has expired"),
+    lazy_gettext("Nothing was changed. Go back, reload the page and try again."),
+)
+TEXTS = {
+    400: (
+        lazy_gettext("Something is wrong with this request"),
+        lazy_gettext("Go back, check your entries and try again."),
+    ),
+    403: (
+        lazy_gettext("You do not have access to this page"),
+        lazy_gettext("Ask an administrator if you need it."),
+    ),
+    404: (
+        lazy_gettext("Page not found"),
+        lazy_gettext("The page may have been deleted, or there is a typo in the address."),
+    ),
+    405: (
+        lazy_gettext("This page cannot be opened directly"),
+        lazy_gettext("A button on another page leads here. Go back and use that button."),
+    ),
+    413: (
+        lazy_gettext("The upload is too large"),
+        lazy_gettext("Choose a smaller file or split it into several."),
+    ),
+    429: (lazy_gettext("Too many attempts"), lazy_gettext("Wait a few minutes and try again.")),
+    500: (
+        lazy_gettext("Something went wrong on our side"),
+        lazy_gettext("We have logged the error, and your saved data is safe. Try again in a minute."),
+    ),
+    503: (lazy_gettext("The service is busy"), lazy_gettext("Try again in a minute.")),
+}
 
 
 def register_error_pages(app: Flask) -> None:
@@ -86,35 +122,14 @@ def render_error(code: int, title: str, text: str) -> Response:
 def explain_http_error(error: HTTPException) -> tuple[str, str]:
     """Return a title, and a text that says what happened and what to do about it."""
     try:
-        return _translated_texts(error)
+        title, text = _find_texts(error)
+        return str(title), str(text)
     except Exception:  # choosing the language may need the database that has just failed
         logger.exception("Translating error %s failed", error.code)
         return error.name, InternalServerError.description
 
 
-def _translated_texts(error: HTTPException) -> tuple[str, str]:
+def _find_texts(error: HTTPException) -> tuple[str | LazyString, str | LazyString]:
     if isinstance(error, CSRFError):
-        return (
-            _("This page has expired"),
-            _("Nothing was changed. Go back, reload the page and try again."),
-        )
-    texts = {
-        400: (_("Something is wrong with this request"), _("Go back, check your entries and try again.")),
-        403: (_("You do not have access to this page"), _("Ask an administrator if you need it.")),
-        404: (
-            _("Page not found"),
-            _("The page may have been deleted, or there is a typo in the address."),
-        ),
-        405: (
-            _("This page cannot be opened directly"),
-            _("A button on another page leads here. Go back and use that button."),
-        ),
-        413: (_("The upload is too large"), _("Choose a smaller file or split it into several.")),
-        429: (_("Too many attempts"), _("Wait a few minutes and try again.")),
-        500: (
-            _("Something went wrong on our side"),
-            _("We have logged the error, and your saved data is safe. Try again in a minute."),
-        ),
-        503: (_("The service is busy"), _("Try again in a minute.")),
-    }
-    return texts.get(error.code or 500, (error.name, error.description or ""))
+        return EXPIRED
+    return TEXTS.get(error.code or 500, (error.name, error.description or ""))

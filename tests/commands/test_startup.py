@@ -18,7 +18,7 @@ PROJECT_DIR = Path(__file__).parents[2]
 # Packages that are slow to import and not needed to list users.
 SLOW_PACKAGES = {
     *("PIL", "aiosmtpd", "css_inline", "dns", "email_validator", "flask_admin", "liquid", "markdown_it"),
-    *("alembic", "nh3", "prometheus_client", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
+    *("alembic", "nh3", "prometheus_client", "redis", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
 }
 LIST_USERS = f"""
 import sys

@@ -56,7 +56,7 @@ def strip_styles(html: str) -> str:
     return STYLE.sub("", html).replace(" !important", "")
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(html=st.lists(FRAGMENTS, max_size=25).map("".join))
 @example(html=CSS + "<p>{{ name }}</p>")
 def test_nothing_but_the_styles_changes(html: str) -> None:

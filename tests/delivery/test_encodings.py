@@ -46,7 +46,7 @@ def test_a_letter_in_latin_script_contains_no_base64() -> None:
     assert encodings <= {"7bit", "quoted-printable"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(lines=LINES, is_last=st.booleans(), ends=st.booleans())
 @example(lines=[""], is_last=True, ends=False)
 @example(lines=["a", ""], is_last=True, ends=True)

@@ -19,7 +19,7 @@ from tests.processes.service import wait_until
 from tests.support.factories import MailingFactory, UserFactory
 from tests.support.servers import SmtpServer
 
-RECIPIENTS = 20_000
+RECIPIENTS = 12_000
 STOP_AFTER = 500  # letters
 MAX_STOP_SECONDS = 2.0  # after the manager's click
 

@@ -11,6 +11,7 @@ from skymailing.models import Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
 from tests.conftest import SignIn
 from tests.security.conftest import MakeApp, World, csrf_token, sign_in_with_token
+from tests.support.databases import read_version
 from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
@@ -102,10 +103,14 @@ def test_get_requests_change_nothing(app: Flask, world: World, session: Session,
     paths.append(("unsubscribe.page", f"/u/{token}"))
     before = read_tables(session)
     without_audit = read_tables(session, audit=False)
+    version = read_version(session)
     for endpoint, path in paths:
         for method in ("GET", "HEAD"):
             response = browser.open(path, method=method, buffered=True)
             assert response.status_code < 500, f"{method} {path}"
+        if read_version(session) == version and endpoint not in WRITES_AUDIT:
+            continue  # nothing was written
+        version = read_version(session)
         if endpoint in WRITES_AUDIT:
             assert read_tables(session, audit=False) == without_audit, path
             before = read_tables(session)

@@ -30,6 +30,7 @@ from tests.security.decisions import (
 )
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, sign_in_person
 from tests.security.rules import Own, Panel, Person
+from tests.support.databases import read_version
 from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
@@ -153,11 +154,15 @@ def test_forged_requests_do_not_change_other_users_data(
     before = read_owned_rows(session, victim.owner)
     assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
     errors: list[str] = []
+    version = read_version(session)
     for verb, path, form in list_forged_requests(victim):
         if person is not Person.ADMIN and not is_routed(app, verb, path):
             continue  # the URL map refuses it before any view runs, so one person is enough
         if send(browser, verb, path, form) >= 400:
             continue  # the final comparison covers refused requests
+        if read_version(session) == version:
+            continue  # nothing was written
+        version = read_version(session)
         if unexpected := find_unexpected_changes(
             before, read_owned_rows(session, victim.owner), ALLOWED[person]
         ):
