@@ -43,7 +43,7 @@ screenshots: install-dev
 
 soak: install-dev
 	$(RUN) pytest -m soak tests $(ARGS)
-	$(RUN) bench crowd --full
+	$(RUN) bench crowd mailbox --full
 
 lint: install-dev
 	$(RUN) ruff check .

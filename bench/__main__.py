@@ -9,15 +9,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import crowd, many, pages, reports, results, returned, search, segments, sending, servers
+from bench import crowd, mailbox, many, pages, reports, results, returned, search, segments, sending, servers
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
 from bench.testbed import Testbed
 
-MODULES = (sending, segments, search, pages, reports, returned, many, servers, crowd)
+MODULES = (sending, segments, search, pages, reports, returned, mailbox, many, servers, crowd)
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
-SOAK = {"crowd"}  # takes minutes; part of `make soak`, not of the default rows
+SOAK = {"crowd", "mailbox"}  # take minutes; part of `make soak`, not of the default rows
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -25,7 +25,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="python -m bench", description="Run the benchmarks of bench/README.md."
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd"
+        "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd and mailbox"
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):

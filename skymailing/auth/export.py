@@ -23,7 +23,7 @@ from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
 from skymailing.models import MergedAddress, User
-from skymailing.returns.queries import export_returns
+from skymailing.returns.queries import ReturnFilter, export_returns
 from skymailing.web.csv import stream_csv
 
 README = "account/export-readme.txt"  # describes every file listed below
@@ -108,7 +108,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("runs.json", export_queries.read_runs),
         file("letters.csv", export_queries.read_letters),
         file("log.csv", read_attempts),
-        file("returned.csv", export_returns),
+        file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
         file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
         file("bulk-actions.csv", export_queries.read_bulk_jobs),
         file("articles.json", export_queries.read_articles),

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from skymailing.db.engine import insert_into
+from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
 from skymailing.models import MergedAddress, Suppression, SuppressionReason
 
@@ -48,14 +49,8 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     if not first:
         return
     _follow_merges(owner_id, first)
-    statement = insert_into(Suppression)
-    changed = {name: statement.excluded[name] for name in ("reason", "note", "created_at")}
-    db.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["owner_id", "email_key"],
-            set_=changed,
-            where=Suppression.reason == SuppressionReason.MANUAL,
-        ),
+    SUPPRESSING.execute(
+        db.session.connection(),
         # All imports write in the same order, so that concurrent imports cannot deadlock.
         [
             {
@@ -68,6 +63,18 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
             for key in sorted(first)
         ],
     )
+
+
+def _make_suppressing() -> Insert:
+    statement = insert_into(Suppression)
+    return statement.on_conflict_do_update(
+        index_elements=["owner_id", "email_key"],
+        set_={name: statement.excluded[name] for name in ("reason", "note", "created_at")},
+        where=Suppression.reason == SuppressionReason.MANUAL,
+    )
+
+
+SUPPRESSING = Upsert(_make_suppressing)
 
 
 def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import click
@@ -15,10 +15,11 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.logs import output
 from skymailing.mailings.log_queries import format_time
+from skymailing.returns.arrivals import Arrival
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
 from skymailing.returns.services import take_in
-from skymailing.returns.tasks import read_mailbox
+from skymailing.returns.tasks import read_mailbox, take_in_batches
 from skymailing.settings.returned_mail import returned_mail_settings
 
 # sysexits.h: Postfix and Exim keep the letter in their queue, and try again.
@@ -33,7 +34,7 @@ def ingest() -> None:
     """Read a returned letter from the standard input, as a mail server pipes it."""
     raw = read_letter(sys.stdin.buffer)
     try:
-        letter = take_in(raw, "pipe", utcnow())
+        [letter] = take_in([Arrival.read(raw, "pipe")], utcnow())
         db.session.commit()
     except SQLAlchemyError as error:
         db.session.rollback()
@@ -85,13 +86,13 @@ async def _serve(host: str, port: int, app: Flask) -> None:
     server.close()
 
 
-def make_store(app: Flask) -> Callable[[bytes], None]:
-    """Return what takes in a letter and commits it, in any thread."""
+def make_store(app: Flask) -> Callable[[Sequence[bytes]], list[bool]]:
+    """Return what takes in letters and commits them, in any thread, and returns which are stored."""
 
-    def store(raw: bytes) -> None:
+    def store(letters: Sequence[bytes]) -> list[bool]:
         with app.app_context():
-            take_in(raw, "lmtp", utcnow())
-            db.session.commit()
+            arrivals = [Arrival.read(raw, "lmtp") for raw in letters]
+            return [taken is not None for taken in take_in_batches(arrivals, utcnow())]
 
     return store
 

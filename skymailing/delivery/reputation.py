@@ -4,13 +4,16 @@ Letters, hard bounces and complaints are counted by the hour in which the letter
 a few rows, however many letters there are, and a report that arrives days later still counts for its letter.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
+from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
 from skymailing.models import (
     RATED_KINDS,
@@ -69,24 +72,33 @@ class Rates:
 
 
 def count_problems(
-    connection: Connection, owner_id: int, kind: UsageKind, count: int, sent_at: datetime, now: datetime
+    connection: Connection, owner_id: int, kind: UsageKind, sent_at: Sequence[datetime], now: datetime
 ) -> None:
-    """Count hard bounces or complaints about letters that were sent at `sent_at`; the next sweep checks them.
+    """Count hard bounces or complaints about letters that were sent at these times, for the next sweep.
 
     Locks the owner's rows until the commit, so this belongs at the end of a transaction.
     """
-    counting.add(connection, owner_id, kind, count, sent_at)
-    hour = counting.hour_of(sent_at)
-    # The letter was sent before the owner resumed the mailings, in the same hour.
-    is_earlier = (Reputation.counted_since > sent_at) & (Reputation.counted_since < hour + counting.HOUR)
-    earlier = EARLIER[kind]
-    statement = insert_into(Reputation).values(owner_id=owner_id, changed_at=now)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["owner_id"],
-            set_={"changed_at": now, earlier.key: earlier + case((is_earlier, count), else_=0)},
-        )
-    )
+    for hour, count in sorted(Counter(map(counting.hour_of, sent_at)).items()):
+        counting.add(connection, owner_id, kind, count, hour)
+    row = {"owner_id": owner_id, "changed_at": now}
+    counted_since = MARKING.execute(connection, [row]).scalar_one()
+    if counted_since is None:
+        return
+    # Letters that were sent before the owner resumed the mailings, in the same hour.
+    count = sum(counting.hour_of(counted_since) <= moment < counted_since for moment in sent_at)
+    if count:
+        earlier = EARLIER[kind]
+        own = update(Reputation).where(Reputation.owner_id == owner_id)
+        connection.execute(own.values({earlier.key: earlier + count}))
+
+
+def _make_marking() -> Insert:
+    statement = insert_into(Reputation)
+    changed = {"changed_at": statement.excluded["changed_at"]}
+    return statement.on_conflict_do_update(index_elements=["owner_id"], set_=changed)
+
+
+MARKING = Upsert(_make_marking, Reputation.counted_since)
 
 
 def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:

@@ -11,7 +11,6 @@ from skymailing.models.types import BigId, UTCDateTime, enum_column
 
 
 class ReturnedState(StrEnum):
-    NEW = "new"
     UNDERSTOOD = "understood"
     # Nothing to do: a warning about a delay, an automatic reply.
     IGNORED = "ignored"
@@ -31,9 +30,7 @@ class ReturnedLetter(Model):
     source: Mapped[str] = mapped_column(String(16))
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     raw: Mapped[bytes] = mapped_column(LargeBinary)  # the first 64 KB
-    state: Mapped[ReturnedState] = mapped_column(
-        enum_column(ReturnedState, "state"), default=ReturnedState.NEW
-    )
+    state: Mapped[ReturnedState] = mapped_column(enum_column(ReturnedState, "state"))
     # The user whose mailing it is about; NULL if unknown.
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into
+from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
 from skymailing.models import RATED_KINDS, UsageHour, UsageKind
 
@@ -30,15 +31,19 @@ def window_begin(hours: int, now: datetime) -> datetime:
 
 def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Add to the owner's count of this hour."""
-    statement = insert_into(UsageHour).values(
-        owner_id=owner_id, kind=kind, begins_at=hour_of(now), count=count
+    row = {"owner_id": owner_id, "kind": kind, "begins_at": hour_of(now), "count": count}
+    ADDING.execute(connection, [row])
+
+
+def _make_adding() -> Insert:
+    statement = insert_into(UsageHour)
+    return statement.on_conflict_do_update(
+        index_elements=["owner_id", "kind", "begins_at"],
+        set_={"count": UsageHour.count + statement.excluded["count"]},
     )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["owner_id", "kind", "begins_at"],
-            set_={"count": UsageHour.count + statement.excluded["count"]},
-        )
-    )
+
+
+ADDING = Upsert(_make_adding)
 
 
 def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:

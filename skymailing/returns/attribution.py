@@ -6,13 +6,14 @@ person.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select
 
-from skymailing.db.engine import LARGEST_ID
+from skymailing.db.engine import LARGEST_ID, is_in
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key, read_message_id
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
@@ -38,13 +39,21 @@ class Target:
     mailing_id: int | None = None
 
 
-def find_target(report: Report, now: datetime, is_trusted: bool = False) -> Target | None:
-    """Return what the report is about; None if that is unknown.
+def find_targets(reports: Sequence[tuple[Report, bool]], now: datetime) -> list[Target | None]:
+    """Return what each report is about, None if that is unknown; the flag is whether the report is trusted.
 
     A trusted report, by a provider that has authenticated itself, needs no proof.
     """
+    signed = _find_by_message_ids([report for report, _ in reports])
+    return [
+        _find_target(report, target, now, is_trusted)
+        for (report, is_trusted), target in zip(reports, signed, strict=True)
+    ]
+
+
+def _find_target(report: Report, signed: Target | None, now: datetime, is_trusted: bool) -> Target | None:
     named = address_key(report.recipient)
-    target = _find_by_message_id(report) or _find_by_link(report, now)
+    target = signed or _find_by_link(report, now)
     if target is None:
         return _find_by_address(named, now, is_trusted) if named else None
     # Providers remove the recipient of a complaint. A different one was never written to.
@@ -52,14 +61,20 @@ def find_target(report: Report, now: datetime, is_trusted: bool = False) -> Targ
     return target if is_same else replace(target, is_signed=False)
 
 
-def _find_by_message_id(report: Report) -> Target | None:
-    name = read_message_id(report.quoted.message_id, message_id_key())
-    if name is None or name.delivery_id > LARGEST_ID:
-        return None
-    row = db.session.execute(_deliveries().where(Delivery.id == name.delivery_id)).first()
-    if row is None or RunIdentity(row.uuid).mark != name.run_mark:
-        return None
-    return _target(row, is_signed=True)
+def _find_by_message_ids(reports: Sequence[Report]) -> list[Target | None]:
+    key = message_id_key()
+    names = [read_message_id(report.quoted.message_id, key) for report in reports]
+    ids = {name.delivery_id for name in names if name and name.delivery_id <= LARGEST_ID}
+    if not ids:
+        return [None] * len(reports)
+    rows = db.session.execute(_deliveries().where(is_in(Delivery.id, sorted(ids))))
+    by_id = {row.id: row for row in rows}
+    targets: list[Target | None] = []
+    for name in names:
+        row = by_id.get(name.delivery_id) if name else None
+        is_same_run = row is not None and name is not None and RunIdentity(row.uuid).mark == name.run_mark
+        targets.append(_target(row, is_signed=True) if is_same_run else None)
+    return targets
 
 
 def _find_by_link(report: Report, now: datetime) -> Target | None:

@@ -1,11 +1,17 @@
-"""What a returned letter changes: counts of its run, and the suppression of its client."""
+"""What returned letters change: counts of their runs, and suppressions of their clients.
 
-from datetime import datetime, timedelta
+All functions work on several bounces at once. They lock rows in one order, and those of a table by owner or
+ID, so that processes that take in letters about the same clients cannot deadlock.
+"""
 
-from sqlalchemy import select, update
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 
-from skymailing.clients.suppression import suppress
-from skymailing.db.engine import insert_into
+from sqlalchemy import bindparam, select, update
+
+from skymailing.clients.suppression import NewSuppression, suppress_all
+from skymailing.db.engine import is_in
 from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
@@ -14,7 +20,6 @@ from skymailing.models import (
     Bounce,
     BounceKind,
     Delivery,
-    DeliveryState,
     Proof,
     ReturnedLetter,
     ReturnedState,
@@ -23,70 +28,17 @@ from skymailing.models import (
     UsageKind,
 )
 from skymailing.returns.attribution import Target
-from skymailing.returns.reports import Report
+from skymailing.returns.soft_bounces import find_repeated
 
-# Soft bounces suppress an address after this many runs in a row, within this time.
-SOFT_LIMIT = 3
-SOFT_PERIOD = timedelta(days=60)
-# A letter that has not come back after this time has arrived.
-ARRIVED_AFTER = timedelta(days=5)
-LAST_LETTERS = 50
 RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
-def record_bounce(
-    letter: ReturnedLetter, report: Report, kind: BounceKind, target: Target, now: datetime
-) -> Bounce | None:
-    """Record a bounce; return None if the same one of the same delivery has been recorded.
-
-    One that matched only by address is replaced by one with proof, also if the owner has dismissed it.
-    """
-    values = {
-        "delivery_id": target.delivery_id,
-        "letter_id": letter.id,
-        "owner_id": target.owner_id,
-        "run_id": target.run_id,
-        "mailing_id": target.mailing_id,
-        "email_key": target.email_key,
-        "kind": kind,
-        "proof": Proof.SIGNED if target.is_signed else Proof.ADDRESS,
-        "action": report.action,
-        "status": report.status,
-        "diagnostic": report.diagnostic,
-        "remote_mta": report.remote_mta,
-        "received_at": now,
-    }
-    statement = insert_into(Bounce)
-    is_better = Bounce.proof.not_in(CERTAIN) & (statement.excluded.proof == Proof.SIGNED)
-    bounce_id = db.session.scalar(
-        statement.values(**values)
-        .on_conflict_do_update(
-            index_elements=["delivery_id", "kind"],
-            set_={name: statement.excluded[name] for name in values},
-            where=is_better,
-        )
-        .returning(Bounce.id)
-    )
-    return None if bounce_id is None else db.session.get(Bounce, bounce_id, populate_existing=True)
-
-
-def act(bounce: Bounce, now: datetime) -> None:
-    """Do what a certain bounce demands."""
-    _count(bounce, now)
-    if bounce.kind in (BounceKind.HARD, BounceKind.COMPLAINT) or (
-        bounce.kind is BounceKind.SOFT and _count_soft_in_a_row(bounce, now) >= SOFT_LIMIT
-    ):
-        _suppress(bounce, now)
-    _rate(bounce, now)
-
-
-def _suppress(bounce: Bounce, now: datetime) -> None:
-    assert bounce.owner_id is not None
-    reason = SuppressionReason.BOUNCED
-    if bounce.kind is BounceKind.COMPLAINT:
-        reason = SuppressionReason.COMPLAINED
-    note = f"{bounce.status} {bounce.diagnostic}".strip()
-    suppress(bounce.owner_id, bounce.email_key, reason, note, now)
+def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
+    """Do what certain bounces and requests to unsubscribe demand."""
+    _count(bounces, now)
+    repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
+    _suppress([bounce for bounce in bounces if bounce.kind in RATED] + repeated, opt_outs, now)
+    _rate(bounces, now)
 
 
 def confirm(bounce: Bounce, now: datetime) -> None:
@@ -94,9 +46,9 @@ def confirm(bounce: Bounce, now: datetime) -> None:
     if not _lock_undecided(bounce):
         return
     bounce.proof = Proof.PERSON
-    _count(bounce, now)
-    _suppress(bounce, now)
-    _rate(bounce, now)
+    _count([bounce], now)
+    _suppress([bounce], [], now)
+    _rate([bounce], now)
     _settle(bounce)
 
 
@@ -127,89 +79,102 @@ def _settle(bounce: Bounce) -> None:
     )
 
 
-def _count(bounce: Bounce, now: datetime) -> None:
-    """Count the letter in its run, once for all its bounces and once for a complaint."""
-    if bounce.run_id is None:
+def _count(bounces: Sequence[Bounce], now: datetime) -> None:
+    """Count letters in their runs, once for all bounces of a letter and once for a complaint."""
+    totals: dict[int, Counter[str]] = defaultdict(Counter)
+    counted = _find_counted(bounces)
+    for bounce in bounces:
+        if bounce.run_id is None:
+            continue
+        if bounce.kind is BounceKind.COMPLAINT:
+            totals[bounce.run_id]["complaints"] += 1
+        elif bounce.delivery_id not in counted:
+            counted.add(bounce.delivery_id)
+            totals[bounce.run_id]["returned"] += 1
+    if not totals:
         return
-    is_complaint = Bounce.kind == BounceKind.COMPLAINT
-    name = "complaints" if bounce.kind is BounceKind.COMPLAINT else "returned"
-    if bounce.kind is not BounceKind.COMPLAINT:
-        others = select(Bounce.id).where(
-            Bounce.delivery_id == bounce.delivery_id,
-            Bounce.id != bounce.id,
-            Bounce.proof.in_(CERTAIN),
-            ~is_complaint,
-        )
-        if db.session.scalar(others.limit(1)) is not None:
-            return
     connection = db.session.connection()
-    for run in run_keys(connection, [bounce.run_id]):
+    for run in run_keys(connection, sorted(totals)):
         changes = Changes(run, is_shared=True)
-        changes.add(name, 1, now)
+        for name, count in totals[run.id].items():
+            changes.add(name, count, now)
         changes.write(connection)
-    # After the interval, as in workers: otherwise a run that is recounted when it ends could deadlock.
-    column = Run.__table__.c[name]
-    db.session.execute(update(Run).where(Run.id == bounce.run_id).values({name: column + 1}))
+    # After the intervals, as in workers: otherwise a run that is recounted when it ends could deadlock.
+    increase = update(Run).where(Run.id == bindparam("run"))
+    connection.execute(
+        increase.values(
+            returned=Run.returned + bindparam("more_returned"),
+            complaints=Run.complaints + bindparam("more_complaints"),
+        ),
+        [
+            {"run": run_id, "more_returned": total["returned"], "more_complaints": total["complaints"]}
+            for run_id, total in sorted(totals.items())
+        ],
+    )
 
 
-def _rate(bounce: Bounce, now: datetime) -> None:
-    """Count a hard bounce or a complaint for its owner's reputation, once for each address.
+def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
+    """Return the deliveries that earlier bounces have counted as returned."""
+    ids = sorted({bounce.delivery_id for bounce in bounces if bounce.delivery_id is not None})
+    earlier = select(Bounce.delivery_id).where(
+        is_in(Bounce.delivery_id, ids),
+        ~is_in(Bounce.id, [bounce.id for bounce in bounces]),
+        Bounce.proof.in_(CERTAIN),
+        Bounce.kind != BounceKind.COMPLAINT,
+    )
+    return set(db.session.scalars(earlier)) if ids else set()
+
+
+def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
+    by_owner: dict[int, list[NewSuppression]] = defaultdict(list)
+    for target in opt_outs:
+        new = NewSuppression(target.email_key, SuppressionReason.UNSUBSCRIBED)
+        by_owner[target.owner_id].append(new)
+    # Of several reasons the first is kept: what the client asked for.
+    for bounce in sorted(bounces, key=lambda bounce: bounce.kind is not BounceKind.COMPLAINT):
+        is_complaint = bounce.kind is BounceKind.COMPLAINT
+        reason = SuppressionReason.COMPLAINED if is_complaint else SuppressionReason.BOUNCED
+        assert bounce.owner_id is not None
+        note = f"{bounce.status} {bounce.diagnostic}".strip()
+        by_owner[bounce.owner_id].append(NewSuppression(bounce.email_key, reason, note))
+    for owner_id, suppressions in sorted(by_owner.items()):
+        suppress_all(owner_id, suppressions, now)
+
+
+def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
+    """Count hard bounces and complaints for their owners' reputations, once for each address.
 
     Otherwise one client could stop all mailings with complaints about several old letters.
     """
-    if bounce.kind not in RATED or bounce.delivery_id is None or bounce.owner_id is None:
+    rated = [bounce for bounce in bounces if bounce.kind in RATED and bounce.delivery_id is not None]
+    if not rated:
         return
-    others = select(Bounce.id).where(
-        Bounce.owner_id == bounce.owner_id,
-        Bounce.email_key == bounce.email_key,
-        Bounce.kind == bounce.kind,
-        Bounce.id != bounce.id,
+    known = _find_rated(rated)
+    sent_at = _find_times(rated)
+    moments: dict[tuple[int, UsageKind], list[datetime]] = defaultdict(list)
+    for bounce in rated:
+        assert bounce.owner_id is not None
+        key = (bounce.owner_id, bounce.email_key, bounce.kind)
+        if key not in known:
+            known.add(key)
+            moments[bounce.owner_id, RATED[bounce.kind]].append(sent_at.get(bounce.delivery_id) or now)
+    for (owner_id, kind), times in sorted(moments.items()):
+        count_problems(db.session.connection(), owner_id, kind, times, now)
+
+
+def _find_rated(bounces: Sequence[Bounce]) -> set[tuple[int | None, str, BounceKind]]:
+    """Return owner, address and kind of earlier bounces, among them all of those that are like these."""
+    earlier = select(Bounce.owner_id, Bounce.email_key, Bounce.kind).where(
+        is_in(Bounce.owner_id, sorted({bounce.owner_id or 0 for bounce in bounces})),
+        Bounce.email_key.in_({bounce.email_key for bounce in bounces}),
+        ~is_in(Bounce.id, [bounce.id for bounce in bounces]),
         Bounce.proof.in_(CERTAIN),
     )
-    if db.session.scalar(others.limit(1)) is not None:
-        return
-    sent_at = db.session.scalar(select(Delivery.finished_at).where(Delivery.id == bounce.delivery_id))
-    connection = db.session.connection()
-    count_problems(connection, bounce.owner_id, RATED[bounce.kind], 1, sent_at or now, now)
+    return {(owner_id, key, kind) for owner_id, key, kind in db.session.execute(earlier).tuples()}
 
 
-def _count_soft_in_a_row(bounce: Bounce, now: datetime) -> int:
-    """Return how many of the client's last letters came back, each from another run.
-
-    A letter that arrived ends the row; one that may still come back is skipped.
-    """
-    client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
-    if client_id is None:
-        return 0
-    came_back = (
-        select(Bounce.id)
-        .where(
-            Bounce.delivery_id == Delivery.id,
-            Bounce.kind != BounceKind.COMPLAINT,
-            Bounce.proof.in_(CERTAIN),
-        )
-        .exists()
-    )
-    is_soft = (
-        select(Bounce.id)
-        .where(Bounce.delivery_id == Delivery.id, Bounce.kind == BounceKind.SOFT, Bounce.proof.in_(CERTAIN))
-        .exists()
-    )
-    letters = db.session.execute(
-        select(Delivery.finished_at, came_back, is_soft)
-        .where(
-            Delivery.client_id == client_id,
-            Delivery.email_key == bounce.email_key,
-            Delivery.state == DeliveryState.SENT,
-            Delivery.finished_at >= now - SOFT_PERIOD,
-        )
-        .order_by(Delivery.id.desc())
-        .limit(LAST_LETTERS)
-    ).tuples()
-    count = 0
-    for finished_at, has_bounced, has_softly_bounced in letters:
-        if has_softly_bounced:
-            count += 1
-        elif not has_bounced and finished_at is not None and finished_at < now - ARRIVED_AFTER:
-            break
-    return count
+def _find_times(bounces: Sequence[Bounce]) -> dict[int | None, datetime | None]:
+    """Return when the letters were sent, by the ID of the delivery."""
+    ids = sorted({bounce.delivery_id for bounce in bounces if bounce.delivery_id is not None})
+    rows = db.session.execute(select(Delivery.id, Delivery.finished_at).where(is_in(Delivery.id, ids)))
+    return dict(rows.tuples().all())

@@ -21,20 +21,28 @@ QUOTED_TYPES = frozenset(
 MAX_TEXT = 64 * 1024
 # In prose, the quoted headers follow a line such as "Below this line is a copy of the message".
 QUOTED_HEADER = re.compile(
-    r"^[> \t]{0,8}(Message-ID|List-Unsubscribe|Feedback-ID):[ \t]*(\S[^\n]{0,2000}|\n[ \t]+\S[^\n]{0,2000})",
+    r"^[> \t]{0,8}(Message-ID|List-Unsubscribe|Feedback-ID|To):[ \t]*"
+    r"(\S[^\n]{0,2000}|\n[ \t]+\S[^\n]{0,2000})",
     re.IGNORECASE | re.MULTILINE,
+)
+# Where the quoted letter begins in a text.
+HEADERS_BEGIN = re.compile(
+    r"^[> \t]{0,8}(received|return-path|message-id)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,200}>")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLetter:
-    """The headers and parts of a letter, its readable text, and the headers that it quotes of ours."""
+    """The headers and parts of a letter, its readable text, and the headers that it quotes of ours.
+
+    `sentences` is the text before the quoted letter, if that is no part of its own.
+    """
 
     raw: bytes
     headers: Headers
     parts: list[Part]
-    text: str
+    sentences: str
     quoted: Quoted
     quoted_headers: Headers
 
@@ -55,7 +63,9 @@ def open_letter(raw: bytes) -> OpenedLetter:
         first(quoted_headers, "list-unsubscribe"),
         first(quoted_headers, "feedback-id"),
     )
-    return OpenedLetter(raw, headers, parts, text, quoted, quoted_headers)
+    begins = HEADERS_BEGIN.search(text)
+    sentences = text[: begins.start()] if begins else text
+    return OpenedLetter(raw, headers, parts, sentences, quoted, quoted_headers)
 
 
 def read_subject(headers: Headers, limit: int) -> str:

@@ -5,7 +5,7 @@ It answers 250 only after a letter has been stored and committed; otherwise the 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aiosmtpd.lmtp import LMTP
@@ -15,12 +15,13 @@ logger = logging.getLogger(__name__)
 
 MAX_LETTER = 10 * 1024 * 1024  # bytes; each is held in memory while it arrives
 MAX_LINE = 64 * 1024
+BATCH = 50  # letters that are stored together
 TIMEOUT = 60  # seconds in which a session says nothing
 STORED = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
-# Stores a letter for good, or raises any error.
-Store = Callable[[bytes], None]
+# Stores letters for good, and returns which; raises any error if it stored none.
+Store = Callable[[Sequence[bytes]], list[bool]]
 
 
 class Listener(LMTP):
@@ -30,26 +31,42 @@ class Listener(LMTP):
 
 
 class StoringHandler:
-    """The hook that aiosmtpd calls for each letter."""
+    """The hook that aiosmtpd calls for each letter.
+
+    Letters that arrive while others are being stored are stored together, so that many sessions need few
+    transactions. One thread stores them, as the database would let several wait for each other.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # One at a time, as the database would let them wait for each other.
         self._thread = ThreadPoolExecutor(1, "lmtp")
+        self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
+        self._storing: asyncio.Task[None] | None = None
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _server: LMTP, _session: Session, envelope: Envelope
     ) -> str:
-        raw = envelope.original_content or b""
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._store, raw)
-        except Exception:  # any other answer would make the mail server give up the letter
-            logger.exception("A returned letter was not stored; the mail server should try again")
-            reply = TRY_AGAIN
-        else:
-            reply = STORED
+        is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((envelope.original_content or b"", is_stored))
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store_waiting())
+        reply = STORED if await is_stored else TRY_AGAIN
         # LMTP has a reply for each recipient.
         return "\r\n".join([reply] * len(envelope.rcpt_tos))
+
+    async def _store_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            letters = [raw for raw, _ in batch]
+            try:
+                run = asyncio.get_running_loop().run_in_executor
+                results = await run(self._thread, self._store, letters)
+            except Exception:  # any other answer would make the mail server give up the letter
+                logger.exception("Returned letters were not stored; the mail server should try again")
+                results = [False] * len(batch)
+            for (_, is_stored), result in zip(batch, results, strict=True):
+                if not is_stored.done():  # its session may have ended
+                    is_stored.set_result(result)
 
 
 async def listen(host: str, port: int, store: Store) -> asyncio.Server:

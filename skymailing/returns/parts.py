@@ -95,10 +95,13 @@ def read_headers(text: str) -> Headers:
 
 def _walk(headers: Headers, body: bytes, depth: int) -> Iterator[Part]:
     described = first(headers, "content-type")
-    type = described.partition(";")[0].strip().lower() or "text/plain"
+    # Some servers forget the semicolon.
+    type = re.split(r"[\s;]", described.strip(), maxsplit=1)[0].lower() or "text/plain"
     found = BOUNDARY.search(described) if type.startswith("multipart/") else None
     if found is None or not depth:
-        yield Part(type, headers, _decode(headers, body))
+        # Parts that cannot be split are read as text.
+        is_text = found is None and type.startswith("multipart/")
+        yield Part("text/plain" if is_text else type, headers, _decode(headers, body))
         return
     mark = b"\n--" + (found[1] or found[2]).encode()
     # The preamble comes before the first mark; a mark with two more hyphens ends the last part.

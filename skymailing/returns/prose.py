@@ -4,7 +4,7 @@ import logging
 import re
 from email import message_from_bytes
 
-from skymailing.returns.letter import OpenedLetter
+from skymailing.returns.letter import OpenedLetter, read_subject
 from skymailing.returns.reports import ADDRESS_LENGTH, DIAGNOSTIC_LENGTH, Kind, Report
 
 logger = logging.getLogger(__name__)
@@ -13,14 +13,20 @@ logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
 MAX_RECIPIENTS = 100
+MAX_TO = 8000  # characters
 # The detectors of flufl.bounce look at each line, and the standard library's parser recurses.
 MAX_DETECTED = 64 * 1024
 MAX_NESTED = 20
 NESTING = re.compile(rb"boundary\s*=|content-type:\s*message/", re.IGNORECASE)
 MAX_MARKS = 200
 EXCERPT_LINES = 12
+LINES = re.IGNORECASE | re.MULTILINE
+LEADING_ADDRESS = re.compile(rf"[^\w\n]{{0,20}}({ADDRESS.pattern})")
 # A line that separates the report from the letter that it quotes.
-QUOTE_MARK = re.compile(r"[-=*|]{3}")
+QUOTE_MARK = re.compile(
+    r"[-=*|]{3}|(the )?(original|returned|unsent) message|below (is|this)|message (headers )?follow",
+    re.IGNORECASE,
+)
 
 
 def is_address(text: str) -> bool:
@@ -39,6 +45,8 @@ def read_failed_recipients(letter: OpenedLetter) -> list[Report]:
 
 def read_prose(letter: OpenedLetter) -> list[Report]:
     """Read the formats of older servers."""
+    if is_from_client(letter):
+        return []
     failed, delayed = _detect(letter)
     return [_report(letter, Kind.BOUNCE, address) for address in failed] + [
         _report(letter, Kind.DELAYED, address) for address in delayed
@@ -52,17 +60,34 @@ def find_addresses(letter: OpenedLetter) -> list[str]:
 
 
 def find_excerpt(letter: OpenedLetter, address: str) -> str:
-    """Return what the sentences say about the address: the lines from it on, or those before it."""
-    start = letter.text.lower().find(address.lower()) if address else -1
-    if start < 0:
+    """Return what the sentences say about the address: its paragraph, or what precedes it.
+
+    If they do not name the address, the subject may say something.
+    """
+    if not address:
         return ""
-    lines = letter.text[start + len(address) :][: 2 * DIAGNOSTIC_LENGTH].split("\n")[:EXCERPT_LINES]
-    # The paragraph of the address, even if an empty line follows the address itself.
-    end = next((number for number, line in enumerate(lines) if number > 1 and not line.strip()), None)
-    after = " ".join(filter(None, map(str.strip, lines[:end]))).lstrip(">:), \t")
-    if after and not QUOTE_MARK.match(after):
+    text, named = letter.sentences, re.escape(address)
+    found = re.search(rf"^[^\w\n]{{0,20}}{named}", text, LINES) or re.search(named, text, LINES)
+    if found is None:
+        return read_subject(letter.headers, DIAGNOSTIC_LENGTH)
+    after = _read_paragraph(text[found.end() :][: 2 * DIAGNOSTIC_LENGTH], address).lstrip(">:), \t")
+    if after:
         return after[:DIAGNOSTIC_LENGTH]
-    return " ".join(letter.text[max(0, start - DIAGNOSTIC_LENGTH // 2) : start].split()).rstrip("< ")
+    return " ".join(text[max(0, found.start() - DIAGNOSTIC_LENGTH // 2) : found.start()].split()).rstrip("< ")
+
+
+def _read_paragraph(text: str, address: str) -> str:
+    """Return the paragraph that begins the text, and the one that it announces; up to another address."""
+    lines: list[str] = []
+    for number, line in enumerate(text.split("\n")[:EXCERPT_LINES]):
+        other = LEADING_ADDRESS.match(line)
+        if (number and other and other[1].lower() != address.lower()) or QUOTE_MARK.match(line.strip()):
+            break
+        # An empty line can follow the address itself, or words such as "because:".
+        if not line.strip() and number > 1 and lines and not lines[-1].endswith(":"):
+            break
+        lines += [line.strip()] if line.strip() else []
+    return " ".join(lines)
 
 
 def _report(letter: OpenedLetter, kind: Kind, address: str) -> Report:
@@ -81,11 +106,28 @@ def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
     except Exception:  # raises various errors on letters that it almost knows
         logger.info("a returned letter confused flufl.bounce", exc_info=True)
         return [], []
-    return _clean(permanent), _clean(temporary - permanent)
+    return _clean(letter, permanent), _clean(letter, temporary - permanent)
 
 
-def _clean(found: frozenset[bytes] | set[bytes]) -> list[str]:
+def _clean(letter: OpenedLetter, found: frozenset[bytes] | set[bytes]) -> list[str]:
     # PostgreSQL stores no NUL characters.
     decoded = (address.decode("utf-8", "replace").replace("\0", "") for address in found)
     texts = sorted(text.strip().strip("<>") for text in decoded)
-    return [text for text in texts if is_address(text)][:MAX_RECIPIENTS]
+    addresses = [text for text in texts if is_address(text)][:MAX_RECIPIENTS]
+    # Some detectors also find our own address and our Message-ID in the quoted letter.
+    own = ",".join([*letter.headers.get("to", []), letter.quoted.message_id]).lower()
+    return [address for address in addresses if address.lower() not in own] or addresses
+
+
+def find_quoted_recipients(letter: OpenedLetter) -> list[str]:
+    """Return the addresses to which the quoted letter was sent, in lower case."""
+    values = [value[:MAX_TO] for name in ("to", "cc") for value in letter.quoted_headers.get(name, [])]
+    return [address.lower() for value in values for address in ADDRESS.findall(value)][:MAX_RECIPIENTS]
+
+
+def is_from_client(letter: OpenedLetter) -> bool:
+    """Whether the client to whom we wrote answers, in any words; not a server."""
+    senders = {
+        address.lower() for value in letter.headers.get("from", []) for address in ADDRESS.findall(value)
+    }
+    return not senders.isdisjoint(find_quoted_recipients(letter))

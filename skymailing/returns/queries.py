@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from skymailing.db.pagination import Page, paginate
 from skymailing.email_addresses import address_pattern
@@ -16,18 +16,23 @@ CHUNK = 1000  # rows per transaction
 COLUMNS = ("time", "email", "mailing", "verdict", "proof", "status", "answer", "server")
 
 
-def export_returns(owner_id: int) -> Iterator[Sequence[Any]]:
+@dataclass(frozen=True, slots=True)
+class ReturnFilter:
+    """Which of an owner's returned letters to show; empty values match all."""
+
+    owner_id: int
+    kind: BounceKind | None = None
+    is_unclear: bool = False
+    address: str = ""
+
+
+def export_returns(filter: ReturnFilter) -> Iterator[Sequence[Any]]:
     """Yield a header, and what each of the owner's returned letters reports, oldest first."""
     yield COLUMNS
+    found = _apply(filter, select(Bounce, Mailing.name).outerjoin(Mailing, Mailing.id == Bounce.mailing_id))
     last = 0
     while True:
-        rows = db.session.execute(
-            select(Bounce, Mailing.name)
-            .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
-            .where(Bounce.owner_id == owner_id, Bounce.id > last)
-            .order_by(Bounce.id)
-            .limit(CHUNK)
-        ).tuples()
+        rows = db.session.execute(found.where(Bounce.id > last).order_by(Bounce.id).limit(CHUNK)).tuples()
         chunk = [(bounce.id, _cells(bounce, name or "")) for bounce, name in rows]
         db.session.rollback()
         yield from (cells for _, cells in chunk)
@@ -49,25 +54,19 @@ def _cells(bounce: Bounce, mailing: str) -> Sequence[Any]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnFilter:
-    """Which of an owner's returned letters a page lists; empty values match all."""
-
-    owner_id: int
-    kind: BounceKind | None = None
-    is_unclear: bool = False
-    address: str = ""
-
-
 def list_returns(filter: ReturnFilter, cursor: str | None) -> Page:
     """Return a page of (Bounce, mailing name, ID of the client) rows, newest first."""
     is_client = (Client.owner_id == Bounce.owner_id) & (Client.email_key == Bounce.email_key)
-    statement = (
+    found = (
         select(Bounce, Mailing.name.label("mailing_name"), Client.id.label("client_id"))
         .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
         .outerjoin(Client, is_client)
-        .where(Bounce.owner_id == filter.owner_id)
     )
+    return paginate(_apply(filter, found), [(Bounce.id, True)], cursor)
+
+
+def _apply(filter: ReturnFilter, statement: Select[Any]) -> Select[Any]:
+    statement = statement.where(Bounce.owner_id == filter.owner_id)
     if filter.kind is not None:
         statement = statement.where(Bounce.kind == filter.kind)
     if filter.is_unclear:
@@ -75,7 +74,7 @@ def list_returns(filter: ReturnFilter, cursor: str | None) -> Page:
     if filter.address:
         pattern = address_pattern(filter.address)
         statement = statement.where(Bounce.email_key.contains(pattern, autoescape=True))
-    return paginate(statement, [(Bounce.id, True)], cursor)
+    return statement
 
 
 def list_letters(only_unclear: bool, limit: int) -> list[tuple[ReturnedLetter, str | None]]:

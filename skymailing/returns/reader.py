@@ -6,7 +6,7 @@ Each format is one function from an opened letter to its reports, in FORMATS; th
 import re
 from collections.abc import Callable
 
-from skymailing.returns import delivery_status, feedback, opt_outs, prose
+from skymailing.returns import delivery_status, failure_notices, feedback, opt_outs, prose
 from skymailing.returns.letter import OpenedLetter, open_letter, read_subject
 from skymailing.returns.parts import first
 from skymailing.returns.reports import Kind, Report
@@ -54,4 +54,5 @@ FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
     opt_outs.read_opt_out,
     read_auto_reply,
     prose.read_prose,
+    failure_notices.read_failure_notice,
 )

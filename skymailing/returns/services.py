@@ -1,23 +1,22 @@
-"""Take in returned mail: store it, understand it, and act on what it reports."""
+"""Take in returned mail: understand it, store it, and act on what it reports."""
 
-import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
 from skymailing import counters
-from skymailing.clients.suppression import suppress
-from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import BounceKind, ReturnedLetter, ReturnedState, SuppressionReason
+from skymailing.models import BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.returns import consequences
-from skymailing.returns.attribution import Target, find_target
-from skymailing.returns.providers.events import Event
-from skymailing.returns.reader import MAX_READ, read_return
+from skymailing.returns.arrivals import Arrival
+from skymailing.returns.attribution import Target, find_targets
+from skymailing.returns.recording import NewBounce, NewLetter, record_bounces, store_letters
 from skymailing.returns.reports import Report
 from skymailing.returns.verdicts import Verdict, judge
 
-MAX_STORED = 64 * 1024
 KINDS = {
     Verdict.HARD: BounceKind.HARD,
     Verdict.SOFT: BounceKind.SOFT,
@@ -26,72 +25,97 @@ KINDS = {
 }
 
 
-def take_in(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
-    """Store a letter that came back and act on it, once, however often it arrives.
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """A letter that is stored."""
 
-    The caller commits: before that, the letter must not be deleted where it came from.
+    id: int
+    state: ReturnedState
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a report means, and whom it is about."""
+
+    report: Report
+    verdict: Verdict
+    target: Target | None = None
+
+    @property
+    def state(self) -> ReturnedState:
+        if self.verdict is Verdict.IGNORED:
+            return ReturnedState.IGNORED
+        is_known = self.verdict in KINDS or self.verdict is Verdict.UNSUBSCRIBE
+        is_certain = is_known and self.target is not None and self.target.is_signed
+        return ReturnedState.UNDERSTOOD if is_certain else ReturnedState.UNCLEAR
+
+
+def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+    """Store letters that came back and act on them, once, however often they arrive.
+
+    The result has the same order. The caller commits: before that, no letter must be deleted where it came
+    from.
     """
-    raw = strip_envelope_line(raw)[:MAX_READ]
-    letter = _store(raw, hashlib.sha256(raw).hexdigest(), source, now)
-    if letter.state is ReturnedState.NEW:
-        _understand(letter, read_return(raw), now)
-    return letter
+    unique = {arrival.digest: arrival for arrival in arrivals}
+    findings = _understand(list(unique.values()), now)
+    letters = [_summarise(arrival, findings[digest]) for digest, arrival in unique.items()]
+    new = store_letters(letters, now)
+    _act({letter_id: findings[digest] for digest, letter_id in new.items()}, now)
+    _count([finding for digest in new for finding in findings[digest]])
+    states = {letter.arrival.digest: letter.state for letter in letters}
+    taken = {digest: TakenIn(letter_id, states[digest]) for digest, letter_id in new.items()}
+    taken |= _find_known([digest for digest in unique if digest not in new])
+    return [taken[arrival.digest] for arrival in arrivals]
 
 
-def take_in_event(event: Event, provider: str, now: datetime) -> ReturnedLetter:
-    """Store an event of a provider and act on it, once; the caller has checked who sent it, and commits."""
-    letter = _store(event.raw, event.get_digest(provider), provider, now)
-    if letter.state is ReturnedState.NEW:
-        _understand(letter, [event.report], now, is_trusted=True)
-    return letter
+def _understand(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Finding]]:
+    """Return what the letters report, by digest; needs no write."""
+    judged = [(arrival, report, judge(report)) for arrival in arrivals for report in arrival.reports]
+    relevant = [
+        (report, arrival.is_trusted) for arrival, report, verdict in judged if verdict is not Verdict.IGNORED
+    ]
+    targets = iter(find_targets(relevant, now))
+    findings: dict[str, list[Finding]] = {arrival.digest: [] for arrival in arrivals}
+    for arrival, report, verdict in judged:
+        target = None if verdict is Verdict.IGNORED else next(targets)
+        findings[arrival.digest].append(Finding(report, verdict, target))
+    return findings
 
 
-def strip_envelope_line(raw: bytes) -> bytes:
-    """Remove the line `From sender date`, which differs when a mail server pipes the letter again."""
-    return raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw
-
-
-def _store(raw: bytes, digest: str, source: str, now: datetime) -> ReturnedLetter:
-    values = {"digest": digest, "source": source, "received_at": now, "raw": raw[:MAX_STORED]}
-    db.session.execute(
-        insert_into(ReturnedLetter).on_conflict_do_nothing(index_elements=["digest"]),
-        [values | {"state": ReturnedState.NEW}],
-    )
-    # The lock keeps a second process with the same letter waiting until this one has understood it.
-    stored = select(ReturnedLetter).where(ReturnedLetter.digest == digest).with_for_update()
-    return db.session.execute(stored).scalar_one()
-
-
-def _understand(
-    letter: ReturnedLetter, reports: list[Report], now: datetime, is_trusted: bool = False
-) -> None:
-    states = {ReturnedState.IGNORED}
-    for report in reports:
-        verdict = judge(report)
-        counters.add({f"returned:{verdict}": 1})
-        if verdict is Verdict.IGNORED:
-            continue
-        target = find_target(report, now, is_trusted)
-        if target and letter.owner_id is None:
-            letter.owner_id = target.owner_id
-        is_certain = target is not None and _act(letter, report, verdict, target, now)
-        states.add(ReturnedState.UNDERSTOOD if is_certain else ReturnedState.UNCLEAR)
-    letter.state = next(
+def _summarise(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
+    states = {finding.state for finding in findings}
+    state = next(
         state
         for state in (ReturnedState.UNCLEAR, ReturnedState.UNDERSTOOD, ReturnedState.IGNORED)
         if state in states
     )
+    owners = (finding.target.owner_id for finding in findings if finding.target)
+    return NewLetter(arrival, state, next(owners, None))
 
 
-def _act(letter: ReturnedLetter, report: Report, verdict: Verdict, target: Target, now: datetime) -> bool:
-    """Record and do what the report says; return whether it is certain."""
-    if verdict is Verdict.UNSUBSCRIBE:
-        if target.is_signed:
-            suppress(target.owner_id, target.email_key, SuppressionReason.UNSUBSCRIBED, "", now)
-        return target.is_signed
-    if verdict not in KINDS:
-        return False
-    bounce = consequences.record_bounce(letter, report, KINDS[verdict], target, now)
-    if bounce is not None and target.is_signed:
-        consequences.act(bounce, now)
-    return target.is_signed
+def _act(findings: dict[int, list[Finding]], now: datetime) -> None:
+    """Record and do what letters report, by the ID of the letter."""
+    bounces, opt_outs = [], []
+    for letter_id, found in findings.items():
+        for finding in found:
+            target = finding.target
+            if target and finding.verdict in KINDS:
+                bounces.append(NewBounce(letter_id, finding.report, KINDS[finding.verdict], target))
+            elif target and finding.verdict is Verdict.UNSUBSCRIBE and target.is_signed:
+                opt_outs.append(target)
+    recorded = record_bounces(bounces, now)
+    consequences.act([bounce for bounce in recorded if bounce.proof is Proof.SIGNED], opt_outs, now)
+
+
+def _count(findings: Sequence[Finding]) -> None:
+    if findings:
+        counters.add(Counter(f"returned:{finding.verdict}" for finding in findings))
+
+
+def _find_known(digests: Sequence[str]) -> dict[str, TakenIn]:
+    """Return letters that have been stored before, by digest."""
+    if not digests:
+        return {}
+    known = select(ReturnedLetter.digest, ReturnedLetter.id, ReturnedLetter.state)
+    rows = db.session.execute(known.where(ReturnedLetter.digest.in_(digests))).tuples()
+    return {digest: TakenIn(letter_id, state) for digest, letter_id, state in rows}

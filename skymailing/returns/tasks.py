@@ -2,19 +2,23 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import uuid4
+
+from sqlalchemy.exc import OperationalError
 
 from skymailing import hints, queue
 from skymailing.clock import utcnow
 from skymailing.db.engine import StopCheck
 from skymailing.extensions import db
 from skymailing.models import ReturnedState
+from skymailing.returns.arrivals import Arrival
 from skymailing.returns.mailbox.base import Mailbox, MailboxFault
 from skymailing.returns.mailbox.opening import open_mailbox
-from skymailing.returns.services import take_in
+from skymailing.returns.services import TakenIn, take_in
 from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,8 @@ logger = logging.getLogger(__name__)
 PAUSE = 120  # seconds between two looks at the mailbox
 LEASE = 120  # seconds without a letter after which a reader counts as dead
 PAGE = 50  # letters that are listed at once
+BATCH = 100  # letters per transaction
+MAX_HELD = 4 * 1024 * 1024  # bytes of letters that are held in memory
 # Letters of one session: POP3 deletes when the session ends, and imaplib remembers what was moved.
 SESSION = 500
 MOST_FAULTS = 20  # letters that could not be read, after which the mailbox is left alone for now
@@ -33,7 +39,7 @@ class Reading:
 
     understood: int = 0
     unclear: int = 0
-    # Letters that the server did not give out, or could not put away.
+    # Letters that the server did not give out or could not put away, or that were not stored.
     skipped: int = 0
     page: int = field(default_factory=lambda: PAGE)
     is_unfinished: bool = False
@@ -80,7 +86,7 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
     mailbox = open_mailbox(address)
     done = 0
     try:
-        while done < SESSION:
+        while done < SESSION and reading.skipped < MOST_FAULTS:
             names = mailbox.list_letters(reading.skipped, reading.page)
             if not names or not may_go_on():
                 return False
@@ -90,10 +96,10 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
                 # In a new session, as replies may be out of step: first one by one, then without this one.
                 logger.warning("Returned letters on %s cannot be read: %s", address.host, error)
                 reading.skipped += reading.page == 1
-                reading.page = 1
-                return reading.skipped < MOST_FAULTS
+                reading.page = 1 if reading.page > 1 else PAGE
+                break
             done += len(names)
-        return True
+        return reading.skipped < MOST_FAULTS
     finally:
         with suppress(MailboxFault):
             mailbox.close()
@@ -101,16 +107,71 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
 
 def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
     """Take in letters, and put them away once they are stored. Raises MailboxFault."""
-    stored: dict[bool, list[str]] = {True: [], False: []}
-    for name, raw in mailbox.read(names):
-        letter = take_in(raw, "mailbox", utcnow())
-        is_understood = letter.state is not ReturnedState.UNCLEAR
-        db.session.commit()
-        stored[is_understood].append(name)
-    if not any(stored.values()):
+    count = 0
+    for batch in _split(mailbox.read(names)):
+        count += len(batch)
+        taken = take_in_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
+        stored: dict[bool, list[str]] = {True: [], False: []}
+        for (name, _), letter in zip(batch, taken, strict=True):
+            if letter is None:
+                reading.skipped += 1
+            else:
+                stored[letter.state is not ReturnedState.UNCLEAR].append(name)
+        for is_understood, done in stored.items():
+            if done:
+                mailbox.file(done, is_understood)
+        reading.understood += len(stored[True])
+        reading.unclear += len(stored[False])
+    if not count:
         raise MailboxFault("The server listed letters and did not give them out.")
-    for is_understood, done in stored.items():
-        if done:
-            mailbox.file(done, is_understood)
-    reading.understood += len(stored[True])
-    reading.unclear += len(stored[False])
+
+
+def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield the letters in batches, which are limited in bytes."""
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    for letter in letters:
+        batch.append(letter)
+        size += len(letter[1])
+        if size >= MAX_HELD:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def take_in_batches(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn | None]:
+    """Take in and commit letters, several in a transaction; after an error each in its own.
+
+    None means that a letter was not stored. Raises OperationalError if the database is unavailable: then some
+    are not stored, and all have to be repeated.
+    """
+    taken: list[TakenIn | None] = []
+    for start in range(0, len(arrivals), BATCH):
+        batch = arrivals[start : start + BATCH]
+        try:
+            taken += _commit(batch, now)
+        except Exception as error:  # of any kind: it concerns one letter, which is found below
+            logger.warning("%d returned letters were not stored together: %r", len(batch), error)
+            taken += [_take_in_alone(arrival, now) for arrival in batch]
+    return taken
+
+
+def _take_in_alone(arrival: Arrival, now: datetime) -> TakenIn | None:
+    try:
+        return _commit([arrival], now)[0]
+    except OperationalError:
+        raise
+    except Exception:  # the others must not wait for this one
+        logger.exception("A returned letter was not stored: %s", arrival.digest)
+        return None
+
+
+def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+    try:
+        taken = take_in(arrivals, now)
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    return taken

@@ -33,12 +33,13 @@ BY_KIND = {
     Kind.NOTICE: Verdict.IGNORED,
     Kind.UNCLEAR: Verdict.UNCLEAR,
 }
-# RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host.
-HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1", "4.4"})
+# RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host; 1.351 is Microsoft's
+# for an unknown recipient of another server.
+HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "2.1", "4.4"})
 # About the sender's address, or the size of the letter. Also subjects 5 (protocol), 6 (content), 7 (policy).
 POLICY_STATUSES = frozenset({"1.7", "1.8", "2.3", "3.4"})
 POLICY_SUBJECTS = frozenset({"6", "7"})
-UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "3.0", "5.0"})
+UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})
 
 # After the reply's code, or as qmail writes it: `550 5.1.1`, `550-5.1.1`, `(#5.1.1)`; not part of an address.
 ENHANCED = re.compile(r"(?:(?<![\d.])[45]\d\d[ -]+[\[(#]{0,2}|#|^\W{0,3})([45])\.(\d{1,3}\.\d{1,3})(?![\d.])")

@@ -37,6 +37,7 @@ from skymailing.models import (
     Proof,
     Reputation,
     ReturnedLetter,
+    ReturnedState,
     Route,
     Run,
     RunState,
@@ -107,7 +108,12 @@ def create_account_data(session: Session, user: User, network_address: str = "19
 def add_returned_letter(session: Session, user: User, run: Run, client: Client) -> None:
     """Add a letter that came back because the client's mailbox is full."""
     letter = ReturnedLetter(
-        digest=f"{user.id:064}", source="pipe", received_at=utcnow(), raw=b"x", owner_id=user.id
+        digest=f"{user.id:064}",
+        source="pipe",
+        received_at=utcnow(),
+        raw=b"x",
+        state=ReturnedState.UNDERSTOOD,
+        owner_id=user.id,
     )
     session.add(letter)
     session.flush()

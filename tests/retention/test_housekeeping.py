@@ -34,6 +34,7 @@ from skymailing.models import (
     LetterState,
     OutboxLetter,
     ReturnedLetter,
+    ReturnedState,
     User,
 )
 from skymailing.retention import batches, housekeeping, sweep
@@ -190,7 +191,8 @@ def test_returned_letters_are_removed_after_three_months_but_not_what_they_repor
     delivery = DeliveryFactory.create(run__mailing__owner=user)
     for number, days in enumerate((91, 91, 91, 91, 89)):
         at = utcnow() - timedelta(days=days)
-        letter = ReturnedLetter(digest=f"{number:064}", source="pipe", received_at=at, raw=b"x")
+        state = ReturnedState.UNCLEAR
+        letter = ReturnedLetter(digest=f"{number:064}", source="pipe", received_at=at, raw=b"x", state=state)
         session.add(letter)
         session.flush()
         # Without a delivery, nothing else removes the report.

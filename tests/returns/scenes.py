@@ -11,7 +11,9 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import Bounce, Client, Delivery, ReturnedState, Suppression, User
+from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
+from skymailing.returns.tasks import take_in_batches
 from skymailing.security import unsubscribe_token
 from tests.returns.letters import make_complaint, make_status, quote_headers
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
@@ -57,10 +59,17 @@ class Desk:
 
     def take_in(self, raw: bytes, now: datetime | None = None) -> ReturnedState:
         with self.app.app_context():
-            state = take_in(raw, "pipe", now or utcnow()).state
+            [letter] = take_in([Arrival.read(raw, "pipe")], now or utcnow())
             db.session.commit()
         self.session.expire_all()
-        return state
+        return letter.state
+
+    def take_in_together(self, *letters: bytes) -> list[ReturnedState | None]:
+        """Take in letters as from a mailbox; None for those that were not stored."""
+        with self.app.app_context():
+            taken = take_in_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
+        self.session.expire_all()
+        return [letter.state if letter else None for letter in taken]
 
     def suppressions(self) -> dict[str, str]:
         """Return the reasons by address."""

@@ -3,7 +3,9 @@
 import asyncio
 import smtplib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -23,21 +25,27 @@ pytestmark = pytest.mark.one_engine
 
 
 @contextmanager
-def connect(app: Flask) -> Iterator[smtplib.LMTP]:
-    """Yield a client of a listener that stores letters with the app."""
+def listen(store: lmtp.Store) -> Iterator[int]:
+    """Yield the port of a listener."""
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, make_store(app)))
+    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, store))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        with smtplib.LMTP("127.0.0.1", server.sockets[0].getsockname()[1], timeout=20) as client:
-            yield client
+        yield server.sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+
+
+@contextmanager
+def connect(app: Flask) -> Iterator[smtplib.LMTP]:
+    """Yield a client of a listener that stores letters with the app."""
+    with listen(make_store(app)) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+        yield client
 
 
 def send(client: smtplib.LMTP, raw: bytes) -> dict[str, tuple[int, bytes]]:
@@ -65,6 +73,32 @@ def test_a_letter_is_committed_before_the_reply(app: Flask, session: Session, us
     session.expire_all()
     assert set(desk.suppressions()) == {first.email_key, second.email_key}
     assert session.scalar(select(func.count()).select_from(ReturnedLetter)) == 3
+
+
+def test_letters_that_arrive_while_others_are_stored_are_stored_together(
+    app: Flask, session: Session, user: User
+) -> None:
+    desk = Desk(app, session, user)
+    letters = [desk.bounce(desk.send()) for _ in range(6)]
+    store = make_store(app)
+    batches: list[int] = []
+
+    def store_slowly(some: Sequence[bytes]) -> list[bool]:
+        batches.append(len(some))
+        time.sleep(0.5)
+        return store(some)
+
+    def deliver(port: int, raw: bytes) -> None:
+        with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+            assert send(client, raw) == {}
+
+    with listen(store_slowly) as port, ThreadPoolExecutor(6) as pool:
+        list(pool.map(deliver, [port] * 6, letters))
+
+    assert sum(batches) == 6
+    assert len(batches) < 4
+    session.expire_all()
+    assert len(desk.suppressions()) == 6
 
 
 def test_the_mail_server_keeps_a_letter_that_cannot_be_stored(environment: dict[str, str]) -> None:

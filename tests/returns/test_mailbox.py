@@ -1,8 +1,10 @@
 """The mailbox for returned mail: read over IMAP or POP3, with crashes and letters that cannot be read."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -109,6 +111,48 @@ def test_a_letter_that_the_server_cannot_give_out_does_not_stop_the_others(
 
     assert (reading.unclear, reading.skipped) == (58, 2)
     assert sorted(mailbox.inbox) == [2, 5]
+
+
+def test_letters_that_another_program_removes_are_no_error(desk: Desk, mailbox: MailboxServer) -> None:
+    """An IMAP server answers a request for letters that are gone with nothing."""
+    for command in ("SELECT", "FETCH") if mailbox.url.startswith("imaps") else ("STAT",):
+        mailbox.add(*[QUESTION + str(number).encode() for number in range(60)])
+        mailbox.empties_after = command
+
+        reading = read(desk.app)
+
+        assert (reading.understood, reading.unclear, reading.fault) == (0, 0, ""), command
+        assert mailbox.count()["INBOX"] == 0
+
+
+@pytest.mark.only_on("sqlite", reason="its triggers can refuse a row in one statement")
+def test_a_letter_that_is_not_stored_stays_and_does_not_stop_the_others(
+    desk: Desk, mailbox: MailboxServer
+) -> None:
+    deliveries = [desk.send() for _ in range(4)]
+    mailbox.add(*[desk.bounce(delivery) for delivery in deliveries])
+    with refuse_bounce(desk.app, deliveries[1].id):
+        reading = read(desk.app)
+
+    assert (reading.understood, reading.skipped) == (3, 1)
+    assert sorted(mailbox.inbox) == [2]
+    assert len(desk.suppressions()) == 3
+
+
+@contextmanager
+def refuse_bounce(app: Flask, delivery_id: int) -> Iterator[None]:
+    """Let the database refuse a bounce of this delivery."""
+    # A name of its own, as another connection may not know yet that an earlier trigger has been removed.
+    name = f"refuse_{uuid4().hex}"
+    refuse = f"WHEN NEW.delivery_id = {delivery_id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    with app.app_context():
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE INSERT ON bounces {refuse}")
+        try:
+            yield
+        finally:
+            with db.engine.begin() as connection:
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
 
 
 def test_a_long_letter_is_read_in_part(desk: Desk, mailbox: MailboxServer) -> None:

@@ -51,6 +51,23 @@ EXPECTED = {
 }
 
 
+# Notices in the words of servers without a standard format, and an answer of a client.
+NOTICES = Path(__file__).parent.parent / "data" / "notices"
+ANN_IS_GONE = {("ann@example.org", Verdict.HARD)}
+EXPECTED_NOTICES = {
+    "domino": ANN_IS_GONE,
+    "dragonfly": ANN_IS_GONE,
+    "exchange": ANN_IS_GONE,
+    "opensmtpd": ANN_IS_GONE | {("bob@example.org", Verdict.SOFT)},
+    "reply": {("", Verdict.UNCLEAR)},
+    "sendmail5": ANN_IS_GONE,
+    "unsplit": ANN_IS_GONE,
+    "warning": {("ann@example.org", Verdict.IGNORED)},
+    "workmail": {("ann@example.org", Verdict.SOFT)},
+    "zoho": ANN_IS_GONE,
+}
+
+
 def read_one(raw: bytes) -> Report:
     [report] = read_return(raw)
     return report
@@ -66,6 +83,16 @@ def test_letters_of_real_servers_are_read_with_address_verdict_and_our_headers()
             assert {(report.recipient, judge(report)) for report in reports} == EXPECTED[name], name
             assert all(report.quoted.message_id.endswith("@example.com>") for report in reports), name
             assert all("/u/eyJhbGciOiJIUzI1NiJ9" in report.quoted.list_unsubscribe for report in reports)
+
+
+def test_notices_in_any_words_are_read_and_answers_of_clients_are_not() -> None:
+    letters = {path.stem: path.read_bytes() for path in NOTICES.glob("*.eml")}
+    assert letters.keys() == EXPECTED_NOTICES.keys()
+
+    for name, raw in letters.items():
+        reports = read_return(raw)
+        assert {(report.recipient, judge(report)) for report in reports} == EXPECTED_NOTICES[name], name
+        assert {report.quoted.message_id for report in reports} == {OUR_ID}, name
 
 
 def test_each_field_of_a_standard_report_is_read() -> None:
@@ -120,6 +147,7 @@ def test_automatic_replies_and_unknown_letters_are_no_bounces() -> None:
 
 def test_no_letter_raises_an_error() -> None:
     samples = [path.read_bytes() for path in SAMPLES.glob("*.eml")]
+    samples += [path.read_bytes() for path in NOTICES.glob("*.eml")]
     samples += [make_complaint("ann@example.org"), make_exim_prose(), make_qmail_prose(), RUSSIAN_VACATION]
 
     @settings(max_examples=300, deadline=None, database=None)

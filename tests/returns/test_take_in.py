@@ -9,6 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Bounce, DeliveryState, Proof, ReturnedLetter, ReturnedState, User
 from skymailing.returns import consequences
+from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
 from tests.returns.letters import ENGLISH_VACATION, make_complaint, make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk
@@ -150,7 +151,7 @@ def test_warnings_and_automatic_replies_are_ignored_and_questions_are_kept(desk:
 def test_a_crash_before_the_commit_repeats_everything(app: Flask, desk: Desk) -> None:
     delivery = desk.send()
     with app.app_context():
-        take_in(desk.bounce(delivery), "pipe", utcnow())
+        take_in([Arrival.read(desk.bounce(delivery), "pipe")], utcnow())
         db.session.rollback()
     assert desk.session.scalars(select(ReturnedLetter)).all() == []
 

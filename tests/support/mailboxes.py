@@ -5,6 +5,7 @@ import socketserver
 import ssl
 import threading
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ class MailboxServer:
         self.lost_letters: set[int] = set()  # with an error on the server's disk
         self.sessions = 0
         self.dies_before = ""  # a command before which the session ends
+        self.empties_after = ""  # a command after which another program removes all letters
         self.prefix = ""  # of the folders that can be created
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(directory / "authority.pem"))
@@ -75,7 +77,11 @@ class Session(socketserver.StreamRequestHandler, ABC):
             if self.mailbox.dies_before and self.mailbox.dies_before in line:
                 self.mailbox.dies_before = ""
                 return
-            if not self.answer(line):
+            is_going_on = self.answer(line)
+            if self.mailbox.empties_after and self.mailbox.empties_after in line:
+                self.mailbox.empties_after = ""
+                self.mailbox.inbox.clear()
+            if not is_going_on:
                 return
 
     @abstractmethod
@@ -134,7 +140,7 @@ class ImapSession(Session):
         wanted = [int(uid) for uid in uids.split(",")]
         if self.mailbox.lost_letters & set(wanted):
             return "NO [SERVERBUG] the letter cannot be read"
-        for number, uid in enumerate(wanted, 1):
+        for number, uid in enumerate(filter(self.letters.__contains__, wanted), 1):
             raw = self.letters[uid][start : start + size]
             self.wfile.write(f"* {number} FETCH (UID {uid} BODY[]<0> {{{len(raw)}}}\r\n".encode() + raw)
             self.say(")")
@@ -152,9 +158,13 @@ class ImapSession(Session):
         pass
 
     def uid_expunge(self, uids: str) -> None:
+        order = sorted(self.letters)
+        lines = []
         for uid in map(int, uids.split(",")):
-            self.say(f"* {sorted(self.letters).index(uid) + 1} EXPUNGE")
-            del self.letters[uid]
+            position = bisect_left(order, uid)
+            lines.append(f"* {position + 1} EXPUNGE")
+            del order[position], self.letters[uid]
+        self.say(*lines)
 
     def logout(self) -> None:
         self.say("* BYE")
@@ -183,7 +193,7 @@ class Pop3Session(Session):
     def top(self, rest: str) -> None:
         number, most_lines = map(int, rest.split())
         uid = self.numbers[number - 1]
-        if uid in self.mailbox.lost_letters:
+        if uid in self.mailbox.lost_letters or uid not in self.mailbox.inbox:
             return self.say("-ERR the letter cannot be read")
         lines = self.mailbox.inbox[uid].replace(b"\r\n", b"\n").split(b"\n")[: most_lines + 50]
         body = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)

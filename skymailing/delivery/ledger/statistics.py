@@ -18,6 +18,7 @@ from functools import cache
 from sqlalchemy import Connection, select
 
 from skymailing.db.engine import insert_into
+from skymailing.db.upserts import Insert, Upsert
 from skymailing.models import (
     COUNTED_STATES,
     Attempt,
@@ -191,15 +192,24 @@ def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping
     """Add each row's counts to the stored row with its key; insert rows that do not exist yet."""
     if not rows:
         return
-    table = model.__table__
-    counters = [column.name for column in table.columns if column.default is not None]
-    statement = insert_into(model)
-    statement = statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key],
-        set_={name: table.c[name] + statement.excluded[name] for name in counters},
-    )
-    zeros: dict[str, object] = dict.fromkeys(counters, 0)
-    connection.execute(statement, [zeros | dict(row) for row in rows])
+    zeros: dict[str, object] = dict.fromkeys(_counters(model), 0)
+    _increasing(model).execute(connection, [zeros | dict(row) for row in rows])
+
+
+@cache
+def _increasing(model: type[Model]) -> Upsert:
+    def make() -> Insert:
+        statement, table = insert_into(model), model.__table__
+        return statement.on_conflict_do_update(
+            index_elements=[column.name for column in table.primary_key],
+            set_={name: table.c[name] + statement.excluded[name] for name in _counters(model)},
+        )
+
+    return Upsert(make)
+
+
+def _counters(model: type[Model]) -> list[str]:
+    return [column.name for column in model.__table__.columns if column.default is not None]
 
 
 def _fingerprint(outcome: Outcome, code: int | None, words: str) -> str:

@@ -46,7 +46,7 @@ class ImapMailbox:
         with name_faults(imaplib.IMAP4.error):
             found = self._check(self._imap.fetch(f"{first + 1}:{last}", "(UID RFC822.SIZE)"))
         names, total = [], 0
-        for line in found:
+        for line in filter(None, found):  # [None] if the letters have been removed in the meantime
             uid, size = UID.search(line), SIZE.search(line)
             if uid and size and total < MAX_PAGE:
                 names.append(uid[1].decode())

@@ -6,10 +6,11 @@ import logging
 from flask import Blueprint, Response, abort, request
 
 from skymailing.clock import utcnow
-from skymailing.extensions import csrf, db, limiter
+from skymailing.extensions import csrf, limiter
+from skymailing.returns.arrivals import Arrival
 from skymailing.returns.providers.events import BadPost, Event, ForgedPost, Post
 from skymailing.returns.providers.registry import READERS
-from skymailing.returns.services import take_in_event
+from skymailing.returns.tasks import take_in_batches
 from skymailing.settings.returned_mail import returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,10 @@ def receive(provider: str, secret: str) -> Response:
 
 
 def take_in_all(provider: str, post: Post) -> None:
-    """Take in the events of a post; abort if it cannot be read. After an error, the provider repeats it."""
-    for event in read_events(provider, post):
-        take_in_event(event, provider, post.now)
-        # One by one: two posts about the same clients in a different order would block each other.
-        db.session.commit()
+    """Take in the events of a post; abort if it cannot be read or not all are stored: then it is repeated."""
+    arrivals = [Arrival.from_event(event, provider) for event in read_events(provider, post)]
+    if None in take_in_batches(arrivals, post.now):
+        abort(500)
 
 
 def read_events(provider: str, post: Post) -> list[Event]:

@@ -1,6 +1,6 @@
 """The page of returned emails, with the decision about unclear ones, and its CSV file."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
@@ -22,30 +22,41 @@ bp = Blueprint("returns", __name__, url_prefix="/logs")
 @login_required
 def index() -> ResponseReturnValue:
     """List the user's returned emails."""
-    form = ReturnFilterForm(formdata=request.args)
-    is_valid = form.validate()
-    kind = form.kind.data if is_valid else ""
-    found = ReturnFilter(
-        owner_id=current_user.id,
-        kind=BounceKind(kind) if kind and kind != UNCLEAR else None,
-        is_unclear=kind == UNCLEAR,
-        address=(form.q.data or "") if is_valid else "",
-    )
+    form, found = read_filter()
+    # The download uses the filter, but not the page number.
+    arguments = {key: value for key, value in request.args.items() if key != "cursor" and value}
     return render_template(
         "returns/index.html",
         form=form,
         page=list_returns(found, request.args.get("cursor")),
-        is_filtered=bool(kind or found.address),
+        arguments=arguments,
     )
 
 
 @bp.get("/returned.csv")
 @login_required
 def csv() -> ResponseReturnValue:
-    """Download all of the user's returned emails."""
+    """Download the user's returned emails that match the page's filter."""
+    form, found = read_filter()
+    if not form.validate():
+        abort(400)
     audit.record_export(AuditAction.LOG_EXPORTED, audit.current_actor(), current_user)
     db.session.commit()
-    return csv_response(export_returns(current_user.id), "returned.csv")
+    return csv_response(export_returns(found), "returned.csv")
+
+
+def read_filter() -> tuple[ReturnFilterForm, ReturnFilter]:
+    """Return the form and its filter; with an error, it matches all."""
+    form = ReturnFilterForm(formdata=request.args)
+    if not form.validate():
+        return form, ReturnFilter(current_user.id)
+    kind = form.kind.data
+    return form, ReturnFilter(
+        owner_id=current_user.id,
+        kind=BounceKind(kind) if kind and kind != UNCLEAR else None,
+        is_unclear=kind == UNCLEAR,
+        address=form.q.data or "",
+    )
 
 
 @bp.post("/returned/<big:bounce_id>/confirm")

@@ -1,0 +1,38 @@
+"""INSERT ... ON CONFLICT statements that are compiled once.
+
+SQLAlchemy 2.0 gives these statements no cache key (`inherit_cache = False` in its dialects), so it compiles
+them each time they are executed. For a few rows that takes longer than the database does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Compiled, Connection, CursorResult
+from sqlalchemy.dialects import postgresql, sqlite
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+class Upsert:
+    """An INSERT that `make` returns without values; it may depend on nothing but the kind of database.
+
+    `returning` is the column whose value is returned.
+    """
+
+    def __init__(self, make: Callable[[], Insert], returning: Any = None) -> None:
+        self._make = make
+        self._returning = returning
+        self._compiled: dict[tuple[str, ...], Compiled] = {}
+
+    def execute(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> CursorResult[Any]:
+        """Insert rows, which have the same columns; only one row can return something."""
+        columns = list(rows[0])
+        dialect = connection.dialect
+        key = (dialect.name, *columns)
+        if key not in self._compiled:
+            # Inline: without it, the key of a single row would be returned, which several rows do not allow.
+            statement = self._make().inline()
+            returned = statement if self._returning is None else statement.returning(self._returning)
+            self._compiled[key] = returned.compile(dialect=dialect, column_keys=columns)
+        # It executes compiled statements as well, although its type does not say so.
+        return connection.execute(self._compiled[key], rows)  # type: ignore[call-overload, no-any-return]

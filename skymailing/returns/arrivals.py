@@ -1,0 +1,39 @@
+"""What arrives: letters that come back, and events of providers."""
+
+import hashlib
+from dataclasses import dataclass
+
+from skymailing.returns.providers.events import Event
+from skymailing.returns.reader import MAX_READ, read_return
+from skymailing.returns.reports import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A letter or an event, and what it reports.
+
+    `source` is where it came from, such as "pipe", or the provider. `digest` identifies it, so that what
+    arrives twice changes nothing. It is trusted if its sender has authenticated itself.
+    """
+
+    raw: bytes
+    source: str
+    digest: str
+    reports: list[Report]
+    is_trusted: bool = False
+
+    @classmethod
+    def read(cls, raw: bytes, source: str) -> "Arrival":
+        """Read a letter."""
+        raw = _strip_envelope_line(raw)[:MAX_READ]
+        return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw))
+
+    @classmethod
+    def from_event(cls, event: Event, provider: str) -> "Arrival":
+        """Return an event of a provider; the caller has checked who sent it."""
+        return cls(event.raw, provider, event.get_digest(provider), [event.report], is_trusted=True)
+
+
+def _strip_envelope_line(raw: bytes) -> bytes:
+    """Remove the line `From sender date`, which differs when a mail server pipes the letter again."""
+    return raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw

@@ -1,0 +1,84 @@
+"""Soft bounces that are repeated: a mailbox that stays full is as good as none."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import distinct, func, select
+
+from skymailing.db.engine import is_in
+from skymailing.extensions import db
+from skymailing.models import CERTAIN, Bounce, BounceKind, Delivery, DeliveryState
+
+# Soft bounces suppress an address after this many runs in a row, within this time.
+LIMIT = 3
+PERIOD = timedelta(days=60)
+# A letter that has not come back after this time has arrived.
+ARRIVED_AFTER = timedelta(days=5)
+LAST_LETTERS = 50
+
+
+def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
+    """Return the soft bounces that are the client's third in a row."""
+    if not bounces:
+        return []
+    # Few addresses have that many at all, and only theirs need a look at their letters.
+    count = func.count(distinct(Bounce.delivery_id))
+    frequent = (
+        select(Bounce.owner_id, Bounce.email_key)
+        .where(
+            is_in(Bounce.owner_id, sorted({bounce.owner_id or 0 for bounce in bounces})),
+            Bounce.email_key.in_({bounce.email_key for bounce in bounces}),
+            Bounce.kind == BounceKind.SOFT,
+            Bounce.proof.in_(CERTAIN),
+        )
+        .group_by(Bounce.owner_id, Bounce.email_key)
+        .having(count >= LIMIT)
+    )
+    addresses = set(db.session.execute(frequent).tuples())
+    return [
+        bounce
+        for bounce in bounces
+        if (bounce.owner_id, bounce.email_key) in addresses and _count_in_a_row(bounce, now) >= LIMIT
+    ]
+
+
+def _count_in_a_row(bounce: Bounce, now: datetime) -> int:
+    """Return how many of the client's last letters came back, each from another run.
+
+    A letter that arrived ends the row; one that may still come back is skipped.
+    """
+    client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
+    if client_id is None:
+        return 0
+    came_back = (
+        select(Bounce.id)
+        .where(
+            Bounce.delivery_id == Delivery.id,
+            Bounce.kind != BounceKind.COMPLAINT,
+            Bounce.proof.in_(CERTAIN),
+        )
+        .exists()
+    )
+    is_soft = (
+        select(Bounce.id)
+        .where(Bounce.delivery_id == Delivery.id, Bounce.kind == BounceKind.SOFT, Bounce.proof.in_(CERTAIN))
+        .exists()
+    )
+    letters = db.session.execute(
+        select(Delivery.finished_at, came_back, is_soft)
+        .where(
+            Delivery.client_id == client_id,
+            Delivery.email_key == bounce.email_key,
+            Delivery.state == DeliveryState.SENT,
+            Delivery.finished_at >= now - PERIOD,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(LAST_LETTERS)
+    ).tuples()
+    count = 0
+    for finished_at, has_bounced, has_softly_bounced in letters:
+        if has_softly_bounced:
+            count += 1
+        elif not has_bounced and finished_at is not None and finished_at < now - ARRIVED_AFTER:
+            break
+    return count
