@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, exists, func, 
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
-from skymailing.delivery.audience.typed_values import date_of, is_between, number_of, text_of, yes_no_of
+from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
 from skymailing.extensions import db
@@ -148,7 +148,7 @@ class _Compiler:
             return self.compile_anniversary(column, leaf.value)
         first, last = self.find_days(op, leaf.value)
         if first and last:
-            return is_between(column, first.isoformat(), last.isoformat(), self.dialect)
+            return is_within(column, first, last, self.dialect)
         condition: Condition = column >= first.isoformat() if first else column <= str(last)
         return condition
 

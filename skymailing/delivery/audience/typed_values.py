@@ -4,7 +4,7 @@ They give the same values as `delivery.rendering.values.Habits`. PostgreSQL has 
 migration 0025; SQLite gets them here, in Python.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,22 +13,27 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     String,
+    Text,
     and_,
+    any_,
     case,
     cast,
     event,
     func,
+    literal,
     literal_column,
     not_,
     or_,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from skymailing.delivery.rendering.values import NO, YES, Habits
 from skymailing.extensions import db
 from skymailing.models import Client
 
 DIGITS = "0123456789"
-LONG_MONTHS = ["01", "03", "05", "07", "08", "10", "12"]
+# The days of every year, as MM-DD.
+DAYS = [f"{date(2001, 1, 1) + timedelta(days):%m-%d}" for days in range(365)]
 BY_ORDER = {is_day_first: Habits(is_day_first=is_day_first) for is_day_first in (False, True)}
 BY_COMMA = {has_comma: Habits(has_decimal_comma=has_comma) for has_comma in (False, True)}
 
@@ -121,7 +126,7 @@ def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
     except for 29 February.
     """
     text = text_of(key)
-    written = _write_date(text, (7, 4, 1))
+    written = _write_date(text)
     read = func.attribute_date(text, _flag(habits.is_day_first, dialect), type_=String)
     if dialect == "sqlite":
         year = "[1-9][0-9][0-9][0-9]"
@@ -129,38 +134,31 @@ def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
         has_points = and_(_matches(text, f"[0-3][0-9].[01][0-9].{year}"), _is_day(written))
         return case((is_iso, text), (has_points, written), else_=read)
     found: ColumnElement[str] = case(
-        (_is_plain_date(text, "____-__-__", (1, 6, 9)), text),
-        (_is_plain_date(text, "__.__.____", (7, 4, 1)), written),
+        (_has_form(text, "0000-00-00") & _is_day_of_year(func.substr(text, 6, 5)), text),
+        (_has_form(text, "00.00.0000") & _is_day_of_year(func.substr(written, 6, 5)), written),
         else_=read,
     )
     # Compared byte by byte, as the order of dates is that of their characters.
     return found.collate("C")
 
 
-def _is_plain_date(
-    text: ColumnElement[str], pattern: str, places: tuple[int, int, int]
-) -> ColumnElement[bool]:
-    """Return whether a text is a date of this form, on PostgreSQL; `places` are those of year, month and day.
+def is_within(column: ColumnElement[str], first: date, last: date, dialect: str) -> ColumnElement[bool]:
+    """Return whether a date lies between two others, these included; its expression is evaluated once."""
+    if dialect == "sqlite":
+        return column.between(first.isoformat(), last.isoformat())
+    # PostgreSQL evaluates the operand of a BETWEEN twice. The buckets are before, between and after.
+    after_last = f"{last.isoformat()}~"
+    return func.width_bucket(column, literal([first.isoformat(), after_last], ARRAY(Text))) == 1
 
-    Places count from 1.
-    """
-    year, month, day = places
-    digits = func.replace(text, pattern.strip("_")[0], "", type_=String)
-    year_of = func.substr(text, year, 4, type_=String).collate("C")
-    month_of, day_of = (func.substr(text, place, 2, type_=String).collate("C") for place in (month, day))
-    return and_(
-        text.like(pattern),
-        func.length(digits) == 8,
-        _is_digits(digits),
-        year_of >= "1000",
-        month_of >= "01",
-        month_of <= "12",
-        or_(
-            and_(day_of >= "01", day_of <= "28"),
-            and_(day_of.in_(["29", "30"]), month_of != "02"),
-            and_(day_of == "31", month_of.in_(LONG_MONTHS)),
-        ),
-    )
+
+def _has_form(text: ColumnElement[str], form: str) -> ColumnElement[bool]:
+    """Return whether a text is a date of this form, with a year from 1000 on, on PostgreSQL."""
+    year = func.substr(text, form.index("0000") + 1, 1)
+    return (func.translate(text, DIGITS, "0" * 10) == form) & (year != "0")
+
+
+def _is_day_of_year(month_and_day: ColumnElement[str]) -> ColumnElement[bool]:
+    return month_and_day == any_(literal(DAYS, ARRAY(Text)))
 
 
 def _is_day(text: ColumnElement[str]) -> ColumnElement[bool]:
@@ -176,19 +174,10 @@ def _lacks(text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     return text.bool_op("NOT GLOB")(pattern)
 
 
-def is_between(column: ColumnElement[str], low: str, high: str, dialect: str) -> ColumnElement[bool]:
-    """Return whether a text lies between two others.
-
-    SQLite computes the operand of a BETWEEN once; on PostgreSQL its grammar does not allow a collation.
-    """
-    return column.between(low, high) if dialect == "sqlite" else and_(column >= low, column <= high)
-
-
-def _write_date(text: ColumnElement[str], places: tuple[int, int, int]) -> ColumnElement[str]:
-    year, month, day = places
-    parts = [func.substr(text, year, 4, type_=String)]
-    parts += [func.substr(text, place, 2, type_=String) for place in (month, day)]
-    return parts[0] + "-" + parts[1] + "-" + parts[2]
+def _write_date(text: ColumnElement[str]) -> ColumnElement[str]:
+    """Return DD.MM.YYYY as YYYY-MM-DD."""
+    year, month, day = (func.substr(text, *place, type_=String) for place in ((7, 4), (4, 2), (1, 2)))
+    return year + "-" + month + "-" + day
 
 
 def _is_digits(text: ColumnElement[str]) -> ColumnElement[bool]:
