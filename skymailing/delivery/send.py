@@ -85,17 +85,9 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
 
 def _send_over_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
     """Send a window over a server of an owner, unless it is slow and another worker waits for a slow one."""
-    is_slow = slow_servers.is_slow(server.route)
-    if is_slow and not slow_servers.begin(dispatcher.holder):
-        return False
-    begun = time.monotonic()
-    try:
-        chosen = routes.choose(utcnow(), run.owner_id, server)
+    with slow_servers.use(server.route, dispatcher.holder) as may_use:
+        chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_over(run, chosen, dispatcher)
-    finally:
-        slow_servers.note(server.route, time.monotonic() - begun)
-        if is_slow:
-            slow_servers.end(dispatcher.holder)
 
 
 def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> bool:
