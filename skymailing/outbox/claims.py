@@ -13,13 +13,14 @@ from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
+from skymailing.outbox.probes import PROBE
 from skymailing.outbox.rendering import render_letter
 from skymailing.outbox.services import TEST_LETTER
 
 logger = logging.getLogger(__name__)
 
 # Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
-PATIENT_TEMPLATES = (TEST_LETTER, "daily-summary")
+PATIENT_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
 PATIENT_BATCH = 5
 LEASE = timedelta(minutes=10)
 RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats

@@ -16,6 +16,7 @@ from skymailing.delivery.smtp.session import Letter
 from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter, Sender
 from skymailing.models import Message as MessageModel
+from skymailing.outbox.probes import PROBE, render_domain_probe
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
 from skymailing.web.urls import public_url
@@ -26,6 +27,8 @@ def render_letter(letter: OutboxLetter) -> Letter:
     with force_locale(letter.locale):
         if letter.template == TEST_LETTER:
             return _render_test_letter(letter)
+        if letter.template == PROBE:
+            return render_domain_probe(letter)
         return Letter(letter.id, letter.attempts, letter.to, _render_account_letter(letter))
 
 

@@ -12,9 +12,11 @@ from skymailing.extensions import db
 from skymailing.models import BounceKind, ReturnedLetter, ReturnedState, SuppressionReason
 from skymailing.returns import consequences
 from skymailing.returns.attribution import Target, find_target
+from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope
+from skymailing.returns.probes import record_probe
 from skymailing.returns.providers.events import Event
 from skymailing.returns.reader import MAX_READ, read_return
-from skymailing.returns.reports import Report
+from skymailing.returns.reports import Kind, Report
 from skymailing.returns.verdicts import Verdict, judge
 
 MAX_STORED = 64 * 1024
@@ -26,15 +28,16 @@ KINDS = {
 }
 
 
-def take_in(raw: bytes, source: str, now: datetime) -> ReturnedLetter:
+def take_in(raw: bytes, source: str, now: datetime, envelope: Envelope = UNKNOWN_ENVELOPE) -> ReturnedLetter:
     """Store a letter that came back and act on it, once, however often it arrives.
 
-    The caller commits: before that, the letter must not be deleted where it came from.
+    `envelope` is what the mail server says about it, besides its headers. The caller commits: before that,
+    the letter must not be deleted where it came from.
     """
     raw = strip_envelope_line(raw)[:MAX_READ]
     letter = _store(raw, hashlib.sha256(raw).hexdigest(), source, now)
     if letter.state is ReturnedState.NEW:
-        _understand(letter, read_return(raw), now)
+        _understand(letter, read_return(raw, envelope), now)
     return letter
 
 
@@ -67,6 +70,9 @@ def _understand(
 ) -> None:
     states = {ReturnedState.IGNORED}
     for report in reports:
+        if report.kind is Kind.PROBE:
+            states.add(record_probe(report))
+            continue
         verdict = judge(report)
         counters.add({f"returned:{verdict}": 1})
         if verdict is Verdict.IGNORED:

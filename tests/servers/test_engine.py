@@ -24,6 +24,7 @@ from skymailing.models import (
     OutboxLetter,
     Route,
     RunState,
+    SendingDomain,
     User,
 )
 from tests.delivery.ledger import count_states, get_only_run
@@ -242,3 +243,30 @@ def test_the_forecast_knows_the_rate_of_the_server(
         found = db.session.get_one(Mailing, mailing.id)
         assert found.sender is not None
         assert estimate_rate(found.sender.server) == 0.5
+
+
+@pytest.mark.one_engine
+def test_the_test_email_of_a_domain_leaves_over_the_server_of_its_sender(
+    app: Flask,
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    sink: Sink,
+    smtp: Installation,
+    make_server: MakeServer,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Work,
+) -> None:
+    monkeypatch.setitem(app.config, "UNSUBSCRIBE_MAILBOX", "returns@sky.example")
+    make_sender(user, make_server(user, sink.port))
+    domain = SendingDomain(owner_id=user.id, name="shop.example", token="x", verified_at=utcnow())
+    session.add(domain)
+    session.flush()
+    envelopes: list[str] = []
+    sink.script = lambda turn: envelopes.append(turn.line) if turn.stage is Stage.MAIL else None
+    browser.post(f"/domains/{domain.id}/probe")
+    work()
+    assert [letter.to for letter in sink.letters] == ["returns@sky.example"]
+    assert envelopes == ["MAIL FROM:<news@shop.example>"]
+    assert smtp.letters == []
