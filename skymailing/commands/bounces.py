@@ -15,6 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.logs import output
 from skymailing.mailings.log_queries import format_time
+from skymailing.returns.letter import Envelope
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
 from skymailing.returns.services import take_in
@@ -29,11 +30,14 @@ bounces = AppGroup("bounces", help="Take in returned mail, and list it.")
 
 
 @bounces.command("ingest")
-def ingest() -> None:
+@click.option("--sender", help="The envelope sender, as in Postfix's ${sender}; may be empty.")
+@click.option("--recipient", help="The envelope recipient, as in Postfix's ${original_recipient}.")
+def ingest(sender: str | None, recipient: str | None) -> None:
     """Read a returned letter from the standard input, as a mail server pipes it."""
     raw = read_letter(sys.stdin.buffer)
+    envelope = Envelope(sender, (recipient,) if recipient else ())
     try:
-        letter = take_in(raw, "pipe", utcnow())
+        letter = take_in(raw, "pipe", utcnow(), envelope)
         db.session.commit()
     except SQLAlchemyError as error:
         db.session.rollback()
@@ -85,12 +89,12 @@ async def _serve(host: str, port: int, app: Flask) -> None:
     server.close()
 
 
-def make_store(app: Flask) -> Callable[[bytes], None]:
+def make_store(app: Flask) -> Callable[[bytes, Envelope], None]:
     """Return what takes in a letter and commits it, in any thread."""
 
-    def store(raw: bytes) -> None:
+    def store(raw: bytes, envelope: Envelope) -> None:
         with app.app_context():
-            take_in(raw, "lmtp", utcnow())
+            take_in(raw, "lmtp", utcnow(), envelope)
             db.session.commit()
 
     return store

@@ -36,7 +36,7 @@ class Probed(NamedTuple):
 def find_probe_mailbox() -> str:
     """Return the address whose letters come in as returned mail; empty if none is known."""
     config = current_app.config
-    names = ("UNSUBSCRIBE_MAILBOX", "COMPLAINT_MAILBOX")
+    names = ("UNSUBSCRIBE_MAILBOX", "COMPLAINT_MAILBOX", "MAIL_BOUNCE_ADDRESS")
     known = next(filter(None, map(config.__getitem__, names)), "")
     return known or (service_address() if returned_mail_settings().mailbox else "")
 

@@ -1,8 +1,8 @@
 """Find the letter that a report is about.
 
 Anyone can write to the address for returned mail. A report is believed only if it quotes a Message-ID or an
-unsubscribe link that we signed, or if a provider sent it; one that matches only by address is shown to a
-person.
+unsubscribe link that we signed, if it was sent to a return path that we signed, or if a provider sent it; one
+that matches only by address is shown to a person.
 """
 
 import re
@@ -44,7 +44,7 @@ def find_target(report: Report, now: datetime, is_trusted: bool = False) -> Targ
     A trusted report, by a provider that has authenticated itself, needs no proof.
     """
     named = address_key(report.recipient)
-    target = _find_by_message_id(report) or _find_by_link(report, now)
+    target = _find_by_signature(report) or _find_by_link(report, now)
     if target is None:
         return _find_by_address(named, now, is_trusted) if named else None
     # Providers remove the recipient of a complaint. A different one was never written to.
@@ -52,8 +52,9 @@ def find_target(report: Report, now: datetime, is_trusted: bool = False) -> Targ
     return target if is_same else replace(target, is_signed=False)
 
 
-def _find_by_message_id(report: Report) -> Target | None:
-    name = read_message_id(report.quoted.message_id, message_id_key())
+def _find_by_signature(report: Report) -> Target | None:
+    key = message_id_key()
+    name = read_message_id(report.quoted.message_id, key) or read_message_id(report.quoted.return_token, key)
     if name is None or name.delivery_id > LARGEST_ID:
         return None
     row = db.session.execute(_deliveries().where(Delivery.id == name.delivery_id)).first()

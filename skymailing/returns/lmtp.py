@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import Envelope, Session
 
+from skymailing.returns import letter
+
 logger = logging.getLogger(__name__)
 
 MAX_LETTER = 10 * 1024 * 1024  # bytes; each is held in memory while it arrives
@@ -20,7 +22,7 @@ STORED = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
 # Stores a letter for good, or raises any error.
-Store = Callable[[bytes], None]
+Store = Callable[[bytes, letter.Envelope], None]
 
 
 class Listener(LMTP):
@@ -41,8 +43,9 @@ class StoringHandler:
         self, _server: LMTP, _session: Session, envelope: Envelope
     ) -> str:
         raw = envelope.original_content or b""
+        handed = letter.Envelope(envelope.mail_from or "", tuple(envelope.rcpt_tos))
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._store, raw)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._store, raw, handed)
         except Exception:  # any other answer would make the mail server give up the letter
             logger.exception("A returned letter was not stored; the mail server should try again")
             reply = TRY_AGAIN

@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.commands.bounces import make_store
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import ReturnedLetter, User
 from skymailing.returns import lmtp
-from tests.returns.scenes import Desk
+from tests.returns.letters import make_status, quote_headers
+from tests.returns.scenes import USER_UNKNOWN, Desk
 
 pytestmark = pytest.mark.one_engine
 
@@ -65,6 +67,23 @@ def test_a_letter_is_committed_before_the_reply(app: Flask, session: Session, us
     session.expire_all()
     assert set(desk.suppressions()) == {first.email_key, second.email_key}
     assert session.scalar(select(func.count()).select_from(ReturnedLetter)) == 3
+
+
+def test_the_recipient_says_which_letter_a_report_is_about(app: Flask, session: Session, user: User) -> None:
+    desk = Desk(app, session, user)
+    delivery = desk.send()
+    with app.app_context():
+        identity = RunIdentity(delivery.run.uuid, message_id_key())
+    path = identity.make_return_path(delivery.id, "bounces@sky.example")
+    quoted = quote_headers("<unknown@example.org>", "<https://example.org>")
+    report = make_status(delivery.email, "5.1.1", USER_UNKNOWN, quoted=quoted)
+    with connect(app) as client:
+        assert client.sendmail("", ["letters@sky.example"], report + b"1\r\n") == {}
+        session.expire_all()
+        assert desk.suppressions() == {}, "only the address matches"
+        assert client.sendmail("", [path], report) == {}
+    session.expire_all()
+    assert desk.suppressions() == {delivery.email_key: "bounced"}
 
 
 def test_the_mail_server_keeps_a_letter_that_cannot_be_stored(environment: dict[str, str]) -> None:
