@@ -1,5 +1,9 @@
 """Runs whose letters were sent, and letters of mail servers about them."""
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,9 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.commands.bounces import make_store
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import Bounce, Client, Delivery, ReturnedState, Suppression, User
+from skymailing.returns import lmtp
 from skymailing.returns.services import take_in
 from skymailing.security import unsubscribe_token
 from tests.returns.letters import make_complaint, make_status, quote_headers
@@ -73,3 +79,20 @@ class Desk:
             (row.kind.value, row.proof.value)
             for row in self.session.scalars(select(Bounce).order_by(Bounce.id))
         ]
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[int]:
+    """Run a listener that stores letters with the app; yield its port."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, make_store(app)))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()

@@ -1,8 +1,6 @@
 """The listener for returned mail over LMTP, with a real client."""
 
-import asyncio
 import smtplib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,13 +11,11 @@ from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.commands.bounces import make_store
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import ReturnedLetter, User
-from skymailing.returns import lmtp
 from tests.returns.letters import make_status, quote_headers
-from tests.returns.scenes import USER_UNKNOWN, Desk
+from tests.returns.scenes import USER_UNKNOWN, Desk, listening
 
 pytestmark = pytest.mark.one_engine
 
@@ -27,19 +23,8 @@ pytestmark = pytest.mark.one_engine
 @contextmanager
 def connect(app: Flask) -> Iterator[smtplib.LMTP]:
     """Yield a client of a listener that stores letters with the app."""
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, make_store(app)))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        with smtplib.LMTP("127.0.0.1", server.sockets[0].getsockname()[1], timeout=20) as client:
-            yield client
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
+    with listening(app) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+        yield client
 
 
 def send(client: smtplib.LMTP, raw: bytes) -> dict[str, tuple[int, bytes]]:
