@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from skymailing.errors import ConfigurationError
 from skymailing.settings.addresses import (
     UNREADABLE,
+    check_bounce_address,
     check_host,
     is_redis_url,
     parse_database_url,
@@ -128,6 +129,7 @@ class Config(EnvironmentReader):
         self.MAIL_DEFAULT_SENDER = parse_sender("MAIL_DEFAULT_SENDER", sender)
         self.UNSUBSCRIBE_MAILBOX = self._mailbox("UNSUBSCRIBE_MAILBOX")
         self.COMPLAINT_MAILBOX = self._mailbox("COMPLAINT_MAILBOX")
+        self.MAIL_BOUNCE_ADDRESS = check_bounce_address(self._mailbox("MAIL_BOUNCE_ADDRESS"))
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None

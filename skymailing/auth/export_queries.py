@@ -81,7 +81,7 @@ def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
 
 def read_domains(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the domains from which the user sends, without the keys that sign."""
-    return read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at")
+    return read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at", "probe_sent_at")
 
 
 def read_servers(user_id: int) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from skymailing.extensions import db
 from skymailing.logs import output
 from skymailing.mailings.log_queries import format_time
 from skymailing.returns.arrivals import Arrival
+from skymailing.returns.letter import Envelope
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
 from skymailing.returns.services import take_in
@@ -30,11 +31,14 @@ bounces = AppGroup("bounces", help="Take in returned mail, and list it.")
 
 
 @bounces.command("ingest")
-def ingest() -> None:
+@click.option("--sender", help="The envelope sender, as in Postfix's ${sender}; may be empty.")
+@click.option("--recipient", help="The envelope recipient, as in Postfix's ${original_recipient}.")
+def ingest(sender: str | None, recipient: str | None) -> None:
     """Read a returned letter from the standard input, as a mail server pipes it."""
     raw = read_letter(sys.stdin.buffer)
+    envelope = Envelope(sender, (recipient,) if recipient else ())
     try:
-        [letter] = take_in([Arrival.read(raw, "pipe")], utcnow())
+        [letter] = take_in([Arrival.read(raw, "pipe", envelope)], utcnow())
         db.session.commit()
     except SQLAlchemyError as error:
         db.session.rollback()
@@ -86,12 +90,12 @@ async def _serve(host: str, port: int, app: Flask) -> None:
     server.close()
 
 
-def make_store(app: Flask) -> Callable[[Sequence[bytes]], list[bool]]:
+def make_store(app: Flask) -> Callable[[Sequence[tuple[bytes, Envelope]]], list[bool]]:
     """Return what takes in letters and commits them, in any thread, and returns which are stored."""
 
-    def store(letters: Sequence[bytes]) -> list[bool]:
+    def store(letters: Sequence[tuple[bytes, Envelope]]) -> list[bool]:
         with app.app_context():
-            arrivals = [Arrival.read(raw, "lmtp") for raw in letters]
+            arrivals = [Arrival.read(raw, "lmtp", envelope) for raw, envelope in letters]
             return [taken is not None for taken in take_in_batches(arrivals, utcnow())]
 
     return store

@@ -39,10 +39,17 @@ def describe_route(route: Route | None) -> str:
     """Return how the route is used, for operators; times are UTC."""
     if route is None or route.state is BreakerState.CLOSED:
         slower = f", at most {route.pace:.3g} letters per second" if route and route.pace else ""
-        return f"in use{slower}"
+        return f"in use{slower}{_describe_return_paths(route)}"
     next_try = f", {_describe_retry(route.retry_at)}" if route.retry_at else ""
     since = f" since {route.opened_at:%Y-%m-%d %H:%M:%S} UTC" if route.opened_at else ""
     return f"shut off{since}{next_try}: {route.last_fault}"
+
+
+def _describe_return_paths(route: Route | None) -> str:
+    if route and route.bounce_address:
+        return ", letters have return paths of their own"
+    problem = route.probe.get("return_path_problem") if route else ""
+    return f", letters have no return paths of their own: {problem}" if problem else ""
 
 
 def _describe_retry(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.lanes import Lanes
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
+from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.signing import find_signer
@@ -48,7 +49,14 @@ class Dispatcher:
         """Return the limits of the run's mail server."""
         if run.server is None:
             return self._rates
-        self._own_rates.limit_route(run.server.rate)
+        return self._rates_of_server(run.server)
+
+    def account_rates_of(self, server: ServerAccess | None) -> RateLimits:
+        """Return the limits of account letters, or those of an owner's server."""
+        return self.account_rates if server is None else self._rates_of_server(server)
+
+    def _rates_of_server(self, server: ServerAccess) -> RateLimits:
+        self._own_rates.limit_route(server.rate)
         return self._own_rates
 
     def envelope_sender(self, run: OpenRun) -> str:

@@ -85,17 +85,9 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
 
 def _send_over_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
     """Send a window over a server of an owner, unless it is slow and another worker waits for a slow one."""
-    is_slow = slow_servers.is_slow(server.route)
-    if is_slow and not slow_servers.begin(dispatcher.holder):
-        return False
-    begun = time.monotonic()
-    try:
-        chosen = routes.choose(utcnow(), run.owner_id, server)
+    with slow_servers.use(server.route, dispatcher.holder) as may_use:
+        chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_over(run, chosen, dispatcher)
-    finally:
-        slow_servers.note(server.route, time.monotonic() - begun)
-        if is_slow:
-            slow_servers.end(dispatcher.holder)
 
 
 def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> bool:
@@ -126,6 +118,7 @@ def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> boo
     dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at, rates.was_held_back)
     pool.learn_pace(batch.results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, now)
+    pool.learn_return_paths(batch.results)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, chosen)
     _pause_if_needed(run, batch)
@@ -200,6 +193,9 @@ def _hand_over(
     def is_refused(result: Result) -> bool:
         reply = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
+            # Without its token, the server may accept the return path.
+            if result.letter.return_path:
+                return True
             batch.stop(StateReason.REFUSED, reply)
         elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.most:
             batch.stop(StateReason.REJECTED, reply)
@@ -213,7 +209,7 @@ def _hand_over(
     until = min(batch.checked_at + window, time.monotonic() + left)
     if not pipeline.accepts_international:
         confirmed = _fail_international(batch, confirmed)
-    letters = _letters(run, batch, confirmed, dispatcher, pool.route, pipeline.largest_letter)
+    letters = _letters(run, batch, confirmed, dispatcher, pool, pipeline.largest_letter)
     pipeline.hand_over(letters, until, batch.results, is_refused)
 
 
@@ -222,7 +218,7 @@ def _letters(
     batch: Batch,
     confirmed: list[Claimed],
     dispatcher: Dispatcher,
-    route: str,
+    pool: SessionPool,
     largest: int,
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
@@ -234,13 +230,14 @@ def _letters(
     now, rates = utcnow(), dispatcher.rates_of(run)
     base = unsubscribe_url("")
     for claimed in confirmed:
-        if rates.is_limited and not rates.allow(route, run.mailing_id, claimed.email):
+        if rates.is_limited and not rates.allow(pool.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key)
-        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"")
+        path = template.run.make_return_path(claimed.id, pool.bounce_address)
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:
             letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:

@@ -12,11 +12,13 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.domains import services
 from skymailing.domains.forms import DomainForm, SigningForm
+from skymailing.domains.probes import describe_probe, request_probe
 from skymailing.domains.proof import TAKEN
 from skymailing.domains.queries import count_dependent_senders
 from skymailing.domains.records import DnsRecord, Purpose, list_records
 from skymailing.extensions import db
 from skymailing.models import RecordState, SendingDomain
+from skymailing.outbox.probes import find_probe_mailbox
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.web.error_texts import explain
@@ -63,6 +65,8 @@ def show(domain_id: int) -> ResponseReturnValue:
     return render_template(
         "domains/show.html",
         domain=domain,
+        probe=describe_probe(domain, utcnow()),
+        has_mailbox=bool(find_probe_mailbox()),
         rows=[describe(domain, record) for record in list_records(domain)],
         form=SigningForm(obj=domain),
         can_replace_key=bool(domain.keys and domain.keys[-1].published_at),
@@ -98,6 +102,21 @@ def check(domain_id: int) -> ResponseReturnValue:
     """Ask DNS again."""
     services.request_check(get_own(SendingDomain, domain_id), utcnow())
     return check_soon(domain_id)
+
+
+@bp.post("/<int:domain_id>/probe")
+@login_required
+def probe(domain_id: int) -> ResponseReturnValue:
+    """Send a test email from the domain to ourselves."""
+    try:
+        request_probe(get_own(SendingDomain, domain_id), utcnow())
+    except services.DomainError as error:
+        db.session.rollback()
+        flash(explain(error), "warning")
+    else:
+        db.session.commit()
+        hints.hint_outbox()
+    return redirect(url_for("domains.show", domain_id=domain_id))
 
 
 @bp.post("/<int:domain_id>/key")

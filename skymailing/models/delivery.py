@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Float, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model
 from skymailing.models.mailing import Run
-from skymailing.models.types import BigId, Transitions, UTCDateTime, enum_column
+from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
 
 
 class DeliveryState(StrEnum):
@@ -215,6 +216,12 @@ class Route(Model):
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Identifies the settings with which all of this was learned; changed settings start without it.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    # When a test letter was last sent to ourselves, and what it showed; see models/probe.py.
+    probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
+    # The value of MAIL_BOUNCE_ADDRESS for which a test letter has shown that letters keep a return path with
+    # a token; empty if none has.
+    bounce_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
 
 
 class OwnerPause(Model):

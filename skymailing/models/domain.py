@@ -44,6 +44,9 @@ class SendingDomain(Timestamps, Model):
     check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # By purpose of the record: `{"state": RecordState, "found": what DNS says}`.
     findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
+    # When a test email was last sent from the domain to ourselves, and what it showed; see models/probe.py.
+    probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    probe: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
 
     owner: Mapped[User] = relationship()
     keys: Mapped[list["SigningKey"]] = relationship(

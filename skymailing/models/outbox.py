@@ -32,6 +32,9 @@ class OutboxLetter(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     to: Mapped[str] = mapped_column(String(320))
+    # The mail server of the letter's sender; NULL: the installation's. Without a foreign key, like that of
+    # runs: IDs of deleted servers are never reused.
+    server_id: Mapped[int | None]
     # The name of a folder in templates/emails/.
     template: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)

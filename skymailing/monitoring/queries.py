@@ -62,7 +62,9 @@ def find_oldest_due(now: datetime) -> datetime | None:
         Delivery.run_id.in_(sending), Delivery.state == DeliveryState.DEFERRED, Delivery.due_at <= now
     )
     letters = select(func.min(OutboxLetter.due_at)).where(
-        OutboxLetter.state == LetterState.PENDING, OutboxLetter.due_at <= now
+        OutboxLetter.state == LetterState.PENDING,
+        OutboxLetter.due_at <= now,
+        OutboxLetter.server_id.is_(None),
     )
     found = [db.session.scalar(statement) for statement in (start, pending, deferred, letters)]
     return min((moment for moment in found if moment is not None), default=None)
@@ -94,7 +96,9 @@ def measure_outbox(now: datetime) -> Outbox:
     is_open: ColumnElement[bool] = literal_column(
         "outbox.state IN ('pending', 'sending')"
     )  # exactly as in the index
-    statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(is_open)
+    statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter)
+    # As above: those that wait for a server of their owner are none of the operator's.
+    statement = statement.where(is_open, OutboxLetter.server_id.is_(None))
     waiting, oldest = db.session.execute(statement).one()
     return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
 

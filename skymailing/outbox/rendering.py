@@ -13,26 +13,23 @@ from flask_mail import Message
 from skymailing import security
 from skymailing.delivery.senders import From, describe_from, is_usable, service_address
 from skymailing.delivery.smtp.session import Letter
-from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter, Sender
 from skymailing.models import Message as MessageModel
+from skymailing.outbox.probes import PROBE, render_domain_probe
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
-from skymailing.outbox.services import TEST_LETTER
+from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
 from skymailing.web.urls import public_url
-
-
-class SubjectDeleted(SkyMailingError):
-    """The message, client or sender that the letter is about was deleted before it was sent."""
 
 
 def render_letter(letter: OutboxLetter) -> Letter:
     """Render the letter in the recipient's language. Raises SubjectDeleted."""
     with force_locale(letter.locale):
-        content = (
-            _render_test_letter(letter) if letter.template == TEST_LETTER else _render_account_letter(letter)
-        )
-    return Letter(letter.id, letter.attempts, letter.to, content)
+        if letter.template == TEST_LETTER:
+            return _render_test_letter(letter)
+        if letter.template == PROBE:
+            return render_domain_probe(letter)
+        return Letter(letter.id, letter.attempts, letter.to, _render_account_letter(letter))
 
 
 def _render_account_letter(letter: OutboxLetter) -> bytes:
@@ -68,7 +65,7 @@ def _render(template: str, part: str, context: dict[str, Any]) -> str:
     return current_app.jinja_env.get_template(f"emails/{template}/{part}").render(context)
 
 
-def _render_test_letter(letter: OutboxLetter) -> bytes:
+def _render_test_letter(letter: OutboxLetter) -> Letter:
     message = db.session.get(MessageModel, letter.params["message_id"])
     if message is None or message.owner_id != letter.user_id:
         raise SubjectDeleted("The message was deleted before its test letter was sent.")
@@ -82,7 +79,10 @@ def _render_test_letter(letter: OutboxLetter) -> bytes:
 
     source = _find_source(letter)
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
-    return render_test_letter(message, client, letter.user, source, signer)
+    content = render_test_letter(message, client, letter.user, source, signer)
+    # Servers of owners accept only their own addresses in the envelope, as in mailings.
+    return_path = source.address if letter.server_id is not None else ""
+    return Letter(letter.id, letter.attempts, letter.to, content, return_path)
 
 
 def _find_source(letter: OutboxLetter) -> From:
@@ -94,8 +94,12 @@ def _find_source(letter: OutboxLetter) -> From:
     if sender is None or sender.owner_id != letter.user_id or not is_usable(sender):
         raise SubjectDeleted("The sender can no longer be used.")
     source = describe_from(letter.user, sender, name)
-    # Test letters leave over the installation's server, which may not send from this address.
-    return source if sender.server_id is None else replace(source, address="")
+    if sender.server_id == letter.server_id:
+        return source
+    if letter.server_id is not None:
+        raise SubjectDeleted("The sender uses another mail server now.")
+    # The letter leaves over the installation's server, which may not send from this address.
+    return replace(source, address="")
 
 
 def _verification_link(letter: OutboxLetter) -> str:

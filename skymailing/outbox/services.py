@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import current_app
 
+from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, Sender, UsageKind, User
 from skymailing.quotas.checks import use
@@ -13,16 +14,24 @@ from skymailing.settings.quotas import quota_settings
 TEST_LETTER = "test-letter"
 
 
-def add_letter(user: User, template: str, *, to: str = "", **params: Any) -> OutboxLetter:
+class SubjectDeleted(SkyMailingError):
+    """What the letter is about was deleted before it was sent, such as its message, client or sender."""
+
+
+def add_letter(
+    user: User, template: str, *, to: str = "", server_id: int | None = None, **params: Any
+) -> OutboxLetter:
     """Add a letter to the user's address, or to `to`; it is sent after the commit.
 
-    `params` are IDs and plain values that JSON can represent. Links and tokens are created only when the
-    letter is sent, so that they are never stored.
+    It leaves over the mail server with this ID, or over the installation's. `params` are IDs and plain values
+    that JSON can represent. Links and tokens are created only when the letter is sent, so that they are never
+    stored.
     """
     db.session.flush()  # gives a new user the ID that the letter refers to
     letter = OutboxLetter(
         user_id=user.id,
         to=to or user.email,
+        server_id=server_id,
         template=template,
         params=params,
         locale=user.locale or current_app.config["BABEL_DEFAULT_LOCALE"],
@@ -43,9 +52,12 @@ def add_test_letter(
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It comes from `sender`, or from the service's own address; `sender_name` replaces the sender's name.
+    It comes from `sender`, over the mail server of their mailings, or from the service's own address;
+    `sender_name` replaces the sender's name.
     """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
     source: dict[str, Any] = {"sender_id": sender.id if sender else None, "sender_name": sender_name}
-    return add_letter(user, TEST_LETTER, message_id=message_id, client_id=client_id, **source)
+    server_id = sender.server_id if sender else None
+    values = {"message_id": message_id, "client_id": client_id, **source}
+    return add_letter(user, TEST_LETTER, server_id=server_id, **values)

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope
 from skymailing.returns.providers.events import Event
 from skymailing.returns.reader import MAX_READ, read_return
 from skymailing.returns.reports import Report
@@ -23,10 +24,10 @@ class Arrival:
     is_trusted: bool = False
 
     @classmethod
-    def read(cls, raw: bytes, source: str) -> "Arrival":
-        """Read a letter."""
+    def read(cls, raw: bytes, source: str, envelope: Envelope = UNKNOWN_ENVELOPE) -> "Arrival":
+        """Read a letter; `envelope` is what the mail server says about it, besides its headers."""
         raw = _strip_envelope_line(raw)[:MAX_READ]
-        return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw))
+        return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw, envelope))
 
     @classmethod
     def from_event(cls, event: Event, provider: str) -> "Arrival":

@@ -1,8 +1,8 @@
 """Find the letter that a report is about.
 
 Anyone can write to the address for returned mail. A report is believed only if it quotes a Message-ID or an
-unsubscribe link that we signed, or if a provider sent it; one that matches only by address is shown to a
-person.
+unsubscribe link that we signed, if it was sent to a return path that we signed, or if a provider sent it; one
+that matches only by address is shown to a person.
 """
 
 import re
@@ -44,7 +44,7 @@ def find_targets(reports: Sequence[tuple[Report, bool]], now: datetime) -> list[
 
     A trusted report, by a provider that has authenticated itself, needs no proof.
     """
-    signed = _find_by_message_ids([report for report, _ in reports])
+    signed = _find_by_signatures([report for report, _ in reports])
     return [
         _find_target(report, target, now, is_trusted)
         for (report, is_trusted), target in zip(reports, signed, strict=True)
@@ -61,9 +61,13 @@ def _find_target(report: Report, signed: Target | None, now: datetime, is_truste
     return target if is_same else replace(target, is_signed=False)
 
 
-def _find_by_message_ids(reports: Sequence[Report]) -> list[Target | None]:
+def _find_by_signatures(reports: Sequence[Report]) -> list[Target | None]:
+    """Return what the Message-IDs that reports quote name, or else the return paths to which they came."""
     key = message_id_key()
-    names = [read_message_id(report.quoted.message_id, key) for report in reports]
+    names = [
+        read_message_id(report.quoted.message_id, key) or read_message_id(report.quoted.return_token, key)
+        for report in reports
+    ]
     ids = {name.delivery_id for name in names if name and name.delivery_id <= LARGEST_ID}
     if not ids:
         return [None] * len(reports)

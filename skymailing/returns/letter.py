@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
+from skymailing.delivery.rendering.message_ids import find_return_token
 from skymailing.returns.parts import Headers, Part, first, read_headers, split_headers, split_letter
 from skymailing.returns.reports import Quoted
 
@@ -29,7 +30,28 @@ QUOTED_HEADER = re.compile(
 HEADERS_BEGIN = re.compile(
     r"^[> \t]{0,8}(received|return-path|message-id)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
+# Where mail servers write to whom a letter was delivered: Postfix, Exim, and what all of them write.
+RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "to")
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,200}>")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """How the mail server handed a letter over: its sender, "" for bounces, and None if it is not known."""
+
+    sender: str | None = None
+    recipients: tuple[str, ...] = ()
+
+    def complete(self, headers: Headers) -> "Envelope":
+        """Return it with what the mail server wrote into the headers, where it said nothing itself."""
+        sender = self.sender
+        if sender is None and "return-path" in headers:
+            sender = first(headers, "return-path").strip("<> ")
+        written = (first(headers, name) for name in RECIPIENT_HEADERS)
+        return Envelope(sender, (*self.recipients, *filter(None, written)))
+
+
+UNKNOWN_ENVELOPE = Envelope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +67,17 @@ class OpenedLetter:
     sentences: str
     quoted: Quoted
     quoted_headers: Headers
+    envelope: Envelope
 
     def find_part(self, *types: str) -> Part | None:
         """Return the first part of one of these types."""
         return next((part for part in self.parts if part.type in types), None)
 
 
-def open_letter(raw: bytes) -> OpenedLetter:
+def open_letter(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> OpenedLetter:
     """Split the letter, and find its text and the headers that it quotes."""
     headers, parts = split_letter(raw)
+    envelope = envelope.complete(headers)
     texts = [part.read_text() for part in parts if part.type in ("text/plain", "text/html")]
     text = "\n".join(texts)[:MAX_TEXT]
     original = next((part for part in parts if part.type in QUOTED_TYPES), None)
@@ -62,10 +86,11 @@ def open_letter(raw: bytes) -> OpenedLetter:
         first(quoted_headers, "message-id") or _find_reference(headers),
         first(quoted_headers, "list-unsubscribe"),
         first(quoted_headers, "feedback-id"),
+        next(filter(None, map(find_return_token, envelope.recipients)), ""),
     )
     begins = HEADERS_BEGIN.search(text)
     sentences = text[: begins.start()] if begins else text
-    return OpenedLetter(raw, headers, parts, sentences, quoted, quoted_headers)
+    return OpenedLetter(raw, headers, parts, sentences, quoted, quoted_headers, envelope)
 
 
 def read_subject(headers: Headers, limit: int) -> str:

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import Envelope, Session
 
+from skymailing.returns import letter
+
 logger = logging.getLogger(__name__)
 
 MAX_LETTER = 10 * 1024 * 1024  # bytes; each is held in memory while it arrives
@@ -20,8 +22,10 @@ TIMEOUT = 60  # seconds in which a session says nothing
 STORED = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
+# A letter as it was handed over.
+Handed = tuple[bytes, letter.Envelope]
 # Stores letters for good, and returns which; raises any error if it stored none.
-Store = Callable[[Sequence[bytes]], list[bool]]
+Store = Callable[[Sequence[Handed]], list[bool]]
 
 
 class Listener(LMTP):
@@ -40,14 +44,15 @@ class StoringHandler:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "lmtp")
-        self._waiting: list[tuple[bytes, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Handed, asyncio.Future[bool]]] = []
         self._storing: asyncio.Task[None] | None = None
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _server: LMTP, _session: Session, envelope: Envelope
     ) -> str:
         is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((envelope.original_content or b"", is_stored))
+        handed = letter.Envelope(envelope.mail_from or "", tuple(envelope.rcpt_tos))
+        self._waiting.append(((envelope.original_content or b"", handed), is_stored))
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_waiting())
         reply = STORED if await is_stored else TRY_AGAIN
@@ -57,7 +62,7 @@ class StoringHandler:
     async def _store_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            letters = [raw for raw, _ in batch]
+            letters = [handed for handed, _ in batch]
             try:
                 run = asyncio.get_running_loop().run_in_executor
                 results = await run(self._thread, self._store, letters)

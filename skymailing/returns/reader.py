@@ -6,8 +6,8 @@ Each format is one function from an opened letter to its reports, in FORMATS; th
 import re
 from collections.abc import Callable
 
-from skymailing.returns import delivery_status, failure_notices, feedback, opt_outs, prose
-from skymailing.returns.letter import OpenedLetter, open_letter, read_subject
+from skymailing.returns import delivery_status, failure_notices, feedback, opt_outs, probes, prose
+from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope, OpenedLetter, open_letter, read_subject
 from skymailing.returns.parts import first
 from skymailing.returns.reports import Kind, Report
 
@@ -24,9 +24,9 @@ AUTO_REPLY_SUBJECT = re.compile(
 )
 
 
-def read_return(raw: bytes) -> list[Report]:
+def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Report]:
     """Return what the letter reports, one item per recipient; a letter in no known format is UNCLEAR."""
-    letter = open_letter(raw[:MAX_READ])
+    letter = open_letter(raw[:MAX_READ], envelope)
     for read in FORMATS:
         if reports := read(letter):
             return reports
@@ -52,6 +52,7 @@ FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
     delivery_status.read_status,
     prose.read_failed_recipients,
     opt_outs.read_opt_out,
+    probes.read_probe,
     read_auto_reply,
     prose.read_prose,
     failure_notices.read_failure_notice,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from skymailing.models.probe import ProbeArrival
+
 ADDRESS_LENGTH = 320
 STATUS_LENGTH = 16
 DIAGNOSTIC_LENGTH = 1000
@@ -20,16 +22,22 @@ class Kind(StrEnum):
     DELAYED = "delayed"
     # Nothing went wrong: delivered, forwarded, or no longer marked as spam.
     NOTICE = "notice"
+    # A test letter that we sent to ourselves.
+    PROBE = "probe"
     UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """Headers of our letter that came back with the report; empty if they did not."""
+    """Headers of our letter that came back with the report; empty if they did not.
+
+    `return_token` is the token of its return path, to which the report was sent.
+    """
 
     message_id: str = ""
     list_unsubscribe: str = ""
     feedback_id: str = ""
+    return_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class Report:
     """What a returned letter says about one recipient; unknown values are empty.
 
     `recipient` is the address as the server wrote it, `action` and `status` are those of RFC 3464, and
-    `diagnostic` is the server's reply or the sentences that describe the failure.
+    `diagnostic` is the server's reply or the sentences that describe the failure. A test letter has only a
+    `token` and how it arrived.
     """
 
     kind: Kind
@@ -47,3 +56,5 @@ class Report:
     diagnostic: str = ""
     remote_mta: str = ""
     quoted: Quoted = Quoted()
+    token: str = ""
+    arrival: ProbeArrival | None = None

@@ -13,8 +13,9 @@ from skymailing.models import BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.returns import consequences
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.attribution import Target, find_targets
+from skymailing.returns.probes import find_state, record_probe
 from skymailing.returns.recording import NewBounce, NewLetter, record_bounces, store_letters
-from skymailing.returns.reports import Report
+from skymailing.returns.reports import Kind, Report
 from skymailing.returns.verdicts import Verdict, judge
 
 KINDS = {
@@ -43,6 +44,8 @@ class Finding:
 
     @property
     def state(self) -> ReturnedState:
+        if self.report.kind is Kind.PROBE:
+            return find_state(self.report)
         if self.verdict is Verdict.IGNORED:
             return ReturnedState.IGNORED
         is_known = self.verdict in KINDS or self.verdict is Verdict.UNSUBSCRIBE
@@ -99,7 +102,9 @@ def _act(findings: dict[int, list[Finding]], now: datetime) -> None:
     for letter_id, found in findings.items():
         for finding in found:
             target = finding.target
-            if target and finding.verdict in KINDS:
+            if finding.report.kind is Kind.PROBE:
+                record_probe(finding.report)
+            elif target and finding.verdict in KINDS:
                 bounces.append(NewBounce(letter_id, finding.report, KINDS[finding.verdict], target))
             elif target and finding.verdict is Verdict.UNSUBSCRIBE and target.is_signed:
                 opt_outs.append(target)

@@ -31,6 +31,7 @@ BY_KIND = {
     Kind.AUTO_REPLY: Verdict.IGNORED,
     Kind.DELAYED: Verdict.IGNORED,
     Kind.NOTICE: Verdict.IGNORED,
+    Kind.PROBE: Verdict.IGNORED,
     Kind.UNCLEAR: Verdict.UNCLEAR,
 }
 # RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host; 1.351 is Microsoft's

@@ -13,6 +13,8 @@ from skymailing.errors import ConfigurationError, UserError
 UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
 # Needs none of the parsers, whose import would slow down every command.
 PLAIN_SENDER = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,20}")
+# A local part has 64 characters (RFC 5321, 4.5.3.1.1), of which a + and the token take 41.
+BOUNCE_NAME_LENGTH = 23
 HOST_WITH_PORT = re.compile(r"(?P<host>[^:/\s]+):(?P<port>\d+)")
 # Hosting providers supply URLs without a driver.
 POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
@@ -40,6 +42,17 @@ def parse_sender(name: str, text: str) -> str:
     except (UserError, ValueError) as error:
         raise problem from error
     return str(Address(found.display_name, addr_spec=address)) if found.display_name else address
+
+
+def check_bounce_address(address: str) -> str:
+    """Return an address to which tokens can be added; raises ConfigurationError."""
+    name = address.rpartition("@")[0]
+    if len(name) > BOUNCE_NAME_LENGTH or not name.isascii() or "+" in name:
+        raise ConfigurationError(
+            f"MAIL_BOUNCE_ADDRESS must have up to {BOUNCE_NAME_LENGTH} ASCII characters before the @ and no "
+            "+, as in bounces@example.com: letters get a token after it, as in bounces+token@example.com."
+        )
+    return address
 
 
 def check_host(name: str, text: str) -> str:

@@ -219,6 +219,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "domain_exists": _l("You have already added this domain."),
     "domain_deleted": _l("This domain has been deleted."),
     "domain_freemail": _l("%(domain)s belongs to a mail provider. Add a domain of your own."),
+    "domain_unverified": _l("Create the DNS records first, and check again."),
+    "domain_probe_no_mailbox": _l("This service has no mailbox for test emails. Ask its administrator."),
+    "domain_probe_too_soon": _l("You can send a test email every %(minutes)s minutes. Try again later."),
     "domain_key_waiting": _l("Create the record of the new key first."),
     "domain_keys_too_many": _l("The key was replaced a few days ago. Try again in a week."),
     #

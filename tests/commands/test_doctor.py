@@ -57,7 +57,9 @@ def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     assert list_names(result.output, "PROBLEM") == [
         *("database", "redis", "scheduler", "workers", "sweep", "mail-server", "site")
     ]
-    assert list_names(result.output, "?") == ["returned", "clock", "sender-domain", "spf", "dkim", "dmarc"]
+    assert list_names(result.output, "?") == [
+        *("returned", "signature", "clock", "sender-domain", "spf", "dkim", "dmarc")
+    ]
     for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER", "PUBLIC_URL"):
         assert setting in result.output
 

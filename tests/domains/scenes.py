@@ -57,3 +57,9 @@ def has_signature(letter: Letter, dns: DnsServer) -> bool:
         return "".join(texts[0].split('"')[1::2]).encode() if texts else None
 
     return b"DKIM-Signature:" in letter.content and bool(dkim.verify(letter.content, dnsfunc=query))
+
+
+def sign(letter: bytes, key: bytes, domain: str, *headers: str) -> bytes:
+    """Return the letter with the signature that a mail server adds."""
+    names = [name.encode() for name in ("from", "subject", *headers)]
+    return bytes(dkim.sign(letter, b"mail", domain.encode(), key, include_headers=names)) + letter

@@ -1,5 +1,9 @@
 """Runs whose letters were sent, and letters of mail servers about them."""
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import Bounce, Client, Delivery, ReturnedState, Suppression, User
+from skymailing.returns import lmtp
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
 from skymailing.returns.tasks import take_in_batches
@@ -82,3 +87,20 @@ class Desk:
             (row.kind.value, row.proof.value)
             for row in self.session.scalars(select(Bounce).order_by(Bounce.id))
         ]
+
+
+@contextmanager
+def listening(store: lmtp.Store) -> Iterator[int]:
+    """Run a listener; yield its port."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, store))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()

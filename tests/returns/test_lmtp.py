@@ -1,8 +1,6 @@
 """The listener for returned mail over LMTP, with a real client."""
 
-import asyncio
 import smtplib
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,35 +14,20 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.commands.bounces import make_store
+from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.extensions import db
 from skymailing.models import ReturnedLetter, User
 from skymailing.returns import lmtp
-from tests.returns.scenes import Desk
+from tests.returns.letters import make_status, quote_headers
+from tests.returns.scenes import USER_UNKNOWN, Desk, listening
 
 pytestmark = pytest.mark.one_engine
 
 
 @contextmanager
-def listen(store: lmtp.Store) -> Iterator[int]:
-    """Yield the port of a listener."""
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, store))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-
-
-@contextmanager
 def connect(app: Flask) -> Iterator[smtplib.LMTP]:
     """Yield a client of a listener that stores letters with the app."""
-    with listen(make_store(app)) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+    with listening(make_store(app)) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
         yield client
 
 
@@ -80,10 +63,10 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
 ) -> None:
     desk = Desk(app, session, user)
     letters = [desk.bounce(desk.send()) for _ in range(6)]
-    store = make_store(app)
+    store: lmtp.Store = make_store(app)
     batches: list[int] = []
 
-    def store_slowly(some: Sequence[bytes]) -> list[bool]:
+    def store_slowly(some: Sequence[lmtp.Handed]) -> list[bool]:
         batches.append(len(some))
         time.sleep(0.5)
         return store(some)
@@ -92,13 +75,30 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
         with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
             assert send(client, raw) == {}
 
-    with listen(store_slowly) as port, ThreadPoolExecutor(6) as pool:
+    with listening(store_slowly) as port, ThreadPoolExecutor(6) as pool:
         list(pool.map(deliver, [port] * 6, letters))
 
     assert sum(batches) == 6
     assert len(batches) < 4
     session.expire_all()
     assert len(desk.suppressions()) == 6
+
+
+def test_the_recipient_says_which_letter_a_report_is_about(app: Flask, session: Session, user: User) -> None:
+    desk = Desk(app, session, user)
+    delivery = desk.send()
+    with app.app_context():
+        identity = RunIdentity(delivery.run.uuid, message_id_key())
+    path = identity.make_return_path(delivery.id, "bounces@sky.example")
+    quoted = quote_headers("<unknown@example.org>", "<https://example.org>")
+    report = make_status(delivery.email, "5.1.1", USER_UNKNOWN, quoted=quoted)
+    with connect(app) as client:
+        assert client.sendmail("", ["letters@sky.example"], report + b"1\r\n") == {}
+        session.expire_all()
+        assert desk.suppressions() == {}, "only the address matches"
+        assert client.sendmail("", [path], report) == {}
+    session.expire_all()
+    assert desk.suppressions() == {delivery.email_key: "bounced"}
 
 
 def test_the_mail_server_keeps_a_letter_that_cannot_be_stored(environment: dict[str, str]) -> None:

@@ -87,5 +87,6 @@ def test_only_bounces_are_judged_by_their_words() -> None:
         Kind.AUTO_REPLY: Verdict.IGNORED,
         Kind.DELAYED: Verdict.IGNORED,
         Kind.NOTICE: Verdict.IGNORED,
+        Kind.PROBE: Verdict.IGNORED,
         Kind.UNCLEAR: Verdict.UNCLEAR,
     }

@@ -155,6 +155,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "domains.new": PRIVATE,
     "domains.show": DOMAIN,
     "domains.check": DOMAIN,
+    "domains.probe": DOMAIN,
     "domains.replace_key": DOMAIN,
     "domains.choose_signing": DOMAIN,
     "domains.delete": DOMAIN,

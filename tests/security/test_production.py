@@ -76,6 +76,8 @@ def test_an_existing_data_directory_becomes_private(safe_settings: dict[str, str
         ("RETURN_MAILBOX", "imaps://user:hun%0Dter2@mail.example.com/INBOX", "imaps://"),
         # The library cannot send them, and would fail at each look at the mailbox.
         ("RETURN_MAILBOX", "imaps://user:hunter2@mail.example.com/%D0%9E%D1%82%D0%B2%D0%B5%D1%82", "ASCII"),
+        ("MAIL_BOUNCE_ADDRESS", "bounces+x@sky.example", "no +"),
+        ("MAIL_BOUNCE_ADDRESS", "returned-letters-of-sky-mailing@sky.example", "up to 23"),
         ("WEBHOOK_SECRETS", "postmark:short", "at least 20"),
         ("WEBHOOK_SECRETS", "postmark:a/secret/with/slashes", "letters"),
         ("WEBHOOK_SECRETS", "other:a-secret-that-is-long", "brevo"),

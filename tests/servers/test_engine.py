@@ -15,7 +15,18 @@ from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.send import send_slice
 from skymailing.extensions import db
 from skymailing.mailings.forecast import estimate_rate
-from skymailing.models import Attempt, Mailing, MailingState, RunState, SmtpServer, User
+from skymailing.models import (
+    Attempt,
+    BreakerState,
+    LetterState,
+    Mailing,
+    MailingState,
+    OutboxLetter,
+    Route,
+    RunState,
+    SendingDomain,
+    User,
+)
 from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.sink import Sink, Stage
 from tests.mailings.pages import get_main_text
@@ -167,7 +178,7 @@ def test_a_mailing_waits_for_the_test_and_is_paused_if_it_fails(
 
 
 @pytest.mark.one_engine
-def test_account_and_test_letters_always_use_the_installations_server(
+def test_test_letters_leave_over_the_server_of_their_sender_and_account_letters_do_not(
     session: Session,
     user: User,
     browser: FlaskClient,
@@ -177,16 +188,49 @@ def test_account_and_test_letters_always_use_the_installations_server(
     make_sender: MakeSender,
     work: Work,
 ) -> None:
-    sender = make_sender(user, make_server(user, sink.port), "shop@gmail.com")
-    server = session.get_one(SmtpServer, sender.server_id)
-    server.host = "smtp.gmail.com"
-    mailing = MailingFactory.create(owner=user, sender_id=sender.id, sender_name="Sale")
+    envelopes: list[str] = []
+    sink.script = lambda turn: envelopes.append(turn.line) if turn.stage is Stage.MAIL else None
+    server = make_server(user, sink.port)
+    mailing = MailingFactory.create(owner=user, sender_id=make_sender(user, server).id, sender_name="Sale")
     browser.post(f"/mailings/{mailing.id}/test")
     browser.post("/senders/new", data={"address": "other@shop.example", "name": ""})
     work()
-    assert sink.connections == 0
-    froms = [letter.parsed["From"] for letter in smtp.letters]
-    assert sorted(map(str, froms)) == ["Sale <letters@sky.example>", "letters@sky.example"]
+    assert [str(letter.parsed["From"]) for letter in sink.letters] == ["Sale <news@shop.example>"]
+    assert envelopes == ["MAIL FROM:<news@shop.example>"]
+    assert [str(letter.parsed["From"]) for letter in smtp.letters] == ["letters@sky.example"]
+
+
+def test_the_page_says_why_a_test_letter_was_not_sent_and_account_letters_do_not_wait(
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    sink: Sink,
+    smtp: Installation,
+    make_server: MakeServer,
+    make_sender: MakeSender,
+    work: Work,
+) -> None:
+    server = make_server(user, sink.port)
+    mailing = MailingFactory.create(owner=user, sender_id=make_sender(user, server).id)
+    sink.script = lambda turn: turn.say("550 5.7.1 not today") if turn.stage is Stage.RCPT else None
+    browser.post(f"/mailings/{mailing.id}/test")
+    browser.post("/senders/new", data={"address": "third@shop.example", "name": ""})
+    work()
+    assert (len(sink.letters), len(smtp.letters)) == (0, 1)
+    refused = session.scalars(select(OutboxLetter).where(OutboxLetter.state == LetterState.FAILED)).one()
+    assert refused.last_error == "550 5.7.1 not today"
+    for path in (f"/mailings/{mailing.id}", f"/messages/{mailing.message_id}"):
+        page = get_main_text(browser.get(path))
+        assert "The test email could not be sent. Reason: 550 5.7.1 not today" in " ".join(page.split())
+
+    # It cannot be reached: no other server takes its place.
+    server.port = 1
+    session.flush()
+    browser.post(f"/mailings/{mailing.id}/test")
+    work()
+    assert session.get_one(Route, server.route).state is BreakerState.OPEN
+    assert "We will try again" in get_main_text(browser.get(f"/mailings/{mailing.id}"))
+    assert (len(sink.letters), len(smtp.letters)) == (0, 1)
 
 
 @pytest.mark.one_engine
@@ -199,3 +243,30 @@ def test_the_forecast_knows_the_rate_of_the_server(
         found = db.session.get_one(Mailing, mailing.id)
         assert found.sender is not None
         assert estimate_rate(found.sender.server) == 0.5
+
+
+@pytest.mark.one_engine
+def test_the_test_email_of_a_domain_leaves_over_the_server_of_its_sender(
+    app: Flask,
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    sink: Sink,
+    smtp: Installation,
+    make_server: MakeServer,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Work,
+) -> None:
+    monkeypatch.setitem(app.config, "UNSUBSCRIBE_MAILBOX", "returns@sky.example")
+    make_sender(user, make_server(user, sink.port))
+    domain = SendingDomain(owner_id=user.id, name="shop.example", token="x", verified_at=utcnow())
+    session.add(domain)
+    session.flush()
+    envelopes: list[str] = []
+    sink.script = lambda turn: envelopes.append(turn.line) if turn.stage is Stage.MAIL else None
+    browser.post(f"/domains/{domain.id}/probe")
+    work()
+    assert [letter.to for letter in sink.letters] == ["returns@sky.example"]
+    assert envelopes == ["MAIL FROM:<news@shop.example>"]
+    assert smtp.letters == []

@@ -36,6 +36,7 @@ retry unix - - n - - error
 discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
 """

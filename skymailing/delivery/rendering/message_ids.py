@@ -1,4 +1,4 @@
-"""Message-IDs from which the delivery can be read again when a letter comes back."""
+"""Message-IDs and return paths from which the delivery can be read again when a letter comes back."""
 
 import hmac
 import re
@@ -12,8 +12,12 @@ from flask import current_app
 ID_SIZE = 7
 MARK_SIZE = 5
 SIGNATURE_SIZE = 8
+TOKEN_LENGTH = 2 * (ID_SIZE + MARK_SIZE + SIGNATURE_SIZE)
 # Hexadecimal, since servers may change the case, and base32 takes Python five times longer.
-SIGNED = re.compile(rf"<?([0-9a-f]{{{2 * (ID_SIZE + MARK_SIZE + SIGNATURE_SIZE)}}})@", re.IGNORECASE)
+SIGNED = re.compile(rf"<?([0-9a-f]{{{TOKEN_LENGTH}}})@", re.IGNORECASE)
+
+
+RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
 class LetterName(NamedTuple):
@@ -42,8 +46,30 @@ class RunIdentity:
         """Return the Message-ID of a delivery, the same on every attempt."""
         if not self.key:
             return f"<{uuid5(self.uuid, str(delivery_id))}@{domain}>"
+        return f"<{self._make_token(delivery_id)}@{domain}>"
+
+    def make_return_path(self, delivery_id: int, address: str) -> str:
+        """Return the envelope sender of a delivery: `address` with the token of its Message-ID.
+
+        Empty without an address, and for runs whose Message-IDs have no token.
+        """
+        return add_return_token(address, self._make_token(delivery_id)) if address and self.key else ""
+
+    def _make_token(self, delivery_id: int) -> str:
         name = delivery_id.to_bytes(ID_SIZE, "big") + self.mark
-        return f"<{(name + sign(name, self.key)).hex()}@{domain}>"
+        return (name + sign(name, self.key)).hex()
+
+
+def add_return_token(address: str, token: str) -> str:
+    """Return `name+token@domain`, which mail servers deliver to `name@domain`."""
+    name, _, domain = address.rpartition("@")
+    return f"{name}+{token}@{domain}"
+
+
+def find_return_token(text: str) -> str:
+    """Return the token in a return path as a Message-ID begins with it; empty if there is none."""
+    found = RETURN_TOKEN.search(text)
+    return found[1] if found else ""
 
 
 def message_id_key() -> bytes:

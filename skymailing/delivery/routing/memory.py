@@ -24,6 +24,7 @@ class Memory:
     paused_until: datetime | None = None
     refusals_in_a_row: int = 0
     step_by_step_since: datetime | None = None  # since its PIPELINING turned out not to work
+    bounce_address: str = ""  # for which return paths with a token have been proven to work
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]] | None) -> Self:
@@ -38,6 +39,14 @@ def set_step_by_step(name: str, since: datetime | None) -> None:
     """Remember since when the route's letters are sent without pipelining; None: with it."""
     with Session(db.engine) as session, session.begin():
         lock_route(session, name).step_by_step_since = since
+
+
+def refuse_return_paths(name: str, reply: str) -> None:
+    """Use no return paths with a token on the route, because its server has refused one."""
+    with Session(db.engine) as session, session.begin():
+        route = lock_route(session, name)
+        route.bounce_address = ""
+        route.probe = route.probe | {"return_path_problem": reply[:500]}
 
 
 def lock_route(session: Session, name: str) -> Route:

@@ -33,6 +33,9 @@ NOTHING_LEARNED: dict[str, object] = {
     "paused_until": None,
     "refusals_in_a_row": 0,
     "step_by_step_since": None,
+    "bounce_address": "",
+    "probe_sent_at": None,
+    "probe": {},
 }
 
 

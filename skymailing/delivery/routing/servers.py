@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Connection, String, cast, delete, exists, literal
+from sqlalchemy import ColumnElement, Connection, String, cast, delete, exists, literal, select
 
 from skymailing.delivery.smtp import connection
 from skymailing.encryption import SMTP_ACCESS, decrypt
@@ -85,6 +85,12 @@ class ServerAccess:
         """Open a session; raises OSError. Servers of users must have a public address."""
         allowed = None if self.is_everybodys else current_app.config["MAIL_SERVERS_PRIVATE_NETWORKS"]
         return connection.open_smtp(OPEN_SECONDS, self, phases, allowed)
+
+
+def find_server(connection: Connection, server_id: int) -> ServerAccess | None:
+    """Return a mail server as workers use it; None if it has been deleted."""
+    row = connection.execute(select(*COLUMNS).where(SmtpServer.id == server_id)).one_or_none()
+    return ServerAccess.of(row, server_id) if row else None
 
 
 def forget_routes(connection: Connection, names: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from flask import current_app
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
 from skymailing.delivery.routing import owner_pauses, pace, routes, session_budget
-from skymailing.delivery.routing.memory import Memory, set_step_by_step
+from skymailing.delivery.routing.memory import Memory, refuse_return_paths, set_step_by_step
 from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_budget import SessionBudget
@@ -44,6 +44,8 @@ class SessionPool:
     ) -> None:
         self.route = route
         self.server = server  # None: one of the installation's servers
+        # The address to which the tokens of return paths are added; empty if they are not used.
+        self.bounce_address = ""
         self.settings = engine_settings()
         self.budget = SessionBudget(route, holder, self.settings, server.sessions if server else None)
         most = min(max_sessions, server.sessions) if server else max_sessions
@@ -148,7 +150,9 @@ class SessionPool:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 
     def follow(self, memory: Memory, now: datetime) -> None:
-        """Open sessions without pipelining if it is known not to work; try it again after a day."""
+        """Use what is known to work: return paths with tokens, and pipelining, which is tried after a day."""
+        configured = current_app.config["MAIL_BOUNCE_ADDRESS"]
+        self.bounce_address = configured if configured == memory.bounce_address else ""
         if self._is_step_by_step(memory, now):
             self._pipelining.trust = Trust.BROKEN
         elif self._pipelining.trust is Trust.BROKEN:
@@ -163,6 +167,15 @@ class SessionPool:
             set_step_by_step(self.route, now)
         elif trust is Trust.PROVEN and memory.step_by_step_since:
             set_step_by_step(self.route, None)
+
+    def learn_return_paths(self, results: list[Result]) -> None:
+        """Use no tokens in return paths any more if the server has refused one."""
+        for result in results if self.bounce_address else ():
+            if result.letter.return_path and result.verdict is Verdict.SENDER_REFUSED:
+                reply = f"{result.code} {result.answer}"
+                logger.warning("route %s refuses return paths with a token: %s", self.route, reply)
+                refuse_return_paths(self.route, reply)
+                return
 
     def _is_step_by_step(self, memory: Memory, now: datetime) -> bool:
         since = memory.step_by_step_since

@@ -5,7 +5,9 @@ connections and then stay silent would occupy all workers.
 """
 
 import logging
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from redis import RedisError
 
@@ -27,6 +29,25 @@ def is_slow(route: str) -> bool:
         return False
 
 
+@contextmanager
+def use(route: str, holder: str) -> Iterator[bool]:
+    """Yield whether this worker may use the route now: not while another one waits for a slow server, too.
+
+    The time until the end of the context is how long the route has kept this worker.
+    """
+    must_hold = is_slow(route)
+    if must_hold and not begin(holder):
+        yield False
+        return
+    begun = time.monotonic()
+    try:
+        yield True
+    finally:
+        _note(route, time.monotonic() - begun)
+        if must_hold:
+            end(holder)
+
+
 def begin(holder: str) -> bool:
     """Whether this worker may use a slow server now; if so, the others may not until `end`."""
     return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
@@ -37,8 +58,7 @@ def end(holder: str) -> None:
     queue.end_lease(LEASE, holder)
 
 
-def note(route: str, seconds: float) -> None:
-    """Note how long the route has kept this worker."""
+def _note(route: str, seconds: float) -> None:
     if seconds <= SLOW_SECONDS:
         return
     logger.info("route %s is slow: it took %.0f seconds", route, seconds)

@@ -27,6 +27,8 @@ class Letter:
     number: int
     recipient: str
     content: bytes
+    # The envelope's sender, if it is not the session's.
+    return_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Session:
 
     def set_sender(self, sender: str) -> None:
         """Use this address in the envelopes of further letters; only while idle."""
-        self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
-        self._mail_from_utf8 = b"MAIL FROM:<%s> SMTPUTF8\r\n" % sender.encode("ascii")
+        self._mail_from = _mail_from(sender, is_international=False)
+        self._mail_from_utf8 = _mail_from(sender, is_international=True)
 
     def start(
         self,
@@ -238,8 +240,13 @@ class Session:
             raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: replies are out of step
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
+        is_international = not letter.recipient.isascii()
+        if letter.return_path:
+            mail_from = _mail_from(letter.return_path, is_international)
+        else:
+            mail_from = self._mail_from_utf8 if is_international else self._mail_from
         return (
-            self._mail_from if letter.recipient.isascii() else self._mail_from_utf8,
+            mail_from,
             b"RCPT TO:<%s>\r\n" % letter.recipient.encode("utf-8"),
             b"DATA\r\n",
         )
@@ -269,6 +276,11 @@ class Session:
         self._journal.end(result)
         self.letters_done += 1
         self._report(result)
+
+
+def _mail_from(sender: str, is_international: bool) -> bytes:
+    parameter = b" SMTPUTF8" if is_international else b""
+    return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)
 
 
 def dot_stuffed(content: bytes) -> bytes:

@@ -19,6 +19,7 @@ from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
+from skymailing.outbox.queries import find_unsent_test
 from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_tone
 from skymailing.web.responses import respond_if_changed
@@ -35,6 +36,7 @@ def show(mailing_id: int) -> str:
     mailing = get_own_mailing(mailing_id)
     return render_template(
         "mailings/show.html",
+        unsent_test=find_unsent_test(mailing.owner_id, mailing.message_id, clock.utcnow()),
         runs=queries.list_runs(mailing, request.args.get("cursor")),
         sender=describe_mailing(mailing).mailbox,
         has_runs=run_queries.has_runs(mailing),

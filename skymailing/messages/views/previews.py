@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
+from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
@@ -30,6 +31,7 @@ from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message, User
+from skymailing.outbox.queries import find_unsent_test
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
@@ -60,6 +62,7 @@ def show(message_id: int) -> ResponseReturnValue:
     return render_template(
         "messages/show.html",
         message=message,
+        unsent_test=find_unsent_test(message.owner_id, message.id, utcnow()),
         client=client,
         recipient=recipient,
         source=describe_default(current_user),

@@ -7,7 +7,7 @@ from flask import current_app
 
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor import host, mail_servers, mailbox, returned, sender_domain, site
+from skymailing.monitoring.doctor import host, mail_servers, mailbox, probes, returned, sender_domain, site
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ PARTS = (
     Part(("returned", "complaints"), returned.check_returned),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
     Part(("mailbox",), mailbox.check_mailbox),
+    Part((probes.SIGNATURE, probes.RETURN_PATH), probes.check_routes),
     Part((mail_servers.COMMON,), mail_servers.check_common_servers),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),

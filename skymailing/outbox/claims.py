@@ -1,0 +1,164 @@
+"""Claim letters of the outbox, and record what happened to them. The caller commits."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import joinedload
+
+from skymailing.db import leases
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db
+from skymailing.models import LetterState, OutboxLetter
+from skymailing.outbox.probes import PROBE
+from skymailing.outbox.rendering import render_letter
+from skymailing.outbox.services import TEST_LETTER
+
+logger = logging.getLogger(__name__)
+
+# Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
+PATIENT_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
+PATIENT_BATCH = 5
+LEASE = timedelta(minutes=10)
+RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats
+MAX_ATTEMPTS = 10
+SERVER_RETRY_DELAY = timedelta(seconds=15)  # after a fault of the mail server
+LIFETIME = timedelta(days=3)  # no one waits longer for a confirmation
+ERROR_LENGTH = 500
+
+
+def has_due(now: datetime, server_id: int | None) -> bool:
+    """Whether a letter is due that leaves over this mail server; None: over the installation's."""
+    return bool(db.session.scalar(select(exists().where(_is_due(now), _leaves_over(server_id)))))
+
+
+def find_servers(now: datetime) -> Sequence[int]:
+    """Return the IDs of the mail servers of owners over which letters are due."""
+    due = select(OutboxLetter.server_id).where(_is_due(now), OutboxLetter.server_id.is_not(None))
+    return [server_id for server_id in db.session.scalars(due.distinct()) if server_id is not None]
+
+
+def claim_next(now: datetime, limit: int, server_id: int | None) -> Sequence[int]:
+    """Lease a batch of due letters: test letters and summaries only when no others are due."""
+    is_patient, leaves = OutboxLetter.template.in_(PATIENT_TEMPLATES), _leaves_over(server_id)
+    return _claim_batch(leaves & ~is_patient, limit, now) or _claim_batch(
+        leaves & is_patient, min(limit, PATIENT_BATCH), now
+    )
+
+
+def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
+    """Render the claimed letters; record the result of those that cannot be rendered."""
+    letters = db.session.scalars(
+        select(OutboxLetter)
+        .where(OutboxLetter.id.in_(ids))
+        .order_by(OutboxLetter.id)
+        .options(joinedload(OutboxLetter.user))
+        .execution_options(populate_existing=True)
+    ).all()
+    rendered = []
+    for letter in letters:
+        if letter.attempts > MAX_ATTEMPTS or letter.created_at + LIFETIME < now:
+            _finish(letter.id, LetterState.FAILED, now, f"given up; {letter.last_error}")
+            continue
+        try:
+            rendered.append(render_letter(letter))
+        except SkyMailingError as error:
+            _finish(letter.id, LetterState.FAILED, now, str(error))
+        except Exception as error:  # a bug in our code: retry until it has been fixed
+            logger.exception("Letter %d cannot be rendered", letter.id)
+            _postpone(letter.id, letter.attempts, now, f"cannot be rendered: {error!r}")
+    return rendered
+
+
+def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
+    """Record the results, and release the letters that were not begun."""
+    for result in results:
+        letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
+        match result.verdict:
+            case Verdict.SENT:
+                _finish(letter.delivery_id, LetterState.SENT, now)
+            case Verdict.FAILED:
+                _finish(letter.delivery_id, LetterState.FAILED, now, reply)
+            case Verdict.RELEASED:
+                release([letter.delivery_id], now, now, reply)
+            case Verdict.ROUTE_FAULT | Verdict.THROTTLED:
+                release([letter.delivery_id], now + SERVER_RETRY_DELAY, now, reply)
+            case _:
+                # Also if the sender is refused: a fault in our settings, which can be corrected.
+                _postpone(letter.delivery_id, letter.number, now, reply)
+    begun = {result.letter.delivery_id for result in results}
+    release([letter.delivery_id for letter in letters if letter.delivery_id not in begun], now, now, "")
+
+
+def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) -> None:
+    """Release letters without counting an attempt."""
+    _update(
+        letter_ids,
+        now,
+        state=LetterState.PENDING,
+        lease_until=None,
+        attempts=OutboxLetter.attempts - 1,
+        due_at=due_at,
+        last_error=error[:ERROR_LENGTH],
+    )
+
+
+def fail(letter_ids: Sequence[int], now: datetime, reason: str) -> None:
+    """Give up claimed letters."""
+    for letter_id in letter_ids:
+        _finish(letter_id, LetterState.FAILED, now, reason)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a letter is due, or that its lease has expired because a worker died."""
+    return or_(
+        and_(OutboxLetter.state == LetterState.PENDING, OutboxLetter.due_at <= now),
+        and_(OutboxLetter.state == LetterState.SENDING, OutboxLetter.lease_until < now),
+    )
+
+
+def _leaves_over(server_id: int | None) -> ColumnElement[bool]:
+    is_over: ColumnElement[bool] = OutboxLetter.server_id == server_id  # IS NULL for None
+    return is_over
+
+
+def _claim_batch(condition: ColumnElement[bool], limit: int, now: datetime) -> Sequence[int]:
+    due = (
+        select(OutboxLetter.id)
+        .where(condition, _is_due(now))
+        .order_by(OutboxLetter.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return leases.take_lease(
+        OutboxLetter,
+        OutboxLetter.id.in_(due),
+        now + LEASE,
+        state=LetterState.SENDING,
+        attempts=OutboxLetter.attempts + 1,
+    )
+
+
+def _finish(letter_id: int, state: LetterState, now: datetime, error: str = "") -> None:
+    sent_at = now if state is LetterState.SENT else None
+    _update([letter_id], now, state=state, lease_until=None, sent_at=sent_at, last_error=error[:ERROR_LENGTH])
+
+
+def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
+    minutes = RETRY_MINUTES[min(attempts, len(RETRY_MINUTES)) - 1]
+    _update(
+        [letter_id],
+        now,
+        state=LetterState.PENDING,
+        lease_until=None,
+        due_at=now + timedelta(minutes=minutes),
+        last_error=error[:ERROR_LENGTH],
+    )
+
+
+def _update(letter_ids: list[int], now: datetime, **values: object) -> None:
+    """Update the letters that this worker still leases; the end of the lease identifies the worker."""
+    leases.change_leased(OutboxLetter, letter_ids, now + LEASE, **values)
