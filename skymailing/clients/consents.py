@@ -46,14 +46,14 @@ def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | Non
 
 
 def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
-    """Note that the clients with these addresses are deleted, so that retention removes their consents."""
+    """Mark the consents of deleted clients by their addresses, so that retention removes them."""
     own = (Consent.owner_id == owner_id) & Consent.email_key.in_(email_keys)
     statement = update(Consent).where(own).values(orphaned_at=now)
     db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def read_time(text: str) -> datetime | None:
-    """Return the time in ISO format, in UTC unless it has an offset; None if it cannot be read."""
+    """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid."""
     try:
         time = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     except ValueError:

@@ -7,7 +7,7 @@ from skymailing.models import SuppressionReason
 
 
 class Standing(IntEnum):
-    """Whether a row's person may be mailed, or why not; of several values, the greatest counts."""
+    """Whether the person in a row may be mailed, or why not; if several values apply, the highest counts."""
 
     MAILABLE = 0
     SKIPPED = 1  # never confirmed, or inactive: neither a client nor a suppression

@@ -17,7 +17,7 @@ from skymailing.outbox.probes import PROBE, find_probe_mailbox
 from skymailing.outbox.services import add_letter
 
 PAUSE = timedelta(minutes=5)  # between two test emails of a domain
-PATIENCE = timedelta(minutes=15)  # within which one normally arrives
+LATE_AFTER = timedelta(minutes=15)  # a test email normally arrives within this time
 
 
 class ProbeState(StrEnum):
@@ -30,7 +30,7 @@ class ProbeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeView:
-    """What the page shows: the state, the server's words, sentences (good news or not), advice."""
+    """What the page shows: the state, the server's reply, facts (each good or bad), and advice."""
 
     state: ProbeState
     reply: str = ""
@@ -39,7 +39,10 @@ class ProbeView:
 
 
 def request_probe(domain: SendingDomain, now: datetime) -> None:
-    """Add a test email to the outbox, over the server of the domain's mailings. Raises DomainError."""
+    """Add a test email to the outbox, to be sent over the server that the domain's mailings use.
+
+    Raises DomainError.
+    """
     lock(domain)
     if not domain.is_verified:
         raise DomainError("domain_unverified")
@@ -80,7 +83,7 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
     reply = letter.last_error if letter is not None else ""
     if letter is not None and letter.state is LetterState.FAILED:
         return ProbeView(ProbeState.REFUSED, reply)
-    is_late = now - domain.probe_sent_at > PATIENCE
+    is_late = now - domain.probe_sent_at > LATE_AFTER
     return ProbeView(ProbeState.LATE if is_late else ProbeState.WAITING, reply)
 
 
@@ -99,7 +102,7 @@ def _describe_arrival(arrival: ProbeArrival) -> Iterator[tuple[bool, str]]:
     if arrival.has_failed:
         yield False, _("The receiving mail server says that the signature is not valid.")
     if not arrival.has_one_click:
-        yield False, _("Unsubscribing with one click is off: this site does not use HTTPS.")
+        yield False, _("One-click unsubscribe is off because this site does not use HTTPS.")
     elif best.covers_unsubscribing:
         yield True, _("The signature covers the unsubscribe headers, as Gmail and Yahoo require.")
     else:

@@ -1,4 +1,4 @@
-"""What a check of the records changes: the proof of a domain, its senders, and the key that signs."""
+"""Apply the results of a DNS check to a domain's proof, its senders, and its signing key."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from skymailing.extensions import db
 from skymailing.models import RecordState, Sender, SendingDomain
 from skymailing.outbox.services import add_letter
 
-# A record that is missing for this long proves nothing any more; until then, it may be a mistake.
+# Once the record has been missing for this long, the proof ends; a shorter absence may be a mistake.
 GRACE = timedelta(days=3)
 # Letters that an earlier key has signed may still be on their way for this long.
 KEY_KEPT = timedelta(days=7)
 PROOF_MISSING = "domain-proof-missing"
-# Stored as what DNS says; a page translates it.
+# Stored in place of the DNS answer; the page translates it.
 TAKEN = "taken"
 
 
@@ -27,7 +27,7 @@ def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], 
     if ownership.state is RecordState.FOUND:
         ownership = _prove(domain, now)
     elif ownership.state in (RecordState.MISSING, RecordState.WRONG) and domain.is_verified:
-        _doubt(domain, now)
+        _handle_missing(domain, now)
     signature = findings.get(Purpose.SIGNATURE)
     if signature is not None and signature.state is RecordState.FOUND:
         _use_newest_key(domain, now)
@@ -41,11 +41,11 @@ def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], 
 
 
 def withdraw(domain: SendingDomain) -> None:
-    """End the proof; senders that only it had confirmed need the confirmation of their mailboxes."""
+    """Withdraw the proof; senders confirmed only by it have to confirm their own addresses."""
     domain.verified_at = domain.missing_since = None
     db.session.flush()
     for sender in _senders(domain):
-        # Another domain of the owner may cover it as well, such as the one above.
+        # Another domain of the owner, such as the parent domain, may cover it as well.
         if sender.is_confirmed_by_domain and not is_proven(domain.owner_id, sender.address_key):
             sender.confirmed_at, sender.is_confirmed_by_domain = None, False
     db.session.flush()
@@ -67,7 +67,7 @@ def _prove(domain: SendingDomain, now: datetime) -> Finding:
     return Finding(RecordState.FOUND)
 
 
-def _doubt(domain: SendingDomain, now: datetime) -> None:
+def _handle_missing(domain: SendingDomain, now: datetime) -> None:
     if domain.missing_since is None:
         domain.missing_since = now
         add_letter(domain.owner, PROOF_MISSING, domain=domain.name)

@@ -8,7 +8,7 @@ from skymailing.dns.client import DnsClient, DnsUnavailable, RecordMissing
 from skymailing.dns.records import BadRecord, NoRecord, read_dmarc, read_tags
 from skymailing.models import RecordState, SendingDomain
 
-FOUND_LENGTH = 500  # characters of what DNS says that are stored
+FOUND_LENGTH = 500  # characters; longer DNS answers are cut off
 
 
 class Purpose(StrEnum):
@@ -19,7 +19,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
-    """A TXT record that the owner should create; for the policy, other values are right as well."""
+    """A TXT record that the owner should create; for the policy, other values are also valid."""
 
     purpose: Purpose
     name: str
@@ -45,7 +45,7 @@ def list_records(domain: SendingDomain) -> list[DnsRecord]:
 
 
 def ask_dns(domain: str, records: list[DnsRecord]) -> dict[Purpose, Finding]:
-    """Compare the records with DNS. A question takes up to three seconds, so only workers ask."""
+    """Compare the records with DNS. A query takes up to three seconds, so only workers make one."""
     client = DnsClient()
     compare: dict[Purpose, Callable[[DnsRecord], Finding]] = {
         Purpose.OWNERSHIP: lambda record: _compare(client, record, str.strip),
@@ -63,7 +63,7 @@ def _find(compare: Callable[[DnsRecord], Finding], record: DnsRecord) -> Finding
 
 
 def _compare(client: DnsClient, record: DnsRecord, read: Callable[[str], str]) -> Finding:
-    """Look for a record that reads like the right one."""
+    """Look for a published record equal to the expected one after `read` has normalized both."""
     texts = _read_texts(client, record)
     if read(record.value) in map(read, texts):
         return Finding(RecordState.FOUND)

@@ -20,11 +20,11 @@ class RecordState(StrEnum):
     FOUND = "found"
     MISSING = "missing"
     WRONG = "wrong"
-    UNKNOWN = "unknown"  # not asked yet, or DNS gave no answer
+    UNKNOWN = "unknown"  # not checked yet, or DNS gave no answer
 
 
 class SendingDomain(Timestamps, Model):
-    """A domain that an owner sends from; its DNS record proves that it is theirs."""
+    """A domain that an owner sends from; a DNS record proves that they control it."""
 
     __tablename__ = "sending_domains"
 
@@ -32,15 +32,15 @@ class SendingDomain(Timestamps, Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     # In lower case and ASCII (IDNA).
     name: Mapped[str] = mapped_column(String(DOMAIN_MAX_LENGTH))
-    # What the record contains that proves the ownership.
+    # The value in the DNS record that proves ownership.
     token: Mapped[str] = mapped_column(String(32))
     verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Since when DNS has said that the record is missing; the proof is lost after some days.
+    # When the record was first found missing; the proof ends a few days later.
     missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # We sign the letters. Otherwise the mail server does, if its operator has set it up.
     is_signed: Mapped[bool] = mapped_column(default=True, server_default=true())
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When its owner asked for a check that has not ended.
+    # When the owner requested a check that has not finished yet.
     check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # By purpose of the record: `{"state": RecordState, "found": what DNS says}`.
     findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))

@@ -19,12 +19,12 @@ class ReturnedState(StrEnum):
 
 
 class ReturnedLetter(Model):
-    """A letter that arrived at the address for returned mail, or an event of a provider, as it arrived."""
+    """A letter sent to the address for returned mail, or a provider's event, stored as received."""
 
     __tablename__ = "returned_letters"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # SHA-256 of what arrived, or of an event's ID: what arrives twice changes nothing.
+    # SHA-256 of the letter or event, or of the event's ID: a duplicate changes nothing.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     # Where it came from, such as "pipe"; for events, the provider.
     source: Mapped[str] = mapped_column(String(16))
@@ -47,7 +47,7 @@ class ReturnedLetter(Model):
 class BounceKind(StrEnum):
     HARD = "hard"
     SOFT = "soft"
-    # About the letter or its sender, never charged to the client.
+    # About the letter or its sender, never counted against the client.
     POLICY = "policy"
     COMPLAINT = "complaint"
 
@@ -63,7 +63,7 @@ class Proof(StrEnum):
     DISMISSED = "dismissed"
 
 
-# What a bounce with one of these proofs says is true.
+# Bounces with one of these proofs are trusted.
 CERTAIN = (Proof.SIGNED, Proof.PERSON)
 
 

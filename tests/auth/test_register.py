@@ -190,7 +190,7 @@ def test_a_known_address_gets_the_same_response_and_a_different_letter(
     subjects = {letter.to: letter.parsed["Subject"] for letter in smtp.letters}
     assert subjects == {
         "known@example.com": "You already have an account",
-        "fresh@example.com": "Confirm your address",
+        "fresh@example.com": "Confirm your email address",
     }
     session.refresh(known)
     assert known.password_hash == before

@@ -216,4 +216,4 @@ def test_doctor_reports_what_a_mail_server_cannot_do(
         with app.app_context():
             (check, *_) = mail_servers.check_mail_servers()
     assert check.is_ok
-    assert "offers PIPELINING that does not work" in check.finding
+    assert "offers PIPELINING, but it does not work" in check.finding

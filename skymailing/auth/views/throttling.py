@@ -71,7 +71,7 @@ def unconfirmed_account() -> str:
 def tagged_mailbox() -> str:
     """Return the mailbox of the submitted email address; empty if the address is the mailbox's own.
 
-    A stranger can therefore use up the tags of a mailbox, but not keep its owner from registering.
+    A stranger can thus use up the limit for tagged addresses, but cannot keep the owner from registering.
     """
     try:
         address = parse_address(request.form.get("email", ""))
@@ -129,7 +129,7 @@ def is_known_to_account_awaiting_code() -> bool:
 
 
 def _is_known_device(find_account: Callable[[], User | None]) -> bool:
-    """Look it up once per request, and end the transaction: Redis is queried next, without a lock."""
+    """Look up the device once per request, then end the transaction: Redis comes next, without a lock."""
     if request.method != "POST":
         return False
     if "is_known_device" not in g:
@@ -144,7 +144,7 @@ def _is_known_device(find_account: Callable[[], User | None]) -> bool:
 
 
 class Limit:
-    """The number of attempts allowed for each combination of keys, on some devices only."""
+    """The number of attempts allowed for each combination of keys, optionally only on some devices."""
 
     def __init__(
         self,
@@ -180,13 +180,13 @@ def throttle(
 
     def decorate(view: View[P]) -> Callable[P, Response]:
         @functools.wraps(view)
-        def judged(*args: P.args, **kwargs: P.kwargs) -> Response:
+        def counting_view(*args: P.args, **kwargs: P.kwargs) -> Response:
             response = make_response(view(*args, **kwargs))
             if not counts(response):
                 give_back()
             return response
 
-        counted: Callable[P, Response] = judged
+        counted: Callable[P, Response] = counting_view
         for number, limit in enumerate(limits):
             counted = limiter.shared_limit(
                 limit.rate,
@@ -212,7 +212,7 @@ def give_back() -> None:
             else:
                 storage.storage.lpop(storage.prefixed_key(key))
         except RedisError as error:
-            logger.warning("Redis is down, an attempt remains counted: %s", error)
+            logger.warning("Redis is down; an attempt remains counted: %s", error)
 
 
 def was_refused(response: Response) -> bool:

@@ -1,4 +1,4 @@
-"""Open any file that users upload as CSV: workbooks, archives, vCards and HTML tables are converted."""
+"""Open any uploaded file as CSV: workbooks, archives, vCards and HTML tables are converted."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ HTML_SIZE = 32 << 20  # bytes; HTML is read as a whole
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A CSV file, the encoding if it is known, and the sheet or the files that it was made of."""
+    """A CSV file, its encoding if known, and the sheet or files that it was made from."""
 
     file: BinaryIO
     encoding: str | None = None

@@ -1,4 +1,4 @@
-"""Rate how much a decoded text looks like names and places, to recognize its encoding.
+"""Rate how closely a decoded text resembles names and places, to recognize its encoding.
 
 Every encoding with one byte per character can decode a text, but the wrong ones yield words that no one
 writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Frequencies of letters alone do not distinguish Windows-1250 from
@@ -26,13 +26,13 @@ RUSSIAN = set("абвгдежзийклмнопрстуфхцчшщъыьэюя�
 CYRILLIC = RUSSIAN | set("іїєґўђћјљњџќѓѕ")
 COMMON_LATIN = set("éèêëüöäßàáíóúñçôâãåøæýšžąćęłńśźżčďěňřťůăşţđőű")
 RARE_LATIN = set("îïõœùûòìðþľĺŕ")
-USUAL_SIGNS = set("«»–—№„“”‘’…·€°\u00a0")
+COMMON_SYMBOLS = set("«»–—№„“”‘’…·€°\u00a0")
 WORD = re.compile(r"[^\W\d_]+(?:[^\s\w\x00-\x7f]+[^\W\d_]+)*|[^\x00-\x7f]")
 RARE_PAIRS = re.compile(r"([ьъы])(?=[ьъы])|(?<![а-яё])[ьъы]|[аеиоуэюя]{4}|[бвгджзклмнпрстфхцчшщ]{5}")
 
 
 def rate(text: str) -> float:
-    """Return the average plausibility of the text's characters that are not ASCII."""
+    """Return the average plausibility of the text's non-ASCII characters."""
     total, count = 0.0, 0
     for match in WORD.finditer(text):
         word = match[0]
@@ -43,10 +43,10 @@ def rate(text: str) -> float:
 
 
 def rate_word(word: str) -> float:
-    """Return the sum of the ratings of the word's characters that are not ASCII."""
+    """Return the sum of the ratings of the word's non-ASCII characters."""
     letters = [char for char in word if char.isalpha()]
     if not letters:
-        return rate_sign(word)
+        return rate_symbol(word)
     foreign = [char for char in letters if not char.isascii()]
     result = sum(map(rate_letter, foreign))
     result += sum(SYMBOL_IN_WORD for char in word if not char.isalpha() and char not in "’")
@@ -69,8 +69,8 @@ def rate_letter(char: str) -> float:
     return STRANGE_LETTER
 
 
-def rate_sign(char: str) -> float:
-    if char in USUAL_SIGNS:
+def rate_symbol(char: str) -> float:
+    if char in COMMON_SYMBOLS:
         return PUNCTUATION
     return (
         UNREADABLE if char == "\ufffd" or "\x80" <= char < "\xa0" or "\ue000" <= char < "\uf900" else SYMBOL
@@ -78,7 +78,7 @@ def rate_sign(char: str) -> float:
 
 
 def has_mixed_case(letters: list[str]) -> bool:
-    """Return whether a capital letter that is not ASCII follows a small one, or small ones follow two."""
+    """Return whether a non-ASCII capital follows a lowercase letter, or lowercase follows two capitals."""
     text = "".join(letters)
     if any(not b.isascii() and b.isupper() and a.islower() for a, b in pairwise(text)):
         return True
@@ -86,7 +86,7 @@ def has_mixed_case(letters: list[str]) -> bool:
 
 
 def rate_pairs(word: str, *, is_cyrillic: bool) -> float:
-    """Rate the neighbours of the word's letters that are not ASCII."""
+    """Rate the pairs that the word's non-ASCII letters form with their neighbours."""
     words, pairs = read_names()
     if is_cyrillic:
         return -2.0 * len(RARE_PAIRS.findall(word)) + KNOWN_WORD * (word in words) * len(word)

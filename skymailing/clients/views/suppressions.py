@@ -80,7 +80,7 @@ def suppressions_import() -> ResponseReturnValue:
 @bp.get("/suppressions/export")
 @login_required
 def suppressions_export() -> ResponseReturnValue:
-    """Return all addresses that are never mailed as CSV."""
+    """Return a CSV file of all addresses that are never mailed."""
     audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
     db.session.commit()
     rows = exports.suppression_rows(current_user.id)
@@ -90,7 +90,7 @@ def suppressions_export() -> ResponseReturnValue:
 @bp.post("/suppressions/<big:suppression_id>/lift")
 @login_required
 def suppressions_lift(suppression_id: int) -> ResponseReturnValue:
-    """Mail an address again that the owner had stopped; other suppressions cannot be lifted (403)."""
+    """Lift a suppression that the owner made; other suppressions cannot be lifted (403)."""
     found = get_own(Suppression, suppression_id)
     if not suppression.lift_manual(current_user.id, found.email_key):
         abort(403)

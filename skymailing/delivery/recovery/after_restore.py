@@ -18,7 +18,7 @@ from skymailing.models import (
     Run,
 )
 
-ANSWER = "restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC: it may have been sent after that"
+ANSWER = "service restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC; may have been sent after that"
 
 
 def mark_open_unknown(connection: Connection, made_at: datetime, now: datetime) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Explain the library's errors: what is wrong, at which tag, and what to do."""
+"""Explain Liquid errors: what is wrong, at which tag, and how to fix it."""
 
 import re
 

@@ -23,10 +23,10 @@ HIDDEN = frozenset("head script style template title".split())
 CONTAINERS = frozenset("pre ul ol".split())
 
 
-# Marks of `get_text`: a space if words would touch, and the start of a list item. Letters contain neither.
+# Markers for `get_text`: a space if words would touch, and the start of a list item. Letters contain neither.
 SPACE_IF_NEEDED, ITEM = "\x1f", "\x1e"
 TOUCHING = re.compile("(?<=[^\\s\x1f(\\[{\"'«„“‘])\x1f+(?=[^\\s.,;:!?…)\\]}\"'»”’])")
-# What senders put after a preview text, so that mail programs show no more of the letter next to it.
+# The padding that senders put after a preview text, so that mail programs do not show the text that follows.
 FILLER = re.compile(
     "(?:[\u00ad\u034f\u061c\u115f\u180e\u2007\u200b-\u200f\u2060-\u2064\ufeff][\u00a0 ]*){3,}"
 )
@@ -59,12 +59,12 @@ class TextWriter:
         self.lists: list[int | None] = []
         self.link: tuple[str, int] | None = None
         self.reader = Reader()
-        self.is_begun = False  # whether anything visible has been written
+        self.has_started = False  # whether anything visible has been written
 
     @property
     def is_skipping(self) -> bool:
         """Whether a reader of the HTML does not see what follows; a preview text at the start is kept."""
-        return self.hidden > 0 or (self.is_begun and not self.reader.shows_text)
+        return self.hidden > 0 or (self.has_started and not self.reader.shows_text)
 
     def feed(self, html: str) -> None:
         end = 0
@@ -129,7 +129,7 @@ class TextWriter:
         if self.is_skipping:
             return
         data = unescape(data)
-        self.is_begun = self.is_begun or (self.reader.shows_text and not data.isspace() and data != "")
+        self.has_started = self.has_started or (self.reader.shows_text and not data.isspace() and data != "")
         # Spaces that must stay are no-break spaces until `get_text` converts them back.
         self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
 

@@ -1,4 +1,4 @@
-"""Let one worker at a time wait for slow servers of owners, so that the others serve everyone else.
+"""Let one worker at a time wait for owners' slow servers, so that the other workers can serve everyone else.
 
 A server that keeps a worker waiting is marked in Redis for a while. Without this, a few servers that accept
 connections and then stay silent would occupy all workers.
@@ -16,7 +16,7 @@ from skymailing import queue
 logger = logging.getLogger(__name__)
 
 SLOW_SECONDS = 5.0  # to open sessions and to send a window, which is meant to take one second
-KEPT = 900  # seconds for which a server counts as slow
+MARK_SECONDS = 900  # for which a server counts as slow
 LEASE = "slow-servers"
 LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter
 
@@ -31,25 +31,25 @@ def is_slow(route: str) -> bool:
 
 @contextmanager
 def use(route: str, holder: str) -> Iterator[bool]:
-    """Yield whether this worker may use the route now: not while another one waits for a slow server, too.
+    """Yield whether this worker may use the route now: not if it is slow and another worker holds the lease.
 
-    The time until the end of the context is how long the route has kept this worker.
+    The time spent inside the context counts as the time that the route kept this worker waiting.
     """
     must_hold = is_slow(route)
     if must_hold and not begin(holder):
         yield False
         return
-    begun = time.monotonic()
+    started_at = time.monotonic()
     try:
         yield True
     finally:
-        _note(route, time.monotonic() - begun)
+        _note(route, time.monotonic() - started_at)
         if must_hold:
             end(holder)
 
 
 def begin(holder: str) -> bool:
-    """Whether this worker may use a slow server now; if so, the others may not until `end`."""
+    """Take the lease for slow servers, which excludes other workers until `end`; return if it was free."""
     return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
 
 
@@ -63,7 +63,7 @@ def _note(route: str, seconds: float) -> None:
         return
     logger.info("route %s is slow: it took %.0f seconds", route, seconds)
     with suppress(RedisError):
-        queue.connection().set(_key(route), 1, ex=KEPT)
+        queue.connection().set(_key(route), 1, ex=MARK_SECONDS)
 
 
 def _key(route: str) -> str:

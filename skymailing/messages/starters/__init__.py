@@ -16,12 +16,12 @@ DIRECTORY = Path(__file__).parent
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
 PLAIN = "letter"
-FOOT = {
+FOOTER = {
     "en": "Sent to {{ email }} by {{ sender_name }}.",
     "ru": "Письмо для {{ email }} от {{ sender_name }}.",
 }
 UNSUBSCRIBE = {"en": "Unsubscribe", "ru": "Отписаться"}
-FOOT_LINE = '<p class="foot">{foot}<br><a href="{{{{ unsubscribe_url }}}}">{unsubscribe}</a></p>'
+FOOTER_LINE = '<p class="foot">{foot}<br><a href="{{{{ unsubscribe_url }}}}">{unsubscribe}</a></p>'
 TOP = '<tr><td class="top">{{ sender_name }}</td></tr>\n'
 
 
@@ -54,7 +54,7 @@ def lay_out(content: str, language: str, design: str = PLAIN) -> str:
         "rules": rules.strip(),
         "design": design,
         "top": "" if design == PLAIN else TOP,
-        "foot": write_foot(language),
+        "foot": write_footer(language),
     }
     page = (DIRECTORY / "page.html").read_text()
     for name, text in parts.items():
@@ -62,14 +62,14 @@ def lay_out(content: str, language: str, design: str = PLAIN) -> str:
     return page.replace("[[content]]", content)
 
 
-def write_foot(language: str) -> str:
-    """Return the line below a letter, in its language."""
-    return FOOT_LINE.format(foot=FOOT[language], unsubscribe=UNSUBSCRIBE[language])
+def write_footer(language: str) -> str:
+    """Return the footer of a letter, in its language."""
+    return FOOTER_LINE.format(foot=FOOTER[language], unsubscribe=UNSUBSCRIBE[language])
 
 
 def follow_language(body: str, language: str) -> str:
-    """Return the page with our own foot in the message's language; a foot that was edited stays."""
+    """Return the page with our own footer in the message's language; an edited footer is kept."""
     for other in LANGUAGES:
         if other != language:
-            body = body.replace(write_foot(other), write_foot(language))
+            body = body.replace(write_footer(other), write_footer(language))
     return body

@@ -36,7 +36,7 @@ def check_mail_servers() -> list[Check]:
     if config["MAIL_FALLBACK"] is not None:
         found.append(_check("fallback-mail-server", "MAIL_FALLBACK_", config["MAIL_FALLBACK"]))
         names.append(routes.FALLBACK)
-    return [_add_knowledge(check, name) for check, name in zip(found, names, strict=True)]
+    return [_add_route_state(check, name) for check, name in zip(found, names, strict=True)]
 
 
 def check_common_servers() -> list[Check]:
@@ -48,7 +48,9 @@ def check_common_servers() -> list[Check]:
     except SQLAlchemyError:
         return []  # the check of the database reports it
     found = [_check_common(ServerAccess.of(row, row.id), row.name) for row in rows]
-    return [_add_knowledge(check, f"{ROUTE_PREFIX}{row.id}") for check, row in zip(found, rows, strict=True)]
+    return [
+        _add_route_state(check, f"{ROUTE_PREFIX}{row.id}") for check, row in zip(found, rows, strict=True)
+    ]
 
 
 def _check_common(server: ServerAccess, name: str) -> Check:
@@ -64,7 +66,7 @@ def _check_common(server: ServerAccess, name: str) -> Check:
     return Check(COMMON, True, f"{where} accepts connections")
 
 
-def _add_knowledge(check: Check, name: str) -> Check:
+def _add_route_state(check: Check, name: str) -> Check:
     """Add to a check what sending letters has shown about this server."""
     try:
         with Session(reading_engine()) as session:
@@ -79,16 +81,16 @@ def _add_knowledge(check: Check, name: str) -> Check:
     found = replace(check, finding="; ".join([check.finding, *limits]))
     if route.state is BreakerState.CLOSED or not check.is_ok:
         return found
-    tried = f"It is tried again at {route.retry_at:%H:%M} UTC. " if route.retry_at else ""
+    tried = f"The next attempt is at {route.retry_at:%H:%M} UTC. " if route.retry_at else ""
     return replace(found, is_ok=False, advice=f"{tried}To use it at once: flask routes reopen {name}")
 
 
-def _describe_limits(memory: Route) -> list[str]:
+def _describe_limits(route: Route) -> list[str]:
     limits = []
-    if memory.pace is not None:
-        limits.append(f"it asked us to slow down, now at most {memory.pace:.3g} letters per second")
-    if memory.step_by_step_since:
-        limits.append("it offers PIPELINING that does not work, so letters are sent step by step")
+    if route.pace is not None:
+        limits.append(f"it asked us to slow down, so at most {route.pace:.3g} letters per second are sent")
+    if route.step_by_step_since:
+        limits.append("it offers PIPELINING, but it does not work, so letters are sent step by step")
     return limits
 
 
