@@ -1,1 +1,1 @@
-"""Returned mail: reads bounces and complaints, and finds the client and mailing that they are about."""
+"""Read bounces and complaints in returned mail, and find the client and mailing that they are about."""

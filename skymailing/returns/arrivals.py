@@ -1,4 +1,4 @@
-"""What arrives: letters that come back, and events of providers."""
+"""Returned letters and providers' events, as they arrive."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from skymailing.returns.reports import Report
 class Arrival:
     """A letter or an event, and what it reports.
 
-    `source` is where it came from, such as "pipe", or the provider. `digest` identifies it, so that what
-    arrives twice changes nothing. It is trusted if its sender has authenticated itself.
+    `source` is where it came from, such as "pipe", or the provider. `digest` identifies it, so that a
+    duplicate changes nothing. It is trusted if its sender has authenticated itself.
     """
 
     raw: bytes
@@ -25,13 +25,13 @@ class Arrival:
 
     @classmethod
     def read(cls, raw: bytes, source: str, envelope: Envelope = UNKNOWN_ENVELOPE) -> "Arrival":
-        """Read a letter; `envelope` is what the mail server says about it, besides its headers."""
+        """Read a letter; `envelope` is what the mail server reports about it besides its headers."""
         raw = _strip_envelope_line(raw)[:MAX_READ]
         return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw, envelope))
 
     @classmethod
     def from_event(cls, event: Event, provider: str) -> "Arrival":
-        """Return an event of a provider; the caller has checked who sent it."""
+        """Make an arrival from a provider's event; the caller has checked who sent it."""
         return cls(event.raw, provider, event.get_digest(provider), [event.report], is_trusted=True)
 
 

@@ -22,14 +22,14 @@ from skymailing.returns.reports import Report
 from skymailing.security import BadToken, read_unsubscribe_token
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
-# A letter that was sent earlier than this is not taken for the one that came back.
+# A report without proof is not matched to letters older than this.
 RECENT = timedelta(days=7)
 LINK = re.compile(rf"{UNSUBSCRIBE_PREFIX}/([\w.-]{{1,1000}})>")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whose letter came back: its owner and address, and its delivery if that is known."""
+    """The owner and the recipient's address of a returned letter, and its delivery if known."""
 
     owner_id: int
     email_key: str
@@ -40,9 +40,9 @@ class Target:
 
 
 def find_targets(reports: Sequence[tuple[Report, bool]], now: datetime) -> list[Target | None]:
-    """Return what each report is about, None if that is unknown; the flag is whether the report is trusted.
+    """Return the target of each report, None if unknown; the flag says whether the report is trusted.
 
-    A trusted report, by a provider that has authenticated itself, needs no proof.
+    A trusted report comes from a provider that has authenticated itself, and needs no proof.
     """
     signed = _find_by_signatures([report for report, _ in reports])
     return [
@@ -56,13 +56,13 @@ def _find_target(report: Report, signed: Target | None, now: datetime, is_truste
     target = signed or _find_by_link(report, now)
     if target is None:
         return _find_by_address(named, now, is_trusted) if named else None
-    # Providers remove the recipient of a complaint. A different one was never written to.
+    # Providers remove the recipient from complaints. If another address is named, we never wrote to it.
     is_same = named in ("", target.email_key)
     return target if is_same else replace(target, is_signed=False)
 
 
 def _find_by_signatures(reports: Sequence[Report]) -> list[Target | None]:
-    """Return what the Message-IDs that reports quote name, or else the return paths to which they came."""
+    """Return the targets named by the quoted Message-IDs, or else by the return paths of the reports."""
     key = message_id_key()
     names = [
         read_message_id(report.quoted.message_id, key) or read_message_id(report.quoted.return_token, key)
@@ -91,7 +91,7 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
         return None
     if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
         return None
-    # The link does not say which letter it was in: the last one.
+    # The link does not say which letter it was in, so the last one is assumed.
     row = db.session.execute(_last_letters(email_key, now).where(Mailing.owner_id == owner_id)).first()
     return _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
 

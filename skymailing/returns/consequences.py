@@ -1,7 +1,7 @@
-"""What returned letters change: counts of their runs, and suppressions of their clients.
+"""Apply returned letters: update the counts of their runs, and suppress clients.
 
-All functions work on several bounces at once. They lock rows in one order, and those of a table by owner or
-ID, so that processes that take in letters about the same clients cannot deadlock.
+Functions work on several bounces at once. They lock tables in a fixed order, and rows by owner or ID, so that
+processes that handle letters about the same clients cannot deadlock.
 """
 
 from collections import Counter, defaultdict
@@ -34,7 +34,7 @@ RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COM
 
 
 def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
-    """Do what certain bounces and requests to unsubscribe demand."""
+    """Act on bounces that are certain, and on requests to unsubscribe."""
     _count(bounces, now)
     repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
     _suppress([bounce for bounce in bounces if bounce.kind in RATED] + repeated, opt_outs, now)
@@ -42,7 +42,7 @@ def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) ->
 
 
 def confirm(bounce: Bounce, now: datetime) -> None:
-    """Stop mailing the address of an unclear bounce, as its owner says that it is right."""
+    """Stop mailing the address of an unclear bounce, because the owner confirmed the bounce."""
     if not _lock_undecided(bounce):
         return
     bounce.proof = Proof.PERSON
@@ -60,7 +60,7 @@ def dismiss(bounce: Bounce) -> None:
 
 
 def _lock_undecided(bounce: Bounce) -> bool:
-    """Lock a bounce, and read it again, as it may have been decided or deleted; whether it is unclear."""
+    """Lock a bounce, reload it, as it may have been decided or deleted, and return whether it is unclear."""
     unclear = select(Bounce).where(Bounce.id == bounce.id, Bounce.proof == Proof.ADDRESS)
     locked = unclear.with_for_update().execution_options(populate_existing=True)
     return db.session.scalar(locked) is not None
@@ -99,7 +99,7 @@ def _count(bounces: Sequence[Bounce], now: datetime) -> None:
         for name, count in totals[run.id].items():
             changes.add(name, count, now)
         changes.write(connection)
-    # After the intervals, as in workers: otherwise a run that is recounted when it ends could deadlock.
+    # After the intervals, in the same order as workers: otherwise recounting a run that ends could deadlock.
     increase = update(Run).where(Run.id == bindparam("run"))
     connection.execute(
         increase.values(
@@ -114,7 +114,7 @@ def _count(bounces: Sequence[Bounce], now: datetime) -> None:
 
 
 def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
-    """Return the deliveries that earlier bounces have counted as returned."""
+    """Return the deliveries already counted as returned because of earlier bounces."""
     ids = sorted({bounce.delivery_id for bounce in bounces if bounce.delivery_id is not None})
     earlier = select(Bounce.delivery_id).where(
         is_in(Bounce.delivery_id, ids),
@@ -130,7 +130,7 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
     for target in opt_outs:
         new = NewSuppression(target.email_key, SuppressionReason.UNSUBSCRIBED)
         by_owner[target.owner_id].append(new)
-    # Of several reasons the first is kept: what the client asked for.
+    # If there are several reasons, the first one is stored: what the client asked for.
     for bounce in sorted(bounces, key=lambda bounce: bounce.kind is not BounceKind.COMPLAINT):
         is_complaint = bounce.kind is BounceKind.COMPLAINT
         reason = SuppressionReason.COMPLAINED if is_complaint else SuppressionReason.BOUNCED
@@ -142,9 +142,9 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
 
 
 def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
-    """Count hard bounces and complaints for their owners' reputations, once for each address.
+    """Count hard bounces and complaints against their owners' reputations, once per address.
 
-    Otherwise one client could stop all mailings with complaints about several old letters.
+    Otherwise a client who complains about several old letters could stop all mailings.
     """
     rated = [bounce for bounce in bounces if bounce.kind in RATED and bounce.delivery_id is not None]
     if not rated:
@@ -163,7 +163,7 @@ def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
 
 
 def _find_rated(bounces: Sequence[Bounce]) -> set[tuple[int | None, str, BounceKind]]:
-    """Return owner, address and kind of earlier bounces, among them all of those that are like these."""
+    """Return owner, address and kind of earlier bounces, including all that match the given ones."""
     earlier = select(Bounce.owner_id, Bounce.email_key, Bounce.kind).where(
         is_in(Bounce.owner_id, sorted({bounce.owner_id or 0 for bounce in bounces})),
         Bounce.email_key.in_({bounce.email_key for bounce in bounces}),
@@ -174,7 +174,7 @@ def _find_rated(bounces: Sequence[Bounce]) -> set[tuple[int | None, str, BounceK
 
 
 def _find_times(bounces: Sequence[Bounce]) -> dict[int | None, datetime | None]:
-    """Return when the letters were sent, by the ID of the delivery."""
+    """Return the times at which the letters were sent, by delivery ID."""
     ids = sorted({bounce.delivery_id for bounce in bounces if bounce.delivery_id is not None})
     rows = db.session.execute(select(Delivery.id, Delivery.finished_at).where(is_in(Delivery.id, ids)))
     return dict(rows.tuples().all())

@@ -1,4 +1,4 @@
-"""Reports of mail servers in the standard format (RFC 3464; RFC 6533 for international addresses)."""
+"""Read mail servers' reports in the standard format (RFC 3464; RFC 6533 for international addresses)."""
 
 import re
 
@@ -44,7 +44,7 @@ def read_status(letter: OpenedLetter) -> list[Report]:
         if "final-recipient" in block or "original-recipient" in block or "action" in block
     ]
     if len(reports) == 1 and not reports[0].recipient:
-        # Some servers write the address only into the sentences for people.
+        # Some servers write the address only in the human-readable text.
         return [_read_recipient(letter, blocks[-1], address) for address in find_addresses(letter)] or reports
     return reports
 
@@ -52,7 +52,7 @@ def read_status(letter: OpenedLetter) -> list[Report]:
 def _read_recipient(letter: OpenedLetter, block: Headers, address: str = "") -> Report:
     recipient = (
         address
-        # The address that we wrote to; the final one may be where the client forwards letters to.
+        # The address that we wrote to; the final one may be an address to which the client forwards mail.
         or _read_address(first(block, "original-recipient"))
         or _read_address(first(block, "final-recipient"))
     )
@@ -72,7 +72,7 @@ def _read_recipient(letter: OpenedLetter, block: Headers, address: str = "") -> 
 
 
 def _read_address(value: str) -> str:
-    """Return the address of `rfc822; ann@example.com`; empty if it is none or has been removed."""
+    """Return the address of `rfc822; ann@example.com`; empty if it is not an address or has been removed."""
     type, semicolon, address = value[: 4 * ADDRESS_LENGTH].partition(";")
     if type.strip().lower() == "utf-8":
         address = ESCAPED.sub(_unescape, address)
@@ -82,5 +82,5 @@ def _read_address(value: str) -> str:
 
 def _unescape(match: re.Match[str]) -> str:
     code = int(match[1], 16)
-    # Not a character of an address: controls, surrogates, beyond Unicode.
+    # Controls, surrogates and numbers beyond Unicode cannot be part of an address.
     return chr(code) if 0x20 < code < 0xD800 or 0xDFFF < code < 0x110000 else "�"

@@ -1,7 +1,7 @@
-"""Failure notices in any words: those of servers whose format is not known.
+"""Read free-form failure notices, from servers whose format is not known.
 
-Our letters have one recipient each. So the address that a notice is about is the one to which the quoted
-letter was addressed, if the sentences before it name that address.
+Each of our letters has one recipient. A notice is therefore about the address to which the quoted letter was
+sent, if the sentences before it name that address.
 """
 
 import re
@@ -38,7 +38,7 @@ LISTED = re.compile(rf"^[<> \t]{{0,20}}({ADDRESS.pattern})>?:\s{{0,20}}[45]\d\d[
 
 
 def read_failure_notice(letter: OpenedLetter) -> list[Report]:
-    """Return the address that the sentences of a notice are about; none if that is uncertain."""
+    """Return a report on the address that a notice is about, or none if that is uncertain."""
     subject = read_subject(letter.headers, 200)
     if not _is_notice(letter, subject):
         return []
@@ -52,14 +52,14 @@ def read_failure_notice(letter: OpenedLetter) -> list[Report]:
 
 
 def _find_diagnostic(letter: OpenedLetter, addresses: list[str], address: str) -> str:
-    """Return the server's reply, of several that about the address; without any, all sentences."""
+    """Return the server's reply about the address; if there is none, the sentences about it."""
     text = letter.sentences if len(addresses) == 1 else find_excerpt(letter, address)
     found = REPLY.search(text)
     return " ".join((found[0] if found else text).split())[:DIAGNOSTIC_LENGTH]
 
 
 def _is_notice(letter: OpenedLetter, subject: str) -> bool:
-    """Whether a server wrote the letter: answers can contain any words."""
+    """Return whether a server wrote the letter; people's replies can contain the same words."""
     sender = first(letter.headers, "from")[:500]
     if is_from_client(letter):
         return False
@@ -74,7 +74,7 @@ def _find_addresses(letter: OpenedLetter) -> list[str]:
     quoted = [named[key] for key in find_quoted_recipients(letter) if key in named]
     if quoted:
         return quoted[:MAX_ADDRESSES]
-    # The dialogue with the server or a list names the addresses; or there is only one, besides who gets it.
+    # The dialogue with the server or a list names the addresses; or only one is named besides the addressee.
     refused = list(dict.fromkeys(RCPT.findall(sentences) + LISTED.findall(sentences)))
     own = ",".join(first(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
     others = [address for key, address in named.items() if key not in own]

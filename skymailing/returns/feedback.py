@@ -1,4 +1,4 @@
-"""Complaints that providers forward: the abuse reporting format (RFC 5965)."""
+"""Read complaints that providers forward in the abuse reporting format (RFC 5965)."""
 
 from skymailing.returns.letter import OpenedLetter
 from skymailing.returns.parts import first, read_headers

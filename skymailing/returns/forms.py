@@ -16,7 +16,7 @@ UNCLEAR = "unclear"
 
 
 class ReturnFilterForm(FlaskForm):
-    """A filter in the page's address: no CSRF token."""
+    """A filter in the query string, so without a CSRF token."""
 
     class Meta:
         csrf = False

@@ -1,4 +1,4 @@
-"""A returned letter, opened once for all formats."""
+"""Open a returned letter, once for all formats."""
 
 import re
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ QUOTED_HEADER = re.compile(
     r"(\S[^\n]{0,2000}|\n[ \t]+\S[^\n]{0,2000})",
     re.IGNORECASE | re.MULTILINE,
 )
-# Where the quoted letter begins in a text.
+# The place where the quoted letter begins in a text.
 HEADERS_BEGIN = re.compile(
     r"^[> \t]{0,8}(received|return-path|message-id)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
-# Where mail servers write to whom a letter was delivered: Postfix, Exim, and what all of them write.
+# Headers in which mail servers write the recipient: Postfix's, Exim's, and the standard one.
 RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "envelope-to", "to")
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,200}>")
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """How the mail server handed a letter over: its sender, "" for bounces, and None if it is not known."""
+    """The envelope from the mail server; the sender is "" for bounces, and None if it is not known."""
 
     sender: str | None = None
     recipients: tuple[str, ...] = ()
 
     def complete(self, headers: Headers) -> "Envelope":
-        """Return it with what the mail server wrote into the headers, where it said nothing itself."""
+        """Return the envelope with missing values filled in from headers that the mail server added."""
         sender = self.sender
         if sender is None and "return-path" in headers:
             sender = first(headers, "return-path").strip("<> ")
@@ -56,9 +56,9 @@ UNKNOWN_ENVELOPE = Envelope()
 
 @dataclass(frozen=True, slots=True)
 class OpenedLetter:
-    """The headers and parts of a letter, its readable text, and the headers that it quotes of ours.
+    """The headers and parts of a letter, its readable text, and the headers of ours that it quotes.
 
-    `sentences` is the text before the quoted letter, if that is no part of its own.
+    `sentences` is the text before the quoted letter, if the quoted letter is not a separate part.
     """
 
     raw: bytes
@@ -107,7 +107,7 @@ def _find_headers(text: str) -> Headers:
 
 
 def _find_reference(headers: Headers) -> str:
-    """Return the letter to which this one refers; Exim and automatic replies set these headers."""
+    """Return the ID of the letter that this one refers to; Exim and automatic replies set these headers."""
     for name in ("in-reply-to", "references"):
         if found := MESSAGE_ID.findall(first(headers, name)[:4000]):
             return str(found[-1])

@@ -1,6 +1,6 @@
-"""A listener for returned mail over LMTP (RFC 2033): one process for many letters, unlike a pipe.
+"""Accept returned mail over LMTP (RFC 2033): one process handles many letters, unlike a pipe.
 
-It answers 250 only after a letter has been stored and committed; otherwise the mail server keeps the letter.
+The listener replies 250 only after a letter has been committed; otherwise the mail server keeps the letter.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from skymailing.returns import letter
 
 logger = logging.getLogger(__name__)
 
-MAX_LETTER = 10 * 1024 * 1024  # bytes; each is held in memory while it arrives
+MAX_LETTER = 10 * 1024 * 1024  # bytes; a letter is held in memory while it arrives
 MAX_LINE = 64 * 1024
 BATCH = 50  # letters that are stored together
-TIMEOUT = 60  # seconds in which a session says nothing
+TIMEOUT = 60  # seconds of silence after which a session ends
 STORED = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
-# A letter as it was handed over.
+# A letter and its envelope.
 Handed = tuple[bytes, letter.Envelope]
-# Stores letters for good, and returns which; raises any error if it stored none.
+# Commits letters, and returns which of them were stored; raises any error if none was.
 Store = Callable[[Sequence[Handed]], list[bool]]
 
 
 class Listener(LMTP):
-    """Lines of letters are longer than the library expects of commands."""
+    """Raise the library's line limit: letters have longer lines than commands."""
 
     line_length_limit = MAX_LINE
 
@@ -38,7 +38,7 @@ class StoringHandler:
     """The hook that aiosmtpd calls for each letter.
 
     Letters that arrive while others are being stored are stored together, so that many sessions need few
-    transactions. One thread stores them, as the database would let several wait for each other.
+    transactions. A single thread stores them, as several would only wait for each other in the database.
     """
 
     def __init__(self, store: Store) -> None:
@@ -66,7 +66,7 @@ class StoringHandler:
             try:
                 run = asyncio.get_running_loop().run_in_executor
                 results = await run(self._thread, self._store, letters)
-            except Exception:  # any other answer would make the mail server give up the letter
+            except Exception:  # any other reply would make the mail server give up on the letter
                 logger.exception("Returned letters were not stored; the mail server should try again")
                 results = [False] * len(batch)
             for (_, is_stored), result in zip(batch, results, strict=True):
@@ -75,7 +75,7 @@ class StoringHandler:
 
 
 async def listen(host: str, port: int, store: Store) -> asyncio.Server:
-    """Start to listen in the running loop; raises OSError."""
+    """Start listening in the running event loop; raises OSError."""
     loop = asyncio.get_running_loop()
     handler = StoringHandler(store)
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command

@@ -1,4 +1,4 @@
-"""Letters that unsubscribe: a mail program writes them for `mailto:` in our List-Unsubscribe header."""
+"""Recognize letters that unsubscribe; mail programs send them for `mailto:` in List-Unsubscribe headers."""
 
 import re
 
@@ -6,7 +6,7 @@ from skymailing.returns.letter import OpenedLetter, read_subject
 from skymailing.returns.reports import Kind, Quoted, Report
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
-# What our header asks for: the word and the token of the client's link. Clients may answer or forward it.
+# The subject set by our header: the word and the token of the client's link. Clients may reply or forward it.
 SUBJECT = re.compile(r"\s*(?:(?:re|fwd?|aw|отв):\s*)?unsubscribe[\s+]+([\w.-]{20,1000})\s*", re.IGNORECASE)
 MAX_SUBJECT = 1200
 

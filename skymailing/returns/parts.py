@@ -1,7 +1,7 @@
 """Split a letter into its parts, in time proportional to its size.
 
 The standard library's parser looks at each line once per level of nesting, and recurses: a hostile letter
-of a megabyte keeps it busy for minutes. Letters that come back need only the headers of their first levels.
+of a megabyte keeps it busy for minutes. For returned letters, the headers of the outer levels are enough.
 """
 
 import base64
@@ -18,20 +18,20 @@ MAX_HEADERS = 64 * 1024
 
 BOUNDARY = re.compile(r'\bboundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 CHARSET = re.compile(r'\bcharset\s*=\s*"?([\w.-]{1,40})', re.IGNORECASE)
-# Others, such as punycode, take quadratic time; an unknown one is read as UTF-8.
+# Other encodings, such as punycode, take quadratic time; an unknown one is read as UTF-8.
 KNOWN_CHARSET = re.compile(
     r"us-ascii|iso-8859-\d+|windows-125\d|cp\d+|koi8-[ru]|gb2312|gbk|gb18030|big5|euc-\w+|shift_jis|"
     r"iso-2022-\w+",
     re.IGNORECASE,
 )
 
-# The values of each header by its name in lower case, in the order of the letter.
+# The values of each header by its lowercase name, in their order in the letter.
 Headers = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that contains no other parts: its type in lower case, its headers and its decoded body."""
+    """A part that contains no other parts: its lowercase type, its headers and its decoded body."""
 
     type: str
     headers: Headers
@@ -57,7 +57,7 @@ def first(headers: Headers, name: str) -> str:
 def split_letter(raw: bytes) -> tuple[Headers, list[Part]]:
     """Return the headers of a letter and its parts, at most MAX_PARTS; attached letters are not split."""
     data = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if data.startswith(b"From "):  # how mail servers begin a letter that they pipe into a command
+    if data.startswith(b"From "):  # mail servers add this line to a letter that they pipe into a command
         data = data.partition(b"\n")[2]
     headers, body = split_headers(data)
     parts: list[Part] = []

@@ -1,4 +1,4 @@
-"""Words with which mail servers explain a refusal, in lower case and in their common languages."""
+"""Phrases with which mail servers explain a refusal, in lowercase and in several languages."""
 
 import re
 
@@ -16,7 +16,7 @@ UNKNOWN_USER = _any_of(
     r"unknown (in|to) ",
     r"(user|recipient|mailbox|account|address|domain|host)[^.;]{0,60} "
     r"(does not|doesn't|do not|don't|no longer) exist",
-    # Without its address, which was removed: "553 sender.example does not exist" is about someone else.
+    # The address itself has been removed: "553 sender.example does not exist" is about someone else.
     r"(^|[\s>:;,)\]]\s)does not exist",
     r"(address|recipient) (couldn't|could not|cannot|can't|wasn't|was not) (be )?found",
     r"recipient( name)? is not recognized|recipient email address is possibly incorrect",
@@ -55,7 +55,7 @@ FULL_MAILBOX = _any_of(
     r"caixa[^.;]{0,40} cheia|(ящик|почта)[^.;]{0,40} (переполнен|заполнен)|skrzynka[^.;]{0,40} pełna",
 )
 
-# One address gets too many letters at a time.
+# An address receives too many letters in a short time.
 TOO_FAST = _any_of(r"receiving mail (too quickly|at a rate)", r"too many (messages|emails) (to|for) this")
 
 # About the letter, its sender, our server or its network.

@@ -1,4 +1,4 @@
-"""Test letters that we sent to ourselves: how they were signed, and which envelope they had."""
+"""Read test letters that we sent to ourselves: how they were signed, and which envelope they had."""
 
 import re
 from contextlib import suppress
@@ -57,7 +57,7 @@ def _read_signature(value: str) -> Signature:
 
 
 def find_state(report: Report) -> ReturnedState:
-    """Return whether a test letter is awaited; one that is forged is unclear."""
+    """Return the state of a test letter: unclear if it is forged or not expected."""
     try:
         probed = read_probe_token(report.token)
     except BadToken as error:
@@ -67,7 +67,7 @@ def find_state(report: Report) -> ReturnedState:
 
 
 def record_probe(report: Report) -> None:
-    """Store how a test letter arrived, once; one that is forged or too late changes nothing."""
+    """Store how a test letter arrived, once; a forged or late one changes nothing."""
     with suppress(BadToken):
         probed = read_probe_token(report.token)
         locked = _select(probed).with_for_update().execution_options(populate_existing=True)
@@ -81,7 +81,7 @@ def record_probe(report: Report) -> None:
 
 
 def _judge_return_path(route: Route, arrival: ProbeArrival) -> None:
-    """Use return paths with tokens if the one that was tried has come through unchanged."""
+    """Use return paths with tokens if the tested one arrived unchanged."""
     tried = route.probe.get("return_path", "")
     if tried:
         is_kept = (arrival.return_path or "").lower() == tried.lower()
@@ -95,7 +95,7 @@ def _select(probed: Probed) -> Any:
 
 
 def _is_awaited(target: SendingDomain | Route | None, probed: Probed) -> bool:
-    """Whether it is the last letter that was sent, and arrives for the first time."""
+    """Return whether this is the last letter sent, and it arrives for the first time."""
     sent_at: datetime | None = target.probe_sent_at if target else None
     is_last = sent_at is not None and sent_at.isoformat() == probed.sent_at
     return target is not None and is_last and bool(target.probe.get("is_awaited"))

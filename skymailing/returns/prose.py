@@ -1,4 +1,4 @@
-"""Reports in sentences: Exim's header, and the formats that flufl.bounce knows."""
+"""Read reports in prose: Exim's header, and the formats that flufl.bounce knows."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from skymailing.returns.letter import OpenedLetter, read_subject
 from skymailing.returns.reports import ADDRESS_LENGTH, DIAGNOSTIC_LENGTH, Kind, Report
 
 logger = logging.getLogger(__name__)
-# It logs each error that it raises.
+# The library logs each error that it raises.
 logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL + 1)
 
 ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]{1,64}@[^\s<>,;:\"()\[\]@]{1,255}")
@@ -30,12 +30,12 @@ QUOTE_MARK = re.compile(
 
 
 def is_address(text: str) -> bool:
-    """Whether the text looks like an address; its exact form does not matter, it is only compared."""
+    """Return whether the text resembles an address; that is enough, as it is only compared."""
     return len(text) <= ADDRESS_LENGTH and ADDRESS.fullmatch(text) is not None
 
 
 def read_failed_recipients(letter: OpenedLetter) -> list[Report]:
-    """Read a report of Exim without a standard part: it names the addresses in a header."""
+    """Read Exim's report without a standard part, which names the addresses in a header."""
     if "x-failed-recipients" not in letter.headers:
         return []
     value = ",".join(letter.headers["x-failed-recipients"])[: MAX_RECIPIENTS * ADDRESS_LENGTH]
@@ -54,15 +54,15 @@ def read_prose(letter: OpenedLetter) -> list[Report]:
 
 
 def find_addresses(letter: OpenedLetter) -> list[str]:
-    """Return the addresses that failed, from the header or the sentences of a report."""
+    """Return the failed addresses, from the header or the prose of a report."""
     named = [report.recipient for report in read_failed_recipients(letter)]
     return named or [address for found in _detect(letter) for address in found]
 
 
 def find_excerpt(letter: OpenedLetter, address: str) -> str:
-    """Return what the sentences say about the address: its paragraph, or what precedes it.
+    """Return the text about the address: its paragraph, or what precedes it.
 
-    If they do not name the address, the subject may say something.
+    If the text does not name the address, the subject may help.
     """
     if not address:
         return ""
@@ -77,7 +77,7 @@ def find_excerpt(letter: OpenedLetter, address: str) -> str:
 
 
 def _read_paragraph(text: str, address: str) -> str:
-    """Return the paragraph that begins the text, and the one that it announces; up to another address."""
+    """Return the first paragraph, with the next one if a colon announces it, up to another address."""
     lines: list[str] = []
     for number, line in enumerate(text.split("\n")[:EXCERPT_LINES]):
         other = LEADING_ADDRESS.match(line)
@@ -95,7 +95,7 @@ def _report(letter: OpenedLetter, kind: Kind, address: str) -> Report:
 
 
 def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
-    """Return the addresses that failed, and those that are delayed."""
+    """Return the failed addresses, and the delayed ones."""
     raw = letter.raw[:MAX_DETECTED]
     if len(NESTING.findall(raw)) > MAX_NESTED or raw.count(b"\n--") > MAX_MARKS:
         return [], []
@@ -103,7 +103,7 @@ def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
 
     try:
         temporary, permanent = all_failures(message_from_bytes(raw))
-    except Exception:  # raises various errors on letters that it almost knows
+    except Exception:  # flufl.bounce raises various errors on letters that only resemble a known format
         logger.info("a returned letter confused flufl.bounce", exc_info=True)
         return [], []
     return _clean(letter, permanent), _clean(letter, temporary - permanent)
@@ -120,13 +120,13 @@ def _clean(letter: OpenedLetter, found: frozenset[bytes] | set[bytes]) -> list[s
 
 
 def find_quoted_recipients(letter: OpenedLetter) -> list[str]:
-    """Return the addresses to which the quoted letter was sent, in lower case."""
+    """Return the addresses to which the quoted letter was sent, in lowercase."""
     values = [value[:MAX_TO] for name in ("to", "cc") for value in letter.quoted_headers.get(name, [])]
     return [address.lower() for value in values for address in ADDRESS.findall(value)][:MAX_RECIPIENTS]
 
 
 def is_from_client(letter: OpenedLetter) -> bool:
-    """Whether the client to whom we wrote answers, in any words; not a server."""
+    """Return whether the letter is a reply from the client to whom we wrote, not from a server."""
     senders = {
         address.lower() for value in letter.headers.get("from", []) for address in ADDRESS.findall(value)
     }

@@ -18,7 +18,7 @@ COLUMNS = ("time", "email", "mailing", "verdict", "proof", "status", "answer", "
 
 @dataclass(frozen=True, slots=True)
 class ReturnFilter:
-    """Which of an owner's returned letters to show; empty values match all."""
+    """A filter for an owner's returned letters; empty values match all."""
 
     owner_id: int
     kind: BounceKind | None = None
@@ -27,7 +27,7 @@ class ReturnFilter:
 
 
 def export_returns(filter: ReturnFilter) -> Iterator[Sequence[Any]]:
-    """Yield a header, and what each of the owner's returned letters reports, oldest first."""
+    """Yield a header row, then a row per report in the owner's returned letters, oldest first."""
     yield COLUMNS
     found = _apply(filter, select(Bounce, Mailing.name).outerjoin(Mailing, Mailing.id == Bounce.mailing_id))
     last = 0
@@ -78,7 +78,7 @@ def _apply(filter: ReturnFilter, statement: Select[Any]) -> Select[Any]:
 
 
 def list_letters(only_unclear: bool, limit: int) -> list[tuple[ReturnedLetter, str | None]]:
-    """Return the newest returned letters of all users, each with its owner's address if it is known."""
+    """Return the newest returned letters of all users, each with its owner's address if known."""
     statement = (
         select(ReturnedLetter, User.email)
         .outerjoin(User, User.id == ReturnedLetter.owner_id)
@@ -91,7 +91,7 @@ def list_letters(only_unclear: bool, limit: int) -> list[tuple[ReturnedLetter, s
 
 
 def list_reports(letter_ids: Sequence[int]) -> dict[int, list[Bounce]]:
-    """Return what these letters report, by the ID of the letter."""
+    """Return these letters' reports, by letter ID."""
     found: dict[int, list[Bounce]] = {}
     for bounce in db.session.scalars(select(Bounce).where(Bounce.letter_id.in_(letter_ids))):
         if bounce.letter_id is not None:

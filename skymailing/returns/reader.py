@@ -11,7 +11,7 @@ from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope, OpenedLetter, 
 from skymailing.returns.parts import first
 from skymailing.returns.reports import Kind, Report
 
-# The quoted letter can be long; what reports say about it comes first.
+# The quoted letter can be long, but the report comes before it.
 MAX_READ = 1024 * 1024
 
 MAILER = re.compile(r"mailer-daemon|postmaster|mail delivery|microsoftexchange", re.IGNORECASE)
@@ -25,7 +25,7 @@ AUTO_REPLY_SUBJECT = re.compile(
 
 
 def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Report]:
-    """Return what the letter reports, one item per recipient; a letter in no known format is UNCLEAR."""
+    """Return the letter's reports, one per recipient; a letter in no known format is UNCLEAR."""
     letter = open_letter(raw[:MAX_READ], envelope)
     for read in FORMATS:
         if reports := read(letter):

@@ -22,7 +22,7 @@ MAX_STORED = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """A letter to store, with what was found out about it."""
+    """A letter to store, with what is known about it."""
 
     arrival: Arrival
     state: ReturnedState
@@ -42,7 +42,7 @@ class NewBounce:
 def store_letters(letters: Sequence[NewLetter], now: datetime) -> dict[str, int]:
     """Store letters; return the IDs of those that had not been stored, by digest.
 
-    A letter that another process is storing is waited for.
+    If another process is storing a letter, wait for it.
     """
     stored: dict[str, int] = {}
     connection = db.session.connection()
@@ -69,9 +69,9 @@ STORING = Upsert(_make_storing, ReturnedLetter.id)
 
 
 def record_bounces(bounces: Sequence[NewBounce], now: datetime) -> list[Bounce]:
-    """Record bounces; return those that are new, without the same ones of the same deliveries.
+    """Record bounces; return the new ones, not those already recorded for the same deliveries.
 
-    One that matched only by address is replaced by one with proof, also if the owner has dismissed it.
+    A bounce that matched only by address is replaced by one with proof, even if the owner dismissed it.
     """
     connection = db.session.connection()
     ids = [

@@ -1,4 +1,4 @@
-"""What a returned letter reports, independent of its format."""
+"""The reports in a returned letter, independent of its format."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """Headers of our letter that came back with the report; empty if they did not.
+    """Headers of our letter that the report quotes; empty if it does not.
 
     `return_token` is the token of its return path, to which the report was sent.
     """
@@ -42,11 +42,11 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a returned letter says about one recipient; unknown values are empty.
+    """A returned letter's report on one recipient; unknown values are empty.
 
-    `recipient` is the address as the server wrote it, `action` and `status` are those of RFC 3464, and
-    `diagnostic` is the server's reply or the sentences that describe the failure. A test letter has only a
-    `token` and how it arrived.
+    `recipient` is the address as the server wrote it, `action` and `status` are defined by RFC 3464, and
+    `diagnostic` is the server's reply or the sentences that describe the failure. For a test letter, only
+    `token` and how it arrived are set.
     """
 
     kind: Kind

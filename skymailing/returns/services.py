@@ -1,4 +1,4 @@
-"""Take in returned mail: understand it, store it, and act on what it reports."""
+"""Process returned mail: understand it, store it, and act on what it reports."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """A letter that is stored."""
+    """A letter that has been stored."""
 
     id: int
     state: ReturnedState
@@ -36,7 +36,7 @@ class TakenIn:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a report means, and whom it is about."""
+    """The meaning of a report, and the client it is about."""
 
     report: Report
     verdict: Verdict
@@ -54,10 +54,10 @@ class Finding:
 
 
 def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
-    """Store letters that came back and act on them, once, however often they arrive.
+    """Store returned letters and act on them, once, however often they arrive.
 
-    The result has the same order. The caller commits: before that, no letter must be deleted where it came
-    from.
+    The result has the same order. The caller commits, and must not delete any letter at its source before
+    that.
     """
     unique = {arrival.digest: arrival for arrival in arrivals}
     findings = _understand(list(unique.values()), now)
@@ -72,7 +72,7 @@ def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
 
 
 def _understand(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Finding]]:
-    """Return what the letters report, by digest; needs no write."""
+    """Return the letters' findings, by digest, without writing to the database."""
     judged = [(arrival, report, judge(report)) for arrival in arrivals for report in arrival.reports]
     relevant = [
         (report, arrival.is_trusted) for arrival, report, verdict in judged if verdict is not Verdict.IGNORED
@@ -97,7 +97,7 @@ def _summarise(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
 
 
 def _act(findings: dict[int, list[Finding]], now: datetime) -> None:
-    """Record and do what letters report, by the ID of the letter."""
+    """Record the findings, which are given by letter ID, and act on them."""
     bounces, opt_outs = [], []
     for letter_id, found in findings.items():
         for finding in found:
@@ -118,7 +118,7 @@ def _count(findings: Sequence[Finding]) -> None:
 
 
 def _find_known(digests: Sequence[str]) -> dict[str, TakenIn]:
-    """Return letters that have been stored before, by digest."""
+    """Return letters that were stored earlier, by digest."""
     if not digests:
         return {}
     known = select(ReturnedLetter.digest, ReturnedLetter.id, ReturnedLetter.state)

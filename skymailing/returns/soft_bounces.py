@@ -1,4 +1,4 @@
-"""Soft bounces that are repeated: a mailbox that stays full is as good as none."""
+"""Find repeated soft bounces: a mailbox that stays full is as useless as one that does not exist."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from skymailing.models import CERTAIN, Bounce, BounceKind, Delivery, DeliverySta
 # Soft bounces suppress an address after this many runs in a row, within this time.
 LIMIT = 3
 PERIOD = timedelta(days=60)
-# A letter that has not come back after this time has arrived.
+# A letter that has not been returned within this time counts as arrived.
 ARRIVED_AFTER = timedelta(days=5)
 LAST_LETTERS = 50
 
@@ -21,7 +21,7 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
     """Return the soft bounces that are the client's third in a row."""
     if not bounces:
         return []
-    # Few addresses have that many at all, and only theirs need a look at their letters.
+    # Few addresses have that many soft bounces, so the letters of only those few are examined.
     count = func.count(distinct(Bounce.delivery_id))
     frequent = (
         select(Bounce.owner_id, Bounce.email_key)
@@ -43,9 +43,9 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
 
 
 def _count_in_a_row(bounce: Bounce, now: datetime) -> int:
-    """Return how many of the client's last letters came back, each from another run.
+    """Return how many of the client's last letters were returned, each from a different run.
 
-    A letter that arrived ends the row; one that may still come back is skipped.
+    A letter that arrived ends the count; one that may still be returned is skipped.
     """
     client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
     if client_id is None:

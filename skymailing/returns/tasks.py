@@ -23,23 +23,23 @@ from skymailing.settings.returned_mail import MailboxAddress, returned_mail_sett
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 120  # seconds between two looks at the mailbox
-LEASE = 120  # seconds without a letter after which a reader counts as dead
-PAGE = 50  # letters that are listed at once
+PAUSE = 120  # seconds between two reads of the mailbox
+LEASE = 120  # seconds without progress after which a reader counts as dead
+PAGE = 50  # letters listed at once
 BATCH = 100  # letters per transaction
-MAX_HELD = 4 * 1024 * 1024  # bytes of letters that are held in memory
-# Letters of one session: POP3 deletes when the session ends, and imaplib remembers what was moved.
+MAX_HELD = 4 * 1024 * 1024  # bytes of letters held in memory
+# Letters per session: POP3 deletes when the session ends, and imaplib remembers what was moved.
 SESSION = 500
-MOST_FAULTS = 20  # letters that could not be read, after which the mailbox is left alone for now
+MOST_FAULTS = 20  # unreadable letters after which reading stops for now
 
 
 @dataclass
 class Reading:
-    """What was read."""
+    """The result of reading the mailbox."""
 
     understood: int = 0
     unclear: int = 0
-    # Letters that the server did not give out or could not put away, or that were not stored.
+    # Letters that the server did not return or could not file, or that were not stored.
     skipped: int = 0
     page: int = field(default_factory=lambda: PAGE)
     is_unfinished: bool = False
@@ -48,16 +48,16 @@ class Reading:
 
 
 def hint_mailbox_if_due() -> None:
-    """Ask a worker to read the mailbox, unless that happened a short time ago."""
+    """Ask a worker to read the mailbox, unless it was read a short time ago."""
     is_set = returned_mail_settings().mailbox is not None
     if is_set and queue.hold_lease("mailbox-pause", uuid4().hex, PAUSE):
         hints.hint_mailbox()
 
 
 def read_mailbox(should_stop: StopCheck) -> Reading:
-    """Take in the letters of the mailbox, until all are read or `should_stop`; one process at a time.
+    """Process the letters in the mailbox until all are read or `should_stop`; one process at a time.
 
-    Letters are put away after their commits. A crash in between repeats them, which changes nothing.
+    Letters are filed after their commit. After a crash in between, they are read again, to no effect.
     """
     reading, holder, begun = Reading(), uuid4().hex, time.monotonic()
     address = returned_mail_settings().mailbox
@@ -93,7 +93,7 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
             try:
                 _read_page(mailbox, names, reading)
             except MailboxFault as error:
-                # In a new session, as replies may be out of step: first one by one, then without this one.
+                # Replies may be out of step, so use a new session: first one by one, then skip this letter.
                 logger.warning("Returned letters on %s cannot be read: %s", address.host, error)
                 reading.skipped += reading.page == 1
                 reading.page = 1 if reading.page > 1 else PAGE
@@ -106,7 +106,7 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
 
 
 def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
-    """Take in letters, and put them away once they are stored. Raises MailboxFault."""
+    """Process letters, and file them once they are stored. Raises MailboxFault."""
     count = 0
     for batch in _split(mailbox.read(names)):
         count += len(batch)
@@ -127,7 +127,7 @@ def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
 
 
 def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    """Yield the letters in batches, which are limited in bytes."""
+    """Yield the letters in batches of limited size in bytes."""
     batch: list[tuple[str, bytes]] = []
     size = 0
     for letter in letters:
@@ -141,17 +141,17 @@ def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
 
 
 def take_in_batches(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn | None]:
-    """Take in and commit letters, several in a transaction; after an error each in its own.
+    """Process and commit letters, several per transaction; after an error, each in its own.
 
-    None means that a letter was not stored. Raises OperationalError if the database is unavailable: then some
-    are not stored, and all have to be repeated.
+    None means that a letter was not stored. Raises OperationalError if the database is unavailable: some
+    letters are then not stored, and all have to be repeated.
     """
     taken: list[TakenIn | None] = []
     for start in range(0, len(arrivals), BATCH):
         batch = arrivals[start : start + BATCH]
         try:
             taken += _commit(batch, now)
-        except Exception as error:  # of any kind: it concerns one letter, which is found below
+        except Exception as error:  # of any kind: one letter causes it, which is found below
             logger.warning("%d returned letters were not stored together: %r", len(batch), error)
             taken += [_take_in_alone(arrival, now) for arrival in batch]
     return taken

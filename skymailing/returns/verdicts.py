@@ -1,7 +1,7 @@
-"""Decide what a report means for the client: the status codes and words of mail servers.
+"""Decide what a report means for the client, from the mail server's status codes and words.
 
-The diagnostic decides over the status: Exim writes 5.0.0 for everything, and many servers 5.5.0 or none.
-A refusal because of the letter, the sender or the server (policy) is never charged to the client.
+The diagnostic overrides the status: Exim writes 5.0.0 for everything, and many servers 5.5.0 or none.
+A refusal because of the letter, the sender or the server (policy) is never counted against the client.
 """
 
 import re
@@ -12,9 +12,9 @@ from skymailing.returns.reports import Kind, Report
 
 
 class Verdict(StrEnum):
-    # The address does not exist, or accepts no letters any more.
+    # The address does not exist, or no longer accepts letters.
     HARD = "hard"
-    # Could work another day: a full mailbox, a server out of order.
+    # Could work another day: a full mailbox, a server that is down.
     SOFT = "soft"
     # About the letter, its sender or our server.
     POLICY = "policy"
@@ -37,7 +37,7 @@ BY_KIND = {
 # RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host; 1.351 is Microsoft's
 # for an unknown recipient of another server.
 HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "2.1", "4.4"})
-# About the sender's address, or the size of the letter. Also subjects 5 (protocol), 6 (content), 7 (policy).
+# About the sender's address or the letter's size; also all of subjects 5 (protocol), 6 (content), 7 (policy).
 POLICY_STATUSES = frozenset({"1.7", "1.8", "2.3", "3.4"})
 POLICY_SUBJECTS = frozenset({"6", "7"})
 UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})
@@ -45,7 +45,7 @@ UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})
 # After the reply's code, or as qmail writes it: `550 5.1.1`, `550-5.1.1`, `(#5.1.1)`; not part of an address.
 ENHANCED = re.compile(r"(?:(?<![\d.])[45]\d\d[ -]+[\[(#]{0,2}|#|^\W{0,3})([45])\.(\d{1,3}\.\d{1,3})(?![\d.])")
 PLAIN_CODE = re.compile(r"(?<![\d.])([45])\d\d(?![\d.])")
-# Names of people, hosts and pages contain any words.
+# Addresses and URLs can contain any words, so they are removed.
 NAMES = re.compile(r"https?://\S{1,500}|[^\s<>@]{0,64}@[^\s<>@]{1,255}", re.IGNORECASE)
 
 
@@ -65,7 +65,7 @@ def judge(report: Report) -> Verdict:
         return Verdict.HARD if is_unknown or not is_policy else Verdict.POLICY
     if is_policy:
         return Verdict.POLICY
-    # A status that says something else, such as a full mailbox, weighs more than a phrase.
+    # A status with another meaning, such as a full mailbox, overrides a phrase.
     if is_unknown and (not status or status in UNHELPFUL_STATUSES or status.startswith("5.")):
         return Verdict.HARD
     return Verdict.POLICY if status.startswith("5.") and status not in UNHELPFUL_STATUSES else Verdict.SOFT

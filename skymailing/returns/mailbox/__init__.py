@@ -1,1 +1,1 @@
-"""The mailbox for returned mail, over IMAP or POP3."""
+"""Access the mailbox for returned mail over IMAP or POP3."""

@@ -1,4 +1,4 @@
-"""What the reader needs from a mailbox, over either protocol."""
+"""The interface of a mailbox, the same for both protocols."""
 
 import ssl
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ TIMEOUT = 20.0  # seconds, for each step of the dialogue
 
 
 class MailboxFault(SkyMailingError):
-    """The mailbox cannot be used. The text contains no password."""
+    """The mailbox cannot be used. The message contains no password."""
 
 
 class Mailbox(Protocol):
     """An open mailbox. All methods raise MailboxFault, after which it must be closed."""
 
     def list_letters(self, first: int, count: int) -> list[str]:
-        """Return the names of up to `count` letters that are not filed, after the first `first` ones.
+        """Return the names of up to `count` letters that are not yet filed, skipping the first `first`.
 
-        There are fewer if they are long, and none if no letter is left.
+        The list is shorter if the letters are long, and empty if no letter is left.
         """
 
     def read(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield the names of the letters and their beginnings; the letters stay where they are."""
+        """Yield each letter's name and the beginning of its text; the letters stay where they are."""
 
     def file(self, names: list[str], is_understood: bool) -> None:
         """Put letters away, so that they are not listed again; their contents have been stored."""
@@ -40,7 +40,7 @@ def make_context() -> ssl.SSLContext:
 
 @contextmanager
 def name_faults(*kinds: type[Exception]) -> Iterator[None]:
-    """Raise errors of a library as MailboxFault."""
+    """Convert a library's errors to MailboxFault."""
     errors: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield

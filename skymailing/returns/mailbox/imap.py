@@ -1,4 +1,4 @@
-"""A mailbox over IMAP: letters are moved to other folders, and never deleted."""
+"""Read a mailbox over IMAP: letters are moved to other folders, and never deleted."""
 
 import imaplib
 import re
@@ -13,7 +13,7 @@ UNDERSTOOD = "Processed"
 UNCLEAR = "Not understood"
 UID = re.compile(rb"\bUID (\d+)")
 SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
-MAX_PAGE = 4 * MAX_READ  # bytes that are read at once
+MAX_PAGE = 4 * MAX_READ  # bytes read at once
 DELIMITER = re.compile(rb'\([^)]*\) (?:"(.)"|NIL)')
 
 
@@ -29,7 +29,7 @@ class ImapMailbox:
                 self._imap.login(address.username, address.password)
                 found = self._check(self._imap.select(_quote(address.folder)))
                 self._count = int(found[0] or 0)
-                # They can differ from those before the sign-in, which the library keeps.
+                # Capabilities can change with the sign-in, but the library keeps the earlier ones.
                 offers = b" ".join(self._check(self._imap.capability())).upper().split()
                 self._can_move = b"MOVE" in offers
                 if not self._can_move and b"UIDPLUS" not in offers:
@@ -56,7 +56,7 @@ class ImapMailbox:
     def read(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         with name_faults(imaplib.IMAP4.error):
             parts = self._check(self._imap.uid("FETCH", ",".join(names), f"(BODY.PEEK[]<0.{MAX_READ}>)"))
-        # A letter is a pair of what precedes it and its text; what follows it comes next, as bytes.
+        # A letter is a pair of its preamble and its text; the rest of its response follows as bytes.
         for part, following in zip(parts, [*parts[1:], b""], strict=True):
             if isinstance(part, tuple):
                 uid = UID.search(part[0]) or (isinstance(following, bytes) and UID.search(following))
@@ -83,7 +83,7 @@ class ImapMailbox:
                 raise
 
     def _find_folder(self, name: str) -> str:
-        """Return the folder's name on this server, which may only have folders below INBOX; create it."""
+        """Create the folder and return its name; some servers allow folders only below INBOX."""
         found = DELIMITER.search(bytes(self._check(self._imap.list('""', '""'))[0] or b""))
         delimiter = found[1].decode() if found and found[1] else "."
         names = (name, f"INBOX{delimiter}{name}")

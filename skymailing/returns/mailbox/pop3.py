@@ -1,4 +1,4 @@
-"""A mailbox over POP3: letters are deleted when the session ends, after they have been stored."""
+"""Read a mailbox over POP3: letters are deleted when the session ends, after they have been stored."""
 
 import poplib
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from skymailing.returns.mailbox.base import TIMEOUT, make_context, name_faults
 from skymailing.returns.reader import MAX_READ
 from skymailing.settings.returned_mail import MailboxAddress
 
-# Of a letter, as POP3 cannot limit bytes.
+# Per letter, as POP3 can limit lines but not bytes.
 MOST_LINES = 5000
-# The library refuses lines of more than 2,048 bytes, which letters have.
+# By default, the library refuses lines of more than 2,048 bytes, which occur in letters.
 poplib._MAXLINE = MAX_READ  # type: ignore[attr-defined]
 
 

@@ -1,1 +1,1 @@
-"""Webhooks of mail providers: what they post, as reports."""
+"""Convert what mail providers post to our webhooks into reports."""

@@ -1,7 +1,7 @@
 """Notifications of Amazon SNS: their signature, and the confirmation of a subscription.
 
-The signature proves only that SNS sent the notification, for any customer of Amazon; the secret in our URL
-proves that it is for us. Both certificate and confirmation are fetched only from hosts of SNS.
+The signature proves only that SNS sent the notification, for any of Amazon's customers; the secret in our URL
+proves that it is for us. Certificate and confirmation are fetched only from SNS hosts.
 """
 
 import http.client
@@ -24,7 +24,7 @@ CERTIFICATE_PATH = re.compile(r"/SimpleNotificationService-[0-9a-f]{32}\.pem")
 TIMEOUT = 5  # seconds, for each step of a request
 MAX_PAGE = 64 * 1024
 MAX_CERTIFICATES = 8
-# What is signed, in this order (Subject only if there is one).
+# The signed values, in this order (Subject only if there is one).
 SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": (
@@ -38,19 +38,19 @@ SIGNED = {
     ),
 }
 SIGNED["UnsubscribeConfirmation"] = SIGNED["SubscriptionConfirmation"]
-# By URL: a new certificate has a new one.
+# By URL: a new certificate has a new URL.
 certificates: dict[str, bytes] = {}
 
 
 class NotFetched(Exception):
-    """A page of Amazon could not be fetched, or it is not one of SNS."""
+    """A page could not be fetched, or does not belong to SNS."""
 
 
 Connect = Callable[[str], ssl.SSLSocket]
 
 
 def read(post: Post) -> dict[str, Any]:
-    """Return a signed notification; confirm the subscription if it asks for that.
+    """Return a signed notification; confirm the subscription if it is a request for that.
 
     Raises BadPost and ForgedPost.
     """
@@ -106,7 +106,7 @@ def _fetch_certificate(url: str) -> bytes:
 
 
 def connect_to_public_host(host: str) -> ssl.SSLSocket:
-    """Connect over TLS to the host, at the address that has been checked; raises OSError."""
+    """Connect to the host over TLS, at a public address; raises OSError."""
     address = str(socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)[0][4][0])
     if not ipaddress.ip_address(address).is_global:
         raise OSError(f"{host} has a private address")

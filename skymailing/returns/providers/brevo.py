@@ -9,7 +9,7 @@ EVENTS = {
     "invalid_email": (Kind.BOUNCE, "5.1.3"),
     "soft_bounce": (Kind.BOUNCE, "4.0.0"),
     "error": (Kind.BOUNCE, "4.3.0"),
-    # By Brevo itself, because of an earlier event.
+    # Blocked by Brevo itself, because of an earlier event.
     "blocked": (Kind.BOUNCE, "5.7.0"),
     "spam": (Kind.COMPLAINT, ""),
     "complaint": (Kind.COMPLAINT, ""),

@@ -1,6 +1,6 @@
-"""What a provider posts, and the events that are read from it.
+"""A provider's post, and the events that are read from it.
 
-The body can be anything: values are picked from it only by the functions below, which never fail.
+The body can be anything, so values are read only with the `pick` functions below, which never fail.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MAX_TEXT = 4000
 
 
 class BadPost(Exception):
-    """The body is not what this provider posts. The text says why, and quotes nothing of it."""
+    """The body is not what this provider posts. The message says why, without quoting the body."""
 
 
 class ForgedPost(Exception):
@@ -33,7 +33,7 @@ class ForgedPost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What was posted; `key` is the key of the provider's signature, empty if the operator set none."""
+    """A post; `key` is the key of the provider's signature, empty if the operator set none."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -47,9 +47,9 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: what it reports, and its own text, which is kept.
+    """One event: what it reports, and its original text, which is stored.
 
-    `id` is the provider's, the same when the event is posted again; without one, the text identifies it.
+    `id` is the provider's, and the same when the event is posted again; without it, the text is the identity.
     """
 
     report: Report
@@ -57,12 +57,12 @@ class Event:
     id: str
 
     def get_digest(self, provider: str) -> str:
-        """Return what identifies the event among all returned mail."""
+        """Return a digest that identifies the event among all returned mail."""
         identity = self.id.encode() or self.raw
         return hashlib.sha256(provider.encode() + b"\n" + identity).hexdigest()
 
 
-# Returns the events about returned mail, and leaves out all others; raises BadPost and ForgedPost.
+# Returns the events about returned mail, without any others; raises BadPost and ForgedPost.
 Reader = Callable[[Post], list[Event]]
 
 
@@ -96,7 +96,7 @@ def make_report(
 
 
 def parse_json(body: bytes | str) -> Any:
-    """Return the value of a JSON text; raises BadPost, also if it is nested too deeply."""
+    """Return the value of a JSON text; raises BadPost, including when it is nested too deeply."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -111,7 +111,7 @@ def pick(values: Any, *path: str) -> Any:
 
 
 def pick_text(values: Any, *path: str) -> str:
-    """Return the text or number at a path of keys, as every database can store it; else empty."""
+    """Return the text or number at a path of keys in a form that every database can store; else empty."""
     value = pick(values, *path)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""

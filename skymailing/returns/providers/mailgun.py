@@ -38,13 +38,13 @@ def read(post: Post) -> list[Event]:
     report = _read_report(event)
     if report is None:
         return []
-    # Its IDs are unique within a day only.
+    # Mailgun's IDs are unique only within a day.
     id = f"{pick_text(event, 'id')}@{pick_text(event, 'timestamp')}"
     return [make_event(event, report, id if len(id) > 1 else "")]
 
 
 def check_signature(post: Post, signed: Any) -> None:
-    """Raise ForgedPost unless the owner of the signing key signed the post, lately."""
+    """Raise ForgedPost unless the owner of the signing key signed the post recently."""
     timestamp, token = pick_text(signed, "timestamp"), pick_text(signed, "token")
     right = hmac.new(post.key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(right.encode(), pick_text(signed, "signature").encode()):
@@ -64,7 +64,7 @@ def _read_report(event: Any) -> Report | None:
     elif name == "failed" and pick_text(event, "severity") == "permanent":
         kind = Kind.BOUNCE
     else:
-        return None  # also temporary failures: Mailgun is still trying
+        return None  # including temporary failures: Mailgun is still trying
     words = pick_text(reply, "message") or pick_text(reply, "description")
     message_id = pick_text(event, "message", "headers", "message-id")
     return make_report(

@@ -5,8 +5,8 @@ from typing import Any
 from skymailing.returns.providers.events import BadPost, Event, Post, make_event, make_report, pick, pick_text
 from skymailing.returns.reports import Kind
 
-# Types of bounces: the kind, and the status where the server's reply has none. The others are warnings,
-# automatic replies and decisions of the account.
+# Types of bounces: the kind, and the status where the server's reply has none. Other types are warnings,
+# automatic replies and the account's own decisions.
 TYPES = {
     "HardBounce": (Kind.BOUNCE, "5.1.1"),
     "BadEmailAddress": (Kind.BOUNCE, "5.1.3"),
@@ -35,7 +35,7 @@ def read(post: Post) -> list[Event]:
     kind, status = found
     recipient = pick_text(values, "Email") or pick_text(values, "Recipient")
     words = pick_text(values, "Details") or pick_text(values, "Description")
-    # The reply of a mail server follows the name of its protocol.
+    # The mail server's reply follows the name of its protocol.
     report = make_report(kind, recipient, status=status, diagnostic=words.removeprefix("smtp;"))
     id = pick_text(values, "ID")
     return [make_event(values, report, f"{record}:{id}" if id else "")]

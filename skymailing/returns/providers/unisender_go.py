@@ -67,7 +67,7 @@ def _read_report(event: Any) -> Report | None:
     elif name == "hard_bounced":
         kind = Kind.UNSUBSCRIBE if reason == "err_unsubscribed" else Kind.BOUNCE
     else:
-        return None  # also soft bounces: the provider is still trying
+        return None  # including soft bounces: the provider is still trying
     return make_report(
         kind,
         pick_text(event, "email"),

@@ -1,4 +1,4 @@
-"""Receive webhooks of mail providers. The secret in the URL authenticates them, besides their signatures."""
+"""Receive mail providers' webhooks, authenticated by the secret in the URL and by their signatures."""
 
 import hmac
 import logging
@@ -19,18 +19,18 @@ bp = Blueprint("hooks", __name__, url_prefix="/hooks")
 # Programs post here, without a session.
 csrf.exempt(bp)
 
-MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, those of SendGrid, have 768 KB
+MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, SendGrid's, have 768 KB
 
 
 def is_refused(response: Response) -> bool:
-    """Whether a request counts against the limit: providers may post as much as they have."""
+    """Return whether a request counts against the limit: only refused ones do, others are unlimited."""
     return response.status_code in (400, 403, 404)
 
 
 @bp.route("/<provider>/<secret>", methods=["GET", "POST"])
 @limiter.limit("60 per minute", deduct_when=is_refused)
 def receive(provider: str, secret: str) -> Response:
-    """Take in events; GET only shows that the address is right, as some providers check it."""
+    """Process events; GET only confirms the address, as some providers check it."""
     settings = returned_mail_settings()
     expected = settings.webhook_secrets.get(provider, "")
     if not expected or not hmac.compare_digest(secret.encode(), expected.encode()):
@@ -43,7 +43,7 @@ def receive(provider: str, secret: str) -> Response:
 
 
 def take_in_all(provider: str, post: Post) -> None:
-    """Take in the events of a post; abort if it cannot be read or not all are stored: then it is repeated."""
+    """Process a post's events; abort if it cannot be read or not all are stored, so that it is repeated."""
     arrivals = [Arrival.from_event(event, provider) for event in read_events(provider, post)]
     if None in take_in_batches(arrivals, post.now):
         abort(500)
@@ -53,8 +53,8 @@ def read_events(provider: str, post: Post) -> list[Event]:
     try:
         return READERS[provider](post)
     except ForgedPost as error:
-        logger.warning("Refused a webhook of %s: its signature is wrong. %s", provider, error)
+        logger.warning("Refused a webhook from %s: its signature is wrong. %s", provider, error)
         abort(403)
     except BadPost as error:
-        logger.warning("Refused a webhook of %s, with %d bytes: %s", provider, len(post.body), error)
+        logger.warning("Refused a webhook from %s with %d bytes: %s", provider, len(post.body), error)
         abort(400)

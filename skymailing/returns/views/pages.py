@@ -1,4 +1,4 @@
-"""The page of returned emails, with the decision about unclear ones, and its CSV file."""
+"""The page of returned emails, where the user decides about unclear ones, and its CSV file."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -46,7 +46,7 @@ def csv() -> ResponseReturnValue:
 
 
 def read_filter() -> tuple[ReturnFilterForm, ReturnFilter]:
-    """Return the form and its filter; with an error, it matches all."""
+    """Return the form and its filter; if the form is invalid, the filter matches all."""
     form = ReturnFilterForm(formdata=request.args)
     if not form.validate():
         return form, ReturnFilter(current_user.id)
@@ -62,7 +62,7 @@ def read_filter() -> tuple[ReturnFilterForm, ReturnFilter]:
 @bp.post("/returned/<big:bounce_id>/confirm")
 @login_required
 def confirm(bounce_id: int) -> ResponseReturnValue:
-    """Stop mailing the address of an unclear one."""
+    """Stop mailing the address of an unclear bounce."""
     consequences.confirm(get_own(Bounce, bounce_id), utcnow())
     db.session.commit()
     flash(_("No more emails will be sent to this address."), "success")
@@ -72,7 +72,7 @@ def confirm(bounce_id: int) -> ResponseReturnValue:
 @bp.post("/returned/<big:bounce_id>/dismiss")
 @login_required
 def dismiss(bounce_id: int) -> ResponseReturnValue:
-    """Ignore an unclear one."""
+    """Ignore an unclear bounce."""
     consequences.dismiss(get_own(Bounce, bounce_id))
     db.session.commit()
     return redirect(url_for("returns.index"))
