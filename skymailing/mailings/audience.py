@@ -1,4 +1,4 @@
-"""The segments and tags of an audience, as forms and programs name them: `segment:<id>`, `tag:<name>`."""
+"""Find an audience's segments and tags by their names in forms: `segment:<id>`, `tag:<name>`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,12 +23,12 @@ class UnknownPart(MailingError):
 
 
 def write_name(part: Part) -> str:
-    """Return how forms and programs name a segment or tag."""
+    """Return the name of a segment or tag in forms and programs."""
     return f"{TAG}:{part.name}" if isinstance(part, Tag) else f"{SEGMENT}:{part.id}"
 
 
 def find_parts(owner_id: int, names: Iterable[str]) -> dict[str, Part]:
-    """Return those of the owner's segments and tags with these names that exist, by name.
+    """Return the owner's existing segments and tags with these names, by name.
 
     They are locked against deletion until the transaction ends.
     """

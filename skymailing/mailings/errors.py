@@ -1,11 +1,11 @@
-"""Mailing errors. Their texts are in web/error_texts.py."""
+"""Define mailing errors; their texts are in web/error_texts.py."""
 
 from collections.abc import Mapping
 
 from skymailing.errors import UserError
 from skymailing.models import StateReason
 
-# Why letters may not come from a sender; see `delivery/senders.py`.
+# Reasons why a sender cannot be used; see `delivery/senders.py`.
 SENDER_PROBLEMS = {
     StateReason.SENDER_UNUSABLE: "mailing_sender_unconfirmed",
     StateReason.SERVER_UNUSABLE: "mailing_server_failed",

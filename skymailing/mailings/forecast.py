@@ -34,9 +34,9 @@ LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
 BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
-# A run of fewer intervals was faster than they can show.
+# A run with fewer intervals was too fast to measure.
 MIN_INTERVALS = 3
-# If the rates of the measured runs differ more, they say nothing about the next run.
+# If the rates of the measured runs differ by a larger factor, they do not predict the next run.
 LARGEST_SPREAD = 3.0
 
 
@@ -84,7 +84,7 @@ class Forecast:
 
 
 def find_next_start(mailing: Mailing, now: datetime) -> datetime | None:
-    """Return when a saved mailing starts next; None if it will not start again."""
+    """Return the next start of a saved mailing; None if it will not start again."""
     if mailing.is_disabled or mailing.state in (MailingState.FINISHED, MailingState.CANCELLED):
         return None
     zone = SendingHours.of(mailing).zone
@@ -124,7 +124,7 @@ def _occurrence(
 
 
 def count_reach(owner: User, conditions: Conditions, selected: int | None) -> Reach:
-    """Return the reach of an unsaved mailing; `selected` is the number of clients, if it is known."""
+    """Return the reach of an unsaved mailing; `selected` is the number of clients, if known."""
     # Start from the suppressions, because there are few of them.
     is_same = (Client.owner_id == Suppression.owner_id) & (Client.email_key == Suppression.email_key)
     suppressed_clients = select(func.count()).select_from(Suppression).join(Client, is_same)
@@ -137,7 +137,7 @@ def count_reach(owner: User, conditions: Conditions, selected: int | None) -> Re
 
 
 def estimate_rate(server: SmtpServer | None = None) -> float | None:
-    """Return the expected rate in letters per second; None if nothing is known about it.
+    """Return the expected rate in letters per second; None if unknown.
 
     `server` is the sender's mail server, if it is not the installation's.
     """
@@ -183,7 +183,7 @@ def measure_rate() -> float | None:
 def _bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
     """Return the letters per second of a run, from the letters and seconds of its intervals; None if unknown.
 
-    The busiest intervals come first: pauses, closed hours and late retries say nothing about the rate.
+    Only the busiest intervals count: pauses, closed hours and late retries say nothing about the rate.
     """
     total = sum(letters for letters, _seconds in intervals)
     counted = seconds = used = 0

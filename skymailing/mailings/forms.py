@@ -104,9 +104,9 @@ class MailingForm(FlaskForm):
     # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
     # that are posted for them.
     FIXED = tuple(map(field_name, CONTENT_FIELDS))
-    # The fields on which the next starts depend.
+    # The fields that determine the next starts.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
-    # Fields with a few fixed values: only a forged request has others.
+    # Fields with a few fixed values; only a forged request contains others.
     CHOICES = ("audience", "periodicity", "on_late", "on_unknown")
     # When the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
@@ -198,7 +198,7 @@ class MailingForm(FlaskForm):
         self.sender_name.flags.maxlength = SENDER_NAME_MAX_LENGTH
 
     def read(self) -> MailingValues:
-        """Return the input; if a field cannot be read, raise InvalidMailing with the errors of the others."""
+        """Return the input; if a field is unreadable, raise InvalidMailing with the other fields' errors."""
         if not super().validate():
             raise InvalidMailing(self.validation.errors)
         return self.values
@@ -211,7 +211,7 @@ class MailingForm(FlaskForm):
 
     @cached_property
     def validation(self) -> MailingValidation:
-        """The services' rules, for the fields that could be read."""
+        """The services' validation of the fields that could be read."""
         unread = {name for name in VALUE_NAMES if self.has_error(name)}
         return MailingValidation(self.owner, self.values, self.now, self.mailing, unread)
 
@@ -222,7 +222,7 @@ class MailingForm(FlaskForm):
             field.errors = [*field.errors, explain(error)]
 
     def has_error(self, name: str) -> bool:
-        """Whether the field for a value has an error."""
+        """Return whether the field for a value has an error."""
         name = field_name(name)
         return name in self and bool(self[name].errors)
 
@@ -242,7 +242,7 @@ class MailingForm(FlaskForm):
                 "message_id": self.message.data,
                 "sender_id": self.sender.data or None,
                 "sender_name": self.sender_name.data or "",
-                # A program that names segments but no audience does not mean all clients.
+                # A program that names segments but no audience does not mean to address all clients.
                 "audience": Audience.SEGMENTS
                 if self.include.data and not self.audience.raw_data
                 else read_choice(self.audience, Audience.ALL),
@@ -263,7 +263,7 @@ class MailingForm(FlaskForm):
 
 
 def explain_doubles() -> str:
-    """Say how many letters may arrive twice; each session with the mail server has one letter at a time."""
+    """Return how many letters may arrive twice: one for each session with the mail server."""
     config = current_app.config
     sentence: str = ngettext(
         "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "

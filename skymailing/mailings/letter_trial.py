@@ -26,7 +26,7 @@ SHOWN = 5
 
 @dataclass
 class Failure:
-    """What fails, for how many clients, and the address of one of them."""
+    """An error, the number of clients for whom it occurs, and the address of one of them."""
 
     text: str
     example: str
@@ -45,7 +45,7 @@ class Trial:
 def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial | None:
     """Render the letters to the recipients in the audience.
 
-    Returns None if the values of clients cannot make a letter fail, because the message only prints them.
+    Returns None if clients' values cannot make a letter fail, because the message only prints them.
     """
     try:
         letter = CompiledContent(Content.of(message), Habits.of(owner))
@@ -71,7 +71,7 @@ def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial 
 
 
 def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any], bool]:
-    """Return at most `limit` recipients, and whether they are all."""
+    """Return at most `limit` recipients, and whether these are all recipients."""
     if limit <= 0:
         return [], False
     columns = (Client.id, Client.email, Client.full_name, Client.attributes)
@@ -85,7 +85,7 @@ def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any
 
 
 def try_letter(letter: CompiledContent, recipient: Recipient) -> Iterator[str]:
-    """Yield what fails for one client."""
+    """Yield the errors for one client."""
     values = make_values(recipient, "", EXAMPLE_UNSUBSCRIBE_URL, letter.readers)
     noted: set[str] = set()
     token = unreadable.set(noted)

@@ -62,7 +62,7 @@ def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50)
 
 
 def has_removed(log_filter: LogFilter) -> bool:
-    """Whether retention has removed attempts that may have matched the filter."""
+    """Return whether retention has removed attempts that may have matched the filter."""
     removed = select(Run.id).where(Run.details_removed_at.is_not(None))
     if log_filter.run_id is not None:
         removed = removed.where(Run.id == log_filter.run_id)

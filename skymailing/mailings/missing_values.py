@@ -65,7 +65,7 @@ def find_missing_values(owner: User, message: Message, conditions: Conditions) -
 
 
 def may_be_missing(path: Path) -> bool:
-    """Whether the path is a client's value that may be empty; SQLite cannot query names with quotes."""
+    """Return whether the path is a client's value that may be empty; SQLite cannot query quoted names."""
     return path in NAME_PATHS or (
         path[0] == "client" and len(path) == 2 and path != EMAIL_PATH and '"' not in path[1]
     )

@@ -1,4 +1,4 @@
-"""Collect what the form shows before a mailing starts: problems, recipients, forecast, example letter."""
+"""Collect the form's preview of a mailing: problems, recipients, forecast and example letter."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
 
 
 def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
-    """Return what is known about the recipients of a form; what takes too long is left out."""
+    """Return what is known about a form's recipients, without anything that takes too long to find."""
     found = Findings()
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):
@@ -136,7 +136,7 @@ def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
 
 
 def find_unknown_in(message: Message, missing: MissingValues | None) -> list[UnknownPlaceholder]:
-    """Return the placeholders that do not work in a message; a client's value only if no recipient has it."""
+    """Return a message's unknown placeholders; a client's value counts only if no recipient has it."""
     values = missing.found if missing else ()
     lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
     return [
@@ -181,7 +181,7 @@ def find_chosen_message(form: MailingForm) -> Message | None:
 
 
 def format_sender(form: MailingForm) -> str:
-    """Return the name and the address from which the letters will come."""
+    """Return the name and the address from which the letters will be sent."""
     if form.is_fixed:
         return ""
     sender = find_sender(form.owner, form.sender.data)

@@ -67,7 +67,7 @@ class RouteState:
     pace: float | None = None  # letters per second, since the server asked us to slow down
     refusal: str = ""  # the reply with which it did so
     is_step_by_step: bool = False  # its PIPELINING does not work
-    is_owner_paused: bool = False  # it accepts the letters of other users only
+    is_owner_paused: bool = False  # it accepts only other users' letters
 
     @property
     def is_chosen(self) -> bool:
@@ -106,7 +106,7 @@ class Progress:
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
     hours_open_at: datetime | None = None  # when sending continues; None within the sending hours
-    limit: ReachedLimit | None = None  # the owner's limit, until which the letters wait
+    limit: ReachedLimit | None = None  # the owner's limit for which the letters wait
 
     @property
     def time_left(self) -> timedelta | None:
@@ -240,7 +240,7 @@ def _count_waiting(ledger: Ledger) -> int:
 
 
 def _list_routes(owner_id: int, server_id: int | None, now: datetime) -> tuple[RouteState, ...]:
-    """Return the run's routes in the order in which they are used, as they are for the owner."""
+    """Return the run's routes in the order of their use, with their state for the owner."""
     names = routes.list_configured() if server_id is None else [f"{ROUTE_PREFIX}{server_id}"]
     is_owners = (
         (OwnerPause.route == Route.name) & (OwnerPause.owner_id == owner_id) & (OwnerPause.until > now)

@@ -49,7 +49,7 @@ WAITS_FOR_DECISION = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """A run's ledger: how many deliveries are planned, and how many are in each state."""
+    """A run's ledger: the number of planned deliveries, and the number in each state."""
 
     run: Run
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Ledger:
 
     @property
     def open(self) -> int:
-        """How many deliveries are unfinished."""
+        """The number of unfinished deliveries."""
         return sum(self.counts[state] for state in OPEN_DELIVERY_STATES)
 
     @property
@@ -78,7 +78,7 @@ class Ledger:
 
     @property
     def percent(self) -> int:
-        """How much of the run is done, rounded down so that 100 means all of it."""
+        """The percentage of the run that is done, rounded down so that 100 means all of it."""
         return 100 * self.done // self.total if self.total else 100
 
     @property
@@ -184,7 +184,7 @@ def find_first_recipient(owner: User, conditions: Conditions) -> Client | None:
 
 
 def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
-    """Return which of these address keys are suppressed for the owner."""
+    """Return the address keys, among these, that are suppressed for the owner."""
     return set(
         db.session.scalars(
             select(Suppression.email_key).where(

@@ -88,7 +88,7 @@ def _clear_restore_notice(mailing: Mailing) -> None:
 
 
 def _find_run_to_resend(mailing: Mailing, now: datetime) -> Run:
-    """Lock the mailing and return its last run; raises MailingError if its letters must not be resent."""
+    """Lock the mailing and return its last run; raises MailingError if its letters cannot be resent."""
     lock_mailing(mailing)
     require_enabled(mailing)
     if now >= mailing.ends_at:

@@ -27,7 +27,7 @@ def list_route_problems(routes: tuple[RouteState, ...], now: datetime) -> list[s
 
 
 def list_route_limits(routes: tuple[RouteState, ...]) -> list[str]:
-    """Return what makes the mail server that is in use slower than it could be."""
+    """Return a sentence for each thing that slows down the mail server in use."""
     route = next((route for route in routes if route.is_usable), None)
     sentences = []
     if route and route.pace is not None:

@@ -77,7 +77,7 @@ def find_open_run(mailing: Mailing) -> Run | None:
 
 
 def has_runs(mailing: Mailing) -> bool:
-    """Whether the mailing has runs, whose history must be kept."""
+    """Return whether the mailing has runs, whose history must be kept."""
     return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id))))
 
 

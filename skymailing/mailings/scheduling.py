@@ -91,7 +91,7 @@ def find_first_start(
     if not has_new_times:
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
         return plan.next_start(mailing, hours, slot)
-    # An occurrence at this very moment is not past: an empty start means now.
+    # An occurrence at exactly this moment is not past: an empty start means now.
     return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
 
 
@@ -114,13 +114,13 @@ def find_last_slot(mailing: Mailing) -> datetime | None:
 
 
 def has_open_run(mailing: Mailing) -> bool:
-    """Whether a run is planned or being sent, even if paused."""
+    """Return whether a run is planned or being sent, even if paused."""
     is_open = Run.state.in_(OPEN_RUN_STATES)
     return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id, is_open))))
 
 
 def has_happened(mailing: Mailing) -> bool:
-    """Whether this is a one-time mailing that has run and cannot start again."""
+    """Return whether this is a one-time mailing that has run and cannot start again."""
     if mailing.periodicity is not Periodicity.ONCE:
         return False
     was_run = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)

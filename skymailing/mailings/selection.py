@@ -45,7 +45,7 @@ class Selection:
     """A set of any number of clients, in a form compact enough for hidden fields.
 
     It contains the IDs in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The IDs in `excluded` are left out of the last two, but not of `ranges`.
+    the mailing `saved`. The IDs in `excluded` are left out of the last two, but not out of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -240,7 +240,7 @@ def read_selected_ids(mailing: Mailing) -> Selection:
 
 
 def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
-    """Whether exactly these clients are selected for a mailing."""
+    """Return whether exactly these clients are selected for a mailing."""
     members = mailing_clients.c
     of_mailing = select(func.count()).where(members.mailing_id == mailing.id)
     count = db.session.scalar(of_mailing) or 0

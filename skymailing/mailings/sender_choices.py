@@ -1,4 +1,4 @@
-"""The senders that the form of a mailing offers, and the one that is chosen."""
+"""List the senders that a mailing's form offers, and find the chosen one."""
 
 from flask_babel import gettext as _
 from sqlalchemy import select

@@ -104,14 +104,14 @@ def _validate(
 
 
 def can_be_edited(mailing: Mailing) -> bool:
-    """Whether any part of the mailing can be edited."""
+    """Return whether any part of the mailing can be edited."""
     return not mailing.is_disabled and mailing.state is not MailingState.CANCELLED
 
 
 def lock_mailing(mailing: Mailing) -> None:
     """Lock a mailing until the transaction ends, and read its current state.
 
-    Every action begins with it: workers and other tabs may have changed the mailing since it was loaded.
+    Every action begins with this: workers and other tabs may have changed the mailing since it was loaded.
     Raises MailingError if it has been deleted.
     """
     session = object_session(mailing)
@@ -136,10 +136,10 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
 
 
 def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
-    """Return why a mailing that starts now would reach no one, or None.
+    """Return the reason why a mailing started now would reach no one, or None.
 
-    This can take seconds, so pages call it before the transaction that writes. If it takes too long, planning
-    finds out.
+    This can take seconds, so pages call it before the transaction that writes. If it takes too long, it
+    returns None, and planning finds the obstacle.
     """
     if mailing.sender is not None and (problem := find_problem(mailing.sender)):
         return MailingError(SENDER_PROBLEMS[problem])
@@ -181,7 +181,7 @@ def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) ->
 
 
 def _has_just_run(mailing: Mailing, now: datetime) -> bool:
-    """Whether this start repeats one whose short run is already over."""
+    """Return whether this start repeats one whose short run is already over."""
     last = find_last_run(mailing)
     is_over = mailing.state in (MailingState.SCHEDULED, MailingState.FINISHED)
     return is_over and last is not None and now - last.started_at < DOUBLE_START

@@ -1,4 +1,4 @@
-"""Texts for the reason for a mailing's state; the engine stores codes, as it does not know the language."""
+"""Explain a mailing's state; the engine stores only reason codes, as it does not know the language."""
 
 from datetime import datetime
 from typing import Any

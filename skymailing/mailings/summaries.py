@@ -24,7 +24,7 @@ def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
 
 
 def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
-    """Return the values for the summary's template; None if no letters were sent or came back."""
+    """Return the values for the summary's template; None if no letters were sent or returned."""
     sums = [func.sum(RunInterval.__table__.c[name]) for name in NUMBERS]
     statement = (
         select(RunInterval.mailing_id, Mailing.name, *sums)

@@ -60,7 +60,7 @@ class MailingValidation:
 
     @cached_property
     def selected(self) -> int:
-        """How many clients are selected; counted once, as there may be a million."""
+        """The number of selected clients; counted once, as there may be a million."""
         return count_selected(self.owner, self.values.clients)
 
     @cached_property
@@ -74,7 +74,7 @@ class MailingValidation:
 
     @cached_property
     def _known_parts(self) -> dict[str, Part]:
-        """The segments and tags that exist, by name: found at once, which locks them in one order."""
+        """The segments and tags that exist, by name; loaded together, which locks them in one order."""
         names = (*self.values.include[:MAX_PARTS], *self.values.exclude[:MAX_PARTS])
         return find_parts(self.owner.id, names)
 
@@ -156,7 +156,7 @@ class MailingValidation:
         return MailingError("mailing_start_past") if is_past and not self._has_started() else None
 
     def _has_started(self) -> bool:
-        """Whether the saved start has passed; a recurring mailing counts its occurrences from there."""
+        """Return whether the saved start has passed; a recurring mailing counts occurrences from it."""
         mailing = self.mailing
         return (
             mailing is not None and mailing.state is not MailingState.DRAFT and mailing.starts_at <= self.now

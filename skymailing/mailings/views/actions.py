@@ -125,7 +125,7 @@ def send_test_letter(user: User, message_id: int, sender: Sender | None, sender_
 def apply_action(
     mailing_id: int, action: Callable[[Mailing, datetime], T], flash_result: Callable[[T], None]
 ) -> Response:
-    """Apply a service to the mailing, commit, and show the result or why it is not possible."""
+    """Apply a service to the mailing, commit, and show the result or the reason why it is not possible."""
     mailing = get_own_mailing(mailing_id)
     now = clock.utcnow()
     try:

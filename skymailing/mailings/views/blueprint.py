@@ -15,7 +15,7 @@ bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the signed-in user's mailing, or abort with 404.
 
-    `to_change` locks it before a form is built from it; services lock it in any case.
+    `to_change` locks the mailing before a form is built from it; services lock it in any case.
     """
     mailing = db.session.scalar(
         select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)

@@ -41,7 +41,7 @@ class Picker:
 
 
 def is_step(form: MultiDict[str, str]) -> bool:
-    """Whether the form was submitted by one of the picker's buttons."""
+    """Return whether the form was submitted by one of the picker's buttons."""
     return STEP_FIELD in form
 
 

@@ -167,7 +167,7 @@ def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = N
 
 
 def initial_values(now: datetime) -> dict[str, Any]:
-    """Return the initial values of the form for a new mailing, which ends in a week."""
+    """Return the initial values of the form for a new mailing; by default, it ends in a week."""
     sender = find_default_sender(current_user.id)
     return {
         "sender": sender.id if sender else 0,
@@ -200,7 +200,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
 
 
 def is_save_request() -> bool:
-    """Whether the form was submitted by a button that saves."""
+    """Return whether the form was submitted by a button that saves."""
     is_other = client_picker.is_step(request.form) or "check" in request.form
     return request.method == "POST" and not is_other
 
@@ -241,7 +241,7 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
 
 
 def flash_unchanged_fields(form: MailingForm) -> None:
-    """Show what was not changed because a run has started, perhaps while the page was open."""
+    """Show which changes were not saved because a run has started, perhaps while the page was open."""
     if form.is_fixed and any(name in request.form for name in form.FIXED):
         flash(
             _(

@@ -48,7 +48,7 @@ def show(mailing_id: int) -> str:
 
 
 def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
-    """Return whom the mailing is for, how many clients that is if it may start again, and its next starts."""
+    """Return the mailing's audience, its size if the mailing may start again, and the next starts."""
     next_start = forecast.find_next_start(mailing, now)
     may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
     recipients, reach, count, upcoming = None, None, None, None
@@ -103,7 +103,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
 
 
 def is_live(mailing: Mailing) -> bool:
-    """Whether the page should refresh itself: letters are being sent now or will be within a minute."""
+    """Return whether the page should refresh: letters are being sent or will be within a minute."""
     if mailing.is_disabled:
         return False
     if mailing.state is MailingState.RUNNING:
@@ -113,7 +113,7 @@ def is_live(mailing: Mailing) -> bool:
 
 
 def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
-    """Return the actions to offer now; services refuse the others in any case."""
+    """Return the actions to offer now; services refuse all others in any case."""
     by_state = {
         MailingState.DRAFT: {"start"},
         MailingState.SCHEDULED: {"start", "pause", "cancel"},
