@@ -1,1 +1,1 @@
-"""Pages and values cached between requests, and how they stay current (docs/caching.md)."""
+"""Cache pages and values between requests, and keep them current (docs/caching.md)."""

@@ -1,4 +1,4 @@
-"""Flask-Caching's backend: one Redis for all processes. Without Redis, pages are slower but still work.
+"""Provide Flask-Caching's backend, one Redis for all processes; without it, pages work but are slower.
 
 Values are JSON, never pickle, so that write access to Redis does not allow running code.
 
@@ -98,7 +98,7 @@ class SharedCache(BaseCache):
     # --- Versions ---------------------------------------------------------------------------
 
     def read(self, subjects: Sequence[str], *keys: str) -> tuple[str | None, list[bytes | None]]:
-        """Return the current label of the subjects, and raw values, in one round trip.
+        """Return the current label of the subjects and the keys' raw values, in one round trip.
 
         Without Redis the label is None, and nothing may be cached.
         """

@@ -38,7 +38,7 @@ LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a pa
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
 RENDER_SECONDS = 5.0  # longest time to render a page
-KEPT_SECONDS = 3600.0  # how long an expired page is kept in case the database stops responding
+KEPT_SECONDS = 3600.0  # for which an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]
@@ -46,11 +46,11 @@ Environment = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PageKind:
-    """How the pages of one endpoint are cached."""
+    """The caching rules for the pages of one endpoint."""
 
     subjects: tuple[str, ...]  # the versions that label the page, see `backend.SUBJECTS`
     seconds: float  # longest time until the page is rendered again
-    next_change: Callable[[datetime], datetime | None]  # when the page changes without any write
+    next_change: Callable[[datetime], datetime | None]  # the next time the page changes without any write
     arguments: tuple[str, ...] = ()  # query arguments that select a page
     variants: int = 1  # number of variants; each response shows a random one
     # Put changing values into the rendered body: (body, `g.page_values`, language, is_get) -> body.
@@ -114,7 +114,7 @@ class CachedPage:
         return cls(label, expires, next_change, etag, pairs, language, values, body, compressed)
 
     def matches(self, etags: str) -> bool:
-        """Whether an If-None-Match header matches this page (RFC 9110, section 13.1.2)."""
+        """Return whether an If-None-Match header matches this page (RFC 9110, section 13.1.2)."""
         return self.etag in etags or etags.strip() == "*"
 
 
@@ -158,7 +158,7 @@ class PageCache:
         return self.wsgi_app(environ, start_response)
 
     def _is_visitor(self, cookies: Any) -> bool:
-        """Whether the request has no session, so that its page is the same for all visitors."""
+        """Return whether the request has no session, so that its page is the same for all visitors."""
         config = self.app.config
         return (
             config["SESSION_COOKIE_NAME"] not in cookies

@@ -103,7 +103,7 @@ def escape(text: str) -> str:
 
 
 class SupervisorFormat:
-    """Replaces the format string of supervisor, which has its own logging."""
+    """Replace the format string of supervisor, which has its own logging."""
 
     LEVELS = {"CRIT": "critical", "ERRO": "error", "WARN": "warning", "INFO": "info"}  # noqa: RUF012
 

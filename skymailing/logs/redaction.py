@@ -1,6 +1,6 @@
 """Redact log texts: secrets always, email addresses from level INFO upwards.
 
-This works on the finished text, so it covers our own messages, those of libraries, and tracebacks.
+Redaction works on the finished text, so it covers our own messages, libraries' messages, and tracebacks.
 """
 
 import re

@@ -69,7 +69,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which counts to read: their scope and time ranges."""
+    """The counts to read: their scope and time ranges."""
 
     scope: Scope
     ranges: list[TimeRange]

@@ -1,4 +1,4 @@
-"""Reports for other programs: CSV by day and mailing, or the whole report as JSON; times are in UTC."""
+"""Export reports for other programs: CSV by day and mailing, or all as JSON; times are in UTC."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

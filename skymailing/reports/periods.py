@@ -34,7 +34,7 @@ class Period:
 
     @functools.cached_property
     def day_bounds(self) -> list[tuple[datetime, datetime]]:
-        """When each day begins and ends."""
+        """The beginning and end of each day."""
         starts = [start_of_day(day, self.zone) for day in self.days]
         return list(zip(starts, [*starts[1:], self.ends_at], strict=True))
 
