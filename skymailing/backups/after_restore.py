@@ -69,7 +69,7 @@ def finish_open_runs(now: datetime) -> None:
 
 
 def sign_everyone_out() -> None:
-    """End all sessions, as the backup does not show who signed out or changed their password afterwards."""
+    """End all sessions, as the backup does not show who has since signed out or changed their password."""
     db.session.execute(update(User).values(session_epoch=User.session_epoch + 1))
 
 

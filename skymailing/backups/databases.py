@@ -44,7 +44,7 @@ def load(path: Path) -> None:
 
 
 def is_empty() -> bool:
-    """Whether the database has no tables."""
+    """Return whether the database has no tables."""
     return not inspect(db.engine).get_table_names()
 
 

@@ -43,7 +43,7 @@ def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
         was_unclean = bool(_read(file))
         _write(file, {"pid": os.getpid(), "address": address})
         yield was_unclean
-        with suppress(OSError):  # on a full disk the file is empty, which means the same
+        with suppress(OSError):  # on a full disk the file is empty, which also means that it ended cleanly
             _write(file, {})
 
 
@@ -71,7 +71,7 @@ def _bind_error(host: str, port: int) -> str | None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As the servers do: connections in TIME_WAIT do not block the port.
+            # The servers set this too, so connections in TIME_WAIT do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
@@ -110,13 +110,13 @@ def _read(file: IO[str]) -> dict[str, Any]:
 
 
 def _write(file: IO[str], content: dict[str, Any]) -> None:
-    # Without a buffer, which would raise again when the file is closed on a full disk.
+    # Unbuffered: a buffer would raise again when the file is closed on a full disk.
     os.ftruncate(file.fileno(), 0)
     os.write(file.fileno(), json.dumps(content).encode())
 
 
 def responds(url: str) -> bool:
-    """Whether the URL responds with status 200 within half a second."""
+    """Return whether the URL responds with status 200 within half a second."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(url, timeout=0.5) as response:
@@ -126,7 +126,7 @@ def responds(url: str) -> bool:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether a program accepts connections on this port."""
+    """Return whether a program accepts connections on this port."""
     try:
         socket.create_connection((host, port), timeout=0.5).close()
     except OSError:

@@ -1,8 +1,8 @@
 """Log files that lose lines on a full disk instead of ending the supervisor.
 
 By default, supervisor prints a traceback for each line that it cannot write. If standard error is on the
-same disk, that raises again and ends the supervisor with all its children. An error while a file is
-rotated makes it close the pipe of the child that wrote the line, which then hangs.
+same disk, that raises again and ends the supervisor with all its children. If rotating a file fails, the
+supervisor closes the pipe of the child that wrote the line, and the child hangs.
 """
 
 from contextlib import suppress

@@ -99,7 +99,7 @@ class ConsoleSupervisor(Supervisor):
             self._check_children_often()
 
     def _check_children_often(self) -> None:
-        """Notice ended children sooner than once a second, since each stop waits for the previous one."""
+        """Check for ended children more than once a second, since each stop waits for the previous one."""
         poller = self.options.poller
         poll = poller.poll
         poller.poll = lambda timeout: poll(min(timeout, STOP_POLL_SECONDS))

@@ -45,7 +45,7 @@ def remove_letters(run_id: int) -> tuple[int, int]:
 
 
 def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
-    """Do the same as `remove_letters`, in the caller's transaction."""
+    """Do the same as `remove_letters` in the caller's transaction."""
     ids = connection.scalars(select(Delivery.id).where(Delivery.run_id == run_id).limit(BATCH)).all()
     if not ids:
         return 0, 0

@@ -94,13 +94,13 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
 
 
 def remove_bulk_jobs(before: datetime, budget: TimeBudget) -> None:
-    """Remove the results of actions on many clients; what their undo needed is gone an hour after them."""
+    """Remove the results of bulk actions; the data for undoing them is removed after one hour anyway."""
     table: Any = BulkJob.__table__
     _remove_oldest(table, table.c.ended_at < before, "bulk_jobs", budget)
 
 
 def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
-    """Remove consents whose client was deleted before `before`, and has not been added again."""
+    """Remove consents of clients who were deleted before `before` and have not been added again."""
     has_client = exists().where(Client.owner_id == Consent.owner_id, Client.email_key == Consent.email_key)
     oldest = select(Consent.id).where(Consent.orphaned_at < before).order_by(Consent.orphaned_at).limit(BATCH)
     while not budget.is_used_up:
@@ -117,7 +117,7 @@ def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
 
 
 def remove_returned_letters(before: datetime, budget: TimeBudget) -> None:
-    """Remove letters that came back, and their reports about letters that are no longer in a ledger."""
+    """Remove returned letters, and their reports about letters that are no longer in a ledger."""
     table: Any = ReturnedLetter.__table__
     _remove_oldest(table, table.c.received_at < before, "returned_letters", budget)
     is_old = Bounce.delivery_id.is_(None) & (Bounce.received_at < before)
