@@ -1,1 +1,1 @@
-"""What all pages share: responses, error pages, form fields, labels, languages and static files."""
+"""Provide what all pages share: responses, error pages, form fields, labels, languages, static files."""

@@ -1,4 +1,4 @@
-"""Views that compute for seconds: each user runs one at a time, so that others are not affected."""
+"""Limit views that compute for seconds to one at a time per user, so that other users are not affected."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ from skymailing.extensions import limiter
 logger = logging.getLogger(__name__)
 
 RATE = "300 per minute"
-# Each user has one running request and others that wait for it; a thread waits for at most WAIT seconds.
+# Each user has one running request, and others wait for it; a thread waits for at most WAIT seconds.
 PLACES = 3
 WAIT = 10  # seconds
 WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still run
-LONGEST = 60  # seconds after which the slot of a request that died is free again
+LONGEST = 60  # seconds after which a dead request's slot is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -36,9 +36,8 @@ def get_user_key() -> str:
 def computes(view: V) -> V:
     """Decorate a view of signed-in users that computes: limit its rate, and run one per user at a time.
 
-    Another request waits for its turn, and gets 429 when several are waiting already. Without Redis there
-    is no limit.
-    On SQLite the view starts without the write lock (`starts_reading`).
+    Further requests wait for their turn, or get 429 when several are waiting already. Without Redis there
+    is no limit. On SQLite, the view starts without the write lock (`starts_reading`).
     """
 
     @wraps(view)
@@ -52,13 +51,13 @@ def computes(view: V) -> V:
 
 @contextmanager
 def take_turn(user: str) -> Iterator[None]:
-    """Wait for the user's turn; raises TooManyRequests if several requests wait already."""
+    """Wait for the user's turn; raises TooManyRequests if several requests are waiting already."""
     held: list[Lock] = []
     try:
         try:
             _acquire(user, held)
         except RedisError as error:
-            logger.warning("Redis is down, computing requests are not limited: %s", error)
+            logger.warning("Redis is down; slow requests are not limited: %s", error)
         yield
     finally:
         for lock in reversed(held):
@@ -88,4 +87,4 @@ def _release(lock: Lock) -> None:
     try:
         lock.release()
     except RedisError as error:  # its time was over, or Redis is down; it expires by itself
-        logger.warning("The turn of a computing request was not given back: %s", error)
+        logger.warning("The turn of a slow request could not be released: %s", error)

@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
-# A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection"), in some
-# languages also in full width.
+# A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection"); in some
+# languages, the full-width forms count too.
 SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
-# A spreadsheet that expects another separator splits the text of a cell: in German or Russian, semicolons.
+# A spreadsheet that expects another separator, such as the semicolon in German or Russian, splits cells.
 SEPARATORS = r",;|\t\r\n"
 # A quotation mark after such a separator begins a quoted cell.
 BEFORE = r"['\"]*"
@@ -25,14 +25,14 @@ BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 def csv_safe(value: Any) -> Any:
     """Return a value that a spreadsheet shows as text and never runs; numbers stay numbers.
 
-    Puts an apostrophe where a formula could begin, also in front of other apostrophes, so that `csv_restore`
+    Puts an apostrophe where a formula could begin, even in front of other apostrophes, so that `csv_restore`
     is the exact inverse.
     """
     return UNSAFE.sub("'", value) if isinstance(value, str) else value
 
 
 def csv_restore(text: str) -> str:
-    """Remove the apostrophes that `csv_safe` added; all others stay."""
+    """Remove only the apostrophes that `csv_safe` added."""
     return ESCAPED.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""Error responses: a page for people, plain text for programs."""
+"""Respond to errors: a page for people, plain text for programs."""
 
 import logging
 

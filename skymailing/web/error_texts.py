@@ -1,4 +1,4 @@
-"""The text of every `UserError`, by its code. Translated where it is shown."""
+"""Define the text of every `UserError` by its code; texts are translated when they are shown."""
 
 from enum import StrEnum
 from typing import Any

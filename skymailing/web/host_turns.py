@@ -1,4 +1,4 @@
-"""Do one thing at a time on a host, in all processes and for all users, which limits the memory for it."""
+"""Run a task once at a time per host, across all processes and users, to limit its memory use."""
 
 import fcntl
 import time
@@ -15,9 +15,9 @@ PAUSE = 0.05  # seconds between two attempts
 
 @contextmanager
 def take_host_turn(name: str, seconds: float, busy: UserError) -> Iterator[None]:
-    """Wait for the turn to do what `name` says; raises `busy` after `seconds`.
+    """Wait for the turn to run the task `name`; raises `busy` after `seconds`.
 
-    A process that dies gives its turn back. Each waiting request keeps a thread of the web server busy.
+    A process that dies releases its turn. Each waiting request keeps one of the web server's threads busy.
     """
     deadline = time.monotonic() + seconds
     with (Path(current_app.config["DATA_DIR"]) / f".{name}").open("w") as lock:

@@ -21,8 +21,8 @@ LANGUAGE_COOKIE = "language"
 def configure(app: Flask) -> None:
     """Make Flask-Babel use this module's language and time zone for every request."""
     babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
-    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred texts.
-    # That took a tenth of the page's time.
+    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred texts,
+    # which took a tenth of the page's time.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of Jinja's extension
         gettext=lambda text: translations().ugettext(text),
         ngettext=lambda one, many, number: translations().ungettext(one, many, number),

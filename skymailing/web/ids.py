@@ -1,7 +1,7 @@
 """IDs in URLs, queries and forms.
 
-PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. So every
-ID from outside is read here.
+PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. Every ID
+from outside is therefore parsed here.
 """
 
 from typing import Any

@@ -18,7 +18,7 @@ from skymailing.errors import UserError
 from skymailing.web.host_turns import take_host_turn
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 16_000_000  # decoded at full size; with copies, they need about 300 MB
+MAX_PIXELS = 16_000_000  # decoded at full size, including copies, these need about 300 MB
 # A JPEG with one scan, as cameras and phones write, is decoded near the needed size.
 MAX_JPEG_PIXELS = 50_000_000
 # A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
@@ -156,7 +156,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
 
 
 def _check_size(opened: Image.Image, largest: int) -> None:
-    """Check the size in the file's header, which decodes no pixel; let a JPEG be decoded near `largest`."""
+    """Check the size in the file's header without decoding; let a JPEG be decoded near `largest`."""
     is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
     allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
     if opened.width * opened.height > allowed:
@@ -164,7 +164,7 @@ def _check_size(opened: Image.Image, largest: int) -> None:
     if min(opened.size) < MIN_SIDE:
         raise UserError("picture_too_small")
     opened.draft("RGB", (largest, largest))
-    if opened.width * opened.height > MAX_PIXELS:  # it is too narrow for that
+    if opened.width * opened.height > MAX_PIXELS:  # too narrow to be decoded at a smaller size
         raise _too_many_pixels(MAX_PIXELS)
 
 

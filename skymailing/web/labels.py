@@ -1,4 +1,4 @@
-"""The label and the tone of every state, the same on every page."""
+"""Define the label and the tone of every state, the same on all pages."""
 
 from enum import StrEnum
 

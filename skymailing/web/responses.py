@@ -187,7 +187,7 @@ def domain(name: str) -> str:
 
 
 def server_reply(text: str) -> str:
-    """Return a mail server's reply, or what the engine wrote in its place, in the current language."""
+    """Return a mail server's reply, or the engine's message in its place, translated if possible."""
     # Only pages need it, as above.
     from skymailing.web.server_replies import translate_reply
 

@@ -1,4 +1,4 @@
-"""The engine's own words in the log, where a server's reply would be. Translated where they are shown."""
+"""Translate the engine's own messages, which the log shows in place of a server's reply."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ REPLY_TEXTS: dict[str, Any] = {
 
 
 def translate_reply(text: str) -> str:
-    """Return the engine's own words in the current language, and a server's reply as it is."""
+    """Return the engine's messages in the current language, and a server's reply unchanged."""
     return str(REPLY_TEXTS.get(text, text))

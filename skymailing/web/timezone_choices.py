@@ -1,4 +1,4 @@
-"""The time zones that a user can choose: by region, in the reader's language, with their current offsets."""
+"""List the time zones that a user can choose by region, in their language, with current offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ OTHER_REGIONS = {
 class Place:
     """A time zone, named after a city."""
 
-    zone: ZoneInfo  # kept, because zoneinfo itself keeps only a few and would read the file again
+    zone: ZoneInfo  # cached here, because zoneinfo itself caches only a few and would read the file again
     region: str
     city: str
     country: str  # empty if unknown
@@ -50,7 +50,7 @@ def list_timezone_choices(now: datetime, current: str) -> list[SelectChoice]:
 
 
 def name_timezone(zone: str, now: datetime) -> str:
-    """Return a zone as pages show it, such as `Moscow (UTC+3)`."""
+    """Return a zone's name as shown on pages, such as `Moscow (UTC+3)`."""
     if "/" not in zone:
         return zone
     return f"{_name_city(zone, get_locale())} ({format_offset(ZoneInfo(zone).utcoffset(now))})"
@@ -66,7 +66,7 @@ def format_offset(offset: timedelta | None) -> str:
 
 
 def is_timezone(name: str) -> bool:
-    """Whether a zone of this name exists, and means the same on every machine."""
+    """Return whether a zone of this name exists, and means the same on every machine."""
     return name in list_timezones() - {"Factory", "localtime"}
 
 
