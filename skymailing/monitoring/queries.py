@@ -71,13 +71,13 @@ def find_oldest_due(now: datetime) -> datetime | None:
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:
-    """Return the open runs that nothing holds back: not a pause, a block, sending hours or a limit."""
+    """Return the open runs that nothing holds back: no pause, block, sending hours or limit."""
     statement = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
-        # Letters that wait for a server of their owner are none of the operator's.
+        # Letters that wait for their owner's server are not the operator's concern.
         .where(servers.may_be_used(now))
     )
     return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
@@ -97,7 +97,7 @@ def measure_outbox(now: datetime) -> Outbox:
         "outbox.state IN ('pending', 'sending')"
     )  # exactly as in the index
     statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter)
-    # As above: those that wait for a server of their owner are none of the operator's.
+    # As above: letters that wait for their owner's server are not the operator's concern.
     statement = statement.where(is_open, OutboxLetter.server_id.is_(None))
     waiting, oldest = db.session.execute(statement).one()
     return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
@@ -140,7 +140,7 @@ def list_route_states() -> dict[str, BreakerState]:
 
 
 def count_server_states() -> dict[BreakerState, int]:
-    """Return how many routes of users' mail servers are in each state: they are too many for labels."""
+    """Return the number of users' mail server routes in each state; there are too many for labels."""
     theirs = select(Route.state, func.count()).where(Route.name.like(f"{ROUTE_PREFIX}%"))
     return dict(db.session.execute(theirs.group_by(Route.state)).tuples().all())
 
@@ -153,13 +153,13 @@ def count_unclear() -> int:
 
 
 def count_paused_owners() -> int:
-    """Return how many users' mailings bounces or complaints have paused."""
+    """Return the number of users whose mailings are paused because of bounces or complaints."""
     paused = select(func.count()).select_from(Reputation).where(Reputation.paused_at.is_not(None))
     return db.session.scalar(paused) or 0
 
 
 def count_rated(since: datetime) -> dict[str, int]:
-    """Return how many letters all users have sent, and how many bounced or were reported as spam."""
+    """Return how many letters all users sent, and how many bounced or were reported as spam."""
     sums = (
         select(UsageHour.kind, func.sum(UsageHour.count))
         .where(UsageHour.kind.in_(RATED_KINDS), UsageHour.begins_at >= since)

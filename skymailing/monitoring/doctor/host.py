@@ -1,4 +1,4 @@
-"""Checks of this host: file permissions, disk space, clock, Redis and sweep."""
+"""Check this host: file permissions, disk space, clock, Redis and sweep."""
 
 import ipaddress
 import os
@@ -45,7 +45,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_journals() -> Check:
-    """Check that the workers' journals can be read, which show what happened to a dead worker's letters."""
+    """Check that the workers' journals can be read; they show what happened to a dead worker's letters."""
     unreadable = journal.find_unreadable(current_app.config["DATA_DIR"] / "journal")
     if not unreadable:
         return Check("journals", True, "all are readable")

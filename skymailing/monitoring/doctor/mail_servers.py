@@ -1,4 +1,4 @@
-"""Checks of the mail servers: sign in as the delivery engine does, and assess the encryption."""
+"""Check the mail servers: sign in as the delivery engine does, and assess the encryption."""
 
 import ipaddress
 import smtplib
@@ -40,7 +40,7 @@ def check_mail_servers() -> list[Check]:
 
 
 def check_common_servers() -> list[Check]:
-    """Sign in to each mail server that operators offer to everybody."""
+    """Sign in to each mail server that operators offer to all users."""
     statement = select(SmtpServer.id, SmtpServer.name, *COLUMNS).where(SmtpServer.owner_id.is_(None))
     try:
         with Session(reading_engine()) as session:
@@ -67,7 +67,7 @@ def _check_common(server: ServerAccess, name: str) -> Check:
 
 
 def _add_route_state(check: Check, name: str) -> Check:
-    """Add to a check what sending letters has shown about this server."""
+    """Add to a check the state of this server's route, as found while sending letters."""
     try:
         with Session(reading_engine()) as session:
             route = session.get(Route, name)
@@ -77,7 +77,7 @@ def _add_route_state(check: Check, name: str) -> Check:
         return check
     limits = _describe_limits(route)
     if route.state is not BreakerState.CLOSED:
-        limits.insert(0, f"but no letters are sent over it, because of this fault: {route.last_fault}")
+        limits.insert(0, f"but no letters are sent over it because of this fault: {route.last_fault}")
     found = replace(check, finding="; ".join([check.finding, *limits]))
     if route.state is BreakerState.CLOSED or not check.is_ok:
         return found
@@ -119,7 +119,7 @@ def error_text(error: Exception) -> str:
 
 
 def _describe_international(session: smtplib.SMTP) -> str:
-    """Say whether letters to addresses such as почта@пример.рф can be sent (RFC 6531)."""
+    """Return whether letters to addresses such as почта@пример.рф can be sent, in words (RFC 6531)."""
     if session.has_extn("smtputf8"):
         return "it accepts addresses with non-Latin letters before the @ (SMTPUTF8)"
     return "it refuses addresses with non-Latin letters before the @, as it does not offer SMTPUTF8"

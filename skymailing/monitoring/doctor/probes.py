@@ -1,6 +1,7 @@
-"""Send a test letter to ourselves over each of the installation's mail servers, and say how it arrived.
+"""Send a test letter to ourselves over each of the installation's mail servers, and report how it arrived.
 
-It shows what DNS cannot: which headers the mail server signs, and whether it keeps return paths with a token.
+The letter shows what DNS cannot: which headers the mail server signs, and whether it keeps return paths with
+tokens.
 """
 
 import secrets
@@ -29,11 +30,11 @@ from skymailing.outbox.probes import find_probe_mailbox, make_probe_token, write
 
 SIGNATURE, RETURN_PATH = "signature", "return-path"
 PAUSE = timedelta(hours=1)  # between two test letters over a route
-PATIENCE = timedelta(minutes=15)  # within which one normally arrives
+PATIENCE = timedelta(minutes=15)  # a test letter normally arrives within this time
 TOKEN_BYTES = TOKEN_LENGTH // 2
 SIGN_ADVICE = "Let the mail server sign letters of the domain of MAIL_DEFAULT_SENDER."
-COVER_ADVICE = "Let the mail server sign these headers, too: Gmail asks for it."
-MAILBOX_ADVICE = "Let returned mail come in, and set UNSUBSCRIBE_MAILBOX: docs/deliverability.md."
+COVER_ADVICE = "Let the mail server sign these headers too: Gmail requires it."
+MAILBOX_ADVICE = "Set up returned mail and UNSUBSCRIBE_MAILBOX: docs/deliverability.md."
 
 
 def check_routes() -> list[Check]:
@@ -64,7 +65,7 @@ def _check_route(name: str, mailbox: str, now: datetime) -> list[Check]:
 
 
 def _begin(name: str, expected: dict[str, str], now: datetime) -> bool:
-    """Note that a letter is sent now, since it may arrive at once; False if one was sent recently."""
+    """Record that a letter is being sent, as it may arrive at once; return False if one was sent recently."""
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         if route.probe_sent_at is not None and now - route.probe_sent_at < PAUSE:
@@ -83,11 +84,11 @@ def _note(name: str, values: dict[str, str]) -> None:
 
 
 def _send(name: str, mailbox: str, return_path: str, token: str) -> dict[str, str]:
-    """Send a test letter, first with the return path if one is to be tried; return what was refused."""
+    """Send a test letter, first with the return path if one is to be tested; return the refusals."""
     refused: dict[str, str] = {}
     try:
         if return_path:
-            # To this address as well, so that its arrival shows that bounces come in.
+            # Sent to this address as well, so that its arrival shows that bounces are received.
             reply = _hand_over(name, return_path, return_path, token)
             if not reply:
                 return {}
@@ -99,7 +100,7 @@ def _send(name: str, mailbox: str, return_path: str, token: str) -> dict[str, st
 
 
 def _hand_over(name: str, sender: str, recipient: str, token: str) -> str:
-    """Send a test letter over a session of its own; return the server's refusal.
+    """Send a test letter over its own session; return the server's refusal.
 
     Raises OSError and SkyMailingError.
     """
@@ -123,7 +124,7 @@ def _format_reply(code: int, text: bytes | str) -> str:
 
 
 def _judge_signature(route: Route, mailbox: str, now: datetime) -> Check:
-    """Judge the signature of the last letter that has arrived."""
+    """Judge the signature of the last letter that arrived."""
     assert route.probe_sent_at is not None
     sent_at = f"{route.probe_sent_at:%H:%M} UTC"
     if refusal := route.probe.get("refusal"):
@@ -133,7 +134,7 @@ def _judge_signature(route: Route, mailbox: str, now: datetime) -> Check:
     is_late = now - route.probe_sent_at > PATIENCE
     if route.probe["is_awaited"] and is_late:
         finding = f"{route.name}: the test letter to {mailbox}, sent at {sent_at}, has not arrived"
-        return Check(SIGNATURE, False, finding, f"Check that its letters come in. {MAILBOX_ADVICE}")
+        return Check(SIGNATURE, False, finding, f"Check that letters arrive there. {MAILBOX_ADVICE}")
     if arrival is None:
         finding = f"{route.name}: a test letter was sent at {sent_at}; run this again in a minute"
         return Check(SIGNATURE, True, finding, is_known=False)
@@ -157,7 +158,7 @@ def _judge_arrival(name: str, arrival: ProbeArrival) -> Check:
 
 
 def _judge_return_path(route: Route) -> Check:
-    """Say whether letters carry a return path with a token, and why not."""
+    """Report whether letters carry a return path with a token, and if not, why."""
     probe, arrival = route.probe, ProbeArrival.of(route.probe)
     if route.bounce_address == current_app.config["MAIL_BOUNCE_ADDRESS"]:
         return Check(RETURN_PATH, True, f"{route.name}: letters have a return path of their own")
@@ -166,7 +167,7 @@ def _judge_return_path(route: Route) -> Check:
     elif probe["is_awaited"] or arrival is None:
         reason = "no test letter has arrived yet"
     elif arrival.return_path is None:
-        reason = "returned mail comes in without its envelope: docs/returns.md"
+        reason = "returned mail arrives without its envelope: docs/returns.md"
     else:
         reason = f"the mail server changed it to {arrival.return_path or '<>'}"
     finding = f"{route.name}: letters have no return path of their own, as {reason}"

@@ -1,4 +1,4 @@
-"""Checks of what comes back: unclear letters, and complaints of all users' clients together."""
+"""Check returned mail: unclear letters, and the complaints of all users' clients together."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from skymailing.monitoring import queries
 from skymailing.monitoring.checks import Check, shorten_error
 
 MAX_UNCLEAR = 100
-# What Gmail and Yahoo ask for; they refuse mail above 0.3 %.
+# The limit that Gmail and Yahoo recommend; they refuse mail above 0.3 %.
 MAX_COMPLAINTS = 0.1  # percent
 PERIOD = timedelta(days=7)
 LEAST_LETTERS = 1000

@@ -1,4 +1,4 @@
-"""All checks, in the order in which their problems should be fixed."""
+"""Run all checks, in the order in which their problems should be fixed."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Checks of the site as visitors see it: PUBLIC_URL, its certificate and its clock."""
+"""Check the site as visitors see it: PUBLIC_URL, its certificate and its clock."""
 
 import http.client
 import ssl

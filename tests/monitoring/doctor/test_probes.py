@@ -118,7 +118,7 @@ def test_return_paths_with_a_token_are_used_once_one_has_come_through(
     monkeypatch.setitem(app.config, "MAIL_BOUNCE_ADDRESS", "bounces@sky.example")
     assert "no test letter has arrived yet" in doctor()["return-path"].finding
     for sender, reason in (
-        (UNSEEN, "comes in without its envelope"),
+        (UNSEEN, "arrives without its envelope"),
         ("bounce-77@relay.example", "the mail server changed it to bounce-77@relay.example"),
         ("", "changed it to <>"),
     ):
