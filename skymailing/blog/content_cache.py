@@ -31,7 +31,7 @@ def choose_random_ids(count: int, now: datetime) -> list[int]:
 
 
 def find_next_publication(now: datetime) -> datetime | None:
-    """Return when the next scheduled article becomes public."""
+    """Return the time at which the next scheduled article becomes public."""
     moments = [moment for _, moment in _list_dated_articles() if moment > now.timestamp()]
     return datetime.fromtimestamp(min(moments), now.tzinfo) if moments else None
 

@@ -1,8 +1,8 @@
 """Count views of articles in Redis; the sweep adds the counts to the database, batch by batch.
 
-Such a batch is called a fold. It is renamed first, so that new views are counted in a new hash. Then
-its views and its name are written to the database in one transaction, and it is deleted from Redis. If
-the process dies in between, the next sweep finds the renamed batch, and the stored name shows whether
+Such a batch is called a fold. Its hash is renamed first, so that new views are counted in a new hash. Then
+its views and its name are written to the database in one transaction, and the hash is deleted from Redis.
+If the process dies in between, the next sweep finds the renamed hash, and the stored name shows whether
 its views have already been added.
 """
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # hash: article ID -> views since the last fold
-FOLDS = "skymailing:views:folds"  # set: names of the folds that are not finished
+FOLDS = "skymailing:views:folds"  # set: names of the unfinished folds
 # After a restore, Redis may still have a finished fold. Names are kept long enough to detect this.
 NAMES_KEPT = timedelta(days=7)
 START_FOLD = """

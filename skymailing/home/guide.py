@@ -1,4 +1,4 @@
-"""The guide for new users: three steps; each is done as soon as its object exists, and can be skipped."""
+"""Guide new users in three steps; each is done as soon as its object exists, and can be skipped."""
 
 from dataclasses import dataclass
 from enum import StrEnum

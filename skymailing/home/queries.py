@@ -15,9 +15,9 @@ from skymailing.models import Client, Mailing, MailingState, User
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
 MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; which are active depends on the time
-COUNTING_SECONDS = 60  # after which another process may count
+COUNTING_SECONDS = 60  # after this time, another process may count
 SLOW = 0.05  # seconds
-REUSE_FACTOR = 100  # how long a slow count is reused, as a multiple of the time that it took
+REUSE_FACTOR = 100  # a slow count is reused for this multiple of the time that it took
 LISTED = 5
 
 
@@ -50,8 +50,8 @@ def count_unique_clients() -> list[int]:
 def get_cached_count(key: str, subject: str, lifetime: int, count: Callable[[], list[int]]) -> list[int]:
     """Return the result of `count`, cached for `lifetime` seconds or until the subject changes.
 
-    Counting a million rows takes a second. So a slow count is reused for a hundred times as long as it
-    took, even after a change, and only one process at a time counts again.
+    Counting a million rows takes a second. A slow count is therefore reused for a hundred times as long as
+    it took, even after a change, and only one process at a time counts again.
     """
     label = shared_cache().label(subject)
     cached: dict[str, Any] | None = cache.get(key) if label else None

@@ -1,4 +1,4 @@
-"""The panel's filters, and the forms that confirm a change."""
+"""Define the panel's filters, and the forms that confirm a change."""
 
 from collections.abc import Sequence
 from enum import StrEnum

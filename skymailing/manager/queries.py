@@ -1,4 +1,4 @@
-"""The panel's queries: the data of all users, paginated, with counts up to a limit."""
+"""Query all users' data for the panel, paginated and with counts up to a limit."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ def list_users(
 
 @dataclass(frozen=True, slots=True)
 class UserNumbers:
-    """How many objects a user has, and when they were last active."""
+    """The number of a user's objects of each kind, and the time of their last activity."""
 
     clients: BoundedCount
     mailings: BoundedCount
@@ -156,7 +156,7 @@ class UserNumbers:
 
 
 def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
-    """Return each user's numbers; counting a million clients takes no longer than ten thousand would."""
+    """Return each user's numbers; counting a million clients takes no longer than counting ten thousand."""
     # Use the statistics of sending, because retention may have removed the deliveries.
     sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
@@ -185,7 +185,7 @@ def count_rows(rows: Select[Any]) -> Any:
 
 
 def latest_creation(model: Any) -> Any:
-    """Return when the user last created a row of the model, using the index (owner_id, id)."""
+    """Return the time when the user last created a row of the model, using the index (owner_id, id)."""
     statement = select(model.created_at).where(model.owner_id == User.id).correlate(User)
     return statement.order_by(model.id.desc()).limit(1).scalar_subquery()
 

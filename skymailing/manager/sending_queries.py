@@ -1,4 +1,4 @@
-"""The panel's queries about senders, and about letters that come back."""
+"""Query senders and returned letters for the panel."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,8 +31,8 @@ def list_owners(
 ) -> Page:
     """Return a page of rows (User, letters, bounces, complaints, paused_at) of the last 30 days.
 
-    Sorted by letters, or by the share of bounces or complaints, the worst first. Owners with too few letters
-    for a share come last.
+    Rows are sorted by letters, or by the share of bounces or complaints, the worst first. Owners with too few
+    letters for a share come last.
     """
     sums = [_sum(kind).label(kind.value) for kind in RATED_KINDS]
     counted = UsageHour.begins_at >= hour_of(now - timedelta(days=RATED_DAYS))
@@ -43,7 +43,7 @@ def list_owners(
         .having(_sum(UsageKind.LETTERS) > 0)
         .subquery()
     )
-    # Integers: a cursor repeats them exactly.
+    # Integers, because a cursor repeats them exactly.
     share = case(
         (totals.c.letters >= LEAST_LETTERS, totals.c[order.value] * MILLION // totals.c.letters), else_=0
     )

@@ -1,4 +1,4 @@
-"""Make slugs: the part of an article's address that comes from its title."""
+"""Make slugs, the part of an article's address that is derived from its title."""
 
 import re
 import unicodedata

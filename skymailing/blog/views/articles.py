@@ -1,4 +1,4 @@
-"""The pages of the public blog, and its pictures."""
+"""Serve the pages and pictures of the public blog."""
 
 from flask import Blueprint, Response, abort, g, render_template, request, send_from_directory
 from flask.typing import ResponseReturnValue

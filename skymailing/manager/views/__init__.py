@@ -16,7 +16,7 @@ from skymailing.manager.views.users import UsersView
 
 def register(app: Flask) -> None:
     """Add the panel's pages to the app."""
-    # A folder that does not exist, so that no template of Flask-Admin can be rendered by mistake.
+    # A folder that does not exist, so that none of Flask-Admin's templates can be rendered by mistake.
     theme = Theme(folder="none", base_template="manager/panel.html")
     overview = Overview(_l("Overview"), None, "manager", "/manager", menu_icon_value="bar-chart")
     panel = Admin(app, "SkyMailing", "/manager", index_view=overview, endpoint="manager", theme=theme)

@@ -157,7 +157,7 @@ class MailingsView(PanelView):
 
 @dataclass(frozen=True)
 class BulkAction:
-    """What to do with the selected mailings, and what to show."""
+    """An action on the selected mailings, and its texts."""
 
     disables: bool
     template: str

@@ -1,4 +1,4 @@
-"""Who sends how well, senders, and returned letters that no one can explain; read-only."""
+"""Show users' reputations, senders, and unclear returned letters that belong to no user; read-only."""
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -15,7 +15,7 @@ from skymailing.models import UsageKind
 class ReputationView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List users by how many of their letters came back or were reported as spam."""
+        """List users by the number of their letters that were returned or reported as spam."""
         form = ReputationFilter(formdata=request.args)
         form.validate()
         order = form.member("order", UsageKind) or UsageKind.COMPLAINTS

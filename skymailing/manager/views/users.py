@@ -146,7 +146,7 @@ class UsersView(PanelView):
 
 @dataclass(frozen=True)
 class BulkAction:
-    """What to do with the selected users, and what to show."""
+    """An action on the selected users, and its texts."""
 
     blocks: bool
     template: str
