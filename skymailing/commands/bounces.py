@@ -1,4 +1,4 @@
-"""flask bounces: take in returned mail from a pipe, LMTP or the mailbox, and list it."""
+"""flask bounces: process returned mail from a pipe, LMTP or the mailbox, and list it."""
 
 import asyncio
 import signal
@@ -27,14 +27,14 @@ from skymailing.settings.returned_mail import returned_mail_settings
 TRY_AGAIN = 75
 PIECE = 64 * 1024
 
-bounces = AppGroup("bounces", help="Take in returned mail, and list it.")
+bounces = AppGroup("bounces", help="Process returned mail, and list it.")
 
 
 @bounces.command("ingest")
 @click.option("--sender", help="The envelope sender, as in Postfix's ${sender}; may be empty.")
 @click.option("--recipient", help="The envelope recipient, as in Postfix's ${original_recipient}.")
 def ingest(sender: str | None, recipient: str | None) -> None:
-    """Read a returned letter from the standard input, as a mail server pipes it."""
+    """Read a returned letter from standard input, as a mail server pipes it."""
     raw = read_letter(sys.stdin.buffer)
     envelope = Envelope(sender, (recipient,) if recipient else ())
     try:
@@ -67,10 +67,10 @@ def read() -> None:
 
 
 @bounces.command("listen")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Only where strangers cannot connect.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Must not be reachable by strangers.")
 @click.option("--port", default=2424, show_default=True)
 def listen(host: str, port: int) -> None:
-    """Take in returned letters over LMTP, until SIGTERM."""
+    """Accept returned letters over LMTP, until SIGTERM."""
     output.install(current_app.config)
     try:
         asyncio.run(_serve(host, port, current_app._get_current_object()))  # type: ignore[attr-defined]
@@ -91,7 +91,7 @@ async def _serve(host: str, port: int, app: Flask) -> None:
 
 
 def make_store(app: Flask) -> Callable[[Sequence[tuple[bytes, Envelope]]], list[bool]]:
-    """Return what takes in letters and commits them, in any thread, and returns which are stored."""
+    """Return a function that stores and commits letters in any thread, and returns which were stored."""
 
     def store(letters: Sequence[tuple[bytes, Envelope]]) -> list[bool]:
         with app.app_context():
@@ -103,7 +103,7 @@ def make_store(app: Flask) -> Callable[[Sequence[tuple[bytes, Envelope]]], list[
 
 @bounces.command("list")
 @click.option("--unclear", is_flag=True, help="Only letters that await a decision.")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option("--limit", default=50, show_default=True, help="The number of letters to list, newest first.")
 def list_bounces(unclear: bool, limit: int) -> None:
     """List returned letters and what they report."""
     letters = list_letters(unclear, limit)

@@ -72,7 +72,7 @@ def import_file(
 
 
 def read_encoding(name: str | None) -> str | None:
-    """Return our name of the encoding; raises ClickException if it is unknown."""
+    """Return our name for the encoding; raises ClickException if it is unknown."""
     encoding = find_encoding(name) if name else None
     if name and encoding is None:
         raise click.ClickException(f"Unknown encoding {name}. Choose from: {', '.join(ENCODINGS)}.")
@@ -104,7 +104,7 @@ def export(owner_email: str) -> None:
     audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), owner)
     db.session.commit()
     for piece in stream_csv(exports.export_rows(owner_id)):
-        # Bytes, so that the system keeps the line endings that RFC 4180 requires.
+        # Bytes, so that the line endings that RFC 4180 requires are not converted.
         click.echo(piece.encode(), nl=False)
 
 

@@ -1,4 +1,4 @@
-"""flask demo: realistic example data for a tour."""
+"""flask demo: add realistic example data for a tour."""
 
 import click
 from flask import current_app

@@ -1,4 +1,4 @@
-"""flask mailings: the actions on the mailing pages, from a shell."""
+"""flask mailings: run the actions of the mailing pages from a shell."""
 
 import json
 from collections.abc import Callable
@@ -79,7 +79,7 @@ def resume(mailing_id: int) -> None:
 @mailings.command("cancel")
 @click.argument("mailing_id", type=int)
 def cancel(mailing_id: int) -> None:
-    """Cancel the rest of a mailing, permanently."""
+    """Cancel the rest of a mailing permanently."""
     apply_action(mailing_id, services.cancel_mailing, lambda _: "is cancelled")
 
 
@@ -168,7 +168,7 @@ def collect_progress(progress: Progress | None) -> dict[str, Value]:
 def apply_action(
     mailing_id: int, action: Callable[[Mailing, datetime], T], describe: Callable[[T], str]
 ) -> None:
-    """Apply a service to the mailing and commit, or print why it is not possible."""
+    """Apply a service to the mailing and commit, or print the reason why it is not possible."""
     now = utcnow()
     mailing = get_mailing(mailing_id)
     name = mailing.name

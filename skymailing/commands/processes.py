@@ -1,4 +1,4 @@
-"""flask up, web, worker and scheduler: the service's processes, together or one at a time."""
+"""flask up, web, worker and scheduler: run the service's processes, together or one at a time."""
 
 import logging
 import math
@@ -73,7 +73,7 @@ def worker() -> None:
     reopen_changed_routes()
     from skymailing import jobs  # only this command needs them; imported before the first job
 
-    current_app.url_map.update()  # would delay the first job, too
+    current_app.url_map.update()  # built now, as it would delay the first job too
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
 
 
@@ -94,14 +94,14 @@ def recover_journals() -> None:
     try:
         sweep.recover_dead_journals(current_app.config["DATA_DIR"] / "journal", utcnow())
     except SQLAlchemyError as error:
-        logger.warning("the journals are left to the next sweep: %s", error)
+        logger.warning("the journals will be read by the next sweep: %s", error)
 
 
 def reopen_changed_routes() -> None:
-    """Forget what routes learned with other settings, such as that a password was refused."""
+    """Clear the state that routes acquired with other settings, such as a refused password."""
     try:
         if reopening.reopen_changed():
-            queue.enqueue("sweep")  # finds the letters that waited
+            queue.enqueue("sweep")  # finds the letters that were waiting
     except SQLAlchemyError as error:
         logger.warning("could not check whether the settings of mail servers have changed: %s", error)
 

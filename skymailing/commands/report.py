@@ -1,4 +1,4 @@
-"""flask mailings report: the results for a period, for other programs."""
+"""flask mailings report: print the results for a period, for other programs."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""flask routes: the mail servers, and how the delivery engine uses them."""
+"""flask routes: show the mail servers and how the delivery engine uses them."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ def routes() -> None:
 @routes.command("list")
 @with_appcontext
 def list_routes() -> None:
-    """List the mail servers, the preferred one first, and why one of them is not used."""
+    """List the mail servers, the preferred one first, with the reason if one is not used."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
     pauses = db.session.execute(select(OwnerPause, User.email).join(User)).tuples().all()
     db.session.rollback()
@@ -60,12 +60,12 @@ def _describe_retry(moment: datetime) -> str:
 @click.argument("names", nargs=-1)
 @with_appcontext
 def reopen(names: tuple[str, ...]) -> None:
-    """Use mail servers at once, all of them unless NAMES are given, for example after correcting a password.
+    """Use all mail servers, or those in NAMES, again at once, for example after correcting a password.
 
-    Changed settings need a restart, which does the same.
+    Changed settings need a restart, which has the same effect.
     """
     configured = list_configured()
-    used = db.session.scalars(select(Route.name).where(Route.name.in_(names))).all()  # of users' servers
+    used = db.session.scalars(select(Route.name).where(Route.name.in_(names))).all()  # users' servers
     db.session.rollback()
     if unknown := [name for name in names if name not in (*configured, *used)]:
         raise click.ClickException(f"There is no route {unknown[0]}; choose from: {', '.join(configured)}.")

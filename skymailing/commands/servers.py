@@ -1,4 +1,4 @@
-"""flask servers: mail servers that operators offer to everybody, and those of owners."""
+"""flask servers: offer mail servers to everybody, and list them with those of owners."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from skymailing.servers import services
 from skymailing.servers.services import ServerError, ServerValues
 from skymailing.web.error_texts import explain
 
-servers = AppGroup("servers", help="Offer mail servers to everybody, and list those of users.")
+servers = AppGroup("servers", help="Offer mail servers to everybody, and list them with users' servers.")
 
 
 @servers.command("list")
 def list_servers() -> None:
-    """List all mail servers, with what the last test showed for those of everybody."""
+    """List all mail servers; those for everybody with the result of their last test."""
     found = select(SmtpServer, User.email).outerjoin(User, User.id == SmtpServer.owner_id)
     for server, email in db.session.execute(found.order_by(SmtpServer.id)).tuples():
         words = f": {server.test_answer}" if server.is_everybodys and server.test_answer else ""
@@ -38,13 +38,13 @@ def _describe_test(server: SmtpServer) -> str:
 
 @servers.command("add")
 @click.option("--everybody", is_flag=True, required=True, help="All users can choose it for their senders.")
-@click.option("--name", required=True, help="How users see it.")
+@click.option("--name", required=True, help="The name that users see.")
 @click.option("--host", required=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=587, show_default=True)
 @click.option(
     "--security", type=click.Choice([*map(str, Security)]), default=str(Security.STARTTLS), show_default=True
 )
-@click.option("--username", default="", help="The password is then asked for.")
+@click.option("--username", default="", help="If given, the password is prompted for.")
 @click.option("--rate", type=click.IntRange(1), help="Letters per minute.")
 @click.option("--sessions", type=click.IntRange(1), default=5, show_default=True, help="For all workers.")
 def add(everybody: bool, security: str, username: str, rate: int | None, **values: Any) -> None:  # noqa: ARG001
@@ -63,7 +63,7 @@ def add(everybody: bool, security: str, username: str, rate: int | None, **value
 @servers.command("test")
 @click.argument("server_id", type=int)
 def test(server_id: int) -> None:
-    """Let a worker test a mail server of everybody."""
+    """Let a worker test a mail server for everybody."""
     services.request_test(_find(server_id), utcnow())
     db.session.commit()
     hints.hint_server_tests()
@@ -73,7 +73,7 @@ def test(server_id: int) -> None:
 @servers.command("delete")
 @click.argument("server_id", type=int)
 def delete(server_id: int) -> None:
-    """Delete a mail server of everybody that no sender uses."""
+    """Delete a mail server for everybody that no sender uses."""
     server = _find(server_id)
     try:
         services.delete_server(server, current_actor())
@@ -87,5 +87,5 @@ def delete(server_id: int) -> None:
 def _find(server_id: int) -> SmtpServer:
     server = db.session.get(SmtpServer, server_id)
     if server is None or not server.is_everybodys:
-        raise click.ClickException(f"There is no mail server {server_id} of everybody.")
+        raise click.ClickException(f"There is no mail server {server_id} for everybody.")
     return server

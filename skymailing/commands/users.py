@@ -115,7 +115,7 @@ def export(email: str, output: Path | None) -> None:
 
 @users.command("delete")
 @click.argument("email")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 @click.option(
     "--grace",
     "days",

@@ -1,1 +1,1 @@
-"""Realistic example data for a tour: people, texts, and past, running and future mailings."""
+"""Build realistic example data for a tour: people, texts, and past, running and future mailings."""

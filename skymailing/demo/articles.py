@@ -1,11 +1,11 @@
-"""Five articles for the blog, in Russian and English."""
+"""Define five articles for the blog, in Russian and English."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Piece:
-    """An article, and how many days ago it was published."""
+    """An article, and the number of days since its publication."""
 
     slug: str
     days_ago: int

@@ -99,7 +99,7 @@ def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
 
 
 def hash_passwords(logins: Sequence[Login]) -> list[str]:
-    """Return the password hashes. Call it outside a transaction, because it is slow."""
+    """Return the password hashes. Call this outside a transaction, because it is slow."""
     return [hash_password(login.password) for login in logins]
 
 

@@ -1,4 +1,4 @@
-"""Past and current runs with balanced ledgers, and the attempts that explain them."""
+"""Create past and current runs with balanced ledgers, and the attempts that explain them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

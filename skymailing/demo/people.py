@@ -1,4 +1,4 @@
-"""Two hundred invented clients; all addresses use domains reserved for examples (RFC 2606)."""
+"""Create two hundred fictional clients, whose addresses use domains reserved for examples (RFC 2606)."""
 
 from random import Random
 

@@ -1,1 +1,1 @@
-"""Questions to DNS, and what the records of a mail domain say."""
+"""Query DNS, and read the records of a mail domain."""

@@ -64,7 +64,7 @@ class DnsClient:
         return [record.to_text() for record in answer]
 
     def exists(self, name: str, kind: str) -> bool:
-        """Whether the name has such a record; raises DnsUnavailable."""
+        """Return whether the name has such a record; raises DnsUnavailable."""
         try:
             return bool(self.query(name, kind))
         except RecordMissing:

@@ -1,4 +1,4 @@
-"""The SMTP server of the mail catcher: accepts and stores every letter, and sends none."""
+"""Run the mail catcher's SMTP server, which accepts and stores every letter, and sends none."""
 
 import asyncio
 import logging

@@ -115,7 +115,7 @@ class LetterStore:
 
 
 def _file_name(address: str) -> str:
-    """Convert an address to lower case, with =XX for bytes that are unsafe in file names or URLs."""
+    """Convert an address to lowercase, with =XX for bytes that are unsafe in file names or URLs."""
     unsafe = re.compile(rb"[^a-z0-9@.+_-]")
     name = unsafe.sub(lambda match: b"=%02X" % ord(match[0]), address.lower().encode()).decode()
     return name[:MAX_NAME_BYTES]
