@@ -17,7 +17,7 @@ PROJECT_DIR = Path(__file__).parents[1]
 
 
 def open_apps(name: str, **settings: str) -> Iterator[Flask]:
-    """Yield an app with `settings` for each database, inside its context; `name` is that of the database."""
+    """Yield an app with `settings` for each database, in its context; `name` is the database's name."""
     logging.disable(logging.INFO)  # silences migrations
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as folder:
         directory = Path(folder)

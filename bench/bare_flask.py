@@ -1,4 +1,4 @@
-"""The baseline for the page rows: a minimal Flask app, under the same web server as the service."""
+"""Serve the baseline for the page rows: a minimal Flask app, under the same web server as the service."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""Benchmark rows for people using the site during a mailing, also while Redis or the database is down."""
+"""Benchmark people using the site during a mailing, including while Redis or the database is down."""
 
 import contextlib
 import json
@@ -21,11 +21,11 @@ from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 
 PEOPLE = 50
-WATCHERS = 5  # how many of the people watch the mailing that is being sent
+WATCHERS = 5  # number of people who watch the mailing that is being sent
 OWN_ROWS = 200  # number of clients, mailings and log lines for each of the others
 THINK_SECONDS = 2.0  # between clicks, plus or minus half; a live page polls at the same interval
 REDIS_DOWN_SECONDS = 5.0
-RECOVERY_SECONDS = 1.0  # after the end of a fault, still counted as part of it
+RECOVERY_SECONDS = 1.0  # after the end of a fault, these still count as part of it
 MAX_SLOWDOWN = 3.0
 MIN_RATE = 0.7
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL server for the benchmarks, installed from a wheel."""
+"""Run the PostgreSQL server for the benchmarks, installed from a wheel."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-# As on a small dedicated server; fsync and synchronous_commit stay on.
+# Settings for a small dedicated server; fsync and synchronous_commit stay on.
 POSTGRESQL_SETTINGS = {
     "shared_buffers": "1GB",
     "effective_cache_size": "4GB",

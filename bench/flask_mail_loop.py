@@ -2,7 +2,7 @@
 
     python -m bench.flask_mail_loop PORT COUNT
 
-Print how many seconds it took. The letters are the same as in the sending rows.
+Prints the time in seconds. The letters are the same as in the sending rows.
 """
 
 import sys
@@ -18,7 +18,7 @@ from skymailing.models import MessageFormat
 
 
 def main(port: int, count: int) -> float:
-    """Send `count` letters; return how many seconds it took."""
+    """Send `count` letters; return the time in seconds."""
     app = Flask(__name__)
     app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_DEFAULT_SENDER="letters@sky.example")
     mail = Mail(app)

@@ -1,6 +1,6 @@
 """Measure how fast clients are imported, on both databases: python -m bench.imports [ROWS].
 
-A file of ROWS new clients is imported, then the same file again, which changes them. On SQLite, the same rows
+A file with ROWS new clients is imported, then imported again, which updates them. On SQLite, the same rows
 are also imported from a workbook.
 """
 
@@ -34,7 +34,7 @@ def write_csv(count: int) -> BinaryIO:
 
 
 def run_import(owner_id: int, source: BinaryIO, count: int) -> float:
-    """Import the file as a worker does; return the seconds that it took."""
+    """Import the file as a worker does; return the time in seconds."""
     begun = time.perf_counter()
     with open_file(source) as opened:
         created = imports.create_import(owner_id, "clients.csv", imports.inspect_table(opened.file))

@@ -1,4 +1,4 @@
-"""A small HTTP load generator: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
+"""Generate HTTP load: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
 
 Each connection sends a request, waits for the whole response and sends the next, as in `wrk`. The generator
 is a single process: on two cores, a stronger one would take processor time from the server.

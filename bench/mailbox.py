@@ -1,4 +1,4 @@
-"""Benchmark row for the mailbox of returned mail: its memory does not depend on the number of letters."""
+"""Benchmark reading the mailbox for returned mail: memory must not grow with the number of letters."""
 
 import multiprocessing
 import os
@@ -19,12 +19,12 @@ from skymailing.settings.returned_mail import MailboxAddress, returned_mail_sett
 from tests.support.mailboxes import MailboxServer
 
 COUNT = 100_000
-EARLY = 10_000  # letters after which the memory is measured first
+EARLY = 10_000  # letters before the first measurement of memory
 MOST_GROWTH = 0.1
 
 
 def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Read a mailbox of 100,000 letters over IMAP, most of them about the same letters of ours."""
+    """Read a mailbox of 100,000 letters over IMAP, most of them about the same sent letters."""
     with testbed.service(SQLITE) as service, service.app.app_context():
         letters = send_and_return(testbed, service)
         with run_server(letters) as url:
@@ -48,7 +48,7 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def read(early: int) -> tuple[Reading, list[float]]:
-    """Read the mailbox; return also the memory in MB after `early` letters, and at the end."""
+    """Read the mailbox; also return the memory in MB after `early` letters and at the end."""
     sizes: list[float] = []
     pages = 0
 
@@ -71,7 +71,7 @@ def resident_memory() -> float:
 
 @contextmanager
 def run_server(letters: list[bytes]) -> Iterator[str]:
-    """Run a mailbox in a process of its own; yield its URL."""
+    """Run a mailbox in a separate process; yield its URL."""
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as folder:
         process = multiprocessing.get_context("spawn").Process(target=serve, args=(letters, folder, theirs))

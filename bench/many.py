@@ -1,4 +1,4 @@
-"""Benchmark rows for many mailings at once: open runs, starts in one second, schedules, and a flood."""
+"""Benchmark many mailings at once: open runs, starts in one second, schedules, and a flood."""
 
 import time
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ OPEN_RUNS = 5_000
 SCHEDULED = 10_000
 STARTS, LETTERS_PER_START = 300, 5
 FLOOD = 25
-# Close to the work limit of a letter.
+# A template close to the work limit for a letter.
 SLOW_BODY = "{% for a in (1..110) %}{% for b in (1..110) %}{{ a }}{% endfor %}{% endfor %} {{ name }}"
 
 
 def add_mailings(
     service: Service, owners: list[int], count: int, start: datetime, **values: object
 ) -> list[int]:
-    """Create mailings of these owners in turn, quickly; return their IDs."""
+    """Create mailings quickly, for each owner in turn; return their IDs."""
     defaults = {
         "name": "Новости",
         "starts_at": start,
@@ -149,7 +149,7 @@ def _wait_for_attempts(service: Service, count: int) -> None:
 
 
 def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure how long it takes to schedule thousands of mailings again after Redis has been emptied."""
+    """Measure the time to schedule thousands of mailings again after Redis has been emptied."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             owners = [service.add_owner(0) for _ in range(OWNERS)]
@@ -173,7 +173,7 @@ def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def flood(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure another user's single letter while one user sends many mailings with slow templates."""
+    """Measure the delay of a user's single letter while another user sends many slow mailings."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             flooder = service.add_owner(200)

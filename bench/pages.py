@@ -1,4 +1,4 @@
-"""Benchmark rows for pages: public pages compared with a bare Flask route, and lists with many rows."""
+"""Benchmark pages: public pages compared with a bare Flask route, and lists with many rows."""
 
 import contextlib
 import json

@@ -1,7 +1,7 @@
 """Simulate people using the site: python -m bench.people PORT SECONDS THINK.
 
-Read a JSON list of session cookies. Each one stands for a signed-in person who visits lists and live pages,
-searches and saves forms, with about THINK seconds between clicks. Print a JSON list of clicks: start time
+Reads a JSON list of session cookies. Each one represents a signed-in person who visits lists and live pages,
+searches and saves forms, with about THINK seconds between clicks. Prints a JSON list of clicks: start time
 (seconds since 1970), response time in milliseconds, status (0 if there was no response) and kind.
 """
 
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 TIMEOUT = 30.0  # seconds
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 MAILING = re.compile(r'href="/mailings/(\d+)"')
-POLLS = 3  # how often a person lets a live page refresh
+POLLS = 3  # number of times that a person lets a live page refresh
 Click = tuple[float, float, int, str]
 
 

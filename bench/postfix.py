@@ -16,9 +16,9 @@ COUNTERS = re.compile(rb"mesg=(\d+)")
 
 ADVICE = """\
 The benchmarks need smtp-sink and smtp-source, two test programs from Postfix.
-On Debian and Ubuntu `make bench` unpacks them automatically, but this failed: {problem}
+On Debian and Ubuntu, `make bench` unpacks them automatically, but this failed: {problem}
 To do it manually: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
-On other systems install the package postfix; its service need not run."""
+On other systems, install the package postfix; its service need not run."""
 
 
 class PostfixMissing(Exception):

@@ -1,4 +1,4 @@
-"""A TCP proxy that adds round-trip time without limiting throughput.
+"""Run a TCP proxy that adds round-trip time without limiting throughput.
 
     python -m bench.proxy LISTEN_PORT TARGET_PORT ROUND_TRIP_MS
 
@@ -59,7 +59,7 @@ class Pipe(asyncio.Protocol):
 
 
 class Front(Pipe):
-    """The end that a client has connected to; it opens the other end."""
+    """The end to which a client has connected; it opens the other end."""
 
     def __init__(self, delay: float, target: int) -> None:
         super().__init__(delay)

@@ -1,4 +1,4 @@
-"""Benchmark rows for reports: a report on many attempts compared with a report on ten thousand."""
+"""Benchmark reports: a report on many attempts compared with a report on ten thousand."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -71,8 +71,8 @@ def _row(what: str, few: float, many: float) -> Row:
 def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
     """Return the page's median time in milliseconds for each pair of attempts and runs.
 
-    They are measured in alternating turns, because the speed of a shared machine changes. The result is the
-    best turn of each.
+    The pairs are measured in alternating turns, because the speed of a shared machine changes. The result is
+    each pair's best turn.
     """
     cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
     times: list[list[float]] = [[] for _shape in shapes]
@@ -98,7 +98,7 @@ def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
 
 
 def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
-    """Create runs of `letters` each: all for one daily mailing, or each with its own mailing."""
+    """Create runs of `letters` each: all for one daily mailing, or each for its own mailing."""
     now = utcnow()
     step = timedelta(days=DAYS) / runs
     with Session(service.engine) as session:

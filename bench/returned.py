@@ -1,4 +1,4 @@
-"""Benchmark row for returned mail: how many letters per second are read, and taken in."""
+"""Benchmark returned mail: the letters per second that are read, and that are processed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ DOMAIN = "sky.example"
 
 
 def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Read returned letters, then take them in: some alone, as from a pipe, and others as from a mailbox."""
+    """Read returned letters, then process them: some alone, as from a pipe, others as from a mailbox."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service, service.app.app_context():
             letters = send_and_return(testbed, service)
@@ -43,9 +43,9 @@ def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def send_and_return(testbed: Testbed, service: Service) -> list[bytes]:
-    """Send a mailing; return what mail servers write about its letters.
+    """Send a mailing; return mail servers' reports about its letters.
 
-    Of ten, six are hard bounces, three are soft, and one is a complaint.
+    Of every ten, six are hard bounces, three are soft bounces, and one is a complaint.
     """
     send(testbed, service, LETTERS)
     identity = RunIdentity(db.session.scalars(select(Run.uuid)).one(), message_id_key())
@@ -66,28 +66,28 @@ def make_letter(number: int, email: str, message_id: str) -> bytes:
 
 
 def take_in_alone(letters: Sequence[bytes]) -> None:
-    """Take in each letter in a transaction of its own."""
+    """Process each letter in its own transaction."""
     for raw in letters:
         take_in([Arrival.read(raw, "pipe")], utcnow())
         db.session.commit()
 
 
 def take_in_pages(letters: Sequence[bytes]) -> None:
-    """Take in the letters in pages, as they are read from a mailbox."""
+    """Process the letters in pages, as they are read from a mailbox."""
     for start in range(0, len(letters), PAGE):
         page = letters[start : start + PAGE]
         take_in_batches([Arrival.read(raw, "mailbox") for raw in page], utcnow())
 
 
 def measure(letters: Sequence[bytes], function: Callable[[Sequence[bytes]], object]) -> float:
-    """Return how many letters per second the function processes."""
+    """Return the number of letters per second that the function processes."""
     start = time.perf_counter()
     function(letters)
     return len(letters) / (time.perf_counter() - start)
 
 
 def check_counts() -> None:
-    """Raise RunFailed unless each letter is a certain bounce that its run counts."""
+    """Raise RunFailed unless each letter is a certain bounce and is counted in its run."""
     bounces = db.session.scalar(select(func.count()).select_from(Bounce)) or 0
     run = db.session.scalars(select(Run)).one()
     if not bounces == run.returned + run.complaints == LETTERS:

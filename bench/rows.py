@@ -1,4 +1,4 @@
-"""The rows of the result table, and the sizes of the measurements."""
+"""Define the rows of the result table, and the sizes of the measurements."""
 
 from dataclasses import dataclass
 

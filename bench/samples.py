@@ -1,9 +1,9 @@
-"""Compare what is read from sample letters with what is known about them.
+"""Compare the reports read from sample letters with the expected ones.
 
 python -m bench.samples FOLDER [TABLE ...]
 
-A table has a line per letter and address, with tabs: file name, address, verdict. An empty address or verdict
-is not compared. Without tables, what is read is printed in this form.
+A table has a tab-separated line per letter and address: file name, address, verdict. An empty address or
+verdict is not compared. Without tables, the results are printed in this form.
 """
 
 import sys
@@ -36,7 +36,7 @@ def read_table(path: Path) -> Facts:
 
 
 def compare(found: Facts, known: Facts, position: int) -> None:
-    """Print how many letters have the known values: 0 compares addresses, 1 verdicts."""
+    """Print how many letters have the expected values; position 0 compares addresses, 1 verdicts."""
     expected = {name: {fact[position] for fact in facts} - {""} for name, facts in known.items()}
     expected = {name: values for name, values in expected.items() if values}
     wrong = {
@@ -48,7 +48,7 @@ def compare(found: Facts, known: Facts, position: int) -> None:
         print(f"{name}: {sorted(found.get(name, set()))} instead of {sorted(values)}")
     if expected:
         what = ("addresses", "verdicts")[position]
-        print(f"{what}: {len(expected) - len(wrong)} of {len(expected)} letters are right")
+        print(f"{what}: {len(expected) - len(wrong)} of {len(expected)} letters are correct")
 
 
 def main(folder: str, *tables: str) -> None:

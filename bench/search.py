@@ -1,4 +1,4 @@
-"""Benchmark row for searches: find clients among a million."""
+"""Benchmark searches: find clients among a million."""
 
 import time
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ FILL = {
 
 
 def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Build the index of a million clients, and show the first page and the number of those found."""
+    """Build the index of a million clients, then query the first page and the number of matches."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             owner_id = add_town(service, database)
@@ -70,7 +70,7 @@ def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def add_town(service: Service, database: str) -> int:
-    """Create an owner with a million clients who differ; return the owner's ID."""
+    """Create an owner with a million different clients; return the owner's ID."""
     owner_id = service.add_owner(CLIENTS)
     first = " || ".join(_pick(SYLLABLES, f"id / {15**power}") for power in range(3))
     second = " || ".join(_pick(SYLLABLES, f"id * 7919 / {13**power}") for power in range(3))
@@ -82,13 +82,13 @@ def add_town(service: Service, database: str) -> int:
 
 
 def _pick(values: tuple[str, ...], number: str) -> str:
-    """Return an SQL expression for the value with this number, counted in a circle."""
+    """Return an SQL expression for the value with this number, modulo the number of values."""
     cases = " ".join(f"WHEN {index} THEN '{value}'" for index, value in enumerate(values))
     return f"CASE CAST({number} AS BIGINT) % {len(values)} {cases} END"
 
 
 def build_index(service: Service) -> float:
-    """Index all clients, together with the workers of the service; return the seconds."""
+    """Index all clients, together with the service's workers; return the time in seconds."""
     start = time.perf_counter()
     while is_behind():
         db.session.rollback()

@@ -1,4 +1,4 @@
-"""Benchmark rows for segments: counting a million clients, and planning a mailing to a segment of them."""
+"""Benchmark segments: counting clients among a million, and planning a mailing to a segment."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from skymailing.extensions import db
 from skymailing.models import Audience, Client, Mailing, MailingAudience, Segment, Tag, User
 
 CLIENTS = 1_000_000
-# Bought in the last 90 days for more than 1,000, lives in Omsk or Tomsk, and is no wholesale customer.
+# Bought in the last 90 days, lives in Omsk or Tomsk, and is not a wholesale customer.
 CONDITIONS = {
     "all": [
         {"field": "attribute.bought", "op": "within_days", "value": 90},
@@ -46,7 +46,7 @@ ATTRIBUTES = {
 
 
 def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Count the clients in a segment, and compare planning a mailing to a segment with one to all."""
+    """Count a segment's clients, and compare planning a mailing to a segment with planning one to all."""
     for database, limit in ((POSTGRESQL, 1.0), (SQLITE, 3.0)):
         with testbed.service(database) as service:
             owner_id = add_town(service, database)
@@ -93,7 +93,7 @@ def add_town(service: Service, database: str) -> int:
 
 
 def measure_count(owner_id: int) -> tuple[float, int]:
-    """Return the shortest of three times to count the segment, and how many clients are in it."""
+    """Return the shortest of three times to count the segment, and the number of its clients."""
     owner = db.session.get_one(User, owner_id)
     condition = compile_segment(CONDITIONS, owner, utcnow())
     statement = select(func.count()).select_from(Client).where(Client.owner_id == owner_id, condition)
@@ -107,7 +107,7 @@ def measure_count(owner_id: int) -> tuple[float, int]:
 
 
 def plan_mailing(service: Service, owner_id: int, conditions: object) -> tuple[float, int]:
-    """Plan a mailing to all clients, or to a segment; return the seconds and the number of letters."""
+    """Plan a mailing to all clients or to a segment; return the time in seconds and the number of letters."""
     mailing_id = service.add_mailing(owner_id, utcnow())
     if conditions is not None:
         with Session(service.engine) as session, session.begin():

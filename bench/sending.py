@@ -1,4 +1,4 @@
-"""Benchmark rows for sending: throughput, distance, growth, planning, first letter and fairness."""
+"""Benchmark sending: throughput, distance, growth, planning, first letter and fairness."""
 
 import statistics
 import time
@@ -149,7 +149,7 @@ def planning(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def first_letter(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure how late the first letter of a scheduled mailing is."""
+    """Measure the delay of a scheduled mailing's first letter."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             delays = [_start_delay(service, 3 + number / sizes.starts) for number in range(sizes.starts)]

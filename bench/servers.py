@@ -1,4 +1,4 @@
-"""Benchmark row for mail servers of owners: as many routes as owners, compared with one route for all."""
+"""Benchmark owners' mail servers: a route for each owner compared with one route for all."""
 
 import statistics
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SECONDS = 900
 
 
 def many_servers(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure letters per second and memory if each of a thousand owners has a server."""
+    """Measure letters per second and memory when each of a thousand owners has a server."""
     letters = max(1, sizes.letters // OWNERS)
     rates: dict[bool, list[float]] = {False: [], True: []}
     memories: dict[bool, list[float]] = {False: [], True: []}
@@ -50,7 +50,7 @@ def many_servers(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float:
-    """Send one mailing of each owner; return letters per second from the first to the last attempt."""
+    """Send one mailing per owner; return letters per second from the first to the last attempt."""
     service.pause_workers()
     owners = [service.add_owner(letters) for _ in range(OWNERS)]
     start = utcnow() - timedelta(seconds=1)
@@ -76,9 +76,9 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
 
 
 def _add_senders(service: Service, owners: list[int], port: int | None) -> None:
-    """Give each owner's mailing a sender; with `port`, each sender a server of its own there.
+    """Give each owner's mailing a sender; with `port`, also give each sender its own server there.
 
-    They belong to no owner, since the sink offers neither encryption nor passwords.
+    The servers belong to no owner, since the sink offers neither encryption nor passwords.
     """
     access = {"host": "127.0.0.1", "port": port, "security": Security.NONE, "sessions": 20}
     with Session(service.engine) as session:

@@ -1,4 +1,4 @@
-"""The service under test, with its own database and Redis, real workers and a real scheduler."""
+"""Run the service under test, with its own database and Redis, real workers and a real scheduler."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The test bed shared by all rows: the mail sink, the database server and a directory for files."""
+"""Provide the test bed shared by all rows: the mail sink, the database server and a directory for files."""
 
 import contextlib
 import itertools
