@@ -1,4 +1,4 @@
-"""The backup file: a tar archive with a manifest, the database and the uploaded pictures."""
+"""Write and read backup files: tar archives with a manifest, the database and the uploaded pictures."""
 
 import io
 import json

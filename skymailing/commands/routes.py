@@ -60,7 +60,7 @@ def _describe_retry(moment: datetime) -> str:
 @click.argument("names", nargs=-1)
 @with_appcontext
 def reopen(names: tuple[str, ...]) -> None:
-    """Use all mail servers, or those in NAMES, again at once, for example after correcting a password.
+    """Put mail servers back into use at once, all or only NAMES, for example after correcting a password.
 
     Changed settings need a restart, which has the same effect.
     """

@@ -20,7 +20,7 @@ servers = AppGroup("servers", help="Offer mail servers to everybody, and list th
 
 @servers.command("list")
 def list_servers() -> None:
-    """List all mail servers; those for everybody with the result of their last test."""
+    """List all mail servers and whether they work; those for everybody with their reply to the last test."""
     found = select(SmtpServer, User.email).outerjoin(User, User.id == SmtpServer.owner_id)
     for server, email in db.session.execute(found.order_by(SmtpServer.id)).tuples():
         words = f": {server.test_answer}" if server.is_everybodys and server.test_answer else ""

@@ -1,4 +1,4 @@
-"""Fields that every log line of a request or job carries, such as its ID and the run's."""
+"""Hold the fields that every log line of a request or job carries, such as its ID and the run's."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The form of a mailing."""
+"""Define the form of a mailing, which parses the input and shows the services' errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -108,7 +108,7 @@ class MailingForm(FlaskForm):
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
     # Fields with a few fixed values; only a forged request contains others.
     CHOICES = ("audience", "periodicity", "on_late", "on_unknown")
-    # When the page was opened; see duplicate_submission.py.
+    # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
         lazy_pgettext("mailing", "Name"),

@@ -78,7 +78,7 @@ class Preflight:
 
 @dataclass
 class Findings:
-    """What is known about the recipients, as far as there was time to examine them."""
+    """The facts about the recipients, as far as there was time to examine them."""
 
     reach: Reach | None = None
     example: Client | None = None

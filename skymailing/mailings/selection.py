@@ -1,4 +1,4 @@
-"""Selections of clients for a mailing, in forms and in the database."""
+"""Read, query and save selections of clients for a mailing, in forms and in the database."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

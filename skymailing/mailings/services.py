@@ -1,4 +1,4 @@
-"""Actions on mailings. They only change states; workers send letters once the caller has committed."""
+"""Carry out actions on mailings by changing states; workers send letters once the caller has committed."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta

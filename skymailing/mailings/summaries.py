@@ -1,4 +1,4 @@
-"""The daily summary email: what was sent for a user in the last day."""
+"""Schedule and fill the daily summary email about a user's letters in the last day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The bundled Valkey server, which listens on a private Unix socket."""
+"""Prepare the bundled Valkey server, which listens on a private Unix socket."""
 
 import contextlib
 import os

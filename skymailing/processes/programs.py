@@ -1,4 +1,4 @@
-"""The processes of the service, and the supervisor's configuration for them."""
+"""List the service's processes, and write the supervisor's configuration for them."""
 
 import shlex
 import sys

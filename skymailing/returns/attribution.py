@@ -22,7 +22,7 @@ from skymailing.returns.reports import Report
 from skymailing.security import BadToken, read_unsubscribe_token
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
-# A report without proof is not matched to letters older than this.
+# A report that does not name a letter is matched only to letters sent within this time.
 RECENT = timedelta(days=7)
 LINK = re.compile(rf"{UNSUBSCRIBE_PREFIX}/([\w.-]{{1,1000}})>")
 

@@ -130,7 +130,7 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
     for target in opt_outs:
         new = NewSuppression(target.email_key, SuppressionReason.UNSUBSCRIBED)
         by_owner[target.owner_id].append(new)
-    # If there are several reasons, the first one is stored: what the client asked for.
+    # The first reason is stored, so the client's own requests come first: unsubscribing, then complaining.
     for bounce in sorted(bounces, key=lambda bounce: bounce.kind is not BounceKind.COMPLAINT):
         is_complaint = bounce.kind is BounceKind.COMPLAINT
         reason = SuppressionReason.COMPLAINED if is_complaint else SuppressionReason.BOUNCED

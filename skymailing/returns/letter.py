@@ -43,7 +43,7 @@ class Envelope:
     recipients: tuple[str, ...] = ()
 
     def complete(self, headers: Headers) -> "Envelope":
-        """Return the envelope with missing values filled in from headers that the mail server added."""
+        """Return the envelope, completed from the headers that the mail server added."""
         sender = self.sender
         if sender is None and "return-path" in headers:
             sender = first(headers, "return-path").strip("<> ")

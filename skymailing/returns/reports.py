@@ -1,4 +1,4 @@
-"""The reports in a returned letter, independent of its format."""
+"""Define the reports in a returned letter, independent of its format."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ HOST_LENGTH = 255
 class Kind(StrEnum):
     BOUNCE = "bounce"
     COMPLAINT = "complaint"
-    # The client asks not to be written to.
+    # The client asks for no more letters.
     UNSUBSCRIBE = "unsubscribe"
     # A vacation message or another automatic reply.
     AUTO_REPLY = "auto_reply"

@@ -43,7 +43,7 @@ class Reading:
     skipped: int = 0
     page: int = field(default_factory=lambda: PAGE)
     is_unfinished: bool = False
-    # Why the mailbox could not be used; empty if it could.
+    # The reason why the mailbox could not be used; empty if it could.
     fault: str = ""
 
 

@@ -1,4 +1,4 @@
-"""CSV files for spreadsheets: streamed, and safe against formula injection."""
+"""Stream CSV files for spreadsheets, safe against formula injection."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Flash messages with more than text."""
+"""Flash messages that contain more than text."""
 
 from typing import Any, cast
 

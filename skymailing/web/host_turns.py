@@ -1,4 +1,4 @@
-"""Run a task once at a time per host, across all processes and users, to limit its memory use."""
+"""Run only one task of a kind at a time on a host, for all processes and users, to limit memory use."""
 
 import fcntl
 import time

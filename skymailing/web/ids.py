@@ -1,4 +1,4 @@
-"""IDs in URLs, queries and forms.
+"""Parse IDs in URLs, queries and forms.
 
 PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. Every ID
 from outside is therefore parsed here.

@@ -18,7 +18,7 @@ from skymailing.errors import UserError
 from skymailing.web.host_turns import take_host_turn
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 16_000_000  # decoded at full size, including copies, these need about 300 MB
+MAX_PIXELS = 16_000_000  # decoding these at full size needs about 300 MB, including copies
 # A JPEG with one scan, as cameras and phones write, is decoded near the needed size.
 MAX_JPEG_PIXELS = 50_000_000
 # A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
@@ -31,7 +31,7 @@ SMOOTH_MODES = ("L", "RGB", "RGBA", "CMYK")  # can be resized without being conv
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-# How to turn a picture upright, by its EXIF orientation.
+# The transformation that turns a picture upright, by its EXIF orientation.
 TRANSPOSES: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -1,4 +1,4 @@
-"""Response headers, and the helpers that every template can use."""
+"""Set response headers, and provide the helpers that every template can use."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Absolute links for letters, built from PUBLIC_URL and never from a request's Host header."""
+"""Build absolute links for letters from PUBLIC_URL, never from a request's Host header."""
 
 from typing import Any
 

@@ -119,7 +119,7 @@ def error_text(error: Exception) -> str:
 
 
 def _describe_international(session: smtplib.SMTP) -> str:
-    """Return whether letters to addresses such as почта@пример.рф can be sent, in words (RFC 6531)."""
+    """Describe whether letters to addresses such as почта@пример.рф can be sent (RFC 6531)."""
     if session.has_extn("smtputf8"):
         return "it accepts addresses with non-Latin letters before the @ (SMTPUTF8)"
     return "it refuses addresses with non-Latin letters before the @, as it does not offer SMTPUTF8"

@@ -38,7 +38,7 @@ MAILBOX_ADVICE = "Set up returned mail and UNSUBSCRIBE_MAILBOX: docs/deliverabil
 
 
 def check_routes() -> list[Check]:
-    """Report what the last test letters have shown, and send new ones."""
+    """Report the results of the last test letters, and send new ones."""
     if current_app.config["MAIL_CATCHER"]:
         return []
     mailbox = find_probe_mailbox()

@@ -1,4 +1,4 @@
-"""The interface of a mailbox, the same for both protocols."""
+"""Define the interface of a mailbox, the same for both protocols."""
 
 import ssl
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Mailbox(Protocol):
         """Put letters away, so that they are not listed again; their contents have been stored."""
 
     def close(self) -> None:
-        """End the session and carry out what it has filed."""
+        """End the session, which completes the filing."""
 
 
 def make_context() -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Amazon SES: events arrive as signed notifications of SNS (see `amazon_sns`)."""
+"""Read Amazon SES's events, which arrive as signed SNS notifications (see `amazon_sns`)."""
 
 from typing import Any
 

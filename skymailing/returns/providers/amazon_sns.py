@@ -1,4 +1,4 @@
-"""Notifications of Amazon SNS: their signature, and the confirmation of a subscription.
+"""Check the signatures of Amazon SNS notifications, and confirm subscriptions.
 
 The signature proves only that SNS sent the notification, for any of Amazon's customers; the secret in our URL
 proves that it is for us. Certificate and confirmation are fetched only from SNS hosts.

@@ -1,4 +1,4 @@
-"""Brevo: one event per request. It is authenticated by the secret in the URL alone."""
+"""Read Brevo's webhooks: one event per request, authenticated only by the secret in the URL."""
 
 from skymailing.returns.providers.events import BadPost, Event, Post, make_event, make_report, pick_text
 from skymailing.returns.reports import Kind, Quoted

@@ -1,4 +1,4 @@
-"""Mailgun: one event per request, signed (HMAC-SHA256 over the timestamp and a random token)."""
+"""Read Mailgun's webhooks: one event per request, signed (HMAC-SHA256 of timestamp and random token)."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Postmark: one event per request. It is authenticated by the secret in the URL alone."""
+"""Read Postmark's webhooks: one event per request, authenticated only by the secret in the URL."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The providers whose webhooks are read, by their names in URLs and settings."""
+"""List the providers whose webhooks are read, by their names in URLs and settings."""
 
 from skymailing.returns.providers import amazon_ses, brevo, mailgun, postmark, sendgrid, unisender_go
 from skymailing.returns.providers.events import Reader

@@ -1,4 +1,4 @@
-"""SendGrid: a list of events per request, optionally signed (ECDSA over the timestamp and the body)."""
+"""Read SendGrid's webhooks: a list of events per request, optionally signed (ECDSA of timestamp and body)."""
 
 from base64 import b64decode
 from typing import Any

@@ -1,4 +1,7 @@
-"""Unisender Go: a list of events per request, signed (MD5 of the body, with the API key in its place)."""
+"""Read Unisender Go's webhooks: a list of events per request, signed with an MD5 hash.
+
+The hash covers the body, in which the API key takes the place of the signature.
+"""
 
 import hashlib
 import hmac
