@@ -151,6 +151,10 @@ def test_forged_repeated_and_late_test_emails_change_nothing(
     forged = raw.replace(subject, b"Subject: SkyMailing test email " + b"x" * 60)
     assert forged != raw
     assert arrive(app, forged) is UNCLEAR
+    assert arrive(app, b"Auto-Submitted: auto-replied\r\n" + raw) is IGNORED
+    report = b"From: Mail Delivery System <robot@shop.example>\r\n" + subject + b"\r\n\r\n"
+    report += b"returns@sky.example: unable to deliver this email, mailbox full\r\n"
+    assert arrive(app, report) is UNCLEAR
     with time_machine.travel(utcnow() + timedelta(hours=25), tick=True):
         assert arrive(app, b"X-Late: yes\r\n" + raw) is IGNORED
     assert "arrival" not in read_domain(session).probe
