@@ -1,7 +1,7 @@
 """Choose clients of an address book: by a search, a tag, a segment, and whether they may be mailed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, false, select
@@ -65,14 +65,17 @@ class FoundClients:
         return select(Client).where(Client.owner_id == self.owner_id, self.condition)
 
     def count(self, page: Page) -> BoundedCount:
-        """Count them up to COUNT_LIMIT, given a page; of many that a search finds, some are counted."""
+        """Count them up to a limit, given a page; of many that a search finds, some are counted."""
         return page.count_alone() or self.search.count(self.statement)
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
     """Return the owner's clients that pass the filter."""
-    search = search_clients(owner.id, chosen.search)
-    return FoundClients(owner.id, and_(search.condition, *chosen.criteria(owner, now)), search)
+    search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
+    if criteria:
+        # Of those of whom some are counted, perhaps none meets the others.
+        search = replace(search, some=None)
+    return FoundClients(owner.id, and_(search.condition, *criteria), search)
 
 
 def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ a few rows, however many letters there are, and a report that arrives days later
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -72,24 +72,32 @@ class Rates:
 
 
 def count_problems(
-    connection: Connection, owner_id: int, kind: UsageKind, sent_at: Sequence[datetime], now: datetime
+    connection: Connection,
+    owner_id: int,
+    sent_at: Mapping[UsageKind, Sequence[datetime]],
+    now: datetime,
 ) -> None:
-    """Count hard bounces or complaints about letters that were sent at these times, for the next sweep.
+    """Count hard bounces and complaints about letters that were sent at these times, for the next sweep.
 
-    Locks the owner's rows until the commit, so this belongs at the end of a transaction.
+    Locks the owner's rows until the commit, so this belongs at the end of a transaction; once for each owner,
+    as the row of the reputation is locked after those of all kinds.
     """
-    for hour, count in sorted(Counter(map(counting.hour_of, sent_at)).items()):
-        counting.add(connection, owner_id, kind, count, hour)
+    for kind, moments in sorted(sent_at.items()):
+        for hour, count in sorted(Counter(map(counting.hour_of, moments)).items()):
+            counting.add(connection, owner_id, kind, count, hour)
     row = {"owner_id": owner_id, "changed_at": now}
     counted_since = MARKING.execute(connection, [row]).scalar_one()
     if counted_since is None:
         return
     # Letters that were sent before the owner resumed the mailings, in the same hour.
-    count = sum(counting.hour_of(counted_since) <= moment < counted_since for moment in sent_at)
-    if count:
-        earlier = EARLIER[kind]
+    hour = counting.hour_of(counted_since)
+    counts = {
+        EARLIER[kind]: sum(hour <= moment < counted_since for moment in moments)
+        for kind, moments in sent_at.items()
+    }
+    if any(counts.values()):
         own = update(Reputation).where(Reputation.owner_id == owner_id)
-        connection.execute(own.values({earlier.key: earlier + count}))
+        connection.execute(own.values({column.key: column + count for column, count in counts.items()}))
 
 
 def _make_marking() -> Insert:

@@ -79,12 +79,20 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
     if (arrival := ProbeArrival.of(domain.probe)) is not None:
         facts, advice = tuple(_describe_arrival(arrival)), _advise(arrival, domain.is_signed)
         return ProbeView(ProbeState.ARRIVED, facts=facts, advice=advice)
-    letter = db.session.get(OutboxLetter, domain.probe.get("letter", 0))
+    letter = _find_letter(domain)
     reply = letter.last_error if letter is not None else ""
     if letter is not None and letter.state is LetterState.FAILED:
         return ProbeView(ProbeState.REFUSED, reply)
     is_late = now - domain.probe_sent_at > LATE_AFTER
     return ProbeView(ProbeState.LATE if is_late else ProbeState.WAITING, reply)
+
+
+def _find_letter(domain: SendingDomain) -> OutboxLetter | None:
+    """Return the last test email, unless it was removed; on SQLite, another letter may have its ID then."""
+    own = (OutboxLetter.user_id == domain.owner_id) & (OutboxLetter.template == PROBE)
+    return db.session.scalar(
+        select(OutboxLetter).where(OutboxLetter.id == domain.probe.get("letter", 0), own)
+    )
 
 
 def _describe_arrival(arrival: ProbeArrival) -> Iterator[tuple[bool, str]]:

@@ -55,12 +55,14 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
     for server_id in _list_servers(now):
         # A new time for each window, so that its letters are leased for the whole time.
         while _has_due(moment := now + timedelta(seconds=time.monotonic() - begun), server_id):
-            if (count := _send_window(moment, server_id)) is None:
-                break
-            sent += count
+            count = _send_window(moment, server_id)
+            sent += count or 0
+            # Also if the server cannot be used: finding that out may have taken long.
             if should_yield(time.monotonic() - begun):
                 hints.hint_outbox()
                 return sent
+            if count is None:
+                break
     return sent
 
 

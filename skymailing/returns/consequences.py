@@ -151,15 +151,16 @@ def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
         return
     known = _find_rated(rated)
     sent_at = _find_times(rated)
-    moments: dict[tuple[int, UsageKind], list[datetime]] = defaultdict(list)
+    moments: dict[int, dict[UsageKind, list[datetime]]] = defaultdict(lambda: defaultdict(list))
     for bounce in rated:
         assert bounce.owner_id is not None
         key = (bounce.owner_id, bounce.email_key, bounce.kind)
         if key not in known:
             known.add(key)
-            moments[bounce.owner_id, RATED[bounce.kind]].append(sent_at.get(bounce.delivery_id) or now)
-    for (owner_id, kind), times in sorted(moments.items()):
-        count_problems(db.session.connection(), owner_id, kind, times, now)
+            moment = sent_at.get(bounce.delivery_id) or now
+            moments[bounce.owner_id][RATED[bounce.kind]].append(moment)
+    for owner_id in sorted(moments):
+        count_problems(db.session.connection(), owner_id, moments[owner_id], now)
 
 
 def _find_rated(bounces: Sequence[Bounce]) -> set[tuple[int | None, str, BounceKind]]:

@@ -63,7 +63,7 @@ def _is_notice(letter: OpenedLetter, subject: str) -> bool:
     sender = first(letter.headers, "from")[:500]
     if is_from_client(letter):
         return False
-    if DAEMON.search(sender) or first(letter.headers, "return-path").strip() == "<>":
+    if DAEMON.search(sender) or letter.envelope.sender == "":
         return any(FAILURE.search(text) for text in (subject, letter.sentences[:4000]))
     return ANSWER.match(subject) is None and FAILURE.search(subject) is not None
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from skymailing.delivery.rendering.message_ids import find_return_token
@@ -98,7 +98,7 @@ def read_subject(headers: Headers, limit: int) -> str:
     subject = first(headers, "subject")[:limit]
     try:
         return str(make_header(decode_header(subject)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return subject
 
 

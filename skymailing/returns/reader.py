@@ -3,6 +3,7 @@
 Each format is one function from an opened letter to its reports, in FORMATS; the first with a result wins.
 """
 
+import logging
 import re
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from skymailing.returns import delivery_status, failure_notices, feedback, opt_o
 from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope, OpenedLetter, open_letter, read_subject
 from skymailing.returns.parts import first
 from skymailing.returns.reports import Kind, Report
+
+logger = logging.getLogger(__name__)
 
 # The quoted letter can be long, but the report comes before it.
 MAX_READ = 1024 * 1024
@@ -26,11 +29,13 @@ AUTO_REPLY_SUBJECT = re.compile(
 
 def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Report]:
     """Return the letter's reports, one per recipient; a letter in no known format is UNCLEAR."""
-    letter = open_letter(raw[:MAX_READ], envelope)
-    for read in FORMATS:
-        if reports := read(letter):
-            return reports
-    return [Report(Kind.UNCLEAR, quoted=letter.quoted)]
+    try:
+        letter = open_letter(raw[:MAX_READ], envelope)
+        found = (reports for read in FORMATS if (reports := read(letter)))
+        return next(found, None) or [Report(Kind.UNCLEAR, quoted=letter.quoted)]
+    except Exception:  # a bug in our code; the letters after this one must not wait
+        logger.exception("A returned letter cannot be read")
+        return [Report(Kind.UNCLEAR)]
 
 
 def read_auto_reply(letter: OpenedLetter) -> list[Report]:
@@ -52,8 +57,9 @@ FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
     delivery_status.read_status,
     prose.read_failed_recipients,
     opt_outs.read_opt_out,
-    probes.read_probe,
     read_auto_reply,
     prose.read_prose,
     failure_notices.read_failure_notice,
+    # Last, as replies to a test letter and reports about it can have its subject.
+    probes.read_probe,
 )

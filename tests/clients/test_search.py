@@ -7,13 +7,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, true
 from sqlalchemy.orm import Session
 
+from skymailing.clients.filters import ClientFilter, find_clients
+from skymailing.clients.queries import DEFAULT_ORDER, ORDERS
 from skymailing.clients.search import finding, index, trigrams
 from skymailing.clients.search.finding import search_clients
 from skymailing.clients.search.index import is_behind
 from skymailing.clients.search.tasks import update_index
+from skymailing.clients.tags import add_tag, find_or_create_tags
+from skymailing.clock import utcnow
+from skymailing.db.pagination import paginate
 from skymailing.extensions import db
 from skymailing.models import Client, ClientToIndex, User
 from tests.support.factories import ClientFactory, UserFactory
@@ -202,6 +207,27 @@ def test_frequent_words_are_counted_among_the_newest_clients(
     assert count(user, "анна") == (3, True)  # the index finds those who are not among the newest
     assert count(user, "вера нет") == (0, True)
     assert len(find(user, "вера")) == 3
+
+
+def test_other_criteria_are_counted_among_all_clients(
+    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "SAMPLES", (2, 4))
+    monkeypatch.setattr(finding, "FREQUENT", 0.5)
+    ClientFactory.create_batch(2, owner=user, full_name="Анна")
+    add_tag(user.id, find_or_create_tags(user.id, ["VIP"])["vip"], true())
+    db.session.commit()
+    ClientFactory.create_batch(4, owner=user, full_name="Анна")
+
+    assert show_count(user, ClientFilter("анна")) == "4+"
+    assert show_count(user, ClientFilter("анна", tag="VIP")) == "2"
+    assert show_count(user, ClientFilter()) == "6"
+
+
+def show_count(user: User, chosen: ClientFilter) -> str:
+    """Return the number that the list shows above its first page."""
+    found = find_clients(user, chosen, utcnow())
+    return str(found.count(paginate(found.statement, ORDERS[DEFAULT_ORDER], None, per_page=1)))
 
 
 def count(user: User, words: str) -> tuple[int, bool]:

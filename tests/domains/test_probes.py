@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import ReturnedState, SendingDomain, User
+from skymailing.models import OutboxLetter, ReturnedState, SendingDomain, User
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
 from tests.domains.scenes import add_sender, check, has_signature, publish, read_domain, sign
@@ -151,6 +151,10 @@ def test_forged_repeated_and_late_test_emails_change_nothing(
     forged = raw.replace(subject, b"Subject: SkyMailing test email " + b"x" * 60)
     assert forged != raw
     assert arrive(app, forged) is UNCLEAR
+    assert arrive(app, b"Auto-Submitted: auto-replied\r\n" + raw) is IGNORED
+    report = b"From: Mail Delivery System <robot@shop.example>\r\n" + subject + b"\r\n\r\n"
+    report += b"returns@sky.example: unable to deliver this email, mailbox full\r\n"
+    assert arrive(app, report) is UNCLEAR
     with time_machine.travel(utcnow() + timedelta(hours=25), tick=True):
         assert arrive(app, b"X-Late: yes\r\n" + raw) is IGNORED
     assert "arrival" not in read_domain(session).probe
@@ -191,6 +195,11 @@ def test_the_page_explains_why_there_is_no_result(
     refused = get_main_text(browser.get(page))
     assert "could not be sent" in refused
     assert "550 5.1.1 no such mailbox" in refused
+    # On SQLite, a new letter can get the ID of one that has been removed.
+    letter = session.get_one(OutboxLetter, read_domain(session).probe["letter"])
+    letter.template = "password-reset"
+    session.flush()
+    assert "no such mailbox" not in get_main_text(browser.get(page))
 
     smtp.clear()
     forget_pause(session, domain)

@@ -1,17 +1,19 @@
 """Take in several returned letters in one transaction, as from a mailbox or a webhook."""
 
 import threading
-from collections.abc import Callable
+import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Bounce, ReturnedLetter, ReturnedState, UsageHour, UsageKind, User
+from skymailing.quotas import counting
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
 from skymailing.returns.tasks import take_in_batches
@@ -125,6 +127,29 @@ def test_a_batch_takes_few_statements(desk: Desk) -> None:
     assert len(statements) <= 20
 
 
+def take_in_at_once(app: Flask, *pages: list[bytes]) -> list[Exception]:
+    """Take in several pages, each in a thread, as processes do; return the errors."""
+    barrier = threading.Barrier(len(pages))
+    failures: list[Exception] = []
+
+    def work(letters: list[bytes]) -> None:
+        with app.app_context():
+            arrivals = [Arrival.read(raw, "mailbox") for raw in letters]
+            barrier.wait()
+            try:
+                take_in(arrivals, utcnow())
+                db.session.commit()
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(letters,)) for letters in pages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
 @pytest.mark.only_on("postgresql", reason="on SQLite, transactions that write wait for each other")
 def test_processes_with_the_same_clients_in_another_order_do_not_block_each_other(
     app: Flask, desk: Desk
@@ -132,28 +157,32 @@ def test_processes_with_the_same_clients_in_another_order_do_not_block_each_othe
     clients = [
         ClientFactory.create(owner=owner) for owner in [desk.user, UserFactory.create()] for _ in range(3)
     ]
-    failures: list[Exception] = []
-
-    def work(letters: list[bytes], start: Callable[[], object]) -> None:
-        with app.app_context():
-            arrivals = [Arrival.read(raw, "mailbox") for raw in letters]
-            start()
-            try:
-                take_in(arrivals, utcnow())
-                db.session.commit()
-            except Exception as error:
-                failures.append(error)
-
     for _ in range(5):
         deliveries = [desk.send(client) for client in clients]
         letters = [desk.bounce(delivery) for delivery in deliveries]
         copies = [raw.replace(b"mx.example.org", b"mx2.example.org") for raw in reversed(letters)]
-        barrier = threading.Barrier(2)
-        threads = [threading.Thread(target=work, args=(some, barrier.wait)) for some in (letters, copies)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        assert take_in_at_once(app, letters, copies) == []
         desk.session.expire_all()
         assert [delivery.run.returned for delivery in deliveries] == [1] * 6
-    assert failures == []
+
+
+@pytest.mark.only_on("postgresql", reason="on SQLite, transactions that write wait for each other")
+def test_processes_with_bounces_and_complaints_of_one_owner_do_not_block_each_other(
+    app: Flask, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = counting.add
+
+    def add_slowly(connection: Connection, owner_id: int, kind: UsageKind, *args: Any) -> None:
+        add(connection, owner_id, kind, *args)
+        time.sleep(0.1 if kind is UsageKind.BOUNCES else 0.4)
+
+    monkeypatch.setattr(counting, "add", add_slowly)
+    dead, angry, furious = (desk.send() for _ in range(3))
+
+    both = [desk.bounce(dead), desk.complain(angry)]
+    assert take_in_at_once(app, both, [desk.complain(furious)]) == []
+
+    assert count_usage(desk) == {
+        (desk.user.id, UsageKind.BOUNCES): 1,
+        (desk.user.id, UsageKind.COMPLAINTS): 2,
+    }

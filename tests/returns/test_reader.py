@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymailing.returns import reader
+from skymailing.returns.letter import Envelope, OpenedLetter
 from skymailing.returns.reader import read_return
 from skymailing.returns.reports import Kind, Report
 from skymailing.returns.verdicts import Verdict, judge
@@ -110,6 +112,34 @@ def test_the_address_that_we_wrote_to_wins_over_the_one_where_letters_are_forwar
     )
 
     assert read_one(raw).recipient == "ann@example.org"
+
+
+def test_a_subject_in_an_impossible_encoding_stops_nothing() -> None:
+    for charset in ("\u00fc", "x" * 70, "utf-7", "\0", ""):
+        subject = f"Subject: =?{charset}?q?x?=\n".encode()
+        assert read_one(subject + b"\nCall me").kind is Kind.UNCLEAR, charset
+        assert read_one(subject + make_status("ann@example.org", "5.1.1", "550")).kind is Kind.BOUNCE
+
+
+def test_a_bug_in_a_format_makes_a_letter_unclear(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_letter: OpenedLetter) -> list[Report]:
+        raise IndexError
+
+    monkeypatch.setattr(reader, "FORMATS", (read,))
+
+    assert read_one(make_status("ann@example.org", "5.1.1", "550")).kind is Kind.UNCLEAR
+
+
+def test_the_envelope_shows_that_a_server_wrote_a_notice() -> None:
+    body = b"Subject: Your email\n\nann@example.org: unable to deliver, no such user\n"
+    by_server = b"From: Mail <robot@example.org>\n" + body
+
+    assert read_one(by_server).kind is Kind.UNCLEAR, "anyone can write these words"
+    assert read_one(b"Return-Path: <>\n" + by_server).kind is Kind.BOUNCE
+    [report] = read_return(by_server, Envelope(""))
+    assert (report.kind, report.recipient) == (Kind.BOUNCE, "ann@example.org")
+    [report] = read_return(b"Return-Path: <>\n" + by_server, Envelope("robot@example.org"))
+    assert report.kind is Kind.UNCLEAR, "the server did not write this header"
 
 
 def test_an_international_address_is_decoded() -> None:

@@ -27,6 +27,7 @@ from skymailing.models import (
     SendingDomain,
     User,
 )
+from skymailing.outbox import tasks as outbox
 from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.sink import Sink, Stage
 from tests.mailings.pages import get_main_text
@@ -243,6 +244,31 @@ def test_the_forecast_knows_the_rate_of_the_server(
         found = db.session.get_one(Mailing, mailing.id)
         assert found.sender is not None
         assert estimate_rate(found.sender.server) == 0.5
+
+
+@pytest.mark.one_engine
+def test_account_letters_do_not_wait_for_many_servers_that_cannot_be_reached(
+    app: Flask,
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    smtp: Installation,
+    make_server: MakeServer,
+    make_sender: MakeSender,
+) -> None:
+    for name in ("first", "second"):
+        sender = make_sender(user, make_server(user, 1), f"{name}@shop.example")
+        browser.post(f"/mailings/{MailingFactory.create(owner=user, sender_id=sender.id).id}/test")
+
+    def count_tried() -> int:
+        session.expire_all()
+        return sum(bool(letter.last_error) for letter in session.scalars(select(OutboxLetter)))
+
+    with app.app_context():
+        for tried in (1, 2):
+            outbox.send_due_letters(utcnow(), lambda _elapsed: True)
+            assert count_tried() == tried
+        close_dispatcher()
 
 
 @pytest.mark.one_engine

@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Select, select
 from skymailing.clients.search.index import find_candidates
 from skymailing.clients.search.matching import matches, split_words
 from skymailing.db.engine import is_in
-from skymailing.db.pagination import BoundedCount, count_up_to
+from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, count_up_to
 from skymailing.models import Client
 
-COUNT_LIMIT = 500  # of those found: to count more takes longer than to find them
+MAX_COUNTED = 500  # of those whom words find: to count more takes longer than to find them
 MAX_CANDIDATES = 10_000
 # Words that one of ten clients has are frequent. The second sample is read only if they are in the first,
 # which may be an import of clients from one city.
@@ -25,19 +25,20 @@ class Search:
     condition: ColumnElement[bool]  # on the owner's clients
     # For a search that finds many: the condition for some of those found, as many as are counted.
     some: ColumnElement[bool] | None = None
+    limit: int = MAX_COUNTED
 
     def count(self, statement: Select[tuple[Client]]) -> BoundedCount:
-        """Count the rows of a statement that has the search's condition, up to COUNT_LIMIT."""
+        """Count the rows of a statement that has the search's condition, up to the limit."""
         if self.some is None:
-            return count_up_to(statement, COUNT_LIMIT)
-        return BoundedCount(count_up_to(statement.where(self.some), COUNT_LIMIT).number, is_exact=False)
+            return count_up_to(statement, self.limit)
+        return BoundedCount(count_up_to(statement.where(self.some), self.limit).number, is_exact=False)
 
 
 def search_clients(owner_id: int, search: str) -> Search:
     """Return a search for the owner's clients who match `search`; without words, for all."""
     words = split_words(search)
     if not words:
-        return Search(matches(search))
+        return Search(matches(search), limit=COUNT_LIMIT)
     # A page of frequent words is found soon without the index, which would name all clients who have them.
     if is_frequent(owner_id, search):
         return Search(matches(search), among_newest(owner_id, SAMPLES[-1]))

@@ -144,4 +144,4 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
             for id, key in keys
         ],
     )
-    count_problems(connection, owner_id, UsageKind.BOUNCES, [now] * len(answers), now)
+    count_problems(connection, owner_id, {UsageKind.BOUNCES: [now] * len(answers)}, now)
