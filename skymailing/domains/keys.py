@@ -1,4 +1,4 @@
-"""Make the keys that sign a domain's letters."""
+"""Create the keys that sign a domain's letters."""
 
 from base64 import b64encode
 from datetime import datetime
