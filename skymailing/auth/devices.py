@@ -125,7 +125,7 @@ def is_known_device(user_id: int, device_key: str) -> bool:
 
 
 def remember_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
-    """Remember the device, and add a letter to the user if it is new and not the account's first one.
+    """Remember the device, and notify the user by email if it is new but not the account's first.
 
     Return whether a letter was added.
     """

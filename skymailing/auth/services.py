@@ -1,7 +1,7 @@
 """Create, confirm, change and block accounts.
 
 Hashing a password takes about 50 ms; inside a transaction, it would block all other writers on SQLite.
-These functions therefore accept hashes that the caller has computed outside of a transaction.
+These functions therefore accept hashes that the caller has computed outside a transaction.
 """
 
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ class LastAdmin(UserError):
 
 
 def find_user(email: str) -> User | None:
-    """Return the account with this lower-case address."""
+    """Return the account with this lowercase address."""
     return db.session.scalar(select(User).where(User.email == email))
 
 
@@ -276,7 +276,7 @@ def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
 
 
 def has_other_admin(user: User) -> bool:
-    """Return whether there is another active administrator; locks all of them until the transaction ends."""
+    """Return whether there is another active administrator; lock all of them until the transaction ends."""
     # Locked in a fixed order, so that two administrators cannot demote each other or leave at the same time.
     admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
     found = db.session.scalars(admins.execution_options(populate_existing=True)).all()

@@ -82,7 +82,7 @@ def values_of(client: Client, phones: Sequence[str]) -> Sequence[Any]:
 
 
 def compare_clients(owner_id: int) -> Comparison:
-    """Compare the owner's clients, the newest first, until all are compared or time runs out."""
+    """Compare the owner's clients, newest first, until all are compared or time runs out."""
     phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
     columns = (Client.id, Client.email_key, Client.full_name)
     values = [Client.attributes[name].as_string() for name in phones]

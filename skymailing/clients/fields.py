@@ -107,5 +107,5 @@ STATUS_NAMES = {
 
 
 def simplify(header: str) -> str:
-    """Return the header's letters and digits in lower case."""
+    """Return the header's letters and digits in lowercase."""
     return "".join(char for char in unicodedata.normalize("NFKC", header).lower() if char.isalnum())

@@ -54,7 +54,7 @@ class ClientFilter:
 
 @dataclass(frozen=True, slots=True)
 class FoundClients:
-    """The clients of an owner that pass a filter."""
+    """An owner's clients who pass a filter."""
 
     owner_id: int
     condition: ColumnElement[bool]
@@ -70,7 +70,7 @@ class FoundClients:
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
-    """Return the owner's clients that pass the filter."""
+    """Return the owner's clients who pass the filter."""
     search = search_clients(owner.id, chosen.search)
     return FoundClients(owner.id, and_(search.condition, *chosen.criteria(owner, now)), search)
 

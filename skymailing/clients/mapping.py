@@ -23,7 +23,7 @@ class InvalidMapping(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Decisions about a file, which make every reading give the same result. Empty ones are detected."""
+    """Decisions about a file, which make every reading give the same result. Missing ones are detected."""
 
     encoding: str | None = None
     fields: tuple[str, ...] = ()  # of each column

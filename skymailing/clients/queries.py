@@ -38,7 +38,7 @@ FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
-    """Return a statement for the addresses that are never mailed, filtered by the search."""
+    """Return a statement for the addresses that are never mailed and contain `search`, if it is given."""
     statement = select(Suppression).where(Suppression.owner_id == owner_id)
     if not search:
         return statement

@@ -18,7 +18,7 @@ from skymailing.quotas.checks import require_room, select_domains
 from skymailing.settings.quotas import quota_settings
 
 TOKEN_BYTES = 16
-MAX_KEYS = 3  # one that signs, one needed by letters in transit, and one that will replace them
+MAX_KEYS = 3  # one that signs, one that letters in transit still need, and a replacement
 
 
 class DomainError(UserError):

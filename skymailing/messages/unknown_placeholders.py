@@ -1,4 +1,4 @@
-"""Find placeholders that print nothing for any client and other services' merge tags; suggest others."""
+"""Find placeholders that never print anything and other services' merge tags; suggest replacements."""
 
 import re
 from collections.abc import Collection

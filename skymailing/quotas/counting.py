@@ -47,9 +47,9 @@ ADDING = Upsert(_make_adding)
 
 
 def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
-    """Subtract from the owner's count for this hour, then from the previous hour's, which may include it.
+    """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
 
-    No count falls below zero.
+    The use may have been counted in the previous hour. No count falls below zero.
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _is_of(owner_id, kind) & (UsageHour.begins_at == begins_at)

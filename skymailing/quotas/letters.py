@@ -19,7 +19,7 @@ DAY = 24  # hours
 
 @dataclass(frozen=True, slots=True)
 class LetterLimit:
-    """At most `most` letters in the last `hours` hours; some limits are only for new accounts."""
+    """At most `most` letters in the last `hours` hours; some limits apply only to new accounts."""
 
     hours: int
     most: int

@@ -21,7 +21,7 @@ from skymailing.senders.queries import find_blocking_mailings
 from skymailing.servers.queries import find_choice
 from skymailing.settings.quotas import quota_settings
 
-# Confirmations in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
+# Confirmation links in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
 LETTERS_PER_OWNER = 20
 LETTERS_PER_ADDRESS = 3
 

@@ -68,7 +68,7 @@ class ServerForm(FlaskForm):
 
     @property
     def values(self) -> ServerValues:
-        """The valid input; raises ServerError if the host name is invalid."""
+        """The validated input; raises ServerError if the host name is invalid."""
         port, _dash, security = str(self.access.data).partition("-")
         return ServerValues(
             name=self.name.data or "",

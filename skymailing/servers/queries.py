@@ -7,7 +7,7 @@ from skymailing.models import OPEN_RUN_STATES, Run, Sender, SmtpServer
 
 
 def list_servers(owner_id: int | None) -> list[SmtpServer]:
-    """Return the owner's servers, or without an owner those for everyone, ordered by name."""
+    """Return the owner's servers, or those for everyone if there is no owner, ordered by name."""
     own = select(SmtpServer).where(SmtpServer.owner_id == owner_id)
     return list(db.session.scalars(own.order_by(SmtpServer.name, SmtpServer.id)))
 

@@ -81,7 +81,7 @@ def add_server(owner: User | None, values: ServerValues, now: datetime, actor: A
 
 
 def change_server(server: SmtpServer, values: ServerValues, now: datetime, actor: Actor) -> None:
-    """Change a server; a new way to reach it is tested again. Raises ServerError and LimitReached."""
+    """Change a server, and test it again if its access has changed. Raises ServerError and LimitReached."""
     _lock_server(server)
     if _write(server, values):
         server.has_passed, server.tested_at, server.test_answer = False, None, ""
@@ -91,7 +91,7 @@ def change_server(server: SmtpServer, values: ServerValues, now: datetime, actor
 
 
 def _write(server: SmtpServer, values: ServerValues) -> bool:
-    """Set the values; return whether the server is reached in another way."""
+    """Set the values; return whether the server's access has changed."""
     is_new = server.host is None
     is_moved = any(getattr(server, name) != getattr(values, name) for name in IDENTITY)
     if server.owner_id is not None:

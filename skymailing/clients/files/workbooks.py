@@ -25,7 +25,7 @@ REASONS = {
 
 
 class UnusableWorkbook(UserError):
-    """The workbook or archive cannot be read, or would take up too much memory."""
+    """The workbook or archive cannot be read, or would use too many resources."""
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:

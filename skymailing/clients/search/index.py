@@ -46,7 +46,7 @@ ADVISORY_LOCK = 7_223_001  # in PostgreSQL, so that only one job updates the ind
 
 
 def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int] | None:
-    """Return the IDs of up to `limit` clients that may contain the words, including all that do.
+    """Return the IDs of the clients that may contain the words, at most `limit` of them from the index.
 
     Return None if the index cannot be used: all words are too short, or it is far behind.
     """

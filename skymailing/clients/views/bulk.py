@@ -43,7 +43,7 @@ def bulk_action() -> ResponseReturnValue:
         return redirect(back_to_list())
     try:
         return act(request.form.get("action", ""))
-    except UserError as error:  # raised also if the segment in the list's filter cannot be evaluated
+    except UserError as error:  # also raised if the segment in the list's filter cannot be evaluated
         db.session.rollback()
         flash(explain(error), "warning")
         return redirect(back_to_list())

@@ -37,7 +37,7 @@ LIST_FIELDS = ("q", "tag", "segment", "status", "sort")
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the clients that pass the filter, in the chosen order."""
+    """List the clients who pass the filter, in the chosen order."""
     chosen = read_filter(request.args)
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
