@@ -63,7 +63,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ClientUpload, ClientUpload.owner_id),
     (Consent, Consent.owner_id),
     (ConsentText, ConsentText.owner_id),
-    (Tag, Tag.owner_id),  # after the clients, with whom the rows of `client_tags` go
+    (Tag, Tag.owner_id),  # after the clients, whose deletion removes the rows of `client_tags`
     (Segment, Segment.owner_id),
     (Sender, Sender.owner_id),
     (SendingDomain, SendingDomain.owner_id),
@@ -88,7 +88,7 @@ def list_due_accounts(now: datetime) -> list[int]:
 def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float], bool]) -> bool:
     """Delete data of the account for a limited time; return whether more can be deleted now.
 
-    Nothing can be deleted while workers are sending letters of the account; a later sweep continues.
+    Nothing can be deleted while workers are sending the account's letters; a later sweep continues.
     """
     started = time.monotonic()
     if not _anonymise_account(user_id, now) or not _stop_sending(user_id, now):
@@ -218,7 +218,7 @@ def _delete_imports(connection: Connection, user_id: int) -> int:
 
 
 def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
-    """Delete jobs with the data of their clients; a worker that has one loses its lease."""
+    """Delete jobs and the client data that they store; a worker that performs one loses its lease."""
     job_id = connection.scalar(select(BulkJob.id).where(BulkJob.owner_id == user_id).limit(1))
     if job_id is None:
         return 0
@@ -230,13 +230,13 @@ def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
 
 
 def _delete_routes(connection: Connection, user_id: int) -> int:
-    """Delete what was learned about the user's mail servers, with the words of these servers."""
+    """Delete what was learned about the user's mail servers, including these servers' replies."""
     servers = select(SmtpServer.id).where(SmtpServer.owner_id == user_id)
     names = [f"{ROUTE_PREFIX}{server_id}" for server_id in connection.scalars(servers)]
     return forget_routes(connection, names)
 
 
-# Each deletes a batch of the user's rows that others do not refer to any more, and returns their number.
+# Each deletes a batch of the user's rows to which no other rows refer, and returns their number.
 DELETIONS = (
     _delete_bulk_jobs,
     _delete_runs,

@@ -1,4 +1,4 @@
-"""List and end an account's sessions, and remember the devices on which it has been signed in.
+"""List and end an account's sessions, and remember the devices used to sign in to it.
 
 The time of a session's last use is stored only in Redis, so that viewing pages does not write to the
 database.
@@ -50,7 +50,7 @@ SYSTEMS = (
 
 
 def device_name(user_agent: str) -> str:
-    """Return the browser and system, such as "Firefox, Windows", by the names above; empty if unknown."""
+    """Return the browser and system, such as "Firefox, Windows", using the names above; empty if unknown."""
     found = [
         next((name for part, name in known if part in user_agent), None) for known in (BROWSERS, SYSTEMS)
     ]
@@ -119,13 +119,13 @@ def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
 
 
 def is_known_device(user_id: int, device_key: str) -> bool:
-    """Whether the account has been signed in on this device before."""
+    """Return whether this device has been used to sign in to the account before."""
     known = exists().where(KnownDevice.user_id == user_id, KnownDevice.key_hash == _hash(device_key))
     return bool(db.session.scalar(select(known)))
 
 
 def remember_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
-    """Remember the device, and add a letter to the user if it is new and not the account's first one.
+    """Remember the device, and notify the user by email if it is new but not the account's first.
 
     Return whether a letter was added.
     """
@@ -148,7 +148,7 @@ def remember_device(user: User, device_key: str, device: str, address: str, now:
 
 
 def forget_other_devices(user: User, device_key: str | None) -> None:
-    """Forget the devices that the account knows, except the one with this key."""
+    """Forget the account's known devices, except the one with this key."""
     others = delete(KnownDevice).where(KnownDevice.user_id == user.id)
     if device_key is not None:
         others = others.where(KnownDevice.key_hash != _hash(device_key))

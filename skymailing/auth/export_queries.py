@@ -80,7 +80,7 @@ def read_senders(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_domains(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the domains from which the user sends, without the keys that sign."""
+    """Yield the domains from which the user sends, without their signing keys."""
     return read_own(SendingDomain, user_id, "name", "verified_at", "is_signed", "checked_at", "probe_sent_at")
 
 
@@ -168,7 +168,7 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_tags(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the user's tags, also those that no client has; `clients.csv` has the tags of each client."""
+    """Yield the user's tags, including unused ones; `clients.csv` has the tags of each client."""
     yield ("tag", "created_at")
     own = select(Tag.id, Tag.name, Tag.created_at).where(Tag.owner_id == user_id)
     yield from map(cells, read_in_chunks(own, Tag.__table__.c.id))
@@ -229,7 +229,7 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
 
 
 def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the actions on many clients that a worker performed."""
+    """Yield the bulk actions that a worker performed."""
     yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at")
     columns = (BulkJob.created_at, BulkJob.action, BulkJob.tag, BulkJob.state, BulkJob.total, BulkJob.changed)
     own = select(BulkJob.id, *columns, BulkJob.ended_at).where(BulkJob.owner_id == user_id)
@@ -252,7 +252,7 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the user's actions, and actions of others on the account, without naming the managers."""
+    """Yield the user's actions, and others' actions on the account, without naming the managers."""
     yield ("time", "by", "network_address", "action", "about", "reason", "clients")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)

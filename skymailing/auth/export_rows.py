@@ -1,4 +1,4 @@
-"""Read rows for the export in chunks, and write their values as JSON and CSV files contain them."""
+"""Read rows for the export in chunks, and convert their values to the form used in JSON and CSV files."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ def as_dict(row: Any) -> dict[str, Any]:
 
 
 def cells(row: Sequence[Any], start: int = 1) -> list[Any]:
-    """Return the cells of a CSV file for a row, without its key."""
+    """Convert a row, without its key, to the cells of a CSV row."""
     return [to_text(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
 
 

@@ -65,7 +65,7 @@ class RegisterForm(FlaskForm):
     email = email_field()
     password = new_password_field(_l("Password"))
     password_confirm = repeat_password_field()
-    # The browser's time zone, entered by a script.
+    # The browser's time zone, filled in by a script.
     timezone = HiddenField(filters=[lambda name: name if name and is_timezone(name) else ""])
 
 

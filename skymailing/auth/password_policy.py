@@ -17,7 +17,7 @@ class WeakPassword(UserError):
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Return the passwords that attackers try first, in lower case."""
+    """Return the passwords that attackers try first, in lowercase."""
     return frozenset(COMMON_PASSWORDS.read_text(encoding="utf-8").split())
 
 

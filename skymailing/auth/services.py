@@ -1,7 +1,7 @@
 """Create, confirm, change and block accounts.
 
 Hashing a password takes about 50 ms; inside a transaction, it would block all other writers on SQLite.
-These functions therefore accept hashes that the caller has computed outside of a transaction.
+These functions therefore accept hashes that the caller has computed outside a transaction.
 """
 
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ class LastAdmin(UserError):
 
 
 def find_user(email: str) -> User | None:
-    """Return the account with this lower-case address."""
+    """Return the account with this lowercase address."""
     return db.session.scalar(select(User).where(User.email == email))
 
 
@@ -104,7 +104,7 @@ def create_user(
     timezone: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
-    """Create an account; one that is confirmed by an operator is exempt from the limits for new accounts.
+    """Create an account; one confirmed by an operator is exempt from the limits for new accounts.
 
     Raises AddressTaken, after which the transaction can still be used.
     """
@@ -136,7 +136,7 @@ def read_reset_token(token: str) -> User:
 
 
 def confirm_user(token: str, now: datetime) -> User:
-    """Confirm the address that the token was sent to. Raises BadToken, also if it has already been used."""
+    """Confirm the address that the token was sent to. Raises BadToken if it is invalid or has been used."""
     lock_user(read_verification_token(token))
     user = read_verification_token(token)
     user.confirmed_at = now
@@ -225,7 +225,7 @@ def sign_out_everywhere(user: User) -> None:
 
 
 def may_block(user: User, actor: Actor) -> bool:
-    """Whether the actor may block or unblock this user.
+    """Return whether the actor may block or unblock this user.
 
     On the web, managers and administrators cannot be blocked until an administrator removes their
     role. On the command line, anyone can be blocked.
@@ -276,7 +276,7 @@ def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
 
 
 def has_other_admin(user: User) -> bool:
-    """Whether there is another active administrator; locks all of them until the transaction ends."""
+    """Return whether there is another active administrator; lock all of them until the transaction ends."""
     # Locked in a fixed order, so that two administrators cannot demote each other or leave at the same time.
     admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
     found = db.session.scalars(admins.execution_options(populate_existing=True)).all()

@@ -33,7 +33,7 @@ MAX_CODE_LENGTH = 40  # characters; the rest is ignored
 
 
 def start_setup(user: User, now: datetime) -> None:
-    """Create a key that takes effect once it is confirmed; it replaces an unconfirmed one."""
+    """Create a key that takes effect once it is confirmed; it replaces any unconfirmed one."""
     lock_user(user)
     if not user.has_two_factor:
         user.totp_secret = _encrypt(pyotp.random_base32(), now)
@@ -65,7 +65,7 @@ def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
 
 
 def verify_code(user: User, code: str, now: datetime) -> bool:
-    """Whether the code is a valid app code or recovery code; a valid one cannot be used again."""
+    """Return whether the code is a valid app code or recovery code; a valid one cannot be used again."""
     typed = "".join(code[:MAX_CODE_LENGTH].lower().replace("-", "").split())
     secret = _decrypt(user.totp_secret, now, None)
     if secret is not None and _use_code(user, secret, typed, now):
@@ -113,7 +113,7 @@ def turn_off_by_operator(user: User, reason: str, actor: Actor) -> None:
 
 
 def _use_code(user: User, secret: str, code: str, now: datetime) -> bool:
-    """Whether the code is valid now and newer than the last one used; a valid one is recorded as used."""
+    """Return whether the code is valid now and newer than the last one used; if so, record it as used."""
     totp = pyotp.TOTP(secret, interval=STEP)
     current = int(now.timestamp()) // STEP
     typed = "".join(code[:MAX_CODE_LENGTH].split()).encode()

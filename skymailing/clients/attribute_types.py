@@ -1,4 +1,4 @@
-"""The types of clients' attributes: inferred when they are imported, and changed by their owner."""
+"""The types of clients' attributes: inferred by imports, and changed by the owner."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,7 +22,7 @@ def infer_type(values: Iterable[str]) -> AttributeType:
     if not texts:
         return AttributeType.TEXT
     words = {text.lower() for text in texts}
-    # Numbers such as 0 and 1 are also yes and no, but 1 alone is a number.
+    # 0 and 1 together mean no and yes, but a column with only 1s contains numbers.
     if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
         return AttributeType.YES_NO
     for type, fits in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
@@ -36,7 +36,7 @@ def is_date(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether a string is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
+    """Return whether a string is an amount: postcodes, phones and IDs begin with 0 or +, or are long."""
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False
@@ -56,7 +56,7 @@ def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
 
 
 def set_types(owner_id: int, types: Mapping[str, AttributeType], *, keeps_known: bool = False) -> None:
-    """Store types; with `keeps_known`, only of attributes that have none yet."""
+    """Store types; with `keeps_known`, only for attributes that have none yet."""
     user = db.session.scalar(
         select(User).where(User.id == owner_id).with_for_update().execution_options(populate_existing=True)
     )

@@ -9,11 +9,11 @@ from skymailing.clients.columns import attribute_key
 from skymailing.email_addresses import MARGIN, InvalidEmail, parse_recipient
 
 VALUE_SEPARATOR = " ::: "  # Google puts several values into one cell
-# What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
+# Common ways to write an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
 NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
-X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server
+X500 = ("/o=", "/O=")  # what Outlook stores for a colleague on the same Exchange server
 # What programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
 TAG_SEPARATORS = (VALUE_SEPARATOR.strip(), "|", ";", ",")
@@ -43,7 +43,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
 
 
 def read_tags(cell: str) -> list[str]:
-    """Return the tags in a cell, separated in any of the usual ways, without the program's own tags."""
+    """Return the tags in a cell, separated in any common way, without those that programs add."""
     if cell.lstrip().startswith('"') and (quoted := QUOTED_TAG.findall(cell)):
         parts = [tag.replace('""', '"') for tag in quoted]
     else:

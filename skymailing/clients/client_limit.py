@@ -1,15 +1,16 @@
-"""How many clients an import may add."""
+"""Limit how many clients an import may add."""
 
 from skymailing.quotas.checks import LimitReached, count_up_to, select_clients
 from skymailing.settings.quotas import quota_settings
 
-NEAR = 20_000  # clients left, below which they are counted after each batch
+NEAR = 20_000  # with fewer clients left than this, they are counted after each batch
 
 
 class ClientLimit:
-    """How many more clients the owner may have: counted at the start and, near the limit, after each batch.
+    """The number of clients that the owner may still add.
 
-    Counting a million clients takes longer than importing a batch.
+    Clients are counted at the start and, near the limit, after each batch: counting a million clients takes
+    longer than importing a batch.
     """
 
     def __init__(self, owner_id: int) -> None:
@@ -18,7 +19,7 @@ class ClientLimit:
         self._left = self._count() if self._limit else 0
 
     def use(self, created: int) -> None:
-        """Count clients that this transaction has created; raises LimitReached if they are too many."""
+        """Count clients that this transaction has created; raises LimitReached if there are too many."""
         if not self._limit or not created:
             return
         self._left -= created

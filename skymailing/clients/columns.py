@@ -1,4 +1,4 @@
-"""Recognize the columns of a table by the program that wrote it, by headers and by the contents of cells."""
+"""Recognize the columns of a table by the program that wrote it, by headers and by cell contents."""
 
 import re
 import unicodedata
@@ -74,7 +74,7 @@ class Columns:
 
 
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
-    """Return what each column means, judging also by the cells of some rows; raises NoAddressColumn."""
+    """Return the meaning of each column, based on headers and some rows; raises NoAddressColumn."""
     recipe = find_recipe(headers)
     standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
     return make_columns(headers, recognize_fields(headers, rows), standing, name)
@@ -141,7 +141,7 @@ def add_named_fields(headers: Sequence[str], fields: Sequence[str]) -> list[str]
 
 
 def guess_repeatable(header: str, cells: list[str]) -> str:
-    """Return the field of a column with a state, an opt-out or JSON, and ATTRIBUTE for all others."""
+    """Return the field of a column with statuses, opt-outs or JSON, and ATTRIBUTE for all others."""
     if header in OPT_OUT_NAMES:
         return OPT_OUT_NAMES[header]
     if header in STATUS_NAMES and cells and all(read_status(cell) is not None for cell in cells):
@@ -152,7 +152,7 @@ def guess_repeatable(header: str, cells: list[str]) -> str:
 
 
 def list_cells(rows: Rows, position: int) -> list[str]:
-    """Return the column's cells that are not empty."""
+    """Return the column's non-empty cells."""
     return [cell for row in rows if position < len(row) and (cell := row[position].strip())]
 
 

@@ -1,4 +1,4 @@
-"""Record how people agreed to receive letters, according to their owner or another service."""
+"""Record how people agreed to receive letters, according to the owner or another service."""
 
 import hashlib
 import ipaddress
@@ -16,7 +16,7 @@ TEXT_MAX_LENGTH = 2_000
 
 
 def store_text(owner_id: int, text: str, now: datetime) -> int | None:
-    """Return the ID of the owner's text, which is added if it is new; None if it is empty."""
+    """Return the ID of the owner's consent text, adding it if it is new; None if it is empty."""
     if not text:
         return None
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -70,7 +70,7 @@ def take_out_clients(
 
 
 def locking_order() -> ColumnElement[str]:
-    """Return the order in which to lock clients: that of imports (`upsert.py`), so that no two deadlock."""
+    """Return the order in which to lock clients, the same as in imports (`upsert.py`) to avoid deadlocks."""
     key = Client.email_key
     return key.collate("C") if db.engine.dialect.name == "postgresql" else key.expression
 
@@ -109,8 +109,8 @@ def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[C
 
 
 def _restore_letters(clients: Sequence[dict[str, Any]], ids: dict[str, int]) -> None:
-    """Show letters again as those of the clients who have the address now; `ids` are by address key."""
-    # A deletion that an earlier version stored has no letters.
+    """Reattach letters to the clients who have the addresses now; `ids` maps address keys to client IDs."""
+    # Deletions stored by earlier versions have no letters.
     recipients = {
         letter: ids[values["email_key"]] for values in clients for letter in values.get("letters", ())
     }
@@ -118,8 +118,8 @@ def _restore_letters(clients: Sequence[dict[str, Any]], ids: dict[str, int]) -> 
 
 
 def _restore_tags(owner_id: int, restored: list[Restored]) -> None:
-    """Put the clients' tags on them again, including tags that have been deleted since."""
-    # A deletion that an earlier version stored has no tags.
+    """Restore the clients' tags, including tags that have been deleted since."""
+    # Deletions stored by earlier versions have no tags.
     names = {client.id: values.get("tags", []) for client, values in restored}
     all_names = dict.fromkeys(name for of_client in names.values() for name in of_client)
     ids = find_or_create_tags(owner_id, all_names, limit=None)

@@ -16,16 +16,16 @@ from skymailing.models import Client
 
 MAX_COMPARED = 100_000  # the newest clients
 SECONDS = 3.0  # for one comparison
-BATCH = 2_000  # rows between two looks at the clock
+BATCH = 2_000  # rows between checks of the time
 MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
-PHONE_DIGITS = 7  # at least; of longer numbers the last ten, since +7 and 8 begin the same ones
+PHONE_DIGITS = 7  # at least; only the last ten are compared, since a number may begin with either +7 or 8
 YANDEX_DOMAINS = {"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "narod.ru"}
 
 
 class Likeness(StrEnum):
-    """What two clients have in common, the surest first."""
+    """What two clients have in common, the strongest evidence first."""
 
     MAILBOX = "mailbox"
     PHONE = "phone"
@@ -43,7 +43,7 @@ class Pair:
 
 @dataclass(slots=True)
 class Comparison:
-    """Pairs of IDs by what they have in common, and how many clients were compared."""
+    """Pairs of client IDs with what each pair has in common, and how many clients were compared."""
 
     pairs: dict[tuple[int, int], Likeness] = field(default_factory=dict)
     compared: int = 0
@@ -68,7 +68,7 @@ def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
 
 
 def is_alike(pair: Pair, phones: Sequence[str]) -> bool:
-    """Whether the clients really have in common what the hashes of their values say."""
+    """Return whether the clients really share a value, and not only its hash."""
     older, newer = (
         {key for key in describe_row(values_of(client, phones)) if key[0] is pair.likeness}
         for client in (pair.older, pair.newer)
@@ -82,13 +82,13 @@ def values_of(client: Client, phones: Sequence[str]) -> Sequence[Any]:
 
 
 def compare_clients(owner_id: int) -> Comparison:
-    """Compare the owner's clients, the newest first, until all are compared or the time is over."""
+    """Compare the owner's clients, newest first, until all are compared or time runs out."""
     phones = [name for name in list_known_attributes(owner_id) if PHONE_NAME.search(name)][:MAX_PHONES]
     columns = (Client.id, Client.email_key, Client.full_name)
     values = [Client.attributes[name].as_string() for name in phones]
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
-    # IDs by the hash of what they have in common: the texts of many clients would fill the memory.
+    # IDs by the hash of each value: the values of many clients would take too much memory.
     comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(Likeness, 0)
     ends_at = time.monotonic() + SECONDS
     for rows_of_batch in rows.partitions():
@@ -107,7 +107,7 @@ def compare_clients(owner_id: int) -> Comparison:
 
 
 def describe_row(row: Any) -> Iterator[tuple[Likeness, str]]:
-    """Yield what the duplicates of a client would have, too."""
+    """Yield the values that a duplicate of the client would share."""
     _id, email_key, full_name, *phones = row
     yield Likeness.MAILBOX, person_key(email_key)
     for phone in phones:

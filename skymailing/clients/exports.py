@@ -24,12 +24,12 @@ def list_attribute_keys(owner_id: int) -> list[str]:
 
 
 def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
-    """Yield the header and a row per client, the oldest client first; memory use is constant.
+    """Yield the header and a row per client, oldest client first; memory use is constant.
 
-    With a condition, only the clients for whom it holds.
+    With a condition, only for clients who meet it.
     """
     chosen = true() if condition is None else condition
-    # Imports of earlier versions stored tags as an attribute.
+    # Imports in earlier versions stored tags as an attribute.
     keys = [key for key in list_attribute_keys(owner_id) if key != Field.TAGS]
     yield [*FIELDS, *keys]
     last_id = 0

@@ -1,4 +1,4 @@
-"""What a column of a table can mean, and the headers that indicate each meaning."""
+"""Define what a column of a table can mean, and the headers that indicate each meaning."""
 
 import unicodedata
 from enum import StrEnum
@@ -17,7 +17,7 @@ class Field(StrEnum):
     TAGS = "tags"
     STATUS = "status"  # words such as "active" or "unsubscribed"
     SUBSCRIBED = "subscribed"  # yes or no
-    UNSUBSCRIBED = "unsubscribed"  # yes or no, or when
+    UNSUBSCRIBED = "unsubscribed"  # yes or no, or a time
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     CONSENT_TIME = "consent_time"
@@ -28,7 +28,7 @@ class Field(StrEnum):
 
 
 NAME_FIELDS = (Field.FIRST_NAME, Field.MIDDLE_NAME, Field.LAST_NAME)
-# Fields that any number of columns can have; of the others, there is at most one.
+# Fields that any number of columns can have; each other field occurs at most once.
 REPEATABLE = {
     *(Field.OTHER_EMAIL, Field.STATUS, Field.SUBSCRIBED, Field.UNSUBSCRIBED, Field.BOUNCED, Field.COMPLAINED),
     *(Field.CONSENT_TIME, Field.CONSENT_IP, Field.JSON, Field.TAGS, Field.ATTRIBUTE, Field.SKIP),
@@ -91,7 +91,7 @@ OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(("complained", "complaint", "spamcomplaint", "жалоба"), Field.COMPLAINED),
     **dict.fromkeys(("subscribed", "issubscribed", "подписан"), Field.SUBSCRIBED),
 }
-# Headers of columns that contain states if they contain nothing else.
+# Headers of columns that are read as statuses if every cell contains a known one.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
     *(
@@ -107,5 +107,5 @@ STATUS_NAMES = {
 
 
 def simplify(header: str) -> str:
-    """Return the header's letters and digits in lower case."""
+    """Return the header's letters and digits in lowercase."""
     return "".join(char for char in unicodedata.normalize("NFKC", header).lower() if char.isalnum())

@@ -1,4 +1,4 @@
-"""Choose clients of an address book: by a search, a tag, a segment, and whether they may be mailed."""
+"""Filter the address book by a search, a tag, a segment, and whether the clients may be mailed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ from skymailing.models import Client, Segment, User
 
 @dataclass(frozen=True, slots=True)
 class ClientFilter:
-    """What the list of clients shows. Empty values exclude no one.
+    """The filter of the list of clients; empty values exclude no one.
 
-    A new criterion is a field here, a condition in `condition`, and an argument of the page's address.
+    A new criterion needs a field here, a condition in `criteria`, and an argument in the page's URL.
     """
 
     search: str = ""
@@ -34,7 +34,7 @@ class ClientFilter:
         return bool(self.search or self.tag or self.segment or self.state)
 
     def condition(self, owner: User, now: datetime) -> ColumnElement[bool]:
-        """Return the condition on the owner's clients; it holds for no one if the tag or segment is missing.
+        """Return the condition on the owner's clients; no one meets it if the tag or segment is missing.
 
         Raises InvalidConditions if the segment cannot be evaluated.
         """
@@ -54,7 +54,7 @@ class ClientFilter:
 
 @dataclass(frozen=True, slots=True)
 class FoundClients:
-    """The clients of an owner that pass a filter."""
+    """An owner's clients who pass a filter."""
 
     owner_id: int
     condition: ColumnElement[bool]
@@ -65,15 +65,15 @@ class FoundClients:
         return select(Client).where(Client.owner_id == self.owner_id, self.condition)
 
     def count(self, page: Page) -> BoundedCount:
-        """Count them up to a limit, given a page; of many that a search finds, some are counted."""
+        """Count clients up to a limit, given a page; if a search finds many, only some are counted."""
         return page.count_alone() or self.search.count(self.statement)
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
-    """Return the owner's clients that pass the filter."""
+    """Return the owner's clients who pass the filter."""
     search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
     if criteria:
-        # Of those of whom some are counted, perhaps none meets the others.
+        # Perhaps none of the clients who are counted for a frequent word meets the other criteria.
         search = replace(search, some=None)
     return FoundClients(owner.id, and_(search.condition, *criteria), search)
 

@@ -43,7 +43,7 @@ STATUS_LABELS: dict[str, Any] = {
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
 }
-# By the names in `list_columns.STANDARD`.
+# Keyed by the names in `list_columns.STANDARD`.
 COLUMN_LABELS: dict[str, Any] = {
     "tags": _l("Tags"),
     "comment": _l("Comment"),
@@ -121,7 +121,7 @@ class ClientForm(FlaskForm):
         )
 
     def read_tag_changes(self) -> TagChanges:
-        """Return what the user has changed, so that tags that were renamed or deleted since do not return."""
+        """Return what the user has changed, so that tags renamed or deleted since do not reappear."""
         shown = read_shown_tags(self.shown_tags.data or "")
         entered = {tag_key(name): name for name in read_tags(self.tags.data or "")}
         return TagChanges(
@@ -178,7 +178,7 @@ class SuppressionForm(FlaskForm):
                 raise ValidationError(f"{address[:100]}: {explain(error)}") from error
 
     def read_keys(self) -> list[str]:
-        """Return the keys of the addresses, each once."""
+        """Return the keys of the addresses, without duplicates."""
         addresses = re.split(r"[\s,;]+", (self.addresses.data or "").strip())
         return list(dict.fromkeys(address_key(parse_recipient(address)) for address in addresses))
 
@@ -244,7 +244,7 @@ class MappingForm(FlaskForm):
     )
 
     def read_mapping(self, columns: int) -> Mapping:
-        """Return what was chosen for a file with this number of columns."""
+        """Return the choices for a file with this number of columns."""
         chosen = [parse_field(request.form.get(f"field-{i}", "")) or Field.ATTRIBUTE for i in range(columns)]
         tags = clean_text(self.tags.data or "")
         return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data, tags)

@@ -1,4 +1,4 @@
-"""Put the tags of imported rows on their clients, with one statement for many rows."""
+"""Add the tags of imported rows to their clients, with one statement for many rows."""
 
 from collections.abc import Sequence
 
@@ -33,12 +33,12 @@ def reject_excess(owner_id: int, records: Sequence[Record], rows: Sequence[Row])
 
 
 def tag_clients(owner_id: int, rows: Sequence[ClientRow]) -> None:
-    """Put the tags of the rows on the clients, who exist; tags that they have stay."""
+    """Add the rows' tags to the clients, who must exist; their other tags stay."""
     names = {tag_key(name): name for row in reversed(rows) for name in reversed(row.tags)}
     if not names:
         return
     ids = find_or_create_tags(owner_id, names.values(), limit=None)
-    # Sorted as `upsert_clients` does, so that concurrent imports cannot deadlock.
+    # Sorted as in `upsert_clients`, so that concurrent imports cannot deadlock.
     pairs = sorted({(row.email_key, ids[tag_key(name)]) for row in rows for name in row.tags})
     given = list_rows(pairs, email_key=String, tag_id=Integer)
     # A subquery, not a join: PostgreSQL has no statistics for a table that is still being filled, and would

@@ -26,7 +26,7 @@ from skymailing.settings.quotas import quota_settings
 
 MAX_ROWS = 1_000_000
 MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
-MAX_COLUMNS = 100  # that are not empty
+MAX_COLUMNS = 100  # non-empty ones
 MAX_HEADERS = 1_000
 SAMPLE_ROWS = 200  # read to recognize the columns
 
@@ -41,7 +41,7 @@ class UnusableFile(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file as CSV, what is known about it, and the sheet or the files that it was made of."""
+    """A file as CSV, what is known about it, and the sheet or files that it was made from."""
 
     file: BinaryIO
     mapping: Mapping
@@ -50,7 +50,7 @@ class Opened:
 
 @contextmanager
 def open_any_file(source: BinaryIO, filename: str, mapping: Mapping) -> Iterator[Opened]:
-    """Provide the file as CSV; its name may show what kind of people it lists; raises UnusableWorkbook."""
+    """Provide the file as CSV; its name may imply the standing of its rows. Raises UnusableWorkbook."""
     standing = find_file_standing(filename)
     if mapping.standing is None and standing is not None:
         mapping = replace(mapping, standing=standing.value)
@@ -91,7 +91,7 @@ def lacks_headers(first: Record) -> bool:
 
 
 def trim_columns(headers: list[str], rows: Rows) -> list[str]:
-    """Return the headers up to the last column that is not empty; raises UnusableFile."""
+    """Return the headers up to the last non-empty column; raises UnusableFile."""
     filled = {i for row in rows for i, cell in enumerate(row[: len(headers)]) if cell.strip()}
     named = {i for i, header in enumerate(headers) if header.strip()}
     if (len(filled) if filled else len(named)) > MAX_COLUMNS or len(named) > MAX_HEADERS:
@@ -101,7 +101,7 @@ def trim_columns(headers: list[str], rows: Rows) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The contents of a file: its headers, and how it is read from now on."""
+    """The headers of a file, and how to read it from now on."""
 
     headers: list[str]
     mapping: Mapping
@@ -172,6 +172,6 @@ def check_unfinished(owner_id: int) -> None:
 
 
 def check_limits(owner_id: int, now: datetime) -> None:
-    """Count a new import; raises LimitReached if too many are unfinished or were started in 24 hours."""
+    """Count a new import; raises LimitReached if too many are unfinished or were started within 24 hours."""
     check_unfinished(owner_id)
     use("import_limit", owner_id, UsageKind.IMPORTS, quota_settings().imports_per_day, 24, now)

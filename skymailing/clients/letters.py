@@ -1,4 +1,4 @@
-"""The letters of one client, and why the client gets them."""
+"""List the letters to a client, and explain why the client gets them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +15,9 @@ LETTERS_PER_PAGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Whom a run was for when it was planned.
+    """The audience of a run when it was planned.
 
-    Parts are as in `Run.audience`: the name of a segment or tag, and the conditions of a segment.
+    The parts are those in `Run.audience`: the name of a segment or tag, and the conditions of a segment.
     """
 
     audience: Audience
@@ -41,7 +41,7 @@ def list_letters(client: Client) -> Select[Any]:
 
 
 def list_returned(client: Client) -> list[Bounce]:
-    """Return the latest reports that letters to the client's address came back, or were marked as spam."""
+    """Return the latest reports that letters to the client's address were returned or marked as spam."""
     statement = (
         select(Bounce)
         .where(

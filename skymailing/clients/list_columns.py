@@ -1,11 +1,11 @@
-"""The columns of the list of clients: each owner chooses them, also from the clients' data."""
+"""The columns of the list of clients: each owner chooses them, including attributes of the clients."""
 
 from collections.abc import Iterable
 
 from skymailing.clients.queries import list_known_attributes
 from skymailing.models import User
 
-# Besides the address and the name, which are always there.
+# In addition to the address and the name, which are always shown.
 STANDARD = ("tags", "comment", "added", "changed")
 DEFAULT = ("tags", "comment", "added")
 ATTRIBUTE = "attribute."  # before the name of an attribute
@@ -18,14 +18,14 @@ def chosen_columns(user: User) -> list[str]:
 
 
 def choose_columns(user: User, names: Iterable[str]) -> None:
-    """Store the columns that the user wants to see, without unknown ones and more than fit on a page."""
+    """Store the columns that the user wants to see, except unknown ones and attributes beyond the limit."""
     wanted = set(names)
     attributes = [name for name in list_attribute_columns(user) if name in wanted]
     user.client_columns = [name for name in STANDARD if name in wanted] + attributes[:MAX_ATTRIBUTES]
 
 
 def list_attribute_columns(user: User) -> dict[str, str]:
-    """Return the attributes by their columns, also chosen ones that no new client has."""
+    """Return the attributes by column, including chosen ones that no recent client has."""
     chosen = [name.removeprefix(ATTRIBUTE) for name in chosen_columns(user) if name.startswith(ATTRIBUTE)]
     known = {*list_known_attributes(user.id), *user.attribute_types, *chosen}
     return {f"{ATTRIBUTE}{name}": name for name in sorted(known)}

@@ -1,4 +1,4 @@
-"""What the owner decided about a file: its encoding, and what each column means."""
+"""The owner's decisions about a file: its encoding, and the meaning of each column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ class InvalidMapping(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Decisions about a file, which is then always read in the same way. Empty values are recognized."""
+    """Decisions about a file, which make every reading give the same result. Missing ones are detected."""
 
     encoding: str | None = None
     fields: tuple[str, ...] = ()  # of each column
     standing: int | None = None  # of all rows
     tag: str = ""  # for all clients; several are separated by commas
-    # Fields of some columns, by header; not stored, as `fields` then has them.
+    # Fields of some columns, by header; not stored, since `fields` then contains them.
     chosen: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def load(cls, stored: dict[str, Any] | None) -> "Mapping":
-        """Return the mapping that `dump` returned; an import of an earlier version has none."""
+        """Return the mapping that `dump` returned; imports stored by earlier versions have none."""
         values = stored or {}
         fields = tuple(values.get("fields", ()))
         return cls(values.get("encoding"), fields, values.get("standing"), values.get("tag", ""))
@@ -76,7 +76,7 @@ def choose_fields(
 
 
 def check_mapping(fields: Sequence[str]) -> None:
-    """Raise InvalidMapping unless one column has the addresses, and at most one each other value."""
+    """Raise InvalidMapping unless a column has the addresses and no unique field is repeated."""
     if Field.EMAIL not in fields:
         raise InvalidMapping("import_no_address_chosen")
     if any(fields.count(name) > 1 for name in set(fields) - REPEATABLE if not name.startswith("attribute:")):

@@ -1,8 +1,8 @@
 """Merge two clients who are the same person, and undo it.
 
 The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
-address: only that of the kept address counts for mailings. But who opts out later, with a link in an old
-letter to the removed address, also opts out at the kept one.
+address: only that of the kept address counts for mailings. But a person who later opts out with a link in
+an old letter to the removed address also opts out at the kept one.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ FILLED = ("full_name", "comment")
 
 
 def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) -> Removal:
-    """Move what belongs to `removed` to `kept`, and delete `removed`; return what can undo it.
+    """Move what belongs to `removed` to `kept`, and delete `removed`; return the undo record.
 
     Raises UserError if one of them has just been deleted.
     """
@@ -55,7 +55,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
 
 
 def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Client | None:
-    """Restore the removed client and take back from the kept one what it was given; return the restored one.
+    """Restore the removed client, and take its data back from the kept one; return the restored client.
 
     Return None if this can no longer be undone. Raises UserError if the address has been added again.
     Letters that were cancelled or readdressed keep that state.
@@ -82,7 +82,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
 def _lock(*clients: Client) -> None:
     """Lock both clients until the transaction ends, and read them again; raises UserError."""
     ids = [client.id for client in clients]
-    # First the tags that one of them will get, as a merge of tags does.
+    # Lock the clients' tags first, as a merge of tags does.
     tags = select(client_tags.c.tag_id).where(client_tags.c.client_id.in_(ids))
     db.session.execute(
         select(Tag.id).where(Tag.id.in_(tags)).order_by(Tag.id).with_for_update(read=True, key_share=True)
@@ -106,7 +106,7 @@ def _fill(kept: Client, removed: Client) -> dict[str, Any]:
 
 
 def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
-    """Give the kept client the tags or selections of the other one; return the IDs of those it lacked."""
+    """Give the kept client the other's tags or selections; return the IDs of those that it lacked."""
     (target,) = (column for column in table.primary_key.columns if column.name != "client_id")
     own = select(target).where(table.c.client_id == kept_id)
     missing = select(target).where(table.c.client_id == removed_id, target.not_in(own)).order_by(target)

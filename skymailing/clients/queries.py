@@ -38,7 +38,7 @@ FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
-    """Return a statement for the addresses that are never mailed, or for those that contain the search."""
+    """Return a statement for the addresses that are never mailed and contain `search`, if it is given."""
     statement = select(Suppression).where(Suppression.owner_id == owner_id)
     if not search:
         return statement
@@ -92,7 +92,7 @@ def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[in
 
 
 def read_ids(owner_id: int, condition: ColumnElement[bool]) -> Sequence[int]:
-    """Return the IDs of the owner's clients for whom `condition` holds, in order, in 8 bytes each."""
+    """Return the IDs of the owner's clients for whom `condition` holds, sorted, with 8 bytes each."""
     own = select_ids(owner_id, condition).order_by(Client.id)
     return array("q", db.session.scalars(own, execution_options={"yield_per": 10_000}))
 

@@ -8,10 +8,10 @@ Item = TypeVar("Item")
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, each read while the caller uses the one before.
+    """Yield the items, reading each while the caller uses the previous one.
 
-    The thread must not use the database: the session belongs to the caller's thread. An exception of
-    `items` is raised where its item would come.
+    The thread must not use the database: the session belongs to the caller's thread. An exception in
+    `items` is raised in place of its item.
     """
     with ThreadPoolExecutor(1, "read-ahead") as executor:
         coming: Future[Item | None] = executor.submit(next, items, None)

@@ -1,4 +1,4 @@
-"""The exports of other services and programs: how to recognize them, and what their columns mean."""
+"""Define how to recognize the exports of other services and programs, and what their columns mean."""
 
 import re
 from collections.abc import Sequence
@@ -193,7 +193,7 @@ RECIPES = (
 )
 # The first columns of our own export; all its other columns but `tags` are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
-# How Mailchimp names its files: only the name shows what kind of rows they contain.
+# Mailchimp's file names: only they show what kind of rows the files contain.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,
     "unsubscribed_members_export": Standing.UNSUBSCRIBED,

@@ -8,14 +8,14 @@ from skymailing.clients.tags import MAX_TAGS_OF_CLIENT, InvalidTag, clean_tag, r
 
 
 class RowTags:
-    """Reads the tags of a row: those of its columns, and those that all rows of the file get."""
+    """A reader of a row's tags: those in its columns, and those given to all rows of the file."""
 
     def __init__(self, positions: Sequence[int], for_all: str) -> None:
         self.positions = positions
         self.for_all = tuple(read_tags(for_all))
 
     def read(self, row: Sequence[str], more: str = "") -> tuple[str, ...]:
-        """Return the names of the tags, `more` included, each once; raises InvalidTag."""
+        """Return the names of the tags, including `more`, without duplicates; raises InvalidTag."""
         if not self.positions and not more:
             return self.for_all
         texts = [*(row[position] for position in self.positions), more]
@@ -26,7 +26,7 @@ class RowTags:
         return tags
 
 
-@lru_cache(maxsize=10_000)  # most cells of a column of tags are equal
+@lru_cache(maxsize=10_000)  # most columns of tags have few different cells
 def read_cell(text: str) -> tuple[str, ...]:
     """Return the names of the tags in a cell; raises InvalidTag."""
     return tuple(name for name in map(clean_tag, cells.read_tags(text)) if name)

@@ -44,7 +44,7 @@ class RowFault(StrEnum):
     TAG_LIMIT = "tag_limit"  # of the owner
 
 
-# Why the tags of a row cannot be used, by the code of InvalidTag.
+# The reason why a row's tags cannot be used, by the code of InvalidTag.
 TAG_FAULTS = {"tag_too_long": RowFault.TAG_TOO_LONG, "client_too_many_tags": RowFault.TOO_MANY_TAGS}
 # The error code for each reason that is stored with a rejected row.
 REJECTION_CODES = {
@@ -55,7 +55,7 @@ REJECTION_CODES = {
 
 
 class UnknownStatus(UserError):
-    """A column of states contains a word with no known meaning."""
+    """A status column contains an unknown word."""
 
     def __init__(self) -> None:
         super().__init__(f"row_{RowFault.UNKNOWN_STATUS}")
@@ -114,7 +114,7 @@ Row = ClientRow | SuppressedRow | SkippedRow | RejectedRow
 
 
 class RowReader:
-    """Reads the rows of a table with these columns."""
+    """A reader for the rows of a table with these columns."""
 
     def __init__(self, columns: Columns, tag: str = "") -> None:
         self.width = len(columns.headers)
@@ -134,7 +134,7 @@ class RowReader:
         self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
 
     def read(self, record: Record) -> Row:
-        """Return what the record says, or why it is rejected."""
+        """Return the contents of the record, or the reason for rejecting it."""
         if record.fault:
             return reject(record, record.fault)
         cells = record.cells
@@ -174,12 +174,12 @@ class RowReader:
         full_name = self.read_name(cells) or clean_name(name)
         if not self.has_consents:
             return ClientRow(email, key, full_name, comment, attributes, tags=tags)
-        # The last one that is not empty: a confirmation follows the request.
+        # The last non-empty one: a confirmation follows the request.
         time, ip = (next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents)
         return ClientRow(email, key, full_name, comment, attributes, time, ip, tags)
 
     def read_standing(self, cells: list[str]) -> Standing:
-        """Return whether the row's person may be mailed, or why not; raises UnknownStatus."""
+        """Return whether the person in the row may be mailed, or why not; raises UnknownStatus."""
         result = self.standing
         for position in self.states:
             standing = read_status(cells[position])

@@ -71,7 +71,7 @@ def assign_values(client: Client, values: ClientValues) -> None:
 
 @contextmanager
 def refuse_duplicates() -> Iterator[None]:
-    """Flush the changes made inside, or undo them on an error: DuplicateClient if the address exists."""
+    """Flush the changes made inside, or undo them; raises DuplicateClient if the address exists."""
     try:
         with db.session.begin_nested():
             yield

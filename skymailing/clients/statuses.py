@@ -67,5 +67,5 @@ def is_no(text: str) -> bool:
 
 
 def is_explicit_no(text: str) -> bool:
-    """Return whether a cell says no. An empty cell says nothing."""
+    """Return whether a cell explicitly means no; an empty cell does not."""
     return bool(text.strip()) and is_no(text)

@@ -17,7 +17,7 @@ REQUESTED_BY_CLIENT = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAI
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
-    """An address to suppress, and why."""
+    """An address to suppress, and the reason."""
 
     email_key: str
     reason: SuppressionReason
@@ -38,7 +38,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     """Stop this owner's mailings to the addresses.
 
     The first reason is kept, unless it is the owner's own (MANUAL). The owner can lift that one, which
-    must not undo a later unsubscription. Who opts out at the address of a merged client also opts out at the
+    must not undo a later unsubscription. An opt-out at the address of a merged client also applies to the
     kept one.
     """
     first: dict[str, NewSuppression] = {}
@@ -78,7 +78,7 @@ SUPPRESSING = Upsert(_make_suppressing)
 
 
 def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:
-    """Add the addresses into which those of people who opted out were merged, also step by step."""
+    """Add the addresses into which those of people who opted out were merged, directly or step by step."""
     found = {key: new for key, new in suppressions.items() if new.reason in REQUESTED_BY_CLIENT}
     while found:
         merged = select(MergedAddress.email_key, MergedAddress.kept_key)
@@ -92,7 +92,7 @@ def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> No
 
 
 def remember_merge(owner_id: int, email_key: str, kept_key: str, now: datetime) -> None:
-    """Let who opts out at an address also opt out at the one into whose client theirs was merged."""
+    """Make later opt-outs at an address also apply to the address into whose client it was merged."""
     statement = insert_into(MergedAddress).values(
         owner_id=owner_id, email_key=email_key, kept_key=kept_key, created_at=now
     )

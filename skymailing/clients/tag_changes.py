@@ -1,4 +1,4 @@
-"""Rename, merge, delete and restore tags, and follow these changes in segments and mailings."""
+"""Rename, merge, delete and restore tags, and apply these changes to segments and mailings."""
 
 from datetime import datetime
 from typing import Any
@@ -54,7 +54,7 @@ class TagInUse(UserError):
 
 
 def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
-    """Rename a tag, also in segments; raises InvalidTag, TagExists or TagDeleted."""
+    """Rename a tag, including in segments; raises InvalidTag, TagExists or TagDeleted."""
     name = clean_tag(text)
     if not name:
         raise UserError("tag_nameless")
@@ -67,13 +67,13 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
     try:
         with db.session.begin_nested():
             tag.name, tag.name_key = name, tag_key(name)
-    except IntegrityError as error:  # added since the check; only the unique key prevents that
+    except IntegrityError as error:  # added since the check, which only the unique key detects
         raise TagExists(name) from error
     rename_in_segments(tag.owner_id, old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
-    """Put `target` in the place of `source`; return how many more clients have it now. Raises TagDeleted."""
+    """Replace `source` with `target`; return how many more clients have `target` now. Raises TagDeleted."""
     lock_tags(source, target)
     added = add_tag(source.owner_id, target.id, has_tag(source.id, db.engine.dialect.name))
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
@@ -105,13 +105,13 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
 
 
 def can_be_restored(tag: Tag) -> bool:
-    """Whether so few clients have the tag that they can be stored for the undo."""
+    """Return whether few enough clients have the tag to store them for the undo."""
     of_tag = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id)
     return db.session.scalar(of_tag.offset(MAX_UNDOABLE).limit(1)) is None
 
 
 def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal | None:
-    """Delete a tag and take it off all clients; return the removal that can restore it, if it can be.
+    """Delete a tag and remove it from all clients; return the removal that can restore it, if possible.
 
     Raises TagInUse or TagDeleted.
     """
@@ -140,7 +140,7 @@ def _save_removal(tag: Tag, now: datetime) -> Removal:
 
 
 def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> str | None:
-    """Restore a deleted tag on its clients; return its name, or None if the removal no longer exists.
+    """Restore a deleted tag and add it to its clients; return its name, or None if the removal is gone.
 
     If the owner has added a tag with the same name since, that tag is used.
     """

@@ -27,13 +27,13 @@ def rename_in_segments(owner_id: int, old_key: str, name: str) -> None:
 
 
 def has_condition(conditions: Any, key: str) -> bool:
-    """Return whether a tag, given by its `tag_key`, appears in conditions as stored."""
+    """Return whether a tag, given by its `tag_key`, appears in stored conditions."""
     # A tag's name is never empty, so the conditions change if it appears.
     return bool(rename_in_conditions(conditions, key, "") != conditions)
 
 
 def rename_in_conditions(conditions: Any, old_key: str, name: str) -> Any:
-    """Return conditions as stored, with `name` for the tag that has `old_key`.
+    """Return stored conditions with the tag that has `old_key` renamed to `name`.
 
     Conditions that cannot be read stay as they are.
     """

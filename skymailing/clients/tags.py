@@ -1,4 +1,4 @@
-"""Put tags on clients and take them off."""
+"""Add tags to clients and remove them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class InvalidTag(UserError):
 
 @dataclass(frozen=True, slots=True)
 class TagChanges:
-    """What to change about the tags of a client: the names to add and the IDs to take off."""
+    """Changes to a client's tags: the names to add and the IDs to remove."""
 
     added: Collection[str] = ()
     removed: Collection[int] = ()
@@ -37,12 +37,12 @@ def clean_tag(text: str) -> str:
 
 
 def tag_key(name: str) -> str:
-    """Return the form of a name in which two spellings of the same tag are equal."""
+    """Return the normalized name, which is the same for all spellings of a tag."""
     return name.lower()
 
 
 def read_tags(text: str) -> list[str]:
-    """Return the names in a comma-separated list, each once; raises InvalidTag."""
+    """Return the names in a comma-separated list, without duplicates; raises InvalidTag."""
     names = {tag_key(name): name for name in map(clean_tag, text.split(",")) if name}
     if len(names) > MAX_TAGS_OF_CLIENT:
         raise InvalidTag("client_too_many_tags", limit=MAX_TAGS_OF_CLIENT)
@@ -50,7 +50,7 @@ def read_tags(text: str) -> list[str]:
 
 
 def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None = MAX_TAGS) -> dict[str, int]:
-    """Return the IDs of an owner's tags by `tag_key`, and create those that are new.
+    """Return the IDs of an owner's tags by `tag_key`, creating new ones.
 
     They cannot be deleted until the transaction ends. Raises InvalidTag beyond `limit` tags.
     """
@@ -81,7 +81,7 @@ def find_tag(owner_id: int, name: str) -> Tag | None:
 
 
 def change_tags(client: Client, changes: TagChanges) -> None:
-    """Put tags on a saved client and take others off; raises InvalidTag."""
+    """Add tags to a saved client and remove others; raises InvalidTag."""
     # First lock the tags: a merge that has locked them would wait for the rows that are deleted below.
     ids = find_or_create_tags(client.owner_id, changes.added).values()
     if changes.removed:
@@ -93,7 +93,7 @@ def change_tags(client: Client, changes: TagChanges) -> None:
 
 
 def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
-    """Put a tag on the owner's clients for whom `condition` holds; return how many did not have it."""
+    """Add a tag to the owner's clients for whom `condition` holds; return how many did not have it."""
     chosen = select(literal(tag_id), Client.id).where(Client.owner_id == owner_id, condition)
     chosen = chosen.order_by(Client.id)  # imports insert in the same order, so no deadlocks
     statement = insert_into(client_tags).from_select(["tag_id", "client_id"], chosen)
@@ -102,14 +102,14 @@ def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
 
 
 def remove_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
-    """Take a tag off the owner's clients for whom `condition` holds; return how many had it."""
+    """Remove a tag from the owner's clients for whom `condition` holds; return how many had it."""
     chosen = select(Client.id).where(Client.owner_id == owner_id, condition)
     statement = delete(client_tags).where(client_tags.c.tag_id == tag_id, client_tags.c.client_id.in_(chosen))
     return execute_counting(statement)
 
 
 def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
-    """Return the names of the tags of clients, sorted, by the ID of the client."""
+    """Return the sorted names of each client's tags, by client ID."""
     rows = db.session.execute(
         select(client_tags.c.client_id, Tag.name)
         .join(Tag, Tag.id == client_tags.c.tag_id)
@@ -123,7 +123,7 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
 
 
 def list_tags_of(client: Client) -> list[tuple[int, str]]:
-    """Return the IDs and the names of a client's tags, sorted by name."""
+    """Return the IDs and names of a client's tags, sorted by name."""
     tags = select(Tag.id, Tag.name).join(client_tags, client_tags.c.tag_id == Tag.id)
     own = tags.where(client_tags.c.client_id == client.id).order_by(Tag.name_key)
     return list(db.session.execute(own).tuples())

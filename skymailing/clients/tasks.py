@@ -105,7 +105,7 @@ def import_rows(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records of a file, what each of them says, and the clients among them for `upsert_document`."""
+    """Some records of a file, their parsed rows, and the clients among them for `upsert_document`."""
 
     records: list[Record]
     rows: list[Row]
@@ -187,7 +187,7 @@ def find_target(import_id: int) -> Target:
 
 
 def store_rejected(import_id: int, rejected: list[RejectedRow]) -> None:
-    """Store rejected rows, so that their owner can correct them, up to the limit per import."""
+    """Store rejected rows, up to the limit per import, so that the owner can correct them."""
     limit = quota_settings().rejections_per_import
     if rejected and limit:
         stored = select(ImportRejection.id).where(ImportRejection.import_id == import_id)
@@ -251,7 +251,7 @@ def load_content(import_id: int) -> BinaryIO:
 
 
 def estimate_rows(source: BinaryIO, mapping: Mapping) -> int:
-    """Return how many rows a file has at most; raises UnusableFile if they are too many.
+    """Return an upper bound for a file's number of rows; raises UnusableFile if there are too many.
 
     A row has at least one line, so only files of more than MAX_ROWS lines are read twice.
     """
@@ -266,7 +266,7 @@ def estimate_rows(source: BinaryIO, mapping: Mapping) -> int:
 
 
 def count_rows(import_id: int, source: BinaryIO, mapping: Mapping) -> tuple[int, int]:
-    """Return how many rows are done and how many there are; the rows of a file are counted only once."""
+    """Return how many rows are done and how many there are; a file's rows are counted only once."""
     row = db.session.execute(
         select(ClientImport.rows_done, ClientImport.rows_total).where(ClientImport.id == import_id)
     ).one()

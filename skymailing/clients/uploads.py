@@ -44,7 +44,7 @@ class ColumnSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the mapping step shows of a file."""
+    """The part of a file that the mapping step shows."""
 
     table: Table
     columns: list[ColumnSample]
@@ -53,7 +53,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The content of a file as CSV, how to read it, and the sheet or the files that it was made of."""
+    """The content of a file as CSV, how to read it, and the sheet or files that it was made from."""
 
     content: bytes
     mapping: Mapping
@@ -97,7 +97,7 @@ def read_file(source: BinaryIO, filename: str, mapping: Mapping) -> Received:
 
 
 def show_sample(content: bytes, mapping: Mapping) -> Sample:
-    """Return the file's contents as read in this way; raises NoAddressColumn or UnusableFile."""
+    """Return the file's contents as read with this mapping; raises NoAddressColumn or UnusableFile."""
     source = io.BytesIO(content)
     table = inspect_table(source, mapping)
     columns, records = open_table(source, table.mapping)
@@ -113,13 +113,13 @@ def show_sample(content: bytes, mapping: Mapping) -> Sample:
 
 
 def list_values(rows: Sequence[Sequence[str]], position: int) -> list[str]:
-    """Return the first values of a column that are not empty."""
+    """Return the first non-empty values of a column."""
     filled = (cell.strip() for row in rows for cell in row[position : position + 1] if cell.strip())
     return [value[:SHOWN_LENGTH] for value in islice(filled, SHOWN_VALUES)]
 
 
 def show_encodings(source: BinaryIO, encoding: str) -> dict[str, list[str]]:
-    """Return rows in the chosen encoding and in those that are as plausible; empty if there is no doubt."""
+    """Return rows in the chosen encoding and equally plausible ones; empty if there is no doubt."""
     guess = detect_encoding(source)
     candidates = dict.fromkeys([encoding, guess.encoding, *guess.close])
     if len(candidates) == 1:
@@ -132,7 +132,7 @@ def show_encodings(source: BinaryIO, encoding: str) -> dict[str, list[str]]:
 
 
 def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) -> ClientImport:
-    """Turn the upload into an import, read as its owner decided.
+    """Turn the upload into an import with the mapping that its owner confirmed.
 
     Raises NoAddressColumn, UnusableFile or InvalidMapping.
     """

@@ -39,7 +39,7 @@ def write_document(rows: Sequence[ClientRow]) -> str:
 
 
 def upsert_document(owner_id: int, document: str, now: datetime) -> int:
-    """Do what `upsert_clients` does with the rows of a document."""
+    """Add or update the clients in a document; see `upsert_clients`."""
     given = read_rows(document, VALUES)
     moment = literal(now, CLIENTS.c.created_at.type)
     source = select(literal(owner_id), *(given.c[name] for name in VALUES), moment, moment)
@@ -58,7 +58,7 @@ def count_new_on_postgresql(statement: Insert) -> int:
 
 def count_new_on_sqlite(statement: Insert) -> int:
     """Execute the statement; return how many clients are new."""
-    # SQLite numbers new rows from the greatest ID upwards, and this transaction is the only one that writes.
+    # SQLite gives new rows IDs above the greatest one, and this transaction is the only one that writes.
     greatest = select(func.coalesce(func.max(CLIENTS.c.id), 0))
     before = db.session.scalar(greatest) or 0
     db.session.execute(statement)
@@ -66,7 +66,7 @@ def count_new_on_sqlite(statement: Insert) -> int:
 
 
 def add_conflict(statement: Any) -> Insert:
-    """Return the INSERT with an update of existing clients."""
+    """Make the INSERT update existing clients."""
     new, existing = statement.excluded, CLIENTS.c
     attributes: ColumnElement[Any]
     if is_sqlite():

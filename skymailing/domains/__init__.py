@@ -1,1 +1,1 @@
-"""Domains that owners send from: proven, checked and signed with the help of DNS records."""
+"""Domains that owners send from: their proof, checks and signatures, based on DNS records."""

@@ -10,7 +10,7 @@ from skymailing.web.form_fields import strip
 
 
 def parse_domain(_form: FlaskForm, field: Field) -> None:
-    """Check a domain, and write it in lower case and ASCII; also one pasted as a link or an address."""
+    """Check a domain, which may be pasted as a link or an address, and convert it to lowercase ASCII."""
     text = (field.data or "").strip().lower().removeprefix("https://").removeprefix("http://")
     text = text.split("/", 1)[0].rpartition("@")[2].removeprefix("www.").rstrip(".")
     try:
@@ -33,6 +33,6 @@ class DomainForm(FlaskForm):
 
 
 class SigningForm(FlaskForm):
-    """Whether we sign the domain's emails."""
+    """Choose whether we sign the domain's emails."""
 
     is_signed = BooleanField()

@@ -1,4 +1,4 @@
-"""Make the keys that sign a domain's letters."""
+"""Create the keys that sign a domain's letters."""
 
 from base64 import b64encode
 from datetime import datetime
@@ -17,7 +17,7 @@ from skymailing.models import SendingDomain, SigningKey
 
 
 def add_key(domain: SendingDomain, now: datetime) -> SigningKey:
-    """Add a key with the next selector; it signs once its public half has been seen in DNS."""
+    """Add a key with the next selector; it signs once its public half is found in DNS."""
     key = rsa.generate_private_key(65537, KEY_BITS)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -73,7 +73,7 @@ def _find_sender(domain: SendingDomain) -> Sender | None:
 
 
 def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
-    """Return what the last test email showed."""
+    """Return the result of the last test email."""
     if domain.probe_sent_at is None:
         return ProbeView(ProbeState.NONE)
     if (arrival := ProbeArrival.of(domain.probe)) is not None:

@@ -14,7 +14,7 @@ from skymailing.outbox.services import add_letter
 
 # Once the record has been missing for this long, the proof ends; a shorter absence may be a mistake.
 GRACE = timedelta(days=3)
-# Letters that an earlier key has signed may still be on their way for this long.
+# Letters signed with an earlier key may still be in transit for this long.
 KEY_KEPT = timedelta(days=7)
 PROOF_MISSING = "domain-proof-missing"
 # Stored in place of the DNS answer; the page translates it.
@@ -22,7 +22,7 @@ TAKEN = "taken"
 
 
 def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], now: datetime) -> None:
-    """Store what DNS says about a domain, which the caller has locked, and act on it."""
+    """Store the DNS findings for a domain that the caller has locked, and act on them."""
     ownership = findings[Purpose.OWNERSHIP]
     if ownership.state is RecordState.FOUND:
         ownership = _prove(domain, now)

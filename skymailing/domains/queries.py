@@ -15,19 +15,19 @@ def list_domains(owner_id: int) -> list[SendingDomain]:
 
 
 def covers(domain: SendingDomain, address_key: str) -> bool:
-    """Whether an address belongs to the domain, or to a domain below it."""
+    """Return whether an address belongs to the domain or to one of its subdomains."""
     host = address_key.rpartition("@")[2]
     return host == domain.name or host.endswith(f".{domain.name}")
 
 
 def find_covering(domains: Sequence[SendingDomain], address_key: str) -> SendingDomain | None:
-    """Return the verified domain of an address that is closest to it."""
+    """Return the most specific verified domain that covers an address."""
     fitting = (domain for domain in domains if domain.is_verified and covers(domain, address_key))
     return max(fitting, key=lambda domain: len(domain.name), default=None)
 
 
 def is_signed(domains: Sequence[SendingDomain], address_key: str) -> bool:
-    """Whether letters from the address are signed, by us or, as its owner says, by the mail server."""
+    """Return whether letters from the address are signed by us or, as the owner says, by the mail server."""
     domain = find_covering(domains, address_key)
     return domain is not None and (
         not domain.is_signed or any(key.published_at is not None for key in domain.keys)
@@ -35,7 +35,7 @@ def is_signed(domains: Sequence[SendingDomain], address_key: str) -> bool:
 
 
 def is_proven(owner_id: int, address_key: str) -> bool:
-    """Whether the owner has proven the domain of the address, so that its mailbox need not confirm it."""
+    """Return whether the owner has proven the address's domain, so that its mailbox need not confirm it."""
     return find_covering(list_domains(owner_id), address_key) is not None
 
 

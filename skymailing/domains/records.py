@@ -1,4 +1,4 @@
-"""The DNS records of a sending domain: what its owner should create, and what DNS says now."""
+"""The DNS records of a sending domain: those that its owner should create, and those found in DNS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class DnsRecord:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What DNS says about a record."""
+    """The result of looking up a record in DNS."""
 
     state: RecordState
     found: str = ""

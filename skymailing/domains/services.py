@@ -1,4 +1,4 @@
-"""Add, check, sign and delete sending domains. They lock the owner's row, so that limits hold."""
+"""Add, check, sign and delete sending domains; lock the owner's row, so that limits hold."""
 
 import secrets
 from datetime import datetime
@@ -18,7 +18,7 @@ from skymailing.quotas.checks import require_room, select_domains
 from skymailing.settings.quotas import quota_settings
 
 TOKEN_BYTES = 16
-MAX_KEYS = 3  # one that signs, one that letters on their way still need, one that is to replace them
+MAX_KEYS = 3  # one that signs, one that letters in transit still need, and a replacement
 
 
 class DomainError(UserError):
@@ -26,7 +26,7 @@ class DomainError(UserError):
 
 
 def add_domain(owner: User, name: str, now: datetime) -> SendingDomain:
-    """Add a domain with its key, and ask for a first check; raises DomainError and LimitReached."""
+    """Add a domain with its key, and request a first check; raises DomainError and LimitReached."""
     db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
     require_room("domain_limit", select_domains(owner.id), quota_settings().domains)
     if find_provider(name) is not None:
@@ -43,13 +43,13 @@ def add_domain(owner: User, name: str, now: datetime) -> SendingDomain:
 
 
 def request_check(domain: SendingDomain, now: datetime) -> None:
-    """Ask a worker to check the records; the caller gives the hint after the commit."""
+    """Request a check of the records by a worker; the caller sends the hint after the commit."""
     domain.check_requested_at = now
     db.session.flush()
 
 
 def replace_key(domain: SendingDomain, now: datetime) -> None:
-    """Add a key, which signs as soon as its record has been seen. Raises DomainError."""
+    """Add a key, which signs as soon as its record is found in DNS. Raises DomainError."""
     lock(domain)
     if domain.keys and domain.keys[-1].published_at is None:
         raise DomainError("domain_key_waiting")
@@ -67,7 +67,7 @@ def choose_signing(domain: SendingDomain, is_signed: bool, now: datetime) -> Non
 
 
 def delete_domain(domain: SendingDomain, actor: Actor) -> None:
-    """Delete a domain with its keys; senders that only it had confirmed need their mailbox's confirmation."""
+    """Delete a domain with its keys; senders confirmed only by it have to confirm their own addresses."""
     lock(domain)
     withdraw(domain)
     audit.record(AuditAction.DOMAIN_DELETED, actor, domain)

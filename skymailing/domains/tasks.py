@@ -1,4 +1,4 @@
-"""Check the records of domains in DNS: when their owner asks, often while they are new, and daily."""
+"""Check the DNS records of domains: on request, often while a domain is new, and daily."""
 
 from datetime import datetime, timedelta
 
@@ -10,14 +10,14 @@ from skymailing.extensions import db
 from skymailing.models import SendingDomain
 
 DAILY = timedelta(days=1)
-# A new domain, whose owner is waiting for it.
+# An unverified domain is checked often at first, since its owner is waiting.
 NEW_FOR = timedelta(days=3)
 OFTEN = timedelta(minutes=30)
-AT_ONCE = 20  # domains that a sweep has checked
+AT_ONCE = 20  # domains that one sweep checks
 
 
 def check_domain(domain_id: int, now: datetime) -> bool:
-    """Ask DNS about a domain and commit the result; return whether it caused account letters."""
+    """Check a domain in DNS and commit the result; return whether account letters were added."""
     domain = db.session.get(SendingDomain, domain_id)
     if domain is None:
         return False
@@ -31,7 +31,7 @@ def check_domain(domain_id: int, now: datetime) -> bool:
         db.session.rollback()
         return False
     was_missing = domain.missing_since
-    # Something else was asked in between, such as a new key: ask DNS again.
+    # The request has changed in the meantime, for example by a new key: check again.
     is_outdated = domain.check_requested_at not in (None, asked_at) or list_records(domain) != records
     record_findings(domain, findings, now)
     if is_outdated:
@@ -42,7 +42,7 @@ def check_domain(domain_id: int, now: datetime) -> bool:
 
 
 def find_due_domains(now: datetime) -> list[int]:
-    """Return the IDs of domains that should be checked now; a few, the longest waiting first."""
+    """Return the IDs of up to AT_ONCE domains that should be checked now, longest waiting first."""
     is_new = and_(
         SendingDomain.verified_at.is_(None),
         SendingDomain.created_at > now - NEW_FOR,

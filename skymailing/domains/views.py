@@ -29,7 +29,7 @@ BLUEPRINTS = (bp,)
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """A record as the page shows it."""
+    """A record as shown on the page."""
 
     record: DnsRecord
     title: str
@@ -60,7 +60,7 @@ def new() -> ResponseReturnValue:
 @bp.get("/<int:domain_id>")
 @login_required
 def show(domain_id: int) -> ResponseReturnValue:
-    """Show the records to create, and what DNS says about them."""
+    """Show the records to create, and whether they were found in DNS."""
     domain = get_own(SendingDomain, domain_id)
     return render_template(
         "domains/show.html",
@@ -74,7 +74,7 @@ def show(domain_id: int) -> ResponseReturnValue:
 
 
 def describe(domain: SendingDomain, record: DnsRecord) -> RecordRow:
-    """Return what the page says about a record."""
+    """Return a record with its texts for the page."""
     titles = {
         Purpose.OWNERSHIP: (_("Ownership"), _("Proves that the domain is yours.")),
         Purpose.SIGNATURE: (
@@ -99,7 +99,7 @@ def describe(domain: SendingDomain, record: DnsRecord) -> RecordRow:
 @bp.post("/<int:domain_id>/check")
 @login_required
 def check(domain_id: int) -> ResponseReturnValue:
-    """Ask DNS again."""
+    """Check the records in DNS again."""
     services.request_check(get_own(SendingDomain, domain_id), utcnow())
     return check_soon(domain_id)
 
@@ -122,7 +122,7 @@ def probe(domain_id: int) -> ResponseReturnValue:
 @bp.post("/<int:domain_id>/key")
 @login_required
 def replace_key(domain_id: int) -> ResponseReturnValue:
-    """Make a new key; the present one signs until the new record has been seen."""
+    """Create a new key; the current one signs until the new record is found."""
     try:
         services.replace_key(get_own(SendingDomain, domain_id), utcnow())
     except services.DomainError as error:

@@ -35,7 +35,7 @@ def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) ->
 
 
 def extract_text(page: str) -> str:
-    """Return the text between the two marker comments of a page, or the whole page without them."""
+    """Return the text between the two marker comments of a page, or the whole page if they are missing."""
     start, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
     return page[start + len(TEXT_BEGINS) : end] if 0 <= start < end else page
 

@@ -151,7 +151,7 @@ def delete_expired(now: datetime) -> None:
     """Delete expired drafts, and deleted messages that can no longer be restored."""
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
-        # Deleted messages are kept for as long as all other data that can be restored.
+        # Deleted messages are kept for as long as other data that can be restored.
         MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.UNDO_WINDOW),
         MessageDraft.saved_at < now - KEPT,
     )

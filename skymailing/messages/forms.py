@@ -35,7 +35,7 @@ def clean_subject(text: str | None) -> str | None:
 
 
 def choose_language(chosen: str | None, text: str) -> str:
-    """Return the chosen language of a message; without one, that of its text, else that of the page."""
+    """Return the chosen language of a message, or else that of its text, or else that of the page."""
     return chosen if chosen in LANGUAGES else guess_language(text, get_locale().language)
 
 
@@ -57,7 +57,7 @@ class MessageForm(FlaskForm):
         [InputRequired(_l("Enter a subject.")), Length(max=MAX_SUBJECT)],
         filters=[clean_subject],
     )
-    # Optional for programs.
+    # Programs may omit it.
     language = SelectField(_l("Message language"), choices=LANGUAGE_CHOICES, validate_choice=False)
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
@@ -66,7 +66,7 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
-    # The error in the body for writing mode, which shows no line numbers.
+    # The error in the body as shown in writing mode, which has no line numbers.
     problem_in_writing = ""
 
     def read_content(self) -> Content:

@@ -57,7 +57,7 @@ def inspect_letter(
     attributes: Iterable[str],
     habits: Habits,
 ) -> Insight:
-    """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
+    """Inspect the letter for `recipient`; `attributes` are those of all clients. Raises TemplateError."""
     check_length(content.body, content.format)
     template = LetterTemplate(content, sender, RunIdentity(uuid4()), "preview.localhost", habits)
     rendered = template.parts.render(
@@ -81,7 +81,7 @@ def find_unguarded(content: Content) -> set[Path]:
     """
     unguarded: set[Path] = set()
     for source in (content.subject, content.body):
-        guards: list[set[Path]] = []  # of the open conditions, the innermost last
+        guards: list[set[Path]] = []  # of the open conditions, innermost last
         for tag in islice(find_tags(prepare(source)), MAX_EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:

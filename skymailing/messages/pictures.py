@@ -43,14 +43,14 @@ def picture_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class WrittenPicture:
-    """A picture whose file is in the folder, but that has no row yet."""
+    """A picture that has a file in the folder, but no row yet."""
 
     name: str
     size: int  # bytes
 
 
 def write_file(file: IO[bytes]) -> WrittenPicture:
-    """Decode an uploaded picture and write its file; raises UserError. Takes up to seconds.
+    """Decode an uploaded picture and write its file; raises UserError. May take seconds.
 
     If no row is added for it, `delete_orphans` deletes the file later.
     """
@@ -107,7 +107,7 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
         match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
         return bool(session.scalar(select(match)))
 
-    # Letters that were sent still load their pictures.
+    # Sent letters still load their pictures.
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )

@@ -1,4 +1,4 @@
-"""Queries about messages, and about clients for the message pages."""
+"""Query messages, and clients for the message pages."""
 
 from collections import Counter
 from typing import Any
@@ -37,17 +37,17 @@ def list_messages(owner_id: int, search: str = "") -> Select[Any]:
 
 
 def find_attributes(owner_id: int) -> list[str]:
-    """Return the names of the newest clients' attributes, the most common first."""
+    """Return the names of the newest clients' attributes, most common first."""
     newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
-        counts.update(attributes.keys())  # keys, as Counter would add up a mapping's values
-    counts.pop(TAGS[1], None)  # not allowed in messages; only imports of earlier versions stored it
+        counts.update(attributes.keys())  # only the keys: Counter would add up a mapping's values
+    counts.pop(TAGS[1], None)  # not allowed in messages; only imports in earlier versions stored it
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 
 def find_samples(owner_id: int) -> dict[str, str]:
-    """Return a sample of each attribute, the name and the address, from the newest clients."""
+    """Return sample values of the attributes, the name and the address from the newest clients."""
     samples: dict[str, str] = {}
     newest = select(Client).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(SAMPLE)
     for client in db.session.scalars(newest):
@@ -59,7 +59,7 @@ def find_samples(owner_id: int) -> dict[str, str]:
 
 
 def find_with_drafts(message_ids: list[int]) -> set[int]:
-    """Return the IDs of those messages that have unsaved changes."""
+    """Return the IDs of the messages that have unsaved changes."""
     drafts = select(MessageDraft.message_id).where(MessageDraft.message_id.in_(message_ids))
     return {id for id in db.session.scalars(drafts.where(MessageDraft.discarded_at.is_(None))) if id}
 

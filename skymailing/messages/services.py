@@ -50,7 +50,7 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
             db.session.delete(message)
             db.session.flush()
     except IntegrityError as error:
-        # Since the check, a mailing with this message was created; the foreign key kept the message.
+        # A mailing with this message was created after the check; the foreign key prevented the deletion.
         raise MessageInUse([mailing.name for mailing in find_mailings(message_id)]) from error
     return deleted
 
@@ -59,7 +59,7 @@ def save_message(message: Message, content: Content, expected: int | None) -> No
     """Save the typed content of a message.
 
     Raises LimitReached if the owner may not have another message, and MessageChanged if `expected` is given
-    and is no longer the message's version, as another window has saved it since.
+    and is no longer the message's version, since another window has saved it.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)

@@ -1,4 +1,4 @@
-"""Find placeholders that print nothing for anyone, and merge tags of other services, with what to write."""
+"""Find placeholders that never print anything and other services' merge tags; suggest replacements."""
 
 import re
 from collections.abc import Collection
@@ -16,8 +16,8 @@ Path = tuple[str, ...]
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
 STANDARD_NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
 SHOWN = 10
-# Merge tags as Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
-# AWeber and others write them.
+# The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
+# AWeber and others.
 MERGE_TAG = re.compile(
     r"\*\|[\w:.,/ -]{1,60}\|\*"
     r"|\[\[ ?\w[\w. -]{0,40}\]\]"
@@ -30,7 +30,7 @@ MERGE_TAG = re.compile(
     re.IGNORECASE,
 )
 CAPITALS = re.compile(r"%[A-Z_]+%")
-# What other services call the values, in letters and digits only: attributes that fit, then our own name.
+# Other services' names for a value, in letters and digits only: matching attributes, then our own name.
 MEANINGS: dict[tuple[str, ...], tuple[tuple[str, ...], Path]] = {
     ("fname", "firstname", "first", "givenname", "имя", "имяклиента", "vorname", "username"): (
         ("first_name", "имя"),
@@ -53,7 +53,7 @@ BY_WORD = {word: meaning for words, meaning in MEANINGS.items() for word in word
 
 @dataclass(frozen=True, slots=True)
 class UnknownPlaceholder:
-    """A placeholder as written in the message, and the one that its author may mean."""
+    """A placeholder as written in the message, and the one that its author probably meant."""
 
     text: str
     suggestion: str | None
@@ -61,12 +61,12 @@ class UnknownPlaceholder:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is another service's tag, which is sent as is; our own prints nothing."""
+        """Whether this is another service's tag, which is sent as is; our own placeholder prints nothing."""
         return not self.path
 
 
 def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownPlaceholder]:
-    """Return the placeholders that do not work, if the content parses; `attributes` are all clients'."""
+    """Return placeholders that do not work, or none if parsing fails; `attributes` are all clients'."""
     try:
         foreign = find_merge_tags(content)
         paths = find_placeholders(content)
@@ -85,18 +85,18 @@ def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownP
 
 
 def find_merge_tags(content: Content) -> list[str]:
-    """Return the merge tags of other services, each once; raises TemplateError."""
+    """Return other services' merge tags, without duplicates; raises TemplateError."""
     found: dict[str, None] = {}
     for source in (content.subject, content.body):
         for match in MERGE_TAG.finditer(MaskedSource(prepare(source)).text):
-            # %NAME% is a tag, %d0% is a part of a URL.
+            # %NAME% is a tag, but %d0% is part of a URL.
             if not match[0].startswith("%") or match[0][1] in "%rR" or CAPITALS.fullmatch(match[0]):
                 found.setdefault(match[0])
     return list(found)
 
 
 def is_known(path: Path, attributes: Collection[str]) -> bool:
-    """Whether some client may have a value at the path."""
+    """Return whether any client may have a value at the path."""
     if path[0] != "client" or len(path) == 1:
         return path[0] in STANDARD_NAMES
     return path[1] in attributes
@@ -113,7 +113,7 @@ def suggest(path: Path, attributes: Collection[str]) -> Path | None:
 
 
 def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
-    """Return our placeholder for a value that other services call `word`, which is simplified."""
+    """Return our placeholder for the value that other services call `word`, a simplified name."""
     for name in sorted(attributes):
         if simplify(name) == word and name not in STANDARD_ATTRIBUTES:
             return ("client", name)
@@ -124,7 +124,7 @@ def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
 
 
 def simplify(text: str) -> str:
-    """Return the name in a tag, in lower case and without signs; of a path, its last part."""
+    """Return the name in a tag, in lowercase and without symbols; of a path, only the last part."""
     return re.sub(r"[\W_]+", "", unescape(text).rpartition(".")[2].lower())
 
 

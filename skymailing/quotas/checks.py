@@ -26,7 +26,7 @@ from skymailing.settings.quotas import quota_settings
 
 
 class LimitReached(UserError):
-    """The user has reached a limit; `limit` is the limit."""
+    """The user has reached a limit, whose value is `limit`."""
 
     def __init__(self, code: str, limit: int) -> None:
         super().__init__(code, limit=LazyString(format_decimal, limit))
@@ -61,7 +61,7 @@ def select_servers(owner_id: int) -> Select[Any]:
 
 
 def select_drafts(owner_id: int) -> Select[Any]:
-    """Return the drafts, including discarded ones; deleted messages can be restored for an hour only."""
+    """Select drafts, including discarded ones, but not deleted messages, which are kept for only an hour."""
     return select(MessageDraft.id).where(MessageDraft.owner_id == owner_id, ~MessageDraft.was_message)
 
 
@@ -98,7 +98,7 @@ def require_room_for_pictures(owner_id: int) -> None:
 def use(code: str, owner_id: int, kind: UsageKind, limit: int, hours: int, now: datetime) -> None:
     """Count one use; raise LimitReached if there are more than `limit` in the last `hours` hours.
 
-    It is counted first, so that simultaneous requests cannot exceed the limit.
+    The use is counted first, so that simultaneous requests cannot exceed the limit.
     """
     connection = db.session.connection()
     counting.add(connection, owner_id, kind, 1, now)

@@ -25,12 +25,12 @@ def hour_of(moment: datetime) -> datetime:
 
 
 def window_begin(hours: int, now: datetime) -> datetime:
-    """Return the beginning of the first of the last `hours` hours, the current one included."""
+    """Return the beginning of the first of the last `hours` hours, including the current one."""
     return hour_of(now) - (hours - 1) * HOUR
 
 
 def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
-    """Add to the owner's count of this hour."""
+    """Add to the owner's count for this hour."""
     row = {"owner_id": owner_id, "kind": kind, "begins_at": hour_of(now), "count": count}
     ADDING.execute(connection, [row])
 
@@ -47,9 +47,9 @@ ADDING = Upsert(_make_adding)
 
 
 def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
-    """Subtract from the owner's count of this hour, then of the one before, when it may have been counted.
+    """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
 
-    No count falls below zero.
+    The use may have been counted in the previous hour. No count falls below zero.
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _is_of(owner_id, kind) & (UsageHour.begins_at == begins_at)
@@ -65,7 +65,7 @@ def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int
 def total(
     owner_id: int | ColumnElement[int], kind: UsageKind, hours: int, now: datetime
 ) -> ColumnElement[int]:
-    """Return a subquery for the owner's count in the last `hours` hours, the current one included."""
+    """Return a subquery for the owner's count in the last `hours` hours, including the current one."""
     return (
         select(func.coalesce(func.sum(UsageHour.count), 0))
         .where(_is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
@@ -74,7 +74,7 @@ def total(
 
 
 def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dict[datetime, int]:
-    """Return the owner's counts by hour, the oldest hour first."""
+    """Return the owner's counts by hour, oldest first."""
     statement = select(UsageHour.begins_at, UsageHour.count).where(
         _is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
     )
@@ -82,7 +82,7 @@ def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dic
 
 
 def delete_old(now: datetime) -> None:
-    """Delete counts that neither a limit nor a reputation considers any more."""
+    """Delete counts that no limit or reputation considers any longer."""
     hour = hour_of(now)
     is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - KEPT)
     with Session(db.engine) as session, session.begin():

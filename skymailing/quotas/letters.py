@@ -1,7 +1,7 @@
 """Limit the letters that a user's mailings may send in an hour and in a day.
 
-A letter is counted when a worker claims it, and the count is taken back if the letter stays pending. So
-several workers cannot exceed a limit together, and a crash leaves nothing uncounted. Letters beyond a limit
+A letter is counted when a worker claims it, and the count is taken back if the letter stays pending. Thus,
+several workers cannot jointly exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
 stay pending. Account letters are not limited here.
 """
 
@@ -19,7 +19,7 @@ DAY = 24  # hours
 
 @dataclass(frozen=True, slots=True)
 class LetterLimit:
-    """At most `most` letters in the last `hours` hours; some limits are only for new accounts."""
+    """At most `most` letters in the last `hours` hours; some limits apply only to new accounts."""
 
     hours: int
     most: int
@@ -53,7 +53,7 @@ def is_new_account(now: datetime) -> ColumnElement[bool]:
 
 
 def is_new(user: User, now: datetime) -> bool:
-    """Whether the user is subject to the limits for new accounts."""
+    """Return whether the user is subject to the limits for new accounts."""
     ends_at = new_until(user)
     return user.trusted_at is None and (ends_at is None or ends_at > now)
 
@@ -69,7 +69,7 @@ def _new_since(now: datetime) -> datetime:
 
 
 def has_room(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the owner, joined as User, has not reached a limit."""
+    """Return the condition that the owner, joined as User, has not reached any limit."""
     conditions: list[ColumnElement[bool]] = [true()]
     for limit in list_limits():
         is_below = counting.total(User.__table__.c.id, UsageKind.LETTERS, limit.hours, now) < limit.most
@@ -98,7 +98,7 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
 
 
 def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
-    """Take back the count of letters that were claimed and stay pending."""
+    """Take back the count of letters that were claimed but stay pending."""
     if count:
         counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
 

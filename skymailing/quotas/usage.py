@@ -28,7 +28,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A user's limits; `new_until` is when those of new accounts end, if the account has them."""
+    """A user's limits; `new_until` is when those for new accounts end, if they apply."""
 
     usages: list[Usage]
     is_new: bool

@@ -1,1 +1,1 @@
-"""Segments: saved conditions over clients, their editor and their pages."""
+"""Segments: saved conditions that select clients, their editor and their pages."""

@@ -26,18 +26,18 @@ class SegmentInUse(UserError):
 
 
 def check_unused(segment_id: int) -> None:
-    """Raise SegmentInUse if a mailing that is not over uses the segment."""
+    """Raise SegmentInUse if an unfinished mailing uses the segment."""
     blocking = find_blocking_mailings(MailingAudience.segment_id == segment_id)
     if mailings := list(db.session.scalars(blocking)):
         raise SegmentInUse(mailings)
 
 
 def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
-    """Delete a segment, also from ended mailings; return the removal that restores it.
+    """Delete a segment and remove it from ended mailings; return the removal that restores it.
 
     Runs keep the conditions that they were planned with. Raises SegmentInUse or SegmentDeleted.
     """
-    lock_segment(segment)  # before its rows in mailings, as those who edit a mailing do
+    lock_segment(segment)  # before its rows in mailings, in the same order as edits of a mailing
     segment_id = segment.id
     try:
         with db.session.begin_nested():
@@ -49,14 +49,14 @@ def delete_segment(segment: Segment, now: datetime, actor: Actor) -> Removal:
             db.session.delete(segment)
             db.session.flush()
     except IntegrityError as error:
-        # Since the check, a mailing was saved with this segment; the foreign key kept the segment.
+        # A mailing with this segment was saved after the check; the foreign key prevented the deletion.
         check_unused(segment_id)
         raise SegmentInUse(find_mailings(segment_id)) from error
     return removal
 
 
 def _forget_uses(segment_id: int) -> list[dict[str, Any]]:
-    """Remove the segment from the audiences of mailings; return what is needed to put it back."""
+    """Remove the segment from the audiences of mailings; return what is needed to restore them."""
     rows = MailingAudience.segment_id == segment_id
     columns = (MailingAudience.mailing_id, MailingAudience.position, MailingAudience.is_excluded)
     uses = [dict(row) for row in db.session.execute(select(*columns).where(rows)).mappings()]
@@ -65,7 +65,7 @@ def _forget_uses(segment_id: int) -> list[dict[str, Any]]:
 
 
 def restore_segment(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Segment | None:
-    """Restore a deleted segment, also in ended mailings; return None if the removal no longer exists.
+    """Restore a deleted segment and its uses in mailings; return None if the removal no longer exists.
 
     Raises LimitReached.
     """

@@ -34,7 +34,7 @@ def parse_conditions(text: str, viewpoint: Viewpoint) -> Node:
 
 
 def write_json(conditions: Any) -> str:
-    """Return conditions as the form shows them."""
+    """Return conditions as JSON text for the form."""
     return json.dumps(conditions, ensure_ascii=False, indent=2)
 
 
@@ -52,11 +52,11 @@ class SegmentForm(FlaskForm):
         super().__init__(**options)
         self.viewpoint = Viewpoint.of(owner, now)
         self.node: Node | None = None
-        # The number of the condition that has an error, from 1 in reading order.
+        # The number of the condition that has an error, counted from 1 in reading order.
         self.wrong_number: int | None = None
 
     def validate_conditions(self, field: Field) -> None:
-        """Read the conditions; the error of one of them comes with its number."""
+        """Parse the conditions, and remember which one has an error."""
         try:
             self.node = parse_conditions(field.data or "", self.viewpoint)
         except InvalidConditions as error:

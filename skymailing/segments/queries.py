@@ -27,15 +27,15 @@ CLIENTS_SHOWN = 10
 MAILINGS_OFFERED = 200
 VALUES_OFFERED = 50
 MAX_OFFERED_LENGTH = 100  # of a value
-# Number of newest clients whose values are offered: enough to find all cities of a shop.
+# Number of newest clients whose values are offered: enough to find all cities of a shop's clients.
 SAMPLE = 2000
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Whom conditions find: how many clients, how many of these get no emails, and the newest ones.
+    """The clients who meet conditions: how many, how many of them get no emails, and the newest ones.
 
-    `suppressed` is None if there are too many clients to look at each.
+    `suppressed` is None if there are too many clients to check each.
     """
 
     count: BoundedCount
@@ -77,12 +77,12 @@ def select_members(node: Node, viewpoint: Viewpoint) -> Select[tuple[Client]]:
 
 
 def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
-    """Return whom checked conditions find."""
+    """Return the reach of checked conditions."""
     members = select_members(node, viewpoint)
     flags = members.with_only_columns(Client.id, is_suppressed()).limit(COUNT_LIMIT + 1)
     found = dict(db.session.execute(flags).tuples().all())
     if is_exact := len(found) <= COUNT_LIMIT:
-        # So few that the newest are known; the conditions need not be evaluated again.
+        # All were read, so the newest are known without evaluating the conditions again.
         members = select(Client).where(Client.id.in_(heapq.nlargest(CLIENTS_SHOWN, found)))
     return Reach(
         count=BoundedCount(min(len(found), COUNT_LIMIT), is_exact=is_exact),
@@ -95,9 +95,9 @@ def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
 def count_segments(
     segments: Iterable[Segment], viewpoint: Viewpoint, seconds: float
 ) -> dict[int, BoundedCount | InvalidConditions]:
-    """Return the number of clients in each segment by ID, or why it cannot be evaluated.
+    """Return the number of clients in each segment by ID, or the reason why it cannot be evaluated.
 
-    When `seconds` have passed, the others are left out.
+    Segments that are not counted within `seconds` are left out.
     """
     nodes: dict[int, Node] = {}
     found: dict[int, BoundedCount | InvalidConditions] = {}
@@ -121,7 +121,7 @@ def name_mailings(node: Node, owner_id: int) -> dict[int, str]:
 
 
 def list_attributes(owner: User) -> list[str]:
-    """Return the keys of the attributes of the owner's clients, sorted."""
+    """Return the attribute keys of the owner's clients, sorted."""
     return sorted({*owner.attribute_types, *list_known_attributes(owner.id)}, key=str.lower)
 
 

@@ -1,4 +1,4 @@
-"""Describe conditions in the reader's language, as every page shows them. Needs no request."""
+"""Describe conditions in the reader's language, for all pages. Needs no request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from skymailing.segments.words import name_field, name_state
 
 LISTED = 10  # values of one sentence
 IS, IS_NOT = lazy_gettext("%(field)s is %(value)s"), lazy_gettext("%(field)s is not %(value)s")
-# By operator; those that count days need plurals and are in `_describe_days`.
+# Keyed by operator; those that count days need plurals and are in `_describe_days`.
 SENTENCES: dict[str, LazyString] = {
     **dict.fromkeys(("equals", "in", "on", "is"), IS),
     **dict.fromkeys(("not_equals", "is_not"), IS_NOT),
@@ -66,7 +66,7 @@ class Sentences:
 
     @property
     def title(self) -> str:
-        """What the conditions of the group have to do."""
+        """The heading that states how many of the conditions must hold."""
         titles = {
             Rule.ALL: _("All of these apply:"),
             Rule.ANY: _("At least one of these applies:"),
@@ -82,7 +82,7 @@ class Sentences:
 
 
 def describe(node: Node, mailings: Mapping[int, str] | None = None) -> Sentences:
-    """Return the conditions in words; `mailings` are the names of those in the conditions, by ID."""
+    """Return the conditions in words; `mailings` maps the IDs of the mailings in them to names."""
     described = _Describer(mailings or {}).describe(node, is_negated=False)
     return described if isinstance(described, Sentences) else Sentences(Rule.ALL, (described,))
 
@@ -152,7 +152,7 @@ def _write_value(kind: Kind, value: Any) -> str:
 
 
 def join_values(values: tuple[str, ...]) -> str:
-    """Return values as in "Omsk, Tomsk or Tver", and only the first of many."""
+    """Join values as in "Omsk, Tomsk or Tver"; if there are many, list only the first."""
     if len(values) > LISTED:
         return ", ".join(values[:LISTED]) + "…"
     return str(format_list(values, style="or", locale=get_locale()))

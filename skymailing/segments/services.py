@@ -37,7 +37,7 @@ def lock_segment(segment: Segment) -> None:
 def save_segment(segment: Segment, name: str, node: Node, expected: int | None) -> None:
     """Save the name and the conditions of a segment.
 
-    Raises LimitReached if a new segment is one too many, SegmentDeleted, and SegmentChanged if `expected` is
+    Raises LimitReached if there are too many segments, SegmentDeleted, and SegmentChanged if `expected` is
     given and is no longer the segment's version.
     """
     if segment.id is not None:
@@ -62,7 +62,7 @@ def duplicate_segment(segment: Segment) -> Segment:
 
 
 def number_name(segment: Segment) -> str:
-    """Return the segment's name with the first number that no other segment of the owner has."""
+    """Return the segment's name with the first number that makes it unique for the owner."""
     names = set(db.session.scalars(select(Segment.name).where(Segment.owner_id == segment.owner_id)))
     number = 2
     while True:

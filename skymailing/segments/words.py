@@ -14,7 +14,7 @@ from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, Kind, State
 
 
 class Input(StrEnum):
-    """What the editor shows for the value of a comparison."""
+    """The kind of input that the editor shows for the value of a comparison."""
 
     TEXT = "text"
     LIST = "list"
@@ -31,7 +31,7 @@ class Input(StrEnum):
 
 
 class Comparison(NamedTuple):
-    """How the editor names an operator, and what it shows for its value."""
+    """An operator's name in the editor, and the input for its value."""
 
     label: LazyString
     input: Input
@@ -52,7 +52,7 @@ IS_SET = {
     "is_set": Comparison(lazy_pgettext("comparison", "is filled in"), Input.NOTHING),
     "is_empty": Comparison(lazy_pgettext("comparison", "is empty"), Input.NOTHING),
 }
-# In the order in which the editor offers them; a new condition has the first one.
+# In the order in which the editor offers them; a new condition starts with the first one.
 COMPARISONS: dict[Kind, dict[str, Comparison]] = {
     Kind.TEXT: {
         "equals": Comparison(IS, Input.TEXT),
@@ -99,7 +99,7 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
 
 
 def name_field(field: str) -> str:
-    """Return the name of a field; that of an attribute as a word, such as Last purchase."""
+    """Return the name of a field; an attribute's key is turned into words, such as Last purchase."""
     if field in FIELD_NAMES:
         return str(FIELD_NAMES[field])
     name = field.removeprefix(ATTRIBUTE_PREFIX).replace("_", " ").strip() or field
@@ -107,5 +107,5 @@ def name_field(field: str) -> str:
 
 
 def name_state(state: State) -> str:
-    """Return what a status says about emails to a client."""
+    """Return the label of a client's email status."""
     return str(STATUS_LABELS[state])

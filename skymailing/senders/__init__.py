@@ -1,1 +1,1 @@
-"""Senders: the From addresses of an owner, each confirmed by its mailbox."""
+"""Senders: an owner's From addresses, each confirmed through its mailbox or domain."""

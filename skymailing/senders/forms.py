@@ -16,7 +16,7 @@ from skymailing.web.form_fields import one_line, strip
 
 
 def parse(_form: FlaskForm, field: Field) -> None:
-    """Check an address unless it is empty, and write it as mail servers expect it."""
+    """Check an address unless it is empty, and convert it to the form that mail servers expect."""
     if not field.data:
         return
     try:
@@ -54,7 +54,7 @@ class SenderForm(FlaskForm):
 
     @property
     def values(self) -> SenderValues:
-        """The valid input."""
+        """The validated input."""
         return SenderValues(
             name=self.name.data or "",
             address=self.address.data or "",

@@ -15,13 +15,13 @@ def list_senders(owner_id: int) -> list[Sender]:
 
 
 def find_default_sender(owner_id: int) -> Sender | None:
-    """Return the sender that new mailings use, if letters may come from it now."""
+    """Return the sender that new mailings use, if letters may be sent from it now."""
     chosen = select(Sender).where(Sender.owner_id == owner_id, Sender.is_default)
     sender = db.session.scalar(chosen)
     return sender if sender is not None and is_usable(sender) else None
 
 
 def find_blocking_mailings(sender_id: int) -> Select[tuple[Mailing]]:
-    """Select the mailings for which a sender must not disappear: they may still start, or be extended."""
+    """Select the mailings that still need a sender, since they may start or be extended."""
     uses = select(Mailing).where(Mailing.sender_id == sender_id)
     return uses.where(is_unfinished() | can_be_extended()).order_by(Mailing.id.desc())

@@ -1,4 +1,4 @@
-"""Add, change, confirm and delete senders. They lock the owner's row, so that limits hold."""
+"""Add, change, confirm and delete senders; lock the owner's row, so that limits hold."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,13 +21,13 @@ from skymailing.senders.queries import find_blocking_mailings
 from skymailing.servers.queries import find_choice
 from skymailing.settings.quotas import quota_settings
 
-# Confirmations in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
+# Confirmation links in 24 hours: enough to correct mistakes, too few to flood a stranger's mailbox.
 LETTERS_PER_OWNER = 20
 LETTERS_PER_ADDRESS = 3
 
 
 class SenderError(UserError):
-    """A sender cannot be saved or used; `field` is the field of the form."""
+    """A sender cannot be saved or used; `field` is the form field at fault."""
 
     def __init__(self, code: str, field: str = "", **values: object) -> None:
         super().__init__(code, **values)
@@ -53,7 +53,7 @@ class SenderValues:
 
 
 def add_sender(owner: User, values: SenderValues, now: datetime) -> Sender:
-    """Add a sender, and ask its mailbox to confirm it; raises SenderError and LimitReached."""
+    """Add a sender and request its confirmation; raises SenderError and LimitReached."""
     _lock_owner(owner.id)
     require_room("sender_limit", select_senders(owner.id), quota_settings().senders)
     sender = Sender(owner_id=owner.id, address="", address_key="", is_default=False)
@@ -63,7 +63,7 @@ def add_sender(owner: User, values: SenderValues, now: datetime) -> Sender:
 
 
 def change_sender(sender: Sender, values: SenderValues, now: datetime) -> None:
-    """Change a sender; a new address has to be confirmed. Runs keep what they started with.
+    """Change a sender; a new address has to be confirmed. Runs keep the sender that they started with.
 
     Raises SenderError and LimitReached.
     """
@@ -86,7 +86,7 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     sender.name, sender.reply_to, sender.is_default = values.name, values.reply_to, values.is_default
     sender.address, sender.address_key = values.address, key
     if is_new_address:
-        # The account's own address is confirmed already.
+        # The account's own address has already been confirmed.
         is_own = key == sender.owner.email
         sender.is_confirmed_by_domain = not is_own and is_proven(sender.owner_id, key)
         confirmed_at = now if sender.is_confirmed_by_domain else None
@@ -106,7 +106,7 @@ def _find_server(owner_id: int, values: SenderValues) -> SmtpServer | None:
         raise SenderError("sender_server_unknown", "server")
     if not server.has_passed and not server.is_being_tested:
         raise SenderError("sender_server_failed", "server")
-    if not values.address.isascii():  # it is also the envelope's, which we send without SMTPUTF8
+    if not values.address.isascii():  # it is also the envelope address, which we send without SMTPUTF8
         raise SenderError("sender_international", "address")
     return server
 
@@ -141,9 +141,9 @@ def request_confirmation(sender: Sender, now: datetime) -> None:
 
 
 def confirm_sender(token: str, now: datetime) -> Sender:
-    """Confirm the address that the token was sent to. Raises BadToken, also if it has already been used."""
+    """Confirm the address that the token was sent to. Raises BadToken if it is invalid or has been used."""
     _lock_sender(read_sender_token(token))
-    sender = read_sender_token(token)  # again, so that the second of two uses fails
+    sender = read_sender_token(token)  # read again, so that the second of two uses fails
     sender.confirmed_at = now
     db.session.flush()
     return sender
@@ -156,7 +156,7 @@ def check_unused(sender_id: int) -> None:
 
 
 def delete_sender(sender: Sender, actor: Actor) -> None:
-    """Delete a sender, also from ended mailings; runs keep their copy. Raises SenderInUse."""
+    """Delete a sender and remove it from ended mailings; runs keep their copy. Raises SenderInUse."""
     _lock_sender(sender)
     sender_id = sender.id
     try:
@@ -168,7 +168,7 @@ def delete_sender(sender: Sender, actor: Actor) -> None:
             db.session.delete(sender)
             db.session.flush()
     except IntegrityError as error:
-        # Since the check, a mailing was saved with this sender; the foreign key kept the sender.
+        # A mailing with this sender was saved after the check; the foreign key prevented the deletion.
         check_unused(sender_id)
         raise SenderInUse([]) from error
 

@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
     senders = queries.list_senders(current_user.id)
     domains = list_domains(current_user.id)
     service = service_address()
-    # Another mail server signs for its own domains.
+    # Other mail servers sign for their own domains.
     ours = [sender.address_key for sender in senders if sender.server_id is None]
     unsigned = {key.rpartition("@")[2] for key in ours if not is_signed(domains, key)}
     return render_template(
@@ -50,7 +50,7 @@ def index() -> ResponseReturnValue:
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> ResponseReturnValue:
-    """Add a sender, and ask its mailbox to confirm it."""
+    """Add a sender, and request its confirmation."""
     has_default = any(sender.is_default for sender in queries.list_senders(current_user.id))
     form = SenderForm(data={"is_default": not has_default})
     form.server.choices = list_server_choices()
@@ -85,14 +85,14 @@ def edit(sender_id: int) -> ResponseReturnValue:
 
 
 def list_server_choices() -> list[SelectChoice]:
-    """Return the installation's mail server as 0, and those that the user's senders can use."""
+    """Return the choices: 0 for the installation's mail server, then those that the senders can use."""
     servers = list_choices(current_user.id)
     own = [SelectChoice(server.id, f"{server.name} ({server.host})") for server in servers]
     return [SelectChoice(0, _("The mail server of this service")), *own]
 
 
 def refuse(form: SenderForm, error: services.SenderError | LimitReached) -> None:
-    """Undo what the service did, and show why."""
+    """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     field = getattr(error, "field", "")
     if field:
@@ -102,7 +102,7 @@ def refuse(form: SenderForm, error: services.SenderError | LimitReached) -> None
 
 
 def finish(sender: Sender) -> ResponseReturnValue:
-    """Commit a saved sender, and say whether its mailbox has to confirm it."""
+    """Commit a saved sender, and report whether it has to be confirmed."""
     address, is_confirmed = display_address(sender.address), sender.is_confirmed
     db.session.commit()
     if is_confirmed:

@@ -1,1 +1,1 @@
-"""Mail servers of owners, which their senders can use instead of the installation's."""
+"""Owners' mail servers, which their senders can use instead of the installation's."""

@@ -14,7 +14,7 @@ from skymailing.models.smtp_server import SERVER_NAME_MAX_LENGTH
 from skymailing.servers.services import ServerValues, parse_host
 from skymailing.web.form_fields import one_line, strip
 
-# How to connect; the first one suits most providers.
+# Ports with their encryption; the first suits most providers.
 ACCESSES = (
     SelectChoice("465-tls", "465 (SSL/TLS)"),
     SelectChoice("587-starttls", "587 (STARTTLS)"),
@@ -26,7 +26,7 @@ MOST_SESSIONS = 20
 
 
 def describe_access(port: int, security: Security) -> str:
-    """Return how to connect, as the form's field has it."""
+    """Return the value of the form's `access` field."""
     return f"{port}-{security}"
 
 
@@ -68,7 +68,7 @@ class ServerForm(FlaskForm):
 
     @property
     def values(self) -> ServerValues:
-        """The valid input; raises ServerError if the host is no host name."""
+        """The validated input; raises ServerError if the host name is invalid."""
         port, _dash, security = str(self.access.data).partition("-")
         return ServerValues(
             name=self.name.data or "",

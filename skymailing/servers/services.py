@@ -1,4 +1,4 @@
-"""Add, change and delete mail servers, and ask for tests. They lock the owner's row, so that limits hold."""
+"""Add, change and delete mail servers, and request tests; lock the owner's row, so that limits hold."""
 
 import re
 from dataclasses import dataclass, fields
@@ -18,16 +18,16 @@ from skymailing.quotas.checks import require_room, select_servers, use
 from skymailing.servers.queries import list_senders_of, uses_open_run
 from skymailing.settings.quotas import quota_settings
 
-# A host and port that a user enters could otherwise be used to look for other services.
+# With other ports, users could probe hosts for other services.
 PORTS = (25, 465, 587, 2525)
 TESTS_PER_HOUR = 20
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label has a letter, so it is not an IP address, for which no one issues certificates.
+# The last label must contain a letter: this excludes IP addresses, for which no one issues certificates.
 HOST = re.compile(rf"(?=.{{4,253}}$)(?:{LABEL}\.)+(?=[a-z0-9-]*[a-z]){LABEL}")
 
 
 class ServerError(UserError):
-    """A server cannot be saved or used; `field` is the field of the form."""
+    """A server cannot be saved or used; `field` is the form field at fault."""
 
     def __init__(self, code: str, field: str = "", **values: object) -> None:
         super().__init__(code, **values)
@@ -48,12 +48,12 @@ class ServerValues:
     sessions: int = 2
 
 
-# What decides where the password goes.
+# The values that determine where the password is sent.
 IDENTITY = ("host", "port", "security", "username")
 
 
 def parse_host(text: str) -> str:
-    """Return a host name as DNS expects it; raises ServerError."""
+    """Return a host name in the form that DNS expects; raises ServerError."""
     try:
         host = text.strip().rstrip(".").lower().encode("idna").decode()
     except UnicodeError:
@@ -64,7 +64,7 @@ def parse_host(text: str) -> str:
 
 
 def add_server(owner: User | None, values: ServerValues, now: datetime, actor: Actor) -> SmtpServer:
-    """Add a server, for everybody without an owner, and ask for its test.
+    """Add a server, for everyone if it has no owner, and request its test.
 
     Raises ServerError and LimitReached.
     """
@@ -81,7 +81,7 @@ def add_server(owner: User | None, values: ServerValues, now: datetime, actor: A
 
 
 def change_server(server: SmtpServer, values: ServerValues, now: datetime, actor: Actor) -> None:
-    """Change a server; how it is reached is tested again. Raises ServerError and LimitReached."""
+    """Change a server, and test it again if its access has changed. Raises ServerError and LimitReached."""
     _lock_server(server)
     if _write(server, values):
         server.has_passed, server.tested_at, server.test_answer = False, None, ""
@@ -91,7 +91,7 @@ def change_server(server: SmtpServer, values: ServerValues, now: datetime, actor
 
 
 def _write(server: SmtpServer, values: ServerValues) -> bool:
-    """Set the values; return whether the server is reached in another way."""
+    """Set the values; return whether the server's access has changed."""
     is_new = server.host is None
     is_moved = any(getattr(server, name) != getattr(values, name) for name in IDENTITY)
     if server.owner_id is not None:
@@ -116,7 +116,7 @@ def _check_access(values: ServerValues) -> None:
 
 
 def request_test(server: SmtpServer, now: datetime) -> None:
-    """Ask a worker to test the server. Raises LimitReached."""
+    """Request a test of the server by a worker. Raises LimitReached."""
     if server.owner_id is not None and not server.is_being_tested:
         use("server_test_limit", server.owner_id, UsageKind.SERVER_TESTS, TESTS_PER_HOUR, 1, now)
     server.test_requested_at = now
@@ -131,7 +131,7 @@ def check_unused(server: SmtpServer) -> None:
 
 
 def delete_server(server: SmtpServer, actor: Actor) -> None:
-    """Delete a server that nothing uses, with what was learned about it. Raises ServerError."""
+    """Delete an unused server, with everything learned about it. Raises ServerError."""
     _lock_server(server)
     check_unused(server)
     audit.record(AuditAction.SERVER_DELETED, actor, server)

@@ -1,4 +1,4 @@
-"""Test mail servers in a worker: connect, encrypt, sign in, and keep what the server said."""
+"""Test mail servers in a worker: connect, encrypt, sign in, and store the server's reply."""
 
 import logging
 import time
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tested:
-    """The result of a test, with the server's own words."""
+    """The result of a test, with the server's reply."""
 
     has_passed: bool
     answer: str
 
 
 def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
-    """Test the servers that wait for it, one after another; return whether there may be more."""
+    """Test the waiting servers one after another; return whether there may be more."""
     begun = time.monotonic()
     while _test_next(now + timedelta(seconds=time.monotonic() - begun)):
         if should_yield(time.monotonic() - begun):
@@ -45,7 +45,7 @@ def _test_next(now: datetime) -> bool:
     if row is None:
         return False
     tested = test_access(ServerAccess.of(row, row.id))
-    # Only if it has not been changed since: then another test is requested.
+    # Only if the server has not been changed since, as that requests another test.
     is_current = (SmtpServer.id == row.id) & (SmtpServer.test_requested_at == row.test_requested_at)
     done = (
         update(SmtpServer)
@@ -66,7 +66,7 @@ def _test_next(now: datetime) -> bool:
 
 
 def test_access(server: ServerAccess) -> Tested:
-    """Open a session and hang up; return whether this works, with the server's words."""
+    """Open a session and close it; return whether this worked, with the server's reply."""
     try:
         session = server.open()
     except OSError as error:

@@ -25,7 +25,7 @@ BLUEPRINTS = (bp,)
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the user's mail servers; with ?seen, only what changes while they are being tested."""
+    """List the user's mail servers; with ?seen, only the part that changes during tests."""
     servers = queries.list_servers(current_user.id)
     is_live = any(server.is_being_tested for server in servers)
     is_part = "seen" in request.args
@@ -67,7 +67,7 @@ def edit(server_id: int) -> ResponseReturnValue:
 
 
 def refuse(form: ServerForm, error: ServerError | LimitReached) -> None:
-    """Undo what the service did, and show why."""
+    """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     field = getattr(error, "field", "")
     if field:
@@ -103,7 +103,7 @@ def test(server_id: int) -> ResponseReturnValue:
 @bp.route("/<int:server_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(server_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then delete a mail server that nothing uses."""
+    """Ask for confirmation, then delete a mail server that is not in use."""
     server = get_own(SmtpServer, server_id)
     refusal = None
     try:

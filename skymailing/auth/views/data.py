@@ -32,7 +32,7 @@ from skymailing.web.error_texts import explain
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
-# What a user can still open while the deletion of their account is pending.
+# Pages that a user can still open while the deletion of their account is pending.
 OPEN_BLUEPRINTS = {"account", "blog", "health", "metrics", "syndication", "unsubscribe"}
 OPEN_ENDPOINTS = {"static", "auth.logout", "home.language"}
 

@@ -62,7 +62,7 @@ def confirm_email(token: str) -> ResponseReturnValue:
 
 
 def has_password(form: CurrentPasswordForm, email: str) -> bool:
-    """Whether the form needs no password or contains that of the account with this address."""
+    """Return whether the form needs no password or contains the password of the account with this address."""
     if "current_password" not in form or services.authenticate(email, form.current_password.data):
         return True
     form.current_password.errors = [_("This is not your account password.")]

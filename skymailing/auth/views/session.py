@@ -32,7 +32,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
 
 
 def remember_device(user: User) -> bool:
-    """Remember this device in its cookie and for the account; return whether a letter about it was added."""
+    """Remember this device in a cookie and in the account; return whether a letter about it was added."""
     key = device_key() or secrets.token_urlsafe(16)
 
     @after_this_request
@@ -81,7 +81,7 @@ def end_other_sessions(user: User) -> int:
 
 
 def is_remembered() -> bool:
-    """Whether this device has a remember-me cookie."""
+    """Return whether this device has a remember-me cookie."""
     return current_app.config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME) in request.cookies
 
 
@@ -112,7 +112,7 @@ def device_key() -> str | None:
 
 
 def device_and_network() -> tuple[str, str]:
-    """Return the visitor's device and network, as pages and letters show them."""
+    """Return the visitor's device and network, as shown on pages and in letters."""
     return (
         devices.device_name(request.user_agent.string),
         devices.mask_address(request.remote_addr),

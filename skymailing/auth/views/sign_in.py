@@ -63,7 +63,7 @@ def registered() -> ResponseReturnValue:
 @bp.route("/verify/<token>", methods=["GET", "POST"])
 @limit_confirmations
 def verify(token: str) -> ResponseReturnValue:
-    """Ask for the password, and confirm the address with it.
+    """Ask for the password, and confirm the address if it is right.
 
     The link alone confirms nothing: someone else may have registered this address, and would then know the
     account's password. The session stores the token, so that signing in after opening the link also confirms.
@@ -122,7 +122,7 @@ def login() -> ResponseReturnValue:
 
 
 def enter(user: User, form: ConfirmAddressForm, target: str) -> ResponseReturnValue:
-    """Let in a user who entered the right password, unless they are blocked or a code is needed too."""
+    """Sign in a user who entered the right password, unless they are blocked or a code is also needed."""
     if user.is_blocked:
         db.session.commit()
         return render_template("auth/blocked.html", user=user), 403
@@ -192,7 +192,7 @@ def complete_sign_in(user: User, *, remember: bool) -> None:
 
 
 def confirm_by_opened_link(user: User) -> bool:
-    """Confirm the address by the link opened earlier in this browser; return whether it is theirs."""
+    """Confirm the user's address if this browser opened their link earlier; return whether it did."""
     token = session.get(VERIFY_TOKEN)
     try:
         if token is None or services.read_verification_token(token) != user:

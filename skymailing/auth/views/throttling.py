@@ -34,11 +34,11 @@ View = Callable[P, ResponseReturnValue]
 logger = logging.getLogger(__name__)
 
 
-# --- What is counted --------------------------------------------------------------------------
+# --- Keys of the counters ---------------------------------------------------------------------
 
 
 def network(prefix: int = 64) -> str:
-    """Return the visitor's IPv4 address, or IPv6 network: one customer of a provider has a whole /64."""
+    """Return the visitor's IPv4 address, or IPv6 network: each customer of a provider has a whole /64."""
     try:
         address = ipaddress.ip_address(request.remote_addr or "")
     except ValueError:
@@ -114,17 +114,17 @@ def signed_in_account() -> str:
 
 
 def device() -> str:
-    """Return a key of this browser's device cookie that is not the cookie itself."""
+    """Return a hash of this browser's device key, so that counters do not contain the key itself."""
     return hashlib.sha256((device_key() or "").encode()).hexdigest()[:32]
 
 
 def is_known_to_submitted_account() -> bool:
-    """Whether the submitted account has been signed in on this device before."""
+    """Return whether this device has been used to sign in to the submitted account before."""
     return _is_known_device(lambda: services.find_user(submitted_account()))
 
 
 def is_known_to_account_awaiting_code() -> bool:
-    """Whether the account whose code is being entered has been signed in on this device before."""
+    """Return whether this device has been used before by the account whose code is being entered."""
     return _is_known_device(lambda: (user_awaiting_code() or (None,))[0])
 
 
@@ -140,7 +140,7 @@ def _is_known_device(find_account: Callable[[], User | None]) -> bool:
     return bool(g.is_known_device)
 
 
-# --- How it is limited ------------------------------------------------------------------------
+# --- Limits -----------------------------------------------------------------------------------
 
 
 class Limit:
@@ -163,7 +163,7 @@ class Limit:
         return "|".join(key() for key in self.keys)
 
     def is_exempt(self) -> bool:
-        """Whether this request is not counted."""
+        """Return whether this request is exempt from the limit."""
         if self.only_if is not None:
             return not self.only_if()
         return self.except_if is not None and self.except_if()

@@ -1,6 +1,6 @@
-"""What can be done with many clients, and how it is undone.
+"""Define the actions on many clients, and how each is undone.
 
-Each function takes some of the clients, and works in the caller's transaction. A new action is a member of
+Each function changes some of the clients in the caller's transaction. A new action is a member of
 `BulkAction` with an entry in `ACTIONS`.
 """
 
@@ -30,7 +30,7 @@ from skymailing.models import (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done with an owner's clients, and since when: it identifies the rows that it adds."""
+    """An action to perform on an owner's clients; its time identifies the rows that it adds."""
 
     owner_id: int
     action: BulkAction
@@ -44,7 +44,7 @@ class Order:
 
 
 def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> Order:
-    """Return the order for an action with a text; a new tag is created.
+    """Return the order for an action; if it adds a tag, create the tag named by the text if necessary.
 
     Raises InvalidTag, or UserError if the text names no tag.
     """
@@ -65,8 +65,7 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
 def keep_tag(order: Order) -> bool:
     """Keep the order's tag from being deleted until the commit; return False if it has been deleted.
 
-    A transaction calls this before it locks the job: deleting a tag locks the tag, then the jobs that refer
-    to it.
+    Call this before locking the job: deleting a tag locks the tag first, then the jobs that refer to it.
     """
     if not order.needs_tag:
         return True
@@ -81,7 +80,7 @@ def check_tag(order: Order, code: str) -> None:
 
 
 def change_clients(order: Order, ids: Sequence[int], now: datetime) -> list[Any]:
-    """Change those of the owner's clients with these IDs who need it.
+    """Change the owner's clients with these IDs, except those who do not need it.
 
     Return what `change_back` needs: one item for each changed client.
     """
@@ -96,7 +95,7 @@ def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
-    """Leave out clients who were added since: on SQLite they may have the ID of a deleted one."""
+    """Leave out clients added after the order: SQLite may give them the IDs of deleted clients."""
     if db.engine.dialect.name != "sqlite":
         return ids
     return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))
@@ -115,7 +114,7 @@ def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
 
 
 def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
-    """Return which of these clients have the tag: by key, as other clients may be many."""
+    """Return which of these clients have the tag; looked up by key, since many others may have it too."""
     tagged = (client_tags.c.tag_id == _tag_id(order)) & client_tags.c.client_id.in_(ids)
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
@@ -135,7 +134,7 @@ def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
 
 
 def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None:
-    """Add suppressions by the owner: for each an address key, a note and a time."""
+    """Add manual suppressions, each given as an address key, a note and a time."""
     values = [
         {
             "owner_id": order.owner_id,
@@ -165,14 +164,14 @@ def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
 
 
 def _suppress_again(order: Order, changed: Sequence[Any], now: datetime) -> None:
-    """Add the removed suppressions again, also of addresses that are no longer those of clients."""
+    """Restore the removed suppressions, even those of addresses that no client has any longer."""
     # An earlier version stored only the address keys.
     rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
     _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
 def _lift(order: Order, changed: Sequence[str], _now: datetime) -> None:
-    # Only what this action did: the owner may have asked for the same again since.
+    # Only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
     db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
 
@@ -202,7 +201,7 @@ def _tag_id(order: Order) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action, its undo, and what the audit log calls them."""
+    """An action, its undo, and the names of both in the audit log."""
 
     change: Callable[[Order, Sequence[int], datetime], list[Any]]
     change_back: Callable[[Order, Sequence[Any], datetime], None]

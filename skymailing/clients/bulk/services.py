@@ -1,4 +1,4 @@
-"""Change some clients at once, and many with a job that a worker performs; stop a job, and undo it."""
+"""Change a few clients immediately, or many with a job that a worker performs; stop or undo a job."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -30,13 +30,13 @@ from skymailing.models import (
 )
 from skymailing.undo import UNDO_WINDOW
 
-AT_ONCE = 2_000  # clients that a request changes itself; more become a job
-CHUNK = 1_000  # clients per transaction of a job: other writers on SQLite wait 0.05 s, for a deletion 0.2 s
+AT_ONCE = 2_000  # clients that a request changes itself; for more, it creates a job
+CHUNK = 1_000  # clients per transaction of a job: other writers on SQLite wait 0.05 s (0.2 s for a deletion)
 CHUNKS_AT_A_TIME = 50  # written or removed with one statement
 
 
 def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> tuple[int, Removal | None]:
-    """Change few clients; return how many needed it, and what can undo it.
+    """Change a few clients; return how many were changed, and the undo record.
 
     Raises UserError if the tag has been deleted.
     """
@@ -51,7 +51,7 @@ def change_now(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> t
 
 
 def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
-    """Undo what `change_now` did; return False if it cannot be undone any longer.
+    """Undo what `change_now` did; return False if it can no longer be undone.
 
     Raises UserError if the tag has been deleted since.
     """
@@ -69,7 +69,7 @@ def undo_now(owner: User, removal_id: int, now: datetime, actor: Actor) -> bool:
 
 
 def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> BulkJob:
-    """Store that these clients are to be changed.
+    """Create a job that changes these clients.
 
     Raises UserError while another job is unfinished, or if the tag has been deleted.
     """
@@ -86,7 +86,7 @@ def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> Bu
     try:
         with db.session.begin_nested():
             db.session.add(job)
-    except IntegrityError as error:  # another tab was faster
+    except IntegrityError as error:  # a request from another browser tab was faster
         raise UserError("bulk_unfinished") from error
     for rows in _make_chunks(job.id, ids):
         db.session.execute(insert(BulkChunk), rows)
@@ -95,7 +95,7 @@ def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> Bu
 
 
 def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of the chunks, some at a time."""
+    """Yield the rows of the chunks, CHUNKS_AT_A_TIME at once."""
     starts = range(0, len(ids), CHUNK)
     for first in range(0, len(starts), CHUNKS_AT_A_TIME):
         yield [
@@ -110,7 +110,7 @@ def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any
 
 
 def split_chunk(job: BulkJob, chunk: BulkChunk) -> None:
-    """Leave clients to a further chunk if they are too large to be deleted together."""
+    """Move the last clients of a chunk to a new one if all have too much data to be deleted together."""
     if job.action is not BulkAction.DELETE:
         return
     count = count_fitting(chunk.content)
@@ -128,7 +128,7 @@ def check_unfinished(owner_id: int) -> None:
 
 
 def stop_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
-    """Stop a job after the clients that are being changed; return False if it had ended."""
+    """Stop a job after the chunk that is being changed; return False if it had already ended."""
     lock_job(job)
     if job.state not in UNFINISHED_BULK_STATES:
         return False
@@ -138,14 +138,14 @@ def stop_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
 
 
 def end_job(job: BulkJob, state: BulkState, now: datetime, error: str = "") -> None:
-    """Move a locked job to a final state, and forget the clients that it has not reached."""
+    """Move a locked job to a final state, and delete the chunks that it has not reached."""
     BULK_TRANSITIONS.move(job, state)
     job.error, job.ended_at, job.lease_until = error, now, None
     db.session.execute(delete(BulkChunk).where(BulkChunk.job_id == job.id, ~BulkChunk.is_done))
 
 
 def can_be_undone(job: BulkJob, now: datetime) -> bool:
-    """Whether the owner can still undo what the job did."""
+    """Return whether the owner can still undo what the job did."""
     if job.ended_at is None or job.ended_at <= now - UNDO_WINDOW:
         return False
     return job.changed > 0 and BULK_TRANSITIONS.allows(job.state, BulkState.UNDOING)
@@ -168,7 +168,7 @@ def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
     job.done, job.total, job.error, job.ended_at = 0, job.changed, "", None
     try:
         db.session.flush()
-    except IntegrityError as error:  # another tab has started a job
+    except IntegrityError as error:  # another browser tab has started a job
         raise UserError("bulk_unfinished") from error
     return True
 
@@ -189,7 +189,7 @@ def find_stalled_jobs(now: datetime) -> list[int]:
 
 
 def find_open_jobs(owner_id: int, now: datetime) -> list[BulkJob]:
-    """Return the owner's jobs that are unfinished or can be undone, the latest first."""
+    """Return the owner's jobs that are unfinished or can be undone, latest first."""
     is_recent = BulkJob.ended_at.is_(None) | (BulkJob.ended_at > now - UNDO_WINDOW)
     own = select(BulkJob).where(BulkJob.owner_id == owner_id, is_recent).order_by(BulkJob.id.desc())
     return [
@@ -200,7 +200,7 @@ def find_open_jobs(owner_id: int, now: datetime) -> list[BulkJob]:
 
 
 def delete_expired(now: datetime) -> None:
-    """Delete a part of what can no longer be undone."""
+    """Delete some of the chunks of a job that can no longer be undone."""
     has_chunks = exists().where(BulkChunk.job_id == BulkJob.id)
     job_id = db.session.scalar(
         select(BulkJob.id)

@@ -1,4 +1,4 @@
-"""Limit how many clients one transaction deletes: it stores their data, and detaches their letters."""
+"""Limit how many clients one transaction deletes, since it stores their data and detaches their letters."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ MAX_CHARACTERS = 10_000_000  # of comments and attributes; PostgreSQL stores at 
 
 
 def count_fitting(ids: Sequence[int]) -> int:
-    """Return how many of the first clients with these IDs can be deleted together: one or more."""
+    """Return how many of these clients, from the first on, can be deleted together: at least one."""
     sizes, letters = _measure(ids), _count_letters(ids)
     all_letters = all_characters = 0
     for number, id in enumerate(ids):

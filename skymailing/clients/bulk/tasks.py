@@ -1,6 +1,7 @@
-"""Perform actions on many clients in the background; if the worker is killed, none is skipped or repeated.
+"""Perform actions on many clients in the background.
 
-Each chunk of clients is committed together with its progress, so that the next worker continues after it.
+If the worker is killed, no client is skipped or changed twice: each chunk of clients is committed together
+with its progress, so that the next worker continues after it.
 """
 
 import logging
@@ -51,7 +52,7 @@ def run_slice(job_id: int, should_stop: StopCheck) -> bool:
 
 
 def change_chunks(job_id: int, lease: datetime, should_stop: StopCheck) -> bool:
-    """Change chunk after chunk; return whether any are left."""
+    """Change one chunk after another; return whether any are left."""
     started = time.monotonic()
     while True:
         chunk_started = time.monotonic()
@@ -67,9 +68,9 @@ def change_chunks(job_id: int, lease: datetime, should_stop: StopCheck) -> bool:
 
 
 def change_chunk(job_id: int, lease: datetime) -> datetime | None:
-    """Change the next clients, or change them back, and record it; return the renewed lease.
+    """Change the next chunk, or undo it, and record the progress; return the renewed lease.
 
-    None if the job has ended, which is recorded too. Raises LeaseLost, or UserError.
+    Return None once the job has ended, which is also recorded. Raises LeaseLost or UserError.
     """
     now = utcnow()
     renewed = now + LEASE

@@ -1,4 +1,4 @@
-"""Say what an action on many clients does, and what it has done, in the current language."""
+"""Describe an action on many clients, and its result, in the current language."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
 
-# By action: what it does, with the name of the tag.
+# The title of each action, given the name of the tag.
 TITLES: dict[BulkAction, Callable[[str], str]] = {
     BulkAction.TAG: lambda tag: _("Add the tag “%(tag)s”", tag=tag),
     BulkAction.UNTAG: lambda tag: _("Remove the tag “%(tag)s”", tag=tag),
@@ -15,7 +15,7 @@ TITLES: dict[BulkAction, Callable[[str], str]] = {
     BulkAction.ALLOW: lambda _tag: pgettext("title", "Resume mailings"),
     BulkAction.DELETE: lambda _tag: _("Delete clients"),
 }
-# By action: what it has done with how many clients.
+# The result of each action, given the number of clients.
 RESULTS: dict[BulkAction, Callable[[int, str], str]] = {
     BulkAction.TAG: lambda n, count: ngettext(
         "%(count)s client tagged.", "%(count)s clients tagged.", n, count=count
@@ -42,17 +42,17 @@ RESULTS: dict[BulkAction, Callable[[int, str], str]] = {
 
 
 def describe_action(action: BulkAction, tag: str) -> str:
-    """Return what the action does."""
+    """Return the action's title."""
     return TITLES[action](tag)
 
 
 def describe_result(action: BulkAction, count: int) -> str:
-    """Return what the action has done with `count` clients."""
+    """Return the action's result for `count` clients."""
     return RESULTS[action](count, format_decimal(count))
 
 
 def describe_job(job: BulkJob) -> str:
-    """Return what a job does, or what it has done."""
+    """Return the title of an unfinished job, or the result of one that has ended."""
     if job.state in UNFINISHED_BULK_STATES:
         return describe_action(job.action, job.tag)
     return describe_result(job.action, job.changed)

@@ -13,7 +13,7 @@ from skymailing.clients.statuses import Standing
 MAX_FILES = 20
 MAX_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
-# What zipfile raises for a damaged member, or for an unknown encryption or compression (RuntimeError).
+# Errors that zipfile raises for a damaged member, or for an unknown encryption or compression (RuntimeError).
 UNREADABLE = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError)
 # The words with which the joined table labels its files.
 WORDS = {
@@ -39,7 +39,7 @@ def list_tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 
 def join_tables(archive: zipfile.ZipFile) -> tuple[list[str], Iterator[list[str]]]:
-    """Return the names of the CSV files and the rows of all, the headers first.
+    """Return the names of the CSV files and the rows of all of them, headers first.
 
     The first column shows the kind of file that each row comes from: subscribed people, unsubscribed ones,
     ... Raises UnusableWorkbook.

@@ -1,4 +1,4 @@
-"""Read CSV files row by row, with any of the usual encodings and separators."""
+"""Read CSV files row by row, with any common encoding and separator."""
 
 import codecs
 import csv

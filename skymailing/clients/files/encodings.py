@@ -1,4 +1,4 @@
-"""Find out in which encoding a text file was written."""
+"""Detect the encoding of a text file."""
 
 import codecs
 import re
@@ -33,7 +33,7 @@ LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The most plausible encoding of a file, and others with a different but similarly plausible text."""
+    """The most plausible encoding of a file, and others with similarly plausible but different results."""
 
     encoding: str
     close: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def is_utf8(source: BinaryIO) -> bool:
 
 
 def sample_lines(source: BinaryIO) -> Iterator[bytes]:
-    """Yield lines with non-ASCII characters, SAMPLE_SIZE bytes in total, from all of the file."""
+    """Yield lines with non-ASCII characters, SAMPLE_SIZE bytes in total, from the whole file."""
     source.seek(0)
     size = 0
     while size < SAMPLE_SIZE and (chunk := source.read(CHUNK_SIZE)):

@@ -1,4 +1,4 @@
-"""Read a table of HTML, or an Excel 2003 XML file: what some programs save with the name .xls."""
+"""Read a table in an HTML or Excel 2003 XML file, which some programs save with the extension .xls."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ ROWS, CELLS = {"tr", "row"}, {"td", "th", "cell"}
 
 
 class TableParser(HTMLParser):
-    """Collects the rows of each table."""
+    """A parser that collects the rows of each table."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -47,7 +47,7 @@ class TableParser(HTMLParser):
 
 
 def read_table(text: str) -> list[list[str]]:
-    """Return the rows of the first table with an address, or of the first that has rows."""
+    """Return the rows of the first table with an address, or else of the first non-empty table."""
     parser = TableParser()
     parser.feed(text)
     parser.close()

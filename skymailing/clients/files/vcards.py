@@ -15,7 +15,7 @@ Property = tuple[str, dict[str, str], str]
 
 
 def unfold(lines: Iterable[str]) -> Iterator[str]:
-    """Join lines that continue: with a space before them, or after a `=` of quoted-printable."""
+    """Join continuation lines: those that begin with a space, or follow a final `=` in quoted-printable."""
     current = ""
     for raw in lines:
         line = raw.rstrip("\r\n")

@@ -1,8 +1,8 @@
-"""Write the sheet with addresses of an .xlsx, .xls or .ods file as CSV: workbook_program.py FILE.
+"""Write the sheet with addresses in an .xlsx, .xls or .ods file as CSV: workbook_program.py FILE.
 
-Runs as a separate program, because a file of 1.4 KB can make the reader ask for 512 GB and abort. It
-imports nothing of ours, so it starts quickly. The CSV goes to standard output, the sheet's name to standard
-error.
+Runs as a separate program, because a file of 1.4 KB can make the reader request 512 GB and abort. It
+imports none of our modules, so it starts quickly. The CSV goes to standard output, and the sheet's name to
+standard error.
 """
 
 import csv
@@ -46,7 +46,7 @@ def to_text(value: object) -> str:
 
 def write_first_sheet_with_addresses(path: str) -> int:
     """Write one sheet; return the exit code."""
-    import python_calamine  # within the limits
+    import python_calamine  # here, so that the limits apply
 
     try:
         workbook = python_calamine.load_workbook(path)

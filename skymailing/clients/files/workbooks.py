@@ -25,11 +25,11 @@ REASONS = {
 
 
 class UnusableWorkbook(UserError):
-    """The workbook or archive cannot be read, or would take up too much."""
+    """The workbook or archive cannot be read, or would use too many resources."""
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Raise UnusableWorkbook for an archive whose files take up too much when unpacked."""
+    """Raise UnusableWorkbook for an archive whose files are too large when unpacked."""
     for member in archive.infolist():
         is_bomb = member.file_size > RATIO_SIZE and member.file_size > RATIO * max(1, member.compress_size)
         if member.file_size > MEMBER_SIZE or is_bomb:
@@ -39,7 +39,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 def convert_workbook(source: BinaryIO) -> tuple[IO[bytes], str]:
     """Return the first sheet with addresses as CSV in UTF-8, and its name; raises UnusableWorkbook.
 
-    All processes of the host together read one workbook at a time.
+    Only one workbook is read at a time, across all processes of the host.
     """
     source.seek(0)
     with tempfile.NamedTemporaryFile(suffix=".workbook") as file, contextlib.ExitStack() as on_error:

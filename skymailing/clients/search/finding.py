@@ -10,10 +10,10 @@ from skymailing.db.engine import is_in
 from skymailing.db.pagination import COUNT_LIMIT, BoundedCount, count_up_to
 from skymailing.models import Client
 
-MAX_COUNTED = 500  # of those whom words find: to count more takes longer than to find them
+MAX_COUNTED = 500  # clients found by words: counting more takes longer than finding them
 MAX_CANDIDATES = 10_000
-# Words that one of ten clients has are frequent. The second sample is read only if they are in the first,
-# which may be an import of clients from one city.
+# Words that one client in ten has are frequent. The second sample is read only if they are frequent in the
+# first, which may be an import of clients from one city.
 SAMPLES = (200, 2_000)  # newest clients
 FREQUENT = 0.1
 
@@ -23,7 +23,7 @@ class Search:
     """A search in an owner's address book."""
 
     condition: ColumnElement[bool]  # on the owner's clients
-    # For a search that finds many: the condition for some of those found, as many as are counted.
+    # For a search that finds many clients: the condition for those that are counted.
     some: ColumnElement[bool] | None = None
     limit: int = MAX_COUNTED
 
@@ -35,11 +35,11 @@ class Search:
 
 
 def search_clients(owner_id: int, search: str) -> Search:
-    """Return a search for the owner's clients who match `search`; without words, for all."""
+    """Return a search for the owner's clients who match `search`, or for all clients if it has no words."""
     words = split_words(search)
     if not words:
         return Search(matches(search), limit=COUNT_LIMIT)
-    # A page of frequent words is found soon without the index, which would name all clients who have them.
+    # A page of clients with frequent words is found soon without the index, which would return all of them.
     if is_frequent(owner_id, search):
         return Search(matches(search), among_newest(owner_id, SAMPLES[-1]))
     candidates = find_candidates(owner_id, words, MAX_CANDIDATES)
@@ -62,7 +62,7 @@ def is_frequent(owner_id: int, search: str) -> bool:
 
 
 def among_newest(owner_id: int, size: int) -> ColumnElement[bool]:
-    """Return the condition for the owner's newest clients, so many of them."""
+    """Return the condition for the owner's `size` newest clients."""
     newest = select(Client.id).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(size)
     return Client.id.in_(newest)
 

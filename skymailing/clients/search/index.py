@@ -1,4 +1,4 @@
-"""The index of trigrams: ask it for the clients that may match a search, and keep it up to date."""
+"""Query the trigram index for clients that may match a search, and keep the index up to date."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -35,25 +35,25 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client, ClientToIndex
 
-# As PostgreSQL has it. On SQLite it is an FTS5 table, whose content is text.
+# As stored in PostgreSQL. On SQLite, it is an FTS5 table, whose content is text.
 INDEX = table("client_search", column("client_id", BigInteger), column("content", ARRAY(Integer)))
-BATCH = 1000  # clients in a transaction, at most
-BATCH_CHARACTERS = 1_000_000  # after which a transaction ends, so that it is short and needs little memory
-MAX_WAITING = 2_000  # clients of an owner not indexed yet; with more, a search does without the index
+BATCH = 1000  # maximum number of clients per transaction
+BATCH_CHARACTERS = 1_000_000  # after which a transaction ends, to keep it short and save memory
+MAX_WAITING = 2_000  # an owner's clients not indexed yet; if there are more, a search does not use the index
 SHARE = text("""SELECT :owner_id = (most_common_vals::text::bigint[])[1] AND most_common_freqs[1] > 0.5
     FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'clients' AND attname = 'owner_id'""")
-ADVISORY_LOCK = 7_223_001  # of PostgreSQL: only one job updates the index
+ADVISORY_LOCK = 7_223_001  # in PostgreSQL, so that only one job updates the index
 
 
 def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int] | None:
-    """Return the IDs of clients among whom are all that contain the words, at most `limit`.
+    """Return the IDs of the clients that may contain the words, at most `limit` of them from the index.
 
     Return None if the index cannot be used: all words are too short, or it is far behind.
     """
     alternatives = [found for word in words if (found := word_trigrams(word))]
     if not alternatives:
         return None
-    # Before the index: a client who is indexed between the two statements must not be missed.
+    # Queried before the index: a client who is indexed between the two statements must not be missed.
     own = select(ClientToIndex.client_id).where(ClientToIndex.owner_id == owner_id)
     waiting = db.session.scalars(own.limit(MAX_WAITING + 1)).all()
     if len(waiting) > MAX_WAITING:
@@ -86,9 +86,9 @@ def _find_on_postgresql(owner_id: int, words: list[list[list[str]]], limit: int)
 
 
 def _owns_most(owner_id: int) -> bool:
-    """Return whether most clients are the owner's, so that the owner's trigram would exclude few.
+    """Return whether most clients belong to the owner, so that the owner's trigram would exclude few.
 
-    The planner's statistics say so; counting takes longer.
+    Read from the planner's statistics, since counting takes longer.
     """
     return bool(db.session.scalar(SHARE, {"owner_id": owner_id}))
 
@@ -98,14 +98,14 @@ def _has_all(trigrams: Iterable[str]) -> ColumnElement[bool]:
 
 
 def is_behind() -> bool:
-    """Return whether clients wait to be indexed."""
+    """Return whether any clients are waiting to be indexed."""
     return db.session.scalar(select(ClientToIndex.id).limit(1)) is not None
 
 
 def index_batch() -> int:
-    """Index some clients in the current transaction; return how many entries of the queue are done."""
+    """Index some clients in the current transaction; return how many entries of the queue were processed."""
     if not is_sqlite() and not db.session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
-        return 0  # another worker is updating the index: two could store a client's texts in the wrong order
+        return 0  # another worker is updating the index; two could store a client's texts in the wrong order
     first = select(ClientToIndex.id, ClientToIndex.client_id).order_by(ClientToIndex.id).limit(BATCH)
     entries = db.session.execute(first).tuples().all()
     # After the queue was read: a later change of a client adds a new entry.

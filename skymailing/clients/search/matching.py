@@ -1,4 +1,4 @@
-"""Decide which clients match a search: each word is in the name, the address or the data of the client."""
+"""Decide which clients match a search: each word must be in the client's name, address or attributes."""
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 
@@ -8,7 +8,7 @@ from skymailing.email_addresses import address_pattern
 from skymailing.models import Client
 
 SEARCH_MAX_LENGTH = 200
-MAX_WORDS = 8  # the rest of a longer search is taken as one
+MAX_WORDS = 8  # the rest of a longer search counts as one word
 
 
 def clean_search(text: str) -> str:

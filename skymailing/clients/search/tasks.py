@@ -1,4 +1,4 @@
-"""Update the index of trigrams in the background."""
+"""Update the trigram index in the background."""
 
 import time
 
@@ -8,7 +8,7 @@ from skymailing.extensions import db
 
 
 def update_index(should_stop: StopCheck) -> bool:
-    """Index the clients that have changed, until all are done or `should_stop`; return whether any wait."""
+    """Index changed clients until all are done or `should_stop` returns True; return whether any are left."""
     started_at = time.monotonic()
     while True:
         batch_started = time.monotonic()

@@ -15,7 +15,7 @@ MAX_PER_WORD = 30
 # An owner's trigram consists of private characters, which texts do not have. Each holds 11 bits of the ID.
 FIRST_PRIVATE = 0xF0000
 BITS = 11
-# The trigram of clients whose text is longer than what is indexed: they may contain any word.
+# The trigram of clients whose text is only partly indexed: they may contain any word.
 TOO_LONG = chr(FIRST_PRIVATE + (1 << BITS)) * LENGTH
 MAX_INDEXED = 10_000  # characters of a client's text
 
@@ -27,7 +27,7 @@ def owner_trigram(owner_id: int) -> str:
 
 
 def indexed_text(owner_id: int, texts: Iterable[str]) -> str:
-    """Return the text whose trigrams the index has for a client."""
+    """Return the text whose trigrams are indexed for a client."""
     text = "\n".join((owner_trigram(owner_id), *texts)).casefold()
     return text if len(text) <= MAX_INDEXED else f"{text[:MAX_INDEXED]}\n{TOO_LONG}"
 
@@ -37,7 +37,7 @@ def split_trigrams(text: str) -> set[str]:
 
 
 def hash_trigrams(trigrams: Iterable[str]) -> set[int]:
-    """Return the trigrams as PostgreSQL stores them: positive integers of 32 bits."""
+    """Return the trigrams as stored in PostgreSQL: non-negative 32-bit integers."""
     return set(map(_hash, trigrams))
 
 
@@ -47,10 +47,10 @@ def _hash(trigram: str) -> int:
 
 
 def word_trigrams(word: str) -> list[list[str]]:
-    """Return alternatives: a client who has the word in a text has all trigrams of one of them.
+    """Return alternative lists: a client whose text contains the word has all trigrams of one list.
 
-    The second is for a word that addresses store in another form. An empty list means that every client may
-    contain the word, because it is too short.
+    The second is for a word that is stored in another form in addresses. An empty result means that the word
+    is too short, so that every client may contain it.
     """
     forms = dict.fromkeys((word.casefold(), address_pattern(word).casefold()))
     alternatives = [sorted(split_trigrams(form))[:MAX_PER_WORD] for form in forms]

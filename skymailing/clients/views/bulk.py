@@ -28,8 +28,8 @@ from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
-SHOWN = 10  # of the clients on the page that asks before they are deleted
-# Fields of the form that the page of a deletion does not repeat.
+SHOWN = 10  # clients listed on the page that asks for confirmation of a deletion
+# Form fields that the confirmation page does not repeat.
 OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value"}
 
 
@@ -37,20 +37,20 @@ OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value"}
 @login_required
 @starts_reading
 def bulk_action() -> ResponseReturnValue:
-    """Do what the pressed button says to the ticked clients, or to all that the list shows."""
+    """Apply the action of the pressed button to the ticked clients, or to all that pass the filter."""
     if not has_choice():
         flash(_("Select clients first."), "warning")
         return redirect(back_to_list())
     try:
         return act(request.form.get("action", ""))
-    except UserError as error:  # also if the segment of the list's filter cannot be evaluated
+    except UserError as error:  # also raised if the segment in the list's filter cannot be evaluated
         db.session.rollback()
         flash(explain(error), "warning")
         return redirect(back_to_list())
 
 
 def act(name: str) -> ResponseReturnValue:
-    """Do one action to the chosen clients; raises UserError."""
+    """Apply one action to the chosen clients; raises UserError."""
     if name == "export":
         chosen = read_chosen()
         audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
@@ -60,7 +60,7 @@ def act(name: str) -> ResponseReturnValue:
     if name not in set(BulkAction):
         abort(400)
     action = BulkAction(name)
-    # Who is chosen now: what the action changes, and what happens in the meantime, adds no one.
+    # Choose the clients now: neither the action itself nor other changes in the meantime may add any.
     now = utcnow()
     ids = queries.read_ids(current_user.id, read_chosen())
     if action is BulkAction.DELETE:
@@ -69,7 +69,7 @@ def act(name: str) -> ResponseReturnValue:
 
 
 def change_chosen(action: BulkAction, ids: Sequence[int], now: datetime) -> ResponseReturnValue:
-    """Change the chosen clients, or let a worker do it if they are many; raises UserError."""
+    """Change the chosen clients, or let a worker do it if there are many; raises UserError."""
     start_writing()
     order = read_order(current_user.id, action, request.form.get("value", ""), now)
     if len(ids) > services.AT_ONCE:
@@ -101,7 +101,7 @@ def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
     if "confirmed" not in request.form:
         return ask_before_deletion(ids, are_many)
     start_writing()
-    # The number of many was confirmed; if it has changed since, it is confirmed again.
+    # For many clients, the user confirms their number; if it has changed since, ask again.
     if are_many and request.form.get("count") != str(len(ids)):
         return ask_before_deletion(ids, are_many)
     if are_many or count_fitting(ids) < len(ids):
@@ -113,7 +113,7 @@ def delete_chosen(ids: Sequence[int], now: datetime) -> ResponseReturnValue:
 
 
 def ask_before_deletion(ids: Sequence[int], are_many: bool) -> str:
-    """Return the page that says who will be deleted, with fields that choose them again."""
+    """Return the page that shows who will be deleted, with form fields that choose them again."""
     if are_many:
         selected_in = queries.count_selections(queries.select_ids(current_user.id, read_chosen()))
         repeated = [pair for pair in request.form.items(multi=True) if pair[0] not in OWN_FIELDS]
@@ -135,7 +135,7 @@ def has_choice() -> bool:
 
 
 def read_chosen() -> ColumnElement[bool]:
-    """Return the condition on the clients that were chosen: by ticks, or all that pass the list's filter."""
+    """Return the condition for the chosen clients: the ticked ones, or all that pass the list's filter."""
     if "all_matching" in request.form:
         return read_filter(request.form).condition(current_user, utcnow())
     ids = [read_id(text, LARGEST_BIG_ID) for text in request.form.getlist("ids")[: services.AT_ONCE]]
@@ -145,7 +145,7 @@ def read_chosen() -> ColumnElement[bool]:
 @bp.post("/bulk/undo/<big:removal_id>")
 @login_required
 def bulk_undo(removal_id: int) -> ResponseReturnValue:
-    """Undo an action on some clients."""
+    """Undo an action on a few clients."""
     try:
         if not services.undo_now(current_user, removal_id, utcnow(), audit.current_actor()):
             abort(404)

@@ -1,4 +1,4 @@
-"""Show how far an action on many clients has got, stop it, and undo it."""
+"""Show the progress of an action on many clients, stop it, and undo it."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -30,14 +30,14 @@ from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
-# Arguments of the list's address, which its forms repeat.
+# Query parameters of the list, which its forms repeat.
 LIST_FIELDS = ("q", "tag", "segment", "status", "sort")
 
 
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the clients that pass the filter, in the chosen order."""
+    """List the clients who pass the filter, in the chosen order."""
     chosen = read_filter(request.args)
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
@@ -48,7 +48,7 @@ def index() -> ResponseReturnValue:
             found = find_clients(current_user, chosen, utcnow())
             number = read_id(request.args.get("page", ""))
             page = paginate(found.statement, queries.ORDERS[sort], request.args.get("cursor"), number=number)
-            count = BoundedCount(len(page), is_exact=False)  # if counting takes too long
+            count = BoundedCount(len(page), is_exact=False)  # used if counting takes too long
             count = found.count(page)
     except (InvalidConditions, TookTooLong) as error:
         problem = None if page.items else error
@@ -76,7 +76,7 @@ def index() -> ResponseReturnValue:
 
 
 def read_filter(values: MultiDict[str, str]) -> ClientFilter:
-    """Return the filter in the page's address, or in a form that repeats it."""
+    """Return the filter in the page's URL, or in a form that repeats it."""
     search, tag = (clean_search(values.get(name, "")) for name in ("q", "tag"))
     status = values.get("status", "")
     return ClientFilter(
@@ -85,7 +85,7 @@ def read_filter(values: MultiDict[str, str]) -> ClientFilter:
 
 
 def back_to_list() -> str:
-    """Return the address of the list as it was, from a form with `_list_fields.html`."""
+    """Return the URL of the list as it was, from a form with `_list_fields.html`."""
     values: dict[str, Any] = {name: request.form[name] for name in LIST_FIELDS if request.form.get(name)}
     return url_for("clients.index", **values)
 

@@ -1,4 +1,4 @@
-"""Merge two clients who are the same person, and list pairs that probably are."""
+"""Merge two clients who are the same person, and list pairs of probable duplicates."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -78,7 +78,7 @@ def find_other(client: Client) -> Client | None:
 
 
 def merge_both(client: Client, other: Client) -> ResponseReturnValue:
-    """Merge the two clients into the one whose address stays."""
+    """Merge the two clients into the one whose address is kept."""
     is_other = read_id(request.form.get("keep", ""), LARGEST_BIG_ID) == other.id
     kept, removed = (other, client) if is_other else (client, other)
     kept_id = kept.id

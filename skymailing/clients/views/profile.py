@@ -69,7 +69,7 @@ def edit(client_id: int) -> ResponseReturnValue:
 
 
 def submit(form: ClientForm, client: Client | None) -> bool:
-    """Save a submitted form, as a new client if there is none; return False if the page is shown again."""
+    """Save the submitted form, creating a client if there is none; return False to show the page again."""
     if add_requested_pairs(form) or not form.validate_on_submit():
         return False
     try:

@@ -49,7 +49,7 @@ def tag_edit(tag_id: int) -> ResponseReturnValue:
 @bp.post("/tags/<int:tag_id>/merge")
 @login_required
 def tag_merge(tag_id: int) -> ResponseReturnValue:
-    """Put another tag in the place of this one."""
+    """Merge this tag into another one."""
     source = get_own(Tag, tag_id)
     others = {str(tag.id): tag for tag, _count in list_tags(current_user.id) if tag is not source}
     target = others.get(request.form.get("into", ""))
@@ -93,7 +93,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
 @bp.post("/tags/undo/<big:removal_id>")
 @login_required
 def tag_undo(removal_id: int) -> ResponseReturnValue:
-    """Restore a deleted tag on its clients."""
+    """Restore a deleted tag and add it to its clients."""
     name = tag_changes.restore_tag(current_user.id, removal_id, utcnow(), current_actor())
     if name is None:
         abort(404)

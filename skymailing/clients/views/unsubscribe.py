@@ -13,7 +13,7 @@ from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
 # Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is proof
-# enough, and all it can do is stop letters.
+# enough, and can do nothing but stop letters.
 csrf.exempt(bp)
 
 

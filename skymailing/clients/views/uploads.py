@@ -61,7 +61,7 @@ def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
 @login_required
 @starts_reading
 def import_map(upload_id: int) -> ResponseReturnValue:
-    """Show what the columns of an uploaded file mean; import it as its owner decides."""
+    """Show the meaning of an uploaded file's columns; import the file once its owner confirms it."""
     upload = get_own(ClientUpload, upload_id)
     form = MappingForm()
     sample = show_sample(form, upload)

@@ -74,7 +74,7 @@ def show_editor(
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor page; `is_changed` means that another window has saved the message in between."""
+    """Return the editor page; `is_changed` means that another window has since saved the message."""
     attributes = queries.find_attributes(current_user.id)
     client = queries.find_client(current_user.id, None)
     # After a conflict, the form is based on the saved version, so that saving again replaces that version.

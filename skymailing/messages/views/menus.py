@@ -48,7 +48,7 @@ def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
 
 
 def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
-    """Return all placeholders, each with what it prints."""
+    """Return all placeholders, each with a description of what it prints."""
     return [
         ("{{ name }}", _("the client's full name")),
         ("{{ email }}", _("the client's email address")),

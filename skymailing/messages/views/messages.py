@@ -96,7 +96,7 @@ def edit(message_id: int) -> ResponseReturnValue:
     is_changed = False
     if form.validate_on_submit():
         start_writing()
-        # Another tab may have deleted or saved it, and with it the draft.
+        # Another tab may have deleted or saved the message, and deleted its draft.
         message = get_own(Message, message_id)
         draft = drafts.find_draft(message) if draft else None
         try:

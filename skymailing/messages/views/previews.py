@@ -48,7 +48,7 @@ POLICY = (
 @login_required
 @computes
 def show(message_id: int) -> ResponseReturnValue:
-    """Show a message as one of the clients gets it."""
+    """Show a message as one of the clients would get it."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
@@ -180,7 +180,7 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
 
 
 def describe_default(user: User) -> From:
-    """Return who letters of the user are from if a mailing does not choose: the default sender."""
+    """Return the sender of the user's letters if a mailing does not choose one: the default sender."""
     return describe_from(user, find_default_sender(user.id))
 
 

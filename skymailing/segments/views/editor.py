@@ -53,7 +53,7 @@ def new() -> ResponseReturnValue:
 @login_required
 @starts_reading
 def edit(segment_id: int) -> ResponseReturnValue:
-    """Change a segment; runs that have started keep its conditions as they were."""
+    """Change a segment; runs that have started keep the old conditions."""
     segment = get_own(Segment, segment_id)
     fields = {"name": segment.name, "conditions": write_json(segment.conditions)}
     form = SegmentForm(current_user, utcnow(), data=fields)
@@ -100,7 +100,7 @@ def show_editor(form: SegmentForm, segment: Segment | None = None, *, is_changed
 def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str, Any]:
     """Return what the editor offers: fields, comparisons, and the owner's tags and mailings.
 
-    `mailings` are offered besides the newest ones.
+    `mailings` are offered in addition to the newest ones.
     """
     return {
         "groups": list_fields(viewpoint.habits.types),
@@ -115,7 +115,7 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str,
 
 
 def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
-    """Return the fields in groups; for some of them, `values` of the owner's clients can be offered."""
+    """Return the fields in groups; `values` is true if values of the owner's clients can be offered."""
     attributes = [
         {
             "key": ATTRIBUTE_PREFIX + key,
@@ -142,7 +142,7 @@ def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
 @login_required
 @computes
 def preview() -> ResponseReturnValue:
-    """Return whom unsaved conditions find, or what is wrong with them."""
+    """Return the reach of unsaved conditions, or the error in them."""
     viewpoint = Viewpoint.of(current_user, utcnow())
     text = request.form.get("conditions", "")
     reach = find_reach(lambda: parse_conditions(text, viewpoint), viewpoint)

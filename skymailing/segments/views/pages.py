@@ -74,7 +74,7 @@ def list_rows(segments: list[Segment], now: datetime) -> list[Row]:
 @login_required
 @computes
 def show(segment_id: int) -> ResponseReturnValue:
-    """Show a segment: its conditions in words, whom they find, and the mailings that use it."""
+    """Show a segment: its conditions in words, its clients, and the mailings that use it."""
     segment = get_own(Segment, segment_id)
     viewpoint = Viewpoint.of(current_user, utcnow())
     saved = read_saved(segment, viewpoint)
@@ -89,7 +89,7 @@ def show(segment_id: int) -> ResponseReturnValue:
 
 
 def find_reach(read: Callable[[], Node], viewpoint: Viewpoint) -> dict[str, Any]:
-    """Return the context of `segments/_reach.html` for conditions, which `read` returns or refuses."""
+    """Return the context of `segments/_reach.html` for the conditions from `read`, or for its error."""
     context: dict[str, Any] = {"reach": None, "problem": "", "wrong_number": None, "is_slow": False}
     try:
         with limit_time():
@@ -102,7 +102,7 @@ def find_reach(read: Callable[[], Node], viewpoint: Viewpoint) -> dict[str, Any]
 
 
 def read_saved(segment: Segment, viewpoint: Viewpoint) -> Node | None:
-    """Return a segment's conditions, which may refer to something deleted; None if they fit no more."""
+    """Return a segment's conditions, which may refer to deleted items; None if they are no longer valid."""
     try:
         return read_conditions(segment.conditions, viewpoint.habits.types)
     except InvalidConditions:

@@ -1,4 +1,4 @@
-"""Delete a segment, and undo that."""
+"""Delete a segment, and undo the deletion."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
