@@ -1,4 +1,4 @@
-"""Hint to workers to look at a mailing, run, import, bulk job or account now, before the next sweep.
+"""Prompt workers to look at a mailing, run, import, bulk job or account now, before the next sweep.
 
 Each hint is in the queue at most once under its name. Give hints after the commit. When a job starts, it
 calls `queue.clear_hint` with the same name.

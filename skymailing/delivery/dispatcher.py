@@ -41,7 +41,7 @@ class Dispatcher:
         config = current_app.config
         per_mailing = config["MAIL_RATE_PER_MAILING"]
         self._rates = RateLimits(config["MAIL_RATE"], per_mailing, config["MAIL_RATE_PER_DOMAIN"])
-        # Owners' servers do not share the rates of the installation's server: one would slow down the others.
+        # If owners' servers shared the installation's rates, their owners would slow down the other owners.
         self._own_rates = RateLimits(None, per_mailing, None)
         self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
 

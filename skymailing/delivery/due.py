@@ -57,7 +57,7 @@ def has_room(owner_id: int, now: datetime) -> bool:
 def find_runs(
     now: datetime, owner_id: int | None = None, *, within_limits: bool = True
 ) -> list[tuple[int, int]]:
-    """Return the owner and ID of each run with letters to send now: first each owner's first run, and so on.
+    """Return the owner and ID of each run with letters to send now, in rounds of one run per owner.
 
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
     letters a mail server accepts.

@@ -28,7 +28,7 @@ class Signature:
         return self.headers >= UNSUBSCRIBE_HEADERS
 
     def is_aligned(self, author: str) -> bool:
-        """Return whether its name lets DMARC accept it for letters from this domain (RFC 7489, 3.1.1)."""
+        """Return whether DMARC accepts it for letters from this domain, going by names (RFC 7489, 3.1.1)."""
         pair = (self.domain, author)
         return any(f".{one}".endswith(f".{other}") for one, other in (pair, pair[::-1]) if "." in other)
 

@@ -61,7 +61,7 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
 
 
 def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:
-    """Return whether any client has an attribute; slow if none has, so only for attributes without a type."""
+    """Return whether any client has an attribute. Slow if none does: only for attributes without a type."""
     has_key = (
         func.jsonb_exists(Client.attributes, key)
         if db.engine.dialect.name == "postgresql"

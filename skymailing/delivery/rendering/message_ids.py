@@ -67,7 +67,7 @@ def add_return_token(address: str, token: str) -> str:
 
 
 def find_return_token(text: str) -> str:
-    """Return the token in a return path, which also begins the Message-ID; empty if there is none."""
+    """Return the token in a return path, as it is in Message-IDs; empty if there is none."""
     found = RETURN_TOKEN.search(text)
     return found[1] if found else ""
 

@@ -17,7 +17,7 @@ ASCII = bytes(range(128))
 ASCII_RATIO = 6  # quoted-printable is shorter than base64 if at most one byte in six is not ASCII
 LONG_LINE = re.compile(rb"[^\n]{900}")
 FROM = re.compile(rb"^From |[\x00\x7f]", re.MULTILINE)  # programs may write > before "From "
-PLAIN_LENGTH = 64  # characters; longer values are always encoded
+PLAIN_LENGTH = 64  # characters of an unencoded value on one line
 
 # ASCII that neither needs quoting in an unstructured header nor looks like an encoded word.
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")

@@ -140,7 +140,7 @@ class Habits:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a string, with its time, in the owner's order of day and month; else None."""
+        """Return the date in a string, with any time, in the owner's order of day and month; else None."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())

@@ -110,7 +110,7 @@ class RateLimits:
         period = int(time.time()) // item.multiples
         if not self._count(share, _key("account", route, period)):
             return False
-        self._count(item, _key("route", route, period + 1))  # it uses up a place for mailings
+        self._count(item, _key("route", route, period + 1))  # deducted from the mailings' next period
         self.was_held_back = self.was_held_back_by_pace = False
         self._free_at.pop(("route", route), None)
         return True
