@@ -149,7 +149,7 @@ class Config(EnvironmentReader):
         return parseaddr(parse_sender(name, text))[1] if text else ""
 
     def _fallback(self) -> SimpleNamespace | None:
-        """Return the fallback mail server, used while the breaker of the first one is open."""
+        """Return the fallback mail server, used while the primary server's breaker is open."""
         server = self._text("MAIL_FALLBACK_SERVER")
         if server is None:
             return None

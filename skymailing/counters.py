@@ -21,7 +21,7 @@ def add(amounts: Mapping[str, float]) -> None:
                 pipeline.hincrbyfloat(KEY, name, amount)
             pipeline.execute()
     except RedisError as error:
-        logger.info("Redis is unavailable, nothing is counted: %s", error)
+        logger.info("Redis is unavailable; nothing is counted: %s", error)
 
 
 def set_gauge(name: str, value: float) -> None:
@@ -29,7 +29,7 @@ def set_gauge(name: str, value: float) -> None:
     try:
         queue.connection().hset(KEY, name, str(value))
     except RedisError as error:
-        logger.info("Redis is unavailable, %s is not set: %s", name, error)
+        logger.info("Redis is unavailable; %s is not set: %s", name, error)
 
 
 def read() -> dict[str, float]:

@@ -23,14 +23,14 @@ ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
 # Invisible characters that spreadsheets and mail programs leave around an address, and that str.strip()
-# does not remove: marks of direction, soft hyphens, spaces without width.
+# does not remove: direction marks, soft hyphens, zero-width spaces.
 INVISIBLE = (
     "\ufeff\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2066\u2067\u2068\u2069"
 )
 MARGIN = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + INVISIBLE
 
-# In the log of a letter whose address the mail server does not accept. Pages show its translation.
+# Logged for a letter whose address the mail server does not accept. Pages show its translation.
 NO_INTERNATIONAL_ADDRESSES = "the mail server does not accept addresses with non-Latin letters before the @"
 
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
@@ -72,9 +72,9 @@ class InvalidEmail(UserError):
 
 
 def parse_address(text: str) -> str:
-    """Return the address as mail servers expect it, with the domain in lower case and ASCII (RFC 5890).
+    """Return the address as mail servers expect it, with the domain in lowercase and ASCII (RFC 5890).
 
-    Raises InvalidEmail, also for an address that only some mail servers accept; see `parse_recipient`.
+    Raises InvalidEmail, even for an address that some mail servers accept; see `parse_recipient`.
     Checks the syntax only, not the DNS: a web request must not wait for it.
     """
     text = text.strip(MARGIN)
@@ -91,7 +91,7 @@ def parse_recipient(text: str) -> str:
     """Return the address of a client, whose local part may be in any script (RFC 6531); raises InvalidEmail.
 
     Such a local part is in Unicode's form NFC. Accounts and settings use `parse_address`: their letters
-    must arrive over every mail server.
+    must be deliverable over every mail server.
     """
     try:
         return parse_address(text)
@@ -116,7 +116,7 @@ def parse_international(text: str) -> str:
 
 
 def find_international_fault(local: str) -> AddressFault | None:
-    """Return what is wrong with a local part that is not ASCII.
+    """Return what is wrong with a non-ASCII local part.
 
     Stricter than RFC 6531, as text that was read in a wrong encoding, or a Latin address with a Cyrillic
     letter that looks the same, would be valid there.
@@ -136,12 +136,12 @@ def is_allowed_in_atom(sign: str) -> bool:
 
 
 def find_alphabets(word: str) -> set[str]:
-    """Return which of the alphabets with letters that look alike occur in `word`."""
+    """Return which of the alphabets with lookalike letters occur in `word`."""
     return {unicodedata.name(sign, "").partition(" ")[0] for sign in word} & LOOKALIKE_ALPHABETS
 
 
 def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
-    """Return whether the lengths are valid and the domain is not reserved; otherwise, check exactly."""
+    """Return whether the lengths are valid and the domain is not reserved; if not, an exact check decides."""
     return (
         len(text) <= ADDRESS_MAX_LENGTH
         and len(plain["local"]) <= LOCAL_PART_MAX_LENGTH
@@ -193,7 +193,7 @@ def find_domain_fault(domain: str) -> AddressFault:
 
 
 def address_key(email: str) -> str:
-    """Return the parsed address in lower case; spellings of the same address share this key."""
+    """Return the parsed address in lowercase; spellings of the same address share this key."""
     key = email.lower()
     return key if key.isascii() else unicodedata.normalize("NFC", key)
 

@@ -8,7 +8,7 @@ from flask import current_app
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-# Purposes. Each is part of its key: with another one, what is stored cannot be decrypted.
+# Purposes. Each is part of the key: a secret cannot be decrypted with a purpose other than its own.
 SECOND_FACTOR = "second factor"
 SMTP_ACCESS = "mail server password"
 SIGNING_KEY = "signing key"
@@ -32,7 +32,7 @@ def decrypt(encrypted: str, purpose: str) -> str | None:
 
 
 def derive_cipher(purpose: str) -> "Fernet":
-    """Return the cipher of a purpose; what it encrypts contains the time."""
+    """Return the cipher of a purpose; its output contains the time."""
     from cryptography.fernet import Fernet
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

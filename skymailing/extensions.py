@@ -1,4 +1,4 @@
-"""The Flask extensions, bound to an app by `create_app`. This module imports no other module of ours."""
+"""The Flask extensions, bound to an app by `create_app`. This module imports none of our other modules."""
 
 from flask_babel import Babel
 from flask_caching import Cache

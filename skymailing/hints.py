@@ -1,4 +1,4 @@
-"""Hints to workers: look at this mailing, run, import, bulk job or account now instead of at the next sweep.
+"""Prompt workers to look at a mailing, run, import, bulk job or account now, before the next sweep.
 
 Each hint is in the queue at most once under its name. Give hints after the commit. When a job starts, it
 calls `queue.clear_hint` with the same name.
@@ -43,7 +43,7 @@ def hint_run(run_id: int) -> None:
 
 
 def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
-    """Ask workers to send runs, given as pairs of owner and run, and to take the turns that wait."""
+    """Ask workers to send runs, given as pairs of owner and run, and to take the waiting turns."""
     _hint(runs, most_slots=None)
 
 
@@ -60,7 +60,7 @@ def _hint(runs: Sequence[tuple[int, int]], most_slots: int | None) -> None:
 
 
 def hint_turn(slot: int) -> None:
-    """Ask one worker to send the letters whose turn it is, if any wait."""
+    """Ask one worker to send the letters whose turn it is, if any are waiting."""
     if turn := turns.peek():
         # The worker takes the turn that is next by then; only older versions send this run.
         queue.hint(turn_name(slot), "send_slice", turn.run_id, slot)
@@ -82,7 +82,7 @@ def hint_mailbox() -> None:
 
 
 def hint_server_tests() -> None:
-    """Ask a worker to test the mail servers that wait for it."""
+    """Ask a worker to test the mail servers that are waiting for a test."""
     queue.hint(SERVER_TESTS, "test_servers")
 
 

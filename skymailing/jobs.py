@@ -111,7 +111,7 @@ def change_clients(job_id: int) -> None:
 
 @job
 def check_domain(domain_id: int) -> None:
-    """Ask DNS about the records of a sending domain."""
+    """Check the records of a sending domain in DNS."""
     queue.clear_hint(hints.domain_name(domain_id))
     give_back_sessions()
     if domain_tasks.check_domain(domain_id, utcnow()):
@@ -158,7 +158,7 @@ def send_slice(run_id: int, slot: int) -> None:
                 break
     finally:
         dispatcher.give_back_sessions(only_scarce=True)
-        if may_send:  # also after a run that failed: the others still wait
+        if may_send:  # even after a run that failed: the others are still waiting
             hints.hint_turn(slot)
 
 
@@ -173,7 +173,7 @@ def _take_turn(turn: Turn) -> bool:
         has_more = send.send_slice(turn.run_id, _should_yield)
     except NoSession as error:
         turns.add([turn])
-        # After that, or the others could have found no turn and given back their sessions in between.
+        # Checked last: otherwise, the others could find no turn and give back their sessions in between.
         return error.budget.has_room()
     finally:
         turns.charge(turn, time.monotonic() - begun)
@@ -186,7 +186,7 @@ def _take_turn(turn: Turn) -> bool:
 
 
 def _may_go_on(elapsed: float) -> bool:
-    """Whether a job may take another turn after `elapsed` seconds, as no other job waits for the worker."""
+    """Return whether a job may take another turn after `elapsed` seconds, because no other job is waiting."""
     settings = engine_settings()
     if worker.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
         return False
@@ -225,7 +225,7 @@ def continue_sweep(part: int, lease: str, begun_at: float) -> None:
 def _sweep_from(first: int, lease: str, now: datetime) -> None:
     """Run the parts of a sweep from `first`, unless another sweep holds the lease.
 
-    After a second, letters that wait go first.
+    After a second, waiting letters go first.
     """
     parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
     begun = time.monotonic()
@@ -239,7 +239,7 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                 queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                 return
             parts[number](now)
-            db.session.rollback()  # a part that only read; on SQLite others could not write
+            db.session.rollback()  # after a part that only read: on SQLite, others could not write
     except BaseException:  # also a job timeout: the next sweep must not wait for the lease to expire
         queue.end_lease(schedule.SWEEP_ID, lease)
         raise
@@ -271,7 +271,7 @@ def hint_due_work(now: datetime) -> DueWork:
 
 
 def _should_yield(elapsed: float) -> bool:
-    """Whether a job should yield the worker to other jobs and runs after `elapsed` seconds."""
+    """Return whether a job should yield the worker to other jobs and runs after `elapsed` seconds."""
     settings = engine_settings()
     if elapsed > settings.slice_seconds or worker.stop_is_requested():
         return True

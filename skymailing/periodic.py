@@ -1,4 +1,4 @@
-"""What a sweep does: repair the ledger, resume what has stopped, and delete what has expired."""
+"""Define the parts of a sweep: repair the ledger, resume what has stopped, and delete what has expired."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -68,7 +68,7 @@ REPAIRS: tuple[Callable[[datetime], object], ...] = (
     recovery.finish_ended_runs,
 )
 
-# Run in this order with every sweep. Each takes the time, limits its own work and can safely run twice.
+# Run in this order by every sweep. Each takes the current time, limits its own work and may run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,

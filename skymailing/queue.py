@@ -88,7 +88,7 @@ class JsonJob(Job):
         name = str(self._func_name)
         is_ours = name.startswith(JOB_PREFIX) and name.removeprefix(JOB_PREFIX) in JOBS
         if self._is_foreign or self._instance is not None or not is_ours:
-            self.data = self.data  # forgets the name, so that the next look at the job is refused too
+            self.data = self.data  # forgets the name, so that the next access to the job is refused too
             raise ForeignJob
 
 
@@ -126,7 +126,7 @@ def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
     try:
         get_queue(queue).enqueue(JOB_PREFIX + job, *args, result_ttl=0, failure_ttl=86_400)
     except RedisError as error:
-        logger.warning("Redis is down, the sweep will enqueue %s%r: %s", job, args, error)
+        logger.warning("Redis is down; the sweep will enqueue %s%r: %s", job, args, error)
         return False
     return True
 
@@ -142,11 +142,11 @@ def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
 
 
 def clear_hint(name: str) -> None:
-    """Allow giving the hint again; called when its job starts."""
+    """Allow the hint to be given again; called when its job starts."""
     try:
         connection().delete(f"skymailing:hint:{name}")
     except RedisError:
-        logger.warning("Redis is down, hint %s remains until it expires", name)
+        logger.warning("Redis is down; hint %s remains until it expires", name)
 
 
 def hold_lease(name: str, holder: str, seconds: int) -> bool:
@@ -175,12 +175,12 @@ def end_lease(name: str, holder: str) -> None:
 
 
 def others_are_waiting() -> bool:
-    """Whether any job waits for a worker, so that a long job should yield early."""
+    """Return whether any job is waiting for a worker, so that a long job should yield early."""
     return is_waiting(SYSTEM) or is_waiting(DELIVERY)
 
 
 def is_waiting(name: str) -> bool:
-    """Whether a job waits in the queue."""
+    """Return whether a job is waiting in the queue."""
     try:
         return get_queue(name).count > 0
     except RedisError:

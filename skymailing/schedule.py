@@ -72,7 +72,7 @@ class SweepingScheduler(Scheduler):
         return super().enqueue_jobs()
 
     def enqueue_job(self, job: queue.JsonJob) -> None:
-        """Enqueue a due job; cancel one that is not ours instead of failing at it with every check."""
+        """Enqueue a due job; cancel one that is not ours instead of failing on it at every check."""
         try:
             super().enqueue_job(job)
         except queue.ForeignJob:
@@ -111,7 +111,7 @@ class Wake:
 
 
 def find_start(mailing: Mailing) -> datetime | None:
-    """Return when a mailing wants its start job, or None: it may not start, or not soon."""
+    """Return when a mailing needs its start job; None if it may not start, or not soon."""
     may_start = mailing.state is MailingState.SCHEDULED and not mailing.is_disabled
     start = mailing.next_run_at
     if not may_start or start is None or start >= utcnow() + HORIZON or mailing.owner.is_blocked:
@@ -128,7 +128,7 @@ def schedule_start(mailing_id: int, start: datetime | None) -> None:
         else:
             scheduler.cancel(Wake.start(mailing_id, utcnow()).name)
     except RedisError as error:
-        logger.warning("Redis is down, the sweep will schedule mailing %d: %s", mailing_id, error)
+        logger.warning("Redis is down; the sweep will schedule mailing %d: %s", mailing_id, error)
 
 
 def reconcile(now: datetime) -> int:
@@ -195,7 +195,7 @@ def _read(statement: Select[Any]) -> Sequence[Row[Any]]:
 
 
 def is_alive() -> bool:
-    """Whether a scheduler is alive; raises RedisError."""
+    """Return whether a scheduler is alive; raises RedisError."""
     pattern = f"{Scheduler.redis_scheduler_namespace_prefix}*"
     redis = queue.connection()
     return any(not redis.hexists(key, "death") for key in redis.scan_iter(pattern, count=1000))

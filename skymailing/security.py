@@ -102,7 +102,7 @@ def redirect_to_sign_in() -> ResponseReturnValue:
 
 
 def is_partial_request() -> bool:
-    """Whether htmx requests a part of a page."""
+    """Return whether htmx requests a part of a page."""
     return "HX-Request" in request.headers
 
 
@@ -110,7 +110,7 @@ def visible_page() -> str:
     """Return the path of the page that the visitor sees or requests."""
     if request.method in ("GET", "HEAD") and not is_partial_request():
         return request.full_path.removesuffix("?")
-    # A form's target may accept no GET.
+    # A form's target may not accept GET.
     try:
         seen = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     except ValueError:
@@ -147,7 +147,7 @@ def get_own(model: type[M], id: int) -> M:
 
 
 def is_safe_next(target: str | None) -> bool:
-    """Whether `target` is a plain path, so that a redirect to it stays on this site.
+    """Return whether `target` is a plain path, so that a redirect to it stays on this site.
 
     Browsers drop tabs and line breaks and read a backslash as a slash: `/\\evil.example` leaves the site.
     """
@@ -179,7 +179,7 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Whether the password matches.
+    """Return whether the password matches.
 
     With None (no such account), it never matches, but the check takes just as long.
     """
@@ -193,7 +193,7 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was created with outdated parameters."""
+    """Return whether the hash was created with outdated parameters."""
     return password_hasher().check_needs_rehash(password_hash)
 
 
@@ -233,7 +233,7 @@ def account_token(purpose: str, user: User, **more: str) -> str:
 
 
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
-    """Return the user of an account token. Raises BadToken, also if the token has already been used."""
+    """Return the user of an account token. Raises BadToken, including for one that has already been used."""
     payload = read_token(purpose, token, max_age)
     user_id = payload.get("user")
     user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None

@@ -61,14 +61,14 @@ class Turn:
 
 
 def add(turns: Sequence[Turn]) -> None:
-    """Add turns that do not wait yet."""
+    """Add turns that are not waiting yet."""
     for start in range(0, len(turns), BATCH):
         entries = [str(turn) for turn in turns[start : start + BATCH]]
         _eval(ADD, [WAITING, SPENT, CLOCK], LIFETIME, COST, *entries)
 
 
 def take() -> Turn | None:
-    """Take the next turn from those that wait."""
+    """Take the next waiting turn."""
     return _parse(_eval(TAKE, [WAITING, CLOCK], LIFETIME))
 
 
@@ -92,7 +92,7 @@ def _eval(script: str, keys: Sequence[str], *values: object) -> object:
     try:
         return queue.connection().eval(script, len(keys), *keys, *map(str, values))
     except RedisError as error:
-        logger.info("Redis is unavailable, turns are not stored: %s", error)
+        logger.info("Redis is unavailable; turns are not stored: %s", error)
         return None
 
 

@@ -129,7 +129,7 @@ def _name_of(job: Job) -> str:
 
 
 def stop_is_requested() -> bool:
-    """Whether this worker should stop, so that its job ends after the current window."""
+    """Return whether this worker should stop, so that its job ends after the current window."""
     return _stop_requested.is_set()
 
 

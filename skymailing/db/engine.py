@@ -35,7 +35,7 @@ LARGEST_BIG_ID = 2**63 - 1
 LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
-StopCheck = Callable[[float], bool]  # whether a slice of a background task ends, after so many seconds
+StopCheck = Callable[[float], bool]  # whether a slice of a background task should end after this many seconds
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -101,7 +101,7 @@ def start_writing() -> None:
 
 
 def is_reading_request() -> bool:
-    """Whether the current request only reads, at least so far."""
+    """Return whether the current request only reads, at least so far."""
     if not has_request_context():
         return False
     if request.method in SAFE_METHODS:

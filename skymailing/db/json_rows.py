@@ -25,7 +25,7 @@ def write_rows(rows: Sequence[Sequence[Any]], columns: Mapping[str, Any]) -> str
 
 
 def read_rows(document: str, columns: Mapping[str, Any]) -> FromClause:
-    """Return the rows that `write_rows` wrote as a FROM clause named "given"."""
+    """Return a FROM clause named "given" with the rows that `write_rows` wrote."""
     if is_sqlite():
         each = func.json_each(document).table_valued("value", name="each")
         found = (func.json_extract(each.c.value, f"$.{name}").label(name) for name in columns)

@@ -1,4 +1,4 @@
-"""The migrations of the app's database.
+"""Run the migrations of the app's database.
 
 Alembic takes 0.2 s to import, so functions import this module, and most processes never do.
 """

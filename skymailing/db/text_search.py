@@ -14,7 +14,7 @@ def equals_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bo
     """Return the condition that a column equals a text."""
     if is_sqlite():
         return column.op("GLOB")(glob_pattern(text))
-    # The database lowers both sides, as it treats some letters differently from Python.
+    # The database lowercases both sides, as it treats some letters differently from Python.
     return func.lower(column) == func.lower(text)
 
 

@@ -12,7 +12,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 
 LONGEST = 10.0  # seconds of one page
-STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, some tenths of a millisecond
+STEPS = 10_000  # of SQLite's virtual machine between two checks of the clock, some tenths of a millisecond
 QUERY_CANCELED = "57014"  # PostgreSQL's SQLSTATE
 
 
@@ -56,7 +56,7 @@ def limit_time(seconds: float | None = None) -> Iterator[None]:
 
 @contextmanager
 def _keep_transaction(connection: Connection) -> Iterator[None]:
-    """Return to a savepoint when a statement is stopped, which also takes back its time limit."""
+    """Return to a savepoint when a statement is stopped, which also resets its time limit."""
     with db.session.begin_nested():
         yield
         connection.exec_driver_sql("SET LOCAL statement_timeout TO DEFAULT")

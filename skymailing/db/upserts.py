@@ -1,7 +1,7 @@
 """INSERT ... ON CONFLICT statements that are compiled once.
 
 SQLAlchemy 2.0 gives these statements no cache key (`inherit_cache = False` in its dialects), so it compiles
-them each time they are executed. For a few rows that takes longer than the database does.
+them each time they are executed. For a few rows, that takes longer than the database needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,5 +34,5 @@ class Upsert:
             statement = self._make().inline()
             returned = statement if self._returning is None else statement.returning(self._returning)
             self._compiled[key] = returned.compile(dialect=dialect, column_keys=columns)
-        # It executes compiled statements as well, although its type does not say so.
+        # `execute` also accepts compiled statements, although its type does not say so.
         return connection.execute(self._compiled[key], rows)  # type: ignore[call-overload, no-any-return]

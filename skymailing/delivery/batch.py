@@ -50,7 +50,7 @@ class Batch:
         self.pause = self.pause or (reason, detail)
 
     def put_back_last(self) -> None:
-        """Return the letter of the last result to pending: it was refused while the mailing was pausing."""
+        """Return the last result's letter to pending: it was refused while the mailing was pausing."""
         self.results[-1] = replace(self.results[-1], verdict=Verdict.RELEASED)
 
     def add_journaled(self, journal: WorkerJournal) -> None:

@@ -1,4 +1,4 @@
-"""What a worker keeps between slices: its journal, its sessions, and what it has learned."""
+"""Keep a worker's state between slices: its journal, its sessions, and what it has learned."""
 
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -30,7 +30,7 @@ class Dispatcher:
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
-        self.sender = sender  # of every envelope, and of letters without an own From address
+        self.sender = sender  # of every envelope, and of letters without their own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
@@ -41,7 +41,7 @@ class Dispatcher:
         config = current_app.config
         per_mailing = config["MAIL_RATE_PER_MAILING"]
         self._rates = RateLimits(config["MAIL_RATE"], per_mailing, config["MAIL_RATE_PER_DOMAIN"])
-        # The rates of the installation's server would let owners with their own one slow down the others.
+        # If owners' servers shared the installation's rates, their owners would slow down the other owners.
         self._own_rates = RateLimits(None, per_mailing, None)
         self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
 
@@ -60,7 +60,7 @@ class Dispatcher:
         return self._own_rates
 
     def envelope_sender(self, run: OpenRun) -> str:
-        """Return the address to which bounces go: an owner's server accepts only its own ones."""
+        """Return the address to which bounces go: an owner's server accepts only its own addresses."""
         return self.sender if run.server is None else run.sender_address
 
     def template(self, run: OpenRun) -> LetterTemplate:
@@ -131,13 +131,13 @@ def get_dispatcher() -> Dispatcher:
 
 
 def give_back_sessions(only_scarce: bool = False) -> bool:
-    """Close this process's sessions, or only those that other workers may wait for."""
+    """Close this process's sessions, or only those that other workers may be waiting for."""
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
     return existing is not None and existing.lanes.give_back(only_scarce)
 
 
 def close_dispatcher() -> None:
-    """Close what this process keeps between slices."""
+    """Close this process's sessions and journal, if it has any."""
     existing: Dispatcher | None = current_app.extensions.pop("skymailing_dispatcher", None)
     if existing:
         existing.close()

@@ -31,7 +31,7 @@ BATCH = 1_000  # starts per sweep
 
 
 def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
-    """Return the mailings to start now, of one owner or of all, as far as the limit of runs allows."""
+    """Return the mailings to start now, of one owner or of all, within the limit on runs."""
     most = engine_settings().most_runs_per_owner
     rank = func.row_number().over(partition_by=Mailing.owner_id, order_by=Mailing.next_run_at)
     ranked = (
@@ -50,17 +50,17 @@ def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
 
 
 def has_room(owner_id: int, now: datetime) -> bool:
-    """Whether the owner may have another run in progress."""
+    """Return whether the owner may have another run in progress."""
     return len(find_runs(now, owner_id, within_limits=False)) < engine_settings().most_runs_per_owner
 
 
 def find_runs(
     now: datetime, owner_id: int | None = None, *, within_limits: bool = True
 ) -> list[tuple[int, int]]:
-    """Return the owner and ID of each run with letters to send now, the first run of each owner first.
+    """Return the owner and ID of each run with letters to send now, in rounds of one run per owner.
 
-    With `within_limits`, only of owners who have not reached a limit of letters, and whose letters a mail
-    server accepts.
+    With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
+    letters a mail server accepts.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -110,7 +110,7 @@ def _open_runs(*columns: Any) -> Select[Any]:
 
 
 def _has_delivery(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition that the run has such a delivery, found by an index of the run.
+    """Return the condition that the run has such a delivery, found through the run's index.
 
     With EXISTS, PostgreSQL might read all deliveries of all runs instead.
     """

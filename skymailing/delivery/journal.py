@@ -1,9 +1,9 @@
 """Log the letters that a worker hands over, in a file that survives a crash of the worker.
 
 One file per worker, locked while the worker runs. Each line is written with one system call, so the
-operating system keeps the lines of a killed process. If the lock is free, its holder is dead, and the
-journal covers its last lease; earlier ones have been recorded. It shows which letters were begun
-(unknown), which got a reply, and, by their absence, which were never begun.
+operating system keeps the lines of a killed process. If the lock is free, the worker is dead, and
+the journal covers its last lease; earlier leases have been recorded. It shows which letters were started
+(unknown), which got a reply, and, by their absence, which were never started.
 """
 
 import errno
@@ -133,9 +133,9 @@ class Lease:
         return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
 
     def unanswered(self, rows: Iterable[DeliveryRow], complete: bool = True) -> list[Result]:
-        """Return the results of the other deliveries.
+        """Return the results of the deliveries whose letters got no reply.
 
-        A letter that the journal does not mention was never begun, unless the journal is incomplete.
+        A letter that the journal does not mention was never started, unless the journal is incomplete.
         """
         ended = {result.letter.delivery_id for result in self.results}
         results = []

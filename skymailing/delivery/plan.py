@@ -53,7 +53,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.next_run_at is None or mailing.next_run_at > now:
             return None
         if not due.has_room(mailing.owner_id, now):
-            return None  # started as soon as a run of its owner has no letters to send
+            return None  # starts as soon as one of its owner's runs has no letters to send
         late_after = timedelta(minutes=engine_settings().late_minutes)
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
@@ -69,7 +69,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
 
 
 def _has_usable_sender(mailing: Mailing) -> bool:
-    """Whether letters may come from the mailing's sender; if not, pause it, unless a test will decide."""
+    """Return whether the mailing's sender may be used; if not, pause the mailing unless a test is running."""
     sender = mailing.sender
     if sender is None:
         return True
@@ -82,7 +82,7 @@ def _has_usable_sender(mailing: Mailing) -> bool:
 
 
 def _pause(mailing: Mailing, reason: str) -> None:
-    """Pause a mailing that cannot start, until its owner mends and resumes it."""
+    """Pause a mailing that cannot start, until its owner fixes and resumes it."""
     MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
     mailing.state_reason = reason
 
@@ -132,9 +132,9 @@ def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
 
 
 def _occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
-    """Return the occurrence to which a run starting now belongs: the latest of several missed ones.
+    """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
-    If that occurrence already had its run, a person requested this start, which is an occurrence itself.
+    If that occurrence already had its run, a person requested this start, which is its own occurrence.
     """
     assert mailing.next_run_at is not None
     latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
@@ -158,7 +158,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
     """Finish or cancel the run if it has no open deliveries; return whether it is over.
 
     Pending and deferred deliveries expire when the time window ends and are cancelled with the mailing.
-    After each batch of these, `should_stop` may leave the others to the next call. When the run is
+    After each batch of these, `should_stop` may leave the rest to the next call. When the run is
     finished, the mailing is scheduled for its next occurrence or finished too.
     """
     while _close_waiting(run_id, now):

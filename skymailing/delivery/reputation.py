@@ -30,14 +30,14 @@ from skymailing.settings.reputation import reputation_settings
 # The latest hours that together have this many letters are rated.
 RATED_LETTERS = 1000
 RATED_TIME = timedelta(days=30)
-# With fewer, a share says little: one bounce of ten letters must not stop a small shop.
+# With fewer, a percentage says little: one bounce in ten letters must not stop a small shop.
 LEAST_LETTERS = 100
 LEAST_BOUNCES = 10
 LEAST_COMPLAINTS = 3
 ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
 BATCH = 100  # owners per sweep
 
-# Columns of Reputation with what was counted before `counted_since`.
+# The columns of Reputation with the counts from before `counted_since`.
 EARLIER = {
     UsageKind.LETTERS: Reputation.earlier_letters,
     UsageKind.BOUNCES: Reputation.earlier_bounces,
@@ -110,7 +110,7 @@ MARKING = Upsert(_make_marking, Reputation.counted_since)
 
 
 def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:
-    """Return the rates of the owner's latest hours, as many as have RATED_LETTERS letters together."""
+    """Return the rates of the owner's latest hours that together have RATED_LETTERS letters."""
     reputation = connection.execute(
         select(Reputation.counted_since, *EARLIER.values()).where(Reputation.owner_id == owner_id)
     ).one_or_none()
@@ -174,9 +174,9 @@ def check_changed(now: datetime) -> None:
 
 
 def restart(connection: Connection, owner_id: int, now: datetime, *, is_reason_seen: bool = False) -> bool:
-    """Count from now on, as the owner sends on after a pause; return False if there was none.
+    """Restart the counts when the owner resumes after a pause; return False if there was no pause.
 
-    An owner who has neither seen the reason nor been written to does not know of the pause, so it stays.
+    An owner who has neither seen the reason nor been notified does not know of the pause, so it stays.
     Letters of this hour that were sent before stay in its counts, so they are subtracted.
     """
     is_paused = (Reputation.owner_id == owner_id) & Reputation.paused_at.is_not(None)

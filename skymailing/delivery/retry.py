@@ -35,7 +35,7 @@ FINAL_STATES = [
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The start, sending hours, choice for unknowns and settings that decide about a run's deliveries."""
+    """The start, sending hours, choice for unknowns and settings that apply to a run's deliveries."""
 
     started_at: datetime
     hours: SendingHours
@@ -43,7 +43,7 @@ class Policy:
     settings: EngineSettings
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
-        """Whether a letter would be too old at `due_at` to be tried again; only sending hours count."""
+        """Return whether a letter would be too old at `due_at` for another try; only sending hours count."""
         return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
@@ -101,7 +101,7 @@ def next_step(
 
 
 def may_be_too_old(result: Result, policy: Policy, now: datetime) -> bool:
-    """Whether the letter's series of attempts is needed to decide whether to try again."""
+    """Return whether the letter's series of attempts is needed to decide whether to try again."""
     margin = timedelta(hours=policy.settings.most_hours - policy.settings.longest_hint_hours)
     is_old = result.letter.number >= policy.settings.most_attempts or now > policy.started_at + margin
     return result.verdict is Verdict.DEFERRED and is_old
@@ -114,7 +114,7 @@ def as_logged(result: Result, step: Step) -> Result:
 
 
 def wait_after(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
-    """Return how long to wait after an attempt (from 1): as the server asks, or according to our schedule."""
+    """Return how long to wait after an attempt (from 1): as the server requests, or as in our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:
         longest = timedelta(hours=settings.longest_hint_hours)

@@ -49,7 +49,7 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
                 return True
     except NoSession:  # before a claim
         raise
-    except BaseException:  # also a stop: a lease may be held, which the sweep recovers from the journal
+    except BaseException:  # including a stop: a lease may be held, which the sweep recovers from the journal
         abandon_dispatcher(dispatcher)
         raise
     return _finish(run_id, lambda: should_yield(time.monotonic() - started))
@@ -84,7 +84,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
 
 
 def _send_over_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
-    """Send a window over a server of an owner, unless it is slow and another worker waits for a slow one."""
+    """Send a window over an owner's server, unless it is slow and another worker waits for a slow one."""
     with slow_servers.use(server.route, dispatcher.holder) as may_use:
         chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_over(run, chosen, dispatcher)
@@ -97,7 +97,7 @@ def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> boo
     rates.follow(chosen.memory, now)
     pool.follow(chosen.memory, now)
     if not is_probe and (wait := rates.wait_if_held_back(chosen.route, run.mailing_id)):
-        if run.server is None:  # more workers would not make a server of an owner faster
+        if run.server is None:  # more workers would not make an owner's server faster
             pool.give_back(only_scarce=True)
         return wait < LONG_WAIT
     if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
@@ -122,7 +122,7 @@ def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> boo
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, chosen)
     _pause_if_needed(run, batch)
-    # A claim that found fewer letters than it wanted has found the last ones.
+    # A claim that found fewer letters than requested has found the last ones.
     is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
     return is_usable and not batch.pause and not is_last and not is_untried_probe
 
@@ -136,9 +136,9 @@ def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
 
 
 def _connect(run: OpenRun, dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
-    """Return open sessions over the route.
+    """Return open sessions over the route, or None if it cannot be used.
 
-    None if it cannot be used; this is reported to its circuit breaker. Raises NoSession.
+    A fault is reported to the route's circuit breaker. Raises NoSession.
     """
     if is_probe:
         pool.reset()
@@ -178,7 +178,7 @@ def _process(
     """Hand over the batch and record its results, even if this worker is stopped in between."""
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
-    except BaseException:  # also a stop or a job timeout: what was handed over must be recorded
+    except BaseException:  # including a stop or a job timeout: what was handed over must be recorded
         batch.add_journaled(dispatcher.journal)
         batch.record(run, pool.route)
         raise
@@ -268,7 +268,7 @@ def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]
 
 
 def _is_unsent(result: Result) -> bool:
-    """Whether the letter has failed without being handed over."""
+    """Return whether the letter has failed without being handed over."""
     return result.verdict is Verdict.FAILED and result.code is None
 
 

@@ -1,4 +1,4 @@
-"""Decide who a mailing's letters are from, and whether they may be."""
+"""Decide who a mailing's letters are from, and whether that sender may be used."""
 
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -30,7 +30,7 @@ def service_address() -> str:
 
 
 def is_usable(sender: Sender) -> bool:
-    """Whether letters may come from this sender, now or once its mail server has been tested."""
+    """Return whether letters may come from this sender, now or once its mail server has been tested."""
     return find_problem(sender) is None
 
 
@@ -48,7 +48,7 @@ def describe_from(owner: User, sender: Sender | None, name: str = "") -> From:
     """Return who letters of `owner` are from; `name` replaces the sender's name."""
     if sender is None:
         return From(name or owner.sender_name, "", owner.email)
-    # Replies go to the sender's own address, also if a worker of an older version writes the letter.
+    # Replies go to the sender's own address, even if a worker of an older version writes the letter.
     return From(name or sender.name or owner.sender_name, sender.address, sender.reply_to or sender.address)
 
 

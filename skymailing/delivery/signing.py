@@ -1,4 +1,4 @@
-"""Find the key that signs the letters of a sender."""
+"""Find the key that signs a sender's letters."""
 
 from typing import cast
 
@@ -13,10 +13,10 @@ from skymailing.models import SendingDomain, SigningKey
 
 
 def find_signer(connection: Connection, owner_id: int, address: str) -> Signer | None:
-    """Return the newest published key of the address's domain, or of a domain above it.
+    """Return the newest published key of the address's domain, or of a parent domain.
 
-    None if the owner has proven no such domain, or if the mail server signs its letters, as it does those
-    of the service's own address, which is empty. Raises TemplateError if SECRET_KEY has changed.
+    Return None if the owner has proven no such domain, or if the mail server signs its letters, as it does
+    for the service's own address, which is empty. Raises TemplateError if SECRET_KEY has changed.
     """
     labels = address.rpartition("@")[2].lower().split(".")
     names = [".".join(labels[start:]) for start in range(len(labels) - 1)]

@@ -108,7 +108,7 @@ class AuditEntry(Model):
     target_id: Mapped[int | None] = mapped_column(BigInteger)
     target: Mapped[str] = mapped_column(String(320), default="")
     reason: Mapped[str] = mapped_column(String(500), default="")
-    # How many clients an action on many of them was for.
+    # How many clients an action on many of them affected.
     count: Mapped[int | None]
 
     __table_args__ = (Index(None, "actor_id", "id"),)

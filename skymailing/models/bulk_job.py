@@ -57,21 +57,21 @@ class BulkJob(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     action: Mapped[BulkAction] = mapped_column(text_column(BulkAction))
-    # The tag that is put on or taken off, and its name at that time; NULL if it has been deleted since.
+    # The tag that is added or removed, and its name at that time; NULL if it has been deleted since.
     tag_id: Mapped[int | None] = mapped_column(ForeignKey("tags.id", ondelete="SET NULL"), index=True)
     tag: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH), default="")
     state: Mapped[BulkState] = mapped_column(enum_column(BulkState, "state"), default=BulkState.PENDING)
-    # Clients looked at, and how many there are; an undo counts again from 0.
+    # Clients processed so far, and in total; an undo counts again from 0.
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int]
-    # Clients that are changed now, which an undo changes back.
+    # Clients that have been changed, which an undo changes back.
     changed: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(64), default="")  # a code of `web.error_texts`
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        # An owner's actions follow one another, also if two tabs start them at the same moment.
+        # An owner's actions run one after another, even if two tabs start them at the same moment.
         Index(
             "uq_bulk_jobs_unfinished",
             "owner_id",

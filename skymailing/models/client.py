@@ -14,7 +14,7 @@ from skymailing.models.user import User
 
 
 class AttributeType(StrEnum):
-    """What the texts of an attribute are, for comparisons and filters in letters."""
+    """The type of an attribute's texts, for comparisons and filters in letters."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -35,7 +35,7 @@ class Client(Timestamps, Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     # As sent to the mail server: international domains in their ASCII (xn--) form.
     email: Mapped[str] = mapped_column(String(320))
-    # `email` in lower case; decides whether two addresses are the same, here and in suppressions.
+    # `email` in lowercase; decides whether two addresses are the same, here and in suppressions.
     email_key: Mapped[str] = mapped_column(String(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
@@ -106,7 +106,7 @@ class ClientImport(Timestamps, Model):
     created: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
-    # Rows whose people had opted out, bounced or complained, and rows of people who never confirmed.
+    # Rows of people who had opted out, bounced or complained, and rows of people who never confirmed.
     suppressed: Mapped[int] = mapped_column(default=0)
     left_out: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
@@ -121,7 +121,7 @@ class ClientUpload(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
-    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)  # CSV, also of other formats
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)  # always CSV
     mapping: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     note: Mapped[str] = mapped_column(String(255), default="")  # the sheet or the files that were read
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -1,4 +1,4 @@
-"""Models for what people agreed to. Consents are only added, and outlive their clients as a proof."""
+"""Models for what people agreed to. Consents are only added, and outlive their clients as proof."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -39,7 +39,7 @@ class Consent(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
-    # ConsentKind; no check constraint, as further kinds are to come.
+    # ConsentKind; no check constraint, as more kinds will follow.
     kind: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")

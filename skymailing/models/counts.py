@@ -25,7 +25,7 @@ class ReportedCounts:
     suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Sent letters that came back, and those that were reported as spam, when that happened.
+    # Sent letters that were returned, and those that were reported as spam, counted when that happened.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 

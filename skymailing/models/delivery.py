@@ -214,7 +214,7 @@ class Route(Model):
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
     # Since when commands are sent one by one: the server advertises PIPELINING but does not support it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Identifies the settings with which all of this was learned; changed settings start without it.
+    # Identifies the settings with which all of this was learned; a change of settings discards it.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
     # When a test letter was last sent to ourselves, and what it showed; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

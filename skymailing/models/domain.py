@@ -30,14 +30,14 @@ class SendingDomain(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # In lower case and ASCII (IDNA).
+    # In lowercase and ASCII (IDNA).
     name: Mapped[str] = mapped_column(String(DOMAIN_MAX_LENGTH))
     # The value in the DNS record that proves ownership.
     token: Mapped[str] = mapped_column(String(32))
     verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the record was first found missing; the proof ends a few days later.
     missing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # We sign the letters. Otherwise the mail server does, if its operator has set it up.
+    # Whether we sign the letters. Otherwise, the mail server does, if its operator has set it up.
     is_signed: Mapped[bool] = mapped_column(default=True, server_default=true())
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the owner requested a check that has not finished yet.
@@ -74,7 +74,7 @@ class SendingDomain(Timestamps, Model):
 class SigningKey(Model):
     """A key that signs a domain's letters (DKIM), once its public half has been seen in DNS.
 
-    The last such key signs; the ones before it stay for letters that are on their way.
+    The last such key signs; the earlier ones stay for letters that are on their way.
     """
 
     __tablename__ = "signing_keys"

@@ -248,11 +248,11 @@ class Run(Model):
     # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
     # NULL for runs that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
-    # Whether its Message-IDs can be read again; false for runs that an earlier version planned, since a
+    # Whether its Message-IDs identify deliveries; false for runs that an earlier version planned, since a
     # Message-ID stays the same on every attempt.
     has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
-    # Letters that came back after the server had accepted them, and those about which clients complained.
-    # They stay sent, so both are no part of the ledger's sum.
+    # Letters that were returned after the server had accepted them, and those about which clients complained.
+    # They stay sent, so neither is part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 

@@ -29,7 +29,7 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # Of the footer and of the HTML page. Empty for messages of earlier versions: guessed from the text.
+    # Of the footer and the HTML page. Empty for messages of earlier versions: guessed from the text.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
     version: Mapped[int] = mapped_column(default=1, server_default="1")

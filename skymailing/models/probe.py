@@ -1,4 +1,4 @@
-"""What a test letter to ourselves has shown; domains and routes store it in their column `probe`.
+"""Represent what a test letter to ourselves has shown; domains and routes store it in their column `probe`.
 
 The column is empty before the first test. Then it contains whether the letter `is_awaited`, and the `arrival`
 of the last one that has arrived; for a domain also `letter`, its ID in the outbox; for a route `refusal`, the
@@ -12,13 +12,13 @@ from typing import Any, Self
 
 # A letter that arrives later proves nothing: its token may have been copied.
 PROBE_LIFETIME = timedelta(days=1)
-# Gmail shows its button for unsubscribing only if the signature covers both (RFC 8058, section 4).
+# Gmail shows its unsubscribe button only if the signature covers both (RFC 8058, section 4).
 UNSUBSCRIBE_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A DKIM signature: its domain and the headers that it covers, in lower case."""
+    """A DKIM signature: its domain and the headers that it covers, in lowercase."""
 
     domain: str
     headers: frozenset[str]
@@ -28,7 +28,7 @@ class Signature:
         return self.headers >= UNSUBSCRIBE_HEADERS
 
     def is_aligned(self, author: str) -> bool:
-        """Whether DMARC accepts it for letters from this domain (RFC 7489, 3.1.1), as far as names show."""
+        """Return whether DMARC accepts it for letters from this domain, going by names (RFC 7489, 3.1.1)."""
         pair = (self.domain, author)
         return any(f".{one}".endswith(f".{other}") for one, other in (pair, pair[::-1]) if "." in other)
 
@@ -41,7 +41,7 @@ class ProbeArrival:
     signatures: tuple[Signature, ...]
     # Whether it has List-Unsubscribe-Post, which letters have only if the site uses HTTPS.
     has_one_click: bool
-    # Whether the receiving server found a wrong signature, as it writes in Authentication-Results (RFC 8601).
+    # Whether the receiving server reports an invalid signature in Authentication-Results (RFC 8601).
     has_failed: bool
     # The envelope's sender; None if it could not be seen.
     return_path: str | None = None

@@ -10,7 +10,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """Since when an owner's bounces and complaints are counted, and whether they paused the mailings.
+    """Since when an owner's bounces and complaints have been counted, and whether they paused the mailings.
 
     The counts themselves are rows of `usage_hours`. An owner without problems has no row.
     """
@@ -20,7 +20,7 @@ class Reputation(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     # When a bounce or complaint was counted that the sweep has not yet considered.
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Only letters that were sent later count, since the owner resumed mailings after a pause.
+    # Only letters sent after this time count: the owner resumed mailings after a pause.
     counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # What was counted before, in the hour that contains `counted_since`.
     earlier_letters: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -28,7 +28,7 @@ class Reputation(Model):
     earlier_complaints: Mapped[int] = mapped_column(default=0, server_default="0")
     # NULL once the owner has resumed one of the mailings.
     paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # A StateReason with its detail, as the mailings have it.
+    # A StateReason with its detail, as stored in the mailings.
     pause_reason: Mapped[str] = mapped_column(String(100), default="", server_default="")
     # Whether the owner has yet to get a letter about the pause.
     is_notice_due: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -1,4 +1,4 @@
-"""Models for letters that came back, and what they report."""
+"""Models for returned letters, and what they report."""
 
 from datetime import datetime
 from enum import StrEnum

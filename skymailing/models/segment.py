@@ -22,7 +22,7 @@ class Tag(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(TAG_MAX_LENGTH))
-    # `name` in lower case; decides whether two tags are the same.
+    # `name` in lowercase; decides whether two tags are the same.
     name_key: Mapped[str] = mapped_column(String(2 * TAG_MAX_LENGTH))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 

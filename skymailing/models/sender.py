@@ -23,7 +23,7 @@ class Sender(Timestamps, Model):
     # Empty: the name in the owner's profile.
     name: Mapped[str] = mapped_column(String(SENDER_NAME_MAX_LENGTH), default="", server_default="")
     address: Mapped[str] = mapped_column(String(320))
-    # `address` in lower case; decides whether two addresses are the same.
+    # `address` in lowercase; decides whether two addresses are the same.
     address_key: Mapped[str] = mapped_column(String(320))
     # Where replies go; empty: to `address`.
     reply_to: Mapped[str] = mapped_column(String(320), default="", server_default="")
@@ -31,7 +31,7 @@ class Sender(Timestamps, Model):
     is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
     # When someone who reads this mailbox allowed the owner to send from it; NULL again for a new address.
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # It was confirmed because the owner has proven the domain, and no longer is when that proof is lost.
+    # Confirmed by the proof of the owner's domain; the confirmation ends when that proof is lost.
     is_confirmed_by_domain: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The mail server of its mailings; NULL: the installation's. No cascade: a server must not disappear from
     # a sender unnoticed.

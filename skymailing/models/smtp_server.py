@@ -1,4 +1,4 @@
-"""Model for the mail servers of owners, and for those that operators offer to everybody."""
+"""Model for owners' mail servers, and for those that operators offer to everyone."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Security(StrEnum):
 
     STARTTLS = "starttls"
     TLS = "tls"  # from the first byte
-    NONE = "none"  # only for servers of operators
+    NONE = "none"  # only for operators' servers
 
 
 class SmtpServer(Timestamps, Model):
@@ -27,7 +27,7 @@ class SmtpServer(Timestamps, Model):
     __tablename__ = "smtp_servers"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # NULL: everybody may use it.
+    # NULL: everyone may use it.
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(SERVER_NAME_MAX_LENGTH))
     host: Mapped[str] = mapped_column(String(253))
@@ -39,7 +39,7 @@ class SmtpServer(Timestamps, Model):
     # Limits for all workers together; without a rate, as fast as the server accepts letters.
     rate_per_minute: Mapped[int | None]
     sessions: Mapped[int] = mapped_column(default=2, server_default="2")
-    # A request for a test, until a worker has made it; then its time, its result and the server's words.
+    # A request for a test, until a worker has run it; then its time, its result and the server's reply.
     test_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     tested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     has_passed: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -35,9 +35,9 @@ class Suppression(Model):
 
 
 class MergedAddress(Model):
-    """An address whose client was merged into another one: who opts out at it also opts out at the kept one.
+    """An address whose client was merged into another: opting out at it also opts out the kept address.
 
-    It outlives both clients, as letters with links for opting out do.
+    It outlives both clients, as do letters with unsubscribe links.
     """
 
     __tablename__ = "merged_addresses"

@@ -57,7 +57,7 @@ class Transitions(Generic[S]):
         self.targets = targets
 
     def allows(self, old: S, new: S) -> bool:
-        """Whether `new` may follow `old`."""
+        """Return whether `new` may follow `old`."""
         return new in self.targets[old]
 
     def check(self, old: S, new: S) -> None:

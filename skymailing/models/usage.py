@@ -28,7 +28,7 @@ RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 
 
 class Limited(StrEnum):
-    """What a user's limits are about, as pages list them."""
+    """What a user's limits apply to, as listed on pages."""
 
     LETTERS_PER_HOUR = "letters-per-hour"
     LETTERS_PER_DAY = "letters-per-day"
@@ -47,7 +47,7 @@ class Limited(StrEnum):
 
 
 class UsageHour(Model):
-    """How much of one kind a user has used up in one hour, or how many of its letters came back."""
+    """How much of one kind a user has used up in one hour, or how many of its letters were returned."""
 
     __tablename__ = "usage_hours"
 

@@ -31,12 +31,12 @@ ERROR_LENGTH = 500
 
 
 def has_due(now: datetime, server_id: int | None) -> bool:
-    """Whether a letter is due that leaves over this mail server; None: over the installation's."""
+    """Return whether a letter is due that is sent over this mail server; None: over the installation's."""
     return bool(db.session.scalar(select(exists().where(_is_due(now), _leaves_over(server_id)))))
 
 
 def find_servers(now: datetime) -> Sequence[int]:
-    """Return the IDs of the mail servers of owners over which letters are due."""
+    """Return the IDs of owners' mail servers over which letters are due."""
     due = select(OutboxLetter.server_id).where(_is_due(now), OutboxLetter.server_id.is_not(None))
     return [server_id for server_id in db.session.scalars(due.distinct()) if server_id is not None]
 
@@ -74,7 +74,7 @@ def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
 
 
 def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
-    """Record the results, and release the letters that were not begun."""
+    """Record the results, and release the letters that were not started."""
     for result in results:
         letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
         match result.verdict:
@@ -87,7 +87,7 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
             case Verdict.ROUTE_FAULT | Verdict.THROTTLED:
                 release([letter.delivery_id], now + SERVER_RETRY_DELAY, now, reply)
             case _:
-                # Also if the sender is refused: a fault in our settings, which can be corrected.
+                # This includes a refused sender: a fault in our settings, which can be corrected.
                 _postpone(letter.delivery_id, letter.number, now, reply)
     begun = {result.letter.delivery_id for result in results}
     release([letter.delivery_id for letter in letters if letter.delivery_id not in begun], now, now, "")

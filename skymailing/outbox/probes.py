@@ -1,6 +1,6 @@
-"""Test letters to ourselves, which show how mail servers sign what they send: their address, token and text.
+"""Make test letters to ourselves, which show how mail servers sign what they send.
 
-The subject contains a token, by which the letter is recognized when it comes in as returned mail.
+The subject contains a token, by which the letter is recognized when it arrives as returned mail.
 """
 
 from datetime import datetime
@@ -34,7 +34,7 @@ class Probed(NamedTuple):
 
 
 def find_probe_mailbox() -> str:
-    """Return the address whose letters come in as returned mail; empty if none is known."""
+    """Return the address whose letters are processed as returned mail; empty if none is known."""
     config = current_app.config
     names = ("UNSUBSCRIBE_MAILBOX", "COMPLAINT_MAILBOX", "MAIL_BOUNCE_ADDRESS")
     known = next(filter(None, map(config.__getitem__, names)), "")

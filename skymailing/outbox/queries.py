@@ -1,4 +1,4 @@
-"""Find the test letters of owners that were not sent."""
+"""Find owners' test letters that were not sent."""
 
 from datetime import datetime, timedelta
 

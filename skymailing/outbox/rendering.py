@@ -80,13 +80,13 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     source = _find_source(letter)
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
     content = render_test_letter(message, client, letter.user, source, signer)
-    # Servers of owners accept only their own addresses in the envelope, as in mailings.
+    # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""
     return Letter(letter.id, letter.attempts, letter.to, content, return_path)
 
 
 def _find_source(letter: OutboxLetter) -> From:
-    """Return who a test letter is from; those of older versions have no such parameters."""
+    """Return who a test letter is from; letters of older versions lack these parameters."""
     sender_id, name = letter.params.get("sender_id"), letter.params.get("sender_name", "")
     if sender_id is None:
         return describe_from(letter.user, None, name)
@@ -98,7 +98,7 @@ def _find_source(letter: OutboxLetter) -> From:
         return source
     if letter.server_id is not None:
         raise SubjectDeleted("The sender uses another mail server now.")
-    # The letter leaves over the installation's server, which may not send from this address.
+    # The letter is sent over the installation's server, which may not send from this address.
     return replace(source, address="")
 
 

@@ -11,12 +11,12 @@ CONFIRM_SENDER = "confirm-sender"
 
 
 def sender_token(sender: Sender) -> str:
-    """Return a token that confirms the sender's present address."""
+    """Return a token that confirms the sender's current address."""
     return make_token(CONFIRM_SENDER, {"sender": sender.id, "stamp": _stamp(sender)})
 
 
 def read_sender_token(token: str) -> Sender:
-    """Return the sender whose address the token confirms. Raises BadToken, also if it has been used."""
+    """Return the sender whose address the token confirms. Raises BadToken, including for a used token."""
     payload = read_token(CONFIRM_SENDER, token, VERIFY_LIFETIME)
     sender_id = payload.get("sender")
     is_key = type(sender_id) is int and sender_id <= LARGEST_ID

@@ -1,8 +1,8 @@
 """Send the outbox: claim due letters, send them outside of any transaction, record the results.
 
-They go over the same sessions as letters of mailings, and with the same circuit breakers and rates. If a
-worker crashes before it has recorded the server's reply, the letter is sent again with the same
-Message-ID. For a confirmation or a password reset, that is harmless and better than losing the letter.
+They use the same sessions, circuit breakers and rates as mailings' letters. If a worker crashes before it
+has recorded the server's reply, the letter is sent again with the same Message-ID. For a confirmation or a
+password reset, that is harmless and better than losing the letter.
 """
 
 import logging
@@ -67,7 +67,7 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
 
 
 def _list_servers(now: datetime) -> Iterator[int | None]:
-    """Yield None for the installation's server, then the IDs of those of owners that have letters to send."""
+    """Yield None for the installation's server, then the IDs of owners' servers that have letters to send."""
     yield None
     servers = claims.find_servers(now)
     db.session.rollback()
@@ -111,7 +111,7 @@ def _send_over(chosen: RouteChoice, server: ServerAccess | None, now: datetime) 
         db.session.commit()
         letters = claims.render_claimed(ids, now)
         db.session.commit()
-        # Without a letter, another worker has claimed those that are due.
+        # If there is no letter, another worker has claimed those that are due.
         is_usable = bool(ids) and (not letters or _hand_over(letters, chosen, server, results, now))
     finally:
         if chosen.is_probe and not results:
@@ -140,7 +140,7 @@ def _hand_over(
     try:
         pipeline.hand_over(allowed, until, results, journal=NoJournal())
     finally:
-        # Without patience, the letters would be sent again.
+        # If the results were lost, the letters would be sent again.
         patience = dispatcher.settings.record_patience_seconds
         write_patiently(partial(_record, letters, results, now), patience)
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
@@ -149,7 +149,7 @@ def _hand_over(
 
 
 def _connect(pool: SessionPool, letters: list[Letter], now: datetime) -> Pipeline | None:
-    """Return open sessions; without any, release the letters and return None."""
+    """Return open sessions; if there are none, release the letters and return None."""
     dispatcher = get_dispatcher()
     ids = [letter.delivery_id for letter in letters]
     try:

@@ -11,7 +11,7 @@ from skymailing.errors import ConfigurationError, UserError
 
 # Quotes neither the value nor the library's message, since both can contain the password.
 UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
-# Needs none of the parsers, whose import would slow down every command.
+# Avoids the parsers, whose import would slow down every command.
 PLAIN_SENDER = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,20}")
 # A local part has 64 characters (RFC 5321, 4.5.3.1.1), of which a + and the token take 41.
 BOUNCE_NAME_LENGTH = 23
@@ -78,7 +78,7 @@ def parse_networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...
 
 
 def is_redis_url(text: str) -> bool:
-    """Whether redis-py can read this URL."""
+    """Return whether redis-py can read this URL."""
     try:
         url = urlsplit(text)
         if url.query:  # only redis-py knows the types of its options, and importing it takes a while
@@ -116,6 +116,6 @@ def _is_supported(text: str) -> bool:
 
 
 def _is_read_equally_elsewhere(url: URL, text: str) -> bool:
-    """Whether the standard library finds the same password: it is what keeps it out of the logs."""
+    """Return whether the standard library finds the same password: it keeps passwords out of the logs."""
     parts = urlsplit(text)
     return unquote(parts.password or "") == str(url.password or "") and parts.port == url.port

@@ -19,7 +19,7 @@ class DatabaseLimits(EnvironmentReader):
     def read(self) -> dict[str, int]:
         """Return the limits by name; raises ConfigurationError."""
         return {
-            # A transaction that is doing nothing ends; its locks block all others that need the same rows.
+            # An idle transaction ends; its locks block all others that need the same rows.
             "idle": self._number("DATABASE_IDLE_SECONDS", 30, 0, 86_400),
             # Waiting for a lock ends with an error. Workers retry, and pages ask the visitor to.
             "lock": self._number("DATABASE_LOCK_SECONDS", 20, 0, 86_400),

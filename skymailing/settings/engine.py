@@ -17,7 +17,7 @@ class EngineSettings:
     # A window: letters that are claimed together and recorded together.
     first_window: int = 20
     largest_window: int = 500
-    window_seconds: float = 1.0  # no letter is begun later; limits letters sent after a mailing is paused
+    window_seconds: float = 1.0  # no letter is started later; limits letters sent after a mailing is paused
     letter_seconds: float = 60.0  # for all replies of the server to one letter
     lease_margin_seconds: float = 120.0  # in addition to both, before a claim is considered lost
     record_patience_seconds: float = 90.0  # for retries while the database is unavailable
@@ -27,11 +27,11 @@ class EngineSettings:
     session_idle_seconds: float = 1.0  # before a worker without a job closes its sessions
     step_by_step_hours: float = 24.0  # before pipelining that did not work is tried again
     # The pace of a route, after the server asked us to slow down.
-    pace_measure_seconds: float = 20.0  # to measure the rate before a refusal; one decrease in it
+    pace_measure_seconds: float = 20.0  # to measure the rate before a refusal; at most one decrease in it
     pace_decrease: float = 0.7  # the new pace, as a share of the rate before the refusal
     pace_increase: float = 0.1  # of the pace at the refusal, added while letters wait for it
     pace_increase_seconds: float = 5.0  # between two increases
-    pace_forget_factor: float = 4.0  # of the pace at the refusal, from which there is no limit any longer
+    pace_forget_factor: float = 4.0  # of the pace at the refusal; from there on, there is no limit
     pace_first_pause: float = 1.0  # doubles with every further refusal until a letter is accepted
     pace_longest_pause: float = 60.0
     # A slice: how long a worker stays with one run.

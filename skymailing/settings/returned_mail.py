@@ -1,4 +1,4 @@
-"""Define the ways in for returned mail, besides the pipe: webhooks of providers, and a mailbox."""
+"""Define how returned mail is received, besides the pipe: providers' webhooks, and a mailbox."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from flask import current_app
 from skymailing.errors import ConfigurationError
 from skymailing.settings.addresses import UNREADABLE
 
-# Names in URLs and settings; `returns/providers/registry.py` has what reads their webhooks.
+# Names in URLs and settings; `returns/providers/registry.py` has the code that reads their webhooks.
 PROVIDERS = ("amazon_ses", "brevo", "mailgun", "postmark", "sendgrid", "unisender_go")
-# Those that sign what they post with a key of the account. Amazon signs with certificates.
+# Those that sign their posts with a key of the account. Amazon signs with certificates.
 SIGNING_PROVIDERS = ("mailgun", "sendgrid", "unisender_go")
 MIN_SECRET_LENGTH = 20  # characters
 SECRET = re.compile(rf"[A-Za-z0-9_-]{{{MIN_SECRET_LENGTH},}}")
@@ -30,7 +30,7 @@ NOT_ASCII = (
 
 @dataclass(frozen=True, slots=True)
 class MailboxAddress:
-    """Where letters come back to; `folder` matters to IMAP alone."""
+    """The mailbox for returned letters; `folder` matters only to IMAP."""
 
     is_imap: bool
     host: str
@@ -41,7 +41,7 @@ class MailboxAddress:
 
     @classmethod
     def parse(cls, text: str) -> "MailboxAddress":
-        """Return the address in a URL; raises ConfigurationError, which quotes nothing of it."""
+        """Return the address in a URL; raises ConfigurationError, which quotes no part of it."""
         try:
             url = urlsplit(text)
             port = url.port or MAILBOX_PORTS[url.scheme]
@@ -61,7 +61,7 @@ class ReturnedMailSettings:
     """Secrets of webhooks by provider; a provider without a secret cannot post anything."""
 
     webhook_secrets: Mapping[str, str] = field(default_factory=dict)
-    # With which the provider signs what it posts: a public key, a signing key or an API key.
+    # What the provider signs its posts with: a public key, a signing key or an API key.
     webhook_keys: Mapping[str, str] = field(default_factory=dict)
     # The mailbox that is read every few minutes.
     mailbox: MailboxAddress | None = None
@@ -90,7 +90,7 @@ class ReturnedMailSettings:
 
 
 def returned_mail_settings() -> ReturnedMailSettings:
-    """Return the app's ways in for returned mail."""
+    """Return the app's settings for returned mail."""
     settings: ReturnedMailSettings = current_app.config["RETURNED_MAIL"]
     return settings
 

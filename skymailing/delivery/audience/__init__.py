@@ -1,1 +1,1 @@
-"""Who gets a mailing: the conditions of segments, compiled to SQL, and the recipients of a mailing."""
+"""Determine who gets a mailing: compile the conditions of segments to SQL, and select the recipients."""

@@ -1,7 +1,7 @@
 """Compile the conditions of a segment to one SQL condition on clients, for both databases.
 
 A client whose value is missing or does not fit its type fails a condition, and passes its negation. In SQL,
-such a condition may be NULL, which a WHERE takes for false; a negation that could be NULL is avoided.
+such a condition may be NULL, which a WHERE treats as false; a negation that could be NULL is avoided.
 """
 
 import operator
@@ -39,7 +39,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "contains": contains_text,
     "starts_with": starts_with_text,
 }
-# Their conditions are about rows of other tables, which PostgreSQL joins unless they are inside a CASE.
+# Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
 JOINED_KINDS = {Kind.TAG, Kind.MAILING, Kind.STATE}
 COMPARISONS = {
     "equals": operator.eq,
@@ -59,7 +59,7 @@ def compile_conditions(node: Node, viewpoint: Viewpoint) -> Condition:
 
 
 def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
-    """Return the condition that a client has a tag, given by its ID or by a query of it."""
+    """Return the condition that a client has a tag, given by its ID or by a query for it."""
     chosen = tag_ids if isinstance(tag_ids, int) else tag_ids.scalar_subquery()
     rows = select(client_tags.c.client_id).where(client_tags.c.tag_id == chosen)
     return _is_among(Client.id, client_tags.c.client_id, rows, dialect)
@@ -68,8 +68,8 @@ def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
 def _is_among(column: Any, key: Any, rows: Select[Any], dialect: str) -> Condition:
     """Return the condition that `column` is a `key` in `rows`, in the form that is fast on the database.
 
-    SQLite reads the rows of an IN once, but the rows of an EXISTS for each client. PostgreSQL joins those of
-    an EXISTS, but gives up on a NOT IN with more rows than fit in its memory.
+    SQLite reads the rows of an IN once, but those of an EXISTS once for each client. PostgreSQL can join the
+    rows of an EXISTS, but not those of a NOT IN if they do not fit in its memory.
     """
     if dialect == "sqlite":
         is_listed: Condition = column.in_(rows)
@@ -83,7 +83,7 @@ class _Compiler:
         self.dialect = dialect
 
     def compile(self, node: Node, *, is_negated: bool = False) -> Condition:
-        """Compile a tree. Negations move down to the leaves, as databases join what a leaf excludes."""
+        """Compile a tree. Negations move down to the leaves: databases can join what a leaf excludes."""
         match node:
             case Group():
                 join = and_ if node.needs_all is not is_negated else or_
@@ -108,9 +108,9 @@ class _Compiler:
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
         if leaf.kind in JOINED_KINDS:
             return not_(condition) if is_negated else condition
-        # Of a CASE, PostgreSQL expects half of the rows. From comparisons of values without statistics, it
-        # expects so few that it would read all clients with a tag again for each client. A missing value
-        # fails the condition, and so passes its negation.
+        # PostgreSQL expects a CASE to match half of the rows. It expects comparisons of values without
+        # statistics to match so few that it would read all clients with a tag again for each client. A
+        # missing value fails the condition, and so passes its negation.
         return case((condition, literal(not is_negated)), else_=literal(is_negated))
 
     def compile_text(self, leaf: Leaf, op: str) -> Condition:
@@ -123,7 +123,7 @@ class _Compiler:
         return TEXT_COMPARISONS[op](column, prepare(leaf.value))
 
     def find_text(self, leaf: Leaf) -> tuple[Any, Callable[[str], str]]:
-        """Return a text, and how a value is written to be compared with it."""
+        """Return the text of a field, and a function that prepares a value for comparison with it."""
         if leaf.field == "email":
             return Client.email_key, address_pattern
         if leaf.field == "domain":
@@ -175,7 +175,7 @@ class _Compiler:
         if op == "is_set":
             return Client.created_at.is_not(None)
         if op == "anniversary_within_days":
-            # The day on the owner's clock at every client's time, which only the database can compute.
+            # The day, on the owner's clock, when each client was added: only the database can compute it.
             day = (
                 func.stored_day(Client.created_at, self.viewpoint.zone.key)
                 if self.dialect == "sqlite"
@@ -188,7 +188,7 @@ class _Compiler:
         return and_(*bounds)
 
     def compile_anniversary(self, column: ColumnElement[str], days: int) -> Condition:
-        """Return the condition that the day and month of a date come within so many days from today.
+        """Return the condition that the day and month of a date fall within this many days from today.
 
         Those born on 29 February celebrate on the 28th in other years.
         """
@@ -227,7 +227,7 @@ class _Compiler:
         if op == "received":
             rows = rows.where(Delivery.state == DeliveryState.SENT)
         else:
-            # Neither a complaint nor a letter that anyone could have written says that a letter failed.
+            # Neither a complaint nor a letter that anyone could have written proves that a letter failed.
             returned = select(Bounce.delivery_id).where(
                 Bounce.delivery_id.is_not(None),
                 Bounce.kind != BounceKind.COMPLAINT,
@@ -251,7 +251,7 @@ class _Compiler:
         latest = (
             select(Run.mailing_id)
             .join(Mailing, Mailing.id == Run.mailing_id)
-            # The run that is being planned is not among the last ones, nor are runs that sent nothing.
+            # The run being planned is not one of the last runs, nor are runs that sent nothing.
             .where(
                 Mailing.owner_id == self.viewpoint.owner_id,
                 Run.started_at < self.viewpoint.now,
@@ -274,7 +274,7 @@ def _compare(column: ColumnElement[float], op: str, value: Any) -> Condition:
 
 
 def _shift(day: date, days: int) -> date:
-    """Return a date so many days later, within the years that exist."""
+    """Return the date this many days later, within the years that a date can have."""
     return date.fromordinal(max(1, min(date.max.toordinal(), day.toordinal() + days)))
 
 

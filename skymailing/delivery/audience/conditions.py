@@ -1,4 +1,4 @@
-"""The conditions of a segment: read from JSON, with clear errors for everything that cannot be evaluated.
+"""Read the conditions of a segment from JSON, with clear errors for everything that cannot be evaluated.
 
 A node is {"all": [nodes]}, {"any": [nodes]}, {"not": node} or a leaf {"field": ..., "op": ..., "value": ...}.
 docs/segments.md lists the fields and operators.
@@ -21,7 +21,7 @@ from skymailing.models import AttributeType
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
 MAX_VALUES = 1_000  # listed in all conditions
-EXACT = 2**53  # larger whole numbers have gaps
+EXACT = 2**53  # a float cannot hold every whole number above this
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Conditions that must all hold, or of which any must."""
+    """Conditions of which all, or at least one, must hold."""
 
     needs_all: bool
     nodes: tuple["Node", ...]

@@ -1,4 +1,4 @@
-"""What a condition can ask: the fields of a client, the operators of each, and the values that these take."""
+"""Define what a condition can check: a client's fields, their operators, and the values that these accept."""
 
 import math
 import re
@@ -25,7 +25,7 @@ class InvalidConditions(UserError):
 
 
 class Kind(StrEnum):
-    """What a field holds; decides on its operators."""
+    """The kind of value that a field holds; it determines the operators."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -178,7 +178,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }
-# Each operator that is the negation of another: it also holds where a value is missing or does not fit.
+# Each operator that is the negation of another: it also holds if a value is missing or does not fit.
 NEGATIONS = {
     "not_equals": "equals",
     "not_contains": "contains",

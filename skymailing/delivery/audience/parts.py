@@ -47,7 +47,7 @@ class EmptyAudience(UserError):
 
 @dataclass(frozen=True)
 class AudienceParts:
-    """Whom an audience includes and excludes. A client who is in both gets nothing."""
+    """The clients whom an audience includes and excludes. A client who is in both gets nothing."""
 
     include: tuple[Part, ...] = ()
     exclude: tuple[Part, ...] = ()
@@ -87,10 +87,10 @@ def read_parts(mailing: Mailing) -> AudienceParts:
 
 
 def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
-    """Select the mailings for which a segment or tag must not disappear; `uses` is on MailingAudience.
+    """Select the mailings that prevent a segment or tag from being deleted; `uses` is on MailingAudience.
 
-    They are unfinished, or finished ones that exclude it and that their owner can extend: without the
-    exclusion they would reach more people.
+    They are unfinished, or finished mailings that exclude it and that their owner can extend: without the
+    exclusion, they would reach more people.
     """
     return (
         select(Mailing)
@@ -102,9 +102,9 @@ def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
 
 
 def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
-    """Put a restored segment or tag back into mailings; `uses` are their IDs and whether it was excluded.
+    """Put a restored segment or tag back into mailings; `uses` has their IDs and whether they excluded it.
 
-    Mailings that have been extended since get back their exclusions only, so that they reach no one else.
+    Mailings that have since been extended get back only their exclusions, so that they reach no one else.
     """
     session = object_session(part)
     assert session is not None
@@ -126,7 +126,7 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
 def lock_parts(mailing: Mailing) -> None:
     """Keep the owner's tags and the mailing's segments as they are until the transaction ends.
 
-    Conditions name tags, so the check of an audience and its use must see the same ones.
+    Conditions name tags, so an audience must be checked and used with the same tags.
     """
     session = object_session(mailing)
     assert session is not None
@@ -140,7 +140,7 @@ def lock_parts(mailing: Mailing) -> None:
 def compile_parts(
     parts: AudienceParts, audience: Audience, owner: User, now: datetime
 ) -> ColumnElement[bool]:
-    """Return the condition on the owner's clients for an audience of segments, or of all with exclusions.
+    """Return the condition on the owner's clients for an audience of segments, or of all but the excluded.
 
     Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing: an audience never
     grows because a part of it is missing.

@@ -19,7 +19,7 @@ from skymailing.models import Audience, Client, Mailing, Suppression, mailing_cl
 
 @dataclass(frozen=True)
 class Recipients:
-    """Whom a run of a mailing would include, suppressed clients among them.
+    """The clients whom a run of a mailing would include, even if they are suppressed.
 
     If the audience cannot be evaluated, `problem` says why, and `clients` selects no one.
     """
@@ -49,9 +49,9 @@ class Recipients:
 
 
 def find_recipients(mailing: Mailing, now: datetime) -> Recipients:
-    """Return whom a run of a saved mailing that starts `now` would include.
+    """Return the clients whom a run of a saved mailing would include if it started `now`.
 
-    Segments are compiled here, once for all that is done with the result.
+    Segments are compiled here, once for all uses of the result.
     """
     statement = select(Client).where(Client.owner_id == mailing.owner_id)
     if mailing.audience is Audience.SELECTED:
@@ -68,7 +68,7 @@ def find_recipients(mailing: Mailing, now: datetime) -> Recipients:
 
 
 def describe_audience(mailing: Mailing, parts: AudienceParts) -> dict[str, Any]:
-    """Return whom a run is for, as `Run.audience` keeps it."""
+    """Return the audience of a run as stored in `Run.audience`."""
     kind = {"audience": mailing.audience.value}
     return kind if mailing.audience is Audience.SELECTED else kind | parts.to_json()
 

@@ -25,8 +25,8 @@ def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElemen
 def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
     """Return the tree of a segment's conditions.
 
-    Raises InvalidConditions also if the segment refers to something that was deleted: without its tag, "has
-    not the tag wholesale" would hold for everyone.
+    Raises InvalidConditions, including when the segment refers to something that was deleted: without its
+    tag, "does not have the tag wholesale" would hold for everyone.
     """
     node = read_conditions(conditions, viewpoint.habits.types)
     check_references(node, viewpoint)
@@ -61,7 +61,7 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
 
 
 def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:
-    """Whether any client has an attribute. Slow if none has, so ask only for attributes without a type."""
+    """Return whether any client has an attribute. Slow if none does: only for attributes without a type."""
     has_key = (
         func.jsonb_exists(Client.attributes, key)
         if db.engine.dialect.name == "postgresql"

@@ -1,6 +1,6 @@
 """SQL expressions for the numbers, dates and words in clients' attributes.
 
-They give the same values as `delivery.rendering.values.Habits`. PostgreSQL has the functions from the
+They give the same values as `delivery.rendering.values.Habits`. PostgreSQL has the functions from
 migration 0025; SQLite gets them here, in Python.
 """
 
@@ -69,7 +69,7 @@ def read_date(text: object, is_day_first: int) -> str | None:
 
 
 def read_day(stored: str, zone: str) -> str:
-    """Return the date of a stored moment on the clock of a time zone."""
+    """Return the date of a stored time in a time zone."""
     moment = datetime.fromisoformat(stored).replace(tzinfo=UTC)
     return moment.astimezone(ZoneInfo(zone)).date().isoformat()
 
@@ -81,10 +81,10 @@ def text_of(key: str) -> ColumnElement[str]:
 
 
 def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
-    """Return the number in an attribute; NULL if it is missing or no number.
+    """Return the number in an attribute; NULL if it is missing or not a number.
 
     Numbers in digits, with or without a point, are recognized without calling the function, which takes 50
-    times longer on PostgreSQL. A CASE does this, as a cast beside a condition may be evaluated for every row.
+    times longer on PostgreSQL. A CASE is needed: a cast beside a condition may be evaluated for every row.
     """
     text = text_of(key)
     is_plain = [_is_plain_number(text)] if dialect != "sqlite" else _are_plain_numbers(text)
@@ -110,7 +110,7 @@ def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
 def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
     """Return whether a text has digits only, and whether it has one point between digits, on SQLite.
 
-    SQLite reads the JSON again wherever the text stands, so it stands in few places.
+    SQLite parses the JSON again wherever the text is used, so it is used in few places.
     """
     has_length = func.length(text).between(1, 15)
     return [
@@ -120,7 +120,7 @@ def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
 
 
 def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
-    """Return the date in an attribute as YYYY-MM-DD; NULL if it is missing or no date.
+    """Return the date in an attribute as YYYY-MM-DD; NULL if it is missing or not a date.
 
     Dates such as 2026-11-28 and 28.11.2026 are recognized without calling the function, on PostgreSQL
     except for 29 February.
@@ -138,12 +138,12 @@ def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
         (_has_form(text, "00.00.0000") & _is_day_of_year(func.substr(written, 6, 5)), written),
         else_=read,
     )
-    # Compared byte by byte, as the order of dates is that of their characters.
+    # Compared byte by byte: dates in this form sort in the order of their characters.
     return found.collate("C")
 
 
 def is_within(column: ColumnElement[str], first: date, last: date, dialect: str) -> ColumnElement[bool]:
-    """Return whether a date lies between two others, these included; its expression is evaluated once."""
+    """Return whether a date is from `first` to `last`, inclusive; its expression is evaluated once."""
     if dialect == "sqlite":
         return column.between(first.isoformat(), last.isoformat())
     # PostgreSQL evaluates the operand of a BETWEEN twice. The buckets are before, between and after.

@@ -1,4 +1,4 @@
-"""For whom, and at which moment, conditions are evaluated."""
+"""Define for which owner, and at which moment, conditions are evaluated."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -15,9 +15,9 @@ EARLIEST, LATEST = date(1, 1, 3), date(9999, 12, 30)
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """For whom, in which way of writing, and when conditions are evaluated.
+    """The owner, the formats and the moment for which conditions are evaluated.
 
-    `session` looks up what conditions refer to: in the transaction of the caller, as on SQLite another one
+    `session` looks up what conditions refer to, in the caller's transaction: on SQLite, another transaction
     would wait for it.
     """
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from skymailing.models import EVERY_DAY, Mailing
 
 MIDNIGHT = time()
-# The limit of sums and searches: a mailing's time window may last a thousand years.
+# The limit for sums and searches: a mailing's time window may last a thousand years.
 HORIZON = timedelta(days=400)
 
 
@@ -37,7 +37,7 @@ class SendingHours:
         return self.opens is not None or self.weekdays != EVERY_DAY
 
     def is_open(self, moment: datetime) -> bool:
-        """Whether letters may be sent at `moment`."""
+        """Return whether letters may be sent at `moment`."""
         return not self.is_limited or self.next_opening(moment) == moment
 
     def closes_after(self, moment: datetime) -> datetime | None:
@@ -73,7 +73,7 @@ class SendingHours:
         return None
 
     def _openings(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end, in UTC, of the openings that are not over at `moment`."""
+        """Yield the beginning and end, in UTC, of the openings that are not over at `moment`."""
         opens, closes = self.opens or MIDNIGHT, self.closes or MIDNIGHT
         day = moment.astimezone(self.zone).date() - timedelta(days=1)
         last = day + HORIZON

@@ -59,7 +59,7 @@ class OpenRun:
     habits: Habits
     has_signed_ids: bool
     server_id: int | None  # None: the installation's server
-    server: ServerAccess | None  # None also if it has been deleted
+    server: ServerAccess | None  # also None if it has been deleted
 
     @property
     def key(self) -> RunKey:
@@ -99,7 +99,7 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
 
 
 def load_run(connection: Connection, run_id: int) -> OpenRun:
-    """Return the run in any state, to record results of letters that were already begun."""
+    """Return the run in any state, to record results of letters that were already started."""
     return _open_run(connection.execute(_run_columns(run_id)).one())
 
 
@@ -150,8 +150,8 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
     pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Those that the owner's limits do not allow
-    stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries that the owner's limits do not
+    allow stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
@@ -162,7 +162,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     changes = Changes(run.key)
     claimed: list[Any] = []
     is_over_limit = False
-    # Recipients who may not be mailed any longer are replaced by the next ones.
+    # Recipients who may no longer be mailed are replaced by the next ones.
     while (wanted := limit - len(claimed)) and not is_over_limit:
         if not (rows := _next_rows(connection, run, wanted, now, choice)):
             break
@@ -180,7 +180,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
-    """End the deliveries to recipients who may not be mailed any longer, and return the others."""
+    """End the deliveries to recipients who may no longer be mailed, and return the others."""
     suppressed = [row for row in rows if row.is_suppressed]
     deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
     deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
@@ -209,7 +209,7 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choi
     is_pending = Delivery.state == DeliveryState.PENDING
     if choice is None:
         return _rows_by_id(connection, run, is_pending, limit)
-    # Other workers may have claimed the offered rows since.
+    # Other workers may have claimed the offered rows in the meantime.
     while ids := choice.pick(connection, limit):
         is_offered = is_one_of(Delivery.id, "ids")
         if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
@@ -271,7 +271,7 @@ def _lease(connection: Connection, ids: Sequence[int], token: str, until: dateti
 
 
 def confirm(connection: Connection, run: OpenRun, token: str, now: datetime) -> set[int]:
-    """Return the deliveries of a lease that may still be handed over, if the claim took a long time.
+    """Return the deliveries of a lease that may still be handed over some time after the claim.
 
     The mailing may have been stopped, clients may have unsubscribed, and the lease may have run out.
     """

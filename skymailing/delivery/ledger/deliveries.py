@@ -100,8 +100,8 @@ def end_unsent(
 ) -> None:
     """Move pending or deferred deliveries to a final `state`, and count this in `changes`.
 
-    A letter that the server may have accepted, and that waited to be sent again, stays unknown instead:
-    its client may have it. The rows have the columns `id`, `state` and `unknowns`.
+    A letter that was waiting to be sent again, although the server may have accepted it, stays unknown
+    instead: its client may have it. The rows have the columns `id`, `state` and `unknowns`.
     """
     may_have_arrived = [row.id for row in rows if row.unknowns]
     never_sent = [row.id for row in rows if not row.unknowns]
@@ -168,14 +168,14 @@ def detach_clients(connection: Connection, client_ids: Sequence[int], now: datet
 
 
 def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
-    """Let detached deliveries refer to clients again; `clients` has IDs of clients by IDs of deliveries.
+    """Let detached deliveries refer to clients again; `clients` maps delivery IDs to client IDs.
 
-    A delivery of a run in which its client has another one stays detached.
+    A delivery stays detached if its client has another one in the same run.
     """
     if not clients:
         return
     if connection.dialect.name == "sqlite":
-        # One by one, each found by its ID: SQLite would compare every detached letter with a list of them.
+        # One by one, each found by its ID: SQLite would compare every detached letter with a list of IDs.
         letter, client = bindparam("letter", type_=BigInteger), bindparam("client", type_=BigInteger)
         rows = [{"letter": id, "client": client_id} for id, client_id in clients.items()]
         connection.execute(_attach(letter, client), rows)
@@ -188,7 +188,7 @@ def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
 
 
 def _attach(letter: ColumnElement[int], client: ColumnElement[int]) -> Update:
-    """Return the statement that lets a detached letter refer to a client who has none in its run."""
+    """Return the statement that lets a detached letter refer to a client who has no other in its run."""
     other = aliased(Delivery)
     has_other = exists().where(other.run_id == Delivery.run_id, other.client_id == client)
     is_detached = (Delivery.id == letter) & Delivery.client_id.is_(None)
@@ -215,7 +215,7 @@ def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now
 
 
 def has_open_deliveries(connection: Connection, run_id: int) -> bool:
-    """Whether any delivery of the run is pending, being sent or deferred."""
+    """Return whether any delivery of the run is pending, being sent or deferred."""
     return bool(
         connection.execute(
             select(exists().where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES)))

@@ -118,7 +118,7 @@ def _lock_assumed_unknowns(
 
 
 def _is_run_open(connection: Connection, run_id: int) -> bool:
-    """Whether the run is open; locks its mailing so that it cannot end before this transaction."""
+    """Return whether the run is open; locks its mailing so that it cannot end before this transaction."""
     mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()
     connection.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
     state = connection.execute(select(Run.state).where(Run.id == run_id)).scalar_one()

@@ -1,4 +1,4 @@
-"""Move the letters of a client who turned out to be the same person as another one."""
+"""Move the letters of a client who turned out to be the same person as another client."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -13,8 +13,8 @@ from skymailing.delivery.ledger.deliveries import attach_clients, end_unsent
 from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.models import Audience, Client, Delivery, DeliveryState, Mailing, Run
 
-# States that no one can leave. A failed or unknown letter can be sent again, to the address that it has: it
-# is detached from the removed client, so that this cannot happen.
+# States that never change. A failed or unknown letter could be sent again, to its old address, so it is
+# detached from the removed client instead.
 HISTORY = (DeliveryState.SENT, DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 MAY_ARRIVE = (DeliveryState.SENT, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 UNSENT = (DeliveryState.PENDING, DeliveryState.DEFERRED)
@@ -24,7 +24,7 @@ REPEATABLE = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SENDING
 
 @dataclass(slots=True)
 class Moves:
-    """IDs of deliveries: history that moves, letters that get another address, and letters that end.
+    """IDs of deliveries: history that moves, letters that get another address, and letters to cancel.
 
     `detached` are letters of the kept client that must not be sent again.
     """
@@ -40,8 +40,8 @@ def move_letters(
 ) -> tuple[list[int], list[int]]:
     """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
 
-    Return what `return_letters` needs. A letter that waits for the removed client is readdressed if the kept
-    one has none in that run, and everyone is to get it; otherwise it is left to be cancelled with its client.
+    Return what `return_letters` needs. A letter still to be sent to the removed client is readdressed if the
+    kept one has none in that run and the run leaves no one out; otherwise it is cancelled with its client.
     If the removed client received a letter, or may have, the kept one's is cancelled, or detached so that it
     is not sent again.
     """
@@ -64,10 +64,10 @@ def move_letters(
 
 
 def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
-    """Return which of the runs left no client out. From others, the kept client may have been excluded."""
+    """Return which of the runs left no client out; the other runs may have excluded the kept client."""
     runs = select(Run.id, Run.audience, Mailing.audience).join(Mailing, Mailing.id == Run.mailing_id)
     rows = connection.execute(runs.where(is_one_of(Run.id, "ids")), {"ids": list(run_ids)})
-    # A run that an earlier version planned does not say whom it was for; then its mailing does.
+    # A run planned by an earlier version has no audience of its own, so its mailing's audience counts.
     return {
         id for id, of_run, of_mailing in rows if (of_run or {}).get("audience", of_mailing) == Audience.ALL
     }

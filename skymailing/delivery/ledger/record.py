@@ -25,8 +25,8 @@ DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
 WAITING_STATES = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
-# What results that change their rows in the same way share: the step, whether the attempt counts, and
-# whether it is unknown.
+# What is common to results that change their rows in the same way: the step, whether the attempt counts,
+# and whether it is unknown.
 Group = tuple[Step, bool, bool]
 
 
@@ -119,7 +119,7 @@ def _move(  # noqa: PLR0913 - all values that change a row
 
 
 def is_dead_address(result: Result) -> bool:
-    """Whether the letter failed because its address does not exist."""
+    """Return whether the letter failed because its address does not exist."""
     return result.verdict is Verdict.FAILED and DEAD_ADDRESS.match(result.answer) is not None
 
 

@@ -36,7 +36,7 @@ from skymailing.models.base import Model
 Answer = tuple[Outcome, int | None, str]
 
 # The width of an interval, in seconds, by its distance from the start of the run: a short run is
-# counted second by second, a run that lasts days needs a few hundred rows. Each width divides the next,
+# counted second by second; a run that lasts days needs a few hundred rows. Each width divides the next,
 # and the widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST_WIDTH = 1
@@ -68,8 +68,8 @@ class RunKey:
 class Changes:
     """Changes of a run's counts within one transaction; `write` is its last step.
 
-    With `is_shared`, all processes count in the same rows: for short-lived ones, such as those that take in a
-    returned letter each.
+    With `is_shared`, all processes count in the same rows. This is for short-lived processes, such as those
+    that each receive one returned letter.
     """
 
     def __init__(self, run: RunKey, *, is_shared: bool = False) -> None:
@@ -91,7 +91,7 @@ class Changes:
             self._intervals[interval_begin(at, self.run.started_at)][column] += count
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
-        """Count an attempt whose letter the server did not, or may not, have accepted."""
+        """Count an attempt after which the server has not, or may not have, accepted the letter."""
         self._answers[floor_to(at, QUARTER), outcome, code, answer] += 1
         self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
 
@@ -138,7 +138,7 @@ def interval_begin(at: datetime, started_at: datetime) -> datetime:
 def own_row(begin: datetime) -> datetime:
     """Return the time of this process's row in an interval: microseconds after its beginning.
 
-    So processes share no row, and sums over runs, days and mailings stay the same.
+    So no two processes share a row, and sums over runs, days and mailings stay the same.
     """
     return begin + timedelta(microseconds=_own_microseconds(os.getpid()))
 

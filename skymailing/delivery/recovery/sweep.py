@@ -1,4 +1,4 @@
-"""Sweep: find and repair in the database what lost hints and dead workers left behind."""
+"""Find and repair what lost hints and dead workers left behind in the database."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ from skymailing.settings.engine import engine_settings
 logger = logging.getLogger(__name__)
 
 BATCH = 1_000
-PART_SECONDS = 2.0  # after which a part of the sweep leaves the rest to the next one
+PART_SECONDS = 2.0  # after which a part of the sweep leaves the rest to the next sweep
 UNSTARTED_STATES = (MailingState.SCHEDULED, MailingState.PAUSED)
 LOST_LEASE = "the sending process ended and left no record of this letter"
 
@@ -46,7 +46,7 @@ def recover_dead_journals(journals: Path, now: datetime) -> None:
 
 
 def recover_journal(journal: DeadJournal, now: datetime) -> None:
-    """Record the results in a dead worker's journal; letters that it never began return to pending."""
+    """Record the results in a dead worker's journal; letters that it never started return to pending."""
     lease = journal.lease
     if lease is None:
         return
@@ -64,7 +64,7 @@ def recover_journal(journal: DeadJournal, now: datetime) -> None:
 
 
 def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
-    """Whether no statement of the dead worker can still take effect in the database.
+    """Return whether no statement of the dead worker can still take effect in the database.
 
     A transaction may still be in progress after the worker's death: a claim that is not visible yet, or
     results that may be rolled back.

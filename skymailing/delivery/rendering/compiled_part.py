@@ -1,4 +1,4 @@
-"""Compile a template so that its constant text is encoded once, and only values for each letter."""
+"""Compile a template so that its constant text is encoded only once, and its values for each letter."""
 
 from collections.abc import Callable, Mapping
 
@@ -110,7 +110,7 @@ class CompiledPart:
 
 
 def encode_html(text: str) -> bytes:
-    """Encode text with HTML special characters escaped, also for quoted attributes."""
+    """Encode text with HTML special characters escaped, including quotes, for use in attributes."""
     return encode(str(escape(text)))
 
 
@@ -120,7 +120,7 @@ def make_part(parsed: Parsed, footer: Footer, habits: Habits, *, is_html: bool) 
 
 
 class CheckedPart(CompiledPart):
-    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows none."""
+    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows no link."""
 
     def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits) -> None:
         super().__init__(parsed, escape=escape, habits=habits)

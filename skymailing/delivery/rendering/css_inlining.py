@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 120
-# Elements such as a <b> that ends with its paragraph: parsers repeat it in each following paragraph.
+# Elements such as a <b> that is not closed in its paragraph: parsers repeat it in each following paragraph.
 MAX_MISNESTED = 20
 MAX_CSS = 100_000  # characters
 MAX_BRACKETS = 12  # nested, in a style sheet
@@ -127,7 +127,7 @@ def write_attribute(attribute: re.Match[str], statement: re.Pattern[str]) -> str
 
 
 def is_bounded(outline: Outline, css: str) -> bool:
-    """Whether the source is within the limits: css-inline runs in the web process, on its time and stack."""
+    """Return whether the source is within the limits: css-inline uses the web process's time and stack."""
     if outline.is_too_deep or outline.misnested > MAX_MISNESTED or len(css) > MAX_CSS:
         return False
     depth = 0

@@ -1,6 +1,6 @@
-"""Sign letters (DKIM, RFC 6376) for domains whose mail server does not: rsa-sha256, relaxed/relaxed.
+"""Sign letters (DKIM, RFC 6376) for domains whose mail server does not sign: rsa-sha256, relaxed/relaxed.
 
-Signing takes ten times longer than rendering, so only letters of domains that ask for it are signed.
+Signing takes ten times longer than rendering, so only letters of domains that need it are signed.
 """
 
 import re
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 KEY_BITS = 2048  # Ed25519 is faster, but the large providers do not verify it
-# From is named twice, so that no one can add a second one. Gmail wants both headers of unsubscribing signed.
+# From is listed twice, so that no one can add a second one. Gmail requires signed List-Unsubscribe headers.
 SIGNED_HEADERS = (
     b"from",
     b"from",
@@ -32,7 +32,7 @@ SIGNED_HEADERS = (
 )
 SPACES = re.compile(rb"[ \t]+")
 FOLD = re.compile(rb"\r\n(?=[ \t])")
-WIDTH = 72  # characters of a line of the signature
+WIDTH = 72  # characters per line of the signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Signer:
 
 
 def simplify_body(body: bytes) -> bytes:
-    """Return the body in the relaxed form: single spaces, and nothing at the end of lines and of the body."""
+    """Return the body in relaxed form: single spaces, none at line ends, and no blank lines at the end."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
         body = SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
     body = body.rstrip(b"\r\n")
@@ -70,7 +70,7 @@ def simplify_body(body: bytes) -> bytes:
 
 
 def _read_headers(head: bytes) -> dict[bytes, bytes]:
-    """Return the headers in the relaxed form, by their names in lower case; our letters repeat none."""
+    """Return the headers in relaxed form by lowercase name; our letters repeat none."""
     headers = {}
     for line in FOLD.sub(b"", head).split(b"\r\n"):
         name, _, value = line.partition(b":")

@@ -1,4 +1,4 @@
-"""Make sure that every letter shows its reader a way to unsubscribe, and add a footer where it does not."""
+"""Make sure that every letter shows a way to unsubscribe: add a footer if it does not."""
 
 import re
 from enum import Enum
@@ -48,7 +48,7 @@ def judge(source: str, parsed: Parsed, *, is_html: bool) -> Footer:
 
 
 def find_certain_links(masked: MaskedSource) -> list[str]:
-    """Return the words for the links that are printed unchanged and outside all blocks."""
+    """Return the masking words of the links that are printed unchanged and outside all blocks."""
     depth, words = 0, []
     for number, tag in enumerate(masked.tags):
         name = NAME.match(tag.text)
@@ -73,7 +73,7 @@ def add_text_footer(source: str, when: Footer, language: str) -> str:
 
 
 def add_html_footer(source: str, when: Footer, language: str) -> str:
-    """Return an HTML source with its footer where a reader sees it last."""
+    """Return an HTML source with the footer below everything else that a reader sees."""
     if when is Footer.NEVER:
         return source
     masked = MaskedSource(source)
@@ -83,7 +83,7 @@ def add_html_footer(source: str, when: Footer, language: str) -> str:
 
 
 def is_shown(rendered: str, url: str, *, is_html: bool) -> bool:
-    """Whether the reader of a rendered part sees the link."""
+    """Return whether the reader of a rendered part sees the link."""
     if not is_html:
         return url in rendered
     return shows(rendered, re.compile(re.escape(escape(url)) + "|" + re.escape(url)))

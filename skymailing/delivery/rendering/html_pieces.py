@@ -24,7 +24,7 @@ DECLARATION = re.compile(r"<[!?][^<>]*+>")
 
 
 def read_attributes(attributes: str) -> dict[str, str]:
-    """Return the attributes of a start tag by their names in lower case; the first of equal names counts."""
+    """Return the attributes of a start tag by lowercase name; the first of equal names counts."""
     found: dict[str, str] = {}
     if not attributes:
         return found

@@ -1,4 +1,4 @@
-"""The languages of messages."""
+"""List the languages of messages, and guess the language of a text."""
 
 import re
 

@@ -52,9 +52,9 @@ class Sender:
     address: str
     reply_to: str
     owner_id: int = 0
-    # The mailbox where an email unsubscribes its sender; empty if no one reads one.
+    # The mailbox to which an email unsubscribes its sender; empty if there is none.
     unsubscribe_mailbox: str = ""
-    # Where providers may report complaints; empty if nowhere.
+    # The mailbox to which providers may report complaints; empty if there is none.
     complaint_mailbox: str = ""
     # Signs the letters of the address's domain; None if the mail server does.
     signer: Signer | None = None
@@ -255,7 +255,7 @@ class LetterTemplate:
         return letter if self.signer is None else self.signer.sign(letter, now)
 
     def encode_unsubscribe(self, url: str) -> bytes:
-        """Encode the value of List-Unsubscribe, and the header that allows one click (RFC 2369, RFC 8058)."""
+        """Encode List-Unsubscribe's value, and the header for one-click unsubscribe (RFC 2369, RFC 8058)."""
         link = mime.check_url(url).encode("ascii")
         value = b"<" + link + b">"
         if self.mailto:

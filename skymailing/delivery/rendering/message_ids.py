@@ -1,4 +1,4 @@
-"""Message-IDs and return paths from which the delivery can be read again when a letter comes back."""
+"""Make Message-IDs and return paths that identify the delivery when a letter is returned."""
 
 import hmac
 import re
@@ -21,7 +21,7 @@ RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
 class LetterName(NamedTuple):
-    """What a Message-ID names: a delivery, and the mark of its run, since a database can reuse IDs."""
+    """What a Message-ID identifies: a delivery, with the mark of its run, since a database can reuse IDs."""
 
     delivery_id: int
     run_mark: bytes
@@ -31,8 +31,8 @@ class LetterName(NamedTuple):
 class RunIdentity:
     """A run's UUID, and the key that signs the Message-IDs of its letters.
 
-    The key is empty for runs that an earlier version planned, whose letters keep their form, and for
-    letters without a delivery.
+    The key is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID,
+    and for letters without a delivery.
     """
 
     uuid: UUID
@@ -51,7 +51,7 @@ class RunIdentity:
     def make_return_path(self, delivery_id: int, address: str) -> str:
         """Return the envelope sender of a delivery: `address` with the token of its Message-ID.
 
-        Empty without an address, and for runs whose Message-IDs have no token.
+        It is empty without an address, and for runs whose Message-IDs have no token.
         """
         return add_return_token(address, self._make_token(delivery_id)) if address and self.key else ""
 
@@ -67,7 +67,7 @@ def add_return_token(address: str, token: str) -> str:
 
 
 def find_return_token(text: str) -> str:
-    """Return the token in a return path as a Message-ID begins with it; empty if there is none."""
+    """Return the token in a return path, as it is in Message-IDs; empty if there is none."""
     found = RETURN_TOKEN.search(text)
     return found[1] if found else ""
 
@@ -83,7 +83,7 @@ def sign(name: bytes, key: bytes) -> bytes:
 
 
 def read_message_id(text: str, key: bytes) -> LetterName | None:
-    """Return what a Message-ID names; None if we did not sign it."""
+    """Return what a Message-ID identifies; None if we did not sign it."""
     found = SIGNED.match(text.strip())
     if found is None:
         return None

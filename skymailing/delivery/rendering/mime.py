@@ -14,10 +14,10 @@ CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
 WORD = 42  # bytes in an encoded word, so that one fits after "Subject: " in 78 columns
 ASCII = bytes(range(128))
-ASCII_RATIO = 6  # quoted-printable is shorter than base64 with at most one other byte in six
+ASCII_RATIO = 6  # quoted-printable is shorter than base64 if at most one byte in six is not ASCII
 LONG_LINE = re.compile(rb"[^\n]{900}")
 FROM = re.compile(rb"^From |[\x00\x7f]", re.MULTILINE)  # programs may write > before "From "
-PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
+PLAIN_LENGTH = 64  # characters of an unencoded value on one line
 
 # ASCII that neither needs quoting in an unstructured header nor looks like an encoded word.
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
@@ -117,7 +117,7 @@ def encode_mailbox(name: str, address: str) -> bytes:
 def encode_body(body: bytes, *, is_last: bool = False) -> tuple[bytes, bytes]:
     """Encode `body`, which has CRLF line ends; return the name of its transfer encoding with the result.
 
-    ASCII goes out as it is, and mostly ASCII as quoted-printable: some filters distrust ASCII in base64.
+    ASCII is not encoded, and mostly ASCII text is quoted-printable: some filters distrust ASCII in base64.
     A body that `is_last` in its letter is followed by a line end that is not part of it.
     """
     if body.isascii():

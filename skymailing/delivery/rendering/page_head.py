@@ -1,4 +1,4 @@
-"""Let a letter's HTML page agree with its part: its language and its character set."""
+"""Make a letter's HTML page declare the language and character set that the letter has."""
 
 import re
 

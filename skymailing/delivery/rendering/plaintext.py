@@ -19,7 +19,7 @@ SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul"
 SPACE = re.compile(r"[ \t\n]+")
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
 HIDDEN = frozenset("head script style template title".split())
-# Elements whose state is kept even where nothing is shown.
+# Elements that are tracked even where nothing is shown.
 CONTAINERS = frozenset("pre ul ol".split())
 
 
@@ -63,7 +63,7 @@ class TextWriter:
 
     @property
     def is_skipping(self) -> bool:
-        """Whether a reader of the HTML does not see what follows; a preview text at the start is kept."""
+        """Whether what follows is hidden from readers of the HTML; a preview text at the start is kept."""
         return self.hidden > 0 or (self.has_started and not self.reader.shows_text)
 
     def feed(self, html: str) -> None:
@@ -166,7 +166,7 @@ class TextWriter:
 
 
 def is_same(url: str, text: str) -> bool:
-    """Whether a link's text already shows its URL."""
+    """Return whether a link's text already shows its URL."""
     short = re.sub(r"^https?://(?:www\.)?|/$", "", url)
     return text in (url, short, f"www.{short}", f"{short}/")
 

@@ -1,7 +1,7 @@
 """Read numbers, dates and yes or no from the texts in clients' attributes, as their owner writes them.
 
 A typed value is still the text that was imported, so letters print it unchanged; comparisons and filters
-use what it means.
+use its meaning.
 """
 
 import re
@@ -75,7 +75,7 @@ class YesNoText(str):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How an owner writes: the types of attributes, and the order and signs of dates and numbers."""
+    """How an owner writes values: the types of attributes, the order of dates and the signs in numbers."""
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True
@@ -140,7 +140,7 @@ class Habits:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a string, else None, with the owner's order of day and month. Times stay."""
+        """Return the date in a string, with any time, in the owner's order of day and month; else None."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())
@@ -200,7 +200,7 @@ DEFAULT_HABITS = Habits()
 
 
 def align(left: object, right: object) -> tuple[object, object]:
-    """Return two values in the form to compare: as numbers or dates if either is one, else unchanged."""
+    """Return two values in comparable form: as numbers or dates if either is one, else unchanged."""
     pair = (left, right)
     if any(map(is_number, pair)) or all(isinstance(value, NumberText) for value in pair):
         return to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)

@@ -1,4 +1,4 @@
-"""Judge what a reader of an HTML letter sees: which text and links are neither hidden nor in comments."""
+"""Determine what a reader of an HTML letter sees: which text and links are neither hidden nor in comments."""
 
 import re
 from collections import Counter
@@ -27,7 +27,7 @@ TINY = re.compile(r"[01](?:\.0+)?(?:px)?")
 
 @dataclass(slots=True)
 class Open:
-    """An element that is open, and whether it hides its content or has text without a size."""
+    """An open element, and whether it hides its content or gives its text no size."""
 
     name: str
     hides: bool
@@ -36,7 +36,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The words for Liquid in a template: what they print and hide depends on the client."""
+    """The words that replace Liquid in a template: what they print and hide depends on the client."""
 
     statement: re.Pattern[str]
     any: re.Pattern[str]
@@ -44,7 +44,7 @@ class Masks:
 
 @dataclass(slots=True)
 class Reader:
-    """Follows the elements of a letter, and which of them hide their content."""
+    """The open elements of a letter, and which of them hide their content."""
 
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
@@ -94,13 +94,13 @@ class Reader:
 
 
 def read_style(attributes: dict[str, str]) -> str:
-    """Return an element's style in lower case and without spaces."""
+    """Return an element's style in lowercase and without spaces."""
     style = attributes.get("style")
     return "".join(style.lower().split()) if style else ""
 
 
 def is_hidden(attributes: dict[str, str]) -> bool:
-    """Whether the attributes of an element hide it."""
+    """Return whether the attributes of an element hide it."""
     if "hidden" in attributes:
         return True
     if not (style := read_style(attributes)):
@@ -111,7 +111,7 @@ def is_hidden(attributes: dict[str, str]) -> bool:
 
 
 def has_shape(text: str, masks: Masks | None) -> bool:
-    """Whether a reader sees any of this text."""
+    """Return whether a reader sees any of this text."""
     text = masks.any.sub("", text) if masks else text
     return INVISIBLE_CHARACTERS.sub("", unescape(text)) != ""
 
@@ -123,13 +123,13 @@ def is_visible_picture(attributes: dict[str, str]) -> bool:
 
 
 def shows(html: str, needle: re.Pattern[str], masks: Masks | None = None) -> bool:
-    """Whether a reader sees a link to `needle`, or `needle` as text.
+    """Return whether a reader sees a link to `needle`, or `needle` as text.
 
     A link is seen if it contains text or a picture. `html` may be a masked template.
     """
     reader = Reader(masks)
     end = 0
-    link: int | None = None  # how many elements are open inside which the link is
+    link: int | None = None  # the number of open elements, including the link
     for piece in PIECE.finditer(html):
         text, end = html[end : piece.start()], piece.end()
         if reader.shows_text and is_seen_text(text, needle, masks, is_link=link is not None):
@@ -158,7 +158,7 @@ def is_seen_text(text: str, needle: re.Pattern[str], masks: Masks | None, *, is_
 
 
 def find_end(html: str) -> tuple[int, str]:
-    """Return where a reader's part of a letter ends, and the end tags that make text there visible."""
+    """Return where the part of a letter that is shown ends, and the end tags that make text there visible."""
     reader = Reader()
     place: tuple[int, str] | None = None
     for piece in PIECE.finditer(html):
@@ -166,7 +166,7 @@ def find_end(html: str) -> tuple[int, str]:
             closing = f"</{piece['raw']}" if piece["raw"] else "-->"
             is_closed = piece[0].lower().endswith(closing.lower())
             if not is_closed and place is None:
-                # It swallows the rest of the letter.
+                # An unclosed piece swallows the rest of the letter.
                 return piece.start(), reader.closing_tags
             continue
         name = piece["name"].lower()

@@ -1,7 +1,7 @@
-"""Know the public mail providers, whose addresses only their own mail servers may send from.
+"""List the public mail providers: only their own mail servers may send from their addresses.
 
 They publish DMARC policies, or treat their own domains strictly: a letter from gmail.com that another server
-sends is rejected or marked as spam. The list has the large providers, not all.
+sends is rejected or marked as spam. The list has only the large providers.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ PROVIDERS = (
 
 
 def find_provider(domain: str) -> Provider | None:
-    """Return the provider whose addresses have this domain, in lower case."""
+    """Return the provider whose addresses have this lowercase domain."""
     return next((provider for provider in PROVIDERS if domain in provider.domains), None)
 
 
@@ -63,7 +63,7 @@ def find_refused_domain(address: str, server: SmtpServer | None = None) -> str:
 
 
 def _list_hosts() -> list[str]:
-    """Return the hosts of the installation's mail servers: letters may leave over any of them."""
+    """Return the hosts of the installation's mail servers: letters may be sent over any of them."""
     config = current_app.config
     fallback = config["MAIL_FALLBACK"]
     return [config["MAIL_SERVER"], *([fallback.server] if fallback is not None else [])]

@@ -1,4 +1,4 @@
-"""Keep a worker's sessions on several routes: few lanes of owners' servers, and a limit over all of them.
+"""Keep a worker's sessions on several routes: a few lanes for owners' servers, and a limit for all sessions.
 
 A lane is a route with its session pool. With many owners, a worker would otherwise keep sessions with
 hundreds of mail servers.
@@ -10,11 +10,11 @@ from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
 
-MOST_LANES = 20  # of servers of owners
+MOST_LANES = 20  # of owners' servers
 
 
 class Lanes:
-    """The session pools of one worker, the one that was used last at the end."""
+    """The session pools of one worker, the most recently used one last."""
 
     def __init__(self, max_sessions: int, holder: str) -> None:
         self._max_sessions = max_sessions
@@ -23,13 +23,13 @@ class Lanes:
         self._servers: dict[str, SessionPool] = {}
 
     def __iter__(self) -> Iterator[SessionPool]:
-        """Yield the pools: first those of owners' servers, beginning with the one not used for longest."""
+        """Yield the pools: first those of owners' servers, the least recently used one first."""
         yield from [*self._servers.values(), *self._configured.values()]
 
     def use(self, route: str, server: ServerAccess | None = None) -> SessionPool:
-        """Return the pool of a route; close sessions of others if it may need them.
+        """Return the pool of a route; close other pools' sessions if it may need their places.
 
-        `server` is how to reach a server of an owner; if it has changed, its sessions are closed.
+        `server` describes how to reach an owner's server; if it has changed, its sessions are closed.
         """
         pool = self._configured[route] if server is None else self._find(server)
         self._make_room(pool)

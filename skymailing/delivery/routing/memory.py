@@ -1,4 +1,4 @@
-"""What a route remembers about its mail server, shared by all workers and kept across restarts.
+"""Read and change what a route remembers about its mail server, across workers and restarts.
 
 It is part of the route's row, and is read together with the state of the breaker, before each window.
 """
@@ -36,13 +36,13 @@ COLUMNS = tuple(getattr(Route, name) for name in Memory.__slots__)
 
 
 def set_step_by_step(name: str, since: datetime | None) -> None:
-    """Remember since when the route's letters are sent without pipelining; None: with it."""
+    """Store since when the route's letters have been sent without pipelining; None if with it."""
     with Session(db.engine) as session, session.begin():
         lock_route(session, name).step_by_step_since = since
 
 
 def refuse_return_paths(name: str, reply: str) -> None:
-    """Use no return paths with a token on the route, because its server has refused one."""
+    """Stop using return paths with a token on the route, because its server has refused one."""
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         route.bounce_address = ""

@@ -56,7 +56,7 @@ def extend(route: str, owner_id: int, reply: str, now: datetime) -> None:
 
 
 def end(route: str, owner_id: int | None = None) -> None:
-    """End the pause of an owner, or of all, on the route."""
+    """End the pause of an owner, or of all owners, on the route."""
     is_ended = OwnerPause.route == route
     if owner_id is not None:
         is_ended &= OwnerPause.owner_id == owner_id

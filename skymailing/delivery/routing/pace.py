@@ -1,4 +1,4 @@
-"""Learn how fast a route's mail server accepts letters: slower at once, faster again bit by bit (AIMD).
+"""Learn how fast a route's mail server accepts letters: slow down at once, speed up gradually (AIMD).
 
 A refusal at MAIL pauses the route for all workers, longer with each further one, since the server still
 counts what it received before. It also lowers the pace, unless the pace was lowered just before. While the
@@ -36,7 +36,7 @@ class Meter:
         self._counts: deque[tuple[float, int]] = deque()
 
     def add(self, letters: int) -> None:
-        """Count letters that this worker's server has just accepted."""
+        """Count letters that the server has just accepted from this worker."""
         now = self._monotonic()
         self._counts.append((now, letters))
         while self._counts[0][0] < now - self._seconds:
@@ -83,7 +83,7 @@ def _lower(route: Route, accepted_rate: float, now: datetime) -> None:
 
 
 def is_paused(until: datetime | None, now: datetime) -> bool:
-    """Whether a pause is still in effect.
+    """Return whether a pause is still in effect.
 
     An end further away than the longest pause is ignored: the clock that set it must have been ahead.
     """
@@ -92,7 +92,7 @@ def is_paused(until: datetime | None, now: datetime) -> bool:
 
 
 def report_accepted(name: str, memory: Memory, is_held_back: bool, now: datetime) -> None:
-    """Note that the server accepts letters, and raise the pace if it is what held letters back.
+    """Note that the server accepts letters, and raise the pace if it held letters back.
 
     Writes only after a refusal, and then every few seconds.
     """

@@ -1,8 +1,8 @@
 """Limit letters per second: per route, per mailing and per recipient domain.
 
-A route's limit is the lower one of MAIL_RATE and of the pace that it has learned. Account letters count
-against it too, but need not wait for letters of mailings: if those have used up a period, a small share of
-account letters is sent anyway, and is taken from the next period.
+A route's limit is the lower of MAIL_RATE and the pace that it has learned. Account letters count against
+it too, but need not wait for mailings: if those have used up a period, a small share of account letters is
+sent anyway, and is deducted from the next period.
 
 Letters are counted in Redis, so that all workers share each limit. While Redis is unavailable, each worker
 uses only its own share of the limit.
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 # Seconds without a request to an unavailable Redis; if it hangs, each request takes a full timeout.
 REDIS_PAUSE = 5.0
-# Seconds until a rate allows more letters, from which a worker leaves them to the sweep.
+# If a rate allows no more letters for this many seconds, a worker leaves them to the sweep.
 LONG_WAIT = 20.0
-# Lower rates with a fraction are counted over several seconds.
+# Fractional rates below this one are counted over several seconds.
 LOW_RATE = 10.0
 LOW_RATE_SECONDS = 4
 ACCOUNT_SHARE = 10  # one in this many letters may be an account letter that does not wait for mailings
 
 
 class PeriodLimit(RateLimitItemPerSecond):
-    """A number of letters per period, which may be counted already during the period before."""
+    """A number of letters per period, some of which may already be counted during the previous period."""
 
     def get_expiry(self) -> int:
         return 2 * super().get_expiry()
@@ -80,7 +80,7 @@ class RateLimits:
         self._limits["route"] = rate
 
     def follow(self, memory: Memory, now: datetime) -> None:
-        """Keep to the pace and the pause that the route has learned, until the next call."""
+        """Apply the pace and the pause that the route has learned, until the next call."""
         self._pace = memory.pace
         until = memory.paused_until if is_paused(memory.paused_until, now) else None
         self._pause_seconds = (until - now).total_seconds() if until else 0.0
@@ -110,13 +110,13 @@ class RateLimits:
         period = int(time.time()) // item.multiples
         if not self._count(share, _key("account", route, period)):
             return False
-        self._count(item, _key("route", route, period + 1))  # mailings make room for it
+        self._count(item, _key("route", route, period + 1))  # deducted from the mailings' next period
         self.was_held_back = self.was_held_back_by_pace = False
         self._free_at.pop(("route", route), None)
         return True
 
     def has_room(self, domain: str) -> bool:
-        """Whether the domain may receive more letters this second, as far as this worker knows."""
+        """Return whether the domain may receive more letters this second, as far as this worker knows."""
         if (second := int(time.time())) != self._second:
             self._second = second
             self._full_domains.clear()
@@ -125,7 +125,7 @@ class RateLimits:
     def wait_if_held_back(self, route: str, mailing_id: int | None = None) -> float:
         """Sleep if the route or the mailing has reached its limit, but not beyond this second.
 
-        Return how many seconds are left.
+        Return how many seconds of the wait are left.
         """
         now = time.monotonic()
         self._free_at = {key: at for key, at in self._free_at.items() if at > now}
@@ -146,12 +146,12 @@ class RateLimits:
             rate = min(rate or self._pace, self._pace)
         if not rate:
             return None
-        # A low rate is counted over a few seconds, so that 1.9 letters a second are not just one.
+        # A low rate is counted over a few seconds, so that 1.9 letters a second do not become one.
         seconds = 1 if rate == int(rate) or rate >= LOW_RATE else max(LOW_RATE_SECONDS, ceil(1 / rate))
         return PeriodLimit(max(1, int(rate * seconds)), seconds)
 
     def _hit(self, kind: str, name: str) -> bool:
-        """Whether the limit allows another letter; if so, count it."""
+        """Return whether the limit allows another letter; if so, count it."""
         item = self._limit_of(kind)
         if item is None:
             return True
@@ -165,7 +165,7 @@ class RateLimits:
         return allowed
 
     def _is_pace_the_limit(self) -> bool:
-        """Whether the pace, not MAIL_RATE, limits the route."""
+        """Return whether the pace, not MAIL_RATE, limits the route."""
         return self._pace is not None and self._pace <= (self._limits["route"] or self._pace)
 
     def _count(self, item: PeriodLimit, key: tuple[str, ...]) -> bool:
@@ -186,7 +186,7 @@ def _key(kind: str, name: str, period: int) -> tuple[str, ...]:
 
 
 def get_domain(address: str) -> str:
-    """Return the domain of an address, in lower case."""
+    """Return the domain of an address in lowercase."""
     return address.rpartition("@")[2].lower()
 
 

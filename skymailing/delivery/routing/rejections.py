@@ -1,6 +1,6 @@
-"""Detect consecutive refusals for the same reason: the message or our access is at fault.
+"""Detect consecutive refusals for the same reason, which mean that the message or our access is at fault.
 
-Refusals count both at RCPT and after the dot, except those that are about the address. All workers count
+Refusals count both at RCPT and after the dot, except those caused by the address. All workers count
 together in Redis, so that they stop after the same number; without Redis, each counts alone.
 """
 
@@ -77,7 +77,7 @@ class Rejections:
         return count
 
     def count_allowed(self, run_id: int) -> int | None:
-        """Return how many letters may be begun until it is clear that they are accepted; None: any number."""
+        """Return how many letters may be started until some are known to be accepted; None: any number."""
         if run_id in self._proven:
             return None
         _, count, _ = self._streaks.get(run_id, ("", 0, 0.0))
@@ -116,12 +116,12 @@ class Rejections:
         return count
 
     def _count_alone(self, error: RedisError) -> None:
-        logger.info("Redis is unavailable, each worker counts its refusals: %s", error)
+        logger.info("Redis is unavailable; each worker counts its own refusals: %s", error)
         self._alone_until = time.monotonic() + REDIS_PAUSE
 
 
 def is_about_address(result: Result) -> bool:
-    """Whether the recipient was refused because of the address, not because of us or the message."""
+    """Return whether the recipient was refused because of the address, not because of us or the message."""
     if result.stage is Stage.MAIL:
         return True  # the sender is another verdict; only SMTPUTF8 is refused at MAIL because of a recipient
     if result.stage not in (Stage.RCPT, Stage.DATA):

@@ -1,7 +1,7 @@
 """Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
 A route is chosen for the letters of one owner. If a letter may have caused the fault that opened the breaker,
-it is open for the letter's owner, and others may probe the route at once; see `owner_pauses`.
+it is open for the letter's owner, but others may probe the route at once; see `owner_pauses`.
 
 All workers share a route's state, which is stored in its row. Each change is made in its own short
 transaction.
@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 PRIMARY = "primary"  # the server of the MAIL_* settings
 FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the breaker is open
 CREDENTIALS_REFUSED = 535
-# In reply to a letter, these may be caused by what the letter contains.
+# In reply to a letter, these may be caused by its content.
 PERHAPS_CAUSED_BY_LETTER = {421, 454}
-# A 535 with a temporary status (RFC 3463), or that says so itself, is about the server, not the credentials.
+# A 535 with a temporary status (RFC 3463) or text is about the server, not the credentials.
 TEMPORARY_REFUSAL = re.compile(r"535[ -](4\.\d|(?!5\.\d).*temporar)", re.IGNORECASE)
 
 
@@ -74,7 +74,8 @@ class RouteChoice:
 class Concurrency:
     """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
 
-    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions do not help.
+    It returns to one after a refusal at MAIL. It does not grow while a rate holds letters back: more sessions
+    would not help.
     """
 
     def __init__(self, most: int, letters_to_grow: int) -> None:
@@ -115,7 +116,7 @@ class FaultShare:
         self._events.extend([(now, True)] * faults)
 
     def is_too_high(self) -> bool:
-        """Whether (by default) at least half of ten or more attempts in the last minute were faults."""
+        """Return whether at least half of the last minute's ten or more attempts were faults, by default."""
         since = self._monotonic() - self._settings.breaker_window_seconds
         recent = [is_fault for moment, is_fault in self._events if moment >= since]
         is_enough = len(recent) >= self._settings.breaker_least_attempts
@@ -138,7 +139,7 @@ def settings_of(name: str) -> SmtpSettings:
 def choose(now: datetime, owner_id: int, server: ServerAccess | None = None) -> RouteChoice | None:
     """Return the first route that the owner's letters may use, and how; None if there is none.
 
-    Only the route of `server`, if the letters have to use it.
+    If the letters have to use `server`, only its route is considered.
     """
     for name in [server.route] if server else list_configured():
         choice = admit(name, now, owner_id)
@@ -194,7 +195,7 @@ def release_probe(name: str, now: datetime) -> None:
 
 
 def _must_wait(route: Route, now: datetime) -> bool:
-    """Whether a probe must still wait; at most the longest pause, in case the clock was ahead."""
+    """Return whether a probe must still wait; for at most the longest pause, in case the clock was ahead."""
     settings = engine_settings()
     longest = timedelta(seconds=settings.breaker_longest_pause * (1 + settings.breaker_jitter))
     return route.retry_at is not None and now < route.retry_at <= now + longest
@@ -218,7 +219,7 @@ class Fault:
         return self.owner_id if self.code in PERHAPS_CAUSED_BY_LETTER else None
 
     def is_of_another_owner(self, owner_id: int | None) -> bool:
-        """Whether two different owners may have caused this fault and the one before."""
+        """Return whether two different owners may have caused this fault and the previous one."""
         return owner_id is not None and self.blamed_owner_id not in (None, owner_id)
 
 

@@ -1,4 +1,4 @@
-"""Reach the mail servers of owners: their settings as a worker uses them, and which runs they serve.
+"""Reach owners' mail servers: their settings as a worker uses them, and the runs that they serve.
 
 A server is read together with its run, so that a change applies to the next window without another query.
 """
@@ -16,8 +16,8 @@ from skymailing.delivery.smtp import connection
 from skymailing.encryption import SMTP_ACCESS, decrypt
 from skymailing.models import ROUTE_PREFIX, BreakerState, OwnerPause, Route, Run, Security, SmtpServer
 
-# Seconds to open a session, DNS lookup excluded. Less than for the installation's server, since a user's
-# server that does not respond keeps a worker from the letters of others.
+# Seconds to open a session, excluding the DNS lookup. Less than for the installation's server, since a
+# user's unresponsive server keeps a worker from other users' letters.
 OPEN_SECONDS = 10.0
 LOST_PASSWORD = "the stored password cannot be read any more; please enter it again"  # noqa: S105
 
@@ -32,7 +32,7 @@ COLUMNS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
-    """How to reach a mail server of the table smtp_servers, and how much it accepts."""
+    """How to reach a mail server in the table smtp_servers, and how much it accepts."""
 
     id: int
     is_everybodys: bool
@@ -42,7 +42,7 @@ class ServerAccess:
     username: str
     encrypted_password: str
     rate: float | None  # letters per second; None: no limit
-    sessions: int  # at the same time, of all workers
+    sessions: int  # at the same time, of all workers together
 
     @classmethod
     def of(cls, row: Any, server_id: int) -> Self:
@@ -82,7 +82,7 @@ class ServerAccess:
         return password
 
     def open(self, phases: connection.Phases | None = None) -> smtplib.SMTP:
-        """Open a session; raises OSError. Servers of users must have a public address."""
+        """Open a session; raises OSError. Users' servers must have a public address."""
         allowed = None if self.is_everybodys else current_app.config["MAIL_SERVERS_PRIVATE_NETWORKS"]
         return connection.open_smtp(OPEN_SECONDS, self, phases, allowed)
 

@@ -1,9 +1,9 @@
-"""Share the sessions that a mail server allows between workers: counted in Redis, for each route.
+"""Share the sessions that a mail server allows among workers; they are counted in Redis for each route.
 
 Nothing limits them until the server refuses a session while others are open. From then on, the number that
-was open is the limit. While workers want more, it grows by one a minute; far above the number at the last
-refusal, it is forgotten (AIMD, like the pace). Workers that have sessions or wait for one get equal shares,
-and the first ones get what is left over. A worker with account letters counts as the first one.
+was open is the limit. While workers want more, it grows by one a minute; once it is far above the number at
+the last refusal, it is forgotten (AIMD, like the pace). Workers that have sessions or wait for one get equal
+shares, and the first ones get the remainder. A worker with account letters counts as the first one.
 
 The server decides, so a wrong count costs no more than a refused session. A killed worker's sessions are
 free after a few seconds. While Redis is down, each worker only knows its own sessions.
@@ -22,8 +22,8 @@ from skymailing.settings.engine import EngineSettings
 
 logger = logging.getLogger(__name__)
 
-# Seconds after a worker's last request until its sessions count as free. It asks before each window, which
-# takes about a second; if the server is slower, other workers are refused.
+# Seconds after a worker's last request until its sessions count as free. It makes one before each window,
+# which takes about a second; if the server is slower, other workers are refused.
 BUSY = 5.0
 LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 
@@ -56,13 +56,13 @@ class Share:
 
 
 class SessionBudget:
-    """The sessions on a route from the view of one worker, the `holder`."""
+    """The sessions on a route as seen by one worker, the `holder`."""
 
     def __init__(self, route: str, holder: str, settings: EngineSettings, most: int | None = None) -> None:
         self._route = route
         self._holder = holder
         self._settings = settings
-        self._most = most  # sessions of all workers that are allowed in any case; None: no such limit
+        self._most = most  # sessions that the owner allows all workers together; None: no such limit
         # The longest time between two requests of a worker that has sessions.
         self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY
         self._joined: float | None = None  # when this worker began to have or want sessions
@@ -88,7 +88,7 @@ class SessionBudget:
         return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
 
     def _apply_most(self, learned: Limit | None) -> Limit | None:
-        """Return the lower one of what the server allows and what its owner has set."""
+        """Return the lower of the limits that were learned from the server and set by its owner."""
         if self._most is None or (learned is not None and learned.most <= self._most):
             return learned
         return Limit(self._most, self._most, time.time())
@@ -100,8 +100,8 @@ class SessionBudget:
     def learn(self, count: int, is_busy: bool) -> bool:
         """Note that no more than `count` sessions could be opened; return whether others may be the reason.
 
-        `is_busy` if the server may have meant this session only. Otherwise only sessions of this worker
-        prove that the server works. Workers without a session may just be opening one.
+        `is_busy` means that the server may have refused only this session. Otherwise, only this worker's
+        sessions prove that the server works. Workers without a session may be opening one right now.
         """
         if not count and not is_busy:
             return False
@@ -123,7 +123,7 @@ class SessionBudget:
             _warn(error)
 
     def has_room(self) -> bool:
-        """Whether another worker that asks would get a session."""
+        """Return whether another worker would get a session if it requested one."""
         holders, learned = self._read(queue.connection().pipeline())
         limit = self._apply_most(learned)
         return limit is None or len(holders) < limit.most

@@ -67,8 +67,8 @@ class SessionPool:
     def connect(self, sender: str, journal: Journal, is_urgent: bool = False) -> Pipeline:
         """Return the pipeline with this worker's share of sessions, at most the target.
 
-        Raises OSError if none can be opened, and NoSession if that is because other workers have sessions.
-        An urgent letter waits a while for one of these.
+        Raises OSError if none can be opened, and NoSession if that is because other workers have them all.
+        An urgent letter waits a while for one of those.
         """
         if self._pipeline is None:
             self._pipeline = Pipeline(
@@ -150,7 +150,7 @@ class SessionPool:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 
     def follow(self, memory: Memory, now: datetime) -> None:
-        """Use what is known to work: return paths with tokens, and pipelining, which is tried after a day."""
+        """Use what is known to work: return paths with tokens, and pipelining, retried after a day."""
         configured = current_app.config["MAIL_BOUNCE_ADDRESS"]
         self.bounce_address = configured if configured == memory.bounce_address else ""
         if self._is_step_by_step(memory, now):
@@ -169,7 +169,7 @@ class SessionPool:
             set_step_by_step(self.route, None)
 
     def learn_return_paths(self, results: list[Result]) -> None:
-        """Use no tokens in return paths any more if the server has refused one."""
+        """Stop using tokens in return paths if the server has refused one."""
         for result in results if self.bounce_address else ():
             if result.letter.return_path and result.verdict is Verdict.SENDER_REFUSED:
                 reply = f"{result.code} {result.answer}"
@@ -184,7 +184,7 @@ class SessionPool:
     def report_connection_error(self, error: OSError) -> None:
         """Report to the breaker that no session could be opened.
 
-        It opens at once for a server of an owner: each further attempt could keep the worker waiting.
+        The breaker of an owner's server opens at once: each further attempt could keep the worker waiting.
         """
         self._faults.record(1, 0)
         fault = Fault(connection.get_reply_code(error), connection.format_error(error))

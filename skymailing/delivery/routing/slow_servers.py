@@ -22,7 +22,7 @@ LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies
 
 
 def is_slow(route: str) -> bool:
-    """Whether the route has recently kept a worker waiting; False while Redis is unavailable."""
+    """Return whether the route has recently kept a worker waiting; False while Redis is unavailable."""
     try:
         return bool(queue.connection().exists(_key(route)))
     except RedisError:

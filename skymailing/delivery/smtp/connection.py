@@ -177,7 +177,7 @@ def open_smtp(
     except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
-    except BaseException:  # also a job that exceeds its time limit: leave no socket open
+    except BaseException:  # including a job that exceeds its time limit: leave no socket open
         smtp.close()
         raise
     finally:
@@ -277,7 +277,7 @@ def describe_tls_error(error: ssl.SSLError) -> str:
 
 
 def is_busy(error: OSError) -> bool:
-    """Whether the server has refused a session for now: with a temporary reply, or by closing it."""
+    """Return whether the server has refused a session for now: with a temporary reply, or by closing it."""
     return isinstance(error, smtplib.SMTPServerDisconnected) or (get_reply_code(error) or 0) // 100 == 4
 
 

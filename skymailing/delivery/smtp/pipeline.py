@@ -31,7 +31,7 @@ class Channel:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.session = Session(sender, smtp.has_extn("pipelining"), known)
-        # RFC 1870: the largest letter that the server accepts; without a number or with 0, any size.
+        # RFC 1870: the largest letter that the server accepts; without a number, or if it is 0, any size.
         size = smtp.esmtp_features.get("size", "").partition(" ")[0]
         self.largest_letter = (int(size) if size.isdecimal() else 0) or sys.maxsize
         self.accepts_international = smtp.has_extn("smtputf8")
@@ -72,7 +72,7 @@ class Channel:
                 return
 
     def has_ended(self) -> bool:
-        """Whether the server has ended the idle session, with or without a reply."""
+        """Return whether the server has ended the idle session, with or without a reply."""
         try:
             self.socket.recv(READ_SIZE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -136,7 +136,7 @@ class Pipeline:
 
     @property
     def accepts_international(self) -> bool:
-        """Whether the server accepts recipients with a local part that is not ASCII (RFC 6531)."""
+        """Whether the server accepts recipients with a non-ASCII local part (RFC 6531)."""
         return all(channel.accepts_international for channel in self._channels)
 
     def connect(self, target: int, until: float = math.inf) -> None:

@@ -1,6 +1,6 @@
 """Find out whether a server that offers PIPELINING (RFC 2920) really supports it.
 
-Some servers, or devices in between, drop the commands behind the first one, or answer 503 or 554. Then
+Some servers, or devices in between, drop the commands after the first one, or answer 503 or 554. Then
 sessions continue without pipelining; if a letter is accepted that way, pipelining was at fault.
 """
 
@@ -13,7 +13,7 @@ OUT_OF_STEP = {503, 554}
 
 
 class Trust(Enum):
-    """What is known about pipelining with a server."""
+    """What is known about a server's pipelining."""
 
     UNPROVEN = auto()
     PROVEN = auto()
@@ -38,7 +38,7 @@ class Pipelining:
             self.trust = Trust.PROVEN
 
     def doubts_reply(self, reply: Reply) -> bool:
-        """Whether this first refusal of an envelope may be due to pipelining; if so, stop using it."""
+        """Return whether this first refusal of an envelope may be due to pipelining; if so, stop using it."""
         return reply.code in OUT_OF_STEP and self.doubt(f"{reply.code} {reply.text}")
 
     def doubt(self, reason: str) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 
 Network = IPv4Network | IPv6Network
 
-# IPv6 addresses that lead to the IPv4 address in them, over a translator or a tunnel. `is_global` refuses
-# mapped addresses and Teredo, but not these.
+# IPv6 addresses that lead to the IPv4 address that they contain, via a translator or a tunnel. `is_global`
+# refuses mapped addresses and Teredo, but not these.
 EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
 
 
@@ -21,7 +21,7 @@ class NotPublic(OSError):
 
 
 def is_public(text: str) -> bool:
-    """Whether the address belongs to the public internet."""
+    """Return whether the address belongs to the public internet."""
     address = ip_address(text.partition("%")[0])
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
@@ -31,7 +31,7 @@ def is_public(text: str) -> bool:
 
 
 def connect(host: str, port: int, timeout: float, allowed: Collection[Network] = ()) -> socket.socket:
-    """Connect to one of the host's public addresses, or of those in the `allowed` networks.
+    """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
     `timeout` (seconds) limits each attempt. Raises OSError; NotPublic if there is no such address.
     """
@@ -58,7 +58,7 @@ def _connect(
         # A public address of this host: programs that listen there may trust local connections.
         if own == peer and not _is_in(peer, allowed):
             raise NotPublic(f"{peer} is an address of this host")
-    except BaseException:  # also a stop or a job's timeout: no connection may stay open
+    except BaseException:  # including a stop or a job's timeout: no connection may stay open
         connected.close()
         raise
     return connected

@@ -70,7 +70,7 @@ def parse_line(line: bytes) -> tuple[int, bool, str] | None:
 def decode_reply(text: bytes) -> str:
     """Decode a reply, which is UTF-8 by the standard, but sent in an older encoding by some servers.
 
-    In a Cyrillic encoding most letters are above ASCII, in a Western one only those with accents.
+    In a Cyrillic encoding most letters are non-ASCII; in a Western one, only those with accents.
     """
     try:
         return text.decode()

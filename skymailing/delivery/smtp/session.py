@@ -42,7 +42,7 @@ class Result:
     # The command that the server replied to; None without a reply.
     stage: "Stage | None" = None
     seconds: float = 0.0  # since the session began with this letter
-    content_seconds: float | None = None  # the part of them since the body was started, if it was
+    content_seconds: float | None = None  # the part of `seconds` since the body was started, if it was
 
 
 class Journal(Protocol):
@@ -149,7 +149,7 @@ class Session:
             self._finish(Result(following, Verdict.RELEASED, None, reason))
 
     def _may_have_dropped_commands(self) -> bool:
-        """Whether the server replied to the command before those that were sent ahead."""
+        """Return whether the server replied to the command before those that were sent ahead."""
         return self.pipelining and not self._begun and (self._answered or self.letters_done > 0)
 
     def _advance(self, reply: Reply | None) -> None:

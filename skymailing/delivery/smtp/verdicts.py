@@ -1,4 +1,4 @@
-"""What a mail server's reply means for a letter (RFC 5321, section 4.2; RFC 3463)."""
+"""Decide what a mail server's reply means for a letter (RFC 5321, section 4.2; RFC 3463)."""
 
 import re
 from enum import StrEnum
@@ -45,7 +45,7 @@ class Stage(StrEnum):
 def classify(stage: Stage, code: int, text: str = "", is_international: bool = False) -> Verdict:
     """Return the verdict for a reply to `stage`; do not call it for the 354 after DATA.
 
-    `is_international` if MAIL had the parameter SMTPUTF8.
+    `is_international` means that MAIL had the parameter SMTPUTF8.
     """
     if code in ROUTE_FAULT_CODES:
         return Verdict.ROUTE_FAULT
@@ -64,5 +64,5 @@ def classify(stage: Stage, code: int, text: str = "", is_international: bool = F
 
 
 def refuses_international(code: int, text: str) -> bool:
-    """Whether a 5xx reply refuses the parameter SMTPUTF8, not the sender."""
+    """Return whether a 5xx reply refuses the parameter SMTPUTF8, not the sender."""
     return code in INTERNATIONAL_CODES or INTERNATIONAL_STATUS.match(text) is not None
