@@ -83,7 +83,7 @@ def describe(domain: SendingDomain, record: DnsRecord) -> RecordRow:
         ),
         Purpose.POLICY: (
             _("Policy (DMARC)"),
-            _("Gmail and Yahoo ask mass senders for it. If you have such a record, keep it."),
+            _("Gmail and Yahoo require it from bulk senders. If you have such a record, keep it."),
         ),
     }
     title, help_text = titles[record.purpose]
@@ -129,7 +129,7 @@ def replace_key(domain_id: int) -> ResponseReturnValue:
         db.session.rollback()
         flash(explain(error), "warning")
         return redirect(url_for("domains.show", domain_id=domain_id))
-    flash(_("Create the new record. Until it is found, the present key signs."), "success")
+    flash(_("Create the new record. The current key is used until it is found."), "success")
     return check_soon(domain_id)
 
 

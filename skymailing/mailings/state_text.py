@@ -25,11 +25,11 @@ STATE_TEXTS: dict[str, Any] = {
         "or choose another sender, then resume the mailing."
     ),
     StateReason.SERVER_UNUSABLE: _l(
-        "Your mail server %(detail)s does not work, so nothing was sent. Test its connection on the page of "
-        "mail servers, then resume the mailing."
+        "Your mail server %(detail)s does not work, so nothing was sent. Test its connection on the mail "
+        "servers page, then resume the mailing."
     ),
     StateReason.SERVER_DELETED: _l(
-        "The mail server of this sending has been deleted, so the remaining emails cannot be sent."
+        "The mail server of this run has been deleted, so the remaining emails cannot be sent."
     ),
     StateReason.RENDER_FAILED: _l("The message has an error, so the mailing was paused: %(detail)s"),
     StateReason.TOO_MANY_BOUNCES: _l(

@@ -37,7 +37,7 @@ class ServerForm(FlaskForm):
         lazy_pgettext("server", "Name"),
         [DataRequired(_l("Enter a name.")), Length(max=SERVER_NAME_MAX_LENGTH), one_line],
         filters=[strip],
-        description=_l("Only you see it."),
+        description=_l("Only you can see it."),
     )
     host = StringField(
         _l("Server address"),
@@ -56,10 +56,10 @@ class ServerForm(FlaskForm):
     rate_per_minute = IntegerField(
         _l("Emails per minute"),
         [Optional(), NumberRange(1, MOST_PER_MINUTE, _l("Enter a number from 1 to 100,000."))],
-        description=_l("The limit of your provider. If empty, as many as the server accepts."),
+        description=_l("Your provider's limit. If empty, as many as the server accepts."),
     )
     sessions = IntegerField(
-        _l("Connections at the same time"),
+        _l("Simultaneous connections"),
         [
             DataRequired(_l("Enter a number from 1 to 20.")),
             NumberRange(1, MOST_SESSIONS, _l("Enter a number from 1 to 20.")),

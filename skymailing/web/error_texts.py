@@ -105,7 +105,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "segment_field_unknown": _l("There is no field “%(field)s”."),
     "segment_operator_unknown": _l("This comparison does not fit the type of the field."),
     "segment_value_missing": _l("Enter a value."),
-    "segment_text_expected": _l("Enter a text."),
+    "segment_text_expected": _l("Enter some text."),
     "segment_text_too_long": _l("The text is longer than %(limit)s characters."),
     "segment_list_expected": _l("Enter a list of values."),
     "segment_list_too_long": _l("List up to %(limit)s values."),

@@ -82,7 +82,7 @@ def test_a_list_that_takes_too_long_to_count_is_shown(
 
     page = browser.get("/clients/?q=example").text
     assert "50+ found" in page
-    assert "All that match, also on other pages (50+)" in " ".join(page.split())
+    assert "All matches, including those on other pages (50+)" in " ".join(page.split())
 
 
 @pytest.mark.one_engine
