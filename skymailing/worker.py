@@ -38,7 +38,7 @@ job_log = logging.getLogger("skymailing.jobs")
 LONGEST_SYSTEM_SECONDS = 0.5  # of small jobs, before a slice of a run goes first
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
-REDIS_PAUSE = 1.0  # seconds between tries while Redis is down
+REDIS_PAUSE = 1.0  # seconds between attempts while Redis is down
 RESTART_PAUSE = 2.0  # seconds before the loop starts again
 
 _stop_requested = threading.Event()
@@ -51,7 +51,7 @@ class Worker(SimpleWorker):
     ends the worker together with its job: a lease never has two holders.
     """
 
-    max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
+    max_connection_wait_time = 2.0  # seconds between attempts while Redis is down; rq would increase it to 60
     # Seconds of small jobs since the last slice of a run.
     system_seconds = 0.0
     # Called when the worker has had no job for a few seconds.

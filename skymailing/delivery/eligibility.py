@@ -17,7 +17,7 @@ HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
 
 
 def is_allowed() -> ColumnElement[bool]:
-    """Return the condition that neither the mailing is disabled nor its owner blocked."""
+    """Return the condition that the mailing is not disabled and its owner is not blocked."""
     return Mailing.disabled_at.is_(None) & User.blocked_at.is_(None)
 
 

@@ -1,4 +1,4 @@
-"""Define what one user may use up. LIMIT_<NAME> in the environment sets a limit; 0 means none."""
+"""Define how much one user may use. LIMIT_<NAME> in the environment sets a limit; 0 means none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ LARGEST_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """The limits of one user. Limits that stop letters only make them wait."""
+    """The limits of one user. Limits on letters only delay them."""
 
     letters_per_hour: int = 0
     letters_per_day: int = 0

@@ -122,7 +122,7 @@ class _Reader:
 
 
 def write_conditions(node: Node) -> dict[str, Any]:
-    """Return a tree as JSON that `read_conditions` reads back, without parts that have no meaning."""
+    """Return a tree as JSON that `read_conditions` reads back, without meaningless parts."""
     match node:
         case Not():
             return {"not": write_conditions(node.node)}

@@ -1,6 +1,6 @@
 """Read and change what a route remembers about its mail server, across workers and restarts.
 
-It is part of the route's row, and is read together with the state of the breaker, before each window.
+The memory is part of the route's row, and is read together with the state of the breaker, before each window.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Learn how fast a route's mail server accepts letters: slow down at once, speed up gradually (AIMD).
 
-A refusal at MAIL pauses the route for all workers, longer with each further one, since the server still
+A refusal at MAIL pauses the route for all workers, longer after each further one, since the server still
 counts what it received before. It also lowers the pace, unless the pace was lowered just before. While the
 pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the
 server's limit is assumed to be gone.

@@ -63,7 +63,7 @@ class RouteChoice:
 
     @property
     def is_free(self) -> bool:
-        """Whether the number of letters is not limited to one."""
+        """Whether more than one letter may be sent."""
         return self.admission is Admission.FREE
 
     @property

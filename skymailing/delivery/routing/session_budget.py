@@ -39,7 +39,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many sessions all workers together may have."""
+    """The number of sessions that all workers together may have."""
 
     most: int
     at_refusal: int
