@@ -23,7 +23,7 @@ def list_servers() -> None:
     """List all mail servers and whether they work; those for everybody with their reply to the last test."""
     found = select(SmtpServer, User.email).outerjoin(User, User.id == SmtpServer.owner_id)
     for server, email in db.session.execute(found.order_by(SmtpServer.id)).tuples():
-        words = f": {server.test_answer}" if server.is_everybodys and server.test_answer else ""
+        words = f": {server.test_answer}" if server.is_shared and server.test_answer else ""
         click.echo(
             f"{server.id}  {server.name}  {server.host}:{server.port}  {email or 'everybody'}  "
             f"{_describe_test(server)}{words}"
@@ -86,6 +86,6 @@ def delete(server_id: int) -> None:
 
 def _find(server_id: int) -> SmtpServer:
     server = db.session.get(SmtpServer, server_id)
-    if server is None or not server.is_everybodys:
+    if server is None or not server.is_shared:
         raise click.ClickException(f"There is no mail server {server_id} for everybody.")
     return server

@@ -62,12 +62,12 @@ class Batch:
 
     def record(self, run: OpenRun, route: str) -> None:
         """Record all results and release the other letters; retry while the database is unavailable."""
-        not_begun = [
+        not_started = [
             Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), Verdict.RELEASED)
             for claimed in self._without_result()
         ]
         unknowns = {claimed.id: claimed.unknowns for claimed in self.claimed if claimed.unknowns}
-        results = [*self.results, *not_begun]
+        results = [*self.results, *not_started]
 
         def write() -> None:
             with db.engine.connect() as connection, connection.begin():

@@ -31,9 +31,9 @@ from skymailing.settings.reputation import reputation_settings
 RATED_LETTERS = 1000
 RATED_TIME = timedelta(days=30)
 # With fewer, a percentage says little: one bounce in ten letters must not stop a small shop.
-LEAST_LETTERS = 100
-LEAST_BOUNCES = 10
-LEAST_COMPLAINTS = 3
+MIN_LETTERS = 100
+MIN_BOUNCES = 10
+MIN_COMPLAINTS = 3
 ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
 BATCH = 100  # owners per sweep
 
@@ -60,12 +60,12 @@ class Rates:
             (
                 StateReason.TOO_MANY_COMPLAINTS,
                 self.complaints,
-                LEAST_COMPLAINTS,
+                MIN_COMPLAINTS,
                 settings.pause_at_complaints,
             ),
-            (StateReason.TOO_MANY_BOUNCES, self.bounces, LEAST_BOUNCES, settings.pause_at_bounces),
+            (StateReason.TOO_MANY_BOUNCES, self.bounces, MIN_BOUNCES, settings.pause_at_bounces),
         ):
-            is_enough = self.letters >= LEAST_LETTERS and count >= least
+            is_enough = self.letters >= MIN_LETTERS and count >= least
             if percent and is_enough and count * 100 > self.letters * percent:
                 return f"{reason}: {count}/{self.letters}"
         return ""

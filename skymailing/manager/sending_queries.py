@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, LargeBinary, case, cast, func, or_, select
 from sqlalchemy.orm import contains_eager
 
 from skymailing.db.pagination import Page, paginate
-from skymailing.delivery.reputation import LEAST_LETTERS
+from skymailing.delivery.reputation import MIN_LETTERS
 from skymailing.manager.queries import contains, matches_user
 from skymailing.models import (
     RATED_KINDS,
@@ -45,7 +45,7 @@ def list_owners(
     )
     # Integers, because a cursor repeats them exactly.
     share = case(
-        (totals.c.letters >= LEAST_LETTERS, totals.c[order.value] * MILLION // totals.c.letters), else_=0
+        (totals.c.letters >= MIN_LETTERS, totals.c[order.value] * MILLION // totals.c.letters), else_=0
     )
     statement = (
         select(User, *(totals.c[kind.value] for kind in RATED_KINDS), Reputation.paused_at)

@@ -63,7 +63,14 @@ from skymailing.models.message import Message, MessageDraft, MessageFormat, Mess
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.reputation import Reputation
-from skymailing.models.returned import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
+from skymailing.models.returned import (
+    TRUSTED_PROOFS,
+    Bounce,
+    BounceKind,
+    Proof,
+    ReturnedLetter,
+    ReturnedState,
+)
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
@@ -73,7 +80,6 @@ from skymailing.models.user import Role, User
 
 __all__ = [
     "BULK_TRANSITIONS",
-    "CERTAIN",
     "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
@@ -86,6 +92,7 @@ __all__ = [
     "RETURNED_COUNTS",
     "ROUTE_PREFIX",
     "RUN_TRANSITIONS",
+    "TRUSTED_PROOFS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",
     "Article",

@@ -64,7 +64,7 @@ class Proof(StrEnum):
 
 
 # Bounces with one of these proofs are trusted.
-CERTAIN = (Proof.SIGNED, Proof.PERSON)
+TRUSTED_PROOFS = (Proof.SIGNED, Proof.PERSON)
 
 
 class Bounce(Model):

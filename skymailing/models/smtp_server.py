@@ -58,7 +58,7 @@ class SmtpServer(Timestamps, Model):
     )
 
     @property
-    def is_everybodys(self) -> bool:
+    def is_shared(self) -> bool:
         return self.owner_id is None
 
     @property

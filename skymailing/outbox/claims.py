@@ -20,8 +20,8 @@ from skymailing.outbox.services import TEST_LETTER
 logger = logging.getLogger(__name__)
 
 # Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
-PATIENT_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
-PATIENT_BATCH = 5
+LOW_PRIORITY_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
+LOW_PRIORITY_BATCH = 5
 LEASE = timedelta(minutes=10)
 RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats
 MAX_ATTEMPTS = 10
@@ -32,7 +32,7 @@ ERROR_LENGTH = 500
 
 def has_due(now: datetime, server_id: int | None) -> bool:
     """Return whether a letter is due that is sent over this mail server; None: over the installation's."""
-    return bool(db.session.scalar(select(exists().where(_is_due(now), _leaves_over(server_id)))))
+    return bool(db.session.scalar(select(exists().where(_is_due(now), _is_sent_over(server_id)))))
 
 
 def find_servers(now: datetime) -> Sequence[int]:
@@ -43,9 +43,9 @@ def find_servers(now: datetime) -> Sequence[int]:
 
 def claim_next(now: datetime, limit: int, server_id: int | None) -> Sequence[int]:
     """Lease a batch of due letters: test letters and summaries only when no others are due."""
-    is_patient, leaves = OutboxLetter.template.in_(PATIENT_TEMPLATES), _leaves_over(server_id)
+    is_patient, leaves = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES), _is_sent_over(server_id)
     return _claim_batch(leaves & ~is_patient, limit, now) or _claim_batch(
-        leaves & is_patient, min(limit, PATIENT_BATCH), now
+        leaves & is_patient, min(limit, LOW_PRIORITY_BATCH), now
     )
 
 
@@ -120,7 +120,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _leaves_over(server_id: int | None) -> ColumnElement[bool]:
+def _is_sent_over(server_id: int | None) -> ColumnElement[bool]:
     is_over: ColumnElement[bool] = OutboxLetter.server_id == server_id  # IS NULL for None
     return is_over
 

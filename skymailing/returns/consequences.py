@@ -16,7 +16,7 @@ from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (
-    CERTAIN,
+    TRUSTED_PROOFS,
     Bounce,
     BounceKind,
     Delivery,
@@ -119,7 +119,7 @@ def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
     earlier = select(Bounce.delivery_id).where(
         is_in(Bounce.delivery_id, ids),
         ~is_in(Bounce.id, [bounce.id for bounce in bounces]),
-        Bounce.proof.in_(CERTAIN),
+        Bounce.proof.in_(TRUSTED_PROOFS),
         Bounce.kind != BounceKind.COMPLAINT,
     )
     return set(db.session.scalars(earlier)) if ids else set()
@@ -169,7 +169,7 @@ def _find_rated(bounces: Sequence[Bounce]) -> set[tuple[int | None, str, BounceK
         is_in(Bounce.owner_id, sorted({bounce.owner_id or 0 for bounce in bounces})),
         Bounce.email_key.in_({bounce.email_key for bounce in bounces}),
         ~is_in(Bounce.id, [bounce.id for bounce in bounces]),
-        Bounce.proof.in_(CERTAIN),
+        Bounce.proof.in_(TRUSTED_PROOFS),
     )
     return {(owner_id, key, kind) for owner_id, key, kind in db.session.execute(earlier).tuples()}
 

@@ -56,10 +56,10 @@ FULL_MAILBOX = _any_of(
 )
 
 # An address receives too many letters in a short time.
-TOO_FAST = _any_of(r"receiving mail (too quickly|at a rate)", r"too many (messages|emails) (to|for) this")
+RATE_LIMITED = _any_of(r"receiving mail (too quickly|at a rate)", r"too many (messages|emails) (to|for) this")
 
 # About the letter, its sender, our server or its network.
-OUR_FAULT = _any_of(
+POLICY_REFUSAL = _any_of(
     r"\bspam|\bjunk\b|unsolicited|\bbulk mail|phishing|\bvirus|malware|malicious",
     r"black ?list|block ?list|deny ?list|\brbl\b|dnsbl|spamhaus|barracuda|spamcop|proofpoint",
     r"cloudmark|(?<!not )\blisted (in|by|at)",

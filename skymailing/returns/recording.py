@@ -12,7 +12,7 @@ from sqlalchemy import select
 from skymailing.db.engine import insert_into, is_in
 from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
-from skymailing.models import CERTAIN, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
+from skymailing.models import TRUSTED_PROOFS, Bounce, BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.attribution import Target
 from skymailing.returns.reports import Report
@@ -122,7 +122,7 @@ def _make_recording() -> Insert:
     return statement.on_conflict_do_update(
         index_elements=["delivery_id", "kind"],
         set_={name: statement.excluded[name] for name in columns},
-        where=Bounce.proof.not_in(CERTAIN) & (statement.excluded.proof == Proof.SIGNED),
+        where=Bounce.proof.not_in(TRUSTED_PROOFS) & (statement.excluded.proof == Proof.SIGNED),
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import distinct, func, select
 
 from skymailing.db.engine import is_in
 from skymailing.extensions import db
-from skymailing.models import CERTAIN, Bounce, BounceKind, Delivery, DeliveryState
+from skymailing.models import TRUSTED_PROOFS, Bounce, BounceKind, Delivery, DeliveryState
 
 # Soft bounces suppress an address after this many runs in a row, within this time.
 LIMIT = 3
@@ -29,7 +29,7 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
             is_in(Bounce.owner_id, sorted({bounce.owner_id or 0 for bounce in bounces})),
             Bounce.email_key.in_({bounce.email_key for bounce in bounces}),
             Bounce.kind == BounceKind.SOFT,
-            Bounce.proof.in_(CERTAIN),
+            Bounce.proof.in_(TRUSTED_PROOFS),
         )
         .group_by(Bounce.owner_id, Bounce.email_key)
         .having(count >= LIMIT)
@@ -38,11 +38,11 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
     return [
         bounce
         for bounce in bounces
-        if (bounce.owner_id, bounce.email_key) in addresses and _count_in_a_row(bounce, now) >= LIMIT
+        if (bounce.owner_id, bounce.email_key) in addresses and _count_consecutive(bounce, now) >= LIMIT
     ]
 
 
-def _count_in_a_row(bounce: Bounce, now: datetime) -> int:
+def _count_consecutive(bounce: Bounce, now: datetime) -> int:
     """Return how many of the client's last letters were returned, each from a different run.
 
     A letter that arrived ends the count; one that may still be returned is skipped.
@@ -55,13 +55,17 @@ def _count_in_a_row(bounce: Bounce, now: datetime) -> int:
         .where(
             Bounce.delivery_id == Delivery.id,
             Bounce.kind != BounceKind.COMPLAINT,
-            Bounce.proof.in_(CERTAIN),
+            Bounce.proof.in_(TRUSTED_PROOFS),
         )
         .exists()
     )
     is_soft = (
         select(Bounce.id)
-        .where(Bounce.delivery_id == Delivery.id, Bounce.kind == BounceKind.SOFT, Bounce.proof.in_(CERTAIN))
+        .where(
+            Bounce.delivery_id == Delivery.id,
+            Bounce.kind == BounceKind.SOFT,
+            Bounce.proof.in_(TRUSTED_PROOFS),
+        )
         .exists()
     )
     letters = db.session.execute(

@@ -30,7 +30,7 @@ BATCH = 100  # letters per transaction
 MAX_HELD = 4 * 1024 * 1024  # bytes of letters held in memory
 # Letters per session: POP3 deletes when the session ends, and imaplib remembers what was moved.
 SESSION = 500
-MOST_FAULTS = 20  # unreadable letters after which reading stops for now
+MAX_FAULTS = 20  # unreadable letters after which reading stops for now
 
 
 @dataclass
@@ -62,14 +62,14 @@ def read_mailbox(should_stop: StopCheck) -> Reading:
     reading, holder, begun = Reading(), uuid4().hex, time.monotonic()
     address = returned_mail_settings().mailbox
 
-    def may_go_on() -> bool:
+    def can_continue() -> bool:
         reading.is_unfinished = should_stop(time.monotonic() - begun)
         return not reading.is_unfinished and queue.hold_lease("mailbox", holder, LEASE)
 
     if address is None or not queue.hold_lease("mailbox", holder, LEASE):
         return reading
     try:
-        while _read_session(address, reading, may_go_on):
+        while _read_session(address, reading, can_continue):
             pass
     except MailboxFault as error:
         reading.fault = str(error)
@@ -81,14 +81,14 @@ def read_mailbox(should_stop: StopCheck) -> Reading:
     return reading
 
 
-def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable[[], bool]) -> bool:
+def _read_session(address: MailboxAddress, reading: Reading, can_continue: Callable[[], bool]) -> bool:
     """Read letters in one session; return whether to open another one. Raises MailboxFault."""
     mailbox = open_mailbox(address)
     done = 0
     try:
-        while done < SESSION and reading.skipped < MOST_FAULTS:
+        while done < SESSION and reading.skipped < MAX_FAULTS:
             names = mailbox.list_letters(reading.skipped, reading.page)
-            if not names or not may_go_on():
+            if not names or not can_continue():
                 return False
             try:
                 _read_page(mailbox, names, reading)
@@ -99,7 +99,7 @@ def _read_session(address: MailboxAddress, reading: Reading, may_go_on: Callable
                 reading.page = 1 if reading.page > 1 else PAGE
                 break
             done += len(names)
-        return reading.skipped < MOST_FAULTS
+        return reading.skipped < MAX_FAULTS
     finally:
         with suppress(MailboxFault):
             mailbox.close()

@@ -7,7 +7,7 @@ A refusal because of the letter, the sender or the server (policy) is never coun
 import re
 from enum import StrEnum
 
-from skymailing.returns.phrases import FULL_MAILBOX, OUR_FAULT, TOO_FAST, UNKNOWN_USER
+from skymailing.returns.phrases import FULL_MAILBOX, POLICY_REFUSAL, RATE_LIMITED, UNKNOWN_USER
 from skymailing.returns.reports import Kind, Report
 
 
@@ -58,8 +58,8 @@ def judge(report: Report) -> Verdict:
     if status in POLICY_STATUSES or status.partition(".")[0] in POLICY_SUBJECTS:
         return Verdict.POLICY
     is_unknown = UNKNOWN_USER.search(words) is not None
-    is_policy = OUR_FAULT.search(words) is not None
-    if severity == "4" or FULL_MAILBOX.search(words) or TOO_FAST.search(words):
+    is_policy = POLICY_REFUSAL.search(words) is not None
+    if severity == "4" or FULL_MAILBOX.search(words) or RATE_LIMITED.search(words):
         return Verdict.POLICY if is_policy else Verdict.SOFT
     if status in HARD_STATUSES:
         return Verdict.HARD if is_unknown or not is_policy else Verdict.POLICY

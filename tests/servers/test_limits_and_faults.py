@@ -122,7 +122,7 @@ def test_a_worker_keeps_few_lanes_and_few_sessions(
     send_from: SendFrom,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lanes, "MOST_LANES", 3)
+    monkeypatch.setattr(lanes, "MAX_LANES", 3)
     monkeypatch.setitem(app.config, "MAIL_MAX_CONNECTIONS", 2)
     with app.app_context():
         close_dispatcher()

@@ -19,7 +19,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
 from skymailing.extensions import db
 from skymailing.models import (
-    CERTAIN,
+    TRUSTED_PROOFS,
     Bounce,
     BounceKind,
     Client,
@@ -231,7 +231,7 @@ class _Compiler:
             returned = select(Bounce.delivery_id).where(
                 Bounce.delivery_id.is_not(None),
                 Bounce.kind != BounceKind.COMPLAINT,
-                Bounce.proof.in_(CERTAIN),
+                Bounce.proof.in_(TRUSTED_PROOFS),
             )
             rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
         return _is_among(Client.id, Delivery.client_id, rows, self.dialect)

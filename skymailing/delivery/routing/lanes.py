@@ -10,7 +10,7 @@ from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
 
-MOST_LANES = 20  # of owners' servers
+MAX_LANES = 20  # of owners' servers
 
 
 class Lanes:
@@ -43,7 +43,7 @@ class Lanes:
         if pool is None:
             pool = SessionPool(server.route, self._max_sessions, self._holder, server)
         self._servers[server.route] = pool
-        if len(self._servers) > MOST_LANES:
+        if len(self._servers) > MAX_LANES:
             self._servers.pop(next(iter(self._servers))).disconnect()
         return pool
 

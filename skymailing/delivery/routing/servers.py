@@ -35,7 +35,7 @@ class ServerAccess:
     """How to reach a mail server in the table smtp_servers, and how much it accepts."""
 
     id: int
-    is_everybodys: bool
+    is_shared: bool
     server: str
     port: int
     security: Security
@@ -49,7 +49,7 @@ class ServerAccess:
         """Return the server in a row with COLUMNS."""
         return cls(
             id=server_id,
-            is_everybodys=row.server_owner_id is None,
+            is_shared=row.server_owner_id is None,
             server=row.server_host,
             port=row.server_port,
             security=row.server_security,
@@ -83,7 +83,7 @@ class ServerAccess:
 
     def open(self, phases: connection.Phases | None = None) -> smtplib.SMTP:
         """Open a session; raises OSError. Users' servers must have a public address."""
-        allowed = None if self.is_everybodys else current_app.config["MAIL_SERVERS_PRIVATE_NETWORKS"]
+        allowed = None if self.is_shared else current_app.config["MAIL_SERVERS_PRIVATE_NETWORKS"]
         return connection.open_smtp(OPEN_SECONDS, self, phases, allowed)
 
 

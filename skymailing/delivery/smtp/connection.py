@@ -19,7 +19,7 @@ from skymailing.delivery.smtp.public_addresses import Network
 from skymailing.delivery.smtp.replies import decode_reply
 
 MAX_REPLY_BYTES = 16_384
-LEAST_SECRET = 4  # characters; shorter ones occur in ordinary words
+MIN_SECRET_LENGTH = 4  # characters; shorter ones occur in ordinary words
 # Replies are stored and shown, so they may not contain these. smtplib separates a reply's lines with \n.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
 TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
@@ -219,7 +219,7 @@ def _hide_password(error: OSError, settings: SmtpSettings) -> None:
     if not isinstance(error, smtplib.SMTPResponseException) or not isinstance(error.smtp_error, bytes):
         return
     username, password = settings.username or "", settings.password or ""
-    if len(password) < LEAST_SECRET:
+    if len(password) < MIN_SECRET_LENGTH:
         return
     sent = (f"\0{username}\0{password}", password)
     for form in (*(base64.b64encode(text.encode()) for text in sent), password.encode()):

@@ -125,7 +125,7 @@ class Session:
         letter is unknown if its body was started, otherwise released.
         """
         letter, following, refused = self._current, self._following, self._refused
-        if letter and self._begun and (self._body_left == 0 or is_interrupted):
+        if letter and self._has_started_body and (self._body_left == 0 or is_interrupted):
             verdict = Verdict.UNKNOWN
         elif is_silent and self._may_have_dropped_commands() and self._known.doubt(reason):
             verdict = Verdict.RELEASED
@@ -150,7 +150,7 @@ class Session:
 
     def _may_have_dropped_commands(self) -> bool:
         """Return whether the server replied to the command before those that were sent ahead."""
-        return self.pipelining and not self._begun and (self._answered or self.letters_done > 0)
+        return self.pipelining and not self._has_started_body and (self._answered or self.letters_done > 0)
 
     def _advance(self, reply: Reply | None) -> None:
         try:
@@ -164,7 +164,7 @@ class Session:
     def _switch_to(self, letter: Letter | None) -> None:
         self._current = letter
         self._switched_at = time.monotonic()
-        self._begun = False  # whether the letter's body was started
+        self._has_started_body = False  # whether the letter's body was started
         self._body_at = self._switched_at  # when that was
         self._answered = False  # whether the server has replied to it
         self._refused: Result | None = None  # the result, if it was refused before the body
@@ -198,7 +198,7 @@ class Session:
     def _times(self) -> tuple[float, float | None]:
         """Return the seconds since the current letter began, and since its body began."""
         now = time.monotonic()
-        return now - self._switched_at, now - self._body_at if self._begun else None
+        return now - self._switched_at, now - self._body_at if self._has_started_body else None
 
     def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
         """Send the envelope; return None if the server waits for the body, or the result of a refusal."""
@@ -254,7 +254,7 @@ class Session:
     def _write_body(self, letter: Letter) -> bool:
         """Write the body and, with pipelining, the next envelope after it."""
         self._journal.begin(letter)
-        self._begun = True
+        self._has_started_body = True
         self._body_at = time.monotonic()
         self.outgoing += dot_stuffed(letter.content)
         letter.content = b""

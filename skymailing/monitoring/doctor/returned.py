@@ -13,7 +13,7 @@ MAX_UNCLEAR = 100
 # The limit that Gmail and Yahoo recommend; they refuse mail above 0.3 %.
 MAX_COMPLAINTS = 0.1  # percent
 PERIOD = timedelta(days=7)
-LEAST_LETTERS = 1000
+MIN_LETTERS = 1000
 
 
 def check_returned() -> list[Check]:
@@ -41,7 +41,7 @@ def _check_unclear(unclear: int) -> Check:
 
 
 def _check_complaints(letters: int, complaints: int) -> Check:
-    if letters < LEAST_LETTERS:
+    if letters < MIN_LETTERS:
         return Check("complaints", True, f"only {letters:,} letters in the last week", is_known=False)
     percent = complaints * 100 / letters
     finding = f"about {percent:.2f} % of {letters:,} letters in the last week"

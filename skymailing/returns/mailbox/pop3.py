@@ -8,7 +8,7 @@ from skymailing.returns.reader import MAX_READ
 from skymailing.settings.returned_mail import MailboxAddress
 
 # Per letter, as POP3 can limit lines but not bytes.
-MOST_LINES = 5000
+MAX_LINES = 5000
 # By default, the library refuses lines of more than 2,048 bytes, which occur in letters.
 poplib._MAXLINE = MAX_READ  # type: ignore[attr-defined]
 
@@ -35,7 +35,7 @@ class Pop3Mailbox:
     def read(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         for name in names:
             with name_faults(poplib.error_proto):
-                lines = self._pop.top(name, MOST_LINES)[1]
+                lines = self._pop.top(name, MAX_LINES)[1]
             yield name, b"\r\n".join(lines)[:MAX_READ] + b"\r\n"
 
     def file(self, names: list[str], is_understood: bool) -> None:  # noqa: ARG002 - there are no folders
