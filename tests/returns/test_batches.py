@@ -118,6 +118,16 @@ def test_a_letter_that_cannot_be_stored_does_not_stop_the_others(app: Flask, des
     assert desk.bounces() == [("hard", "signed")] * 2
 
 
+def test_a_subject_that_becomes_the_reason_can_contain_anything(desk: Desk) -> None:
+    delivery = desk.send()
+    message_id = desk.quote(delivery).split("Message-ID: ")[1].split("\n")[0]
+    subject = "Subject: =?utf-8?q?no_such=00_user?= =?unicode_escape?q?=5Cud800?="
+    letter = f"X-Failed-Recipients: {delivery.email}\nIn-Reply-To: {message_id}\n{subject}\n\nSorry\n"
+
+    assert desk.take_in_together(letter.encode()) == [UNDERSTOOD]
+    assert desk.suppressions() == {delivery.email_key: "bounced"}
+
+
 @pytest.mark.one_engine
 def test_letters_about_many_addresses_do_not_share_a_transaction(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
