@@ -88,7 +88,7 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
 
 
 def _find_letter(domain: SendingDomain) -> OutboxLetter | None:
-    """Return the last test email, unless it was removed; on SQLite, another letter may have its ID then."""
+    """Return the last test email, unless it has been removed: SQLite reuses the IDs of removed letters."""
     own = (OutboxLetter.user_id == domain.owner_id) & (OutboxLetter.template == PROBE)
     return db.session.scalar(
         select(OutboxLetter).where(OutboxLetter.id == domain.probe.get("letter", 0), own)

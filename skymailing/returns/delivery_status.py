@@ -15,7 +15,7 @@ from skymailing.returns.reports import (
 )
 
 STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
-MAX_RECIPIENTS = 500
+MAX_RECIPIENTS = 100  # each of our letters has one
 MAX_STATUS_TEXT = 512 * 1024
 KINDS = {
     "failed": Kind.BOUNCE,

@@ -97,9 +97,11 @@ def read_subject(headers: Headers, limit: int) -> str:
     """Return the decoded subject, read from its first `limit` characters."""
     subject = first(headers, "subject")[:limit]
     try:
-        return str(make_header(decode_header(subject)))
+        decoded = str(make_header(decode_header(subject)))
     except (MessageError, LookupError, ValueError):
         return subject
+    # Encoded words can contain NUL and lone surrogates, which databases do not store.
+    return decoded.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _find_headers(text: str) -> Headers:

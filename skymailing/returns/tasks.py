@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PAUSE = 120  # seconds between two reads of the mailbox
 LEASE = 120  # seconds without progress after which a reader counts as dead
 PAGE = 50  # letters listed at once
-BATCH = 100  # letters per transaction
+BATCH = 100  # reports per transaction, as a search by address takes a while; most letters have one
 MAX_HELD = 4 * 1024 * 1024  # bytes of letters held in memory
 # Letters per session: POP3 deletes when the session ends, and imaplib remembers what was moved.
 SESSION = 500
@@ -147,14 +147,27 @@ def take_in_batches(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn 
     letters are then not stored, and all have to be repeated.
     """
     taken: list[TakenIn | None] = []
-    for start in range(0, len(arrivals), BATCH):
-        batch = arrivals[start : start + BATCH]
+    for batch in _group(arrivals):
         try:
             taken += _commit(batch, now)
         except Exception as error:  # of any kind: one letter causes it, which is found below
             logger.warning("%d returned letters were not stored together: %r", len(batch), error)
             taken += [_take_in_alone(arrival, now) for arrival in batch]
     return taken
+
+
+def _group(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
+    """Yield the letters in batches of up to BATCH reports, or of one letter with more."""
+    batch: list[Arrival] = []
+    size = 0
+    for arrival in arrivals:
+        size += len(arrival.reports)
+        if batch and size > BATCH:
+            yield batch
+            batch, size = [], len(arrival.reports)
+        batch.append(arrival)
+    if batch:
+        yield batch
 
 
 def _take_in_alone(arrival: Arrival, now: datetime) -> TakenIn | None:

@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Bounce, ReturnedLetter, ReturnedState, UsageHour, UsageKind, User
 from skymailing.quotas import counting
+from skymailing.returns import tasks
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import take_in
+from skymailing.returns.services import TakenIn, take_in
 from skymailing.returns.tasks import take_in_batches
 from tests.returns.letters import ENGLISH_VACATION, make_complaint, make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk
@@ -113,6 +116,35 @@ def test_a_letter_that_cannot_be_stored_does_not_stop_the_others(app: Flask, des
     assert [letter.state if letter else None for letter in taken] == [UNDERSTOOD, None, UNDERSTOOD]
     assert desk.suppressions().keys() == {deliveries[0].email_key, deliveries[2].email_key}
     assert desk.bounces() == [("hard", "signed")] * 2
+
+
+def test_a_subject_that_becomes_the_reason_can_contain_anything(desk: Desk) -> None:
+    delivery = desk.send()
+    message_id = desk.quote(delivery).split("Message-ID: ")[1].split("\n")[0]
+    subject = "Subject: =?utf-8?q?no_such=00_user?= =?unicode_escape?q?=5Cud800?="
+    letter = f"X-Failed-Recipients: {delivery.email}\nIn-Reply-To: {message_id}\n{subject}\n\nSorry\n"
+
+    assert desk.take_in_together(letter.encode()) == [UNDERSTOOD]
+    assert desk.suppressions() == {delivery.email_key: "bounced"}
+
+
+@pytest.mark.one_engine
+def test_letters_about_many_addresses_do_not_share_a_transaction(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another = "Action: failed\nStatus: 5.1.1\n\nFinal-Recipient: rfc822; "
+    extra = "".join(f"{another}ann{number}@example.org\n" for number in range(69))
+    many = [make_status("ann@example.org", "5.1.1", f"550 {number}", extra=extra) for number in range(3)]
+    sizes: list[int] = []
+
+    def note(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+        sizes.append(sum(len(arrival.reports) for arrival in arrivals))
+        return take_in(arrivals, now)
+
+    monkeypatch.setattr(tasks, "take_in", note)
+    single = [f"Call {number}".encode() for number in range(31)]
+    assert desk.take_in_together(*many, *single) == [UNCLEAR] * 34
+    assert sizes == [70, 70, 100, 1]
 
 
 def test_a_batch_takes_few_statements(desk: Desk) -> None:

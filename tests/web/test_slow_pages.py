@@ -75,10 +75,10 @@ def test_a_list_that_takes_too_long_to_count_is_shown(
 ) -> None:
     create_clients(user, 51)
 
-    def stop(_statement: object) -> None:
+    def stop(*_arguments: object) -> None:
         raise time_limit.TookTooLong
 
-    monkeypatch.setattr(finding, "count_up_to", stop)
+    monkeypatch.setattr(finding.Search, "count", stop)
 
     page = browser.get("/clients/?q=example").text
     assert "50+ found" in page
