@@ -133,9 +133,11 @@ def _claim_batch(condition: ColumnElement[bool], limit: int, now: datetime) -> S
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    # Not as a subquery: PostgreSQL may execute that for each row of an UPDATE, and exceed the limit.
+    ids = db.session.scalars(due).all()
     return leases.take_lease(
         OutboxLetter,
-        OutboxLetter.id.in_(due),
+        OutboxLetter.id.in_(ids),
         now + LEASE,
         state=LetterState.SENDING,
         attempts=OutboxLetter.attempts + 1,
