@@ -113,6 +113,14 @@ def test_changes_are_found_before_and_after_the_index_is_updated(
     assert rows == 3  # two of the user and one of someone else: the deleted client's text is gone
 
 
+@pytest.mark.only_on("postgresql", reason="SQLite has no pending list")
+def test_searches_read_no_pending_entries_after_indexing(session: Session, user: User, context: None) -> None:
+    ClientFactory.create_batch(20, owner=user, full_name="Анна")
+    finish_indexing()
+    merged = text("SELECT gin_clean_pending_list('ix_client_search_content')")
+    assert session.scalar(merged) == 0
+
+
 @pytest.mark.only_on("postgresql", reason="asks the statistics of PostgreSQL's planner")
 def test_who_owns_most_clients_finds_only_their_own(session: Session, user: User, context: None) -> None:
     other = ClientFactory.create(owner=UserFactory.create(), full_name="Анна")

@@ -120,6 +120,12 @@ def index_batch() -> int:
     return len(done)
 
 
+def merge_pending() -> None:
+    """Merge what PostgreSQL has put aside while the index grew, as each search reads through it."""
+    if not is_sqlite():
+        db.session.execute(select(func.gin_clean_pending_list("ix_client_search_content")))
+
+
 def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
     """Return the texts of clients by ID, in order of ID, and the last ID for which they were read."""
     columns = (Client.id, Client.owner_id, Client.email_key, Client.full_name, Client.attributes)

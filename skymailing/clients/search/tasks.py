@@ -13,9 +13,11 @@ def update_index(should_stop: StopCheck) -> bool:
     while True:
         batch_started = time.monotonic()
         count = index.index_batch()
-        db.session.commit()
         if not count:
+            index.merge_pending()
+            db.session.commit()
             return False
+        db.session.commit()
         if should_stop(time.monotonic() - started_at):
             return True
         let_others_write(time.monotonic() - batch_started)
