@@ -2,7 +2,7 @@
 
 from skymailing.clients.rows import REJECTION_CODES
 from skymailing.errors import UserError
-from skymailing.web.error_texts import ERROR_TEXTS, explain
+from skymailing.web.error_texts import explain, explain_stored
 
 
 def explain_rejection(reason: str) -> str:
@@ -13,5 +13,4 @@ def explain_rejection(reason: str) -> str:
 
 def explain_failure(error: str) -> str:
     """Return why an import failed, in the current language."""
-    # Earlier versions stored the text itself.
-    return explain(UserError(error)) if error in ERROR_TEXTS else error
+    return explain_stored(error)  # earlier versions stored the text itself

@@ -15,6 +15,7 @@ from skymailing.models import LetterState, OutboxLetter, Sender, SendingDomain
 from skymailing.models.probe import ProbeArrival
 from skymailing.outbox.probes import PROBE, find_probe_mailbox
 from skymailing.outbox.services import add_letter
+from skymailing.web.error_texts import explain_stored
 
 PAUSE = timedelta(minutes=5)  # between two test emails of a domain
 LATE_AFTER = timedelta(minutes=15)  # a test email normally arrives within this time
@@ -80,7 +81,7 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
         facts, advice = tuple(_describe_arrival(arrival)), _advise(arrival, domain.is_signed)
         return ProbeView(ProbeState.ARRIVED, facts=facts, advice=advice)
     letter = _find_letter(domain)
-    reply = letter.last_error if letter is not None else ""
+    reply = explain_stored(letter.last_error) if letter is not None else ""
     if letter is not None and letter.state is LetterState.FAILED:
         return ProbeView(ProbeState.REFUSED, reply)
     is_late = now - domain.probe_sent_at > LATE_AFTER

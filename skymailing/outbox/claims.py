@@ -61,15 +61,15 @@ def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
     rendered = []
     for letter in letters:
         if letter.attempts > MAX_ATTEMPTS or letter.created_at + LIFETIME < now:
-            _finish(letter.id, LetterState.FAILED, now, f"given up; {letter.last_error}")
+            _finish(letter.id, LetterState.FAILED, now, letter.last_error or "given up")
             continue
         try:
             rendered.append(render_letter(letter))
         except SkyMailingError as error:
             _finish(letter.id, LetterState.FAILED, now, str(error))
-        except Exception as error:  # a bug in our code: retry until it has been fixed
+        except Exception:  # a bug in our code: retry until it has been fixed
             logger.exception("Letter %d cannot be rendered", letter.id)
-            _postpone(letter.id, letter.attempts, now, f"cannot be rendered: {error!r}")
+            _postpone(letter.id, letter.attempts, now, "letter_failed")
     return rendered
 
 

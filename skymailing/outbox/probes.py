@@ -58,7 +58,7 @@ def render_domain_probe(letter: OutboxLetter) -> Letter:
     """Render the test letter of a domain, signed as its mailings are. Raises SubjectDeleted."""
     domain = db.session.get(SendingDomain, letter.params["domain_id"])
     if domain is None or domain.owner_id != letter.user_id or domain.probe.get("letter") != letter.id:
-        raise SubjectDeleted("The domain was deleted, or tested again, before its test letter was sent.")
+        raise SubjectDeleted("domain_deleted")
     assert domain.probe_sent_at is not None
     address = letter.params["address"]
     token = make_probe_token(domain.probe_sent_at, domain_id=domain.id)

@@ -1,5 +1,6 @@
 """Find owners' test letters that were not sent."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -7,11 +8,20 @@ from sqlalchemy import select
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.services import TEST_LETTER
+from skymailing.web.error_texts import explain_stored
 
 SHOWN_FOR = timedelta(hours=1)
 
 
-def find_unsent_test(user_id: int, message_id: int, now: datetime) -> OutboxLetter | None:
+@dataclass(frozen=True, slots=True)
+class UnsentTest:
+    """A test letter that was not sent, the reason in the reader's language, and whether it was given up."""
+
+    reason: str
+    has_failed: bool
+
+
+def find_unsent_test(user_id: int, message_id: int, now: datetime) -> UnsentTest | None:
     """Return the last test letter of a message if the mail server has not accepted it."""
     last = db.session.scalar(
         select(OutboxLetter)
@@ -24,4 +34,6 @@ def find_unsent_test(user_id: int, message_id: int, now: datetime) -> OutboxLett
         .order_by(OutboxLetter.id.desc())
         .limit(1)
     )
-    return last if last is not None and last.last_error and last.state is not LetterState.SENT else None
+    if last is None or not last.last_error or last.state is LetterState.SENT:
+        return None
+    return UnsentTest(explain_stored(last.last_error), has_failed=last.state is LetterState.FAILED)

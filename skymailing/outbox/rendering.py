@@ -68,11 +68,11 @@ def _render(template: str, part: str, context: dict[str, Any]) -> str:
 def _render_test_letter(letter: OutboxLetter) -> Letter:
     message = db.session.get(MessageModel, letter.params["message_id"])
     if message is None or message.owner_id != letter.user_id:
-        raise SubjectDeleted("The message was deleted before its test letter was sent.")
+        raise SubjectDeleted("message_deleted")
     client_id = letter.params.get("client_id")
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
-        raise SubjectDeleted("The client was deleted before the test letter was sent.")
+        raise SubjectDeleted("client_deleted")
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.test_letter import render_test_letter
     from skymailing.delivery.signing import find_signer
@@ -92,12 +92,12 @@ def _find_source(letter: OutboxLetter) -> From:
         return describe_from(letter.user, None, name)
     sender = db.session.get(Sender, sender_id)
     if sender is None or sender.owner_id != letter.user_id or not is_usable(sender):
-        raise SubjectDeleted("The sender can no longer be used.")
+        raise SubjectDeleted("letter_sender_unusable")
     source = describe_from(letter.user, sender, name)
     if sender.server_id == letter.server_id:
         return source
     if letter.server_id is not None:
-        raise SubjectDeleted("The sender uses another mail server now.")
+        raise SubjectDeleted("letter_server_changed")
     # The letter is sent over the installation's server, which may not send from this address.
     return replace(source, address="")
 
@@ -118,7 +118,7 @@ def _new_email_link(letter: OutboxLetter) -> str:
 def _sender_link(letter: OutboxLetter) -> str:
     sender = db.session.get(Sender, letter.params["sender_id"])
     if sender is None or (sender.owner_id, sender.address_key) != (letter.user_id, letter.to):
-        raise SubjectDeleted("The sender was deleted, or got another address, before its link was sent.")
+        raise SubjectDeleted("sender_deleted")
     return public_url("senders.confirm", token=sender_token(sender))
 
 

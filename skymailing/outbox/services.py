@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import current_app
 
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, Sender, UsageKind, User
 from skymailing.quotas.checks import use
@@ -14,8 +14,11 @@ from skymailing.settings.quotas import quota_settings
 TEST_LETTER = "test-letter"
 
 
-class SubjectDeleted(SkyMailingError):
-    """What the letter is about was deleted before it was sent, such as its message, client or sender."""
+class SubjectDeleted(UserError):
+    """What the letter is about was deleted or changed before it was sent, such as its client or sender.
+
+    The letter keeps the code as its `last_error`, so that pages can translate it.
+    """
 
 
 def add_letter(

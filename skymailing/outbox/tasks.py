@@ -32,7 +32,7 @@ from skymailing.outbox import claims
 logger = logging.getLogger(__name__)
 
 BATCH = 20  # letters that are claimed and recorded together
-SERVER_DELETED = "The mail server of the sender was deleted before the letter was sent."
+SERVER_DELETED = "server_deleted"  # as in error_texts
 
 
 class NoJournal:

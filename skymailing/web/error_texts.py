@@ -235,6 +235,11 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_too_many_pictures": _l(
         "There is no space for more images. Unused ones are deleted after two days."
     ),
+    "message_deleted": _l("This message has been deleted."),
+    "client_deleted": _l("This client has been deleted."),
+    "letter_sender_unusable": _l("This sender cannot be used at the moment."),
+    "letter_server_changed": _l("The sender uses another mail server now. Send the test email again."),
+    "letter_failed": _l("Something went wrong on our side. The error has been logged."),
     "test_letter_limit": _l("You can send up to %(limit)s test emails per hour. Try again later."),
     #
     # --- reports ------------------------------------------------------------------------------
@@ -264,6 +269,11 @@ def explain(error: UserError) -> str:
     text = ERROR_TEXTS[error.code]
     values = {name: _write_value(value) for name, value in error.values.items()}
     return str(text % values if values else text)
+
+
+def explain_stored(text: str) -> str:
+    """Return the text for a code that was stored, in the current language; other texts stay as they are."""
+    return explain(UserError(text)) if text in ERROR_TEXTS else text
 
 
 def _write_value(value: object) -> object:
