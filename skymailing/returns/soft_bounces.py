@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import ColumnElement, distinct, func, select
 
 from skymailing.db.engine import is_in
 from skymailing.extensions import db
@@ -50,24 +50,7 @@ def _count_consecutive(bounce: Bounce, now: datetime) -> int:
     client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
     if client_id is None:
         return 0
-    came_back = (
-        select(Bounce.id)
-        .where(
-            Bounce.delivery_id == Delivery.id,
-            Bounce.kind != BounceKind.COMPLAINT,
-            Bounce.proof.in_(TRUSTED_PROOFS),
-        )
-        .exists()
-    )
-    is_soft = (
-        select(Bounce.id)
-        .where(
-            Bounce.delivery_id == Delivery.id,
-            Bounce.kind == BounceKind.SOFT,
-            Bounce.proof.in_(TRUSTED_PROOFS),
-        )
-        .exists()
-    )
+    came_back, is_soft = _has(Bounce.kind != BounceKind.COMPLAINT), _has(Bounce.kind == BounceKind.SOFT)
     letters = db.session.execute(
         select(Delivery.finished_at, came_back, is_soft)
         .where(
@@ -86,3 +69,9 @@ def _count_consecutive(bounce: Bounce, now: datetime) -> int:
         elif not has_bounced and finished_at is not None and finished_at < now - ARRIVED_AFTER:
             break
     return count
+
+
+def _has(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a delivery has a trusted bounce that meets `condition`."""
+    own = select(Bounce.id).where(Bounce.delivery_id == Delivery.id, Bounce.proof.in_(TRUSTED_PROOFS))
+    return own.where(condition).exists()

@@ -103,7 +103,7 @@ def test_without_a_mailbox_doctor_says_how_to_get_one(app: Flask, session: Sessi
     with app.app_context():
         (check,) = run_checks(["signature"])
     assert (check.is_ok, check.is_known) == (True, False)
-    assert "set UNSUBSCRIBE_MAILBOX" in check.finding
+    assert "UNSUBSCRIBE_MAILBOX" in check.finding
     assert smtp.letters == []
 
 
