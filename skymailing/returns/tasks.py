@@ -184,7 +184,6 @@ def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
     try:
         taken = take_in(arrivals, now)
         db.session.commit()
-    except BaseException:
-        db.session.rollback()
-        raise
+    finally:
+        db.session.rollback()  # after an error; a commit leaves nothing to roll back
     return taken

@@ -2,11 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
 
-import pytest
 from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,23 +11,10 @@ from skymailing.models import Attempt, Outcome, Route, User
 from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
-from tests.support.debian_packages import PackagesMissing
 from tests.support.factories import due_mailing
 from tests.support.mail_servers import MailServer
 
-Server = TypeVar("Server", bound=MailServer)
-
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def running(server: Server) -> Iterator[Server]:
-    """Run the server; skip the test if its packages are not available."""
-    try:
-        with server:
-            yield server
-    except PackagesMissing as error:
-        pytest.skip(str(error))  # no network; what servers reply is also tested with a sink
 
 
 def send_with_two_workers(

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.models import User
-from tests.faults.real_servers import running, send_with_two_workers
+from tests.faults.real_servers import send_with_two_workers
 from tests.support.mail_servers import Exim
 
 pytestmark = [pytest.mark.soak, pytest.mark.one_engine]
@@ -21,7 +21,7 @@ RATE_LIMIT = """\
 @pytest.fixture(params=["strict", "leaky"])
 def exim(request: pytest.FixtureRequest) -> Iterator[Exim]:
     """An Exim that accepts 300 letters in 20 seconds; `strict` also counts those that it refuses."""
-    with running(Exim(mail=RATE_LIMIT.format(mode=request.param))) as server:
+    with Exim(mail=RATE_LIMIT.format(mode=request.param)) as server:
         yield server
 
 

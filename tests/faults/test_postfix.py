@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.models import User
-from tests.faults.real_servers import running, send_with_two_workers
+from tests.faults.real_servers import send_with_two_workers
 from tests.support.mail_servers import Postfix
 
 pytestmark = [pytest.mark.soak, pytest.mark.one_engine]
@@ -22,7 +22,7 @@ anvil_rate_time_unit = 20s"""
 @pytest.fixture
 def postfix() -> Iterator[Postfix]:
     """A Postfix that accepts 300 letters in 20 seconds, and counts those that it refuses too."""
-    with running(Postfix(RATE_LIMIT)) as server:
+    with Postfix(RATE_LIMIT) as server:
         yield server
 
 

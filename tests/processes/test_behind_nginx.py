@@ -73,7 +73,7 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
 @pytest.fixture(autouse=True, scope="module")
 def has_nginx() -> None:
     if find_nginx() is None:
-        pytest.skip("nginx is neither installed nor available as a package")  # nothing else behaves like it
+        pytest.skip("nginx is neither installed nor available as a package; only nginx reads its settings")
 
 
 def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:

@@ -14,7 +14,6 @@ from skymailing.delivery.send import send_slice
 from skymailing.models import Bounce, DeliveryState, Proof, Route, Suppression, User
 from skymailing.monitoring.doctor.run import run_checks
 from tests.delivery.ledger import count_states, get_only_run
-from tests.faults.real_servers import running
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
 from tests.returns.scenes import listening
@@ -44,7 +43,7 @@ def test_a_client_whose_letter_postfix_returns_is_suppressed(
     relay = (
         f"default_transport = smtp\nrelayhost = [127.0.0.1]:{smtp.port}\nsmtp_connection_cache_on_demand = no"
     )
-    with running(Postfix(relay)) as postfix:
+    with Postfix(relay) as postfix:
         settings = environment | {"MAIL_PORT": str(postfix.port)}
         with live_run(app, settings, session, due_mailing(user), 1) as run:
             wait_until(lambda: smtp.letters, "the first letter", 120)
@@ -85,7 +84,7 @@ def test_postfix_keeps_return_paths_with_a_token_and_returns_letters_to_them(
             f"default_transport = smtp\nrelayhost = [127.0.0.1]:{smtp.port}\n"
             f"transport_maps = inline:{{sky.example=lmtp:inet:127.0.0.1:{port}}}"
         )
-        with running(Postfix(relay)) as postfix:
+        with Postfix(relay) as postfix:
             monkeypatch.setattr(app.extensions["mail"], "port", postfix.port)
             with app.app_context():
                 close_dispatcher()
