@@ -20,7 +20,7 @@ from tests.support.mailboxes import MailboxServer
 
 COUNT = 100_000
 EARLY = 10_000  # letters before the first measurement of memory
-MOST_GROWTH = 0.1
+MAX_GROWTH = 0.1
 
 
 def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
@@ -42,7 +42,7 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         f"{COUNT / seconds:,.0f} per second",
         "grows by at most 10 %",
         "",
-        growth <= MOST_GROWTH,
+        growth <= MAX_GROWTH,
         {"early": sizes[0], "end": sizes[-1], "letters_per_second": COUNT / seconds},
     )
 

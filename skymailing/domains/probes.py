@@ -12,13 +12,12 @@ from skymailing.domains.queries import covers
 from skymailing.domains.services import DomainError, lock
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, Sender, SendingDomain
-from skymailing.models.probe import ProbeArrival
+from skymailing.models.probe import PROBE_LATE_AFTER, ProbeArrival, SignatureFault
 from skymailing.outbox.probes import PROBE, find_probe_mailbox
 from skymailing.outbox.services import add_letter
 from skymailing.web.error_texts import explain_stored
 
 PAUSE = timedelta(minutes=5)  # between two test emails of a domain
-LATE_AFTER = timedelta(minutes=15)  # a test email normally arrives within this time
 
 
 class ProbeState(StrEnum):
@@ -84,7 +83,7 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
     reply = explain_stored(letter.last_error) if letter is not None else ""
     if letter is not None and letter.state is LetterState.FAILED:
         return ProbeView(ProbeState.REFUSED, reply)
-    is_late = now - domain.probe_sent_at > LATE_AFTER
+    is_late = now - domain.probe_sent_at > PROBE_LATE_AFTER
     return ProbeView(ProbeState.LATE if is_late else ProbeState.WAITING, reply)
 
 
@@ -101,32 +100,28 @@ def _describe_arrival(arrival: ProbeArrival) -> Iterator[tuple[bool, str]]:
     if best is None:
         yield False, _("The email has no signature (DKIM).")
         return
-    if best.is_aligned(arrival.author):
+    if SignatureFault.NOT_ALIGNED in arrival.faults:
+        text = _("Signed by %(domain)s, not by your domain, so it does not pass DMARC.", domain=best.domain)
+        yield False, text
+    else:
         yield True, _("Signed by %(domain)s, as DMARC requires.", domain=best.domain)
-    else:
-        yield (
-            False,
-            _("Signed by %(domain)s, not by your domain, so it does not pass DMARC.", domain=best.domain),
-        )
-    if arrival.has_failed:
+    if SignatureFault.INVALID in arrival.faults:
         yield False, _("The receiving mail server says that the signature is not valid.")
-    if not arrival.has_one_click:
-        yield False, _("One-click unsubscribe is off because this site does not use HTTPS.")
-    elif best.covers_unsubscribing:
-        yield True, _("The signature covers the unsubscribe headers, as Gmail and Yahoo require.")
-    else:
+    if SignatureFault.UNSUBSCRIBE_UNCOVERED in arrival.faults:
         text = _(
             "The signature does not cover List-Unsubscribe and List-Unsubscribe-Post, "
             "so Gmail may hide its unsubscribe button."
         )
         yield False, text
+    elif arrival.has_one_click:
+        yield True, _("The signature covers the unsubscribe headers, as Gmail and Yahoo require.")
+    else:
+        yield False, _("One-click unsubscribe is off because this site does not use HTTPS.")
 
 
 def _advise(arrival: ProbeArrival, is_signed_by_us: bool) -> str:
     """Return what the owner can do about the signature; empty if nothing is wrong with it."""
-    best = arrival.best
-    is_good = best is not None and best.is_aligned(arrival.author) and not arrival.has_failed
-    if best is not None and is_good and (best.covers_unsubscribing or not arrival.has_one_click):
+    if not arrival.faults:
         return ""
     if is_signed_by_us:
         return str(_("Create the signature record above, and check again."))

@@ -8,10 +8,12 @@ server's reply, `return_path`, the one with a token that is being tried, and `re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Self
 
 # A letter that arrives later proves nothing: its token may have been copied.
 PROBE_LIFETIME = timedelta(days=1)
+PROBE_LATE_AFTER = timedelta(minutes=15)  # a test letter normally arrives within this time
 # Gmail shows its unsubscribe button only if the signature covers both (RFC 8058, section 4).
 UNSUBSCRIBE_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 
@@ -31,6 +33,15 @@ class Signature:
         """Return whether DMARC accepts it for letters from this domain, going by names (RFC 7489, 3.1.1)."""
         pair = (self.domain, author)
         return any(f".{one}".endswith(f".{other}") for one, other in (pair, pair[::-1]) if "." in other)
+
+
+class SignatureFault(StrEnum):
+    """What is wrong with the signatures of a test letter; pages and the doctor explain it."""
+
+    MISSING = "missing"
+    NOT_ALIGNED = "not_aligned"
+    INVALID = "invalid"
+    UNSUBSCRIBE_UNCOVERED = "unsubscribe_uncovered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,19 @@ class ProbeArrival:
             key=lambda signature: (signature.is_aligned(self.author), signature.covers_unsubscribing),
             default=None,
         )
+
+    @property
+    def faults(self) -> tuple[SignatureFault, ...]:
+        """What is wrong with the best signature, the worst first; empty if it is good."""
+        best = self.best
+        if best is None:
+            return (SignatureFault.MISSING,)
+        holds = {
+            SignatureFault.NOT_ALIGNED: not best.is_aligned(self.author),
+            SignatureFault.INVALID: self.has_failed,
+            SignatureFault.UNSUBSCRIBE_UNCOVERED: self.has_one_click and not best.covers_unsubscribing,
+        }
+        return tuple(fault for fault, is_true in holds.items() if is_true)
 
     def to_json(self) -> dict[str, Any]:
         signatures = [{"domain": one.domain, "headers": sorted(one.headers)} for one in self.signatures]

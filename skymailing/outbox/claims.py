@@ -43,9 +43,9 @@ def find_servers(now: datetime) -> Sequence[int]:
 
 def claim_next(now: datetime, limit: int, server_id: int | None) -> Sequence[int]:
     """Lease a batch of due letters: test letters and summaries only when no others are due."""
-    is_patient, leaves = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES), _is_sent_over(server_id)
-    return _claim_batch(leaves & ~is_patient, limit, now) or _claim_batch(
-        leaves & is_patient, min(limit, LOW_PRIORITY_BATCH), now
+    can_wait, is_over = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES), _is_sent_over(server_id)
+    return _claim_batch(is_over & ~can_wait, limit, now) or _claim_batch(
+        is_over & can_wait, min(limit, LOW_PRIORITY_BATCH), now
     )
 
 
@@ -89,8 +89,8 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
             case _:
                 # This includes a refused sender: a fault in our settings, which can be corrected.
                 _postpone(letter.delivery_id, letter.number, now, reply)
-    begun = {result.letter.delivery_id for result in results}
-    release([letter.delivery_id for letter in letters if letter.delivery_id not in begun], now, now, "")
+    started = {result.letter.delivery_id for result in results}
+    release([letter.delivery_id for letter in letters if letter.delivery_id not in started], now, now, "")
 
 
 def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) -> None:

@@ -8,14 +8,13 @@ from sqlalchemy import select
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.services import TEST_LETTER
-from skymailing.web.error_texts import explain_stored
 
 SHOWN_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class UnsentTest:
-    """A test letter that was not sent, the reason in the reader's language, and whether it was given up."""
+    """A test letter that was not sent: the stored reason, and whether it was given up."""
 
     reason: str
     has_failed: bool
@@ -36,4 +35,4 @@ def find_unsent_test(user_id: int, message_id: int, now: datetime) -> UnsentTest
     )
     if last is None or not last.last_error or last.state is LetterState.SENT:
         return None
-    return UnsentTest(explain_stored(last.last_error), has_failed=last.state is LetterState.FAILED)
+    return UnsentTest(last.last_error, has_failed=last.state is LetterState.FAILED)

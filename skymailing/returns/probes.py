@@ -56,7 +56,7 @@ def _read_signature(value: str) -> Signature:
     return Signature(tags.get("d", "").lower()[:255], frozenset(name for name in names if name))
 
 
-def find_state(report: Report) -> ReturnedState:
+def find_probe_state(report: Report) -> ReturnedState:
     """Return the state of a test letter: unclear if it is forged or not expected."""
     try:
         probed = read_probe_token(report.token)

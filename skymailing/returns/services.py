@@ -13,7 +13,7 @@ from skymailing.models import BounceKind, Proof, ReturnedLetter, ReturnedState
 from skymailing.returns import consequences
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.attribution import Target, find_targets
-from skymailing.returns.probes import find_state, record_probe
+from skymailing.returns.probes import find_probe_state, record_probe
 from skymailing.returns.recording import NewBounce, NewLetter, record_bounces, store_letters
 from skymailing.returns.reports import Kind, Report
 from skymailing.returns.verdicts import Verdict, judge
@@ -41,16 +41,6 @@ class Finding:
     report: Report
     verdict: Verdict
     target: Target | None = None
-
-    @property
-    def state(self) -> ReturnedState:
-        if self.report.kind is Kind.PROBE:
-            return find_state(self.report)
-        if self.verdict is Verdict.IGNORED:
-            return ReturnedState.IGNORED
-        is_known = self.verdict in KINDS or self.verdict is Verdict.UNSUBSCRIBE
-        is_certain = is_known and self.target is not None and self.target.is_signed
-        return ReturnedState.UNDERSTOOD if is_certain else ReturnedState.UNCLEAR
 
 
 def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
@@ -86,7 +76,7 @@ def _understand(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Fi
 
 
 def _summarise(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
-    states = {finding.state for finding in findings}
+    states = {_find_state(finding) for finding in findings}
     state = next(
         state
         for state in (ReturnedState.UNCLEAR, ReturnedState.UNDERSTOOD, ReturnedState.IGNORED)
@@ -94,6 +84,17 @@ def _summarise(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
     )
     owners = (finding.target.owner_id for finding in findings if finding.target)
     return NewLetter(arrival, state, next(owners, None))
+
+
+def _find_state(finding: Finding) -> ReturnedState:
+    """Return the state that a finding gives its letter."""
+    if finding.report.kind is Kind.PROBE:
+        return find_probe_state(finding.report)
+    if finding.verdict is Verdict.IGNORED:
+        return ReturnedState.IGNORED
+    is_known = finding.verdict in KINDS or finding.verdict is Verdict.UNSUBSCRIBE
+    is_certain = is_known and finding.target is not None and finding.target.is_signed
+    return ReturnedState.UNDERSTOOD if is_certain else ReturnedState.UNCLEAR
 
 
 def _act(findings: dict[int, list[Finding]], now: datetime) -> None:

@@ -202,11 +202,16 @@ def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
     assert len(find(user, "анна")) == 5
 
 
-def test_frequent_words_are_counted_among_the_newest_clients(
-    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let words be frequent that half of the four newest clients have."""
     monkeypatch.setattr(finding, "SAMPLES", (2, 4))
     monkeypatch.setattr(finding, "FREQUENT", 0.5)
+
+
+def test_frequent_words_are_counted_among_the_newest_clients(
+    session: Session, user: User, context: None, few_samples: None
+) -> None:
     ClientFactory.create_batch(3, owner=user, full_name="Анна")
     ClientFactory.create_batch(3, owner=user, full_name="Вера")
     finish_indexing()
@@ -218,10 +223,8 @@ def test_frequent_words_are_counted_among_the_newest_clients(
 
 
 def test_other_criteria_are_counted_among_all_clients(
-    session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
+    session: Session, user: User, context: None, few_samples: None
 ) -> None:
-    monkeypatch.setattr(finding, "SAMPLES", (2, 4))
-    monkeypatch.setattr(finding, "FREQUENT", 0.5)
     ClientFactory.create_batch(2, owner=user, full_name="Анна")
     add_tag(user.id, find_or_create_tags(user.id, ["VIP"])["vip"], true())
     db.session.commit()

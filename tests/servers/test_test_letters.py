@@ -28,19 +28,26 @@ from tests.support.servers import SmtpServer as Installation
 Work = Callable[[], None]
 
 
+@pytest.fixture
+def envelopes(sink: Sink) -> list[str]:
+    """Return the MAIL commands that the owner's server receives."""
+    received: list[str] = []
+    sink.script = lambda turn: received.append(turn.line) if turn.stage is Stage.MAIL else None
+    return received
+
+
 @pytest.mark.one_engine
 def test_test_letters_leave_over_the_server_of_their_sender_and_account_letters_do_not(
     session: Session,
     user: User,
     browser: FlaskClient,
     sink: Sink,
+    envelopes: list[str],
     smtp: Installation,
     make_server: MakeServer,
     make_sender: MakeSender,
     work: Work,
 ) -> None:
-    envelopes: list[str] = []
-    sink.script = lambda turn: envelopes.append(turn.line) if turn.stage is Stage.MAIL else None
     server = make_server(user, sink.port)
     mailing = MailingFactory.create(owner=user, sender_id=make_sender(user, server).id, sender_name="Sale")
     browser.post(f"/mailings/{mailing.id}/test")
@@ -138,6 +145,7 @@ def test_the_test_email_of_a_domain_leaves_over_the_server_of_its_sender(
     user: User,
     browser: FlaskClient,
     sink: Sink,
+    envelopes: list[str],
     smtp: Installation,
     make_server: MakeServer,
     make_sender: MakeSender,
@@ -149,8 +157,6 @@ def test_the_test_email_of_a_domain_leaves_over_the_server_of_its_sender(
     domain = SendingDomain(owner_id=user.id, name="shop.example", token="x", verified_at=utcnow())
     session.add(domain)
     session.flush()
-    envelopes: list[str] = []
-    sink.script = lambda turn: envelopes.append(turn.line) if turn.stage is Stage.MAIL else None
     browser.post(f"/domains/{domain.id}/probe")
     work()
     assert [letter.to for letter in sink.letters] == ["returns@sky.example"]

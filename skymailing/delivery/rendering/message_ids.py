@@ -15,8 +15,6 @@ SIGNATURE_SIZE = 8
 TOKEN_LENGTH = 2 * (ID_SIZE + MARK_SIZE + SIGNATURE_SIZE)
 # Hexadecimal, since servers may change the case, and base32 takes Python five times longer.
 SIGNED = re.compile(rf"<?([0-9a-f]{{{TOKEN_LENGTH}}})@", re.IGNORECASE)
-
-
 RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
