@@ -1,5 +1,7 @@
 """Take in returned mail: whom it is about, what it changes, and what forged or repeated letters change."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
@@ -7,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Bounce, DeliveryState, Proof, ReturnedLetter, ReturnedState, User
+from skymailing.models import Bounce, DeliveryState, OutboxLetter, Proof, ReturnedLetter, ReturnedState, User
 from skymailing.returns import consequences
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.services import take_in
@@ -15,6 +17,7 @@ from tests.returns.letters import ENGLISH_VACATION, make_complaint, make_status,
 from tests.returns.scenes import USER_UNKNOWN, Desk
 from tests.support.factories import ClientFactory, UserFactory
 
+DATA = Path(__file__).parents[1] / "data"
 FULL = "552 5.2.2 mailbox full"
 UNDERSTOOD, UNCLEAR, IGNORED = ReturnedState.UNDERSTOOD, ReturnedState.UNCLEAR, ReturnedState.IGNORED
 
@@ -146,6 +149,17 @@ def test_warnings_and_automatic_replies_are_ignored_and_questions_are_kept(desk:
 
     assert (desk.bounces(), delivery.run.returned) == ([], 0)
     assert len(desk.session.scalars(select(ReturnedLetter)).all()) == 4
+
+
+def test_returned_mail_is_never_answered(desk: Desk) -> None:
+    """Otherwise two automatic systems could write to each other for ever."""
+    delivery = desk.send()
+    notices = [path.read_bytes() for path in sorted((DATA / "notices").iterdir())]
+    letters = [desk.bounce(delivery), desk.complain(delivery), ENGLISH_VACATION, b"Call me", *notices]
+    for letter in letters:
+        desk.take_in(letter)
+    assert len(notices) > 5
+    assert desk.session.scalars(select(OutboxLetter)).all() == []
 
 
 def test_a_crash_before_the_commit_repeats_everything(app: Flask, desk: Desk) -> None:
