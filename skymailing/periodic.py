@@ -27,6 +27,7 @@ from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.returns import tasks as return_tasks
 from skymailing.servers.queries import has_test_requests
+from skymailing.tracking import folding
 
 
 def _post_letters(now: datetime) -> None:
@@ -71,6 +72,7 @@ REPAIRS: tuple[Callable[[datetime], object], ...] = (
 # Run in this order by every sweep. Each takes the current time, limits its own work and may run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
+    folding.fold_hits,
     unused_images.delete_unused_images,
     _delete_expired,
     counting.delete_old,

@@ -1,22 +1,15 @@
-"""Count views of articles in Redis; the sweep adds the counts to the database, batch by batch.
-
-Such a batch is called a fold. Its hash is renamed first, so that new views are counted in a new hash. Then
-its views and its name are written to the database in one transaction, and the hash is deleted from Redis.
-If the process dies in between, the next sweep finds the renamed hash, and the stored name shows whether
-its views have already been added.
-"""
+"""Count views of articles in Redis; the sweep adds the counts to the database (see `caching.folds`)."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
-from uuid import uuid4
 
-from redis import Redis
 from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from skymailing.caching.backend import VIEWS
+from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import KEEPS_CACHE, shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
@@ -27,16 +20,6 @@ logger = logging.getLogger(__name__)
 # A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # hash: article ID -> views since the last fold
-FOLDS = "skymailing:views:folds"  # set: names of the unfinished folds
-# After a restore, Redis may still have a finished fold. Names are kept long enough to detect this.
-NAMES_KEPT = timedelta(days=7)
-START_FOLD = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('RENAME', KEYS[1], KEYS[1] .. ':' .. ARGV[1])
-  redis.call('SADD', KEYS[2], ARGV[1])
-end
-return redis.call('SMEMBERS', KEYS[2])
-"""
 
 
 def count_view(article_id: int) -> int:
@@ -54,18 +37,16 @@ def count_view(article_id: int) -> int:
 
 def fold_views(now: datetime) -> None:
     """Add the counts in Redis to the articles, each view exactly once, even after a crash."""
-    names = shared_cache().run(
-        lambda redis: cast("list[bytes]", redis.eval(START_FOLD, 2, COUNTS, FOLDS, uuid4().hex))
-    )
-    for name in names or ():
-        _fold(name.decode(), now)
+    names = start_folds(COUNTS)
+    for name in names:
+        _fold(name, now)
     if names:
         # Pages show the database's count at the time of rendering, plus the count in Redis.
         shared_cache().invalidate([VIEWS])
 
 
 def _fold(name: str, now: datetime) -> None:
-    key = f"{COUNTS}:{name}"
+    key = fold_key(COUNTS, name)
     counts = shared_cache().run(lambda redis: cast("dict[bytes, bytes]", redis.hgetall(key)))
     if counts is None:
         return
@@ -76,14 +57,7 @@ def _fold(name: str, now: datetime) -> None:
             for article_id, views in sorted((int(id), int(views)) for id, views in counts.items()):
                 _add_views(session, article_id, views)
             session.execute(delete(ViewFold).where(ViewFold.folded_at < now - NAMES_KEPT))
-
-    def finish(redis: Redis) -> None:
-        with redis.pipeline() as pipeline:
-            pipeline.delete(key)
-            pipeline.srem(FOLDS, name)
-            pipeline.execute()
-
-    shared_cache().run(finish)
+    finish_fold(COUNTS, name)
 
 
 def _add_views(session: Session, article_id: int, views: int) -> None:

@@ -25,8 +25,8 @@ from skymailing.models.client import (
 from skymailing.models.consent import Consent, ConsentKind, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
+    LATER_COUNTS,
     REPORTED_COUNTS,
-    RETURNED_COUNTS,
     ReportDay,
     RunAnswer,
     RunDomain,
@@ -54,6 +54,7 @@ from skymailing.models.mailing import (
     MailingState,
     OnLate,
     OnUnknown,
+    OpenTracking,
     Periodicity,
     Run,
     RunState,
@@ -76,6 +77,7 @@ from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
+from skymailing.models.tracking import Click, Engagement, HitFold, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
@@ -85,12 +87,12 @@ __all__ = [
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
     "IMPORT_TRANSITIONS",
+    "LATER_COUNTS",
     "MAILING_TRANSITIONS",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",
     "REPORTED_COUNTS",
-    "RETURNED_COUNTS",
     "ROUTE_PREFIX",
     "RUN_TRANSITIONS",
     "TRUSTED_PROOFS",
@@ -112,6 +114,7 @@ __all__ = [
     "BulkChunk",
     "BulkJob",
     "BulkState",
+    "Click",
     "Client",
     "ClientImport",
     "ClientToIndex",
@@ -121,6 +124,8 @@ __all__ = [
     "ConsentText",
     "Delivery",
     "DeliveryState",
+    "Engagement",
+    "HitFold",
     "ImportRejection",
     "ImportState",
     "KnownDevice",
@@ -136,6 +141,7 @@ __all__ = [
     "MessagePicture",
     "OnLate",
     "OnUnknown",
+    "OpenTracking",
     "OutboxLetter",
     "Outcome",
     "OwnerPause",
@@ -155,6 +161,7 @@ __all__ = [
     "RunAnswer",
     "RunDomain",
     "RunInterval",
+    "RunLink",
     "RunState",
     "Security",
     "Segment",

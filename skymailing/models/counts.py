@@ -28,12 +28,14 @@ class ReportedCounts:
     # Sent letters that were returned, and those that were reported as spam, counted when that happened.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Letters in which a person followed a link, counted when the first click was added to the counts.
+    clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 # The names of these columns, for code that reads or adds up all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
-# Those that returned letters change, outside of the ledger.
-RETURNED_COUNTS = ("returned", "complaints")
+# Those that change after a letter was sent, outside of the ledger.
+LATER_COUNTS = ("returned", "complaints", "clicked")
 
 
 class RunInterval(ReportedCounts, Model):

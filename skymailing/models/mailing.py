@@ -37,6 +37,14 @@ class Audience(StrEnum):
     SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 
 
+class OpenTracking(StrEnum):
+    """What is kept about the opens of a mailing's letters."""
+
+    OFF = "off"
+    DAY = "day"  # the day of the last open, which needs no consent
+    PERSON = "person"  # only of clients who agreed to tracking
+
+
 class Periodicity(StrEnum):
     ONCE = "once"
     DAILY = "daily"
@@ -196,6 +204,8 @@ class Mailing(Timestamps, Model):
     # Set by a manager, independent of the state: while set, nothing is sent.
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_reason: Mapped[str] = mapped_column(String(500), default="")
+    track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
+    track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
 
     owner: Mapped[User] = relationship()
     message: Mapped[Message] = relationship()
@@ -255,6 +265,11 @@ class Run(Model):
     # They stay sent, so neither is part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Whether links lead through this service, and what is kept about opens.
+    track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
+    track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
+    # Letters in which a person followed a link.
+    clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

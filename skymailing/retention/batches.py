@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select
 from skymailing import counters
 from skymailing.db.engine import is_one_of, let_others_write
 from skymailing.extensions import db
-from skymailing.models import Attempt, Bounce, Delivery
+from skymailing.models import Attempt, Bounce, Click, Delivery, Engagement
 
 BATCH = 1000  # rows per batch: about 20 ms, during which SQLite accepts no other writes
 
@@ -54,5 +54,7 @@ def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
     their_attempts = delete(Attempt).where(is_one_of(Attempt.delivery_id, "ids"))
     attempts = connection.execute(their_attempts, parameters).rowcount
     connection.execute(delete(Bounce).where(Bounce.delivery_id.in_(ids)))
+    for detail in (Click, Engagement):
+        connection.execute(delete(detail).where(is_one_of(detail.delivery_id, "ids")), parameters)
     connection.execute(delete(Delivery).where(is_one_of(Delivery.id, "ids")), parameters)
     return len(ids), attempts

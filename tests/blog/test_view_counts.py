@@ -10,11 +10,14 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.blog import view_counts
+from skymailing.caching.folds import START_FOLD
 from skymailing.clock import utcnow
 from skymailing.models import Article, ViewFold
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 from tests.support.servers import RedisServer
+
+FOLDS = f"{view_counts.COUNTS}:folds"
 
 
 def view_article(browser: FlaskClient, slug: str = "first") -> str:
@@ -113,11 +116,11 @@ def test_a_crash_after_the_rename_loses_no_views(
 ) -> None:
     ArticleFactory.create(slug="first")
     view_article(visitor)
-    redis_server.client.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "crashed")
+    redis_server.client.eval(START_FOLD, 2, view_counts.COUNTS, FOLDS, "crashed")
     view_article(visitor)
     fold_views(app)
     assert get_stored_views(session) == 2
-    assert not redis_server.client.exists(view_counts.FOLDS)
+    assert not redis_server.client.exists(FOLDS)
 
 
 def test_a_crash_after_the_commit_counts_no_view_twice(
@@ -126,16 +129,16 @@ def test_a_crash_after_the_commit_counts_no_view_twice(
     ArticleFactory.create(slug="first")
     view_article(visitor)
     redis = redis_server.client
-    redis.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "crashed")
+    redis.eval(START_FOLD, 2, view_counts.COUNTS, FOLDS, "crashed")
     key = f"{view_counts.COUNTS}:crashed"
     dump = redis.dump(key)
     assert dump is not None
     fold_views(app)
     redis.restore(key, 0, dump)  # the state before the last step, which deletes the counts
-    redis.sadd(view_counts.FOLDS, "crashed")
+    redis.sadd(FOLDS, "crashed")
     fold_views(app)
     assert get_stored_views(session) == 1
-    assert not redis.exists(key, view_counts.FOLDS)
+    assert not redis.exists(key, FOLDS)
 
 
 def test_concurrent_sweeps_and_readers_count_each_view_once(

@@ -8,7 +8,7 @@ from skymailing import counters
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.models import (
     COUNTED_STATES,
-    RETURNED_COUNTS,
+    LATER_COUNTS,
     Attempt,
     Delivery,
     DeliveryState,
@@ -64,9 +64,7 @@ def recount(connection: Connection, run: RunKey) -> None:
     # Intervals stay as rows of zeros: deleting a row would not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
     zeros = {
-        column.name: 0
-        for column in columns
-        if column.default is not None and column.name not in RETURNED_COUNTS
+        column.name: 0 for column in columns if column.default is not None and column.name not in LATER_COUNTS
     }
     connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(zeros))
     for model in (RunAnswer, RunDomain):

@@ -1,0 +1,76 @@
+"""Models for what recipients did with their letters: links that they followed, and days of opens."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, Date, ForeignKey, Index, String, Text, false
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, UTCDateTime
+
+
+class RunLink(Model):
+    """A link in the letters of a run, with the number that replaces it, and its counts.
+
+    Links are not details of a run: letters lead to them for as long as the run exists.
+    """
+
+    __tablename__ = "run_links"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    # From 1, in the order of the links in the letter.
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    url: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
+    # Recipients who followed it, how often they did, and how often machines did.
+    people: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    machine_clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class Engagement(Model):
+    """What the recipient of a letter did with it; there is a row only if something happened.
+
+    A detail of the run: it is removed with its letters.
+    """
+
+    __tablename__ = "engagements"
+
+    # No foreign key, which would be checked for each deleted letter: `remove_letters_in` removes the row.
+    delivery_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    # Copied from the run, for segments.
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"), index=True)
+    # Of people. NULL and 0 if only machines followed links.
+    first_click_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    clicks: Mapped[int] = mapped_column(default=0, server_default="0")
+    machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
+    opened_on: Mapped[date | None] = mapped_column(Date)  # the last day on which it was opened
+
+    __table_args__ = (Index(None, "run_id", "delivery_id"),)
+
+
+class Click(Model):
+    """How often a recipient followed one link of a letter. A detail of the run, as `Engagement`."""
+
+    __tablename__ = "clicks"
+
+    delivery_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    first_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # The last hit, and whether it counts as a person's: a burst can turn it into a machine's.
+    last_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    was_person: Mapped[bool] = mapped_column(default=False, server_default=false())
+    clicks: Mapped[int] = mapped_column(default=0, server_default="0")
+    machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class HitFold(Model):
+    """How much of a batch of hits has been added to the counts, so that no hit is added twice."""
+
+    __tablename__ = "hit_folds"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    done: Mapped[int] = mapped_column(default=0, server_default="0")  # hits
+    folded_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -1,0 +1,134 @@
+"""Count clicks of people and of machines: per letter and link, per letter, per link and per run.
+
+Hits of one letter that form a burst count as a machine's, even if an earlier fold counted some as a person's.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from skymailing.db.engine import is_in
+from skymailing.models import Click, Delivery, Run, RunLink
+from skymailing.tracking.bursts import Hit, find_bursts
+from skymailing.tracking.hits import NotedHit
+from skymailing.tracking.machines import Visitor
+
+MAX_HITS = 1_000  # of one letter in a slice that are examined; more can only come from a machine
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class LinkClicks:
+    """The clicks on one link in one letter."""
+
+    first_at: datetime  # the first of a person, or of a machine if only machines came
+    last_at: datetime
+    was_person: bool = False
+    clicks: int = 0
+    machine_clicks: int = 0
+
+    def count(self, at: datetime, *, is_person: bool) -> None:
+        """Add a click."""
+        if is_person:
+            self.first_at = min(self.first_at, at) if self.clicks else at
+            self.clicks += 1
+        else:
+            self.machine_clicks += 1
+        if at >= self.last_at:
+            self.last_at, self.was_person = at, is_person
+
+    def take_back(self) -> None:
+        """Count the last click, which was counted as a person's, as a machine's."""
+        self.clicks, self.machine_clicks, self.was_person = self.clicks - 1, self.machine_clicks + 1, False
+
+
+@dataclass(slots=True)
+class LetterClicks:
+    """The clicks on all links of one letter, by the number of the link."""
+
+    delivery_id: int
+    run_id: int
+    mailing_id: int
+    links: dict[int, LinkClicks] = field(default_factory=dict)
+    # As stored: clicks of people and of machines by the number of the link.
+    stored: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def clicks(self) -> int:
+        return sum(link.clicks for link in self.links.values())
+
+    @property
+    def was_clicked(self) -> bool:
+        """Whether a person's click is stored."""
+        return any(clicks for clicks, _machine_clicks in self.stored.values())
+
+    def add(self, hits: Sequence[NotedHit], link_count: int) -> None:
+        """Add hits; earlier clicks that turn out to be part of a burst are taken back."""
+        earlier = [
+            Hit(number, to_milliseconds(link.last_at), link.was_person, is_counted=True)
+            for number, link in self.links.items()
+        ]
+        new = [Hit(hit.number, hit.at, hit.visitor is Visitor.PERSON) for hit in hits[:MAX_HITS]]
+        ordered = sorted([*earlier, *new], key=lambda hit: hit.at)
+        in_burst = set(find_bursts(ordered, link_count))
+        for position, hit in enumerate(ordered):
+            is_person = hit.is_person and position not in in_burst
+            if not hit.is_counted:
+                self._find(hit.number, hit.at).count(to_time(hit.at), is_person=is_person)
+            elif hit.is_person and not is_person:
+                self.links[hit.number].take_back()
+        for hit in hits[MAX_HITS:]:
+            self._find(hit.number, hit.at).count(to_time(hit.at), is_person=False)
+
+    def _find(self, number: int, at: int) -> LinkClicks:
+        return self.links.setdefault(number, LinkClicks(to_time(at), to_time(at)))
+
+
+def count_clicks(connection: Connection, hits: Sequence[NotedHit]) -> list[LetterClicks]:
+    """Return the letters with these hits and their new counts; hits of removed letters are ignored."""
+    letters = _find_letters(connection, hits)
+    _read_stored(connection, letters)
+    link_counts = _count_links(connection, {letter.run_id for letter in letters.values()})
+    by_letter: dict[int, list[NotedHit]] = defaultdict(list)
+    for hit in hits:
+        letter = letters.get(hit.delivery_id)
+        # A database can give the ID of a removed letter to another one.
+        if letter is not None and letter.run_id == hit.run_id:
+            by_letter[hit.delivery_id].append(hit)
+    for id, own_hits in by_letter.items():
+        letters[id].add(own_hits, link_counts[letters[id].run_id])
+    return [letters[id] for id in sorted(by_letter)]
+
+
+def _find_letters(connection: Connection, hits: Iterable[NotedHit]) -> dict[int, LetterClicks]:
+    ids = sorted({hit.delivery_id for hit in hits})
+    found = select(Delivery.id, Delivery.run_id, Run.mailing_id).join(Run, Run.id == Delivery.run_id)
+    rows = connection.execute(found.where(is_in(Delivery.id, ids))).tuples()
+    return {row[0]: LetterClicks(*row) for row in rows}
+
+
+def _read_stored(connection: Connection, letters: Mapping[int, LetterClicks]) -> None:
+    columns = (Click.first_at, Click.last_at, Click.was_person, Click.clicks, Click.machine_clicks)
+    stored = select(Click.delivery_id, Click.number, *columns)
+    for id, number, *values in connection.execute(stored.where(is_in(Click.delivery_id, sorted(letters)))):
+        link = LinkClicks(*values)
+        letters[id].links[number] = link
+        letters[id].stored[number] = link.clicks, link.machine_clicks
+
+
+def _count_links(connection: Connection, run_ids: Iterable[int]) -> Mapping[int, int]:
+    counted = select(RunLink.run_id, func.count()).where(is_in(RunLink.run_id, sorted(run_ids)))
+    return defaultdict(int, connection.execute(counted.group_by(RunLink.run_id)).tuples().all())
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return a time in milliseconds since 1970."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def to_time(milliseconds: int) -> datetime:
+    """Return the time at a number of milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=milliseconds)

@@ -1,0 +1,70 @@
+"""Add the noted hits to the counts, each exactly once: a slice and its progress are one transaction."""
+
+import time
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Connection, delete, select, update
+
+from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
+from skymailing.caching.invalidation import shared_cache
+from skymailing.db.engine import insert_into, let_others_write, reading_engine
+from skymailing.extensions import db
+from skymailing.models import HitFold
+from skymailing.tracking.click_counts import count_clicks
+from skymailing.tracking.hits import HITS, PICTURE, NotedHit, decode
+from skymailing.tracking.opens import store_opens
+from skymailing.tracking.storing import store_clicks
+
+SLICE = 5_000  # hits per transaction
+TURN = "turn"  # a row that each transaction locks, since it reads counts before it changes them
+
+
+def fold_hits(now: datetime) -> None:
+    """Add all noted hits to the counts."""
+    for name in start_folds(HITS):
+        while _fold_slice(name, now):
+            pass
+
+
+def _fold_slice(name: str, now: datetime) -> bool:
+    """Count a slice of a fold; return whether there may be more."""
+    started = time.monotonic()
+    with reading_engine().connect() as connection:
+        done = connection.scalar(select(HitFold.done).where(HitFold.name == name)) or 0
+    raw = _read(name, done)
+    if raw is None:  # Redis is unavailable; a later sweep continues
+        return False
+    if not raw:
+        finish_fold(HITS, name)
+        return False
+    with db.engine.begin() as connection:
+        # Another process may have counted the same slice in the meantime.
+        if _lock(connection, name, now) == done:
+            _count(connection, [decode(hit) for hit in raw], now)
+            progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))
+            connection.execute(progress)
+    let_others_write(time.monotonic() - started)
+    return True
+
+
+def _count(connection: Connection, hits: list[NotedHit], now: datetime) -> None:
+    clicks = [hit for hit in hits if hit.number != PICTURE]
+    store_clicks(connection, count_clicks(connection, clicks), now)
+    store_opens(connection, [hit for hit in hits if hit.number == PICTURE])
+
+
+def _lock(connection: Connection, name: str, now: datetime) -> int:
+    """Wait for other folds, and return how many hits of this one have been counted."""
+    for row in (TURN, name):
+        added = insert_into(HitFold).values(name=row, done=0, folded_at=now)
+        connection.execute(added.on_conflict_do_update(index_elements=["name"], set_={"folded_at": now}))
+    connection.execute(delete(HitFold).where(HitFold.folded_at < now - NAMES_KEPT))
+    return connection.execute(select(HitFold.done).where(HitFold.name == name)).scalar_one()
+
+
+def _read(name: str, start: int) -> list[bytes] | None:
+    key = fold_key(HITS, name)
+    return shared_cache().run(
+        lambda redis: cast("list[bytes]", redis.lrange(key, start, start + SLICE - 1)), is_urgent=True
+    )

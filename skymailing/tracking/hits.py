@@ -1,0 +1,71 @@
+"""Note requests for links and pictures in Redis, without a statement on the database.
+
+The sweep adds them to the counts (`folding`). Without Redis, links still work, and the hits are counted as lost.
+"""
+
+import logging
+from dataclasses import dataclass
+from threading import Lock
+
+from skymailing import counters
+from skymailing.caching.invalidation import shared_cache
+from skymailing.tracking.machines import Visitor
+
+logger = logging.getLogger(__name__)
+
+HITS = "skymailing:hits"  # list, the oldest first
+PICTURE = 0  # the number of the picture that shows opens; links are numbered from 1
+# About 40 MB in Redis. More within one sweep is an attack.
+MAX_WAITING = 1_000_000
+LOST = "hits_lost"  # counter
+
+_lock = Lock()
+_lost = 0  # not yet added to the counter
+
+
+@dataclass(frozen=True, slots=True)
+class NotedHit:
+    """A request for a link, or for the picture, of a letter, at a time in milliseconds since 1970."""
+
+    run_id: int
+    delivery_id: int
+    number: int
+    at: int
+    visitor: Visitor
+
+    def encode(self) -> str:
+        return f"{self.run_id} {self.delivery_id} {self.number} {self.at} {self.visitor}"
+
+
+def decode(text: bytes) -> NotedHit:
+    """Return the hit that `encode` wrote."""
+    run_id, delivery_id, number, at, visitor = text.decode().split()
+    return NotedHit(int(run_id), int(delivery_id), int(number), int(at), Visitor(visitor))
+
+
+def note(hit: NotedHit) -> None:
+    """Note a hit, or count it as lost if Redis is unavailable or too many hits are waiting."""
+    waiting = shared_cache().run(lambda redis: redis.rpush(HITS, hit.encode()))
+    if waiting is None:
+        _lose(1)
+    elif int(waiting) > MAX_WAITING:  # type: ignore[arg-type]  # the type includes that of the async client
+        shared_cache().run(lambda redis: redis.ltrim(HITS, 0, MAX_WAITING - 1))
+        _lose(int(waiting) - MAX_WAITING)  # type: ignore[arg-type]  # as above
+    elif _lost:
+        _report_lost()
+
+
+def _lose(count: int) -> None:
+    global _lost
+    with _lock:
+        _lost += count
+
+
+def _report_lost() -> None:
+    """Add the lost hits to the counter, now that Redis is available again."""
+    global _lost
+    with _lock:
+        count, _lost = _lost, 0
+    if count:
+        logger.warning("%d clicks and opens were lost while Redis was unavailable", count)
+        counters.add({LOST: count})

@@ -1,0 +1,60 @@
+"""Decide whether a request for a link or a picture in a letter comes from a person or from a machine.
+
+Only the verdict is kept, not the address or the browser. What a single request does not show, such as a
+scanner that follows all links at once, `bursts` decides later.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+
+# The proxies through which webmail loads pictures when a person opens a letter, and Outlook itself. Lists of
+# crawlers contain most of them.
+IMAGE_PROXY = re.compile(
+    r"GoogleImageProxy|YahooMailProxy|YandexImageResizer|Mail\.Ru\b|Microsoft Office|Microsoft Outlook|"
+    r"Outlook-(?:iOS|Android)|MSOffice|Thunderbird",
+    re.IGNORECASE,
+)
+# Apple's Mail Privacy Protection loads all pictures in advance, whether or not the letter is opened.
+APPLE_PROXY = re.compile(r"Mozilla/5\.0|Mozilla/5\.0 \([^()]*\) AppleWebKit/[\d.]+ \(KHTML, like Gecko\)")
+PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+PREFETCH = re.compile("prefetch|prerender|preview", re.IGNORECASE)
+LONGEST_AGENT = 500  # characters that are examined
+
+
+class Visitor(StrEnum):
+    """Who made a request."""
+
+    PERSON = "p"
+    MACHINE = "m"
+    APPLE = "a"  # Apple's proxy, for pictures only: neither an open nor a robot
+
+
+def judge_click(headers: Mapping[str, str]) -> Visitor:
+    """Return who followed a link with these request headers (a GET; other methods never count)."""
+    return _judge(headers.get("User-Agent", ""), headers, is_picture=False)
+
+
+def judge_open(headers: Mapping[str, str]) -> Visitor:
+    """Return who loaded a picture with these request headers."""
+    return _judge(headers.get("User-Agent", ""), headers, is_picture=True)
+
+
+def _judge(agent: str, headers: Mapping[str, str], *, is_picture: bool) -> Visitor:
+    agent = agent.strip()[:LONGEST_AGENT]
+    if not agent or any(PREFETCH.search(headers.get(name, "")) for name in PREFETCH_HEADERS):
+        return Visitor.MACHINE
+    if is_picture and IMAGE_PROXY.search(agent):
+        return Visitor.PERSON
+    if is_picture and APPLE_PROXY.fullmatch(agent):
+        return Visitor.APPLE
+    return Visitor.MACHINE if is_crawler(agent) else Visitor.PERSON
+
+
+@lru_cache(maxsize=4096)
+def is_crawler(agent: str) -> bool:
+    """Return whether a user agent is that of a known crawler, scanner or program."""
+    from crawlerdetect import CrawlerDetect  # slow to import, so commands avoid it
+
+    return bool(CrawlerDetect().is_crawler(agent))
