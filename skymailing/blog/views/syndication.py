@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, render_template
 
+from skymailing.archive.queries import list_indexed
 from skymailing.blog import queries
 from skymailing.blog.content_cache import render_body_cached
 from skymailing.clock import utcnow
@@ -13,7 +14,8 @@ bp = Blueprint("syndication", __name__)
 
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
-PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/", "/u/")
+PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
+LETTER_LINKS = ("/u/", "/v/")
 
 
 @bp.get("/blog/feed.atom")
@@ -34,13 +36,14 @@ def feed() -> Response:
 def sitemap() -> Response:
     """Return the sitemap: the URLs of all public pages."""
     articles = queries.list_slugs(utcnow(), SITEMAP_LENGTH)
-    text = render_template("blog/sitemap.xml", articles=articles, public_url=public_url)
+    letters = list_indexed(SITEMAP_LENGTH - len(articles))
+    text = render_template("blog/sitemap.xml", articles=articles, letters=letters, public_url=public_url)
     return make_xml_response(text, "application/xml")
 
 
 @bp.get("/robots.txt")
 def robots() -> Response:
     """Point crawlers to the sitemap and exclude private pages."""
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE)]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in (*PRIVATE, *LETTER_LINKS))]
     lines.append(f"Sitemap: {public_url('syndication.sitemap')}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")
