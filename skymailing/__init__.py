@@ -57,6 +57,7 @@ def register_pages(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
+    from skymailing.archive import views as archive
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
     from skymailing.brand import views as brand
@@ -75,7 +76,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.servers import views as servers
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, returns, reports, brand, blog]
+    features += [servers, returns, reports, brand, blog, archive]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:
@@ -85,8 +86,9 @@ def register_blueprints(app: Flask) -> None:
 
 
 def register_cached_pages(app: Flask) -> None:
+    from skymailing.archive import cached_pages as archive
     from skymailing.blog import cached_pages as blog
     from skymailing.home import cached_pages as home
 
-    for feature in (home, blog):
+    for feature in (home, blog, archive):
         middleware.register_pages(app, feature.CACHED_PAGES)

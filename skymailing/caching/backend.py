@@ -185,7 +185,8 @@ ARTICLES = "articles"
 CLIENTS = "clients"
 MAILINGS = "mailings"
 VIEWS = "views"
-SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, VIEWS)
+ARCHIVES = "archives"
+SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, VIEWS, ARCHIVES)
 
 
 def _version_key(subject: str) -> str:

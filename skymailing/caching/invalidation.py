@@ -12,17 +12,40 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS, SharedCache
+from skymailing.caching.backend import ARCHIVES, ARTICLES, CLIENTS, MAILINGS, SharedCache
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 
 WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|clients|mailings|users)\b', re.IGNORECASE
+    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(archives|archive_entries|articles|clients|mailings|users)\b',
+    re.IGNORECASE,
 )
-SETS_NAME = re.compile(r"\bSET\b.*\bname\s*=", re.IGNORECASE | re.DOTALL)
-SETS_BLOCK = re.compile(r"\bSET\b.*\bblocked_at\s*=", re.IGNORECASE | re.DOTALL)
-SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS}
+
+
+def sets(column: str) -> re.Pattern[str]:
+    return re.compile(rf"\bSET\b.*\b{column}\s*=", re.IGNORECASE | re.DOTALL)
+
+
+SUBJECT_OF = {
+    "archives": ARCHIVES,
+    "archive_entries": ARCHIVES,
+    "articles": ARTICLES,
+    "clients": CLIENTS,
+    "mailings": MAILINGS,
+}
+# What else an UPDATE changes, by table and column: pages show users' names, and neither count a blocked
+# user's mailings as active nor show the letters of a user or a mailing that a manager has stopped.
+ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
+    "users": [
+        (sets("name"), {ARTICLES, ARCHIVES}),
+        (sets("blocked_at"), {MAILINGS, ARCHIVES}),
+        (sets("deletion_at"), {ARCHIVES}),
+    ],
+    "mailings": [(sets("disabled_at"), {ARCHIVES})],
+}
+# Deleting a user deletes everything they own, and deleting a mailing its published letters.
+ALSO_DELETED = {"users": set(SUBJECT_OF.values()), "mailings": {ARCHIVES}}
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 
@@ -46,14 +69,14 @@ def subjects_of(statement: str) -> set[str]:
     if found is None:
         return set()
     verb, table = found[1].upper(), found[2].lower()
-    if table in SUBJECT_OF:
-        return {SUBJECT_OF[table]}
-    # Deleting a user deletes everything they own. Pages show users' names, and do not count
-    # a blocked user's mailings as active.
+    subjects = {SUBJECT_OF[table]} if table in SUBJECT_OF else set()
     if verb == "DELETE FROM":
-        return set(SUBJECT_OF.values())
-    depends = {ARTICLES: SETS_NAME, MAILINGS: SETS_BLOCK} if verb == "UPDATE" else {}
-    return {subject for subject, pattern in depends.items() if pattern.search(statement)}
+        return subjects | ALSO_DELETED.get(table, set())
+    if verb == "UPDATE":
+        for pattern, also in ALSO_CHANGED.get(table, ()):
+            if pattern.search(statement):
+                subjects |= also
+    return subjects
 
 
 def watch(engine: Engine, backend: SharedCache) -> None:

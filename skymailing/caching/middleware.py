@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -62,14 +63,22 @@ class PageKinds:
 
     def __init__(self) -> None:
         self._exact: dict[str, PageKind] = {}
-        self._prefixes: dict[str, PageKind] = {}  # "/blog/" for "/blog/<slug>"
+        # By the part before the first variable: "/blog/" for "/blog/<slug>".
+        self._patterns: dict[str, list[tuple[re.Pattern[str], PageKind]]] = {}
 
     def add(self, path: str, kind: PageKind) -> None:
         prefix, variable, _ = path.partition("<")
-        (self._prefixes if variable else self._exact)[prefix] = kind
+        if not variable:
+            self._exact[path] = kind
+            return
+        pattern = re.compile(re.sub(r"<\w+>", "[^/]+", path))
+        self._patterns.setdefault(prefix, []).append((pattern, kind))
 
     def find(self, path: str) -> PageKind | None:
-        return self._exact.get(path) or self._prefixes.get(path[: path.rfind("/") + 1])
+        if kind := self._exact.get(path):
+            return kind
+        patterns = self._patterns.get(path[: path.find("/", 1) + 1], ())
+        return next((kind for pattern, kind in patterns if pattern.fullmatch(path)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ def configure(app: Flask) -> None:
 
 
 def register_pages(app: Flask, pages: Mapping[str, PageKind]) -> None:
-    """Cache these paths; a path may end in one variable part, such as "/blog/<slug>"."""
+    """Cache these paths, which may have variable parts, as in "/blog/<slug>"."""
     for path, kind in pages.items():
         app.extensions[EXTENSION].add(path, kind)
 

@@ -6,6 +6,8 @@ from flask import current_app
 
 UNSUBSCRIBE_PREFIX = "/u"
 EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
+BROWSER_PREFIX = "/v"
+EXAMPLE_BROWSER_URL = f"https://example.com{BROWSER_PREFIX}/example"
 
 
 def public_url(endpoint: str, **values: Any) -> str:
@@ -17,3 +19,8 @@ def public_url(endpoint: str, **values: Any) -> str:
 def unsubscribe_url(token: str) -> str:
     """Return the absolute URL of the unsubscribe page for `token`; an empty token gives the common prefix."""
     return f"{current_app.config['PUBLIC_URL']}{UNSUBSCRIBE_PREFIX}/{token}"
+
+
+def browser_url(token: str) -> str:
+    """Return the absolute URL that opens a letter in a browser; an empty token gives the common prefix."""
+    return f"{current_app.config['PUBLIC_URL']}{BROWSER_PREFIX}/{token}"

@@ -25,6 +25,7 @@ from tests.security.object_factories import (
     make_tag,
     make_upload,
 )
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
@@ -113,6 +114,8 @@ def world(session: Session) -> World:
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
             "session_id": 999_999,
+            "archive_slug": ArchiveFactory.create(owner=owner).slug,
+            "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             "token": "no-token",

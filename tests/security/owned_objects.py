@@ -19,8 +19,16 @@ from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,
 )
-from tests.security.object_factories import make_article, make_brand, make_mailing, make_sender
+from tests.security.object_factories import (
+    make_archive_entry,
+    make_article,
+    make_brand,
+    make_delivery,
+    make_mailing,
+    make_sender,
+)
 from tests.security.rules import Person
+from tests.support.archives import link_to
 from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -79,6 +87,11 @@ class OwnedObjects:
                     return {"name": self.make(make_brand).logo_name}
                 case "brand.colors":
                     return {"digits": "c0392b"}
+                case "archive.index" | "archive.feed":
+                    return {"archive_slug": f"archive-{self.make(make_archive_entry).owner_id}"}
+                case "archive.entry":
+                    entry = self.make(make_archive_entry)
+                    return {"archive_slug": f"archive-{entry.owner_id}", "slug": entry.slug}
                 case "blog.media":
                     return {"name": store_image(make_picture())}
                 case "messages.picture":
@@ -97,6 +110,8 @@ class OwnedObjects:
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
+            case "letters.show":
+                return link_to(self.app, self.make(make_delivery)).rpartition("/")[2]
             case "unsubscribe.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""
