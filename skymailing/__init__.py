@@ -74,9 +74,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
     from skymailing.servers import views as servers
+    from skymailing.tracking import views as tracking
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, returns, reports, brand, blog, archive]
+    features += [servers, returns, reports, brand, blog, archive, tracking]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

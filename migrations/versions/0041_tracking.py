@@ -1,7 +1,7 @@
 """add links of runs, clicks and days of opens
 
 Revision ID: 0041
-Revises: 0037
+Revises: 0040
 Create Date: 2026-11-29 08:30:00
 
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = '0041'
-down_revision = '0037'
+down_revision = '0040'
 branch_labels = None
 depends_on = None
 

@@ -1,5 +1,6 @@
 """Keep a worker's state between slices: its journal, its sessions, and what it has learned."""
 
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -8,19 +9,23 @@ from flask import current_app
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
 from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
+from skymailing.delivery.rendering.tracked_links import Tracking
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.lanes import Lanes
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.run_links import number_links
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.signing import find_signer
 from skymailing.delivery.smtp.session import Result
+from skymailing.models import OpenTracking
 from skymailing.settings.engine import engine_settings
 
 MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
@@ -80,7 +85,7 @@ class Dispatcher:
             )
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
             id_key = message_id_key() if run.has_signed_ids else b""
-            identity = RunIdentity(run.uuid, id_key, letter_link_key())
+            identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run))
             self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
         return self._template[1]
 
@@ -114,6 +119,15 @@ class Dispatcher:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
             self.window = min(self.settings.largest_window, self.window * 2)
+
+
+def _track(run: OpenRun) -> Tracking | None:
+    """Return what is counted in the run's letters; None for nothing."""
+    has_picture = run.track_opens != OpenTracking.OFF
+    if not run.track_clicks and not has_picture:
+        return None
+    number = partial(number_links, run.id) if run.track_clicks else None
+    return Tracking(ClickSigner(run.id, run.uuid), number, has_picture)
 
 
 def _find_signer(run: OpenRun) -> Signer | None:

@@ -114,6 +114,8 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
         sender_name=source.name,
         sender_address=source.address,
         reply_to=source.reply_to,
+        track_clicks=mailing.track_clicks,
+        track_opens=mailing.track_opens,
         audience=describe_audience(mailing, parts),
     )
 

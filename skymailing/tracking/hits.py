@@ -1,6 +1,6 @@
 """Note requests for links and pictures in Redis, without a statement on the database.
 
-The sweep adds them to the counts (`folding`). Without Redis, links still work, and the hits are counted as lost.
+The sweep adds them to the counts (`folding`). Without Redis, links still work, and hits are counted as lost.
 """
 
 import logging

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from flask import Flask, Response, abort, current_app, request, session
+from flask import Flask, Response, abort, current_app, g, request, session
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -103,9 +103,12 @@ def reject_nul() -> None:
 
 
 def drop_host_from_redirect(response: Response) -> Response:
-    """Redirect without a host: Werkzeug copies it from the Host header, which anyone can forge."""
+    """Redirect without a host: Werkzeug copies it from the Host header, which anyone can forge.
+
+    A view that redirects to another site sets `g.leaves_site`.
+    """
     target = urlsplit(response.location or "")
-    if target.netloc:
+    if target.netloc and not g.get("leaves_site", False):
         response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, target.fragment))
         response.set_data(b"")  # it contains the URL too
     return response

@@ -57,7 +57,7 @@ def test_apples_proxy_says_nothing_about_opens(agent: str) -> None:
         "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
         "TelegramBot (like TwitterBot)",
         "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0 Safari/537.36",
+        CHROME.replace("Chrome/", "HeadlessChrome/"),
         "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
     ],
 )

@@ -58,6 +58,8 @@ class OpenRun:
     policy: Policy
     habits: Habits
     has_signed_ids: bool
+    track_clicks: bool
+    track_opens: str  # OpenTracking
     server_id: int | None  # None: the installation's server
     server: ServerAccess | None  # also None if it has been deleted
 
@@ -132,6 +134,8 @@ def _open_run(row: Any) -> OpenRun:
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
         has_signed_ids=row.has_signed_ids,
+        track_clicks=row.track_clicks,
+        track_opens=row.track_opens,
         server_id=row.server_id,
         server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
     )

@@ -14,11 +14,12 @@ from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.tracked_links import LINK_START, PICTURE_URL
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "unsubscribe_url", "browser_url", "sender_name"})
+TEXTS = frozenset({"name", "email", "unsubscribe_url", "browser_url", "sender_name", LINK_START, PICTURE_URL})
 
 
 def encode(text: str) -> bytes:

@@ -5,6 +5,7 @@ Markdown, and the work is not repeated for each letter. Liquid tags are masked d
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -107,6 +108,13 @@ class Compiled:
     html_footer: Footer = Footer.NEVER
 
 
+PageEdit = Callable[[str], str]
+
+
+def keep_page(page: str) -> str:
+    return page
+
+
 def clean(text: str) -> str:
     """Convert line endings to LF and remove control characters other than tabs."""
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -127,14 +135,17 @@ def _check_length(body: str, limit: int) -> None:
         raise TemplateError(N_("The message is longer than %(limit)s characters"), limit=str(limit))
 
 
-def compile_content(content: Content) -> Compiled:
-    """Parse and convert the content; raises TemplateError."""
+def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compiled:
+    """Parse and convert the content; raises TemplateError.
+
+    `edit_page` changes the source of the HTML part, which is complete except for the footer.
+    """
     body = prepare(content.body)
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
     subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
     if content.format is MessageFormat.HTML:
-        page = inline_styles(fit_page(body, content.language))
+        page = edit_page(inline_styles(fit_page(body, content.language)))
         html = parse(page, escape=True)
         when = judge(page, html, is_html=True)
         if when is not Footer.NEVER:
@@ -144,17 +155,18 @@ def compile_content(content: Content) -> Compiled:
     text, text_footer = add_footer_to_text(restore_text(masked.text, masked), language)
     if content.format is MessageFormat.TEXT:
         return Compiled(subject, text, text_footer)
-    return Compiled(subject, text, text_footer, *compile_markdown(body, language))
+    return Compiled(subject, text, text_footer, *compile_markdown(body, language, edit_page))
 
 
-def compile_markdown(body: str, language: str) -> tuple[Parsed, Footer]:
+def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Parsed, Footer]:
     """Return the HTML template of a Markdown body, and when its footer is shown."""
     converted = convert_markdown(body)
-    page = lay_out(converted, language)
+    page = edit_page(lay_out(converted, language))
     html = parse(page, escape=True)
     when = judge(page, html, is_html=True)
     if when is not Footer.NEVER:
-        html = parse(lay_out(add_html_footer(converted, when, language), language), escape=True)
+        page = lay_out(add_html_footer(converted, when, language), language)
+        html = parse(edit_page(page), escape=True)
     return html, when
 
 

@@ -8,7 +8,14 @@ from flask import current_app
 
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
-from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
+from skymailing.delivery.rendering.content import (
+    Content,
+    PageEdit,
+    TemplateError,
+    check_content,
+    compile_content,
+    keep_page,
+)
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter_links import make_letter_token
 from skymailing.delivery.rendering.liquid import look_up
@@ -123,8 +130,10 @@ def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple
 class CompiledContent:
     """The compiled subject and bodies of a message."""
 
-    def __init__(self, content: Content, habits: Habits = DEFAULT_HABITS) -> None:
-        compiled = compile_content(content)
+    def __init__(
+        self, content: Content, habits: Habits = DEFAULT_HABITS, edit_page: PageEdit = keep_page
+    ) -> None:
+        compiled = compile_content(content, edit_page)
         self.subject = CompiledPart(compiled.subject, escape=False, habits=habits)
         self.text = make_part(compiled.text, compiled.text_footer, habits, is_html=False)
         self.html = None
@@ -194,7 +203,8 @@ class LetterTemplate:
         list_id: str,
         habits: Habits = DEFAULT_HABITS,
     ) -> None:
-        self.parts = CompiledContent(content, habits)
+        edit_page = run.tracking.edit if run.tracking else keep_page
+        self.parts = CompiledContent(content, habits, edit_page)
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
         self.run_mark = run.mark
@@ -240,6 +250,8 @@ class LetterTemplate:
         if self.link_start:
             token = make_letter_token(delivery_id, self.run_mark, self.run.link_key)
             values["browser_url"] = self.link_start + token
+        if self.run.tracking:
+            values.update(self.run.tracking.make_values(delivery_id))
         identity = self.run.make_message_id(delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)

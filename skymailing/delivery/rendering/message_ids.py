@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 
 from flask import current_app
 
+from skymailing.delivery.rendering.tracked_links import Tracking
+
 ID_SIZE = 7
 MARK_SIZE = 5
 SIGNATURE_SIZE = 8
@@ -27,7 +29,8 @@ class LetterName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A run's UUID, and the keys that sign the Message-IDs of its letters and the links that open them.
+    """A run's UUID, the keys that sign the Message-IDs of its letters and the links that open them, and
+    what is counted in them.
 
     `key` is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID.
     Both are empty for letters without a delivery.
@@ -36,6 +39,7 @@ class RunIdentity:
     uuid: UUID
     key: bytes = b""
     link_key: bytes = b""  # see `letter_links`
+    tracking: Tracking | None = None  # None: nothing in the letters is counted
 
     @property
     def mark(self) -> bytes:

@@ -1,0 +1,120 @@
+"""Find the links of a letter's page, and replace them with links that count clicks.
+
+Left unchanged: links other than http(s), such as mailto: and those within the page; links with values of the
+client, which would be stored, such as the link to unsubscribe; and links with the attribute data-plain.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import unescape
+
+from skymailing.delivery.rendering.click_tokens import ClickSigner
+from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE
+from skymailing.delivery.rendering.tag_masking import MaskedSource
+from skymailing.web.urls import click_url, open_url
+
+# The value with the beginning of the letter's links: the number of a link follows it.
+LINK_START = "tracked_link_start"
+PICTURE_URL = "opened_picture_url"
+MAX_LINKS = 500
+MAX_URL = 2_000  # characters
+LABEL_LENGTH = 200
+WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+ALTERNATIVE = re.compile(r"""<img\b[^<>]*?\balt\s{0,9}=\s{0,9}("[^"]*"|'[^']*')""", re.IGNORECASE)
+TAG = re.compile(r"<[^<>]*>")
+
+
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """A link of a page: the place of its address, the address, and its text as readers see it."""
+
+    start: int
+    end: int
+    url: str
+    label: str
+
+
+class LinkedPage:
+    """The source of a letter's page, with the links that can be counted, in their order."""
+
+    def __init__(self, source: str) -> None:
+        self._masked = MaskedSource(source)
+        self.links = _find_links(self._masked)
+
+    def write(self, numbers: Sequence[int]) -> str:
+        """Return the page with a link through this service in place of each link."""
+        pieces, end, text = [], 0, self._masked.text
+        for link, number in zip(self.links, numbers, strict=True):
+            pieces += text[end : link.start], f'"{{{{ {LINK_START} }}}}{number}"'
+            end = link.end
+        return self._masked.unmask("".join(pieces) + text[end:])
+
+
+def _find_links(masked: MaskedSource) -> list[PageLink]:
+    links: list[PageLink] = []
+    for piece in PIECE.finditer(masked.text):
+        name = (piece["name"] or "").lower()
+        if piece["end"] or name not in ("a", "area") or len(links) == MAX_LINKS:
+            continue
+        found = _find_address(piece)
+        if found is not None and masked.mark not in found[2]:
+            label = "" if name == "area" else _read_label(masked, piece.end())
+            links.append(PageLink(*found, label))
+    return links
+
+
+def _find_address(piece: re.Match[str]) -> tuple[int, int, str] | None:
+    """Return the place and the text of a tag's link to a page on the web; None if it has none."""
+    start = piece.start("attributes")
+    address = None
+    for attribute in ATTRIBUTE.finditer(piece["attributes"]):
+        name = attribute["name"].lower()
+        if name == "data-plain":
+            return None
+        if name == "href" and address is None:
+            value = attribute["value"] or ""
+            url = unescape(value[1:-1] if value[:1] in ('"', "'") else value).strip()
+            address = start + attribute.start("value"), start + attribute.end("value"), url
+    if address is None or len(address[2]) > MAX_URL or not WEB.fullmatch(address[2]):
+        return None
+    return address
+
+
+def _read_label(masked: MaskedSource, start: int) -> str:
+    """Return the text of a link, or of its picture, without tags and without values of the client."""
+    content = masked.text[start : start + 5_000]
+    content = re.split(r"</a\b", content, maxsplit=1, flags=re.IGNORECASE)[0]
+    alternative = ALTERNATIVE.search(content)
+    text = TAG.sub(" ", content).strip() or (alternative[1][1:-1] if alternative else "")
+    text = re.sub(masked.mark + r"[os]\d+q", "…", text)
+    return " ".join(unescape(text).split())[:LABEL_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """What the letters of a run show about their readers: links, if `number_links` is given, and opens."""
+
+    signer: ClickSigner
+    # Returns the number of each link of a page.
+    number_links: Callable[[Sequence[PageLink]], Sequence[int]] | None = None
+    has_picture: bool = False
+
+    def edit(self, page: str) -> str:
+        """Return the page with links that are counted, and with the picture."""
+        if self.number_links is not None:
+            linked = LinkedPage(page)
+            page = linked.write(self.number_links(linked.links))
+        return add_picture(page) if self.has_picture else page
+
+    def make_values(self, delivery_id: int) -> dict[str, str]:
+        """Return the values that the edited page uses in the letter of a delivery."""
+        token = self.signer.make_token(delivery_id)
+        return {LINK_START: click_url(token), PICTURE_URL: open_url(token)}
+
+
+def add_picture(page: str) -> str:
+    """Return the page with the picture that shows opens, at the end of its body."""
+    picture = f'<img src="{{{{ {PICTURE_URL} }}}}" width="1" height="1" alt="" style="display:block">'
+    place = page.lower().rfind("</body")
+    return page + picture if place < 0 else page[:place] + picture + page[place:]

@@ -1,0 +1,56 @@
+"""Store the links of a run's letters, each with the number that replaces it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from skymailing.db.engine import insert_into, reading_engine
+from skymailing.delivery.rendering.tracked_links import PageLink
+from skymailing.extensions import db
+from skymailing.models import RunLink
+
+
+def number_links(run_id: int, links: Sequence[PageLink]) -> list[int]:
+    """Return the number of each link, storing those that are new.
+
+    Workers that compile the same content store the same links. Another version may find other links in the
+    middle of a run: numbers that are in letters already keep their targets.
+    """
+    stored = _read(run_id)
+    numbers = _match(stored, links)
+    last = max(stored, default=0)
+    rows = []
+    for place, link in enumerate(links):
+        if numbers[place] == 0:
+            last += 1
+            numbers[place] = last
+            rows.append({"run_id": run_id, "number": last, "url": link.url, "label": link.label})
+    if not rows:
+        return numbers
+    with db.engine.begin() as connection:
+        connection.execute(insert_into(RunLink).on_conflict_do_nothing(), rows)
+    if _read(run_id) != _expect(stored, rows):
+        return number_links(run_id, links)  # another worker stored other links first
+    return numbers
+
+
+def _match(stored: dict[int, str], links: Sequence[PageLink]) -> list[int]:
+    """Return the stored number of each link, 0 for one that is not stored; no number is used twice."""
+    free = dict(stored)
+    numbers = []
+    for place, link in enumerate(links, start=1):
+        same = [place] if free.get(place) == link.url else [n for n, url in free.items() if url == link.url]
+        numbers.append(same[0] if same else 0)
+        if same:
+            del free[same[0]]
+    return numbers
+
+
+def _expect(stored: dict[int, str], rows: Sequence[dict[str, object]]) -> dict[int, str]:
+    return stored | {int(str(row["number"])): str(row["url"]) for row in rows}
+
+
+def _read(run_id: int) -> dict[int, str]:
+    with reading_engine().connect() as connection:
+        found = select(RunLink.number, RunLink.url).where(RunLink.run_id == run_id).order_by(RunLink.number)
+        return dict(connection.execute(found).tuples().all())

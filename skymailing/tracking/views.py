@@ -1,0 +1,53 @@
+"""The public addresses in letters: links that count clicks, and the picture that shows opens."""
+
+import time
+from base64 import b64decode
+
+from flask import Blueprint, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from skymailing.delivery.rendering.click_tokens import ClickToken
+from skymailing.tracking.hits import PICTURE, NotedHit, note
+from skymailing.tracking.machines import Visitor, judge_click, judge_open
+from skymailing.tracking.targets import DisabledLink, UnknownLink, find_letter
+from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
+
+bp = Blueprint("tracking", __name__)
+BLUEPRINTS = (bp,)
+
+# A transparent picture of one pixel.
+PIXEL = b64decode(b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+HIDDEN = {"X-Robots-Tag": "noindex, nofollow", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+
+@bp.get(f"{CLICK_PREFIX}/<token>/<int:number>")
+def click(token: str, number: int) -> ResponseReturnValue:
+    """Redirect to the target of a link, which was stored when the letter was sent, and note the click."""
+    try:
+        letter, targets = find_letter(token)
+        url = targets.urls[number]
+    except (UnknownLink, KeyError):
+        return render_template("tracking/no_link.html", is_disabled=False), 404
+    except DisabledLink:
+        return render_template("tracking/no_link.html", is_disabled=True), 410
+    if request.method == "GET":
+        note_now(letter, number, judge_click(request.headers))
+    g.leaves_site = True
+    return Response(status=302, headers={"Location": url, **HIDDEN})
+
+
+@bp.get(f"{OPEN_PREFIX}/<token>.gif")
+def picture(token: str) -> ResponseReturnValue:
+    """Return the picture of a letter, and note that it was loaded; forged tokens get the same picture."""
+    try:
+        letter, _targets = find_letter(token)
+    except (UnknownLink, DisabledLink):
+        pass
+    else:
+        if request.method == "GET":
+            note_now(letter, PICTURE, judge_open(request.headers))
+    return Response(PIXEL, mimetype="image/gif", headers=HIDDEN)
+
+
+def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:
+    note(NotedHit(letter.run_id, letter.delivery_id, number, int(time.time() * 1000), visitor))
