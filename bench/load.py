@@ -42,7 +42,7 @@ class Connection:
         head, found, body = self.buffer.partition(b"\r\n\r\n")
         if not found:
             return False
-        if not head.startswith(b"HTTP/1.1 200"):
+        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 302")):
             raise SystemExit(head.decode(errors="replace"))
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(body) < length:

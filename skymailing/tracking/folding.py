@@ -16,7 +16,7 @@ from skymailing.tracking.hits import HITS, PICTURE, NotedHit, decode
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
 
-SLICE = 5_000  # hits per transaction
+SLICE = 10_000  # hits per transaction
 TURN = "turn"  # a row that each transaction locks, since it reads counts before it changes them
 
 

@@ -1,51 +1,72 @@
 """Store new counts of clicks: per link of each letter, per letter, per link of the run, and per run."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, update
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, bindparam, inspect, select, true, update
 
 from skymailing.db.engine import insert_into
-from skymailing.db.upserts import Insert, Upsert
+from skymailing.db.json_rows import list_rows
 from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.models import Click, Engagement, Run, RunLink
 from skymailing.models.base import Model
 from skymailing.tracking.click_counts import LetterClicks
 
-CLICK_COLUMNS = ("first_at", "last_at", "was_person", "clicks", "machine_clicks")
+# The columns that a fold writes, with their types in JSON.
+CLICKS = {
+    **dict.fromkeys(("delivery_id", "number", "run_id", "first_at", "last_at"), BigInteger),
+    "was_person": Boolean,
+    **dict.fromkeys(("clicks", "machine_clicks"), BigInteger),
+}
+ENGAGEMENTS = dict.fromkeys(
+    ("delivery_id", "run_id", "mailing_id", "first_click_at", "clicks", "machine_clicks"), BigInteger
+)
 
 
 def store_clicks(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
     """Store the counts of letters. Folds take turns, so no other process changes these rows."""
     if not letters:
         return
-    _CLICKS.execute(connection, [row for letter in letters for row in _list_clicks(letter)])
-    _ENGAGEMENTS.execute(connection, [_describe(letter) for letter in letters])
+    _replace(connection, Click, CLICKS, [row for letter in letters for row in _list_clicks(letter)])
+    _replace(connection, Engagement, ENGAGEMENTS, [_list_engagement(letter) for letter in letters])
     _increase_links(connection, letters)
     _increase_runs(connection, letters, now)
 
 
-def _list_clicks(letter: LetterClicks) -> list[dict[str, Any]]:
-    key = {"delivery_id": letter.delivery_id, "run_id": letter.run_id}
+def _list_clicks(letter: LetterClicks) -> list[tuple[object, ...]]:
+    """Return the rows of the links whose counts have changed, in the order of CLICKS."""
     return [
-        {**key, "number": number, **{name: getattr(link, name) for name in CLICK_COLUMNS}}
+        (
+            *(letter.delivery_id, number, letter.run_id, link.first_at, link.last_at),
+            *(link.was_person, link.clicks, link.machine_clicks),
+        )
         for number, link in letter.links.items()
         if letter.stored.get(number) != (link.clicks, link.machine_clicks)
     ]
 
 
-def _describe(letter: LetterClicks) -> dict[str, Any]:
+def _list_engagement(letter: LetterClicks) -> tuple[object, ...]:
+    """Return the row of a letter, in the order of ENGAGEMENTS."""
     links = letter.links.values()
-    return {
-        "delivery_id": letter.delivery_id,
-        "run_id": letter.run_id,
-        "mailing_id": letter.mailing_id,
-        "first_click_at": min((link.first_at for link in links if link.clicks), default=None),
-        "clicks": letter.clicks,
-        "machine_clicks": sum(link.machine_clicks for link in links),
-    }
+    first = min((link.first_at for link in links if link.clicks), default=None)
+    machine_clicks = sum(link.machine_clicks for link in links)
+    return (letter.delivery_id, letter.run_id, letter.mailing_id, first, letter.clicks, machine_clicks)
+
+
+def _replace(
+    connection: Connection, model: type[Model], types: Mapping[str, Any], rows: Sequence[Sequence[object]]
+) -> None:
+    """Insert rows, or replace all columns in `types` of those that exist."""
+    given = list_rows(rows, **types)
+    # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.
+    source = select(*(given.c[name] for name in types)).where(true())
+    statement = insert_into(model).from_select(list(types), source)
+    keys = [column.name for column in inspect(model).primary_key]
+    new = statement.excluded
+    changed = {name: new[name] for name in types if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
 def _increase_links(connection: Connection, letters: Sequence[LetterClicks]) -> None:
@@ -88,20 +109,3 @@ def _increase_runs(connection: Connection, letters: Sequence[LetterClicks], now:
 
 def _add(model: type[Model], name: str) -> Any:
     return getattr(model, name) + bindparam(f"more_{name}", type_=Integer)
-
-
-def _replacing(model: type[Model], names: Sequence[str]) -> Upsert:
-    """Return an upsert that replaces these columns of existing rows."""
-
-    def make() -> Insert:
-        statement = insert_into(model)
-        return statement.on_conflict_do_update(
-            index_elements=[column.name for column in model.__table__.primary_key],  # type: ignore[attr-defined]  # a Table
-            set_={name: statement.excluded[name] for name in names},
-        )
-
-    return Upsert(make)
-
-
-_CLICKS = _replacing(Click, CLICK_COLUMNS)
-_ENGAGEMENTS = _replacing(Engagement, ("first_click_at", "clicks", "machine_clicks"))

@@ -91,7 +91,7 @@ def test_people_and_clicks_are_counted_per_link_letter_and_run(
     counted = select(RunInterval.clicked).where(RunInterval.run_id == run.id, RunInterval.clicked > 0)
     assert session.scalars(counted).all() == [2]
     first = session.get_one(Engagement, letters[0])
-    assert (first.clicks, first.machine_clicks, first.first_click_at) == (3, 0, NOW)
+    assert (first.clicks, first.machine_clicks, first.first_click_at) == (3, 0, to_milliseconds(NOW))
     scanned = session.get_one(Engagement, letters[2])
     assert (scanned.clicks, scanned.machine_clicks, scanned.first_click_at) == (0, 1, None)
     click(letters[1], 1, 99_000)
