@@ -69,11 +69,12 @@ def measure_redirect(service: Service, run: Run, sizes: Sizes) -> Row:
             for name, target in targets.items():
                 rates[name].append(load(*target, TURN_SECONDS)["per_second"])
     ratio = statistics.median(ours / bare for ours, bare in zip(rates["click"], rates["bare"], strict=True))
+    click_rate, bare_rate = (statistics.median(rates[name]) for name in ("click", "bare"))
     with service.app.app_context():
         shared_cache().run(lambda redis: redis.delete(HITS))
     return Row(
         "a click, compared with a bare Flask route",
-        f"{ratio:.2f} x ({statistics.median(rates['click']):,.0f}/s to {statistics.median(rates['bare']):,.0f}/s)",
+        f"{ratio:.2f} x ({click_rate:,.0f}/s to {bare_rate:,.0f}/s)",
         ">= 0.6 x",
         "0.8 x",
         ratio >= 0.6,

@@ -8,6 +8,7 @@ from skymailing.commands import CommandGroup
 from skymailing.db import engine
 from skymailing.delivery.audience import typed_values
 from skymailing.logs import access
+from skymailing.tracking import redirects
 from skymailing.web import compression, error_pages, i18n, responses, static_files
 from skymailing.web.lazy_pages import LazyPagesFlask
 
@@ -22,6 +23,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     app.cli = CommandGroup(app.name)
     compression.configure(app)  # first, so that it compresses finished responses
     middleware.configure(app)  # second, as cached pages need none of the following
+    redirects.configure(app)
     bind_extensions(app)
     engine.configure_database(app)
     typed_values.configure(app)

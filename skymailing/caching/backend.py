@@ -92,6 +92,10 @@ class SharedCache(BaseCache):
         self._is_down = False
         return result
 
+    def push(self, key: str, value: str) -> int | None:
+        """Append a value to a list; return the list's length, or None without Redis."""
+        return self.run(lambda _redis: cast("int", self._connection.execute("RPUSH", key, value)))
+
     def _version_keys(self) -> list[str]:
         return [_version_key(subject) for subject in SUBJECTS]
 

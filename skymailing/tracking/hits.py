@@ -4,11 +4,13 @@ The sweep adds them to the counts (`folding`). Without Redis, links still work, 
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from threading import Lock
 
 from skymailing import counters
 from skymailing.caching.invalidation import shared_cache
+from skymailing.delivery.rendering.click_tokens import ClickToken
 from skymailing.tracking.machines import Visitor
 
 logger = logging.getLogger(__name__)
@@ -43,14 +45,19 @@ def decode(text: bytes) -> NotedHit:
     return NotedHit(int(run_id), int(delivery_id), int(number), int(at), Visitor(visitor))
 
 
+def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:
+    """Note a hit that arrives now."""
+    note(NotedHit(letter.run_id, letter.delivery_id, number, int(time.time() * 1000), visitor))
+
+
 def note(hit: NotedHit) -> None:
     """Note a hit, or count it as lost if Redis is unavailable or too many hits are waiting."""
-    waiting = shared_cache().run(lambda redis: redis.rpush(HITS, hit.encode()))
+    waiting = shared_cache().push(HITS, hit.encode())
     if waiting is None:
         _lose(1)
-    elif int(waiting) > MAX_WAITING:  # type: ignore[arg-type]  # the type includes that of the async client
+    elif waiting > MAX_WAITING:
         shared_cache().run(lambda redis: redis.ltrim(HITS, 0, MAX_WAITING - 1))
-        _lose(int(waiting) - MAX_WAITING)  # type: ignore[arg-type]  # as above
+        _lose(waiting - MAX_WAITING)
     elif _lost:
         _report_lost()
 

@@ -39,13 +39,16 @@ _runs: OrderedDict[int, RunTargets] = OrderedDict()  # the least recently read f
 _lock = Lock()
 
 
-def find_letter(text: str) -> tuple[ClickToken, RunTargets]:
-    """Return the letter that a token names, and the links of its run; raises UnknownLink and DisabledLink."""
+def find_letter(text: str, *, only_remembered: bool = False) -> tuple[ClickToken, RunTargets]:
+    """Return the letter that a token names, and the links of its run; raises UnknownLink and DisabledLink.
+
+    With `only_remembered`, a run that is not in memory is unknown, and nothing is read.
+    """
     try:
         token = ClickToken(text)
     except ValueError as error:
         raise UnknownLink from error
-    targets = _recall(token.run_id)
+    targets = _recall(token.run_id) or (None if only_remembered else _remember(token.run_id))
     if targets is None or not token.is_signed_by(targets.signer):
         raise UnknownLink
     if not targets.is_allowed:
@@ -61,8 +64,11 @@ def forget_targets() -> None:
 
 def _recall(run_id: int) -> RunTargets | None:
     found = _runs.get(run_id)
-    if found is not None and time.monotonic() - found.read_at < REMEMBERED:
-        return found
+    is_recent = found is not None and time.monotonic() - found.read_at < REMEMBERED
+    return found if is_recent else None
+
+
+def _remember(run_id: int) -> RunTargets | None:
     found = _read(run_id)
     with _lock:
         _runs.pop(run_id, None)

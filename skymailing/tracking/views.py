@@ -1,14 +1,13 @@
 """The public addresses in letters: links that count clicks, and the picture that shows opens."""
 
-import time
 from base64 import b64decode
 
 from flask import Blueprint, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
-from skymailing.delivery.rendering.click_tokens import ClickToken
-from skymailing.tracking.hits import PICTURE, NotedHit, note
-from skymailing.tracking.machines import Visitor, judge_click, judge_open
+from skymailing.tracking.hits import PICTURE, note_now
+from skymailing.tracking.machines import judge_click, judge_open
+from skymailing.tracking.redirects import HEADERS
 from skymailing.tracking.targets import DisabledLink, UnknownLink, find_letter
 from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 
@@ -17,7 +16,6 @@ BLUEPRINTS = (bp,)
 
 # A transparent picture of one pixel.
 PIXEL = b64decode(b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-HIDDEN = {"X-Robots-Tag": "noindex, nofollow", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 @bp.get(f"{CLICK_PREFIX}/<token>/<int:number>")
@@ -33,7 +31,7 @@ def click(token: str, number: int) -> ResponseReturnValue:
     if request.method == "GET":
         note_now(letter, number, judge_click(request.headers))
     g.leaves_site = True
-    return Response(status=302, headers={"Location": url, **HIDDEN})
+    return Response(status=302, headers={"Location": url, **HEADERS})
 
 
 @bp.get(f"{OPEN_PREFIX}/<token>.gif")
@@ -46,8 +44,4 @@ def picture(token: str) -> ResponseReturnValue:
     else:
         if request.method == "GET":
             note_now(letter, PICTURE, judge_open(request.headers))
-    return Response(PIXEL, mimetype="image/gif", headers=HIDDEN)
-
-
-def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:
-    note(NotedHit(letter.run_id, letter.delivery_id, number, int(time.time() * 1000), visitor))
+    return Response(PIXEL, mimetype="image/gif", headers=HEADERS)

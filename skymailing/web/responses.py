@@ -116,11 +116,16 @@ def drop_host_from_redirect(response: Response) -> Response:
 
 def add_security_headers(response: Response) -> Response:
     """Add the missing headers; a view that serves a preview frame has set its own policy."""
-    for name, value in SECURITY_HEADERS.items():
+    for name, value in list_security_headers(current_app).items():
         response.headers.setdefault(name, value)
-    if current_app.config["ENVIRONMENT"] == "production":
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={ONE_YEAR}")
     return response
+
+
+def list_security_headers(app: Flask) -> dict[str, str]:
+    """Return the headers of every response."""
+    if app.config["ENVIRONMENT"] != "production":
+        return SECURITY_HEADERS
+    return SECURITY_HEADERS | {"Strict-Transport-Security": f"max-age={ONE_YEAR}"}
 
 
 def add_cache_headers(response: Response) -> Response:

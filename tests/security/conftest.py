@@ -124,6 +124,7 @@ def world(session: Session) -> World:
             "filename": "css/site.css",
             "name": "none.webp",
             "digits": "c0392b",
+            "number": 1,
         },
     )
 
