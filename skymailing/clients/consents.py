@@ -1,18 +1,67 @@
-"""Record how people agreed to receive letters, according to the owner or another service."""
+"""Record how people agreed to receive letters, and how they withdrew it."""
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
 
 from skymailing.clients.rows import ClientRow
+from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Consent, ConsentKind, ConsentText
+from skymailing.models import Consent, ConsentKind, ConsentPurpose, ConsentText
 
 TEXT_MAX_LENGTH = 2_000
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What proves a consent: where it came from, and the words that the person agreed to."""
+
+    ip: str = ""
+    agent: str = ""
+    form_id: int | None = None
+    text_id: int | None = None
+    previous_key: str = ""
+    purpose: ConsentPurpose = ConsentPurpose.LETTERS
+
+
+NO_EVIDENCE = Evidence()
+
+
+def record(
+    owner_id: int, email_key: str, kind: ConsentKind, at: datetime, evidence: Evidence = NO_EVIDENCE
+) -> None:
+    """Record what the person with this address agreed to or withdrew."""
+    record_all(owner_id, [email_key], kind, at, evidence)
+
+
+def record_all(
+    owner_id: int,
+    email_keys: Collection[str],
+    kind: ConsentKind,
+    at: datetime,
+    evidence: Evidence = NO_EVIDENCE,
+) -> None:
+    """Record the same for several addresses."""
+    values = {
+        "owner_id": owner_id,
+        "kind": kind,
+        "purpose": evidence.purpose,
+        "at": at,
+        "ip": evidence.ip,
+        "agent": evidence.agent,
+        "form_id": evidence.form_id,
+        "previous_key": evidence.previous_key,
+        "text_id": evidence.text_id,
+        "created_at": utcnow(),
+    }
+    if email_keys:
+        db.session.execute(insert(Consent), [values | {"email_key": key} for key in sorted(email_keys)])
 
 
 def store_text(owner_id: int, text: str, now: datetime) -> int | None:
@@ -70,6 +119,6 @@ def read_network_address(text: str) -> str:
 
 
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:
-    """Return what is known about the consent of the person with this address, newest first."""
+    """Return the latest consents of the person with this address, newest first."""
     own = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
-    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(20)))
+    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(LISTED)))
