@@ -12,7 +12,7 @@ from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Consent, ConsentKind, ConsentPurpose, ConsentText
+from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText
 
 TEXT_MAX_LENGTH = 2_000
 LISTED = 20
@@ -47,7 +47,11 @@ def record_all(
     at: datetime,
     evidence: Evidence = NO_EVIDENCE,
 ) -> None:
-    """Record the same for several addresses."""
+    """Record the same for several addresses; retention removes what is about no client."""
+    if not email_keys:
+        return
+    own = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
+    clients = set(db.session.scalars(own))
     values = {
         "owner_id": owner_id,
         "kind": kind,
@@ -60,8 +64,11 @@ def record_all(
         "text_id": evidence.text_id,
         "created_at": utcnow(),
     }
-    if email_keys:
-        db.session.execute(insert(Consent), [values | {"email_key": key} for key in sorted(email_keys)])
+    rows = [
+        values | {"email_key": key, "orphaned_at": None if key in clients else at}
+        for key in sorted(email_keys)
+    ]
+    db.session.execute(insert(Consent), rows)
 
 
 def store_text(owner_id: int, text: str, now: datetime) -> int | None:

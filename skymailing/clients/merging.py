@@ -119,7 +119,8 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
     """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
-    names = ("owner_id", "kind", "at", "ip", "text_id", "created_at")
+    names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key", "text_id")
+    names += ("created_at",)
     columns = [getattr(Consent, name) for name in names]
     own = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
     rows = db.session.execute(select(*columns).where(own).order_by(Consent.id)).mappings().all()
