@@ -59,6 +59,7 @@ def register_pages(app: Flask) -> None:
 def register_blueprints(app: Flask) -> None:
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
+    from skymailing.brand import views as brand
     from skymailing.clients import views as clients
     from skymailing.domains import views as domains
     from skymailing.home import views as home
@@ -75,7 +76,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.signup import views as signup
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, signup, returns, reports, blog]
+    features += [servers, signup, returns, reports, brand, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

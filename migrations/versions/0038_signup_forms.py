@@ -1,7 +1,7 @@
 """add sign-up forms, and more about consents
 
 Revision ID: 0038
-Revises: 0036
+Revises: 0037
 Create Date: 2026-11-29 08:10:00
 
 """
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
 revision = '0038'
-down_revision = '0036'
+down_revision = '0037'
 branch_labels = None
 depends_on = None
 

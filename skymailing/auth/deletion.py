@@ -26,6 +26,7 @@ from skymailing.models import (
     AuditEntry,
     AuditKind,
     Bounce,
+    Brand,
     BulkChunk,
     BulkJob,
     Client,
@@ -126,6 +127,7 @@ def _anonymise_account(user_id: int, now: datetime) -> bool:
             user.confirmed_at = user.last_login_at = None
             user.summary_hour = user.next_summary_at = None
             user.session_epoch += 1
+            session.execute(delete(Brand).where(Brand.owner_id == user_id))
     return True
 
 

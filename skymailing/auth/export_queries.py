@@ -14,6 +14,7 @@ from skymailing.models import (
     Article,
     AuditEntry,
     AuditKind,
+    Brand,
     BulkJob,
     Client,
     ClientImport,
@@ -41,6 +42,7 @@ from skymailing.models import (
 def read_profile(user: User) -> dict[str, Any]:
     """Return the profile and the settings of the account."""
     reputation = db.session.get(Reputation, user.id)
+    brand = db.session.get(Brand, user.id)
     return {
         "email": user.email,
         "name": user.name,
@@ -50,6 +52,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "date_order": user.date_order,
         "attribute_types": user.attribute_types,
         "client_columns": user.client_columns,
+        "brand": {"name": brand.name, "website": brand.website, "color": brand.color} if brand else None,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,

@@ -18,12 +18,12 @@ from skymailing.extensions import cache, db
 from skymailing.models import Article
 
 WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|clients|mailings|forms|users)\b', re.IGNORECASE
+    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|brands|clients|forms|mailings|users)\b', re.IGNORECASE
 )
 SETS_NAME = re.compile(r"\bSET\b.*\bname\s*=", re.IGNORECASE | re.DOTALL)
 SETS_BLOCK = re.compile(r"\bSET\b.*\bblocked_at\s*=", re.IGNORECASE | re.DOTALL)
 SETS_OWNER = re.compile(r"\bSET\b.*\b(name|blocked_at|deletion_at)\s*=", re.IGNORECASE | re.DOTALL)
-SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS, "forms": FORMS}
+SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS, "forms": FORMS, "brands": FORMS}
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 

@@ -3,6 +3,7 @@
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
+from skymailing.models.brand import Brand
 from skymailing.models.bulk_job import (
     BULK_TRANSITIONS,
     UNFINISHED_BULK_STATES,
@@ -106,6 +107,7 @@ __all__ = [
     "AuditPermit",
     "Bounce",
     "BounceKind",
+    "Brand",
     "BreakerState",
     "BulkAction",
     "BulkChunk",

@@ -15,6 +15,7 @@ from skymailing.models import (
     AuditKind,
     Bounce,
     BounceKind,
+    Brand,
     BulkAction,
     BulkChunk,
     BulkJob,
@@ -149,7 +150,7 @@ def add_segment(session: Session, user: User, mailing: Mailing) -> None:
 
 
 def add_sender(session: Session, user: User, mailing: Mailing) -> None:
-    """Add the sender of the mailing, with a mail server and what was learned about it."""
+    """Add the sender of the mailing, with a mail server and what was learned about it, and the brand."""
     access = {"host": "smtp.shop.example", "port": 465, "security": Security.TLS}
     server = SmtpServer(owner_id=user.id, name="Shop", **access)
     session.add(server)
@@ -163,6 +164,7 @@ def add_sender(session: Session, user: User, mailing: Mailing) -> None:
         server_id=server.id,
     )
     session.add(sender)
+    session.add(Brand(owner_id=user.id, name="The Shop", logo=b"picture"))
     session.flush()
     mailing.sender_id = sender.id
     session.flush()

@@ -80,6 +80,7 @@ def test_the_archive_contains_senders_and_pauses(session: Session, user: User, b
     assert json.loads(archive.read("mailings.json"))[0]["sender_id"] == sender["id"]
     profile = json.loads(archive.read("profile.json"))
     assert profile["mailings_paused_reason"] == "too-many-bounces: 60/1000"
+    assert profile["brand"]["name"] == "The Shop"
 
 
 def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:

@@ -120,6 +120,7 @@ def world(session: Session) -> World:
             "secret": "no-secret",
             "filename": "css/site.css",
             "name": "none.webp",
+            "digits": "c0392b",
         },
     )
 

@@ -14,6 +14,7 @@ from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
     Bounce,
     BounceKind,
+    Brand,
     BulkAction,
     BulkJob,
     BulkState,
@@ -136,6 +137,10 @@ def make_sender(owner: User) -> Any:
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
     return add(owner, sender)
+
+
+def make_brand(owner: User) -> Any:
+    return add(owner, Brand(owner_id=owner.id, logo_name=f"{uuid4().hex}-10x10.png", logo=b"picture"))
 
 
 def make_domain(owner: User) -> Any:

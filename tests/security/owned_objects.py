@@ -19,7 +19,7 @@ from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,
 )
-from tests.security.object_factories import make_article, make_mailing, make_sender
+from tests.security.object_factories import make_article, make_brand, make_mailing, make_sender
 from tests.security.rules import Person
 from tests.support.factories import UserFactory
 
@@ -75,6 +75,10 @@ class OwnedObjects:
                     return {"provider": "brevo", "secret": WEBHOOK_SECRET}
                 case "blog.article":
                     return {"slug": self.make(make_article).slug}
+                case "brand.logo":
+                    return {"name": self.make(make_brand).logo_name}
+                case "brand.colors":
+                    return {"digits": "c0392b"}
                 case "blog.media":
                     return {"name": store_image(make_picture())}
                 case "messages.picture":

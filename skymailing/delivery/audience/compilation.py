@@ -41,6 +41,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
 }
 # Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
 JOINED_KINDS = {Kind.TAG, Kind.MAILING, Kind.STATE}
+COSTS = {Kind.TAG: 0, Kind.STATE: 0, Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
     "gt": operator.gt,
@@ -77,6 +78,16 @@ def _is_among(column: Any, key: Any, rows: Select[Any], dialect: str) -> Conditi
     return exists(rows.where(key == column).correlate(Client))
 
 
+def _estimate_cost(node: Node) -> int:
+    """Return the order in which SQLite should evaluate the nodes of a group: it keeps their order.
+
+    Tags and states are looked up; attributes are read from JSON, numbers and dates several times.
+    """
+    if not isinstance(node, Leaf):
+        return 3
+    return COSTS.get(node.kind, 2) if node.attribute or node.kind in JOINED_KINDS else 0
+
+
 class _Compiler:
     def __init__(self, viewpoint: Viewpoint, dialect: str) -> None:
         self.viewpoint = viewpoint
@@ -87,9 +98,8 @@ class _Compiler:
         match node:
             case Group():
                 join = and_ if node.needs_all is not is_negated else or_
-                return join(
-                    *(self.compile(child, is_negated=is_negated) for child in node.nodes)
-                ).self_group()
+                children = sorted(node.nodes, key=_estimate_cost)
+                return join(*(self.compile(child, is_negated=is_negated) for child in children)).self_group()
             case Not():
                 return self.compile(node.node, is_negated=not is_negated)
             case Leaf():

@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import (
     ColumnElement,
     Float,
+    Integer,
     String,
     Text,
     and_,
@@ -108,13 +109,15 @@ def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
-    """Return whether a text has digits only, and whether it has one point between digits, on SQLite.
+    """Return whether a text is a whole number, and whether it has one point between digits, on SQLite.
 
-    SQLite parses the JSON again wherever the text is used, so it is used in few places.
+    SQLite parses the JSON again wherever the text is used, so it is used in few places: a whole number is the
+    text that it is written as. `parse_number` reads up to 18 digits.
     """
+    is_whole = cast(cast(text, Integer) % literal_column("1000000000000000000"), Text) == text
     has_length = func.length(text).between(1, 15)
     return [
-        and_(_matches(text, "[0-9]*"), _lacks(text, "*[^0-9]*"), has_length),
+        is_whole,
         and_(_matches(text, "[0-9]*.*[0-9]"), _lacks(text, "*[^0-9.]*"), _lacks(text, "*.*.*"), has_length),
     ]
 

@@ -1,0 +1,1 @@
+"""Brand: an owner's name, colour and logo on sign-up forms and other public pages."""

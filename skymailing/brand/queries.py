@@ -1,0 +1,32 @@
+"""Find how an owner appears on public pages."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.models import Brand, User
+
+
+@dataclass(frozen=True, slots=True)
+class PublicBrand:
+    """What `templates/public/base.html` shows of an owner."""
+
+    name: str
+    website: str = ""
+    color: str = ""
+    logo_name: str = ""
+
+
+def find_brand(owner: User) -> PublicBrand:
+    """Return the owner's brand; without one, only the name in the profile."""
+    brand = db.session.get(Brand, owner.id)
+    if brand is None:
+        return PublicBrand(owner.sender_name)
+    return PublicBrand(brand.name or owner.sender_name, brand.website, brand.color, brand.logo_name)
+
+
+def find_logo(name: str) -> bytes | None:
+    """Return the content of the logo with this file name; None if no brand uses it."""
+    used = Brand.logo_name == name
+    return db.session.scalar(select(Brand.logo).where(used, Brand.logo_name != "").limit(1))

@@ -1,0 +1,29 @@
+"""Model for how an owner appears on public pages."""
+
+from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.models.base import Model, Timestamps
+from skymailing.models.user import User
+
+BRAND_NAME_MAX_LENGTH = 200
+
+
+class Brand(Timestamps, Model):
+    """An owner's name, colour and logo on sign-up forms and other public pages; at most one per owner."""
+
+    __tablename__ = "brands"
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    # Empty: the name in the owner's profile.
+    name: Mapped[str] = mapped_column(String(BRAND_NAME_MAX_LENGTH), default="", server_default="")
+    # The page to which the name and the logo link; empty: no link.
+    website: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    # "#rrggbb" in lowercase; empty: the service's own.
+    color: Mapped[str] = mapped_column(String(7), default="", server_default="")
+    # A file name of `web.images`; its key is random, so a new logo has a new URL. Empty: no logo.
+    logo_name: Mapped[str] = mapped_column(String(60), default="", server_default="", index=True)
+    # In the database, so that backups and several web hosts need no shared folder.
+    logo: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+
+    owner: Mapped[User] = relationship()

@@ -1,0 +1,119 @@
+"""A brand: what users save, what visitors see of it, and which input is refused."""
+
+import io
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask, render_template
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing.brand.colors import choose_text_color, measure_contrast
+from skymailing.brand.queries import find_brand
+from skymailing.models import Brand, User
+from tests.mailings.pages import error_beside
+from tests.support.factories import UserFactory
+
+pytestmark = pytest.mark.one_engine
+
+
+def save(browser: FlaskClient, **changes: object) -> TestResponse:
+    values: dict[str, object] = {"name": "Пекарня «Корица»", "website": "https://korica.example/"}
+    return browser.post("/brand/", data=values | {"has_color": "y", "color": "#C0392B"} | changes)
+
+
+def draw_logo(width: int = 960, height: int = 100) -> tuple[io.BytesIO, str]:
+    file = io.BytesIO()
+    Image.new("RGBA", (width, height), (200, 30, 30, 128)).save(file, "PNG")
+    file.seek(0)
+    return file, "logo.png"
+
+
+def show_public_page(app: Flask, owner: User) -> BeautifulSoup:
+    """Render the layout of public pages for this owner, as a visitor gets it."""
+    with app.test_request_context("/f/example"):
+        return BeautifulSoup(render_template("public/base.html", brand=find_brand(owner)), "html.parser")
+
+
+def test_visitors_see_the_name_the_colour_and_the_logo(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    assert save(browser, logo=draw_logo()).status_code == 302
+    brand = session.get_one(Brand, user.id)
+    page = show_public_page(app, user)
+    link = page.select_one(".public-header a")
+    assert link is not None
+    assert link["href"] == "https://korica.example/"
+    picture = page.select_one(".public-header img")
+    assert picture is not None
+    assert picture["alt"] == "Пекарня «Корица»"
+    # Half the pixels, for high-resolution screens.
+    assert (picture["width"], picture["height"]) == ("240", "25")
+    visitor = app.test_client()
+    shown = visitor.get(str(picture["src"]))
+    assert shown.mimetype == "image/png"
+    assert "immutable" in shown.headers["Cache-Control"]
+    assert Image.open(io.BytesIO(shown.data)).size == (480, 50)
+    style = visitor.get("/brand/colors/c0392b.css")
+    assert style.mimetype == "text/css"
+    assert "--accent-fill: #c0392b" in style.text
+    assert '/brand/colors/c0392b.css"' in str(page)
+    assert page.body is not None
+    assert "SkyMailing" not in page.body.get_text()
+    save(browser, removes_logo="y")
+    session.expire_all()
+    assert visitor.get(str(picture["src"])).status_code == 404
+    assert brand.logo is None
+
+
+def test_without_a_brand_visitors_see_the_name_in_the_profile(app: Flask, session: Session) -> None:
+    owner = UserFactory.create(name="Анна")
+    session.commit()
+    header = show_public_page(app, owner).select_one(".public-header")
+    assert header is not None
+    assert header.get_text(strip=True) == "Анна"
+
+
+def test_saving_again_keeps_the_logo(session: Session, user: User, browser: FlaskClient) -> None:
+    save(browser, logo=draw_logo())
+    name = session.get_one(Brand, user.id).logo_name
+    save(browser, name="Другое имя", has_color="")
+    session.expire_all()
+    brand = session.get_one(Brand, user.id)
+    assert (brand.logo_name, brand.name, brand.color) == (name, "Другое имя", "")
+
+
+@pytest.mark.parametrize(
+    "website", ["javascript:alert(1)", "korica.example", "https://", "https://a b.example", "//evil.example"]
+)
+def test_a_website_must_be_a_web_address(browser: FlaskClient, website: str) -> None:
+    assert "https://" in error_beside(save(browser, website=website), "website")
+
+
+@pytest.mark.parametrize("color", ["red", "#12", "#12345g", "#123456;}body{display:none"])
+def test_a_colour_must_be_a_colour(browser: FlaskClient, color: str) -> None:
+    assert "#0b5fa5" in error_beside(save(browser, color=color), "color")
+
+
+def test_a_file_that_is_no_picture_is_refused_and_nothing_is_saved(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    response = save(browser, logo=(io.BytesIO(b"<svg onload='alert(1)'/>"), "logo.svg"))
+    assert error_beside(response, "logo")
+    assert 'value="Пекарня' in response.text
+    assert session.get(Brand, user.id) is None
+
+
+@pytest.mark.parametrize("path", ["logos/x.png", "logos/" + "0" * 32 + "-10x10.png", "colors/zzz.css"])
+def test_unknown_files_do_not_exist(app: Flask, path: str) -> None:
+    assert app.test_client().get(f"/brand/{path}").status_code == 404
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_text_on_any_colour_can_be_read(number: int) -> None:
+    color = f"#{number:06x}"
+    assert measure_contrast(choose_text_color(color), color) >= 4
