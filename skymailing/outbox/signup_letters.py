@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.delivery.senders import From, describe_from, is_usable
+from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, Signup, SignupForm
 from skymailing.outbox.services import SubjectDeleted, add_letter
@@ -56,7 +57,7 @@ def _stamp(signup: Signup) -> str:
 def find_signup(letter: OutboxLetter) -> Signup:
     """Return the signup that a letter is about. Raises SubjectDeleted if there is nothing to confirm."""
     signup = db.session.get(Signup, letter.params["signup_id"])
-    if signup is None or (signup.owner_id, signup.email) != (letter.user_id, letter.to):
+    if signup is None or (signup.owner_id, signup.email_key) != (letter.user_id, address_key(letter.to)):
         raise SubjectDeleted("signup_gone")
     if signup.confirmed_at is not None or not signup.form.is_open or not letter.user.is_active:
         raise SubjectDeleted("signup_gone")

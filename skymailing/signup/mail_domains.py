@@ -17,6 +17,8 @@ TIMEOUT = 1.0  # seconds
 AT_A_TIME = 4  # queries of a process; each occupies a thread
 KEPT = {"yes": 24 * 60 * 60, "no": 10 * 60, "unknown": 60}  # seconds by answer
 PAUSE_KEY, PAUSE = "mail-domains-paused", 10  # seconds
+RESERVED = {*ALLOWED_SPECIAL_DOMAINS, "example"}
+RESERVED_DOMAINS = {"example.com", "example.net", "example.org"}
 NULL_MX = "0 ."  # RFC 7505: the domain accepts no mail
 
 slots = threading.BoundedSemaphore(AT_A_TIME)
@@ -25,8 +27,8 @@ slots = threading.BoundedSemaphore(AT_A_TIME)
 def may_accept_mail(email: str) -> bool:
     """Return False if the domain of an address certainly accepts no mail. Call it outside of transactions."""
     domain = email.rpartition("@")[2].lower()
-    if domain.rpartition(".")[2] in ALLOWED_SPECIAL_DOMAINS or current_app.config["MAIL_CATCHER"]:
-        return True  # a private name, or no letter leaves anyway
+    if current_app.config["DNS_SERVER"] is None and is_unknown_to_dns(domain):
+        return True
     key = f"mail-domain:{domain}"
     answer, is_paused = cache.get_many(key, PAUSE_KEY)
     if answer is None and not is_paused and slots.acquire(blocking=False):
@@ -36,6 +38,17 @@ def may_accept_mail(email: str) -> bool:
             slots.release()
         cache.set(key, answer, timeout=KEPT[answer])
     return bool(answer != "no")
+
+
+def is_unknown_to_dns(domain: str) -> bool:
+    """Return whether a public resolver's answer about a domain would mean nothing.
+
+    It does not know private names, and those reserved for examples (RFC 2606) are for tests and
+    demonstrations. With the mail catcher, no letter leaves anyway.
+    """
+    names = domain.split(".")
+    is_reserved = names[-1] in RESERVED or ".".join(names[-2:]) in RESERVED_DOMAINS
+    return is_reserved or bool(current_app.config["MAIL_CATCHER"])
 
 
 def _ask(domain: str) -> str:

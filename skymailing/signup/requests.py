@@ -60,8 +60,9 @@ def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: da
         index_elements=["form_id", "email_key"],
         index_where=IS_OPEN,
         set_=changed | {"requests": Signup.requests + 1},
-    ).returning(Signup.id, Signup.requests)
-    signup_id, requests = db.session.execute(statement).tuples().one()
+    )
+    written = db.session.execute(statement.returning(Signup.id, Signup.requests))
+    signup_id, requests = written.tuples().one()
     is_sent = _claim_letter(request.email, now)
     if is_sent:
         add_signup_letter(form, signup_id, request.email)

@@ -4,6 +4,8 @@ They work from any website and without JavaScript, and set no cookie: the bluepr
 protection, which would need one. A request does nothing but send a letter to the address in it.
 """
 
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
@@ -11,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 
 from skymailing import hints
+from skymailing.brand.queries import PublicBrand, find_brand
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.errors import UserError
@@ -32,108 +35,99 @@ bp = Blueprint("signup", __name__, url_prefix="/f")
 csrf.exempt(bp)
 
 
+@dataclass(frozen=True, slots=True)
+class PublicForm:
+    """A form, and how its owner appears on its pages."""
+
+    form: SignupForm
+    brand: PublicBrand
+
+    def render(self, page: str, **values: Any) -> str:
+        """Render a page of the form."""
+        texts = read_texts(self.form)
+        return render_template(f"signup/{page}.html", form=self.form, brand=self.brand, texts=texts, **values)
+
+    def render_form(self, entry: Entry, problem: str = "") -> str:
+        """Render the form itself, with what the visitor has entered."""
+        stamp = make_page_stamp(self.form.uuid, utcnow())
+        questions = list_fields(self.form)
+        return self.render("form", fields=questions, entry=entry, problem=problem, stamp=stamp)
+
+
 @bp.route("/<uuid:uuid>", methods=["GET", "POST"])
 @starts_reading
 def show(uuid: UUID) -> ResponseReturnValue:
     """Show a form, and receive it from this page or from any website."""
-    form = load_form(uuid)
-    with force_locale(form.language):
-        if not queries.is_accepting(form):
-            return render_template("signup/closed.html", form=form, texts=read_texts(form)), 410
+    shown = load(uuid)
+    # Detached: what follows asks Redis and DNS, and may not keep a transaction open.
+    db.session.expunge_all()
+    db.session.rollback()
+    with force_locale(shown.form.language):
+        if not queries.is_accepting(shown.form):
+            return shown.render("closed"), 410
         if request.method == "POST":
-            return keep_private(receive(form))
-        return show_form(form, Entry({}))
+            return keep_private(receive(shown))
+        return shown.render_form(Entry({}))
 
 
-def load_form(uuid: UUID) -> SignupForm:
-    """Return the form, or abort with 404. It is detached: what follows asks Redis and DNS."""
+def load(uuid: UUID) -> PublicForm:
+    """Return the form, or abort with 404."""
     form = queries.find_form(str(uuid))
     if form is None:
         abort(404)
-    db.session.expunge_all()
-    db.session.rollback()
-    return form
+    return PublicForm(form, find_brand(form.owner))
 
 
-def receive(form: SignupForm) -> ResponseReturnValue:
+def receive(shown: PublicForm) -> ResponseReturnValue:
     """Handle a submitted form. The answer is the same for all addresses, known or not."""
-    entry = read_entry(form, request.form)
+    form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return show_sent(form)  # a program, which learns nothing
+        return shown.render("sent")  # a program, which learns nothing
     if entry.errors:
-        return show_form(form, entry)
+        return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()
     stamp, proof = request.form.get(fields.STAMP, ""), request.form.get(fields.PROOF, "")
     verdict = judge(form, entry.email_key, visitor, stamp, proof, now)
     if verdict.passage is Passage.STEP:
-        new_stamp = make_step_stamp(form.uuid, entry.email_key, verdict.bits, now)
-        return render_template(
-            "signup/step.html",
-            form=form,
-            texts=read_texts(form),
-            entry=entry,
-            stamp=new_stamp,
-            bits=verdict.bits,
-        )
+        stamp = make_step_stamp(form.uuid, entry.email_key, verdict.bits, now)
+        return shown.render("step", entry=entry, stamp=stamp, bits=verdict.bits)
     if verdict.passage is Passage.REFUSED:
-        return show_form(form, entry, explain(UserError("form_network_limit"))), 429
+        return shown.render_form(entry, explain(UserError("form_network_limit"))), 429
     if not may_accept_mail(entry.email):
         domain = entry.email.rpartition("@")[2]
         entry.errors[fields.EMAIL] = explain(UserError("form_mail_domain", domain=domain))
-        return show_form(form, entry)
+        return shown.render_form(entry)
     start_writing()
     current = queries.get_open_form(form.id)
     if current is None:
-        abort(404)  # closed or deleted in the meantime
+        return shown.render("closed"), 410
     request_signup(current, Request(entry.email, entry.values), visitor, now)
     db.session.commit()
     hints.hint_outbox()
-    return show_sent(form)
+    return shown.render("sent")
 
 
 def read_visitor() -> Visitor:
     return Visitor(request.remote_addr or "", request.headers.get("User-Agent", ""))
 
 
-def show_form(form: SignupForm, entry: Entry, problem: str = "") -> str:
-    return render_template(
-        "signup/form.html",
-        form=form,
-        texts=read_texts(form),
-        fields=list_fields(form),
-        entry=entry,
-        problem=problem,
-        stamp=make_page_stamp(form.uuid, utcnow()),
-    )
-
-
-def show_sent(form: SignupForm) -> str:
-    return render_template("signup/sent.html", form=form, texts=read_texts(form))
-
-
 @bp.route("/<uuid:uuid>/confirm/<token>", methods=["GET", "POST"])
 def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
     """Show a button on GET, since mail scanners follow links; confirm on POST, which may be repeated."""
-    form = queries.find_form(str(uuid))
-    if form is None:
-        abort(404)
-    with force_locale(form.language):
+    shown = load(uuid)
+    form_uuid = shown.form.uuid
+    with force_locale(shown.form.language):
         try:
             if request.method == "POST":
-                signup = confirm_signup(token, form.uuid, read_visitor(), utcnow())
+                signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
             else:
-                signup = read_signup_token(token, form.uuid)
+                signup = read_signup_token(token, form_uuid)
         except BadToken as error:
             db.session.rollback()
-            page = render_template("signup/failed.html", form=form, reason=error.reason)
-            return keep_private((page, 410))
-        is_done = signup.confirmed_at is not None
+            return keep_private((shown.render("failed", reason=error.reason), 410))
         agreed = signup.text.text if signup.text else ""
-        if request.method == "POST":
-            db.session.commit()
-        page = render_template(
-            "signup/confirm.html", form=form, texts=read_texts(form), is_done=is_done, agreed=agreed
-        )
+        page = shown.render("confirm", is_done=signup.confirmed_at is not None, agreed=agreed)
+        db.session.commit()
         return keep_private(page)
 
 
