@@ -12,7 +12,7 @@ from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText
+from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, SignupForm
 
 TEXT_MAX_LENGTH = 2_000
 LISTED = 20
@@ -123,6 +123,22 @@ def read_network_address(text: str) -> str:
         return str(ipaddress.ip_address(text.strip())) if text else ""
     except ValueError:
         return ""
+
+
+def find_later_confirmation(consents: Sequence[Consent], suppressed_at: datetime) -> Consent | None:
+    """Return the latest confirmed subscription since an address was suppressed, if there is one."""
+    confirmed = (consent for consent in consents if consent.kind == ConsentKind.CONFIRMED)
+    return next((consent for consent in confirmed if consent.at > suppressed_at), None)
+
+
+def name_forms(consents: Sequence[Consent]) -> dict[int, str]:
+    """Return the names of the sign-up forms of these consents that still exist, by ID."""
+    ids = {consent.form_id for consent in consents if consent.form_id is not None}
+    owners = {consent.owner_id for consent in consents}
+    own = select(SignupForm.id, SignupForm.name).where(
+        SignupForm.id.in_(ids), SignupForm.owner_id.in_(owners)
+    )
+    return dict(db.session.execute(own).tuples().all()) if ids else {}
 
 
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:

@@ -1,8 +1,8 @@
 """Decide whether a submitted form is taken from a person, needs another step, or is refused.
 
 No single measure stops every program. Together they make a flood slow and expensive: a signed stamp, limits
-per network, work for the browser once a form gets more than it usually does, and three letters per mailbox
-and day whatever happens (`requests.py`).
+per network, work for the browser once a form gets more than it usually does, and in any case three letters
+per mailbox and day (`requests.py`).
 """
 
 import ipaddress

@@ -30,11 +30,6 @@ def list_forms(owner_id: int) -> Sequence[SignupForm]:
     return db.session.scalars(own.order_by(func.lower(SignupForm.name), SignupForm.id)).all()
 
 
-def name_forms(owner_id: int) -> list[tuple[str, str]]:
-    """Return the UUIDs and names of the owner's forms, sorted by name."""
-    return [(form.uuid, form.name) for form in list_forms(owner_id)]
-
-
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
     """Return the numbers of the forms that have any, by ID."""
     is_recent = FormDay.day > today(now) - timedelta(days=RECENT_DAYS)

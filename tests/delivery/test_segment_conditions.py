@@ -17,13 +17,24 @@ from skymailing.delivery.audience.segments import compile_segment, read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
-from skymailing.models import Client, DeliveryState, Run, SuppressionReason, Tag, User, client_tags
+from skymailing.models import (
+    Client,
+    DeliveryState,
+    Run,
+    SignupForm,
+    SuppressionReason,
+    Tag,
+    User,
+    client_forms,
+    client_tags,
+)
 from tests.delivery.plain_conditions import Person, Plain
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
     MailingFactory,
     RunFactory,
+    SignupFormFactory,
     SuppressionFactory,
     UserFactory,
 )
@@ -44,6 +55,7 @@ DATES = """\
 2027-03-05T10:00:00Z|1.1.70|2026-11-29
 """.replace("\n", "|").split("|")
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
+FORMS = ["1c0c5b4e-0000-4000-8000-000000000001", "1c0c5b4e-0000-4000-8000-000000000002"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
 PEOPLE = st.lists(
     st.fixed_dictionaries(
@@ -57,6 +69,7 @@ PEOPLE = st.lists(
             "vip": st.sampled_from(WORDS),
             "added": st.integers(0, 800),  # hours ago
             "tags": st.sets(st.sampled_from(TAGS)),
+            "forms": st.sets(st.sampled_from(FORMS)),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
             "outcomes": st.lists(
                 st.tuples(st.integers(0, 2), st.sampled_from(["sent", "failed", "unknown"])), max_size=3
@@ -114,6 +127,7 @@ LEAVES = st.one_of(
     ),
     leaves_of("attribute.vip", ["is"], st.booleans()),
     leaves_of("tag", ["is", "is_not"], st.sampled_from([*TAGS, "vip", "ОПТ"])),
+    leaves_of("form", ["is", "is_not"], st.sampled_from(FORMS)),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
     leaves_of("mailing", ["received", "not_received", "bounced", "not_bounced"], MAILINGS),
 )
@@ -146,6 +160,9 @@ class World:
         ]
         self.tags = {name: Tag(owner_id=owner.id, name=name, name_key=name.lower()) for name in TAGS}
         session.add_all(self.tags.values())
+        self.forms: dict[str, SignupForm] = {
+            uuid: SignupFormFactory.create(owner=owner, uuid=uuid) for uuid in FORMS
+        }
         session.flush()
 
     def add(self, number: int, drawn: dict[str, Any]) -> Person:
@@ -161,6 +178,9 @@ class World:
         if drawn["tags"]:
             rows = [{"tag_id": self.tags[name].id, "client_id": client.id} for name in drawn["tags"]]
             self.session.execute(insert(client_tags), rows)
+        if drawn["forms"]:
+            links = [{"form_id": self.forms[uuid].id, "client_id": client.id} for uuid in drawn["forms"]]
+            self.session.execute(insert(client_forms), links)
         if drawn["suppression"]:
             SuppressionFactory.create(
                 owner_id=self.owner.id,
@@ -177,6 +197,7 @@ class World:
             attributes,
             client.created_at,
             drawn["tags"],
+            drawn["forms"],
             drawn["suppression"],
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )

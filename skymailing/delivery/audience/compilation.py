@@ -28,8 +28,10 @@ from skymailing.models import (
     Mailing,
     Run,
     RunState,
+    SignupForm,
     Suppression,
     Tag,
+    client_forms,
     client_tags,
 )
 
@@ -40,7 +42,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "starts_with": starts_with_text,
 }
 # Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
-JOINED_KINDS = {Kind.TAG, Kind.MAILING, Kind.STATE}
+JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.MAILING, Kind.STATE}
 COSTS = {Kind.TAG: 0, Kind.STATE: 0, Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
@@ -112,6 +114,7 @@ class _Compiler:
             Kind.DATE: self.compile_added if leaf.field == "added_at" else self.compile_date,
             Kind.YES_NO: self.compile_yes_no,
             Kind.TAG: self.compile_tag,
+            Kind.FORM: self.compile_form,
             Kind.MAILING: self.compile_mailing,
             Kind.STATE: self.compile_state,
         }
@@ -223,6 +226,13 @@ class _Compiler:
             Tag.owner_id == self.viewpoint.owner_id, Tag.name_key == leaf.value.lower()
         )
         return has_tag(own, self.dialect)
+
+    def compile_form(self, leaf: Leaf, _op: str) -> Condition:
+        own = select(SignupForm.id).where(
+            SignupForm.owner_id == self.viewpoint.owner_id, SignupForm.uuid == leaf.value
+        )
+        rows = select(client_forms.c.client_id).where(client_forms.c.form_id == own.scalar_subquery())
+        return _is_among(Client.id, client_forms.c.client_id, rows, self.dialect)
 
     def compile_state(self, leaf: Leaf, _op: str) -> Condition:
         keys = select(Suppression.email_key).where(Suppression.owner_id == self.viewpoint.owner_id)

@@ -1,5 +1,7 @@
 """List, show and edit an owner's sign-up forms."""
 
+from dataclasses import replace
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale
@@ -127,7 +129,7 @@ def save(editor: SignupFormEditor, form: SignupForm | None) -> SignupForm | None
 
 
 def create(values: FormValues) -> SignupForm:
-    return services.add_form(current_user.id, values)
+    return services.add_form(current_user.id, replace(values, is_open=True))
 
 
 def change(form: SignupForm, values: FormValues) -> SignupForm:
