@@ -130,7 +130,10 @@ def name_forms(node: Node, owner_id: int) -> dict[str, str]:
 
 def name_references(node: Node, owner_id: int) -> dict[int | str, str]:
     """Return the names of everything in the conditions, for `sentences.describe`."""
-    return {**name_mailings(node, owner_id), **name_forms(node, owner_id)}
+    names: dict[int | str, str] = {}
+    names.update(name_mailings(node, owner_id).items())
+    names.update(name_forms(node, owner_id).items())
+    return names
 
 
 def list_forms(owner_id: int) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -91,7 +92,7 @@ def world(session: Session) -> World:
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
     article = ArticleFactory.create(author=owner)
-    delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
+    (delivery,) = session.scalars(select(Delivery).where(Delivery.run_id == run.id))
     return World(
         owner,
         {
@@ -111,7 +112,7 @@ def world(session: Session) -> World:
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
             "form_id": make_form(owner).id,
-            "uuid": "00000000-0000-4000-8000-000000000000",
+            "uuid": UUID(int=0),
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.models import SignupForm
+from skymailing.models import OutboxLetter, SignupForm
 from tests.mailings.pages import soup
 from tests.support.servers import Letter, SmtpServer
 
@@ -94,3 +96,12 @@ def only_link(smtp: SmtpServer) -> str:
     """Return the link in the only letter."""
     (letter,) = smtp.letters
     return read_link(letter)
+
+
+def count_letters(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(OutboxLetter)) or 0
+
+
+def normalise(page: str) -> str:
+    """Return a page without its stamp, which contains the time."""
+    return re.sub(r'name="stamp" value="[^"]*"', "", page)

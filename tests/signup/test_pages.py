@@ -35,6 +35,29 @@ from tests.support.factories import ClientFactory, SuppressionFactory, UserFacto
 pytestmark = pytest.mark.one_engine
 
 
+CHANGES = {
+    "name": "Sidebar",
+    "language": "ru",
+    "title": "Новости мастерской",
+    "introduction": "Раз в неделю.",
+    "button": "Хочу",
+    "consent_text": "Согласен",
+    "tags": "Site, News",
+    "confirm_subject": "Подтвердите",
+    "confirm_body": "Это вы?",
+    "thanks_text": "Спасибо",
+    "thanks_url": "https://shop.example/thanks?x=1&y=2",
+    "is_open": "y",
+    "questions-0-key": "full_name",
+    "questions-0-is_asked": "y",
+    "questions-0-label": "Как вас зовут?",
+    "questions-0-is_required": "y",
+    "questions-1-key": "attribute.city",
+    "questions-2-name": "Shoe size",
+    "questions-2-is_asked": "y",
+}
+
+
 def read_form(session: Session) -> SignupForm:
     return session.scalars(select(SignupForm).execution_options(populate_existing=True)).one()
 
@@ -66,28 +89,7 @@ def test_everything_can_be_changed(
     session.add(sender)
     session.flush()
     before = Visitor(app).get(path_of(form)).text
-    changes = {
-        "name": "Sidebar",
-        "language": "ru",
-        "title": "Новости мастерской",
-        "introduction": "Раз в неделю.",
-        "button": "Хочу",
-        "consent_text": "Согласен",
-        "tags": "Site, News",
-        "sender": str(sender.id),
-        "confirm_subject": "Подтвердите",
-        "confirm_body": "Это вы?",
-        "thanks_text": "Спасибо",
-        "thanks_url": "https://shop.example/thanks?x=1&y=2",
-        "is_open": "y",
-        "questions-0-key": "full_name",
-        "questions-0-is_asked": "y",
-        "questions-0-label": "Как вас зовут?",
-        "questions-0-is_required": "y",
-        "questions-1-key": "attribute.city",
-        "questions-2-name": "Shoe size",
-        "questions-2-is_asked": "y",
-    }
+    changes = CHANGES | {"sender": str(sender.id)}
     assert browser.post(f"/forms/{form.id}/edit", data=changes).status_code == 302
     saved = read_form(session)
     for name in "name", "language", "title", "confirm_subject", "thanks_url":
