@@ -139,7 +139,8 @@ def name_references(node: Node, owner_id: int) -> dict[int | str, str]:
 def list_forms(owner_id: int) -> list[tuple[str, str]]:
     """Return the UUIDs and names of the owner's sign-up forms, sorted by name."""
     own = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
-    return list(db.session.execute(own.order_by(func.lower(SignupForm.name))).tuples())
+    rows = db.session.execute(own.order_by(func.lower(SignupForm.name))).tuples()
+    return [(uuid, name) for uuid, name in rows]
 
 
 def list_attributes(owner: User) -> list[str]:

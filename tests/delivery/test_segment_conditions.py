@@ -55,7 +55,7 @@ DATES = """\
 2027-03-05T10:00:00Z|1.1.70|2026-11-29
 """.replace("\n", "|").split("|")
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
-FORMS = ["1c0c5b4e-0000-4000-8000-000000000001", "1c0c5b4e-0000-4000-8000-000000000002"]
+FORMS = ["footer", "sidebar"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
 PEOPLE = st.lists(
     st.fixed_dictionaries(
@@ -160,9 +160,7 @@ class World:
         ]
         self.tags = {name: Tag(owner_id=owner.id, name=name, name_key=name.lower()) for name in TAGS}
         session.add_all(self.tags.values())
-        self.forms: dict[str, SignupForm] = {
-            uuid: SignupFormFactory.create(owner=owner, uuid=uuid) for uuid in FORMS
-        }
+        self.forms: dict[str, SignupForm] = {name: SignupFormFactory.create(owner=owner) for name in FORMS}
         session.flush()
 
     def add(self, number: int, drawn: dict[str, Any]) -> Person:
@@ -179,7 +177,7 @@ class World:
             rows = [{"tag_id": self.tags[name].id, "client_id": client.id} for name in drawn["tags"]]
             self.session.execute(insert(client_tags), rows)
         if drawn["forms"]:
-            links = [{"form_id": self.forms[uuid].id, "client_id": client.id} for uuid in drawn["forms"]]
+            links = [{"form_id": self.forms[name].id, "client_id": client.id} for name in drawn["forms"]]
             self.session.execute(insert(client_forms), links)
         if drawn["suppression"]:
             SuppressionFactory.create(
@@ -197,17 +195,19 @@ class World:
             attributes,
             client.created_at,
             drawn["tags"],
-            drawn["forms"],
+            {self.forms[name].uuid for name in drawn["forms"]},
             drawn["suppression"],
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
 
     def name_mailings(self, node: Any) -> Any:
-        """Replace the positions of mailings in conditions by their IDs."""
+        """Replace the positions of mailings in conditions by their IDs, and names of forms by their UUIDs."""
         if isinstance(node, list):
             return [self.name_mailings(child) for child in node]
         if not isinstance(node, dict):
             return node
+        if node.get("field") == "form":
+            return node | {"value": self.forms[node["value"]].uuid}
         if node.get("field") == "mailing" and isinstance(node["value"], int):
             return node | {"value": self.mailings[node["value"]]}
         return {key: self.name_mailings(child) for key, child in node.items()}

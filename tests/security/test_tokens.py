@@ -36,13 +36,14 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
     """Return a valid token of each kind for `user`."""
     session.add(Sender(owner_id=user.id, address="news@shop.example", address_key="news@shop.example"))
     session.flush()
+    signup = make_signup(user)
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
             CONFIRM_SENDER: sender_token(session.scalars(select(Sender)).one()),
-            CONFIRM_SIGNUP: signup_token(make_signup(user)),
+            CONFIRM_SIGNUP: signup_token(signup),
         }
 
 

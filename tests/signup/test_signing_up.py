@@ -77,7 +77,6 @@ def test_a_person_subscribes_through_the_hosted_page(
     assert session.execute(select(client_forms)).tuples().all() == [(form.id, client.id)]
     asked, confirmed = session.scalars(select(Consent).order_by(Consent.id)).all()
     assert (asked.kind, confirmed.kind) == (ConsentKind.ASKED, ConsentKind.CONFIRMED)
-    assert asked.at < confirmed.at
     for consent in asked, confirmed:
         assert (consent.ip, consent.agent, consent.form_id) == (anna.ip, "Firefox", form.id)
         assert consent.email_key == EMAIL.lower()

@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
     """List the user's forms with their numbers."""
     forms = queries.list_forms(current_user.id)
     numbers = queries.count_people([form.id for form in forms], utcnow())
-    return render_template("forms/index.html", forms=forms, numbers=numbers, none=queries.Numbers())
+    return render_template("forms/index.html", forms=forms, numbers=numbers, zero=queries.Numbers())
 
 
 @bp.get("/<int:form_id>")
