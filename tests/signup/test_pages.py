@@ -54,7 +54,6 @@ CHANGES = {
     "questions-0-is_required": "y",
     "questions-1-key": "attribute.city",
     "questions-2-name": "Shoe size",
-    "questions-2-is_asked": "y",
 }
 
 
