@@ -9,13 +9,26 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import crowd, mailbox, many, pages, reports, results, returned, search, segments, sending, servers
+from bench import (
+    crowd,
+    mailbox,
+    many,
+    pages,
+    reports,
+    results,
+    returned,
+    search,
+    segments,
+    sending,
+    servers,
+    signup,
+)
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
 from bench.testbed import Testbed
 
-MODULES = (sending, segments, search, pages, reports, returned, mailbox, many, servers, crowd)
+MODULES = (sending, segments, search, pages, signup, reports, returned, mailbox, many, servers, crowd)
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
 SOAK = {"crowd", "mailbox"}  # take minutes; part of `make soak`, not of the default rows
 

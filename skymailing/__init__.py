@@ -73,9 +73,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
     from skymailing.servers import views as servers
+    from skymailing.signup import views as signup
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, returns, reports, brand, blog]
+    features += [servers, signup, returns, reports, brand, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:
@@ -87,6 +88,7 @@ def register_blueprints(app: Flask) -> None:
 def register_cached_pages(app: Flask) -> None:
     from skymailing.blog import cached_pages as blog
     from skymailing.home import cached_pages as home
+    from skymailing.signup import cached_pages as signup
 
-    for feature in (home, blog):
+    for feature in (home, blog, signup):
         middleware.register_pages(app, feature.CACHED_PAGES)

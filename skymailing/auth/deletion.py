@@ -46,6 +46,8 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Signup,
+    SignupForm,
     SmtpServer,
     Suppression,
     Tag,
@@ -62,6 +64,8 @@ ENDED = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Client, Client.owner_id),
     (ClientUpload, ClientUpload.owner_id),
+    (Signup, Signup.owner_id),
+    (SignupForm, SignupForm.owner_id),  # after the clients, whose deletion removes the rows of `client_forms`
     (Consent, Consent.owner_id),
     (ConsentText, ConsentText.owner_id),
     (Tag, Tag.owner_id),  # after the clients, whose deletion removes the rows of `client_tags`

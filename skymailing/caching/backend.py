@@ -184,8 +184,9 @@ class SharedCache(BaseCache):
 ARTICLES = "articles"
 CLIENTS = "clients"
 MAILINGS = "mailings"
+FORMS = "forms"
 VIEWS = "views"
-SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, VIEWS)
+SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS)
 
 
 def _version_key(subject: str) -> str:

@@ -12,17 +12,18 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS, SharedCache
+from skymailing.caching.backend import ARTICLES, CLIENTS, FORMS, MAILINGS, SharedCache
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 
 WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|clients|mailings|users)\b', re.IGNORECASE
+    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|brands|clients|forms|mailings|users)\b', re.IGNORECASE
 )
 SETS_NAME = re.compile(r"\bSET\b.*\bname\s*=", re.IGNORECASE | re.DOTALL)
 SETS_BLOCK = re.compile(r"\bSET\b.*\bblocked_at\s*=", re.IGNORECASE | re.DOTALL)
-SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS}
+SETS_OWNER = re.compile(r"\bSET\b.*\b(name|blocked_at|deletion_at)\s*=", re.IGNORECASE | re.DOTALL)
+SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS, "forms": FORMS, "brands": FORMS}
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 
@@ -49,10 +50,10 @@ def subjects_of(statement: str) -> set[str]:
     if table in SUBJECT_OF:
         return {SUBJECT_OF[table]}
     # Deleting a user deletes everything they own. Pages show users' names, and do not count
-    # a blocked user's mailings as active.
+    # a blocked user's mailings as active. The forms of users who are leaving are closed.
     if verb == "DELETE FROM":
         return set(SUBJECT_OF.values())
-    depends = {ARTICLES: SETS_NAME, MAILINGS: SETS_BLOCK} if verb == "UPDATE" else {}
+    depends = {ARTICLES: SETS_NAME, MAILINGS: SETS_BLOCK, FORMS: SETS_OWNER} if verb == "UPDATE" else {}
     return {subject for subject, pattern in depends.items() if pattern.search(statement)}
 
 

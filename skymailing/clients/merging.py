@@ -28,6 +28,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     Tag,
+    client_forms,
     client_tags,
     mailing_clients,
 )
@@ -43,7 +44,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     _lock(kept, removed)
     content: dict[str, Any] = {"kept": kept.id, "kept_since": kept.created_at.isoformat()}
     content["filled"] = _fill(kept, removed)
-    for name, table in (("tags", client_tags), ("mailings", mailing_clients)):
+    for name, table in (("tags", client_tags), ("mailings", mailing_clients), ("forms", client_forms)):
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
@@ -119,8 +120,8 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
     """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
-    names = ("owner_id", "kind", "at", "ip", "text_id", "created_at")
-    columns = [getattr(Consent, name) for name in names]
+    names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
+    columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     own = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
     rows = db.session.execute(select(*columns).where(own).order_by(Consent.id)).mappings().all()
     if not rows:
@@ -139,6 +140,8 @@ def _take_back(kept: Client, content: dict[str, Any]) -> None:
     kept.attributes = {key: value for key, value in kept.attributes.items() if given.get(key) != value}
     _remove_links(client_tags, client_tags.c.tag_id, kept.id, content["tags"])
     _remove_links(mailing_clients, mailing_clients.c.mailing_id, kept.id, content["mailings"])
+    # Merges by earlier versions have no forms.
+    _remove_links(client_forms, client_forms.c.form_id, kept.id, content.get("forms", []))
     copies = (Consent.owner_id == kept.owner_id) & Consent.id.in_(content["consents"])
     db.session.execute(delete(Consent).where(copies, Consent.email_key == kept.email_key))
     keys = [values["email_key"] for values in content["removed"]]

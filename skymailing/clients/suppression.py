@@ -2,16 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
-from skymailing.models import MergedAddress, Suppression, SuppressionReason
+from skymailing.models import (
+    TRUSTED_PROOFS,
+    Bounce,
+    BounceKind,
+    Consent,
+    ConsentKind,
+    MergedAddress,
+    Suppression,
+    SuppressionReason,
+)
 
 NOTE_MAX_LENGTH = 500
+BOUNCE_COUNTS = timedelta(days=30)  # against a new subscription
 REQUESTED_BY_CLIENT = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 
 
@@ -117,6 +127,34 @@ def find_suppression(owner_id: int, email_key: str) -> Suppression | None:
 def is_suppressed(owner_id: int, email_key: str) -> bool:
     """Return whether the address is suppressed for this owner."""
     return find_suppression(owner_id, email_key) is not None
+
+
+def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
+    """Lift a suppression because the person confirmed a new subscription; return whether mail is allowed now.
+
+    This is the only thing that undoes unsubscribing. A bounce counts for a month; a complaint and the
+    owner's own decision stay. The stored reason is only the first one, so complaints and bounces that came
+    after it are looked up.
+    """
+    before = now - BOUNCE_COUNTS
+    own = (Bounce.owner_id == owner_id) & (Bounce.email_key == email_key) & Bounce.proof.in_(TRUSTED_PROOFS)
+    is_lasting = (Bounce.kind == BounceKind.COMPLAINT) | (
+        (Bounce.kind == BounceKind.HARD) & (Bounce.received_at > before)
+    )
+    objected = exists().where(
+        Consent.owner_id == owner_id,
+        Consent.email_key == email_key,
+        Consent.kind == ConsentKind.OBJECTED,
+    )
+    reason = Suppression.reason
+    has_ended = (reason == SuppressionReason.UNSUBSCRIBED) | (
+        (reason == SuppressionReason.BOUNCED) & (Suppression.created_at <= before)
+    )
+    of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
+    db.session.execute(
+        delete(Suppression).where(of_address, has_ended, ~exists().where(own, is_lasting), ~objected)
+    )
+    return not is_suppressed(owner_id, email_key)
 
 
 def lift_manual(owner_id: int, email_key: str) -> bool:

@@ -22,7 +22,7 @@ from skymailing.models.client import (
     ImportRejection,
     ImportState,
 )
-from skymailing.models.consent import Consent, ConsentKind, ConsentText
+from skymailing.models.consent import Consent, ConsentKind, ConsentPurpose, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
@@ -44,6 +44,7 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
+from skymailing.models.form import FormDay, Signup, SignupForm, SignupMailbox, client_forms, form_tags
 from skymailing.models.mailing import (
     EVERY_DAY,
     MAILING_TRANSITIONS,
@@ -118,9 +119,11 @@ __all__ = [
     "ClientUpload",
     "Consent",
     "ConsentKind",
+    "ConsentPurpose",
     "ConsentText",
     "Delivery",
     "DeliveryState",
+    "FormDay",
     "ImportRejection",
     "ImportState",
     "KnownDevice",
@@ -161,6 +164,9 @@ __all__ = [
     "Sender",
     "SendingDomain",
     "SigningKey",
+    "Signup",
+    "SignupForm",
+    "SignupMailbox",
     "SmtpServer",
     "StateReason",
     "Suppression",
@@ -171,6 +177,8 @@ __all__ = [
     "User",
     "UserSession",
     "ViewFold",
+    "client_forms",
     "client_tags",
+    "form_tags",
     "mailing_clients",
 ]

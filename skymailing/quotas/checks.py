@@ -18,6 +18,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SignupForm,
     SmtpServer,
     UsageKind,
 )
@@ -46,6 +47,10 @@ def select_mailings(owner_id: int) -> Select[Any]:
 
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
+
+
+def select_forms(owner_id: int) -> Select[Any]:
+    return select(SignupForm.id).where(SignupForm.owner_id == owner_id)
 
 
 def select_senders(owner_id: int) -> Select[Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
 
+from skymailing.clients.consents import record_all
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.db.engine import is_in
 from skymailing.delivery.ledger.statistics import Changes, run_keys
@@ -19,6 +20,7 @@ from skymailing.models import (
     TRUSTED_PROOFS,
     Bounce,
     BounceKind,
+    ConsentKind,
     Delivery,
     Proof,
     ReturnedLetter,
@@ -30,6 +32,10 @@ from skymailing.models import (
 from skymailing.returns.attribution import Target
 from skymailing.returns.soft_bounces import find_repeated
 
+WITHDRAWALS = {
+    SuppressionReason.UNSUBSCRIBED: ConsentKind.WITHDRAWN,
+    SuppressionReason.COMPLAINED: ConsentKind.OBJECTED,
+}
 RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
@@ -139,6 +145,9 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         by_owner[bounce.owner_id].append(NewSuppression(bounce.email_key, reason, note))
     for owner_id, suppressions in sorted(by_owner.items()):
         suppress_all(owner_id, suppressions, now)
+        for reason, kind in WITHDRAWALS.items():
+            withdrawn = {new.email_key for new in suppressions if new.reason is reason}
+            record_all(owner_id, withdrawn, kind, now)
 
 
 def _rate(bounces: Sequence[Bounce], now: datetime) -> None:

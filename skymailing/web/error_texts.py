@@ -120,6 +120,8 @@ ERROR_TEXTS: dict[str, Any] = {
     "segment_attribute_missing": _l("None of your clients has the field “%(name)s”."),
     "segment_mailing_forgotten": _l("Details of this mailing have been removed. Choose a later mailing."),
     "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
+    "segment_form_missing": _l("The sign-up form does not exist or has been deleted."),
+    "segment_form_expected": _l("Choose a sign-up form."),
     "segment_limit": _l("You can have up to %(limit)s segments. Delete those that you no longer need."),
     "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),
     "segment_deleted": _l("This segment has been deleted."),
@@ -182,6 +184,14 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),
     "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
+    #
+    # --- sign-up forms ------------------------------------------------------------------------
+    "form_limit": _l("You can have up to %(limit)s sign-up forms. Delete those that you no longer need."),
+    "form_deleted": _l("This sign-up form has been deleted."),
+    "form_sender_unknown": _l("This sender does not exist."),
+    "form_network_limit": _l("Too many requests from your network. Please try again in an hour."),
+    "form_mail_domain": _l("The domain %(domain)s does not accept email. Please check the address."),
+    "signup_gone": _l("The request was already confirmed, or its form has been closed or deleted."),
     #
     # --- senders ------------------------------------------------------------------------------
     "sender_limit": _l("You can have up to %(limit)s senders. Delete those that you no longer need."),

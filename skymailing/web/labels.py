@@ -10,6 +10,7 @@ from skymailing.models import (
     AuditKind,
     BounceKind,
     BulkState,
+    ConsentKind,
     DeliveryState,
     ImportState,
     Limited,
@@ -202,6 +203,7 @@ _register(
         AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
         AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),
         AuditAction.SEGMENT_RESTORED: (lazy_pgettext("audit", "segment restored"), "planned"),
+        AuditAction.FORM_DELETED: (lazy_pgettext("audit", "sign-up form deleted"), "gone"),
         AuditAction.SENDER_DELETED: (lazy_pgettext("audit", "sender deleted"), "gone"),
         AuditAction.DOMAIN_DELETED: (lazy_pgettext("audit", "domain deleted"), "gone"),
         AuditAction.SERVER_ADDED: (lazy_pgettext("audit", "mail server added"), "planned"),
@@ -243,11 +245,23 @@ _register(
         AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
         AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
         AuditKind.SEGMENT: (lazy_pgettext("audit", "segment"), "quiet"),
+        AuditKind.FORM: (lazy_pgettext("audit", "sign-up form"), "quiet"),
         AuditKind.SENDER: (lazy_pgettext("audit", "sender"), "quiet"),
         AuditKind.DOMAIN: (lazy_pgettext("audit", "domain"), "quiet"),
         AuditKind.SERVER: (lazy_pgettext("audit", "mail server"), "quiet"),
         AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
+    },
+)
+_register(
+    ConsentKind,
+    {
+        ConsentKind.ASKED: (lazy_pgettext("consent", "filled in a form"), "quiet"),
+        ConsentKind.CONFIRMED: (lazy_pgettext("consent", "confirmed by email"), "good"),
+        ConsentKind.IMPORTED: (lazy_pgettext("consent", "imported"), "quiet"),
+        ConsentKind.CHANGED: (lazy_pgettext("consent", "address changed"), "quiet"),
+        ConsentKind.WITHDRAWN: (lazy_pgettext("consent", "unsubscribed"), "gone"),
+        ConsentKind.OBJECTED: (lazy_pgettext("consent", "reported spam"), "bad"),
     },
 )
 _register(
@@ -259,6 +273,7 @@ _register(
         Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
+        Limited.FORMS: (lazy_gettext("Sign-up forms"), "quiet"),
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.SERVERS: (lazy_gettext("Mail servers"), "quiet"),

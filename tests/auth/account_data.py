@@ -28,6 +28,7 @@ from skymailing.models import (
     ConsentText,
     Delivery,
     DeliveryState,
+    FormDay,
     ImportRejection,
     ImportState,
     LetterState,
@@ -45,10 +46,12 @@ from skymailing.models import (
     Security,
     Segment,
     Sender,
+    Signup,
     SmtpServer,
     Suppression,
     Tag,
     User,
+    client_forms,
     client_tags,
     mailing_clients,
 )
@@ -58,6 +61,7 @@ from tests.support.factories import (
     DeliveryFactory,
     MailingFactory,
     RunFactory,
+    SignupFormFactory,
     SuppressionFactory,
     UserFactory,
     create_clients,
@@ -100,6 +104,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
+    add_form(session, user, clients[0])
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
@@ -167,6 +172,18 @@ def add_sender(session: Session, user: User, mailing: Mailing) -> None:
     session.add(Brand(owner_id=user.id, name="The Shop", logo=b"picture"))
     session.flush()
     mailing.sender_id = sender.id
+    session.flush()
+
+
+def add_form(session: Session, user: User, client: Client) -> None:
+    """Add a sign-up form, through which the client subscribed, and a request that is not confirmed."""
+    form = SignupFormFactory.create(owner=user, name="Footer", consent_text="I agree")
+    form.tags = list(session.scalars(select(Tag).where(Tag.owner_id == user.id, Tag.name == "vip")))
+    session.execute(insert(client_forms).values(form_id=form.id, client_id=client.id))
+    session.add(FormDay(form_id=form.id, day=utcnow().date(), requested=2, confirmed=1))
+    signup = {"email": "New@example.org", "email_key": "new@example.org", "values": {"full_name": "Nina"}}
+    times = {"requested_at": utcnow(), "expires_at": utcnow() + timedelta(days=7)}
+    session.add(Signup(owner_id=user.id, form_id=form.id, ip="192.0.2.9", **signup, **times))
     session.flush()
 
 

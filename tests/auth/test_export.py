@@ -72,6 +72,16 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert user.password_hash not in everything
 
 
+def test_the_archive_contains_forms_and_signups(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (form,) = json.loads(archive.read("forms.json"))
+    assert (form["name"], form["tags"], form["consent_text"]) == ("Footer", ["vip"], "I agree")
+    (signup,) = read_table(archive, "sign-ups.csv")
+    found = signup["email"], signup["values"], signup["ip"]
+    assert found == ("New@example.org", '{"full_name": "Nina"}', "192.0.2.9")
+
+
 def test_the_archive_contains_senders_and_pauses(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)

@@ -27,6 +27,7 @@ class Person:
     attributes: dict[str, str]
     added_at: datetime
     tags: set[str]
+    forms: set[str]
     suppression: str | None
     outcomes: list[tuple[int, datetime, str]] = field(default_factory=list)  # mailing, run's start, state
 
@@ -54,6 +55,8 @@ class Plain:
     def holds_leaf(self, name: str, op: str, value: Any, person: Person) -> bool:
         if name == "tag":
             return str(value).lower() in {tag.lower() for tag in person.tags}
+        if name == "form":
+            return value in person.forms
         if name == "state":
             if value == "mailable":
                 return person.suppression is None

@@ -17,13 +17,24 @@ from skymailing.delivery.audience.segments import compile_segment, read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
-from skymailing.models import Client, DeliveryState, Run, SuppressionReason, Tag, User, client_tags
+from skymailing.models import (
+    Client,
+    DeliveryState,
+    Run,
+    SignupForm,
+    SuppressionReason,
+    Tag,
+    User,
+    client_forms,
+    client_tags,
+)
 from tests.delivery.plain_conditions import Person, Plain
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
     MailingFactory,
     RunFactory,
+    SignupFormFactory,
     SuppressionFactory,
     UserFactory,
 )
@@ -44,6 +55,7 @@ DATES = """\
 2027-03-05T10:00:00Z|1.1.70|2026-11-29
 """.replace("\n", "|").split("|")
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
+FORMS = ["footer", "sidebar"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
 PEOPLE = st.lists(
     st.fixed_dictionaries(
@@ -57,6 +69,7 @@ PEOPLE = st.lists(
             "vip": st.sampled_from(WORDS),
             "added": st.integers(0, 800),  # hours ago
             "tags": st.sets(st.sampled_from(TAGS)),
+            "forms": st.sets(st.sampled_from(FORMS)),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
             "outcomes": st.lists(
                 st.tuples(st.integers(0, 2), st.sampled_from(["sent", "failed", "unknown"])), max_size=3
@@ -114,6 +127,7 @@ LEAVES = st.one_of(
     ),
     leaves_of("attribute.vip", ["is"], st.booleans()),
     leaves_of("tag", ["is", "is_not"], st.sampled_from([*TAGS, "vip", "ОПТ"])),
+    leaves_of("form", ["is", "is_not"], st.sampled_from(FORMS)),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
     leaves_of("mailing", ["received", "not_received", "bounced", "not_bounced"], MAILINGS),
 )
@@ -146,6 +160,7 @@ class World:
         ]
         self.tags = {name: Tag(owner_id=owner.id, name=name, name_key=name.lower()) for name in TAGS}
         session.add_all(self.tags.values())
+        self.forms: dict[str, SignupForm] = {name: SignupFormFactory.create(owner=owner) for name in FORMS}
         session.flush()
 
     def add(self, number: int, drawn: dict[str, Any]) -> Person:
@@ -161,6 +176,9 @@ class World:
         if drawn["tags"]:
             rows = [{"tag_id": self.tags[name].id, "client_id": client.id} for name in drawn["tags"]]
             self.session.execute(insert(client_tags), rows)
+        if drawn["forms"]:
+            links = [{"form_id": self.forms[name].id, "client_id": client.id} for name in drawn["forms"]]
+            self.session.execute(insert(client_forms), links)
         if drawn["suppression"]:
             SuppressionFactory.create(
                 owner_id=self.owner.id,
@@ -177,16 +195,19 @@ class World:
             attributes,
             client.created_at,
             drawn["tags"],
+            {self.forms[name].uuid for name in drawn["forms"]},
             drawn["suppression"],
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
 
     def name_mailings(self, node: Any) -> Any:
-        """Replace the positions of mailings in conditions by their IDs."""
+        """Replace the positions of mailings in conditions by their IDs, and names of forms by their UUIDs."""
         if isinstance(node, list):
             return [self.name_mailings(child) for child in node]
         if not isinstance(node, dict):
             return node
+        if node.get("field") == "form":
+            return node | {"value": self.forms[node["value"]].uuid}
         if node.get("field") == "mailing" and isinstance(node["value"], int):
             return node | {"value": self.mailings[node["value"]]}
         return {key: self.name_mailings(child) for key, child in node.items()}

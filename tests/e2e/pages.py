@@ -2,7 +2,18 @@
 
 from sqlalchemy import select
 
-from skymailing.models import Client, ClientImport, Mailing, MailingState, Message, Role, Run, Segment, User
+from skymailing.models import (
+    Client,
+    ClientImport,
+    Mailing,
+    MailingState,
+    Message,
+    Role,
+    Run,
+    Segment,
+    SignupForm,
+    User,
+)
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
 
@@ -48,6 +59,7 @@ def user_paths(site: Site) -> list[str]:
         "/clients/import",
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
+        *form_paths(site),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",
@@ -72,6 +84,14 @@ def segment_paths(site: Site) -> list[str]:
     with site.adding() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
+
+
+def form_paths(site: Site) -> list[str]:
+    with site.adding() as session:
+        form = session.scalars(select(SignupForm).order_by(SignupForm.id)).first()
+        assert form is not None
+        own = [f"/forms/{form.id}{page}" for page in ("", "/edit", "/delete")]
+        return ["/forms/", "/forms/new", *own]
 
 
 def paths_for(site: Site, role: Role | None) -> list[str]:

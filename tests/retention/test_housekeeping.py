@@ -127,12 +127,12 @@ def test_consents_are_removed_three_years_after_their_client(
     with app.app_context():
         monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], consents=0))
         assert sweep.remove_old(utcnow()) == {}
-        assert len(list_keys()) == 6
+        assert len(list_keys()) == 7
         monkeypatch.setitem(app.config, "RETENTION", RetentionSettings())
         assert sweep.remove_old(utcnow()) == {"consents": 3}
-        assert list_keys() == ["back", "here", "recent"]
+        assert list_keys() == ["back", "here", "new", "recent"]
         assert sweep.remove_old(utcnow() + timedelta(days=1096)) == {"consents": 1}
-    assert list_keys() == ["back", "here"], "both have a client"
+    assert list_keys() == ["back", "here", "new"], "they have a client"
     assert session.scalars(select(Consent.owner_id).where(Consent.owner_id == others.id)).all() == [others.id]
 
 

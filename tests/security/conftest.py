@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -18,6 +19,7 @@ from tests.security.object_factories import (
     make_bounce,
     make_bulk_job,
     make_domain,
+    make_form,
     make_import,
     make_segment,
     make_sender,
@@ -90,7 +92,7 @@ def world(session: Session) -> World:
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
     article = ArticleFactory.create(author=owner)
-    delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
+    (delivery,) = session.scalars(select(Delivery).where(Delivery.run_id == run.id))
     return World(
         owner,
         {
@@ -109,11 +111,12 @@ def world(session: Session) -> World:
             "slug": article.slug,
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
+            "form_id": make_form(owner).id,
+            "uuid": UUID(int=0),
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
-            "session_id": 999_999,
-            "removal_id": 999_999,
+            **dict.fromkeys(("session_id", "removal_id"), 999_999),
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             "token": "no-token",
             "provider": "brevo",

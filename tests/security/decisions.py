@@ -12,6 +12,7 @@ from tests.security.object_factories import (
     make_delivery,
     make_domain,
     make_draft,
+    make_form,
     make_import,
     make_mailing,
     make_message,
@@ -43,6 +44,7 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
+FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
 DOMAIN = Own("domain_id", make_domain)
 SERVER = Own("server_id", make_server)
@@ -81,6 +83,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
     "senders.confirm": PUBLIC,
+    "signup.confirm": PUBLIC,
+    "signup.show": PUBLIC,
     "unsubscribe.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     "auth.register": PUBLIC,
@@ -150,6 +154,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "brand.edit": PRIVATE,
     "brand.logo": PUBLIC,
     "brand.colors": PUBLIC,
+    "forms.index": PRIVATE,
+    "forms.new": PRIVATE,
+    "forms.show": FORM,
+    "forms.edit": FORM,
+    "forms.delete": FORM,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

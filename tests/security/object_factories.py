@@ -28,6 +28,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Signup,
     SmtpServer,
     SuppressionReason,
     Tag,
@@ -41,6 +42,7 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
+    SignupFormFactory,
     SuppressionFactory,
     create_run,
 )
@@ -137,6 +139,17 @@ def make_sender(owner: User) -> Any:
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
     return add(owner, sender)
+
+
+def make_form(owner: User) -> Any:
+    return SignupFormFactory.create(owner=owner)
+
+
+def make_signup(owner: User) -> Any:
+    form = make_form(owner)
+    times = {"requested_at": utcnow(), "expires_at": utcnow() + timedelta(days=7)}
+    address = {"email": "new@example.org", "email_key": "new@example.org"}
+    return add(owner, Signup(owner_id=owner.id, form_id=form.id, **address, **times))
 
 
 def make_brand(owner: User) -> Any:

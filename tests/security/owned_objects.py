@@ -14,12 +14,19 @@ from skymailing.clock import utcnow
 from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, User
 from skymailing.outbox.sender_tokens import sender_token
+from skymailing.outbox.signup_letters import signup_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,
 )
-from tests.security.object_factories import make_article, make_brand, make_mailing, make_sender
+from tests.security.object_factories import (
+    make_article,
+    make_brand,
+    make_mailing,
+    make_sender,
+    make_signup,
+)
 from tests.security.rules import Person
 from tests.support.factories import UserFactory
 
@@ -84,6 +91,9 @@ class OwnedObjects:
                 case "messages.picture":
                     return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
             token = self._make_token(endpoint)
+            if endpoint.startswith("signup."):
+                uuid = self.make(make_signup).form.uuid
+                return {"uuid": uuid, "token": token} if token else {"uuid": uuid}
         return {"token": token} if token else {}
 
     def _make_token(self, endpoint: str) -> str:
@@ -95,6 +105,8 @@ class OwnedObjects:
                 return account_token(RESET, self.owner)
             case "auth.confirm_email":
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
+            case "signup.confirm":
+                return signup_token(self.make(make_signup))
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
             case "unsubscribe.page":

@@ -31,6 +31,7 @@ from skymailing.models import (
     Outcome,
     Run,
     RunState,
+    SignupForm,
     Suppression,
     SuppressionReason,
     User,
@@ -233,6 +234,24 @@ class SuppressionFactory(ModelFactory[Suppression]):
         model = Suppression
 
     reason = SuppressionReason.UNSUBSCRIBED
+
+
+class SignupFormFactory(ModelFactory[SignupForm]):
+    """An open form that asks for a name and a city."""
+
+    class Meta:
+        model = SignupForm
+
+    owner = SubFactory(UserFactory)
+    name = Sequence(lambda n: f"Форма {n}")
+    language = "en"
+    consent_text = "I agree to get news."
+    fields = LazyFunction(
+        lambda: [
+            {"key": "full_name", "label": "Name", "is_required": False},
+            {"key": "attribute.city", "label": "City", "is_required": False},
+        ]
+    )
 
 
 class ArticleFactory(ModelFactory[Article]):

@@ -12,7 +12,7 @@ from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.extensions import db
-from skymailing.models import Client, SuppressionReason
+from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
@@ -37,12 +37,17 @@ def new() -> ResponseReturnValue:
 def show(client_id: int) -> ResponseReturnValue:
     """Show a client: values, tags, consents, whether the address is suppressed, and the latest letters."""
     client = get_own(Client, client_id)
+    suppressed = suppression.find_suppression(client.owner_id, client.email_key)
+    known = consents.list_consents(client.owner_id, client.email_key)
     return render_template(
         "clients/show.html",
         client=client,
         tags=find_tags([client.id]).get(client.id, []),
-        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
-        consents=consents.list_consents(client.owner_id, client.email_key),
+        suppressed=suppressed,
+        confirmed=consents.find_later_confirmation(known, suppressed.created_at) if suppressed else None,
+        consents=known,
+        consent_kind=ConsentKind,
+        form_names=consents.name_forms(known),
         letters=paginate(
             letters.list_letters(client),
             letters.LETTER_ORDER,

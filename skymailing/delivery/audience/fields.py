@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import UserError
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     DATE = "date"
     YES_NO = "yes_no"
     TAG = "tag"
+    FORM = "form"
     MAILING = "mailing"
     STATE = "state"
 
@@ -53,6 +55,7 @@ FIELDS: dict[str, Kind] = {
     "comment": Kind.TEXT,
     "added_at": Kind.DATE,
     "tag": Kind.TAG,
+    "form": Kind.FORM,
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
 }
@@ -137,6 +140,14 @@ def read_state(value: Any) -> State:
     return State(value)
 
 
+def read_form(value: Any) -> str:
+    """Return the UUID of a sign-up form."""
+    try:
+        return str(UUID(value))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidConditions("segment_form_expected") from error
+
+
 def read_mailings(value: Any) -> int | tuple[str, int]:
     """Return the ID of a mailing, or ("last", n) for the last n mailings, or ("days", n)."""
     if isinstance(value, dict):
@@ -175,6 +186,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     },
     Kind.YES_NO: {"is": read_yes_no, **IS_SET},
     Kind.TAG: {"is": read_text, "is_not": read_text},
+    Kind.FORM: {"is": read_form, "is_not": read_form},
     Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }

@@ -10,7 +10,7 @@ from skymailing.delivery.audience.conditions import Node, list_leaves, read_cond
 from skymailing.delivery.audience.fields import InvalidConditions, Kind
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Run, Tag, User
+from skymailing.models import Client, Mailing, Run, SignupForm, Tag, User
 
 
 def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
@@ -34,11 +34,16 @@ def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
 
 
 def check_references(node: Node, viewpoint: Viewpoint) -> None:
-    """Raise InvalidConditions if a tag, attribute or mailing in the conditions does not exist."""
+    """Raise InvalidConditions if a tag, form, attribute or mailing in the conditions does not exist."""
     leaves = list(list_leaves(node))
     tags = {leaf.value.lower(): leaf.value for leaf in leaves if leaf.kind is Kind.TAG}
     own_tags = select(Tag.name_key).where(Tag.owner_id == viewpoint.owner_id, Tag.name_key.in_(tags))
     known_tags = set(viewpoint.session.scalars(own_tags)) if tags else set()
+    uuids = {leaf.value for leaf in leaves if leaf.kind is Kind.FORM}
+    own_forms = select(SignupForm.uuid).where(
+        SignupForm.owner_id == viewpoint.owner_id, SignupForm.uuid.in_(uuids)
+    )
+    known_forms = set(viewpoint.session.scalars(own_forms)) if uuids else set()
     ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
     own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
     known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
@@ -50,6 +55,8 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
         key = leaf.attribute
         if leaf.kind is Kind.TAG and leaf.value.lower() not in known_tags:
             raise InvalidConditions("segment_tag_missing", name=leaf.value, number=number)
+        if leaf.kind is Kind.FORM and leaf.value not in known_forms:
+            raise InvalidConditions("segment_form_missing", number=number)
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value not in known_mailings:
             raise InvalidConditions("segment_mailing_missing", number=number)
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value in forgotten_mailings:

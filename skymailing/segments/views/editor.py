@@ -92,7 +92,7 @@ def show_editor(form: SegmentForm, segment: Segment | None = None, *, is_changed
         form=form,
         segment=segment,
         is_changed=is_changed,
-        sentences=describe(saved, mailings) if saved else None,
+        sentences=describe(saved, queries.name_references(saved, current_user.id)) if saved else None,
         vocabulary=make_vocabulary(form.viewpoint, mailings),
     )
 
@@ -110,6 +110,7 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str,
         },
         "tags": queries.list_tag_names(current_user.id),
         "mailings": list((dict(queries.list_newest_mailings(current_user.id)) | mailings).items()),
+        "forms": queries.list_forms(current_user.id),
         "states": [(state, name_state(state)) for state in State],
     }
 
@@ -129,7 +130,7 @@ def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
         field: {"key": field, "name": name_field(field), "kind": kind, "values": field == "domain"}
         for field, kind in FIELDS.items()
     }
-    activity = ("tag", "mailing", "state")
+    activity = ("tag", "form", "mailing", "state")
     groups = {
         _("Client data"): attributes,
         _("Tags and emails"): [fields[field] for field in activity],

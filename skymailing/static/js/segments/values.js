@@ -140,6 +140,7 @@ const makers = {
   days: makeDays,
   yes_no: makeYesNo,
   tag: makeChoice(vocabulary.tags.map((name) => [name, name])),
+  form: makeChoice(vocabulary.forms),
   state: makeChoice(vocabulary.states),
   mailings: makeMailings,
 };
