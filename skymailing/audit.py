@@ -26,10 +26,21 @@ from skymailing.models import (
     SendingDomain,
     SmtpServer,
     Tag,
+    Topic,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Sender | SendingDomain | SmtpServer | Tag | Article
+Target = (
+    User | Mailing | Message | Client | Segment | Sender | SendingDomain | SmtpServer | Topic | Tag | Article
+)
+
+KINDS_WITH_NAME: dict[type, AuditKind] = {
+    Mailing: AuditKind.MAILING,
+    Segment: AuditKind.SEGMENT,
+    SendingDomain: AuditKind.DOMAIN,
+    Topic: AuditKind.TOPIC,
+    Tag: AuditKind.TAG,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +114,23 @@ def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) 
 def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
     # `match` does not look through the proxy `current_user`.
     target = cast(Target, getattr(target, "_get_current_object", lambda: target)())
+    if kind := KINDS_WITH_NAME.get(type(target)):
+        return kind, target.name  # type: ignore[union-attr]  # all of them have one
     match target:
         case User():
             return AuditKind.USER, target.email
-        case Mailing():
-            return AuditKind.MAILING, target.name
         case Message():
             return AuditKind.MESSAGE, target.subject
         case Client():
             return AuditKind.CLIENT, target.email
-        case Segment():
-            return AuditKind.SEGMENT, target.name
         case Sender():
             return AuditKind.SENDER, target.address
-        case SendingDomain():
-            return AuditKind.DOMAIN, target.name
         case SmtpServer():
             return AuditKind.SERVER, f"{target.name} ({target.host})"
-        case Tag():
-            return AuditKind.TAG, target.name
-        case _:
+        case Article():
             return AuditKind.ARTICLE, target.title
+        case _:
+            raise TypeError(f"entries cannot be about {type(target)}")
 
 
 @contextmanager

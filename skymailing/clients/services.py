@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.clients.consents import mark_orphaned
 from skymailing.clients.tags import TagChanges, change_tags
+from skymailing.clients.topic_choices import copy_choices
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
@@ -59,6 +60,7 @@ def update_client(client: Client, values: ClientValues) -> None:
         change_tags(client, values.tags)
     if client.email_key != old_key:
         mark_orphaned(client.owner_id, [old_key], utcnow())
+        copy_choices(client.owner_id, old_key, client.email_key)
 
 
 def assign_values(client: Client, values: ClientValues) -> None:

@@ -8,10 +8,10 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.tag_conditions import rename_in_segments
+from skymailing.clients.named_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.db.engine import execute_counting
-from skymailing.delivery.audience.compilation import has_tag
+from skymailing.delivery.audience.membership import has_tag
 from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -69,7 +69,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
             tag.name, tag.name_key = name, tag_key(name)
     except IntegrityError as error:  # added since the check, which only the unique key detects
         raise TagExists(name) from error
-    rename_in_segments(tag.owner_id, old_key, name)
+    rename_in_segments(tag.owner_id, "tag", old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
@@ -79,7 +79,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
     audit.record_replacement(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
-    rename_in_segments(source.owner_id, source.name_key, target.name)
+    rename_in_segments(source.owner_id, "tag", source.name_key, target.name)
     db.session.delete(source)
     db.session.flush()
     return added

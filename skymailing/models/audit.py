@@ -42,6 +42,7 @@ class AuditAction(StrEnum):
     SERVER_ADDED = "server-added"
     SERVER_CHANGED = "server-changed"
     SERVER_DELETED = "server-deleted"
+    TOPIC_DELETED = "topic-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -72,6 +73,7 @@ class AuditKind(StrEnum):
     SENDER = "sender"
     DOMAIN = "domain"
     SERVER = "server"
+    TOPIC = "topic"
     TAG = "tag"
     ARTICLE = "article"
 

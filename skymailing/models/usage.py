@@ -36,6 +36,7 @@ class Limited(StrEnum):
     MESSAGES = "messages"
     MAILINGS = "mailings"
     SEGMENTS = "segments"
+    TOPICS = "topics"
     SENDERS = "senders"
     DOMAINS = "domains"
     SERVERS = "servers"

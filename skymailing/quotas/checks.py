@@ -19,6 +19,7 @@ from skymailing.models import (
     Sender,
     SendingDomain,
     SmtpServer,
+    Topic,
     UsageKind,
 )
 from skymailing.quotas import counting
@@ -46,6 +47,10 @@ def select_mailings(owner_id: int) -> Select[Any]:
 
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
+
+
+def select_topics(owner_id: int) -> Select[Any]:
+    return select(Topic.id).where(Topic.owner_id == owner_id)
 
 
 def select_senders(owner_id: int) -> Select[Any]:

@@ -25,6 +25,7 @@ class QuotaSettings:
     messages: int = 10_000
     mailings: int = 10_000
     segments: int = 500
+    topics: int = 50
     senders: int = 50
     domains: int = 20
     servers: int = 10

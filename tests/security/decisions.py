@@ -23,6 +23,7 @@ from tests.security.object_factories import (
     make_session,
     make_suppression,
     make_tag,
+    make_topic,
     make_upload,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
@@ -49,6 +50,7 @@ SERVER = Own("server_id", make_server)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
+TOPIC = Own("topic_id", make_topic)
 BULK_JOB = Own("job_id", make_bulk_job)
 SESSION = Own("session_id", make_session)
 
@@ -82,6 +84,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.confirm_email": PUBLIC,
     "senders.confirm": PUBLIC,
     "unsubscribe.page": PUBLIC,
+    "preferences.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -122,6 +125,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.bulk_job_undo": BULK_JOB,
     "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
+    "clients.choose_topic": CLIENT,
     "clients.export": PRIVATE,
     "clients.tags": PRIVATE,
     "clients.tag_edit": TAG,
@@ -133,6 +137,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppressions_add": PRIVATE,
     "clients.suppressions_import": PRIVATE,
     "clients.suppressions_export": PRIVATE,
+    "clients.suppressions_reasons": PRIVATE,
     "clients.suppressions_lift": Own("suppression_id", make_suppression),
     "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
@@ -150,6 +155,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "brand.edit": PRIVATE,
     "brand.logo": PUBLIC,
     "brand.colors": PUBLIC,
+    "topics.index": PRIVATE,
+    "topics.new": PRIVATE,
+    "topics.edit": TOPIC,
+    "topics.move_up": TOPIC,
+    "topics.delete": TOPIC,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

@@ -19,7 +19,13 @@ from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
     ACCESS,
 )
-from tests.security.object_factories import make_article, make_brand, make_mailing, make_sender
+from tests.security.object_factories import (
+    make_article,
+    make_brand,
+    make_mailing,
+    make_sender,
+    make_topic,
+)
 from tests.security.rules import Person
 from tests.support.factories import UserFactory
 
@@ -97,13 +103,14 @@ class OwnedObjects:
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
-            case "unsubscribe.page":
+            case "unsubscribe.page" | "preferences.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""
 
     def form(self, endpoint: str) -> dict[str, Any]:
         """Return the fields of all forms combined, so that each route can perform its action."""
         mailing: Mailing = self.make(make_mailing)
+        topic = self.make(make_topic)
         is_about_users = endpoint.startswith("manager_users.")
         return {
             "id": self.owner.id if is_about_users else mailing.id,
@@ -118,6 +125,7 @@ class OwnedObjects:
             "email": "taken.over@example.com",
             "full_name": "Taken over",
             "state": "draft",
+            "topic": topic.id,
             "message": mailing.message_id,
             "confirmed": "1",
             "decision": "resend",

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     DATE = "date"
     YES_NO = "yes_no"
     TAG = "tag"
+    TOPIC = "topic"
     MAILING = "mailing"
     STATE = "state"
 
@@ -53,6 +54,7 @@ FIELDS: dict[str, Kind] = {
     "comment": Kind.TEXT,
     "added_at": Kind.DATE,
     "tag": Kind.TAG,
+    "topic": Kind.TOPIC,
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
 }
@@ -175,6 +177,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     },
     Kind.YES_NO: {"is": read_yes_no, **IS_SET},
     Kind.TAG: {"is": read_text, "is_not": read_text},
+    Kind.TOPIC: {"is": read_text, "is_not": read_text},
     Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }
