@@ -5,6 +5,8 @@ Revises: 0037
 Create Date: 2026-11-29 08:10:00
 
 """
+from contextlib import contextmanager
+
 from alembic import op
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -78,7 +80,7 @@ def upgrade():
     )
     op.create_index(op.f('ix_opt_outs_owner_id_email_key'), 'opt_outs', ['owner_id', 'email_key'])
     op.create_index(op.f('ix_opt_outs_owner_id_at'), 'opt_outs', ['owner_id', 'at'])
-    with op.batch_alter_table('mailings', schema=None) as batch_op:
+    with without_trigger(), op.batch_alter_table('mailings', schema=None) as batch_op:
         batch_op.add_column(sa.Column('topic_id', sa.Integer(), nullable=True))
         batch_op.create_foreign_key(
             op.f('fk_mailings_topic_id'), 'topics', ['topic_id'], ['id'], ondelete='RESTRICT'
@@ -86,6 +88,18 @@ def upgrade():
         batch_op.create_index(op.f('ix_mailings_topic_id'), ['topic_id'])
     op.add_column('runs', sa.Column('topic_id', sa.Integer(), nullable=True))
     create_trigger()
+
+
+@contextmanager
+def without_trigger():
+    # SQLite cannot replace `mailings` while the trigger of 0035 refers to it.
+    bind, trigger = op.get_bind(), None
+    if bind.dialect.name == 'sqlite':
+        trigger = bind.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = 'runs_own_server'"))
+        op.execute('DROP TRIGGER runs_own_server')
+    yield
+    if trigger:
+        op.execute(trigger)
 
 
 def create_trigger():
@@ -116,7 +130,7 @@ def downgrade():
         op.execute('DROP FUNCTION refuse_run_without_topic()')
     op.drop_column('runs', 'topic_id')
     op.drop_index(op.f('ix_mailings_topic_id'), table_name='mailings')
-    with op.batch_alter_table('mailings', schema=None) as batch_op:
+    with without_trigger(), op.batch_alter_table('mailings', schema=None) as batch_op:
         batch_op.drop_constraint(op.f('fk_mailings_topic_id'), type_='foreignkey')
         batch_op.drop_column('topic_id')
     op.drop_table('opt_outs')

@@ -27,11 +27,10 @@ def topic_condition(topic: Topic) -> ColumnElement[bool]:
 
 def gets_topic(topic_id: int, email_key: Any) -> ColumnElement[bool]:
     """Return the same condition for an address in a few rows; no one gets a topic that has been deleted."""
-    has_chosen = exists().where(
-        TopicChoice.topic_id == Topic.id,
-        TopicChoice.email_key == email_key,
-        TopicChoice.is_joined == Topic.is_opt_in,
-    )
+    is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
+    # The address belongs to the outermost query.
+    has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)
+    has_chosen = has_chosen.correlate_except(TopicChoice)
     return exists().where(Topic.id == topic_id, Topic.is_opt_in == has_chosen)
 
 
