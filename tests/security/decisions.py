@@ -84,6 +84,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.confirm_email": PUBLIC,
     "senders.confirm": PUBLIC,
     "unsubscribe.page": PUBLIC,
+    "unsubscribe.undo": PUBLIC,
+    "unsubscribe.give_reason": PUBLIC,
     "preferences.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     "auth.register": PUBLIC,

@@ -103,7 +103,7 @@ class OwnedObjects:
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
-            case "unsubscribe.page" | "preferences.page":
+            case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""
 

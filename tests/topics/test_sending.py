@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -224,7 +224,7 @@ def test_no_one_gets_a_letter_about_a_deleted_topic(
     app: Flask, session: Session, user: User, people: dict[str, Client], news: Topic, smtp: SmtpServer
 ) -> None:
     run = create_failed_run(user, news, people)
-    session.execute(Delivery.__table__.update().values(state=DeliveryState.PENDING))
+    session.execute(update(Delivery).values(state=DeliveryState.PENDING))
     run.state, run.mailing.state, run.mailing.topic_id = RunState.SENDING, MailingState.RUNNING, None
     session.flush()
     session.execute(delete(Topic))

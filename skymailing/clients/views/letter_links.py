@@ -6,7 +6,7 @@ from skymailing.clients.topic_choices import TopicState, list_states
 from skymailing.email_addresses import mask_address
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.security import read_unsubscribe_token
+from skymailing.security import read_unsubscribe_token, unsubscribe_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Recipient:
     def masked(self) -> str:
         """The address, so that only someone who knows it recognizes it."""
         return mask_address(self.email_key)
+
+    @property
+    def token_for_everything(self) -> str:
+        """The token of a letter without a topic to the same person."""
+        return unsubscribe_token(self.owner_id, self.email_key)
 
     def list_topics(self) -> list[TopicState]:
         """Return the topics that the person may see: public ones, and those that they chose or got."""

@@ -3,9 +3,11 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from skymailing.brand.queries import find_brand
 from skymailing.clients import opt_outs, suppression
 from skymailing.clients.consents import list_consents
 from skymailing.clients.views.letter_links import Recipient, read_recipient
+from skymailing.clients.views.unsubscribe import refuse
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
 from skymailing.security import BadToken
@@ -15,15 +17,13 @@ from skymailing.web.urls import PREFERENCES_PREFIX
 bp = Blueprint("preferences", __name__, url_prefix=PREFERENCES_PREFIX)
 # Mail programs open links in browsers that keep no cookies. The signed link is proof enough.
 csrf.exempt(bp)
+bp.register_error_handler(BadToken, refuse)
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
     """Show the topics, and save which of them the person gets; saving again changes nothing."""
-    try:
-        recipient = read_recipient(token)
-    except BadToken:
-        return render_template("clients/unsubscribe_bad.html"), 404
+    recipient = read_recipient(token)
     if recipient.owner is None:
         return render_template("clients/unsubscribe_gone.html", recipient=recipient)
     is_saved = request.method == "POST"
@@ -33,6 +33,7 @@ def page(token: str) -> ResponseReturnValue:
     consents = list_consents(recipient.owner_id, recipient.email_key)
     return render_template(
         "clients/preferences.html",
+        brand=find_brand(recipient.owner),
         recipient=recipient,
         states=recipient.list_topics(),
         suppressed=suppression.find_suppression(recipient.owner_id, recipient.email_key),
