@@ -10,7 +10,17 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
-from skymailing.models import Consent, ConsentKind, ConsentText, SuppressionReason, Topic, TopicChoice, User
+from skymailing.delivery.rendering.letter import EXAMPLE, Content, preview
+from skymailing.models import (
+    Consent,
+    ConsentKind,
+    ConsentText,
+    MessageFormat,
+    SuppressionReason,
+    Topic,
+    TopicChoice,
+    User,
+)
 from skymailing.security import unsubscribe_token
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import SuppressionFactory, TopicChoiceFactory, TopicFactory, UserFactory
@@ -145,3 +155,12 @@ def test_the_page_of_a_deleted_sender_confirms_that_no_letters_come(
     session.flush()
     for page in (get(visitor, path), visitor.post(path, headers={"Accept-Language": "en"})):
         assert (page.status_code, "You are unsubscribed" in page.text) == (200, True)
+
+
+@pytest.mark.one_engine
+def test_a_letter_can_link_to_the_page_where_clients_choose_topics() -> None:
+    url = "https://sky.example/u/abc_-1"
+    for body in ("{{ preferences_url }}", "{{ preferences_url | upcase | downcase }}"):
+        rendered = preview(Content("x", MessageFormat.TEXT, body), EXAMPLE, unsubscribe_url=url)
+        assert rendered.text.startswith("https://sky.example/p/abc_-1\n")
+        assert url in rendered.text, "the footer still unsubscribes"

@@ -1,4 +1,4 @@
-"""Test topics on a client's page, and what becomes of choices when clients change, merge or leave."""
+"""Test topics on a client's page, and the choices of clients who are changed, merged or deleted."""
 
 from datetime import timedelta
 

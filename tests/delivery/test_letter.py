@@ -217,14 +217,6 @@ def test_a_letter_with_an_unsubscribe_link_does_not_get_another() -> None:
     assert '<html lang="ru">' in rendered.html
 
 
-def test_a_letter_can_link_to_the_page_where_clients_choose_topics() -> None:
-    url = "https://sky.example/u/abc_-1"
-    for body in ("{{ preferences_url }}", "{{ preferences_url | upcase | downcase }}"):
-        rendered = preview(Content("x", TEXT, body), ANN, unsubscribe_url=url)
-        assert rendered.text.startswith("https://sky.example/p/abc_-1\n")
-        assert url in rendered.text, "the footer still unsubscribes"
-
-
 def test_markdown_and_placeholders_do_not_interfere() -> None:
     body = (
         'Hello **{{ name | default: "friend" }}**, _{{ client.a_b_c }}_\n'
