@@ -48,6 +48,7 @@ def user_paths(site: Site) -> list[str]:
         "/clients/import",
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
+        *("/topics/", "/topics/new"),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",
