@@ -46,7 +46,7 @@ def add_clients(user: User) -> dict[str, Client]:
 
 @pytest.fixture
 def shop(session: Session, user: User) -> dict[str, Client]:
-    """Four clients; Boris is tagged as wholesale and has left a topic, Clara has unsubscribed, Anna got a sale."""
+    """Four clients; Anna got the spring sale, Boris is tagged and left a topic, Clara has unsubscribed."""
     user.attribute_types = {
         "city": "text",
         "last_purchase": "date",

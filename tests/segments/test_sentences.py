@@ -100,7 +100,7 @@ OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
         ],
         "anna boris clara",
     ),
-    "gets no letters about offers, whatever the spelling": (
+    "gets no letters about offers, in any spelling": (
         {"not": leaf("topic", "is", "OFFERS")},
         ["Does not get emails about “OFFERS”"],
         "boris",

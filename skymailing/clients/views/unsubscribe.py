@@ -8,7 +8,7 @@ from skymailing.clients import opt_outs, suppression
 from skymailing.clients.views.letter_links import Recipient, read_recipient
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
-from skymailing.models import OptOutReason, User
+from skymailing.models import OptOutReason, SuppressionReason, User
 from skymailing.security import BadToken
 from skymailing.web.ids import parse_big_id
 from skymailing.web.labels import state_label
@@ -81,12 +81,15 @@ def show(recipient: Recipient, **done: bool) -> str:
 def collect(recipient: Recipient, owner: User) -> dict[str, object]:
     """Return the context of the page."""
     states = recipient.list_topics()
+    suppressed = suppression.find_suppression(recipient.owner_id, recipient.email_key)
+    if suppressed and suppressed.reason is SuppressionReason.MANUAL:
+        suppressed = None  # the owner can lift it, so the person has something to decide
     own = next((state for state in states if state.topic.id == recipient.topic_id), None)
     return {
         "brand": find_brand(owner),
         "topic": own.topic if own else None,
         "has_left": own is not None and not own.is_received,
-        "suppressed": suppression.find_suppression(recipient.owner_id, recipient.email_key),
+        "suppressed": suppressed,
         "opt_out": opt_outs.find_undoable(recipient.owner_id, recipient.email_key, utcnow()),
         "has_choice": bool(states),
         "reasons": [(reason.value, state_label(reason)) for reason in OptOutReason],
