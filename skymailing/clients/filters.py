@@ -12,7 +12,7 @@ from skymailing.db.pagination import BoundedCount, Page
 from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Leaf
 from skymailing.delivery.audience.fields import Kind, State
-from skymailing.delivery.audience.membership import has_tag
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db

@@ -11,7 +11,7 @@ from skymailing.audit import Actor
 from skymailing.clients.named_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.db.engine import execute_counting
-from skymailing.delivery.audience.membership import has_tag
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db

@@ -31,7 +31,7 @@ class TopicState:
 
     @property
     def is_received(self) -> bool:
-        """Whether the person gets the topic's mailings, as in `delivery.audience.membership`."""
+        """Whether the person gets the topic's mailings, as in `delivery.audience.memberships`."""
         return self.choice.is_joined if self.choice else not self.topic.is_opt_in
 
     @property

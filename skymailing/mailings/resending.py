@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, select, update
 
 from skymailing.delivery import reputation
-from skymailing.delivery.audience.membership import gets_topic
+from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.ledger import deliveries, late_results
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.extensions import db

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sqlalchemy import select
 
-from skymailing.delivery.audience.membership import topic_condition
+from skymailing.delivery.audience.memberships import topic_condition
 from skymailing.delivery.audience.parts import (
     AudienceParts,
     BrokenAudience,

@@ -37,7 +37,7 @@ def page(token: str) -> ResponseReturnValue:
         recipient=recipient,
         states=recipient.list_topics(),
         suppressed=suppression.find_suppression(recipient.owner_id, recipient.email_key),
-        consent=consents[0] if consents else None,
+        consent=next((consent for consent in consents if consent.text), None),
         is_saved=is_saved,
     )
 

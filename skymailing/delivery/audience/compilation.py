@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal,
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, InvalidConditions, Kind, State
-from skymailing.delivery.audience.membership import has_tag, is_among, topic_condition
+from skymailing.delivery.audience.memberships import has_tag, is_among, topic_condition
 from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern

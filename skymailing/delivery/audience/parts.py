@@ -11,7 +11,7 @@ from sqlalchemy.orm import object_session
 from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Not
 from skymailing.delivery.audience.fields import InvalidConditions
-from skymailing.delivery.audience.membership import has_tag
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished

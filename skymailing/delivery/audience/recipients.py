@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, false, func, select
 
-from skymailing.delivery.audience.membership import topic_condition
+from skymailing.delivery.audience.memberships import topic_condition
 from skymailing.delivery.audience.parts import (
     AudienceParts,
     BrokenAudience,

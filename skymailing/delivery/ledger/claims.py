@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.audience.membership import gets_topic
+from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.statistics import Changes, RunKey
