@@ -74,9 +74,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.senders import views as senders
     from skymailing.servers import views as servers
     from skymailing.signup import views as signup
+    from skymailing.topics import views as topics
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, signup, returns, reports, brand, blog]
+    features += [topics, servers, signup, returns, reports, brand, blog]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

@@ -27,11 +27,12 @@ from skymailing.models import (
     SignupForm,
     SmtpServer,
     Tag,
+    Topic,
     User,
 )
 
 Sending = Sender | SendingDomain | SmtpServer | SignupForm
-Target = User | Mailing | Message | Client | Segment | Tag | Article | Sending
+Target = User | Mailing | Message | Client | Segment | Tag | Topic | Article | Sending
 
 # The kind of each target, and the attribute that names it.
 KINDS: dict[type, tuple[AuditKind, str]] = {
@@ -45,6 +46,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
     SendingDomain: (AuditKind.DOMAIN, "name"),
     SmtpServer: (AuditKind.SERVER, "name"),
     Tag: (AuditKind.TAG, "name"),
+    Topic: (AuditKind.TOPIC, "name"),
     Article: (AuditKind.ARTICLE, "title"),
 }
 

@@ -2,7 +2,8 @@
 
 The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
 address: only that of the kept address counts for mailings. But a person who later opts out with a link in
-an old letter to the removed address also opts out at the kept one.
+an old letter to the removed address also opts out at the kept one. If either of them has left a topic, the
+merged client does not get it.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
 from skymailing.clients.deletion import locking_order, put_back_clients, take_out_clients
 from skymailing.clients.suppression import forget_merge, remember_merge
+from skymailing.clients.topic_choices import copy_choices, put_back
 from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger.merging import move_letters, return_letters
 from skymailing.errors import UserError
@@ -49,6 +51,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["consents"] = _copy_consents(kept, removed)
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
     content["kept_key"] = kept.email_key
+    content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
     _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
@@ -74,6 +77,8 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
+        # Merges before an upgrade have no topics.
+        put_back(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)

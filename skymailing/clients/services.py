@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.clients.consents import Evidence, mark_orphaned, record
 from skymailing.clients.tags import TagChanges, change_tags
+from skymailing.clients.topic_choices import copy_choices
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
@@ -62,6 +63,7 @@ def update_client(client: Client, values: ClientValues) -> None:
         mark_orphaned(client.owner_id, [old_key], now)
         change = Evidence(previous_key=old_key)
         record(client.owner_id, client.email_key, ConsentKind.CHANGED, now, change)
+        copy_choices(client.owner_id, old_key, client.email_key)
 
 
 def assign_values(client: Client, values: ClientValues) -> None:

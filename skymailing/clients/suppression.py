@@ -1,6 +1,6 @@
 """Suppress addresses, so that an owner's mailings skip them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -99,6 +99,19 @@ def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> No
             if kept_key not in suppressions or suppressions[kept_key].reason not in REQUESTED_BY_CLIENT
         }
         suppressions |= found
+
+
+def list_merged_into(owner_id: int, email_keys: Sequence[str]) -> list[str]:
+    """Return the addresses into which these were merged, directly or step by step."""
+    found: list[str] = []
+    keys = set(email_keys)
+    known = set(keys)
+    while keys:
+        merged = (MergedAddress.owner_id == owner_id) & MergedAddress.email_key.in_(keys)
+        keys = set(db.session.scalars(select(MergedAddress.kept_key).where(merged))) - known
+        known |= keys
+        found += sorted(keys)
+    return found
 
 
 def remember_merge(owner_id: int, email_key: str, kept_key: str, now: datetime) -> None:

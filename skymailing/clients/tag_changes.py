@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.tag_conditions import rename_in_segments
+from skymailing.clients.named_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
 from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.audience.memberships import has_tag
@@ -72,7 +72,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
             tag.name, tag.name_key = name, tag_key(name)
     except IntegrityError as error:  # added since the check, which only the unique key detects
         raise TagExists(name) from error
-    rename_in_segments(tag.owner_id, old_key, name)
+    rename_in_segments(tag.owner_id, "tag", old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
@@ -83,7 +83,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     audit.record_replacement(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
     _move_forms(source, target)
-    rename_in_segments(source.owner_id, source.name_key, target.name)
+    rename_in_segments(source.owner_id, "tag", source.name_key, target.name)
     db.session.delete(source)
     db.session.flush()
     return added

@@ -114,6 +114,7 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
         sender_name=source.name,
         sender_address=source.address,
         reply_to=source.reply_to,
+        topic_id=mailing.topic_id,
         audience=describe_audience(mailing, parts),
     )
 

@@ -235,7 +235,7 @@ def _letters(
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
-        url = base + unsubscribe_token(run.owner_id, claimed.email_key)
+        url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:

@@ -10,7 +10,7 @@ from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, P
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
-    *("message_id", "sender_id", "sender_name", "audience", "include", "exclude", "clients"),
+    *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
     *("starts_at", "periodicity", "on_late"),
 )
 
@@ -23,6 +23,7 @@ class MailingValues:
     message_id: int | None = None
     sender_id: int | None = None  # None: the service's own address
     sender_name: str = ""  # empty: the sender's name, or the name in the owner's profile
+    topic_id: int | None = None
     audience: Audience = Audience.ALL
     clients: Selection = field(default_factory=Selection)  # for Audience.SELECTED
     # Segments and tags, as `mailings.audience` names them. Exclusions also apply to Audience.ALL.
@@ -56,6 +57,7 @@ class MailingValues:
             mailing.message_id = self.message_id
             mailing.sender_id = self.sender_id
             mailing.sender_name = self.sender_name.strip()
+            mailing.topic_id = self.topic_id
             has_exclusions = self.audience is Audience.ALL and bool(self.exclude)
             mailing.audience = Audience.ALL_EXCEPT if has_exclusions else self.audience
             mailing.on_late = self.on_late

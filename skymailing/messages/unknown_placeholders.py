@@ -14,7 +14,16 @@ from skymailing.messages.placeholders import write_path
 Path = tuple[str, ...]
 
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
-STANDARD_NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
+STANDARD_NAMES = (
+    "name",
+    "email",
+    "client",
+    "unsubscribe_url",
+    "preferences_url",
+    "sender_name",
+    "now",
+    "today",
+)
 SHOWN = 10
 # The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
 # AWeber and others.

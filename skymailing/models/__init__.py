@@ -77,6 +77,7 @@ from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
+from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
@@ -139,6 +140,8 @@ __all__ = [
     "MessagePicture",
     "OnLate",
     "OnUnknown",
+    "OptOut",
+    "OptOutReason",
     "OutboxLetter",
     "Outcome",
     "OwnerPause",
@@ -172,6 +175,8 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "Tag",
+    "Topic",
+    "TopicChoice",
     "UsageHour",
     "UsageKind",
     "User",

@@ -43,6 +43,7 @@ class AuditAction(StrEnum):
     SERVER_ADDED = "server-added"
     SERVER_CHANGED = "server-changed"
     SERVER_DELETED = "server-deleted"
+    TOPIC_DELETED = "topic-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
     TAG_DELETED = "tag-deleted"
@@ -74,6 +75,7 @@ class AuditKind(StrEnum):
     SENDER = "sender"
     DOMAIN = "domain"
     SERVER = "server"
+    TOPIC = "topic"
     TAG = "tag"
     ARTICLE = "article"
 

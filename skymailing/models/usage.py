@@ -37,6 +37,7 @@ class Limited(StrEnum):
     MAILINGS = "mailings"
     SEGMENTS = "segments"
     FORMS = "forms"
+    TOPICS = "topics"
     SENDERS = "senders"
     DOMAINS = "domains"
     SERVERS = "servers"

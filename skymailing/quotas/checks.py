@@ -20,6 +20,7 @@ from skymailing.models import (
     SendingDomain,
     SignupForm,
     SmtpServer,
+    Topic,
     UsageKind,
 )
 from skymailing.quotas import counting
@@ -51,6 +52,10 @@ def select_segments(owner_id: int) -> Select[Any]:
 
 def select_forms(owner_id: int) -> Select[Any]:
     return select(SignupForm.id).where(SignupForm.owner_id == owner_id)
+
+
+def select_topics(owner_id: int) -> Select[Any]:
+    return select(Topic.id).where(Topic.owner_id == owner_id)
 
 
 def select_senders(owner_id: int) -> Select[Any]:

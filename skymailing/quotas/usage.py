@@ -61,6 +61,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
         (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
         (Limited.SEGMENTS, checks.select_segments(user.id), settings.segments),
         (Limited.FORMS, checks.select_forms(user.id), settings.forms),
+        (Limited.TOPICS, checks.select_topics(user.id), settings.topics),
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),
         (Limited.DOMAINS, checks.select_domains(user.id), settings.domains),
         (Limited.SERVERS, checks.select_servers(user.id), settings.servers),

@@ -1,4 +1,4 @@
-"""Remove old account letters, imports, bulk jobs, consents, audit entries, returned and caught letters."""
+"""Remove old account letters, imports, bulk jobs, consents, opt-outs, audit entries, and returned letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +23,7 @@ from skymailing.models import (
     ImportRejection,
     ImportState,
     LetterState,
+    OptOut,
     OutboxLetter,
     ReturnedLetter,
 )
@@ -114,6 +115,12 @@ def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
             count = connection.execute(delete(Consent).where(these, ~has_client)).rowcount
             connection.execute(update(Consent).where(these).values(orphaned_at=None))
         budget.record("consents", count)
+
+
+def remove_opt_outs(before: datetime, budget: TimeBudget) -> None:
+    """Remove why people unsubscribed; their suppressions and choices of topics stay."""
+    table: Any = OptOut.__table__
+    _remove_oldest(table, table.c.at < before, "opt_outs", budget)
 
 
 def remove_returned_letters(before: datetime, budget: TimeBudget) -> None:

@@ -22,6 +22,7 @@ def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
         housekeeping.remove_bulk_jobs(before, budget)
     if before := cutoff(days.consents, now):
         housekeeping.remove_orphaned_consents(before, budget)
+        housekeeping.remove_opt_outs(before, budget)
     if before := cutoff(days.returned_letters, now):
         housekeeping.remove_returned_letters(before, budget)
     if before := cutoff(days.audit, now):

@@ -37,6 +37,10 @@ SENTENCES: dict[str, LazyString] = {
     "bounced": lazy_gettext("Bounced: %(value)s"),
     "not_bounced": lazy_gettext("Not bounced: %(value)s"),
 }
+TOPIC_SENTENCES = {
+    "is": lazy_gettext("Gets emails about “%(value)s”"),
+    "is_not": lazy_gettext("Does not get emails about “%(value)s”"),
+}
 OPPOSITES = NEGATIONS | {positive: negative for negative, positive in NEGATIONS.items()}
 
 
@@ -120,7 +124,7 @@ class _Describer:
             values["value"] = self.names.get(leaf.value) or str(_("a deleted form"))
         elif leaf.value is not None:
             values["value"] = _write_value(leaf.kind, leaf.value)
-        return str(SENTENCES[op] % values)
+        return str((TOPIC_SENTENCES if leaf.kind is Kind.TOPIC else SENTENCES)[op] % values)
 
     def name_mailings(self, value: int | tuple[str, int], *, is_negated: bool) -> str:
         if isinstance(value, int):

@@ -26,6 +26,7 @@ class Input(StrEnum):
     YES_NO = "yes_no"
     TAG = "tag"
     FORM = "form"
+    TOPIC = "topic"
     STATE = "state"
     MAILINGS = "mailings"
     NOTHING = "nothing"
@@ -46,6 +47,7 @@ FIELD_NAMES: dict[str, LazyString] = {
     "added_at": lazy_gettext("Date added"),
     "tag": lazy_gettext("Tag"),
     "form": lazy_gettext("Sign-up form"),
+    "topic": lazy_gettext("Topic"),
     "mailing": lazy_gettext("Mailing"),
     "state": lazy_gettext("Email status"),
 }
@@ -91,6 +93,10 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
     Kind.YES_NO: {"is": Comparison(IS, Input.YES_NO), **IS_SET},
     Kind.TAG: {"is": Comparison(IS, Input.TAG), "is_not": Comparison(IS_NOT, Input.TAG)},
     Kind.FORM: {"is": Comparison(IS, Input.FORM), "is_not": Comparison(IS_NOT, Input.FORM)},
+    Kind.TOPIC: {
+        "is": Comparison(lazy_pgettext("comparison", "is received"), Input.TOPIC),
+        "is_not": Comparison(lazy_pgettext("comparison", "is not received"), Input.TOPIC),
+    },
     Kind.MAILING: {
         "received": Comparison(lazy_pgettext("comparison", "was received"), Input.MAILINGS),
         "not_received": Comparison(lazy_pgettext("comparison", "was not received"), Input.MAILINGS),

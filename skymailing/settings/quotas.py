@@ -26,6 +26,7 @@ class QuotaSettings:
     mailings: int = 10_000
     segments: int = 500
     forms: int = 100
+    topics: int = 50
     senders: int = 50
     domains: int = 20
     servers: int = 10

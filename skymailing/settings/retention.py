@@ -19,7 +19,8 @@ class RetentionSettings:
     audit: int = 0  # lines of the audit log
     account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
     imports: int = 30  # an import's result and the rows that it rejected
-    consents: int = 1095  # how people agreed, since their client was deleted: proof in case of claims
+    # How people agreed, since their client was deleted, and why people unsubscribed: proof in case of claims.
+    consents: int = 1095
     returned_letters: int = 90  # the letters themselves; what they report stays with the run's details
     caught_letters: int = 30  # letters of the mail catcher, in development
 

@@ -18,6 +18,7 @@ from skymailing.models import (
     MessageFormat,
     OnLate,
     OnUnknown,
+    OptOutReason,
     Outcome,
     Periodicity,
     RecordState,
@@ -111,6 +112,15 @@ _register(
         SuppressionReason.BOUNCED: (lazy_pgettext("client", "address refused"), "bad"),
         SuppressionReason.COMPLAINED: (lazy_pgettext("client", "marked as spam"), "bad"),
         SuppressionReason.MANUAL: (lazy_pgettext("client", "excluded manually"), "gone"),
+    },
+)
+_register(
+    OptOutReason,
+    {
+        OptOutReason.TOO_MANY: (lazy_pgettext("opt-out", "Too many emails"), "quiet"),
+        OptOutReason.NOT_INTERESTING: (lazy_pgettext("opt-out", "Not interesting to me"), "quiet"),
+        OptOutReason.NEVER_ASKED: (lazy_pgettext("opt-out", "I did not sign up"), "quiet"),
+        OptOutReason.OTHER: (lazy_pgettext("opt-out", "Another reason"), "quiet"),
     },
 )
 _register(
@@ -209,6 +219,7 @@ _register(
         AuditAction.SERVER_ADDED: (lazy_pgettext("audit", "mail server added"), "planned"),
         AuditAction.SERVER_CHANGED: (lazy_pgettext("audit", "mail server changed"), "quiet"),
         AuditAction.SERVER_DELETED: (lazy_pgettext("audit", "mail server deleted"), "gone"),
+        AuditAction.TOPIC_DELETED: (lazy_pgettext("audit", "topic deleted"), "gone"),
         AuditAction.TAG_RENAMED: (lazy_pgettext("audit", "tag renamed"), "quiet"),
         AuditAction.TAG_MERGED: (lazy_pgettext("audit", "tags merged"), "quiet"),
         AuditAction.TAG_DELETED: (lazy_pgettext("audit", "tag deleted"), "gone"),
@@ -249,6 +260,7 @@ _register(
         AuditKind.SENDER: (lazy_pgettext("audit", "sender"), "quiet"),
         AuditKind.DOMAIN: (lazy_pgettext("audit", "domain"), "quiet"),
         AuditKind.SERVER: (lazy_pgettext("audit", "mail server"), "quiet"),
+        AuditKind.TOPIC: (lazy_pgettext("audit", "topic"), "quiet"),
         AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
     },
@@ -274,6 +286,7 @@ _register(
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
         Limited.FORMS: (lazy_gettext("Sign-up forms"), "quiet"),
+        Limited.TOPICS: (lazy_gettext("Topics"), "quiet"),
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.SERVERS: (lazy_gettext("Mail servers"), "quiet"),

@@ -35,6 +35,7 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     MailingState,
+    OptOut,
     OutboxLetter,
     Proof,
     Reputation,
@@ -63,6 +64,8 @@ from tests.support.factories import (
     RunFactory,
     SignupFormFactory,
     SuppressionFactory,
+    TopicChoiceFactory,
+    TopicFactory,
     UserFactory,
     create_clients,
     create_run,
@@ -83,6 +86,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         AttemptFactory.create(delivery=DeliveryFactory.create(run=run, client=client, attempts=1))
     SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
     add_tags(session, user, clients[0])
+    add_topic(session, user, mailing, run)
     imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
     session.add(imported)
     session.flush()
@@ -144,6 +148,16 @@ def add_tags(session: Session, user: User, client: Client) -> None:
     session.add_all(tags)
     session.flush()
     session.execute(insert(client_tags).values(tag_id=tags[0].id, client_id=client.id))
+
+
+def add_topic(session: Session, user: User, mailing: Mailing, run: Run) -> None:
+    """Add the topic of the mailing, somebody who left it, and why."""
+    topic = TopicFactory.create(owner=user, name="Offers")
+    mailing.topic_id = run.topic_id = topic.id
+    TopicChoiceFactory.create(topic=topic, email_key="left@example.org")
+    values = {"email_key": "left@example.org", "reason": "other", "comment": "moved to Tver"}
+    session.add(OptOut(owner_id=user.id, topic_id=topic.id, **values))
+    session.flush()
 
 
 def add_segment(session: Session, user: User, mailing: Mailing) -> None:

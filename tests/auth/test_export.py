@@ -93,6 +93,21 @@ def test_the_archive_contains_senders_and_pauses(session: Session, user: User, b
     assert profile["brand"]["name"] == "The Shop"
 
 
+def test_the_archive_contains_topics_and_who_left_them(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (topic,) = json.loads(archive.read("topics.json"))
+    assert topic["name"] == "Offers"
+    (mailing,) = json.loads(archive.read("mailings.json"))
+    assert mailing["topic_id"] == topic["id"]
+    (choice,) = read_table(archive, "topic-choices.csv")
+    assert (choice["topic"], choice["email"], choice["is_joined"]) == ("Offers", "left@example.org", "False")
+    (left,) = read_table(archive, "unsubscriptions.csv")
+    assert (left["email"], left["topic"], left["comment"]) == ("left@example.org", "Offers", "moved to Tver")
+
+
 def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)

@@ -29,6 +29,7 @@ class Person:
     tags: set[str]
     forms: set[str]
     suppression: str | None
+    topics: set[str]  # that the person gets
     outcomes: list[tuple[int, datetime, str]] = field(default_factory=list)  # mailing, run's start, state
 
 
@@ -57,6 +58,8 @@ class Plain:
             return str(value).lower() in {tag.lower() for tag in person.tags}
         if name == "form":
             return value in person.forms
+        if name == "topic":
+            return str(value).lower() in {topic.lower() for topic in person.topics}
         if name == "state":
             if value == "mailable":
                 return person.suppression is None

@@ -36,6 +36,8 @@ from tests.support.factories import (
     RunFactory,
     SignupFormFactory,
     SuppressionFactory,
+    TopicChoiceFactory,
+    TopicFactory,
     UserFactory,
 )
 
@@ -57,6 +59,7 @@ DATES = """\
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
 FORMS = ["footer", "sidebar"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
+TOPICS = {"Новости": False, "Digest": True}  # whether people have to choose it
 PEOPLE = st.lists(
     st.fixed_dictionaries(
         {
@@ -70,6 +73,7 @@ PEOPLE = st.lists(
             "added": st.integers(0, 800),  # hours ago
             "tags": st.sets(st.sampled_from(TAGS)),
             "forms": st.sets(st.sampled_from(FORMS)),
+            "choices": st.dictionaries(st.sampled_from(list(TOPICS)), st.booleans()),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
             "outcomes": st.lists(
                 st.tuples(st.integers(0, 2), st.sampled_from(["sent", "failed", "unknown"])), max_size=3
@@ -128,6 +132,7 @@ LEAVES = st.one_of(
     leaves_of("attribute.vip", ["is"], st.booleans()),
     leaves_of("tag", ["is", "is_not"], st.sampled_from([*TAGS, "vip", "ОПТ"])),
     leaves_of("form", ["is", "is_not"], st.sampled_from(FORMS)),
+    leaves_of("topic", ["is", "is_not"], st.sampled_from([*TOPICS, "НОВОСТИ"])),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
     leaves_of("mailing", ["received", "not_received", "bounced", "not_bounced"], MAILINGS),
 )
@@ -161,6 +166,10 @@ class World:
         self.tags = {name: Tag(owner_id=owner.id, name=name, name_key=name.lower()) for name in TAGS}
         session.add_all(self.tags.values())
         self.forms: dict[str, SignupForm] = {name: SignupFormFactory.create(owner=owner) for name in FORMS}
+        self.topics = {
+            name: TopicFactory.create(owner=owner, name=name, is_opt_in=is_opt_in)
+            for name, is_opt_in in TOPICS.items()
+        }
         session.flush()
 
     def add(self, number: int, drawn: dict[str, Any]) -> Person:
@@ -185,6 +194,9 @@ class World:
                 email_key=client.email_key,
                 reason=SuppressionReason(drawn["suppression"]),
             )
+        for name, is_joined in drawn["choices"].items():
+            topic = self.topics[name]
+            TopicChoiceFactory.create(topic=topic, email_key=client.email_key, is_joined=is_joined)
         outcomes = list(dict(drawn["outcomes"]).items())  # one delivery per run
         for index, state in outcomes:
             DeliveryFactory.create(run=self.runs[index], client=client, state=DeliveryState(state))
@@ -197,6 +209,7 @@ class World:
             drawn["tags"],
             {self.forms[name].uuid for name in drawn["forms"]},
             drawn["suppression"],
+            {name for name in TOPICS if drawn["choices"].get(name, not TOPICS[name])},
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
 

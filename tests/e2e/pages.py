@@ -60,6 +60,7 @@ def user_paths(site: Site) -> list[str]:
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
         *form_paths(site),
+        *("/topics/", "/topics/new"),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",

@@ -25,6 +25,7 @@ from tests.security.object_factories import (
     make_sender,
     make_server,
     make_tag,
+    make_topic,
     make_upload,
 )
 from tests.support.factories import (
@@ -105,6 +106,7 @@ def world(session: Session) -> World:
             "upload_id": make_upload(owner).id,
             "job_id": make_bulk_job(owner).id,
             "tag_id": make_tag(owner).id,
+            "topic_id": make_topic(owner).id,
             "bounce_id": make_bounce(owner).id,
             "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,

@@ -24,6 +24,7 @@ from tests.security.object_factories import (
     make_session,
     make_suppression,
     make_tag,
+    make_topic,
     make_upload,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
@@ -51,6 +52,7 @@ SERVER = Own("server_id", make_server)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
+TOPIC = Own("topic_id", make_topic)
 BULK_JOB = Own("job_id", make_bulk_job)
 SESSION = Own("session_id", make_session)
 
@@ -86,6 +88,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "signup.confirm": PUBLIC,
     "signup.show": PUBLIC,
     "unsubscribe.page": PUBLIC,
+    "unsubscribe.undo": PUBLIC,
+    "unsubscribe.give_reason": PUBLIC,
+    "preferences.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -126,6 +131,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.bulk_job_undo": BULK_JOB,
     "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
+    "clients.choose_topic": CLIENT,
     "clients.export": PRIVATE,
     "clients.tags": PRIVATE,
     "clients.tag_edit": TAG,
@@ -137,6 +143,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppressions_add": PRIVATE,
     "clients.suppressions_import": PRIVATE,
     "clients.suppressions_export": PRIVATE,
+    "clients.suppressions_reasons": PRIVATE,
     "clients.suppressions_lift": Own("suppression_id", make_suppression),
     "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
@@ -159,6 +166,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "forms.show": FORM,
     "forms.edit": FORM,
     "forms.delete": FORM,
+    "topics.index": PRIVATE,
+    "topics.new": PRIVATE,
+    "topics.edit": TOPIC,
+    "topics.move_up": TOPIC,
+    "topics.delete": TOPIC,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

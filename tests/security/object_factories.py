@@ -32,6 +32,7 @@ from skymailing.models import (
     SmtpServer,
     SuppressionReason,
     Tag,
+    Topic,
     User,
     UserSession,
 )
@@ -115,6 +116,11 @@ def make_tag(owner: User) -> Any:
     # An ID that no other tag had: SQLite gives that of a deleted tag to the next one.
     tag = Tag(id=randrange(10**6, LARGEST_ID), owner_id=owner.id, name=name, name_key=name)
     return add(owner, tag)
+
+
+def make_topic(owner: User) -> Any:
+    name = f"news-{uuid4()}"
+    return add(owner, Topic(owner_id=owner.id, name=name, name_key=name))
 
 
 def make_bulk_job(owner: User) -> Any:

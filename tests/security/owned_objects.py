@@ -26,6 +26,7 @@ from tests.security.object_factories import (
     make_mailing,
     make_sender,
     make_signup,
+    make_topic,
 )
 from tests.security.rules import Person
 from tests.support.factories import UserFactory
@@ -109,13 +110,14 @@ class OwnedObjects:
                 return signup_token(self.make(make_signup))
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
-            case "unsubscribe.page":
+            case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""
 
     def form(self, endpoint: str) -> dict[str, Any]:
         """Return the fields of all forms combined, so that each route can perform its action."""
         mailing: Mailing = self.make(make_mailing)
+        topic = self.make(make_topic)
         is_about_users = endpoint.startswith("manager_users.")
         return {
             "id": self.owner.id if is_about_users else mailing.id,
@@ -130,6 +132,7 @@ class OwnedObjects:
             "email": "taken.over@example.com",
             "full_name": "Taken over",
             "state": "draft",
+            "topic": topic.id,
             "message": mailing.message_id,
             "confirmed": "1",
             "decision": "resend",

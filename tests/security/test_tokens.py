@@ -56,6 +56,9 @@ def test_no_token_is_valid_for_another_purpose(
         security.RESET: "/auth/reset/{}",
         security.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
+        "undo": "/u/{}/undo",
+        "reason": "/u/{}/reason",
+        "preferences": "/p/{}",
         CONFIRM_SENDER: "/senders/confirm/{}",
         CONFIRM_SIGNUP: f"/f/{session.scalars(select(SignupForm.uuid)).one()}/confirm/{{}}",
     }
@@ -66,6 +69,8 @@ def test_no_token_is_valid_for_another_purpose(
                 assert response.status_code == 200  # NEW_PASSWORD contains another password
             elif (token_purpose, purpose) == (security.VERIFY, "set a password"):
                 assert response.status_code == 302
+            elif token_purpose == "unsubscribe" and purpose in ("undo", "reason", "preferences"):
+                assert response.status_code == 200
             elif purpose != token_purpose:
                 assert response.status_code in (404, 410), f"{token_purpose} at {page}"
 

@@ -34,6 +34,8 @@ from skymailing.models import (
     SignupForm,
     Suppression,
     SuppressionReason,
+    Topic,
+    TopicChoice,
     User,
 )
 
@@ -252,6 +254,32 @@ class SignupFormFactory(ModelFactory[SignupForm]):
             {"key": "attribute.city", "label": "City", "is_required": False},
         ]
     )
+
+
+class TopicFactory(ModelFactory[Topic]):
+    """A public topic, whose mailings all clients get except those who left it."""
+
+    class Meta:
+        model = Topic
+        exclude = ("owner",)
+
+    owner = SubFactory(UserFactory)
+    owner_id = LazyAttribute(lambda topic: topic.owner.id)
+    name = "News"
+    name_key = LazyAttribute(lambda topic: topic.name.lower())
+
+
+class TopicChoiceFactory(ModelFactory[TopicChoice]):
+    """The person with `email_key` has left `topic`."""
+
+    class Meta:
+        model = TopicChoice
+        exclude = ("topic",)
+
+    topic = SubFactory(TopicFactory)
+    topic_id = LazyAttribute(lambda choice: choice.topic.id)
+    owner_id = LazyAttribute(lambda choice: choice.topic.owner_id)
+    is_joined = False
 
 
 class ArticleFactory(ModelFactory[Article]):

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal,
 
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
-from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
-from skymailing.delivery.audience.memberships import has_tag, is_among, used_form
+from skymailing.delivery.audience.fields import NEGATIONS, InvalidConditions, Kind, State
+from skymailing.delivery.audience.memberships import has_tag, is_among, topic_condition, used_form
 from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
@@ -31,6 +31,7 @@ from skymailing.models import (
     RunState,
     Suppression,
     Tag,
+    Topic,
 )
 
 Condition = ColumnElement[bool]
@@ -40,8 +41,8 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "starts_with": starts_with_text,
 }
 # Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
-JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.MAILING, Kind.STATE}
-COSTS = {Kind.TAG: 0, Kind.STATE: 0, Kind.TEXT: 1, Kind.YES_NO: 1}
+JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE}
+COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
     "gt": operator.gt,
@@ -94,6 +95,7 @@ class _Compiler:
             Kind.YES_NO: self.compile_yes_no,
             Kind.TAG: self.compile_tag,
             Kind.FORM: self.compile_form,
+            Kind.TOPIC: self.compile_topic,
             Kind.MAILING: self.compile_mailing,
             Kind.STATE: self.compile_state,
         }
@@ -208,6 +210,13 @@ class _Compiler:
 
     def compile_form(self, leaf: Leaf, _op: str) -> Condition:
         return used_form(self.viewpoint.owner_id, leaf.value, self.dialect)
+
+    def compile_topic(self, leaf: Leaf, _op: str) -> Condition:
+        own = (Topic.owner_id == self.viewpoint.owner_id) & (Topic.name_key == leaf.value.lower())
+        topic = self.viewpoint.session.scalar(select(Topic).where(own))
+        if topic is None:
+            raise InvalidConditions("segment_topic_missing", name=leaf.value)
+        return topic_condition(topic)
 
     def compile_state(self, leaf: Leaf, _op: str) -> Condition:
         keys = select(Suppression.email_key).where(Suppression.owner_id == self.viewpoint.owner_id)

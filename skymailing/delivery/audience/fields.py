@@ -34,6 +34,7 @@ class Kind(StrEnum):
     YES_NO = "yes_no"
     TAG = "tag"
     FORM = "form"
+    TOPIC = "topic"
     MAILING = "mailing"
     STATE = "state"
 
@@ -56,6 +57,7 @@ FIELDS: dict[str, Kind] = {
     "added_at": Kind.DATE,
     "tag": Kind.TAG,
     "form": Kind.FORM,
+    "topic": Kind.TOPIC,
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
 }
@@ -187,6 +189,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     Kind.YES_NO: {"is": read_yes_no, **IS_SET},
     Kind.TAG: {"is": read_text, "is_not": read_text},
     Kind.FORM: {"is": read_form, "is_not": read_form},
+    Kind.TOPIC: {"is": read_text, "is_not": read_text},
     Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }

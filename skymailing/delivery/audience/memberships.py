@@ -1,10 +1,11 @@
-"""Conditions on clients that depend on rows of other tables."""
+"""Conditions on clients that depend on rows of other tables: tags, sign-up forms and topics."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy import ColumnElement, Select, exists, not_, select
 
-from skymailing.models import Client, SignupForm, client_forms, client_tags
+from skymailing.extensions import db
+from skymailing.models import Client, SignupForm, Topic, TopicChoice, client_forms, client_tags
 
 Condition = ColumnElement[bool]
 
@@ -21,6 +22,25 @@ def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
     own = select(SignupForm.id).where(SignupForm.owner_id == owner_id, SignupForm.uuid == uuid)
     rows = select(client_forms.c.client_id).where(client_forms.c.form_id == own.scalar_subquery())
     return is_among(Client.id, client_forms.c.client_id, rows, dialect)
+
+
+def topic_condition(topic: Topic) -> Condition:
+    """Return the condition that a client gets the topic's mailings, unless the address is suppressed."""
+    # Those who joined a topic that people choose, or those who left another one.
+    chosen = select(TopicChoice.email_key).where(
+        TopicChoice.topic_id == topic.id, TopicChoice.is_joined == topic.is_opt_in
+    )
+    is_listed = is_among(Client.email_key, TopicChoice.email_key, chosen, db.engine.dialect.name)
+    return is_listed if topic.is_opt_in else not_(is_listed)
+
+
+def gets_topic(topic_id: int, email_key: Any) -> Condition:
+    """Return the same condition for an address in a few rows; no one gets a topic that has been deleted."""
+    is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
+    # The address belongs to the outermost query.
+    has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)
+    has_chosen = has_chosen.correlate_except(TopicChoice)
+    return exists().where(Topic.id == topic_id, Topic.is_opt_in == has_chosen)
 
 
 def is_among(column: Any, key: Any, rows: Select[Any], dialect: str) -> Condition:

@@ -173,6 +173,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
         "sender": sender.id if sender else 0,
         "sender_name": "" if sender else current_user.name,
         "message": request.args.get("message"),
+        "topic": request.args.get("topic"),
         "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
     }
 
@@ -184,6 +185,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
         "message": mailing.message_id,
         "sender": mailing.sender_id or 0,
         "sender_name": mailing.sender_name,
+        "topic": mailing.topic_id or 0,
         "audience": "all" if mailing.audience is Audience.ALL_EXCEPT else mailing.audience.value,
         "clients": read_selection(mailing),
         "include": [write_name(part) for part in parts.include],
