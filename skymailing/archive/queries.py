@@ -25,11 +25,6 @@ class PublicList:
     is_indexed: bool  # whether search engines may list any entry
 
 
-def name_owner(owner: User) -> str:
-    """Return the name under which an owner publishes."""
-    return owner.sender_name
-
-
 def find_archive(owner_id: int) -> Archive | None:
     """Return the owner's archive, if something has ever been published."""
     return db.session.get(Archive, owner_id)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing.archive import queries
 from skymailing.archive.neutral import Neutral, render_neutral
+from skymailing.brand.queries import find_brand
 from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.values import Habits
@@ -123,7 +124,7 @@ def move_archive(archive: Archive, slug: str) -> None:
 
 def _create_archive(owner: User) -> None:
     """Create the owner's archive, if there is none, with an address made from the owner's name."""
-    slug = make_slug(queries.name_owner(owner), "archive")
+    slug = make_slug(find_brand(owner).name, "archive")
     while queries.find_archive(owner.id) is None:
         free = find_free(slug, queries.is_address_taken)
         # Another owner may take the address at the same moment.

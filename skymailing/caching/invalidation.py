@@ -17,11 +17,6 @@ from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 
-WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(archives|archive_entries|articles|clients|mailings|users)\b',
-    re.IGNORECASE,
-)
-
 
 def sets(column: str) -> re.Pattern[str]:
     return re.compile(rf"\bSET\b.*\b{column}\s*=", re.IGNORECASE | re.DOTALL)
@@ -31,6 +26,7 @@ SUBJECT_OF = {
     "archives": ARCHIVES,
     "archive_entries": ARCHIVES,
     "articles": ARTICLES,
+    "brands": ARCHIVES,
     "clients": CLIENTS,
     "mailings": MAILINGS,
 }
@@ -46,6 +42,8 @@ ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
 }
 # Deleting a user deletes everything they own, and deleting a mailing its published letters.
 ALSO_DELETED = {"users": set(SUBJECT_OF.values()), "mailings": {ARCHIVES}}
+TABLES = "|".join({*SUBJECT_OF, *ALSO_CHANGED, *ALSO_DELETED})
+WRITES = re.compile(rf'\s*(INSERT INTO|UPDATE|DELETE FROM) "?({TABLES})\b', re.IGNORECASE)
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 

@@ -50,7 +50,7 @@ def test_a_mailing_is_published_without_its_clients_data(
     assert publish(owner, run).headers["Location"] == "/mailings/archive/"
 
     listed = visitor.get("/archive/tea-shop/")
-    assert "Emails from Tea Shop" in get_main_text(listed)
+    assert "Tea Shop" in listed.text
     assert "Весенние новинки" in get_main_text(listed)
     link = BeautifulSoup(listed.text, "html.parser").select_one(".archive-list a")
     assert link

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import MessageFormat, Run, User
+from skymailing.models import Brand, MessageFormat, Run, User
 from tests.archive.letters import create_sent_run, publish
 from tests.mailings.pages import get_main_text
 from tests.security.test_headers import expect_sandboxed_page
@@ -157,14 +157,18 @@ def test_a_disabled_mailing_is_marked_for_its_owner(session: Session, shop: User
     assert "hidden: mailing disabled" in get_main_text(owner.get("/mailings/archive/"))
 
 
+@pytest.mark.parametrize("place", ["profile", "brand"])
 def test_a_new_name_is_shown_at_once(
-    session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient
+    session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient, place: str
 ) -> None:
     publish(owner, create_sent_run(shop, "text"))
     assert "Tea Shop" in visitor.get("/archive/tea-shop/").text
-    shop.name = "Coffee Shop"
+    if place == "profile":
+        shop.name = "Coffee Shop"
+    else:
+        session.add(Brand(owner_id=shop.id, name="Coffee Shop"))
     session.flush()
-    for path in ("/archive/tea-shop/", "/archive/tea-shop/news"):
+    for path in ("/archive/tea-shop/", "/archive/tea-shop/news", "/archive/tea-shop/feed.xml"):
         page = visitor.get(path).text
         assert "Coffee Shop" in page
         assert "Tea Shop" not in page

@@ -76,6 +76,8 @@ class OwnedObjects:
         if not isinstance(access, str):
             return {access.argument: self.get_object(endpoint).id} if access.argument else {}
         with self.app.test_request_context():
+            if endpoint.startswith("archive."):
+                return self._make_archive_arguments(endpoint)
             match endpoint:
                 case "static":
                     return {"filename": "css/site.css"}
@@ -87,17 +89,17 @@ class OwnedObjects:
                     return {"name": self.make(make_brand).logo_name}
                 case "brand.colors":
                     return {"digits": "c0392b"}
-                case "archive.index" | "archive.feed":
-                    return {"archive_slug": f"archive-{self.make(make_archive_entry).owner_id}"}
-                case "archive.entry":
-                    entry = self.make(make_archive_entry)
-                    return {"archive_slug": f"archive-{entry.owner_id}", "slug": entry.slug}
                 case "blog.media":
                     return {"name": store_image(make_picture())}
                 case "messages.picture":
                     return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
             token = self._make_token(endpoint)
         return {"token": token} if token else {}
+
+    def _make_archive_arguments(self, endpoint: str) -> dict[str, Any]:
+        entry = self.make(make_archive_entry)
+        address = {"archive_slug": f"archive-{entry.owner_id}"}
+        return address | {"slug": entry.slug} if endpoint == "archive.entry" else address
 
     def _make_token(self, endpoint: str) -> str:
         """Return the token in the route's URL; empty if it has none."""
