@@ -166,7 +166,6 @@ def write_articles(service: Service) -> None:
             )
         session.flush()
         publish_letter(session, author)
-        session.commit()
 
 
 def publish_letter(session: Session, owner: User) -> None:
@@ -186,6 +185,7 @@ def publish_letter(session: Session, owner: User) -> None:
     entry = ArchiveEntry(owner_id=owner.id, mailing=mailing, run_id=run.id, slug="news", title="Новости")
     entry.html, entry.sent_at = page, now
     session.add(entry)
+    session.flush()
 
 
 def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:

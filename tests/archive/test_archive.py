@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.archive import services
 from skymailing.clock import utcnow
-from skymailing.models import Archive, ArchiveEntry, MessageFormat, Run, RunState, User
+from skymailing.models import Archive, ArchiveEntry, MessageFormat, Role, Run, RunState, User
 from tests.archive.letters import create_sent_run, publish, send_letter
 from tests.conftest import SignIn
 from tests.mailings.pages import error_beside, get_main_text
@@ -202,3 +202,13 @@ def test_an_owners_name_may_be_hostile(session: Session, sign_in: SignIn, visito
     entry = ElementTree.fromstring(visitor.get(f"/archive/{archive}/feed.xml").data).find(ATOM + "entry")
     assert entry is not None
     assert entry.findtext(ATOM + "title") == "<b>A & B</b> ]]> \U0001f600"
+
+
+def test_managers_see_what_a_mailing_has_published(
+    session: Session, shop: User, owner: FlaskClient, sign_in: SignIn
+) -> None:
+    run = create_sent_run(shop, "text", subject="Prizes")
+    publish(owner, run)
+    manager = sign_in(UserFactory.create(role=Role.MANAGER))
+    page = manager.get(f"/manager/mailings/{run.mailing_id}/").text
+    assert '<a href="/archive/tea-shop/prizes">Prizes</a>' in page
