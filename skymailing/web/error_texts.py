@@ -31,6 +31,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_disabled": _l("A manager has disabled this mailing, so it cannot be published."),
     "archive_limit": _l("You can publish up to %(limit)s emails. Remove some from your archive first."),
     "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
+    "archive_too_long": _l("This email is too long to be published. Are there images in its text?"),
     "archive_not_sent": _l("This run was skipped: nothing was sent."),
     #
     # --- all pages ----------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_owners_of_the_same_name_get_different_addresses(
         assert f"From {slug}" in visitor.get(f"/archive/{slug}/news").text
     user = UserFactory.create(name="茶")
     publish(sign_in(user), create_sent_run(user, "Tea"))
-    assert visitor.get("/archive/archive/news").status_code == 200
+    assert visitor.get(f"/archive/archive-{user.id}/news").status_code == 200
 
 
 # --- What cannot be published, and who may not ------------------------------------------------
@@ -178,6 +178,13 @@ def test_a_letter_that_cannot_be_rendered_is_refused(shop: User, owner: FlaskCli
     response = publish(owner, run)
     assert response.status_code == 200
     assert "too expensive" in get_main_text(response)
+
+
+def test_a_letter_may_be_too_long(shop: User, owner: FlaskClient) -> None:
+    """The style sheet is written into each paragraph."""
+    style = f"<style>p {{ font-family: {'x' * 200} }}</style>"
+    run = create_sent_run(shop, f"{style}{'<p>a</p>' * 4_000}", format=MessageFormat.HTML)
+    assert "too long" in get_main_text(publish(owner, run))
 
 
 def test_there_is_a_limit(

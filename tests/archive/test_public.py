@@ -17,6 +17,7 @@ from tests.mailings.pages import get_main_text
 from tests.security.test_headers import expect_sandboxed_page
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import MailingFactory, RunFactory
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.one_engine
 
@@ -172,6 +173,18 @@ def test_a_new_name_is_shown_at_once(
         page = visitor.get(path).text
         assert "Coffee Shop" in page
         assert "Tea Shop" not in page
+
+
+def test_a_large_letter_is_not_kept_in_the_cache(
+    app: Flask, shop: User, visitor: FlaskClient, redis_server: RedisServer
+) -> None:
+    ArchiveFactory.create(owner=shop, slug="tea-shop")
+    runs = [create_sent_run(shop, "text") for _ in range(2)]
+    for slug, size in (("small", 10_000), ("large", 300_000)):
+        ArchiveEntryFactory.create(run=runs.pop(), slug=slug, html=f"<p>{'x' * size}</p>")
+        assert visitor.get(f"/archive/tea-shop/{slug}").status_code == 200
+    cached = [key for key in redis_server.client.keys("*") if "/archive/tea-shop/" in str(key)]
+    assert [str(key).strip("'").rpartition("/")[2] for key in cached] == ["small"]
 
 
 # --- What is kept -----------------------------------------------------------------------------
