@@ -17,7 +17,7 @@ from bench.rows import Row, Sizes
 from bench.service import PROJECT_DIR, RunFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
-from skymailing.models import Article, User
+from skymailing.models import Archive, ArchiveEntry, Article, Mailing, Message, MessageFormat, Run, User
 from skymailing.processes import programs
 from skymailing.security import hash_password
 
@@ -28,6 +28,12 @@ CONNECTIONS = 8
 FEW = 1_000
 PASSWORD = "correct horse battery"
 ARTICLES = 30
+PUBLIC_PAGES = {
+    "home": "/",
+    "blog": "/blog/",
+    "article": "/blog/article-1",
+    "published letter": "/archive/shop/news",
+}
 SEARCH = "clients, search"
 LISTS = {
     "clients": "/clients/",
@@ -104,12 +110,14 @@ def load(
 
 
 def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare the home page, the blog and an article, cached and anonymous, with a bare route.
+    """Compare the home page, the blog, an article and a published letter with a bare route.
+
+    All of them are cached, and the visitor is anonymous.
 
     Both servers run throughout and are measured in short alternating turns, so that other load on the
     machine affects both. The result is the median of the turns.
     """
-    rates: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
+    rates: dict[str, list[float]] = {name: [] for name in ("bare", *PUBLIC_PAGES)}
     with (
         testbed.service(POSTGRESQL) as service,
         web_server(service, "bench.bare_flask:app") as bare_port,
@@ -118,9 +126,7 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         write_articles(service)
         targets = {
             "bare": (bare_port, "/"),
-            "home": (port, "/"),
-            "blog": (port, "/blog/"),
-            "article": (port, "/blog/article-1"),
+            **{name: (port, path) for name, path in PUBLIC_PAGES.items()},
         }
         for target in targets.values():
             load(*target, WARM_UP)
@@ -128,7 +134,7 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             for name, target in targets.items():
                 rates[name].append(load(*target, TURN_SECONDS)["per_second"])
     bare = statistics.median(rates["bare"])
-    for name in ("home", "blog", "article"):
+    for name in PUBLIC_PAGES:
         ratios = [ours / bare_rate for ours, bare_rate in zip(rates[name], rates["bare"], strict=True)]
         ratio = statistics.median(ratios)
         is_required = name != "article"  # each view is also counted
@@ -159,6 +165,27 @@ def write_articles(service: Service) -> None:
                 )
             )
         session.flush()
+        publish_letter(session, author)
+
+
+def publish_letter(session: Session, owner: User) -> None:
+    now = utcnow()
+    content = {"subject": "Новости", "format": MessageFormat.HTML, "body": "", "sender_name": "Ольга"}
+    mailing = Mailing(
+        owner=owner,
+        message=Message(owner=owner, subject="Новости", format=MessageFormat.HTML, body=""),
+        name="Новости",
+        starts_at=now,
+        ends_at=now + timedelta(days=1),
+    )
+    run = Run(mailing=mailing, scheduled_for=now, started_at=now, reply_to="a@sky.example", **content)
+    session.add_all([run, Archive(owner=owner, slug="shop")])
+    session.flush()
+    page = f"<!DOCTYPE html><html><head></head><body>{'<p>Абзац текста.</p>' * 200}</body></html>"
+    entry = ArchiveEntry(owner_id=owner.id, mailing=mailing, run_id=run.id, slug="news", title="Новости")
+    entry.html, entry.sent_at = page, now
+    session.add(entry)
+    session.flush()
 
 
 def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:

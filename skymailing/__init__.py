@@ -57,6 +57,7 @@ def register_pages(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
+    from skymailing.archive import views as archive
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
     from skymailing.brand import views as brand
@@ -77,7 +78,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.topics import views as topics
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:
@@ -87,9 +88,10 @@ def register_blueprints(app: Flask) -> None:
 
 
 def register_cached_pages(app: Flask) -> None:
+    from skymailing.archive import cached_pages as archive
     from skymailing.blog import cached_pages as blog
     from skymailing.home import cached_pages as home
     from skymailing.signup import cached_pages as signup
 
-    for feature in (home, blog, signup):
+    for feature in (home, blog, signup, archive):
         middleware.register_pages(app, feature.CACHED_PAGES)

@@ -22,6 +22,7 @@ from skymailing.models import (
     MAILING_TRANSITIONS,
     OPEN_RUN_STATES,
     ROUTE_PREFIX,
+    ArchiveEntry,
     AuditAction,
     AuditEntry,
     AuditKind,
@@ -65,6 +66,7 @@ MAILINGS_AT_A_TIME = 100
 CHUNKS_AT_A_TIME = 50  # of a thousand clients each
 ENDED = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
+    (ArchiveEntry, ArchiveEntry.owner_id),
     (Client, Client.owner_id),
     (ClientUpload, ClientUpload.owner_id),
     (Signup, Signup.owner_id),

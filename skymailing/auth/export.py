@@ -111,6 +111,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),
         file("runs.json", export_queries.read_runs),
+        file("archive.json", export_queries.read_archive),
         file("letters.csv", export_queries.read_letters),
         file("log.csv", read_attempts),
         file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),

@@ -11,6 +11,8 @@ from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
 from skymailing.mailings.queries import count_runs
 from skymailing.models import (
+    Archive,
+    ArchiveEntry,
     Article,
     AuditEntry,
     AuditKind,
@@ -46,6 +48,7 @@ def read_profile(user: User) -> dict[str, Any]:
     """Return the profile and the settings of the account."""
     reputation = db.session.get(Reputation, user.id)
     brand = db.session.get(Brand, user.id)
+    archive = db.session.get(Archive, user.id)
     return {
         "email": user.email,
         "name": user.name,
@@ -64,6 +67,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "blocked": user.blocked_at,
         "blocked_reason": user.blocked_reason,
         "deletion": user.deletion_at,
+        "archive_address": archive.slug if archive else "",
         "mailings_paused": reputation.paused_at if reputation else None,
         "mailings_paused_reason": reputation.pause_reason if reputation else "",
     }
@@ -94,6 +98,12 @@ def read_servers(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's mail servers, without their passwords."""
     access = ("name", "host", "port", "security", "username", "rate_per_minute", "sessions")
     return read_own(SmtpServer, user_id, *access, "tested_at", "has_passed", "test_answer")
+
+
+def read_archive(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the letters that the user has published."""
+    names = ("mailing_id", "run_id", "slug", "title", "summary", "is_indexed", "sent_at", "html")
+    return read_own(ArchiveEntry, user_id, *names)
 
 
 def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:

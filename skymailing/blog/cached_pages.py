@@ -4,8 +4,8 @@ from babel.numbers import format_decimal
 
 from skymailing.blog.content_cache import find_next_publication
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER, count_view
-from skymailing.caching.backend import ARTICLES, VIEWS
-from skymailing.caching.middleware import PageKind
+from skymailing.caching.backend import ARCHIVES, ARTICLES, VIEWS
+from skymailing.caching.page_kinds import PageKind
 
 PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 
@@ -21,5 +21,5 @@ CACHED_PAGES = {
     "/blog/": PageKind((ARTICLES,), 600, find_next_publication, arguments=("page",)),
     "/blog/<slug>": PageKind((ARTICLES, VIEWS), 600, find_next_publication, fill=fill_views),
     "/blog/feed.atom": PageKind((ARTICLES,), 600, find_next_publication),
-    "/sitemap.xml": PageKind((ARTICLES,), 600, find_next_publication),
+    "/sitemap.xml": PageKind((ARTICLES, ARCHIVES), 600, find_next_publication),
 }

@@ -186,7 +186,8 @@ CLIENTS = "clients"
 MAILINGS = "mailings"
 FORMS = "forms"
 VIEWS = "views"
-SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS)
+ARCHIVES = "archives"
+SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS, ARCHIVES)
 
 
 def _version_key(subject: str) -> str:

@@ -12,18 +12,40 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.caching.backend import ARTICLES, CLIENTS, FORMS, MAILINGS, SharedCache
+from skymailing.caching.backend import ARCHIVES, ARTICLES, CLIENTS, FORMS, MAILINGS, SharedCache
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 
-WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|brands|clients|forms|mailings|users)\b', re.IGNORECASE
-)
-SETS_NAME = re.compile(r"\bSET\b.*\bname\s*=", re.IGNORECASE | re.DOTALL)
-SETS_BLOCK = re.compile(r"\bSET\b.*\bblocked_at\s*=", re.IGNORECASE | re.DOTALL)
-SETS_OWNER = re.compile(r"\bSET\b.*\b(name|blocked_at|deletion_at)\s*=", re.IGNORECASE | re.DOTALL)
-SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS, "forms": FORMS, "brands": FORMS}
+
+def sets(column: str) -> re.Pattern[str]:
+    return re.compile(rf"\bSET\b.*\b{column}\s*=", re.IGNORECASE | re.DOTALL)
+
+
+SUBJECTS_OF = {
+    "archives": {ARCHIVES},
+    "archive_entries": {ARCHIVES},
+    "articles": {ARTICLES},
+    "brands": {ARCHIVES, FORMS},
+    "clients": {CLIENTS},
+    "forms": {FORMS},
+    "mailings": {MAILINGS},
+}
+# What else an UPDATE changes, by table and column: pages show users' names, and neither count a blocked
+# user's mailings as active nor show the letters of a user or a mailing that a manager has stopped. The forms
+# of users who are leaving are closed.
+ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
+    "users": [
+        (sets("name"), {ARTICLES, ARCHIVES, FORMS}),
+        (sets("blocked_at"), {MAILINGS, ARCHIVES, FORMS}),
+        (sets("deletion_at"), {ARCHIVES, FORMS}),
+    ],
+    "mailings": [(sets("disabled_at"), {ARCHIVES})],
+}
+# Deleting a user deletes everything they own, and deleting a mailing its published letters.
+ALSO_DELETED = {"users": set().union(*SUBJECTS_OF.values()), "mailings": {ARCHIVES}}
+TABLES = "|".join({*SUBJECTS_OF, *ALSO_CHANGED, *ALSO_DELETED})
+WRITES = re.compile(rf'\s*(INSERT INTO|UPDATE|DELETE FROM) "?({TABLES})\b', re.IGNORECASE)
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 
@@ -47,14 +69,14 @@ def subjects_of(statement: str) -> set[str]:
     if found is None:
         return set()
     verb, table = found[1].upper(), found[2].lower()
-    if table in SUBJECT_OF:
-        return {SUBJECT_OF[table]}
-    # Deleting a user deletes everything they own. Pages show users' names, and do not count
-    # a blocked user's mailings as active. The forms of users who are leaving are closed.
+    subjects = SUBJECTS_OF.get(table, set())
     if verb == "DELETE FROM":
-        return set(SUBJECT_OF.values())
-    depends = {ARTICLES: SETS_NAME, MAILINGS: SETS_BLOCK, FORMS: SETS_OWNER} if verb == "UPDATE" else {}
-    return {subject for subject, pattern in depends.items() if pattern.search(statement)}
+        return subjects | ALSO_DELETED.get(table, set())
+    if verb == "UPDATE":
+        for pattern, also in ALSO_CHANGED.get(table, ()):
+            if pattern.search(statement):
+                subjects |= also
+    return subjects
 
 
 def watch(engine: Engine, backend: SharedCache) -> None:

@@ -26,6 +26,7 @@ from werkzeug.http import parse_cookie
 
 from skymailing.caching.backend import SharedCache
 from skymailing.caching.invalidation import shared_cache
+from skymailing.caching.page_kinds import PageKind, PageKinds
 from skymailing.caching.refresh import Refresher
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
@@ -37,39 +38,14 @@ EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
+LARGEST_PAGE = (
+    200_000  # bytes; larger ones, such as letters with images in their text, are rendered each time
+)
 RENDER_SECONDS = 5.0  # longest time to render a page
 KEPT_SECONDS = 3600.0  # for which an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PageKind:
-    """The caching rules for the pages of one endpoint."""
-
-    subjects: tuple[str, ...]  # the versions that label the page, see `backend.SUBJECTS`
-    seconds: float  # longest time until the page is rendered again
-    next_change: Callable[[datetime], datetime | None]  # the next time the page changes without any write
-    arguments: tuple[str, ...] = ()  # query arguments that select a page
-    variants: int = 1  # number of variants; each response shows a random one
-    # Put changing values into the rendered body: (body, `g.page_values`, language, is_get) -> body.
-    fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
-
-
-class PageKinds:
-    """The registered pages, by path."""
-
-    def __init__(self) -> None:
-        self._exact: dict[str, PageKind] = {}
-        self._prefixes: dict[str, PageKind] = {}  # "/blog/" for "/blog/<slug>"
-
-    def add(self, path: str, kind: PageKind) -> None:
-        prefix, variable, _ = path.partition("<")
-        (self._prefixes if variable else self._exact)[prefix] = kind
-
-    def find(self, path: str) -> PageKind | None:
-        return self._exact.get(path) or self._prefixes.get(path[: path.rfind("/") + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +102,7 @@ def configure(app: Flask) -> None:
 
 
 def register_pages(app: Flask, pages: Mapping[str, PageKind]) -> None:
-    """Cache these paths; a path may end in one variable part, such as "/blog/<slug>"."""
+    """Cache these paths, which may have variable parts, as in "/blog/<slug>"."""
     for path, kind in pages.items():
         app.extensions[EXTENSION].add(path, kind)
 
@@ -274,7 +250,7 @@ def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None
     # The ETag includes the values, so that a browser shows an old view count only until the next fold.
     etag = f"{lookup.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
     response.set_etag(etag, weak=True)  # weak: the number of views may differ
-    if lookup.label is None or not lookup.may_store:
+    if lookup.label is None or not lookup.may_store or len(body) > LARGEST_PAGE:
         return
     # Counted from the request: an article published during rendering may be missing from the page.
     change = lookup.kind.next_change(lookup.requested_at)

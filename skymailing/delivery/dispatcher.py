@@ -10,6 +10,7 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
+from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.lanes import Lanes
@@ -78,7 +79,8 @@ class Dispatcher:
                 signer=_find_signer(run),
             )
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            identity = RunIdentity(run.uuid, message_id_key() if run.has_signed_ids else b"")
+            id_key = message_id_key() if run.has_signed_ids else b""
+            identity = RunIdentity(run.uuid, id_key, letter_link_key())
             self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
         return self._template[1]
 

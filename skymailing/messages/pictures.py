@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.models import ArchiveEntry, Mailing, Message, MessageDraft, MessagePicture, Run
 from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
@@ -107,11 +107,14 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
         match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
         return bool(session.scalar(select(match)))
 
+    published = exists().where(
+        ArchiveEntry.owner_id == picture.owner_id, ArchiveEntry.html.contains(picture.name)
+    )
     # Sent letters still load their pictures.
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )
-    return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent)))
+    return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent | published)))
 
 
 def delete_orphans(now: datetime) -> None:

@@ -14,16 +14,8 @@ from skymailing.messages.placeholders import write_path
 Path = tuple[str, ...]
 
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
-STANDARD_NAMES = (
-    "name",
-    "email",
-    "client",
-    "unsubscribe_url",
-    "preferences_url",
-    "sender_name",
-    "now",
-    "today",
-)
+LINK_NAMES = ("unsubscribe_url", "preferences_url", "browser_url")
+STANDARD_NAMES = ("name", "email", "client", *LINK_NAMES, "sender_name", "now", "today")
 SHOWN = 10
 # The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
 # AWeber and others.
@@ -55,6 +47,10 @@ MEANINGS: dict[tuple[str, ...], tuple[tuple[str, ...], Path]] = {
         *("unsub", "unsubscribe", "unsubscribeurl", "unsubscribelink", "unsuburl", "optout"),
         *("отписаться", "отписка"),
     ): ((), ("unsubscribe_url",)),
+    (
+        *("archive", "viewonline", "viewinbrowser", "webcopy", "webversion", "weblink", "browserlink"),
+        *("onlineversion", "viewasawebpage", "viewemailurl", "вебверсия", "вбраузере"),
+    ): ((), ("browser_url",)),
     ("company", "listcompany", "sendername", "fromname", "отправитель"): (("company",), ("sender_name",)),
 }
 BY_WORD = {word: meaning for words, meaning in MEANINGS.items() for word in words}

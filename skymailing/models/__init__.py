@@ -1,6 +1,7 @@
 """The models, one file per aggregate; importing this package registers every table."""
 
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
+from skymailing.models.archive import Archive, ArchiveEntry
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.brand import Brand
@@ -98,6 +99,8 @@ __all__ = [
     "TRUSTED_PROOFS",
     "UNFINISHED_BULK_STATES",
     "AppendOnly",
+    "Archive",
+    "ArchiveEntry",
     "Article",
     "Attempt",
     "AttributeType",

@@ -23,6 +23,17 @@ ERROR_TEXTS: dict[str, Any] = {
     "link_expired": _l("This link has expired."),
     "link_used": _l("This link has already been used."),
     #
+    # --- archive ------------------------------------------------------------------------------
+    "letter_gone": _l("This email is no longer available."),
+    "letter_hidden": _l("The link may be incomplete. Open it again from the email."),
+    "archive_address_format": _l("Use lowercase Latin letters, digits and single hyphens."),
+    "archive_address_taken": _l("This address is already taken. Choose another one."),
+    "archive_disabled": _l("A manager has disabled this mailing, so it cannot be published."),
+    "archive_limit": _l("You can publish up to %(limit)s emails. Remove some from your archive first."),
+    "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
+    "archive_too_long": _l("This email is too long to be published. Are there images in its text?"),
+    "archive_not_sent": _l("This run was skipped: nothing was sent."),
+    #
     # --- all pages ----------------------------------------------------------------------------
     "page_too_slow": _l("This takes too long. Use fewer or simpler conditions, or try again later."),
     #

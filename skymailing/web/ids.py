@@ -1,4 +1,4 @@
-"""Parse IDs in URLs, queries and forms.
+"""Parse IDs and page numbers in URLs, queries and forms.
 
 PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. Every ID
 from outside is therefore parsed here.
@@ -6,7 +6,7 @@ from outside is therefore parsed here.
 
 from typing import Any
 
-from flask import request
+from flask import abort, request
 from werkzeug.routing import IntegerConverter
 
 from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
@@ -50,3 +50,12 @@ def selected_ids(limit: int) -> list[int]:
     """Return the IDs in the request's `id` fields, each once, at most `limit`."""
     ids = map(read_id, request.values.getlist("id"))
     return list(dict.fromkeys(id for id in ids if id))[:limit]
+
+
+def read_page_number() -> int:
+    """Return the `page` in the query, 1 without one; abort with 404 for anything else than a number."""
+    text = request.args.get("page", "1")
+    # Accept one spelling per number, so that each page has one URL.
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
+        abort(404)
+    return int(text)

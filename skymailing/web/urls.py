@@ -7,6 +7,8 @@ from flask import current_app
 UNSUBSCRIBE_PREFIX = "/u"
 PREFERENCES_PREFIX = "/p"
 EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
+BROWSER_PREFIX = "/v"
+EXAMPLE_BROWSER_URL = f"https://example.com{BROWSER_PREFIX}/example"
 
 
 def public_url(endpoint: str, **values: Any) -> str:
@@ -24,3 +26,8 @@ def preferences_url(unsubscribe_url: str) -> str:
     """Return the URL of the preference page, which has the same token as the unsubscribe page."""
     site, _, token = unsubscribe_url.rpartition(f"{UNSUBSCRIBE_PREFIX}/")
     return f"{site}{PREFERENCES_PREFIX}/{token}"
+
+
+def browser_url(token: str) -> str:
+    """Return the absolute URL that opens a letter in a browser; an empty token gives the common prefix."""
+    return f"{current_app.config['PUBLIC_URL']}{BROWSER_PREFIX}/{token}"

@@ -56,6 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
     AttemptFactory,
@@ -105,6 +106,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
     add_returned_letter(session, user, run, clients[0])
+    add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
@@ -113,6 +115,12 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_published_letter(user: User, run: Run) -> None:
+    """Add an archive with what the run has sent."""
+    ArchiveFactory.create(owner=user, slug=f"shop-{user.id}")
+    ArchiveEntryFactory.create(run=run, title="Published", html="<p>News</p>")
 
 
 def add_returned_letter(session: Session, user: User, run: Run, client: Client) -> None:

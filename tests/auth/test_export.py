@@ -82,7 +82,9 @@ def test_the_archive_contains_forms_and_signups(session: Session, user: User, br
     assert found == ("New@example.org", '{"full_name": "Nina"}', "192.0.2.9")
 
 
-def test_the_archive_contains_senders_and_pauses(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_contains_senders_pauses_and_published_letters(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
     (sender,) = json.loads(archive.read("senders.json"))
@@ -91,6 +93,9 @@ def test_the_archive_contains_senders_and_pauses(session: Session, user: User, b
     profile = json.loads(archive.read("profile.json"))
     assert profile["mailings_paused_reason"] == "too-many-bounces: 60/1000"
     assert profile["brand"]["name"] == "The Shop"
+    assert profile["archive_address"] == f"shop-{user.id}"
+    (published,) = json.loads(archive.read("archive.json"))
+    assert (published["title"], published["html"]) == ("Published", "<p>News</p>")
 
 
 def test_the_archive_contains_topics_and_who_left_them(

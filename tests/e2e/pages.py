@@ -75,6 +75,7 @@ def user_paths(site: Site) -> list[str]:
         f"/mailings/{running}/cancel",
         f"/mailings/{running}/log",
         f"/mailings/runs/{run}",
+        *(f"/mailings/archive/{page}" for page in ("", f"runs/{run}")),
         "/logs/",
         "/reports/",
         "/auth/profile",

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
-from skymailing.manager.slugs import make_slug
 from skymailing.models import Article, AuditAction, AuditEntry, Role, User
+from skymailing.web.slugs import make_slug
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
@@ -61,7 +61,7 @@ def make_picture() -> tuple[io.BytesIO, str]:
     ],
 )
 def test_a_slug_is_made_from_the_title(title: str, slug: str) -> None:
-    assert make_slug(title) == slug
+    assert make_slug(title, "article") == slug
 
 
 def test_a_draft_is_saved_then_published(

@@ -28,6 +28,7 @@ from tests.security.object_factories import (
     make_topic,
     make_upload,
 )
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
@@ -86,6 +87,19 @@ class World:
                 yield rule.endpoint, method, path
 
 
+# Arguments that name no object.
+WITHOUT_OBJECTS = {
+    "session_id": 999_999,
+    "removal_id": 999_999,
+    "token": "no-token",
+    "provider": "brevo",
+    "secret": "no-secret",
+    "filename": "css/site.css",
+    "name": "none.webp",
+    "digits": "c0392b",
+}
+
+
 @pytest.fixture
 def world(session: Session) -> World:
     """Create an administrator with an object of each kind. Add values for new route arguments here."""
@@ -118,14 +132,10 @@ def world(session: Session) -> World:
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
-            **dict.fromkeys(("session_id", "removal_id"), 999_999),
+            "archive_slug": ArchiveFactory.create(owner=owner).slug,
+            "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
-            "token": "no-token",
-            "provider": "brevo",
-            "secret": "no-secret",
-            "filename": "css/site.css",
-            "name": "none.webp",
-            "digits": "c0392b",
+            **WITHOUT_OBJECTS,
         },
     )
 

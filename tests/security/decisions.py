@@ -5,6 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security.object_factories import (
+    make_archive_entry,
     make_article,
     make_bounce,
     make_bulk_job,
@@ -188,6 +189,16 @@ ACCESS: dict[str, str | Own | Panel] = {
     "servers.edit": SERVER,
     "servers.test": SERVER,
     "servers.delete": SERVER,
+    # With the signed token of a letter; tests/archive/test_letters.py tries others.
+    "letters.show": PUBLIC,
+    "archive.index": PUBLIC,
+    "archive.feed": PUBLIC,
+    "archive.entry": PUBLIC,
+    "mailings_archive.index": PRIVATE,
+    "mailings_archive.address": PRIVATE,
+    "mailings_archive.publish": RUN,
+    "mailings_archive.letter": RUN,
+    "mailings_archive.unpublish": Own("entry_id", make_archive_entry),
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
+    Archive,
     Bounce,
     BounceKind,
     Brand,
@@ -36,6 +37,7 @@ from skymailing.models import (
     User,
     UserSession,
 )
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
     ClientFactory,
@@ -74,6 +76,12 @@ def make_message(owner: User) -> Any:
 
 def make_draft(owner: User) -> Any:
     return MessageDraftFactory.create(owner_id=owner.id)
+
+
+def make_archive_entry(owner: User) -> Any:
+    if find_session(owner).get(Archive, owner.id) is None:
+        ArchiveFactory.create(owner=owner, slug=f"archive-{owner.id}")
+    return ArchiveEntryFactory.create(run=make_run(owner))
 
 
 def make_mailing(owner: User) -> Any:

@@ -21,14 +21,17 @@ from tests.security.decisions import (
     ACCESS,
 )
 from tests.security.object_factories import (
+    make_archive_entry,
     make_article,
     make_brand,
+    make_delivery,
     make_mailing,
     make_sender,
     make_signup,
     make_topic,
 )
 from tests.security.rules import Person
+from tests.support.archives import link_to
 from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -76,26 +79,39 @@ class OwnedObjects:
         if not isinstance(access, str):
             return {access.argument: self.get_object(endpoint).id} if access.argument else {}
         with self.app.test_request_context():
-            match endpoint:
-                case "static":
-                    return {"filename": "css/site.css"}
-                case "hooks.receive":
-                    return {"provider": "brevo", "secret": WEBHOOK_SECRET}
-                case "blog.article":
-                    return {"slug": self.make(make_article).slug}
-                case "brand.logo":
-                    return {"name": self.make(make_brand).logo_name}
-                case "brand.colors":
-                    return {"digits": "c0392b"}
-                case "blog.media":
-                    return {"name": store_image(make_picture())}
-                case "messages.picture":
-                    return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+            if endpoint.startswith("archive."):
+                return self._make_archive_arguments(endpoint)
+            if arguments := self._make_file_arguments(endpoint):
+                return arguments
             token = self._make_token(endpoint)
             if endpoint.startswith("signup."):
                 uuid = self.make(make_signup).form.uuid
                 return {"uuid": uuid, "token": token} if token else {"uuid": uuid}
         return {"token": token} if token else {}
+
+    def _make_file_arguments(self, endpoint: str) -> dict[str, Any]:
+        """Return the arguments of a route without a token; empty if it has none."""
+        match endpoint:
+            case "static":
+                return {"filename": "css/site.css"}
+            case "hooks.receive":
+                return {"provider": "brevo", "secret": WEBHOOK_SECRET}
+            case "blog.article":
+                return {"slug": self.make(make_article).slug}
+            case "brand.logo":
+                return {"name": self.make(make_brand).logo_name}
+            case "brand.colors":
+                return {"digits": "c0392b"}
+            case "blog.media":
+                return {"name": store_image(make_picture())}
+            case "messages.picture":
+                return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+        return {}
+
+    def _make_archive_arguments(self, endpoint: str) -> dict[str, Any]:
+        entry = self.make(make_archive_entry)
+        address = {"archive_slug": f"archive-{entry.owner_id}"}
+        return address | {"slug": entry.slug} if endpoint == "archive.entry" else address
 
     def _make_token(self, endpoint: str) -> str:
         """Return the token in the route's URL; empty if it has none."""
@@ -110,6 +126,8 @@ class OwnedObjects:
                 return signup_token(self.make(make_signup))
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
+            case "letters.show":
+                return link_to(self.app, self.make(make_delivery)).rpartition("/")[2]
             case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""

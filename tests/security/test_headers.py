@@ -22,7 +22,10 @@ pytestmark = pytest.mark.one_engine
 HTML = {"Accept": "text/html"}
 ERROR_CODES = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
 # These pages are shown in a frame and have a stricter policy.
-SANDBOXED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
+SANDBOXED = {
+    *("messages.preview", "messages.typed", "mailings_archive.letter"),
+    *("manager_articles.preview", "manager_mailings.letter"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,21 @@ def expect_sandboxed(response: TestResponse) -> None:
     assert "script-src" not in policy
 
 
+def expect_sandboxed_page(response: TestResponse) -> None:
+    """Check a letter that is a page of its own: links open, but scripts do not run."""
+    (policy,) = response.headers.getlist("Content-Security-Policy")
+    sandbox, default, *_ = policy.split("; ")
+    assert sandbox.split() == [
+        *("sandbox", "allow-popups", "allow-popups-to-escape-sandbox", "allow-downloads"),
+    ]
+    assert default == "default-src 'none'"
+    for part in ("form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert part in policy
+    assert "script-src" not in policy
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -117,6 +135,10 @@ def expect_sandboxed(response: TestResponse) -> None:
         ("/auth/logout", 405),
         ("/auth/verify/x", 410),
         ("/u/x", 404),
+        ("/v/x", 404),
+        ("/archive/none/", 404),
+        ("/archive/none/feed.xml", 404),
+        ("/archive/none/none", 404),
         ("/%00", 404),
         ("/broken", 500),
         *((f"/refused/{code}", code) for code in ERROR_CODES),
@@ -179,7 +201,9 @@ def test_every_private_page_has_security_headers_and_is_not_cached(
         if method != "GET" or endpoint in ("broken", "refused"):
             continue
         response = get(outside, path, headers=HTML)
-        if endpoint in SANDBOXED and response.status_code == 200:
+        if endpoint == "archive.entry":
+            expect_sandboxed_page(response)
+        elif endpoint in SANDBOXED and response.status_code == 200:
             expect_sandboxed(response)
         else:
             expect_headers(response, path)

@@ -1,6 +1,6 @@
 """Serve the pages and pictures of the public blog."""
 
-from flask import Blueprint, Response, abort, g, render_template, request, send_from_directory
+from flask import Blueprint, Response, abort, g, render_template, send_from_directory
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from skymailing.blog.images import media_directory
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER
 from skymailing.clock import utcnow
 from skymailing.models import Role
+from skymailing.web.ids import read_page_number
 from skymailing.web.images import parse_name
 
 bp = Blueprint("blog", __name__, url_prefix="/blog")
@@ -24,7 +25,7 @@ MEDIA_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 def index() -> ResponseReturnValue:
     """List the published articles, newest first; authors also see unpublished ones."""
     now = utcnow()
-    number = _parse_page_number(request.args.get("page", "1"))
+    number = read_page_number()
     articles, pages = queries.list_published(now, number)
     if number > pages:
         abort(404)
@@ -32,13 +33,6 @@ def index() -> ResponseReturnValue:
     return render_template(
         "blog/index.html", articles=articles, drafts=drafts, page=number, pages=pages, now=now
     )
-
-
-def _parse_page_number(text: str) -> int:
-    # Accept one spelling per number, so that each page has one URL.
-    if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
-        abort(404)
-    return int(text)
 
 
 @bp.get("/<slug>")

@@ -1,22 +1,21 @@
 """The Atom feed, the sitemap and robots.txt."""
 
-import re
+from flask import Blueprint, Response, render_template
 
-from flask import Blueprint, Response, make_response, render_template
-
+from skymailing.archive.queries import list_indexed
 from skymailing.blog import queries
 from skymailing.blog.content_cache import render_body_cached
 from skymailing.clock import utcnow
 from skymailing.web.images import parse_name
 from skymailing.web.urls import public_url
+from skymailing.web.xml import make_xml_response
 
 bp = Blueprint("syndication", __name__)
 
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
-PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/", "/u/")
-# Characters that XML 1.0 does not allow, even escaped.
-NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
+LETTER_LINKS = ("/u/", "/v/")
 
 
 @bp.get("/blog/feed.atom")
@@ -25,7 +24,7 @@ def feed() -> Response:
     articles = queries.list_newest(utcnow(), FEED_LENGTH)
     bodies = {article.id: render_body_cached(article.format.value, article.body) for article in articles}
     pictures = {article.id: parse_name(article.image) for article in articles}
-    return _make_xml_response(
+    return make_xml_response(
         render_template(
             "blog/feed.xml", articles=articles, bodies=bodies, pictures=pictures, public_url=public_url
         ),
@@ -37,19 +36,14 @@ def feed() -> Response:
 def sitemap() -> Response:
     """Return the sitemap: the URLs of all public pages."""
     articles = queries.list_slugs(utcnow(), SITEMAP_LENGTH)
-    text = render_template("blog/sitemap.xml", articles=articles, public_url=public_url)
-    return _make_xml_response(text, "application/xml")
+    letters = list_indexed(SITEMAP_LENGTH - len(articles))
+    text = render_template("blog/sitemap.xml", articles=articles, letters=letters, public_url=public_url)
+    return make_xml_response(text, "application/xml")
 
 
 @bp.get("/robots.txt")
 def robots() -> Response:
     """Point crawlers to the sitemap and exclude private pages."""
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE)]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in (*PRIVATE, *LETTER_LINKS))]
     lines.append(f"Sitemap: {public_url('syndication.sitemap')}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")
-
-
-def _make_xml_response(text: str, type: str) -> Response:
-    response = make_response(NOT_XML.sub("", text))
-    response.content_type = f"{type}; charset=utf-8"
-    return response

@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "unsubscribe_url", "preferences_url", "sender_name"})
+TEXTS = frozenset({"name", "email", "unsubscribe_url", "preferences_url", "browser_url", "sender_name"})
 
 
 def encode(text: str) -> bytes:

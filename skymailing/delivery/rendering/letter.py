@@ -10,11 +10,12 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
 from skymailing.delivery.rendering.dkim import Signer
+from skymailing.delivery.rendering.letter_links import make_letter_token
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 from skymailing.models import Client
-from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, preferences_url
+from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, browser_url, preferences_url
 
 __all__ = [
     "EXAMPLE",
@@ -82,7 +83,12 @@ def make_recipient(client: Client) -> Recipient:
 
 
 def make_values(
-    recipient: Recipient, sender_name: str, unsubscribe_url: str, readers: Readers | None = None
+    recipient: Recipient,
+    sender_name: str,
+    unsubscribe_url: str,
+    readers: Readers | None = None,
+    *,
+    browser_url: str = EXAMPLE_BROWSER_URL,
 ) -> dict[str, object]:
     """Return the values of placeholders; a client's fields override attributes of the same name.
 
@@ -102,6 +108,7 @@ def make_values(
         "client": client,
         "unsubscribe_url": unsubscribe_url,
         "preferences_url": preferences_url(unsubscribe_url),
+        "browser_url": browser_url,
         "sender_name": sender_name,
     }
 
@@ -131,6 +138,10 @@ class CompiledContent:
     def list_parts(self) -> list[CompiledPart]:
         """Return the subject and the bodies."""
         return [part for part in (self.subject, self.text, self.html) if part is not None]
+
+    def uses(self, name: str) -> bool:
+        """Return whether a part uses the value with this name."""
+        return any(path[0] == name for part in self.list_parts() for path in part.parsed.variables)
 
     def fill_subject(self, values: Mapping[str, object]) -> str:
         """Render the subject as one line; raises TemplateError."""
@@ -187,6 +198,9 @@ class LetterTemplate:
         self.parts = CompiledContent(content, habits)
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
+        self.run_mark = run.mark
+        # What the letters' links to themselves begin with; empty if the letters have none.
+        self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
         # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
@@ -224,6 +238,9 @@ class LetterTemplate:
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
         """Render one delivery's letter with CRLF line endings; raises TemplateError."""
         values = make_values(recipient, self.sender_name, unsubscribe_url, self.parts.readers)
+        if self.link_start:
+            token = make_letter_token(delivery_id, self.run_mark, self.run.link_key)
+            values["browser_url"] = self.link_start + token
         identity = self.run.make_message_id(delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)

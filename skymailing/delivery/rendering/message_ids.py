@@ -27,14 +27,15 @@ class LetterName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A run's UUID, and the key that signs the Message-IDs of its letters.
+    """A run's UUID, and the keys that sign the Message-IDs of its letters and the links that open them.
 
-    The key is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID,
-    and for letters without a delivery.
+    `key` is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID.
+    Both are empty for letters without a delivery.
     """
 
     uuid: UUID
     key: bytes = b""
+    link_key: bytes = b""  # see `letter_links`
 
     @property
     def mark(self) -> bytes:

@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, service_address
 from skymailing.models import Client, Message, User
-from skymailing.web.urls import unsubscribe_url
+from skymailing.web.urls import browser_url, unsubscribe_url
 
 
 def render_test_letter(
@@ -26,7 +26,7 @@ def render_test_letter(
 ) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
-    Its unsubscribe link is only an example. Raises TemplateError.
+    Its links to unsubscribe and to open it in a browser are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
@@ -46,7 +46,13 @@ def render_test_letter(
         f"test.{address.rpartition('@')[2]}",
         Habits.of(user),
     )
-    values = make_values(recipient, template.sender_name, unsubscribe_url("example"), template.parts.readers)
+    values = make_values(
+        recipient,
+        template.sender_name,
+        unsubscribe_url("example"),
+        template.parts.readers,
+        browser_url=browser_url("example"),
+    )
     return template.assemble(
         mime.encode_mailbox(user.name, user.email),
         f"[test] {template.parts.fill_subject(values)}",

@@ -3,6 +3,8 @@
 from flask import abort, render_template
 from flask_login import current_user, login_required
 
+from skymailing.archive.queries import find_entry
+from skymailing.archive.services import find_obstacle
 from skymailing.mailings import log_queries, queries, run_queries
 from skymailing.mailings.views.blueprint import bp
 from skymailing.models import DeliveryState
@@ -26,6 +28,8 @@ def run(run_id: int) -> str:
         mailing=mailing,
         run=selected_run,
         ledger=ledger,
+        published=find_entry(run_id),
+        can_be_published=find_obstacle(selected_run) is None,
         states=list(DeliveryState),
         refused_states=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
         tones={state: state_tone(state) for state in DeliveryState},

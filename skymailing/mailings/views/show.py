@@ -8,6 +8,8 @@ from flask import render_template, request
 from flask_login import login_required
 
 from skymailing import clock
+from skymailing.archive.queries import find_archive, find_entry
+from skymailing.archive.services import find_obstacle
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import find_recipients
@@ -16,6 +18,7 @@ from skymailing.delivery.senders import describe_mailing
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
+from skymailing.mailings.queries import Ledger
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
@@ -34,6 +37,7 @@ RECENT_ATTEMPTS = 8
 def show(mailing_id: int) -> str:
     """Show a mailing, its progress and the possible actions."""
     mailing = get_own_mailing(mailing_id)
+    live = live_context(mailing)
     return render_template(
         "mailings/show.html",
         unsent_test=find_unsent_test(mailing.owner_id, mailing.message_id, clock.utcnow()),
@@ -43,8 +47,21 @@ def show(mailing_id: int) -> str:
         hours=format_hours(SendingHours.of(mailing)),
         can_be_edited=services.can_be_edited(mailing),
         **audience_context(mailing, clock.utcnow()),
-        **live_context(mailing),
+        **archive_context(live["ledger"]),
+        **live,
     )
+
+
+def archive_context(last: Ledger | None) -> dict[str, Any]:
+    """Return whether the last run is published, or can be."""
+    if last is None:
+        return {}
+    published = find_entry(last.run.id)
+    return {
+        "published": published,
+        "archive": find_archive(published.owner_id) if published else None,
+        "can_be_published": find_obstacle(last.run) is None,
+    }
 
 
 def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:

@@ -4,9 +4,7 @@ A message is HTML that a user wrote. It is served under its own policy, which al
 an opaque origin, and is also shown in a sandboxed frame.
 """
 
-from urllib.parse import urlsplit
-
-from flask import Response, abort, current_app, jsonify, make_response, render_template, request
+from flask import Response, abort, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import format_decimal
 from flask_login import current_user, login_required
@@ -36,12 +34,8 @@ from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
+from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import unsubscribe_url
-
-POLICY = (
-    "sandbox; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
 
 
 @bp.get("/<int:message_id>")
@@ -89,10 +83,10 @@ def show_part(message_id: int) -> ResponseReturnValue:
     try:
         rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
-        return seal(Response(explain_template_error(error), mimetype="text/plain"))
+        return seal_frame(Response(explain_template_error(error), mimetype="text/plain"))
     if request.args.get("part", "html") == "html" and rendered.html:
-        return seal(Response(rendered.html, mimetype="text/html"))
-    return seal(Response(rendered.text, mimetype="text/plain"))
+        return seal_frame(Response(rendered.html, mimetype="text/html"))
+    return seal_frame(Response(rendered.text, mimetype="text/plain"))
 
 
 @bp.route("/preview", methods=["GET", "POST"])
@@ -115,7 +109,7 @@ def typed() -> ResponseReturnValue:
             problem = explain_template_error(error)
     if request.form.get("part") == "html":
         page = insight.rendered.html if insight else ""
-        return seal(make_response(page or render_template("messages/no_letter.html")))
+        return seal_frame(make_response(page or render_template("messages/no_letter.html")))
     page = render_template(
         "messages/typed.html",
         rendered=insight.rendered if insight else None,
@@ -124,7 +118,7 @@ def typed() -> ResponseReturnValue:
         unknown=insight.unknown if insight else [],
         problem=problem,
     )
-    return seal(make_response(page))
+    return seal_frame(make_response(page))
 
 
 @bp.post("/insight")
@@ -187,11 +181,3 @@ def describe_default(user: User) -> From:
 def list_empty(insight: Insight) -> list[str]:
     """Return the placeholders that print nothing for this recipient, as written in the message."""
     return [write_path(path) for path in insight.empty]
-
-
-def seal(response: Response) -> Response:
-    """Set a policy that lets a letter show pictures and do nothing else."""
-    public = urlsplit(current_app.config["PUBLIC_URL"])
-    pictures = f"{public.scheme}://{public.netloc}"
-    response.headers["Content-Security-Policy"] = POLICY.format(pictures=pictures)
-    return response

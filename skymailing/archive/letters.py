@@ -1,0 +1,150 @@
+"""Render a letter again for its recipient, from what its run has sent."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import Connection, select
+
+from skymailing.delivery.eligibility import is_allowed
+from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.letter import CompiledContent, Content, Recipient, Rendered, make_values
+from skymailing.delivery.rendering.letter_links import letter_link_key, read_letter_token
+from skymailing.delivery.rendering.message_ids import RunIdentity
+from skymailing.delivery.rendering.values import Habits
+from skymailing.errors import UserError
+from skymailing.models import Client, Delivery, Mailing, Run, User
+from skymailing.security import unsubscribe_token
+from skymailing.web.urls import browser_url, unsubscribe_url
+
+COMPILED_RUNS = 8  # whose content each process keeps compiled
+
+
+class LetterGone(UserError):
+    """The letter, its client or its text has been deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("letter_gone")
+
+
+class LetterHidden(UserError):
+    """The link is not ours, or its letter must not be shown: a manager has stopped its mailing or owner."""
+
+    def __init__(self) -> None:
+        super().__init__("letter_hidden")
+
+
+@dataclass(frozen=True, slots=True)
+class SentLetter:
+    """What a letter was rendered from."""
+
+    token: str
+    run: UUID
+    owner_id: int
+    content: Content
+    habits: Habits
+    sender_name: str
+    recipient: Recipient
+    email_key: str
+    sent_at: datetime
+
+
+def find_letter(connection: Connection, token: str) -> SentLetter:
+    """Return the letter that a token opens; raises LetterHidden and LetterGone.
+
+    The recipient has the present values of the client, and the address to which the letter was sent.
+    """
+    name = read_letter_token(token, letter_link_key())
+    if name is None:
+        raise LetterHidden
+    row = connection.execute(_select_letter(name.delivery_id)).one_or_none()
+    # SQLite reuses the IDs of deleted deliveries, so the mark of the run decides.
+    if row is None or RunIdentity(row.uuid).mark != name.run_mark:
+        raise LetterGone
+    if not row.may_be_shown:
+        raise LetterHidden
+    if row.full_name is None or row.details_removed_at is not None:
+        raise LetterGone
+    return SentLetter(
+        token,
+        row.uuid,
+        row.owner_id,
+        Content.of(row),
+        Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        mime.clean_line(row.sender_name),
+        Recipient(row.email, row.full_name, row.attributes),
+        row.email_key,
+        row.topic_id,
+        row.finished_at or row.started_at,
+    )
+
+
+def _select_letter(delivery_id: int) -> Any:
+    content = (Run.uuid, Run.subject, Run.format, Run.body, Run.language, Run.sender_name, Run.started_at)
+    values = (Delivery.email, Delivery.email_key, Delivery.finished_at, Client.full_name, Client.attributes)
+    owner = (Mailing.owner_id, User.attribute_types, User.date_order, User.locale, User.timezone)
+    is_owners_client = (Client.id == Delivery.client_id) & (Client.owner_id == Mailing.owner_id)
+    return (
+        select(
+            *content,
+            Run.details_removed_at,
+            Run.topic_id,
+            *values,
+            *owner,
+            is_allowed().label("may_be_shown"),
+        )
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .outerjoin(Client, is_owners_client)
+        .where(Delivery.id == delivery_id)
+    )
+
+
+def render_letter(letter: SentLetter) -> Rendered:
+    """Render the letter with all its links; raises TemplateError."""
+    parts = compile_letter(letter)
+    values = make_values(
+        letter.recipient,
+        letter.sender_name,
+        unsubscribe_url(unsubscribe_token(letter.owner_id, letter.email_key, letter.topic_id)),
+        parts.readers,
+        browser_url=browser_url(letter.token),
+    )
+    return parts.render(values | make_clock(letter.sent_at))
+
+
+def make_clock(moment: datetime) -> dict[str, object]:
+    """Return Liquid's values for the present time, as they were at `moment`."""
+    then = moment.astimezone(UTC).replace(tzinfo=None)  # as workers, whose time zone is UTC, render it
+    return {"now": then, "today": then.date()}
+
+
+class CompiledRuns:
+    """The content of the runs whose letters were opened last, compiled: parsing takes most of the time."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[UUID, tuple[Habits, CompiledContent]] = OrderedDict()
+        self._lock = Lock()
+
+    def compile(self, letter: SentLetter) -> CompiledContent:
+        """Return the compiled content of a letter's run; raises TemplateError."""
+        with self._lock:
+            found = self._runs.get(letter.run)
+        if found is None or found[0] != letter.habits:
+            found = letter.habits, CompiledContent(letter.content, letter.habits)
+        with self._lock:
+            self._runs[letter.run] = found
+            self._runs.move_to_end(letter.run)
+            while len(self._runs) > COMPILED_RUNS:
+                self._runs.popitem(last=False)
+        return found[1]
+
+
+def compile_letter(letter: SentLetter) -> CompiledContent:
+    runs: CompiledRuns = current_app.extensions.setdefault("compiled_runs", CompiledRuns())
+    return runs.compile(letter)

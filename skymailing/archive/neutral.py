@@ -1,0 +1,88 @@
+"""Render a letter for the public: without a recipient, and without what belongs to one.
+
+Placeholders about the client, and links that belong to one letter, print a mark. In Liquid, a mark is
+false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
+the marks with the words around them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import dropwhile
+
+from skymailing.archive.letters import make_clock
+from skymailing.archive.pages import lay_out
+from skymailing.archive.tidying import ADDRESS, LINK, VALUE, tidy_html, tidy_text
+from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.letter import CompiledContent, Content, Rendered, TemplateError
+from skymailing.delivery.rendering.plaintext import html_to_text
+from skymailing.delivery.rendering.values import Habits
+from skymailing.models.archive import ArchiveEntry
+
+TITLE_LENGTH = ArchiveEntry.title.type.length
+SUMMARY_LENGTH = 240  # characters
+WORD = re.compile(r"[^\W_]")
+URL = re.compile(r"[(<\[]?https?://\S+")
+
+
+class Mark(str):
+    """What a placeholder prints in the place of a value that must not be public."""
+
+    __slots__ = ()
+
+    def __liquid__(self) -> None:
+        """Liquid's conditions and its filter `default` see nothing."""
+
+
+class Anyone(Mapping[str, object]):
+    """The values of no client: it has every field, and all of them are empty."""
+
+    def __getitem__(self, name: str) -> object:
+        return Mark(ADDRESS if name == "email" else VALUE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """A letter without any client's data, as it is published."""
+
+    title: str
+    summary: str
+    html: str
+
+
+def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits: Habits) -> Neutral:
+    """Render a letter for the public; raises TemplateError."""
+    parts = CompiledContent(content, habits)
+    sender_name = mime.clean_line(sender_name)
+    fixed = {"sender_name": sender_name, **make_clock(sent_at)}
+    marks = {"name": Mark(VALUE), "email": Mark(ADDRESS), "client": Anyone()}
+    links = {"unsubscribe_url": Mark(LINK), "browser_url": Mark(LINK)}
+    try:
+        rendered = parts.render({**fixed, **marks, **links})
+    except TemplateError:
+        # A filter cannot use a mark: print nothing, as for a client without data.
+        rendered = parts.render({**fixed, **links, "name": None, "email": None, "client": {}})
+    tidied = Rendered(tidy_text(rendered.subject), tidy_text(rendered.text), tidy_html(rendered.html))
+    title = mime.clean_line(tidied.subject) or sender_name
+    text = html_to_text(tidied.html) if tidied.html else tidied.text
+    summary = summarize(text, {title, sender_name})
+    return Neutral(title[:TITLE_LENGTH], summary, lay_out(tidied, content.language))
+
+
+def summarize(text: str, headings: set[str]) -> str:
+    """Return the beginning of a letter's text, without lines above it that are one of the headings."""
+    known = {heading.casefold() for heading in headings}
+    lines = [" ".join(URL.sub("", line).split()) for line in text.splitlines()]
+    lines = [line for line in lines if WORD.search(line)]
+    words = " ".join(dropwhile(lambda line: line.casefold() in known, lines))
+    if len(words) <= SUMMARY_LENGTH:
+        return words
+    cut = words[:SUMMARY_LENGTH]
+    return (cut.rpartition(" ")[0] or cut).rstrip(" .,:;–—-") + "…"

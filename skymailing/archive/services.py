@@ -1,0 +1,153 @@
+"""Publish letters in their owner's archive, and remove them from it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from skymailing.archive import queries
+from skymailing.archive.neutral import Neutral, render_neutral
+from skymailing.brand.queries import find_brand
+from skymailing.db.engine import execute_counting, insert_into
+from skymailing.delivery.rendering.letter import Content
+from skymailing.delivery.rendering.values import Habits
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Archive, ArchiveEntry, Run, RunState, User
+from skymailing.quotas.checks import require_room
+from skymailing.web.slugs import ALLOWED, find_free, make_slug
+
+MOST_ENTRIES = 500  # per owner
+LARGEST_PAGE = 500_000  # characters
+
+
+class ArchiveError(UserError):
+    """A letter cannot be published as requested; `field` is the form field at fault."""
+
+    def __init__(self, code: str, field: str = "") -> None:
+        super().__init__(code)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class EntryValues:
+    """An owner's choices for a published letter; an empty slug is made from its title."""
+
+    slug: str = ""
+    is_indexed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a run's letter is rendered from."""
+
+    content: Content
+    sender_name: str
+    sent_at: datetime
+    habits: Habits
+
+    def render(self) -> Neutral:
+        """Render the letter without any client's data; raises TemplateError. Hold no transaction."""
+        return render_neutral(self.content, self.sender_name, self.sent_at, self.habits)
+
+
+def find_obstacle(run: Run) -> ArchiveError | None:
+    """Return why a run cannot be published."""
+    if run.mailing.is_disabled:
+        return ArchiveError("archive_disabled")
+    if run.state is RunState.SKIPPED:
+        return ArchiveError("archive_not_sent")
+    if run.details_removed_at is not None:
+        return ArchiveError("archive_no_text")
+    return None
+
+
+def read_source(run: Run) -> Source:
+    """Return what is rendered when the run is published; raises ArchiveError if it cannot be."""
+    if obstacle := find_obstacle(run):
+        raise obstacle
+    return Source(Content.of(run), run.sender_name, run.started_at, Habits.of(run.mailing.owner))
+
+
+def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:
+    """Publish what a run has sent; a published run is only changed. Raises ArchiveError and LimitReached."""
+    owner = run.mailing.owner
+    _lock_owner(owner.id)
+    if entry := queries.find_entry(run.id):
+        change_entry(entry, values)
+        return entry
+    if len(letter.html) > LARGEST_PAGE:
+        raise ArchiveError("archive_too_long")
+    require_room("archive_limit", queries.select_entries(owner.id), MOST_ENTRIES)
+    _create_archive(owner)
+    entry = ArchiveEntry(
+        owner_id=owner.id,
+        mailing_id=run.mailing_id,
+        run_id=run.id,
+        slug=_choose_slug(owner.id, values.slug or make_slug(letter.title, "email"), values),
+        title=letter.title,
+        summary=letter.summary,
+        html=letter.html,
+        is_indexed=values.is_indexed,
+        sent_at=run.started_at,
+    )
+    db.session.add(entry)
+    db.session.flush()
+    return entry
+
+
+def change_entry(entry: ArchiveEntry, values: EntryValues) -> None:
+    """Change the address of a published letter, and whether search engines may list it.
+
+    Raises ArchiveError.
+    """
+    _lock_owner(entry.owner_id)
+    if values.slug and values.slug != entry.slug:
+        entry.slug = _choose_slug(entry.owner_id, values.slug, values)
+    entry.is_indexed = values.is_indexed
+    db.session.flush()
+
+
+def unpublish(entry: ArchiveEntry) -> None:
+    """Remove a letter from the archive; it can be published again while its run keeps its text."""
+    db.session.delete(entry)
+    db.session.flush()
+
+
+def move_archive(archive: Archive, slug: str) -> None:
+    """Give an archive another address; the old one stops working. Raises ArchiveError."""
+    _check_format(slug)
+    try:
+        with db.session.begin_nested():
+            archive.slug = slug
+    except IntegrityError as error:
+        raise ArchiveError("archive_address_taken", "slug") from error
+
+
+def _create_archive(owner: User) -> None:
+    """Create the owner's archive, if there is none, with an address made from the owner's name."""
+    slug = make_slug(find_brand(owner).name, f"archive-{owner.id}")
+    while queries.find_archive(owner.id) is None:
+        free = find_free(slug, queries.is_address_taken)
+        # Another owner may take the address at the same moment.
+        execute_counting(insert_into(Archive).values(owner_id=owner.id, slug=free).on_conflict_do_nothing())
+
+
+def _choose_slug(owner_id: int, slug: str, values: EntryValues) -> str:
+    """Return the slug, with a number if it is taken and the owner did not choose it."""
+    _check_format(slug)
+    taken = queries.read_slugs(owner_id)
+    if values.slug and slug in taken:
+        raise ArchiveError("archive_address_taken", "slug")
+    return find_free(slug, taken.__contains__)
+
+
+def _check_format(slug: str) -> None:
+    if not ALLOWED.fullmatch(slug):
+        raise ArchiveError("archive_address_format", "slug")
+
+
+def _lock_owner(owner_id: int) -> None:
+    """Lock the owner's row, so that addresses are unique and the limit holds."""
+    db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))

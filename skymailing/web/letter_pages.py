@@ -1,0 +1,34 @@
+"""Serve HTML that users wrote: letters run no scripts, and have an opaque origin instead of the site's."""
+
+from urllib.parse import urlsplit
+
+from flask import Response, current_app
+
+POLICY = (
+    "{sandbox}; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+)
+# Links open as on any page, and what they open is not restricted.
+LINKS = "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
+
+
+def seal_frame(response: Response) -> Response:
+    """Let a letter in a frame of our pages show pictures and do nothing else."""
+    response.headers["Content-Security-Policy"] = _write_policy("sandbox", "'self'")
+    return response
+
+
+def seal_page(response: Response) -> Response:
+    """Let a letter that is a page of its own show pictures and open links, and do nothing else."""
+    response.headers["Content-Security-Policy"] = _write_policy(LINKS, "'none'")
+    # Browsers refuse to show a sandboxed page with a stricter policy (HTML, "process a navigate fetch").
+    response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
+    # The sites that it links to and loads pictures from must not see who reads which letter.
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _write_policy(sandbox: str, ancestors: str) -> str:
+    public = urlsplit(current_app.config["PUBLIC_URL"])
+    pictures = f"{public.scheme}://{public.netloc}"
+    return POLICY.format(sandbox=sandbox, pictures=pictures, ancestors=ancestors)
