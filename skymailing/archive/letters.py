@@ -50,6 +50,7 @@ class SentLetter:
     sender_name: str
     recipient: Recipient
     email_key: str
+    topic_id: int | None
     sent_at: datetime
 
 
@@ -85,18 +86,12 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
 
 def _select_letter(delivery_id: int) -> Any:
     content = (Run.uuid, Run.subject, Run.format, Run.body, Run.language, Run.sender_name, Run.started_at)
+    run = (Run.details_removed_at, Run.topic_id)
     values = (Delivery.email, Delivery.email_key, Delivery.finished_at, Client.full_name, Client.attributes)
     owner = (Mailing.owner_id, User.attribute_types, User.date_order, User.locale, User.timezone)
     is_owners_client = (Client.id == Delivery.client_id) & (Client.owner_id == Mailing.owner_id)
     return (
-        select(
-            *content,
-            Run.details_removed_at,
-            Run.topic_id,
-            *values,
-            *owner,
-            is_allowed().label("may_be_shown"),
-        )
+        select(*content, *run, *values, *owner, is_allowed().label("may_be_shown"))
         .join(Run, Run.id == Delivery.run_id)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)

@@ -27,7 +27,6 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     Message,
-    OptOut,
     OutboxLetter,
     Reputation,
     Run,
@@ -37,8 +36,6 @@ from skymailing.models import (
     SmtpServer,
     Suppression,
     Tag,
-    Topic,
-    TopicChoice,
     User,
     mailing_clients,
 )
@@ -209,31 +206,6 @@ def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
     own = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
     own = own.where(Consent.owner_id == user_id)
     yield from map(cells, read_in_chunks(own, Consent.__table__.c.id))
-
-
-def read_topics(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's topics."""
-    return read_own(Topic, user_id, "name", "description", "is_public", "is_opt_in", "position")
-
-
-def read_topic_choices(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield who joined and left topics."""
-    yield ("topic", "email", "is_joined", "is_by_owner", "since")
-    columns = (TopicChoice.email_key, TopicChoice.is_joined, TopicChoice.is_by_owner, TopicChoice.changed_at)
-    own = select(Topic.id, Topic.name).where(Topic.owner_id == user_id)
-    for topic_id, name in read_in_chunks(own, Topic.__table__.c.id):
-        choices = select(TopicChoice.email_key, *columns).where(TopicChoice.topic_id == topic_id)
-        for row in read_in_chunks(choices, TopicChoice.__table__.c.email_key, ""):
-            yield (name, *cells(row))
-
-
-def read_opt_outs(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield who unsubscribed through the link in a letter, and why."""
-    yield ("email", "topic", "at", "undone_at", "reason", "comment")
-    columns = (OptOut.email_key, Topic.name, OptOut.at, OptOut.undone_at, OptOut.reason, OptOut.comment)
-    own = select(OptOut.id, *columns).outerjoin(Topic, Topic.id == OptOut.topic_id)
-    own = own.where(OptOut.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, OptOut.__table__.c.id))
 
 
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:

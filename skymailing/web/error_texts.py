@@ -7,9 +7,12 @@ from flask_babel import lazy_gettext as _l
 
 from skymailing.errors import UserError
 from skymailing.web.labels import state_label
+from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
+    **SEGMENT_ERROR_TEXTS,
+    #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),
     "account_forbidden": _l("You cannot change this account."),
@@ -94,57 +97,6 @@ ERROR_TEXTS: dict[str, Any] = {
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
-    #
-    # --- segments and audiences ---------------------------------------------------------------
-    "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
-    "tag_limit": _l("You can have up to %(limit)s tags."),
-    "tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
-    "bulk_tag_missing": _l("The tag has been deleted, so the action ended."),
-    "bulk_unfinished": _l("Wait until your other action on clients is finished, or stop it."),
-    "bulk_blocked": _l("Your account was blocked, so the action ended."),
-    "bulk_internal_error": _l("Something went wrong on our side. The error has been logged."),
-    "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
-    "tag_deleted": _l("This tag has been deleted or merged into another one."),
-    "tag_nameless": _l("Enter a name."),
-    "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
-    "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
-    "topic_exists": _l("You already have the topic “%(name)s”."),
-    "topic_deleted": _l("This topic has been deleted."),
-    "topic_in_use": _l("This topic is used in mailings, so it cannot be deleted: %(names)s."),
-    "topic_limit": _l("You can have up to %(limit)s topics."),
-    "topic_left_by_client": _l("This client has left the topic. Only the client can join it again."),
-    "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
-    "segment_unreadable": _l("The conditions cannot be read."),
-    "segment_empty": _l("Add at least one condition."),
-    "segment_too_deep": _l("Groups can be nested up to %(limit)s levels deep."),
-    "segment_too_many": _l("A segment can have up to %(limit)s conditions."),
-    "segment_field_unknown": _l("There is no field “%(field)s”."),
-    "segment_operator_unknown": _l("This comparison does not fit the type of the field."),
-    "segment_value_missing": _l("Enter a value."),
-    "segment_text_expected": _l("Enter some text."),
-    "segment_text_too_long": _l("The text is longer than %(limit)s characters."),
-    "segment_list_expected": _l("Enter a list of values."),
-    "segment_list_too_long": _l("List up to %(limit)s values."),
-    "segment_number_expected": _l("Enter a number."),
-    "segment_date_expected": _l("Enter a date."),
-    "segment_days_expected": _l("Enter a number of days from 0 to %(limit)s."),
-    "segment_range_expected": _l("Enter two values."),
-    "segment_range_reversed": _l("The first value must not be greater than the second one."),
-    "segment_state_unknown": _l("Choose a status."),
-    "segment_mailing_expected": _l("Choose a mailing."),
-    "segment_tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
-    "segment_topic_missing": _l("The topic “%(name)s” does not exist or has been deleted."),
-    "segment_attribute_missing": _l("None of your clients has the field “%(name)s”."),
-    "segment_mailing_forgotten": _l("Details of this mailing have been removed. Choose a later mailing."),
-    "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
-    "segment_form_missing": _l("The sign-up form does not exist or has been deleted."),
-    "segment_form_expected": _l("Choose a sign-up form."),
-    "segment_limit": _l("You can have up to %(limit)s segments. Delete those that you no longer need."),
-    "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),
-    "segment_deleted": _l("This segment has been deleted."),
-    "segment_changed": _l("This segment has been saved in another window."),
-    "audience_broken": _l("The segment “%(segment)s” cannot be evaluated: %(reason)s"),
-    "audience_empty": _l("Choose at least one segment or tag to send to."),
     #
     # --- mailings -----------------------------------------------------------------------------
     "mailing_cancelled": _l("This mailing was cancelled, so it cannot be changed."),

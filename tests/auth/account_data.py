@@ -63,14 +63,12 @@ from tests.support.factories import (
     DeliveryFactory,
     MailingFactory,
     RunFactory,
-    SignupFormFactory,
     SuppressionFactory,
-    TopicChoiceFactory,
-    TopicFactory,
     UserFactory,
     create_clients,
     create_run,
 )
+from tests.support.signup_factories import SignupFormFactory, TopicChoiceFactory, TopicFactory
 
 
 def create_account_data(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
@@ -95,11 +93,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(job)
     session.flush()
     session.add(BulkChunk(job_id=job.id, number=0, content=[client.id for client in clients]))
-    text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
-    session.add(text)
-    session.flush()
-    consent = {"owner_id": user.id, "email_key": "anna@example.org", "at": utcnow(), "text_id": text.id}
-    session.add(Consent(kind=ConsentKind.IMPORTED, **consent))
+    add_consent(session, user)
     session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
     session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
     session.add(
@@ -115,6 +109,15 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_consent(session: Session, user: User) -> None:
+    """Add the consent of an imported person, with the owner's words."""
+    text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
+    session.add(text)
+    session.flush()
+    consent = {"owner_id": user.id, "email_key": "anna@example.org", "at": utcnow(), "text_id": text.id}
+    session.add(Consent(kind=ConsentKind.IMPORTED, **consent))
 
 
 def add_published_letter(user: User, run: Run) -> None:

@@ -29,13 +29,8 @@ from skymailing.models import (
 from skymailing.security import unsubscribe_token
 from tests.conftest import SignIn
 from tests.mailings.pages import get_main_text, soup
-from tests.support.factories import (
-    ClientFactory,
-    SuppressionFactory,
-    TopicChoiceFactory,
-    TopicFactory,
-    UserFactory,
-)
+from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 ADDRESS = "anna@example.com"
 

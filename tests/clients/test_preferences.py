@@ -23,7 +23,8 @@ from skymailing.models import (
 )
 from skymailing.security import unsubscribe_token
 from tests.mailings.pages import get_main_text, soup
-from tests.support.factories import SuppressionFactory, TopicChoiceFactory, TopicFactory, UserFactory
+from tests.support.factories import SuppressionFactory, UserFactory
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 ADDRESS = "anna@example.com"
 

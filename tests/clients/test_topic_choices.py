@@ -22,10 +22,9 @@ from tests.support.factories import (
     MailingFactory,
     RunFactory,
     SuppressionFactory,
-    TopicChoiceFactory,
-    TopicFactory,
     UserFactory,
 )
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 __all__ = ["anna", "double"]  # fixtures
 

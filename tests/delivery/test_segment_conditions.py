@@ -34,12 +34,10 @@ from tests.support.factories import (
     DeliveryFactory,
     MailingFactory,
     RunFactory,
-    SignupFormFactory,
     SuppressionFactory,
-    TopicChoiceFactory,
-    TopicFactory,
     UserFactory,
 )
+from tests.support.signup_factories import SignupFormFactory, TopicChoiceFactory, TopicFactory
 
 NOW = datetime(2027, 2, 26, 22, 30, tzinfo=UTC)  # the 27th in Moscow; a year without 29 February
 TYPES = {"city": "text", "age": "number", "born": "date", "vip": "yes_no"}

@@ -52,11 +52,9 @@ def user_paths(site: Site) -> list[str]:
         message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
         import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
     return [
-        *("/", "/clients/", "/clients/?q=no-such-client"),
-        "/clients/new",
+        *("/", "/clients/", "/clients/?q=no-such-client", "/clients/new"),
         *(f"/clients/{client}{page}" for page in ("", "/edit", "/delete")),
-        "/clients/tags/",
-        "/clients/import",
+        *("/clients/tags/", "/clients/import"),
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
         *form_paths(site),

@@ -12,7 +12,7 @@ from skymailing.signup import protection, rates
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE_DARK, Screen, Window
-from tests.support.factories import SignupFormFactory
+from tests.support.signup_factories import SignupFormFactory
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from skymailing.security import unsubscribe_token
 from skymailing.web.urls import unsubscribe_url
 from tests.returns.letters import make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk
-from tests.support.factories import ClientFactory, TopicFactory, UserFactory
+from tests.support.factories import ClientFactory, UserFactory
+from tests.support.signup_factories import TopicFactory
 
 pytestmark = pytest.mark.one_engine
 

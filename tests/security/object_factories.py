@@ -45,10 +45,10 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
-    SignupFormFactory,
     SuppressionFactory,
     create_run,
 )
+from tests.support.signup_factories import SignupFormFactory
 
 
 def find_session(owner: User) -> Session:

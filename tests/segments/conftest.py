@@ -8,14 +8,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import Client, DeliveryState, Suppression, SuppressionReason, Tag, User, client_tags
-from tests.support.factories import (
-    ClientFactory,
-    DeliveryFactory,
-    MailingFactory,
-    RunFactory,
-    TopicChoiceFactory,
-    TopicFactory,
-)
+from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 
 def add_clients(user: User) -> dict[str, Client]:

@@ -13,7 +13,8 @@ from skymailing.db import pagination
 from skymailing.models import Client, MailingAudience, MailingState, Segment, Tag, User, client_tags
 from skymailing.segments.views import pages
 from tests.segments.pages import NOT_WHOLESALE, OMSK, find_addresses, find_sentences, preview, save
-from tests.support.factories import MailingFactory, TopicFactory, UserFactory, create_clients
+from tests.support.factories import MailingFactory, UserFactory, create_clients
+from tests.support.signup_factories import TopicFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import SignupForm, User
 from tests.support.dns_server import DnsServer
-from tests.support.factories import SignupFormFactory
+from tests.support.signup_factories import SignupFormFactory
 
 ZONE = {("mail.example", "MX"): ["10 mx.mail.example."], ("silent.example", "MX"): ["0 ."]}
 

@@ -18,8 +18,9 @@ from skymailing.outbox import claims
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 from tests.outbox.conftest import add_letter
 from tests.signup.people import EMAIL, Visitor, read_link
-from tests.support.factories import SignupFormFactory, UserFactory
+from tests.support.factories import UserFactory
 from tests.support.servers import SmtpServer
+from tests.support.signup_factories import SignupFormFactory
 
 Work = Callable[[], None]
 

@@ -34,8 +34,9 @@ from tests.signup.people import (
     path_of,
     read_fields,
 )
-from tests.support.factories import ClientFactory, SignupFormFactory, SuppressionFactory
+from tests.support.factories import ClientFactory, SuppressionFactory
 from tests.support.servers import SmtpServer
+from tests.support.signup_factories import SignupFormFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -34,7 +34,7 @@ from tests.signup.people import (
     read_fields,
 )
 from tests.support.dns_server import DnsServer
-from tests.support.factories import SignupFormFactory
+from tests.support.signup_factories import SignupFormFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -31,11 +31,8 @@ from skymailing.models import (
     Outcome,
     Run,
     RunState,
-    SignupForm,
     Suppression,
     SuppressionReason,
-    Topic,
-    TopicChoice,
     User,
 )
 
@@ -236,50 +233,6 @@ class SuppressionFactory(ModelFactory[Suppression]):
         model = Suppression
 
     reason = SuppressionReason.UNSUBSCRIBED
-
-
-class SignupFormFactory(ModelFactory[SignupForm]):
-    """An open form that asks for a name and a city."""
-
-    class Meta:
-        model = SignupForm
-
-    owner = SubFactory(UserFactory)
-    name = Sequence(lambda n: f"Форма {n}")
-    language = "en"
-    consent_text = "I agree to get news."
-    fields = LazyFunction(
-        lambda: [
-            {"key": "full_name", "label": "Name", "is_required": False},
-            {"key": "attribute.city", "label": "City", "is_required": False},
-        ]
-    )
-
-
-class TopicFactory(ModelFactory[Topic]):
-    """A public topic, whose mailings all clients get except those who left it."""
-
-    class Meta:
-        model = Topic
-        exclude = ("owner",)
-
-    owner = SubFactory(UserFactory)
-    owner_id = LazyAttribute(lambda topic: topic.owner.id)
-    name = "News"
-    name_key = LazyAttribute(lambda topic: topic.name.lower())
-
-
-class TopicChoiceFactory(ModelFactory[TopicChoice]):
-    """The person with `email_key` has left `topic`."""
-
-    class Meta:
-        model = TopicChoice
-        exclude = ("topic",)
-
-    topic = SubFactory(TopicFactory)
-    topic_id = LazyAttribute(lambda choice: choice.topic.id)
-    owner_id = LazyAttribute(lambda choice: choice.topic.owner_id)
-    is_joined = False
 
 
 class ArticleFactory(ModelFactory[Article]):

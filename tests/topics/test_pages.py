@@ -24,15 +24,8 @@ from skymailing.models import (
 )
 from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import error_beside, get_main_text, get_value, mailing_fields, soup
-from tests.support.factories import (
-    ClientFactory,
-    MailingFactory,
-    MessageFactory,
-    TopicChoiceFactory,
-    TopicFactory,
-    UserFactory,
-    create_clients,
-)
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory, create_clients
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -37,16 +37,9 @@ from tests.delivery.conftest import Start
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.test_held_claims import WINDOW, after_claim
 from tests.delivery.worker import NewWorker
-from tests.support.factories import (
-    ClientFactory,
-    DeliveryFactory,
-    RunFactory,
-    TopicChoiceFactory,
-    TopicFactory,
-    UserFactory,
-    due_mailing,
-)
+from tests.support.factories import ClientFactory, DeliveryFactory, RunFactory, UserFactory, due_mailing
 from tests.support.servers import SmtpServer
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 NAMES = ("anna", "boris", "clara")
 
