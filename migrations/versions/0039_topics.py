@@ -65,6 +65,16 @@ def upgrade():
     )
     op.create_index(op.f('ix_topic_choices_owner_id_email_key'), 'topic_choices', ['owner_id', 'email_key'])
     op.create_table(
+        'form_topics',
+        sa.Column('form_id', sa.Integer(), nullable=False),
+        sa.Column('topic_id', sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(['form_id'], ['forms.id'], name=op.f('fk_form_topics_form_id'), ondelete='CASCADE'),
+        sa.ForeignKeyConstraint(['topic_id'], ['topics.id'], name=op.f('fk_form_topics_topic_id'), ondelete='CASCADE'),
+        sa.PrimaryKeyConstraint('form_id', 'topic_id', name=op.f('pk_form_topics')),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f('ix_form_topics_topic_id'), 'form_topics', ['topic_id'])
+    op.create_table(
         'opt_outs',
         sa.Column('id', BIG_ID, nullable=False),
         sa.Column('owner_id', sa.Integer(), nullable=False),

@@ -4,37 +4,40 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from skymailing.auth.export_rows import cells, read_in_chunks, read_own
 from skymailing.extensions import db
-from skymailing.models import Signup, SignupForm, Tag, form_tags
+from skymailing.models import Signup, SignupForm, Tag, Topic, form_tags, form_topics
 
 TEXTS = ("title", "introduction", "button", "consent_text", "thanks_text", "thanks_url")
 LETTER = ("confirm_subject", "confirm_body", "sender_id")
 
 
 def read_forms(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's sign-up forms with their tags."""
-    tags = _read_tags(user_id)
+    """Yield the user's sign-up forms with their tags and topics."""
+    tags = _read_names(user_id, form_tags, "tag_id", Tag)
+    topics = _read_names(user_id, form_topics, "topic_id", Topic)
     names = ("uuid", "name", "is_open", "language", "fields", *TEXTS, *LETTER)
     for form in read_own(SignupForm, user_id, *names):
-        yield form | {"tags": tags.get(form["id"], [])}
+        yield form | {"tags": tags.get(form["id"], []), "topics": topics.get(form["id"], [])}
 
 
-def _read_tags(user_id: int) -> dict[int, list[str]]:
-    """Return the names of the tags that each form gives, by the ID of the form."""
+def _read_names(
+    user_id: int, link: Table, column: str, model: type[Tag] | type[Topic]
+) -> dict[int, list[str]]:
+    """Return the names of what each form gives, by the ID of the form."""
     rows = db.session.execute(
-        select(form_tags.c.form_id, Tag.name)
-        .join(Tag, Tag.id == form_tags.c.tag_id)
-        .where(Tag.owner_id == user_id)
-        .order_by(Tag.name_key)
+        select(link.c.form_id, model.name)
+        .join(model, model.id == link.c[column])
+        .where(model.owner_id == user_id)
+        .order_by(model.name_key)
     ).tuples()
-    tags: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for form_id, name in rows:
-        tags.setdefault(form_id, []).append(name)
+        names.setdefault(form_id, []).append(name)
     db.session.rollback()
-    return tags
+    return names
 
 
 def read_signups(user_id: int) -> Iterator[Sequence[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, func, select, update
 
 from skymailing.clients.cleaning import clean_text
+from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
 from skymailing.clients.suppression import list_merged_into, suppress
 from skymailing.clients.topic_choices import Change, choose, put_back
 from skymailing.extensions import db
@@ -18,6 +19,7 @@ from skymailing.models import (
     TRUSTED_PROOFS,
     Bounce,
     BounceKind,
+    ConsentKind,
     OptOut,
     OptOutReason,
     Suppression,
@@ -32,14 +34,18 @@ SHOWN = 20
 FINAL_BOUNCES = (BounceKind.COMPLAINT, BounceKind.HARD)
 
 
-def opt_out(owner_id: int, email_key: str, topic_id: int | None, now: datetime) -> None:
+def opt_out(
+    owner_id: int, email_key: str, topic_id: int | None, now: datetime, evidence: Evidence = NO_EVIDENCE
+) -> None:
     """Stop the owner's letters about a topic, or all of them; repeating it changes nothing.
 
-    If the topic has been deleted, all letters stop: the person wants no more letters like this one.
+    Stopping all is recorded with `evidence`. If the topic has been deleted, all letters stop: the person wants no more letters like this one.
     """
     own = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id == topic_id)
     if topic_id is None or db.session.scalar(own) is None:
         before = {"suppressions": _stop_everything(owner_id, email_key, now)}
+        if before["suppressions"]:
+            record(owner_id, email_key, ConsentKind.WITHDRAWN, now, evidence)
         _remember(owner_id, email_key, None, before, now)
     else:
         changes = choose(owner_id, email_key, {topic_id: False}, now)
@@ -94,7 +100,9 @@ def _select_undoable(owner_id: int, email_key: str, now: datetime) -> Select[tup
     return select(OptOut).where(own, OptOut.at > now - UNDO_TIME, OptOut.undone_at.is_(None))
 
 
-def undo(owner_id: int, email_key: str, opt_out_id: int, now: datetime) -> bool:
+def undo(
+    owner_id: int, email_key: str, opt_out_id: int, now: datetime, evidence: Evidence = NO_EVIDENCE
+) -> bool:
     """Undo one opt-out at this address; return False if it is too late or has been undone.
 
     What has changed since stays, and an address that was reported as spam or does not exist stays suppressed.
@@ -105,6 +113,8 @@ def undo(owner_id: int, email_key: str, opt_out_id: int, now: datetime) -> bool:
         return False
     for key, manual in found.before.get("suppressions", {}).items():
         _lift(found, key, manual)
+    if found.before.get("suppressions"):
+        record(owner_id, email_key, ConsentKind.RESUMED, now, evidence)
     put_back(owner_id, found.before.get("choices", ()))
     found.undone_at = now
     db.session.flush()

@@ -45,7 +45,15 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
-from skymailing.models.form import FormDay, Signup, SignupForm, SignupMailbox, client_forms, form_tags
+from skymailing.models.form import (
+    FormDay,
+    Signup,
+    SignupForm,
+    SignupMailbox,
+    client_forms,
+    form_tags,
+    form_topics,
+)
 from skymailing.models.mailing import (
     EVERY_DAY,
     MAILING_TRANSITIONS,
@@ -188,5 +196,6 @@ __all__ = [
     "client_forms",
     "client_tags",
     "form_tags",
+    "form_topics",
     "mailing_clients",
 ]

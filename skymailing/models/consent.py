@@ -19,6 +19,7 @@ class ConsentKind(StrEnum):
     IMPORTED = "imported"  # as the owner stated when importing
     CHANGED = "changed"  # the owner replaced the client's address
     WITHDRAWN = "withdrawn"  # unsubscribed
+    RESUMED = "resumed"  # undid unsubscribing
     OBJECTED = "objected"  # reported a letter as spam
 
 

@@ -11,6 +11,7 @@ from skymailing.models.base import Model, Timestamps
 from skymailing.models.consent import ConsentText
 from skymailing.models.segment import Tag
 from skymailing.models.sender import Sender
+from skymailing.models.topic import Topic
 from skymailing.models.types import BigId, JsonObject, UTCDateTime
 from skymailing.models.user import User
 
@@ -28,6 +29,16 @@ form_tags = Table(
     Column("form_id", ForeignKey("forms.id", ondelete="CASCADE"), primary_key=True),
     Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True),
     Index(None, "tag_id"),
+    sqlite_with_rowid=False,
+)
+
+# The topics that everyone who confirms joins.
+form_topics = Table(
+    "form_topics",
+    Model.metadata,
+    Column("form_id", ForeignKey("forms.id", ondelete="CASCADE"), primary_key=True),
+    Column("topic_id", ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "topic_id"),
     sqlite_with_rowid=False,
 )
 
@@ -73,6 +84,10 @@ class SignupForm(Timestamps, Model):
     owner: Mapped[User] = relationship()
     sender: Mapped[Sender | None] = relationship()
     tags: Mapped[list[Tag]] = relationship(secondary=form_tags, order_by=Tag.name_key, passive_deletes=True)
+
+    topics: Mapped[list[Topic]] = relationship(
+        secondary=form_topics, order_by=Topic.position, passive_deletes=True
+    )
 
     # Consents and segments refer to forms by these IDs, so a deleted form's ID is never reused.
     __table_args__ = (UniqueConstraint("uuid"), {"sqlite_autoincrement": True})

@@ -9,9 +9,19 @@ from sqlalchemy import select
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
 from skymailing.clients.consents import Evidence, record
 from skymailing.clients.suppression import lift_by_consent
+from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Client, ConsentKind, Signup, Tag, client_forms, client_tags, form_tags
+from skymailing.models import (
+    Client,
+    ConsentKind,
+    Signup,
+    Tag,
+    client_forms,
+    client_tags,
+    form_tags,
+    form_topics,
+)
 from skymailing.models.form import AGENT_MAX_LENGTH
 from skymailing.outbox.signup_letters import read_signup_token
 from skymailing.quotas.checks import LimitReached, require_room, select_clients
@@ -39,6 +49,8 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
     signup.is_waiting = not _add_client(signup, now)
     _record(signup, visitor, now)
     lift_by_consent(signup.owner_id, signup.email_key, now)
+    joined = select(form_topics.c.topic_id).where(form_topics.c.form_id == signup.form_id)
+    choose(signup.owner_id, signup.email_key, dict.fromkeys(db.session.scalars(joined), True), now)
     count_day(signup.form_id, now, confirmed=1)
     return signup
 

@@ -16,6 +16,7 @@ from wtforms import (
     Form,
     HiddenField,
     SelectField,
+    SelectMultipleField,
     StringField,
     TextAreaField,
     URLField,
@@ -23,6 +24,7 @@ from wtforms import (
 )
 from wtforms import FormField as SubForm
 from wtforms.validators import DataRequired, Length
+from wtforms.widgets import CheckboxInput
 
 from skymailing.clients.columns import attribute_key
 from skymailing.clients.consents import TEXT_MAX_LENGTH
@@ -65,6 +67,12 @@ def line(label: Any, most: int, *validators: Any, **options: Any) -> StringField
     return StringField(label, checks, filters=[strip], render_kw={"autocomplete": "off"}, **options)
 
 
+class ChoicesField(SelectMultipleField):
+    """Several choices as check boxes."""
+
+    option_widget = CheckboxInput()
+
+
 class SignupFormEditor(FlaskForm):
     """A new or existing sign-up form."""
 
@@ -90,6 +98,9 @@ class SignupFormEditor(FlaskForm):
         [check_with(read_tags)],
         description=_l("Given to everyone who confirms. Separated by commas."),
         render_kw={"autocomplete": "off", "list": "known-tags"},
+    )
+    topics = ChoicesField(
+        _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms joins them.")
     )
     sender = SelectField(_l("Sender"), coerce=int, default=0)
     confirm_subject = line(_l("Subject"), FORM_LINE_MAX_LENGTH)
@@ -141,6 +152,7 @@ class SignupFormEditor(FlaskForm):
             is_open=bool(self.is_open.data),
             fields=list(self._read_questions()),
             tags=read_tags(self.tags.data or ""),
+            topic_ids=self.topics.data or [],
             sender_id=self.sender.data or None,
             **texts,
         )

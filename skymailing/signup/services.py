@@ -11,7 +11,7 @@ from skymailing.audit import Actor
 from skymailing.clients.tags import find_or_create_tags
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Sender, SignupForm, Tag, User
+from skymailing.models import AuditAction, Sender, SignupForm, Tag, Topic, User
 from skymailing.quotas.checks import require_room, select_forms
 from skymailing.settings.quotas import quota_settings
 from skymailing.signup.fields import FormField, write_fields
@@ -30,6 +30,7 @@ class FormValues:
     button: str = ""
     fields: Sequence[FormField] = ()
     tags: Sequence[str] = ()
+    topic_ids: Sequence[int] = ()
     thanks_text: str = ""
     thanks_url: str = ""
     confirm_subject: str = ""
@@ -85,6 +86,10 @@ def _write(form: SignupForm, values: FormValues) -> None:
     db.session.flush()
     ids = find_or_create_tags(form.owner_id, values.tags).values()
     form.tags = list(db.session.scalars(select(Tag).where(Tag.id.in_(ids)))) if ids else []
+    own = (Topic.owner_id == form.owner_id) & Topic.id.in_(values.topic_ids)
+    # Another window may have deleted a topic since the page was opened: the rest is saved.
+    kept = select(Topic).where(own).order_by(Topic.id).with_for_update(read=True, key_share=True)
+    form.topics = list(db.session.scalars(kept)) if values.topic_ids else []
     db.session.flush()
 
 

@@ -201,6 +201,7 @@ _register(
         ConsentKind.IMPORTED: (lazy_pgettext("consent", "imported"), "quiet"),
         ConsentKind.CHANGED: (lazy_pgettext("consent", "address changed"), "quiet"),
         ConsentKind.WITHDRAWN: (lazy_pgettext("consent", "unsubscribed"), "gone"),
+        ConsentKind.RESUMED: (lazy_pgettext("consent", "subscribed again"), "good"),
         ConsentKind.OBJECTED: (lazy_pgettext("consent", "reported spam"), "bad"),
     },
 )

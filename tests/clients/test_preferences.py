@@ -23,7 +23,7 @@ from skymailing.models import (
 )
 from skymailing.security import unsubscribe_token
 from tests.mailings.pages import get_main_text, soup
-from tests.support.factories import SuppressionFactory, UserFactory
+from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, UserFactory
 from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 ADDRESS = "anna@example.com"
@@ -165,3 +165,17 @@ def test_a_letter_can_link_to_the_page_where_clients_choose_topics() -> None:
         rendered = preview(Content("x", MessageFormat.TEXT, body), EXAMPLE, unsubscribe_url=url)
         assert rendered.text.startswith("https://sky.example/p/abc_-1\n")
         assert url in rendered.text, "the footer still unsubscribes"
+
+
+def test_the_language_is_offered_if_the_owner_writes_in_several(
+    session: Session, user: User, visitor: FlaskClient, path: str
+) -> None:
+    client = ClientFactory.create(owner=user, email=ADDRESS, attributes={"city": "Omsk"})
+    MessageFactory.create(owner=user, language="en")
+    assert not soup(get(visitor, path)).select("select[name=language]")
+    MessageFactory.create(owner=user, language="ru")
+    assert soup(get(visitor, path)).select("select[name=language]")
+    for chosen, stored in (("ru", "ru"), ("fr", "ru"), ("", None)):
+        visitor.post(path, data={"language": chosen})
+        session.refresh(client)
+        assert client.attributes == {"city": "Omsk"} | ({"language": stored} if stored else {})

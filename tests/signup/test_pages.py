@@ -31,6 +31,7 @@ from tests.conftest import SetLimits
 from tests.mailings.pages import error_beside, get_main_text, get_value, soup
 from tests.signup.people import Visitor, path_of
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
+from tests.support.signup_factories import TopicFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -88,12 +89,14 @@ def test_everything_can_be_changed(
     session.add(sender)
     session.flush()
     before = Visitor(app).get(path_of(form)).text
-    changes = CHANGES | {"sender": str(sender.id)}
+    topic = TopicFactory.create(owner=user, name="Digest")
+    changes = CHANGES | {"sender": str(sender.id), "topics": str(topic.id)}
     assert browser.post(f"/forms/{form.id}/edit", data=changes).status_code == 302
     saved = read_form(session)
     for name in "name", "language", "title", "confirm_subject", "thanks_url":
         assert getattr(saved, name) == changes[name]
     assert saved.sender_id == sender.id
+    assert saved.topics == [topic]
     assert saved.fields == [
         {"key": "full_name", "label": "Как вас зовут?", "is_required": True},
         {"key": "attribute.shoe_size", "label": "Shoe size", "is_required": False},

@@ -20,6 +20,7 @@ from skymailing.models import (
     Suppression,
     SuppressionReason,
     Tag,
+    TopicChoice,
     User,
     client_forms,
     client_tags,
@@ -28,6 +29,7 @@ from tests.mailings.pages import error_beside, get_main_text
 from tests.signup.people import EMAIL, ENTERED, Visitor, only_link, path_of, read_fields, read_link
 from tests.support.factories import ClientFactory, SuppressionFactory
 from tests.support.servers import SmtpServer
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 Work = Callable[[], None]
 
@@ -84,6 +86,21 @@ def test_a_person_subscribes_through_the_hosted_page(
         assert consent.text.text == "I agree to get news."
         assert consent.orphaned_at is None
     assert session.execute(select(FormDay.requested, FormDay.confirmed)).tuples().all() == [(1, 1)]
+
+
+def test_a_confirmation_joins_the_topics_of_the_form(
+    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
+    left = TopicFactory.create(owner=user, name="Offers")
+    TopicChoiceFactory.create(topic=left, email_key=EMAIL.lower())
+    form.topics = [digest, left]
+    session.flush()
+    Visitor(app).sign_up(form)
+    assert len(session.scalars(select(TopicChoice)).all()) == 1, "nothing before the confirmation"
+    confirm(app, smtp, work)
+    joined = select(TopicChoice.topic_id, TopicChoice.is_joined).order_by(TopicChoice.topic_id)
+    assert session.execute(joined).tuples().all() == [(digest.id, True), (left.id, True)]
 
 
 def test_confirming_twice_changes_nothing(

@@ -1,11 +1,12 @@
 """The page where recipients choose topics, through the signed link in their letters; they need no account."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from skymailing.brand.queries import find_brand
 from skymailing.clients import opt_outs, suppression
 from skymailing.clients.consents import list_consents
+from skymailing.clients.language_choice import find_language, save_language
 from skymailing.clients.views.letter_links import Recipient, read_recipient
 from skymailing.clients.views.unsubscribe import refuse
 from skymailing.clock import utcnow
@@ -38,12 +39,13 @@ def page(token: str) -> ResponseReturnValue:
         states=recipient.list_topics(),
         suppressed=suppression.find_suppression(recipient.owner_id, recipient.email_key),
         consent=next((consent for consent in consents if consent.text), None),
+        language=find_language(recipient.owner_id, recipient.email_key),
         is_saved=is_saved,
     )
 
 
 def save(recipient: Recipient) -> None:
-    """Save the topics that were ticked or unticked since the page was opened, perhaps in another tab."""
+    """Save the language, and the topics that were changed since the page was opened, perhaps in another tab."""
     shown = set(map(read_id, request.form.getlist("shown")))
     ticked = set(map(read_id, request.form.getlist("topic")))
     chosen = {
@@ -51,4 +53,8 @@ def save(recipient: Recipient) -> None:
         for state in recipient.list_topics()
         if (state.topic.id in ticked) != (state.topic.id in shown)
     }
+    language = request.form.get("language")
+    if language is not None and find_language(recipient.owner_id, recipient.email_key) is not None:
+        known = current_app.config["LANGUAGES"]
+        save_language(recipient.owner_id, recipient.email_key, language, known)
     opt_outs.save_choices(recipient.owner_id, recipient.email_key, chosen, utcnow())

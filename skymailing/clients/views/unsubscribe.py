@@ -5,10 +5,12 @@ from flask.typing import ResponseReturnValue
 
 from skymailing.brand.queries import find_brand
 from skymailing.clients import opt_outs, suppression
+from skymailing.clients.consents import Evidence
 from skymailing.clients.views.letter_links import Recipient, read_recipient
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
 from skymailing.models import OptOutReason, SuppressionReason, User
+from skymailing.models.form import AGENT_MAX_LENGTH
 from skymailing.security import BadToken
 from skymailing.web.ids import parse_big_id
 from skymailing.web.labels import state_label
@@ -34,7 +36,8 @@ def page(token: str) -> ResponseReturnValue:
     """
     recipient = read_recipient(token)
     if request.method == "POST" and recipient.owner:
-        opt_outs.opt_out(recipient.owner_id, recipient.email_key, recipient.topic_id, utcnow())
+        person = recipient.owner_id, recipient.email_key
+        opt_outs.opt_out(*person, recipient.topic_id, utcnow(), read_evidence())
         db.session.commit()
     return show(recipient)
 
@@ -43,7 +46,8 @@ def page(token: str) -> ResponseReturnValue:
 def undo(token: str) -> ResponseReturnValue:
     """Undo what was done through this link, for a day."""
     recipient = read_recipient(token)
-    is_undone = opt_outs.undo(recipient.owner_id, recipient.email_key, read_opt_out_id(), utcnow())
+    person = recipient.owner_id, recipient.email_key
+    is_undone = opt_outs.undo(*person, read_opt_out_id(), utcnow(), read_evidence())
     db.session.commit()
     return show(recipient, is_undone=is_undone, is_too_late=not is_undone)
 
@@ -62,6 +66,13 @@ def give_reason(token: str) -> ResponseReturnValue:
     )
     db.session.commit()
     return show(recipient, has_answered=is_stored, is_too_late=not is_stored)
+
+
+def read_evidence() -> Evidence:
+    """Return where the request comes from; mail providers send one-click requests for their users."""
+    return Evidence(
+        (request.remote_addr or "")[:45], request.headers.get("User-Agent", "")[:AGENT_MAX_LENGTH]
+    )
 
 
 def read_opt_out_id() -> int:

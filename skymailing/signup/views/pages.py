@@ -27,6 +27,7 @@ from skymailing.signup.forms import SignupFormEditor, name_question
 from skymailing.signup.services import PLAIN, FormValues
 from skymailing.signup.snippet import draw_code, form_url, write_snippet
 from skymailing.signup.texts import read_texts
+from skymailing.topics.queries import list_topics
 from skymailing.web.error_texts import explain
 
 bp = Blueprint("forms", __name__, url_prefix="/forms")
@@ -92,8 +93,10 @@ def make_editor(form: SignupForm | None) -> SignupFormEditor:
     if form is not None:
         values = {name: getattr(form, name) for name in PLAIN}
         values |= {"sender": form.sender_id or 0, "tags": ", ".join(tag.name for tag in form.tags)}
+        values["topics"] = [topic.id for topic in form.topics]
     editor = SignupFormEditor(data=values)
     editor.sender.choices = list_sender_choices(form)
+    editor.topics.choices = [SelectChoice(topic.id, topic.name) for topic in list_topics(current_user.id)]
     if not editor.is_submitted():
         editor.show_questions(form, list_attributes(current_user))
     return editor
