@@ -1,6 +1,6 @@
 """Let people choose the language of their letters, if their sender writes in several.
 
-The choice is the custom field `language` of the client, with a code such as "ru", so that segments can use it.
+The choice is the custom field `language` of the client, a code such as "ru", so that segments can use it.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ def page(token: str) -> ResponseReturnValue:
 
 
 def save(recipient: Recipient) -> None:
-    """Save the language, and the topics that were changed since the page was opened, perhaps in another tab."""
+    """Save the language, and the topics that the person changed after opening the page."""
     shown = set(map(read_id, request.form.getlist("shown")))
     ticked = set(map(read_id, request.form.getlist("topic")))
     chosen = {
