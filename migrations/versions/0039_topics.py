@@ -144,5 +144,6 @@ def downgrade():
         batch_op.drop_constraint(op.f('fk_mailings_topic_id'), type_='foreignkey')
         batch_op.drop_column('topic_id')
     op.drop_table('opt_outs')
+    op.drop_table('form_topics')
     op.drop_table('topic_choices')
     op.drop_table('topics')

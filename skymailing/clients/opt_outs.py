@@ -39,8 +39,8 @@ def opt_out(
 ) -> None:
     """Stop the owner's letters about a topic, or all of them; repeating it changes nothing.
 
-    Stopping all is recorded with `evidence`. If the topic has been deleted, all letters stop: the person wants
-    no more letters like this one.
+    Stopping all is recorded with `evidence`. If the topic has been deleted, all letters stop: the person
+    wants no more letters like this one.
     """
     own = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id == topic_id)
     if topic_id is None or db.session.scalar(own) is None:

@@ -17,8 +17,6 @@ from skymailing.extensions import db
 from skymailing.models import (
     Bounce,
     BounceKind,
-    Consent,
-    ConsentKind,
     MergedAddress,
     OptOut,
     Proof,
@@ -295,19 +293,3 @@ def test_two_clicks_at_the_same_moment_can_be_undone(
     page = visitor.get(plain_path, headers={"Accept-Language": "en"})
     undo(visitor, plain_path, page)
     assert suppressions(session) == {}
-
-
-def test_unsubscribing_from_everything_and_its_undo_are_recorded(
-    session: Session, visitor: FlaskClient, path: str, plain_path: str
-) -> None:
-    post(visitor, path)  # leaves a topic only
-    page = post(visitor, plain_path)
-    post(visitor, plain_path)
-    assert [(row.kind, row.email_key) for row in session.scalars(select(Consent))] == [
-        (ConsentKind.WITHDRAWN, ADDRESS)
-    ]
-    undo(visitor, plain_path, page)
-    undone = session.scalars(select(Consent).order_by(Consent.id.desc())).first()
-    assert undone is not None
-    assert (undone.kind, undone.ip) == (ConsentKind.RESUMED, "127.0.0.1")
-    assert undone.agent.startswith("Werkzeug")
