@@ -76,10 +76,12 @@ def store_text(owner_id: int, text: str, now: datetime) -> int | None:
     if not text:
         return None
     digest = hashlib.sha256(text.encode()).hexdigest()
+    own = select(ConsentText.id).where(ConsentText.owner_id == owner_id, ConsentText.digest == digest)
+    if (known := db.session.scalar(own)) is not None:
+        return known
     values = {"owner_id": owner_id, "digest": digest, "text": text, "created_at": now}
     db.session.execute(insert_into(ConsentText).values(values).on_conflict_do_nothing())
-    own = (ConsentText.owner_id == owner_id) & (ConsentText.digest == digest)
-    return db.session.scalar(select(ConsentText.id).where(own))
+    return db.session.scalar(own)
 
 
 def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:

@@ -149,7 +149,8 @@ def delete(sender_id: int) -> ResponseReturnValue:
             return redirect(url_for("senders.index"))
     except services.SenderInUse as error:
         refusal = explain(error)
-    page = render_template("senders/delete.html", sender=sender, refusal=refusal)
+    forms = queries.name_forms(sender.id)
+    page = render_template("senders/delete.html", sender=sender, refusal=refusal, forms=forms)
     return page, 409 if refusal and request.method == "POST" else 200
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, select
-
 from skymailing.clients.consents import store_text
 from skymailing.db.engine import insert_into
+from skymailing.db.upserts import Insert, Upsert
 from skymailing.email_addresses import address_key, mailbox_key
 from skymailing.extensions import db
 from skymailing.models import FormDay, Signup, SignupForm, SignupMailbox
@@ -21,6 +20,8 @@ from skymailing.signup.protection import Visitor
 
 BETWEEN_LETTERS = timedelta(minutes=10)
 LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
+# Of an open request, when the form is submitted again.
+REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "expires_at")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -37,38 +38,40 @@ def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: da
 
     No letter is added if the mailbox has had one in the last ten minutes, or three in the last day.
     """
-    text_id = store_text(form.owner_id, form.consent_text, now)
-    changed = {
+    values = {
+        "owner_id": form.owner_id,
+        "form_id": form.id,
         "email": request.email,
+        "email_key": address_key(request.email),
         "values": dict(request.values),
         "requested_at": now,
         "ip": visitor.ip[:45],
         "agent": visitor.agent[:AGENT_MAX_LENGTH],
-        "text_id": text_id,
+        "text_id": store_text(form.owner_id, form.consent_text, now),
         "expires_at": now + SIGNUP_LIFETIME,
-    }
-    key = address_key(request.email)
-    new = {
-        "owner_id": form.owner_id,
-        "form_id": form.id,
-        "email_key": key,
         "requests": 1,
         "is_waiting": False,
     }
-    statement = insert_into(Signup).values(changed | new)
-    statement = statement.on_conflict_do_update(
-        index_elements=["form_id", "email_key"],
-        index_where=IS_OPEN,
-        set_=changed | {"requests": Signup.requests + 1},
-    )
-    written = db.session.execute(statement.returning(Signup.id, Signup.requests))
-    signup_id, requests = written.tuples().one()
+    signup_id, requests = STORING.execute(db.session.connection(), [values]).tuples().one()
     is_sent = _claim_letter(request.email, now)
     if is_sent:
         add_signup_letter(form, signup_id, request.email)
     if requests == 1:
         count_day(form.id, now, requested=1)  # last, since it locks a row that all visitors share
     return is_sent
+
+
+def _make_storing() -> Insert:
+    statement = insert_into(Signup)
+    changed = {name: statement.excluded[name] for name in REPLACED}
+    return statement.on_conflict_do_update(
+        index_elements=["form_id", "email_key"],
+        index_where=IS_OPEN,
+        set_=changed | {"requests": Signup.requests + 1},
+    )
+
+
+STORING = Upsert(_make_storing, (Signup.id, Signup.requests))
 
 
 def _claim_letter(email: str, now: datetime) -> bool:
@@ -95,19 +98,19 @@ def _claim_letter(email: str, now: datetime) -> bool:
 
 def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:
     """Add to a form's numbers for today."""
-    statement = insert_into(FormDay).values(
-        form_id=form_id, day=today(now), requested=requested, confirmed=confirmed
-    )
+    row = {"form_id": form_id, "day": today(now), "requested": requested, "confirmed": confirmed}
+    COUNTING.execute(db.session.connection(), [row])
+
+
+def _make_counting() -> Insert:
+    statement = insert_into(FormDay)
     added = {name: getattr(FormDay, name) + statement.excluded[name] for name in ("requested", "confirmed")}
-    db.session.execute(statement.on_conflict_do_update(index_elements=["form_id", "day"], set_=added))
+    return statement.on_conflict_do_update(index_elements=["form_id", "day"], set_=added)
+
+
+COUNTING = Upsert(_make_counting)
 
 
 def today(now: datetime) -> date:
     """Return the day in UTC, by which forms are counted."""
     return now.astimezone(UTC).date()
-
-
-def count_open(form_id: int) -> int:
-    """Return how many requests of a form await their confirmation."""
-    waiting = select(func.count()).where(Signup.form_id == form_id, Signup.confirmed_at.is_(None))
-    return db.session.scalar(waiting) or 0

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from skymailing.extensions import db
+from skymailing.extensions import cache, db
 from skymailing.models import Signup, SignupMailbox
 from skymailing.signup.confirmation import add_waiting
 from skymailing.signup.requests import LETTERS_PERIOD
 
 BATCH = 200  # per sweep
+# Counting a million clients takes a second, so an owner without room is left out for a while.
+FULL_KEY, RETRY_AFTER = "signups-full:{}", 300  # seconds
 KEPT = LETTERS_PERIOD + timedelta(hours=1)
 
 
@@ -18,14 +20,13 @@ def add_clients(now: datetime) -> None:
     waiting = select(Signup.id, Signup.owner_id).where(Signup.is_waiting).order_by(Signup.owner_id, Signup.id)
     rows = db.session.execute(waiting.limit(BATCH)).tuples().all()
     db.session.rollback()
-    full = set()
     for signup_id, owner_id in rows:
-        if owner_id in full:
+        if cache.get(FULL_KEY.format(owner_id)):
             continue
         found = select(Signup).where(Signup.id == signup_id, Signup.is_waiting)
         signup = db.session.scalar(found.with_for_update(skip_locked=True))
         if signup is not None and not add_waiting(signup, now):
-            full.add(owner_id)
+            cache.set(FULL_KEY.format(owner_id), True, timeout=RETRY_AFTER)
         db.session.commit()
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.models import Delivery, MessageFormat, ReturnedState, TopicChoice, User
+from skymailing.extensions import db
+from skymailing.models import Consent, Delivery, MessageFormat, ReturnedState, TopicChoice, User
 from skymailing.security import unsubscribe_token
 from skymailing.web.urls import unsubscribe_url
 from tests.returns.letters import make_status, quote_headers
@@ -67,6 +68,9 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
         assert desk.take_in(raw) is ReturnedState.UNDERSTOOD
 
     assert desk.suppressions() == {delivery.email_key: "unsubscribed" for delivery in deliveries}
+    with desk.app.app_context():
+        kinds = set(db.session.execute(select(Consent.email_key, Consent.kind)).tuples())
+    assert kinds == {(delivery.email_key, "withdrawn") for delivery in deliveries}
     assert (desk.bounces(), deliveries[0].run.returned) == ([], 0)
 
 

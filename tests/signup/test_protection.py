@@ -141,6 +141,21 @@ def test_a_form_that_is_sent_at_once_or_a_day_later_needs_another_click(
     assert session.scalar(select(Signup)) is None
 
 
+def test_the_page_is_cached_for_a_minute(app: Flask, session: Session, form: SignupForm) -> None:
+    """Its stamp says when it was rendered."""
+
+    def read_stamp() -> str:
+        return read_fields(Visitor(app).get(path_of(form)))["stamp"]
+
+    now = utcnow()
+    with time_machine.travel(now, tick=False) as clock:
+        first = read_stamp()
+        clock.shift(50)
+        assert read_stamp() == first
+        clock.shift(15)
+        assert read_stamp() != first
+
+
 # --- Mailboxes --------------------------------------------------------------------------------
 
 

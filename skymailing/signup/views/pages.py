@@ -58,6 +58,7 @@ def show(form_id: int) -> ResponseReturnValue:
         texts=texts,
         numbers=numbers,
         waiting=queries.count_waiting(form.id),
+        has_unusable_sender=form.sender is not None and not is_usable(form.sender),
         url=form_url(form),
         snippet=write_snippet(form),
         drawing=drawing,
