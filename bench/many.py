@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing import jobs, queue, schedule
 from skymailing.clock import utcnow
@@ -73,7 +73,7 @@ def many_runs(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
                     found = jobs.run_sweep(utcnow())
                     seconds.append(time.perf_counter() - begun)
             if len(found.runs) != OPEN_RUNS // 2:
-                raise RunFailed(f"found {len(found.runs)} runs with letters to send")
+                raise MeasurementFailed(f"found {len(found.runs)} runs with letters to send")
         yield Row(
             f"a sweep with {OPEN_RUNS:,} open runs, {database}",
             f"{max(seconds):.2f} s, {max(seconds) / OPEN_RUNS * 1000:.2f} ms per run",

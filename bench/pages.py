@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bench.postfix import find_free_port, wait_for_port
 from bench.rows import Row, Sizes
-from bench.service import PROJECT_DIR, RunFailed, Service
+from bench.service import PROJECT_DIR, MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.models import Archive, ArchiveEntry, Article, Mailing, Message, MessageFormat, Run, User
@@ -104,7 +104,7 @@ def load(
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
     result = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise RunFailed(f"{path}: {result.stderr}")
+        raise MeasurementFailed(f"{path}: {result.stderr}")
     figures: dict[str, float] = json.loads(result.stdout)
     return figures
 
@@ -249,7 +249,7 @@ def sign_in(service: Service, owner: int) -> str:
     )
     cookie = browser.get_cookie("session", domain="sky.example")
     if response.status_code != 302 or cookie is None:
-        raise RunFailed(f"sign-in failed: {response.status}")
+        raise MeasurementFailed(f"sign-in failed: {response.status}")
     return f"session={cookie.value}"
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
@@ -53,7 +53,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     """Count a segment's clients, and compare planning a mailing to a segment with planning one to all."""
     for database, limit in ((POSTGRESQL, 1.0), (SQLITE, 3.0)):
         with testbed.service(database) as service:
-            owner_id = add_town(service, database)
+            owner_id = add_owner_with_clients(service, database)
             service.pause_workers()
             with service.app.app_context():
                 seconds, found = measure_count(owner_id)
@@ -78,7 +78,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         )
 
 
-def add_town(service: Service, database: str) -> int:
+def add_owner_with_clients(service: Service, database: str) -> int:
     """Create an owner with a million clients, of whom one in ten has the tag; return the owner's ID."""
     owner_id = service.add_owner(CLIENTS)
     with Session(service.engine) as session, session.begin():
@@ -130,7 +130,7 @@ def plan_mailing(service: Service, owner_id: int, conditions: object) -> tuple[f
     seconds = time.perf_counter() - start
     run = service.find_run(mailing_id)
     if run is None or not run.planned:
-        raise RunFailed("nothing was planned")
+        raise MeasurementFailed("nothing was planned")
     _remove_letters(service)
     return seconds, run.planned
 
