@@ -91,7 +91,7 @@ class Stage:
         )
 
     def finish_mailing(self, mailing: int, before: int) -> float:
-        """Wait for the end; return letters per second. Raise MeasurementFailed unless every letter was sent once."""
+        """Wait for the end; return letters per second. Unless each was sent once, raise MeasurementFailed."""
         run = self.service.wait_for_end(mailing, TIMEOUT)
         assert run.finished_at is not None
         time.sleep(0.5)  # smtp-sink prints its count at intervals
