@@ -30,9 +30,9 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         with run_server(letters) as url:
             address = MailboxAddress.parse(url)
             service.app.config["RETURNED_MAIL"] = replace(returned_mail_settings(), mailbox=address)
-            begun = time.perf_counter()
+            start = time.perf_counter()
             reading, sizes = read(EARLY)
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - start
     if (reading.understood, reading.unclear, reading.fault) != (COUNT, 0, ""):
         raise MeasurementFailed(f"{reading}")
     growth = sizes[-1] / sizes[0] - 1

@@ -104,7 +104,7 @@ def make_submission(service: Service, form: SignupForm, name: str, number: int) 
 
 
 def submit_all(port: int, submissions: Sequence[Submission], connections: int) -> float:
-    """Send all requests over so many connections; return the seconds. Raises MeasurementFailed if one is refused."""
+    """Send all requests over several connections; return the seconds. Raises MeasurementFailed on refusal."""
 
     def submit_part(part: Sequence[Submission]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
