@@ -91,7 +91,7 @@ def profile() -> ResponseReturnValue:
     db.session.commit()
     if has_moved:
         dispatch_owner_mailings(user_id, now)
-    flash(_("Your profile has been saved."), "success")
+    flash(_("Profile saved."), "success")
     return redirect(url_for("auth.profile"))
 
 
