@@ -48,8 +48,8 @@ class SessionPool:
         self.bounce_address = ""
         self.settings = engine_settings()
         self.budget = SessionBudget(route, holder, self.settings, server.sessions if server else None)
-        most = min(max_sessions, server.sessions) if server else max_sessions
-        self.concurrency = routes.Concurrency(most, self.settings.session_growth_letters)
+        limit = min(max_sessions, server.sessions) if server else max_sessions
+        self.concurrency = routes.Concurrency(limit, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
         self._accepted_letters = pace.Meter(self.settings)
         self._pipelining = Pipelining()
