@@ -162,7 +162,7 @@ def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alon
     rate = len(rates) / sum(1 / rate for rate in rates)
     yield Row(
         "letters per second during this, compared with when no one clicks",
-        f"{rate / alone:.2f} x ({rate:,.0f}/s to {alone:,.0f}/s)",
+        f"{rate / alone:.2f} x ({rate:,.0f}/s vs. {alone:,.0f}/s)",
         ">= 0.7 x",
         "",
         rate >= MIN_RATE * alone,

@@ -64,7 +64,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 def _row(what: str, few: float, many: float) -> Row:
     ratio = many / few
-    measured = f"{ratio:.2f} x ({many:.1f} ms to {few:.1f} ms)"
+    measured = f"{ratio:.2f} x ({many:.1f} ms vs. {few:.1f} ms)"
     return Row(what, measured, "<= 1.5 x", "1.1 x", ratio <= 1.5, {"few_ms": few, "many_ms": many})
 
 

@@ -60,7 +60,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
                 to_all = plan_mailing(service, owner_id, None)
                 to_segment = plan_mailing(service, owner_id, ALL_BUT_FEW)
         yield Row(
-            f"clients in a segment counted, {found:,} of {CLIENTS:,}, {database}",
+            f"counting a three-condition segment ({found:,} of {CLIENTS:,} clients), {database}",
             f"{seconds:.2f} s",
             f"<= {limit:.0f} s",
             "",
@@ -69,7 +69,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         )
         ratio = to_segment[0] / to_all[0]
         yield Row(
-            f"a segment with three conditions planned, against all clients, {database}",
+            f"planning a mailing to a three-condition segment, compared with all clients, {database}",
             f"{ratio:.2f} x ({to_segment[1]:,} in {to_segment[0]:.1f} s)",
             "<= 1.2 x",
             "1.1 x",

@@ -1,4 +1,4 @@
-"""Benchmark sending: throughput, distance, growth, planning, first letter and fairness."""
+"""Benchmark sending: throughput, latency, growth, planning, first letter and fairness."""
 
 import statistics
 import time

@@ -69,7 +69,7 @@ def compare_pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         ours / bare_rate for ours, bare_rate in zip(rates["form"], rates["bare"], strict=True)
     )
     ours, bare = (statistics.median(rates[name]) for name in ("form", "bare"))
-    measured = f"{ratio:.2f} x ({ours:,.0f}/s to {bare:,.0f}/s)"
+    measured = f"{ratio:.2f} x ({ours:,.0f}/s vs. {bare:,.0f}/s)"
     what = "sign-up form, cached, anonymous, compared with a bare Flask route"
     yield Row(what, measured, ">= 0.8 x", "0.9 x", ratio >= 0.8, dict(rates))
 
