@@ -25,7 +25,7 @@ from bench import (
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
-from bench.service import RunFailed
+from bench.service import MeasurementFailed
 from bench.testbed import Testbed
 
 MODULES = (sending, segments, search, pages, signup, reports, returned, mailbox, many, servers, crowd)
@@ -75,7 +75,7 @@ def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
             for row in ROWS[name](testbed, sizes):
                 rows.append(row)
                 echo(f"  {row.what}: {row.measured}")
-        except RunFailed as failure:
+        except MeasurementFailed as failure:
             rows.append(Row(name, "failed", "", "", False, {"failure": str(failure)}))
             echo(f"  failed: {failure}")
         echo(f"  {time.monotonic() - start:.0f} s")

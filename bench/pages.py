@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from bench.postfix import find_free_port, wait_for_port
 from bench.rows import Row, Sizes
-from bench.service import PROJECT_DIR, RunFailed, Service
+from bench.service import PROJECT_DIR, MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.models import Archive, ArchiveEntry, Article, Mailing, Message, MessageFormat, Run, User
@@ -29,7 +29,7 @@ FEW = 1_000
 PASSWORD = "correct horse battery"
 ARTICLES = 30
 PUBLIC_PAGES = {
-    "home": "/",
+    "home page": "/",
     "blog": "/blog/",
     "article": "/blog/article-1",
     "published letter": "/archive/shop/news",
@@ -42,7 +42,7 @@ LISTS = {
     "log of all mailings": "/logs/",
     "log of a mailing": "/mailings/{mailing}/log",
     "a mailing": "/mailings/{mailing}",
-    "start page": "/",
+    "home page": "/",
 }
 
 # SQL for PostgreSQL, in the order of foreign keys. Each statement inserts a million rows within a minute.
@@ -104,7 +104,7 @@ def load(
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
     result = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise RunFailed(f"{path}: {result.stderr}")
+        raise MeasurementFailed(f"{path}: {result.stderr}")
     figures: dict[str, float] = json.loads(result.stdout)
     return figures
 
@@ -140,7 +140,7 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         is_required = name != "article"  # each view is also counted
         yield Row(
             f"{name}, cached, anonymous, compared with a bare Flask route",
-            f"{ratio:.2f} x ({statistics.median(rates[name]):,.0f}/s to {bare:,.0f}/s)",
+            f"{ratio:.2f} x ({statistics.median(rates[name]):,.0f}/s vs. {bare:,.0f}/s)",
             ">= 0.6 x" if is_required else "",
             "0.8 x" if is_required else "",
             ratio >= 0.6 if is_required else None,
@@ -198,7 +198,7 @@ def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         is_required = name != SEARCH  # its time depends on how many rows match
         yield Row(
             f"list with {sizes.many:,} rows compared with {FEW:,}: {name}",
-            f"{ratio:.2f} x ({many[name]:.1f} ms to {small:.1f} ms)",
+            f"{ratio:.2f} x ({many[name]:.1f} ms vs. {small:.1f} ms)",
             "<= 1.5 x" if is_required else "",
             "1.1 x" if is_required else "",
             ratio <= 1.5 if is_required else None,
@@ -249,7 +249,7 @@ def sign_in(service: Service, owner: int) -> str:
     )
     cookie = browser.get_cookie("session", domain="sky.example")
     if response.status_code != 302 or cookie is None:
-        raise RunFailed(f"sign-in failed: {response.status}")
+        raise MeasurementFailed(f"sign-in failed: {response.status}")
     return f"session={cookie.value}"
 
 

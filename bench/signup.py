@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bench.pages import TURN_SECONDS, TURNS, WARM_UP, load, web_server
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key
@@ -69,7 +69,7 @@ def compare_pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         ours / bare_rate for ours, bare_rate in zip(rates["form"], rates["bare"], strict=True)
     )
     ours, bare = (statistics.median(rates[name]) for name in ("form", "bare"))
-    measured = f"{ratio:.2f} x ({ours:,.0f}/s to {bare:,.0f}/s)"
+    measured = f"{ratio:.2f} x ({ours:,.0f}/s vs. {bare:,.0f}/s)"
     what = "sign-up form, cached, anonymous, compared with a bare Flask route"
     yield Row(what, measured, ">= 0.8 x", "0.9 x", ratio >= 0.8, dict(rates))
 
@@ -104,7 +104,7 @@ def make_submission(service: Service, form: SignupForm, name: str, number: int) 
 
 
 def submit_all(port: int, submissions: Sequence[Submission], connections: int) -> float:
-    """Send all requests over so many connections; return the seconds. Raises RunFailed if one is refused."""
+    """Send all requests over several connections; return the seconds. Raises MeasurementFailed on refusal."""
 
     def submit_part(part: Sequence[Submission]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -123,7 +123,7 @@ def submit_all(port: int, submissions: Sequence[Submission], connections: int) -
         answers = [answer for part in pool.map(submit_part, parts) for answer in part]
     seconds = time.perf_counter() - started
     if set(answers) != {"200 True"}:
-        raise RunFailed(f"sign-up forms were refused: {sorted(set(answers))}")
+        raise MeasurementFailed(f"sign-up forms were refused: {sorted(set(answers))}")
     return seconds
 
 
@@ -134,7 +134,7 @@ def measure_submissions(service: Service, forms: list[SignupForm], port: int, da
     ]
     submit_all(port, [make_submission(service, form, "warm", n) for n, form in enumerate(forms)], 1)
     rate = SUBMITTED / submit_all(port, submissions, 8)
-    service.wait_until(lambda: count_sent(service) == SUBMITTED + FORMS, "all letters sent", DEADLINE)
+    service.wait_until(lambda: count_sent(service) == SUBMITTED + FORMS, "all letters to be sent", DEADLINE)
     what = f"submitted sign-up forms per second, {database}"
     return Row(what, f"{rate:,.0f}/s", ">= 100/s", "200/s", rate >= 100, {"per_second": rate})
 
@@ -150,7 +150,7 @@ def measure_letters(service: Service, port: int, database: str) -> Row:
     form = add_forms(service, MAILING)[0]
     mailing = service.add_mailing(form.owner_id, utcnow())
     service.start_mailing(mailing)
-    service.wait_until(lambda: service.find_run(mailing) is not None, "the mailing has started", DEADLINE)
+    service.wait_until(lambda: service.find_run(mailing) is not None, "the mailing to start", DEADLINE)
     times = []
     for number in range(TIMED):
         times.append(time_letter(service, port, make_submission(service, form, "timed", number)))
@@ -164,7 +164,7 @@ def time_letter(service: Service, port: int, submission: Submission) -> float:
     before = count_sent(service)
     started = time.perf_counter()
     submit_all(port, [submission], 1)
-    service.wait_until(lambda: count_sent(service) > before, "letter sent", DEADLINE)
+    service.wait_until(lambda: count_sent(service) > before, "a letter to be sent", DEADLINE)
     return time.perf_counter() - started
 
 

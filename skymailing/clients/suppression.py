@@ -59,7 +59,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     if not first:
         return
     _follow_merges(owner_id, first)
-    SUPPRESSING.execute(
+    UPSERT_SUPPRESSION.execute(
         db.session.connection(),
         # All imports write in the same order, so that concurrent imports cannot deadlock.
         [
@@ -75,7 +75,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     )
 
 
-def _make_suppressing() -> Insert:
+def _upsert_suppression() -> Insert:
     statement = insert_into(Suppression)
     return statement.on_conflict_do_update(
         index_elements=["owner_id", "email_key"],
@@ -84,7 +84,7 @@ def _make_suppressing() -> Insert:
     )
 
 
-SUPPRESSING = Upsert(_make_suppressing)
+UPSERT_SUPPRESSION = Upsert(_upsert_suppression)
 
 
 def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:

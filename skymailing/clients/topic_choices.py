@@ -148,7 +148,7 @@ def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
     if not changed:
         return []
     earlier = {key: _write_values(choice) for key, choice in before.items()}
-    RECORDING.execute(db.session.connection(), [asdict(new) | {"owner_id": owner_id} for new in changed])
+    UPSERT_CHOICE.execute(db.session.connection(), [asdict(new) | {"owner_id": owner_id} for new in changed])
     # Another transaction may have recorded the same at the same moment: then it made the change.
     after = _read(owner_id, changed)
     return [
@@ -163,7 +163,7 @@ def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
     ]
 
 
-def _make_recording() -> Insert:
+def _upsert_choice() -> Insert:
     statement = insert_into(TopicChoice)
     values = {name: statement.excluded[name] for name in ("is_joined", "is_by_owner", "changed_at")}
     is_change = TopicChoice.is_joined != statement.excluded.is_joined
@@ -177,7 +177,7 @@ def _make_recording() -> Insert:
     )
 
 
-RECORDING = Upsert(_make_recording)
+UPSERT_CHOICE = Upsert(_upsert_choice)
 
 
 def _lock_topics(owner_id: int, ids: Iterable[int]) -> Any:

@@ -197,9 +197,9 @@ def _hand_over(
             if result.letter.return_path:
                 return True
             batch.stop(StateReason.REFUSED, reply)
-        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.most:
+        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.limit:
             batch.stop(StateReason.REJECTED, reply)
-            if count > dispatcher.rejections.most:
+            if count > dispatcher.rejections.limit:
                 batch.put_back_last()
         return batch.pause is not None
 
@@ -277,4 +277,4 @@ def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Let
     letter.content = b""
     result = Result(letter, Verdict.FAILED, None, reason)
     batch.results.append(result)
-    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.most
+    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.limit

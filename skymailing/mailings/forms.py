@@ -265,7 +265,7 @@ class MailingForm(FlaskForm):
         return MailingValues(**values)
 
     @property
-    def has_limits(self) -> bool:
+    def has_sending_hours(self) -> bool:
         """Whether days or hours were entered, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)

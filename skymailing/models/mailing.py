@@ -208,7 +208,7 @@ class Mailing(Timestamps, Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # The start page lists current and upcoming mailings, which are few compared to finished ones.
+        # The home page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),

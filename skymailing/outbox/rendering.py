@@ -71,7 +71,7 @@ def _render_account_letter(letter: OutboxLetter, source: From | None = None, **v
 
 
 def _to_ascii(message: Message) -> bytes:
-    """Return the letter with CRLF line ends, its texts encoded for servers without 8BITMIME."""
+    """Return the letter with CRLF line endings, its texts encoded for servers without 8BITMIME."""
     parsed = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
     assert isinstance(parsed, EmailMessage)
     for part in parsed.walk():

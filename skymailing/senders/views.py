@@ -172,6 +172,9 @@ def confirm(token: str) -> ResponseReturnValue:
         return render_template("senders/confirm_failed.html", reason=reason), 410
     db.session.commit()
     if current_user.is_authenticated and current_user.id == sender.owner_id:
-        flash(_("The address %(address)s is confirmed.", address=display_address(sender.address)), "success")
+        flash(
+            _("The address %(address)s has been confirmed.", address=display_address(sender.address)),
+            "success",
+        )
         return redirect(url_for("senders.index"))
     return render_template("senders/confirm.html", form=form, sender=sender, is_done=True)

@@ -14,7 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.models import Archive, ArchiveEntry, MessageFormat, Role, Run, RunState, User
 from tests.archive.letters import create_sent_run, publish, send_letter
 from tests.conftest import SignIn
-from tests.mailings.pages import error_beside, get_main_text
+from tests.mailings.pages import get_field_error, get_main_text
 from tests.security.test_headers import expect_sandboxed_page
 from tests.support.archives import ArchiveFactory
 from tests.support.factories import RunFactory, UserFactory
@@ -120,7 +120,7 @@ def test_the_address_can_be_chosen_and_changed(
     ):
         response = publish(owner, two, slug=slug)
         assert response.status_code == 200
-        assert error in error_beside(response, "slug")
+        assert error in get_field_error(response, "slug")
     publish(owner, two, slug="summer")
     publish(owner, two, slug="autumn")
     assert find_entry(session, two).slug == "autumn"
@@ -135,8 +135,8 @@ def test_the_archive_can_move_to_a_free_address(
     ArchiveFactory.create(slug="taken")
     publish(owner, create_sent_run(shop, "Hello"))
     path = "/mailings/archive/address"
-    assert "already taken" in error_beside(owner.post(path, data={"slug": "taken"}), "slug")
-    assert "lowercase" in error_beside(owner.post(path, data={"slug": "A b"}), "slug")
+    assert "already taken" in get_field_error(owner.post(path, data={"slug": "taken"}), "slug")
+    assert "lowercase" in get_field_error(owner.post(path, data={"slug": "A b"}), "slug")
     assert owner.post(path, data={"slug": "tea"}).status_code == 302
     assert visitor.get("/archive/tea/").status_code == 200
     assert visitor.get("/archive/tea-shop/").status_code == 404

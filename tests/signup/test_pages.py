@@ -29,7 +29,7 @@ from skymailing.models import (
     form_tags,
 )
 from tests.conftest import SetLimits
-from tests.mailings.pages import error_beside, get_main_text, get_value, soup
+from tests.mailings.pages import get_field_error, get_main_text, get_value, soup
 from tests.signup.people import Visitor, path_of
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 from tests.support.signup_factories import TopicFactory
@@ -121,7 +121,7 @@ def test_only_https_pages_are_opened_after_the_confirmation(
     browser: FlaskClient, form: SignupForm, url: str
 ) -> None:
     page = browser.post(f"/forms/{form.id}/edit", data={"name": "x", "thanks_url": url})
-    assert "https://" in error_beside(page, "thanks_url")
+    assert "https://" in get_field_error(page, "thanks_url")
 
 
 def test_the_code_is_a_plain_form_that_works(

@@ -20,7 +20,7 @@ from skymailing.models import (
 from skymailing.signup import protection, rates, stamps
 from skymailing.signup.protection import PER_FORM, Passage, judge
 from skymailing.signup.requests import Request, request_signup
-from tests.mailings.pages import error_beside, get_main_text
+from tests.mailings.pages import get_field_error, get_main_text
 from tests.signup.people import (
     EMAIL,
     ENTERED,
@@ -195,7 +195,7 @@ def test_a_domain_without_mail_is_an_error_beside_the_field(
     app: Flask, session: Session, form: SignupForm, domain: str
 ) -> None:
     page = Visitor(app).sign_up(form, email=f"anna@{domain}")
-    assert f"The domain {domain} does not accept email" in error_beside(page, "email")
+    assert f"The domain {domain} does not accept email" in get_field_error(page, "email")
     assert session.scalar(select(Signup)) is None
 
 

@@ -25,7 +25,7 @@ from skymailing.models import (
     client_forms,
     client_tags,
 )
-from tests.mailings.pages import error_beside, get_main_text
+from tests.mailings.pages import get_field_error, get_main_text
 from tests.signup.people import EMAIL, ENTERED, Visitor, only_link, path_of, read_fields, read_link
 from tests.support.factories import ClientFactory, SuppressionFactory
 from tests.support.servers import SmtpServer
@@ -163,8 +163,8 @@ def test_errors_are_shown_beside_the_fields_with_the_values_kept(
     form.fields = [{"key": "full_name", "label": "Name", "is_required": True}]
     session.flush()
     page = Visitor(app).submit(form, email="anna@", full_name="")
-    assert "domain" in error_beside(page, "email")
-    assert error_beside(page, "full_name") == "Please fill this in."
+    assert "domain" in get_field_error(page, "email")
+    assert get_field_error(page, "full_name") == "Please fill this in."
     assert read_fields(page)["email"] == "anna@"
     assert session.scalar(select(Signup)) is None
 

@@ -23,7 +23,7 @@ from skymailing.models import (
     User,
 )
 from tests.conftest import SetLimits, SignIn
-from tests.mailings.pages import error_beside, get_main_text, get_value, mailing_fields, soup
+from tests.mailings.pages import get_field_error, get_main_text, get_value, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory, create_clients
 from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
@@ -53,7 +53,7 @@ def test_a_topic_is_added_and_changed(browser: FlaskClient, session: Session, us
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "two\nlines"])
 def test_a_topic_without_a_valid_name_is_refused(browser: FlaskClient, session: Session, name: str) -> None:
     page = browser.post("/topics/new", data=NEWS | {"name": name})
-    assert error_beside(page, "name")
+    assert get_field_error(page, "name")
     assert read_topics(session) == []
 
 
@@ -61,7 +61,7 @@ def test_a_topic_exists_once_in_any_spelling(browser: FlaskClient, session: Sess
     TopicFactory.create(owner=UserFactory.create(), name="Our news")
     for name in ("Our news", "OUR NEWS"):
         page = browser.post("/topics/new", data=NEWS | {"name": name})
-    assert "You already have the topic “OUR NEWS”." in error_beside(page, "name")
+    assert "You already have the topic “OUR NEWS”." in get_field_error(page, "name")
     own = [topic for topic in read_topics(session) if topic.owner_id == user.id]
     assert len(own) == 1
     assert browser.post(f"/topics/{own[0].id}/edit", data=NEWS | {"name": "our news"}).status_code == 302

@@ -98,5 +98,5 @@ def tag_undo(removal_id: int) -> ResponseReturnValue:
     if name is None:
         abort(404)
     db.session.commit()
-    flash(_("The tag “%(name)s” is restored.", name=name), "success")
+    flash(_("The tag “%(name)s” has been restored.", name=name), "success")
     return redirect(url_for("clients.tags"))

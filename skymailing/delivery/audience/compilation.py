@@ -165,11 +165,11 @@ class _Compiler:
         return None, _shift(today, -value - 1)  # older_than_days
 
     def compile_added(self, leaf: Leaf, op: str) -> Condition:
-        """Compare the time at which a client was added with days on the owner's clock."""
+        """Compare the time at which a client was added with days in the owner's time zone."""
         if op == "is_set":
             return Client.created_at.is_not(None)
         if op == "anniversary_within_days":
-            # The day, on the owner's clock, when each client was added: only the database can compute it.
+            # The day, in the owner's time zone, when each client was added: only the database can compute it.
             day = (
                 func.stored_day(Client.created_at, self.viewpoint.zone.key)
                 if self.dialect == "sqlite"

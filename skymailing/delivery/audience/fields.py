@@ -107,12 +107,12 @@ def read_date(value: Any) -> date:
 
 
 def read_days(value: Any) -> int:
-    return _read_whole(value, MAX_DAYS, "segment_days_expected", least=0)
+    return _read_whole(value, MAX_DAYS, "segment_days_expected", minimum=0)
 
 
-def _read_whole(value: Any, most: int, code: str, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidConditions(code, limit=most)
+def _read_whole(value: Any, maximum: int, code: str, minimum: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise InvalidConditions(code, limit=maximum)
     return value
 
 
