@@ -22,7 +22,7 @@ from skymailing.signup.protection import Visitor as Origin
 from skymailing.signup.requests import Request, request_signup
 from tests.mailings.pages import get_main_text
 from tests.signup.people import EMAIL, ENTERED, Visitor, count_letters, path_of, read_fields
-from tests.support.factories import SignupFormFactory
+from tests.support.signup_factories import SignupFormFactory
 
 _forks = multiprocessing.get_context("forkserver")
 
