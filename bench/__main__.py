@@ -21,14 +21,28 @@ from bench import (
     segments,
     sending,
     servers,
+    signup,
     tracking,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
-from bench.service import RunFailed
+from bench.service import MeasurementFailed
 from bench.testbed import Testbed
 
-MODULES = (sending, segments, search, pages, reports, returned, mailbox, many, servers, tracking, crowd)
+MODULES = (
+    sending,
+    segments,
+    search,
+    pages,
+    signup,
+    tracking,
+    reports,
+    returned,
+    mailbox,
+    many,
+    servers,
+    crowd,
+)
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
 SOAK = {"crowd", "mailbox"}  # take minutes; part of `make soak`, not of the default rows
 
@@ -75,7 +89,7 @@ def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
             for row in ROWS[name](testbed, sizes):
                 rows.append(row)
                 echo(f"  {row.what}: {row.measured}")
-        except RunFailed as failure:
+        except MeasurementFailed as failure:
             rows.append(Row(name, "failed", "", "", False, {"failure": str(failure)}))
             echo(f"  failed: {failure}")
         echo(f"  {time.monotonic() - start:.0f} s")

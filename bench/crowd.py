@@ -16,7 +16,7 @@ from bench.pages import FILL, sign_in, web_server
 from bench.people import Click
 from bench.rows import Row, Sizes
 from bench.sending import TIMEOUT, WARM_UP, send
-from bench.service import PROJECT_DIR, RunFailed, Service, check_all_sent
+from bench.service import PROJECT_DIR, MeasurementFailed, Service, check_all_sent
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 
@@ -41,7 +41,7 @@ class Crowd:
         """Wait until the process ends; return all clicks."""
         output, _ = self.process.communicate()
         if self.process.returncode:
-            raise RunFailed("bench.people ended with an error")
+            raise MeasurementFailed("bench.people ended with an error")
         self.clicks = [tuple(click) for click in json.loads(output)]
         return self.clicks
 
@@ -91,7 +91,7 @@ class Stage:
         )
 
     def finish_mailing(self, mailing: int, before: int) -> float:
-        """Wait for the end; return letters per second. Raise RunFailed unless every letter was sent once."""
+        """Wait for the end; return letters per second. Unless each was sent once, raise MeasurementFailed."""
         run = self.service.wait_for_end(mailing, TIMEOUT)
         assert run.finished_at is not None
         time.sleep(0.5)  # smtp-sink prints its count at intervals
@@ -162,7 +162,7 @@ def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alon
     rate = len(rates) / sum(1 / rate for rate in rates)
     yield Row(
         "letters per second during this, compared with when no one clicks",
-        f"{rate / alone:.2f} x ({rate:,.0f}/s to {alone:,.0f}/s)",
+        f"{rate / alone:.2f} x ({rate:,.0f}/s vs. {alone:,.0f}/s)",
         ">= 0.7 x",
         "",
         rate >= MIN_RATE * alone,

@@ -36,13 +36,13 @@ def write_csv(count: int) -> BinaryIO:
 
 def run_import(owner_id: int, source: BinaryIO, count: int) -> float:
     """Import the file as a worker does; return the time in seconds."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with open_file(source) as opened:
         created = imports.create_import(owner_id, "clients.csv", imports.inspect_table(opened.file))
         db.session.commit()
         import_id = created.id
         tasks.run_import_slice(import_id, opened.file)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     db.session.expire_all()
     finished = db.session.get_one(ClientImport, import_id)
     done = finished.rows_done

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.returned import send_and_return
 from bench.rows import Row, Sizes
-from bench.service import RunFailed
+from bench.service import MeasurementFailed
 from bench.testbed import SQLITE, Testbed
 from skymailing.returns.tasks import Reading, read_mailbox
 from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
@@ -30,11 +30,11 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         with run_server(letters) as url:
             address = MailboxAddress.parse(url)
             service.app.config["RETURNED_MAIL"] = replace(returned_mail_settings(), mailbox=address)
-            begun = time.perf_counter()
+            start = time.perf_counter()
             reading, sizes = read(EARLY)
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - start
     if (reading.understood, reading.unclear, reading.fault) != (COUNT, 0, ""):
-        raise RunFailed(f"{reading}")
+        raise MeasurementFailed(f"{reading}")
     growth = sizes[-1] / sizes[0] - 1
     yield Row(
         f"a mailbox of {COUNT:,} letters over IMAP, {SQLITE}",

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing import jobs, queue, schedule
 from skymailing.clock import utcnow
@@ -69,11 +69,11 @@ def many_runs(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             with service.app.app_context():
                 seconds = []
                 for _ in range(3):
-                    begun = time.perf_counter()
+                    start = time.perf_counter()
                     found = jobs.run_sweep(utcnow())
-                    seconds.append(time.perf_counter() - begun)
+                    seconds.append(time.perf_counter() - start)
             if len(found.runs) != OPEN_RUNS // 2:
-                raise RunFailed(f"found {len(found.runs)} runs with letters to send")
+                raise MeasurementFailed(f"found {len(found.runs)} runs with letters to send")
         yield Row(
             f"a sweep with {OPEN_RUNS:,} open runs, {database}",
             f"{max(seconds):.2f} s, {max(seconds) / OPEN_RUNS * 1000:.2f} ms per run",
@@ -157,11 +157,11 @@ def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             add_mailings(service, owners, SCHEDULED, utcnow() + timedelta(hours=5))
             with service.app.app_context():
                 queue.connection().delete(schedule.make_scheduler().scheduled_jobs_key)
-                begun, calls, repaired = time.perf_counter(), 0, 0
+                start, calls, repaired = time.perf_counter(), 0, 0
                 while repaired < SCHEDULED and calls < 20:
                     repaired += schedule.reconcile(utcnow())
                     calls += 1
-                seconds = time.perf_counter() - begun
+                seconds = time.perf_counter() - start
         yield Row(
             f"{SCHEDULED:,} mailings scheduled again, {database}",
             f"{seconds:.1f} s in {calls} sweeps",

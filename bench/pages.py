@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from bench.postfix import find_free_port, wait_for_port
 from bench.rows import Row, Sizes
-from bench.service import PROJECT_DIR, RunFailed, Service
+from bench.service import PROJECT_DIR, MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
-from skymailing.models import Article, User
+from skymailing.models import Archive, ArchiveEntry, Article, Mailing, Message, MessageFormat, Run, User
 from skymailing.processes import programs
 from skymailing.security import hash_password
 
@@ -28,6 +28,12 @@ CONNECTIONS = 8
 FEW = 1_000
 PASSWORD = "correct horse battery"
 ARTICLES = 30
+PUBLIC_PAGES = {
+    "home page": "/",
+    "blog": "/blog/",
+    "article": "/blog/article-1",
+    "published letter": "/archive/shop/news",
+}
 SEARCH = "clients, search"
 LISTS = {
     "clients": "/clients/",
@@ -36,7 +42,7 @@ LISTS = {
     "log of all mailings": "/logs/",
     "log of a mailing": "/mailings/{mailing}/log",
     "a mailing": "/mailings/{mailing}",
-    "start page": "/",
+    "home page": "/",
 }
 
 # SQL for PostgreSQL, in the order of foreign keys. Each statement inserts a million rows within a minute.
@@ -98,18 +104,20 @@ def load(
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
     result = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise RunFailed(f"{path}: {result.stderr}")
+        raise MeasurementFailed(f"{path}: {result.stderr}")
     figures: dict[str, float] = json.loads(result.stdout)
     return figures
 
 
 def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare the home page, the blog and an article, cached and anonymous, with a bare route.
+    """Compare the home page, the blog, an article and a published letter with a bare route.
+
+    All of them are cached, and the visitor is anonymous.
 
     Both servers run throughout and are measured in short alternating turns, so that other load on the
     machine affects both. The result is the median of the turns.
     """
-    rates: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
+    rates: dict[str, list[float]] = {name: [] for name in ("bare", *PUBLIC_PAGES)}
     with (
         testbed.service(POSTGRESQL) as service,
         web_server(service, "bench.bare_flask:app") as bare_port,
@@ -118,9 +126,7 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         write_articles(service)
         targets = {
             "bare": (bare_port, "/"),
-            "home": (port, "/"),
-            "blog": (port, "/blog/"),
-            "article": (port, "/blog/article-1"),
+            **{name: (port, path) for name, path in PUBLIC_PAGES.items()},
         }
         for target in targets.values():
             load(*target, WARM_UP)
@@ -128,13 +134,13 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             for name, target in targets.items():
                 rates[name].append(load(*target, TURN_SECONDS)["per_second"])
     bare = statistics.median(rates["bare"])
-    for name in ("home", "blog", "article"):
+    for name in PUBLIC_PAGES:
         ratios = [ours / bare_rate for ours, bare_rate in zip(rates[name], rates["bare"], strict=True)]
         ratio = statistics.median(ratios)
         is_required = name != "article"  # each view is also counted
         yield Row(
             f"{name}, cached, anonymous, compared with a bare Flask route",
-            f"{ratio:.2f} x ({statistics.median(rates[name]):,.0f}/s to {bare:,.0f}/s)",
+            f"{ratio:.2f} x ({statistics.median(rates[name]):,.0f}/s vs. {bare:,.0f}/s)",
             ">= 0.6 x" if is_required else "",
             "0.8 x" if is_required else "",
             ratio >= 0.6 if is_required else None,
@@ -159,6 +165,27 @@ def write_articles(service: Service) -> None:
                 )
             )
         session.flush()
+        publish_letter(session, author)
+
+
+def publish_letter(session: Session, owner: User) -> None:
+    now = utcnow()
+    content = {"subject": "Новости", "format": MessageFormat.HTML, "body": "", "sender_name": "Ольга"}
+    mailing = Mailing(
+        owner=owner,
+        message=Message(owner=owner, subject="Новости", format=MessageFormat.HTML, body=""),
+        name="Новости",
+        starts_at=now,
+        ends_at=now + timedelta(days=1),
+    )
+    run = Run(mailing=mailing, scheduled_for=now, started_at=now, reply_to="a@sky.example", **content)
+    session.add_all([run, Archive(owner=owner, slug="shop")])
+    session.flush()
+    page = f"<!DOCTYPE html><html><head></head><body>{'<p>Абзац текста.</p>' * 200}</body></html>"
+    entry = ArchiveEntry(owner_id=owner.id, mailing=mailing, run_id=run.id, slug="news", title="Новости")
+    entry.html, entry.sent_at = page, now
+    session.add(entry)
+    session.flush()
 
 
 def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
@@ -171,7 +198,7 @@ def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         is_required = name != SEARCH  # its time depends on how many rows match
         yield Row(
             f"list with {sizes.many:,} rows compared with {FEW:,}: {name}",
-            f"{ratio:.2f} x ({many[name]:.1f} ms to {small:.1f} ms)",
+            f"{ratio:.2f} x ({many[name]:.1f} ms vs. {small:.1f} ms)",
             "<= 1.5 x" if is_required else "",
             "1.1 x" if is_required else "",
             ratio <= 1.5 if is_required else None,
@@ -222,7 +249,7 @@ def sign_in(service: Service, owner: int) -> str:
     )
     cookie = browser.get_cookie("session", domain="sky.example")
     if response.status_code != 302 or cookie is None:
-        raise RunFailed(f"sign-in failed: {response.status}")
+        raise MeasurementFailed(f"sign-in failed: {response.status}")
     return f"session={cookie.value}"
 
 

@@ -45,7 +45,7 @@ class Person:
             self.visit_pages()
 
     def visit_pages(self) -> None:
-        self.get("start page", "/")
+        self.get("home page", "/")
         self.get("clients", "/clients/")
         self.get("search", "/clients/?q=client7")
         self.save_client()

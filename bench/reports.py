@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from bench.pages import SECONDS, WARM_UP, load, sign_in, web_server
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger.reconciliation import recount
@@ -64,7 +64,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 def _row(what: str, few: float, many: float) -> Row:
     ratio = many / few
-    measured = f"{ratio:.2f} x ({many:.1f} ms to {few:.1f} ms)"
+    measured = f"{ratio:.2f} x ({many:.1f} ms vs. {few:.1f} ms)"
     return Row(what, measured, "<= 1.5 x", "1.1 x", ratio <= 1.5, {"few_ms": few, "many_ms": many})
 
 
@@ -93,7 +93,7 @@ def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
         db.session.rollback()
     reported = report.totals.counts["attempts"]
     if reported != attempts // runs * runs:
-        raise RunFailed(f"the report shows {reported} attempts instead of {attempts}")
+        raise MeasurementFailed(f"the report shows {reported} attempts instead of {attempts}")
     return owner
 
 

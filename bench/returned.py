@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from bench.rows import Row, Sizes
 from bench.sending import send
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
@@ -87,11 +87,11 @@ def measure(letters: Sequence[bytes], function: Callable[[Sequence[bytes]], obje
 
 
 def check_counts() -> None:
-    """Raise RunFailed unless each letter is a certain bounce and is counted in its run."""
+    """Raise MeasurementFailed unless each letter is a certain bounce and is counted in its run."""
     bounces = db.session.scalar(select(func.count()).select_from(Bounce)) or 0
     run = db.session.scalars(select(Run)).one()
     if not bounces == run.returned + run.complaints == LETTERS:
-        raise RunFailed(f"{bounces} bounces, {run.returned} returned, {run.complaints} complaints")
+        raise MeasurementFailed(f"{bounces} bounces, {run.returned} returned, {run.complaints} complaints")
     db.session.rollback()
 
 

@@ -19,7 +19,7 @@ from skymailing.models import User
 
 CLIENTS = 1_000_000
 LIMIT = 0.05  # seconds
-# Names of two parts, each of three syllables, a city for one client in seven, and a phone number.
+# Two-part names of three syllables each, one of seven cities, and a phone number.
 SYLLABLES = (
     "ан",
     "ка",
@@ -38,7 +38,7 @@ SYLLABLES = (
     "мир",
 )
 CITIES = ("Омск", "Томск", "Москва", "Казань", "Пермь", "Тула", "Нижний Новгород")
-# A phone number; a name; a city; an address; words in two places; a word that no one has.
+# A phone number; a name; a city; an address; words from two fields; a word that matches no client.
 SEARCHES = ("+79990424242", "Викторсер", "Новгород", "client4242@", "пермь петмир", "qwerty")
 FILL = {
     POSTGRESQL: """UPDATE clients SET
@@ -54,7 +54,7 @@ def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     """Build the index of a million clients, then query the first page and the number of matches."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
-            owner_id = add_town(service, database)
+            owner_id = add_owner_with_clients(service, database)
             with service.app.app_context():
                 indexing = build_index(service)
                 times = {word: measure(owner_id, word) for word in SEARCHES}
@@ -69,7 +69,7 @@ def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         )
 
 
-def add_town(service: Service, database: str) -> int:
+def add_owner_with_clients(service: Service, database: str) -> int:
     """Create an owner with a million different clients; return the owner's ID."""
     owner_id = service.add_owner(CLIENTS)
     first = " || ".join(_pick(SYLLABLES, f"id / {15**power}") for power in range(3))
@@ -81,14 +81,14 @@ def add_town(service: Service, database: str) -> int:
     return owner_id
 
 
-def _pick(values: tuple[str, ...], number: str) -> str:
-    """Return an SQL expression for the value with this number, modulo the number of values."""
-    cases = " ".join(f"WHEN {index} THEN '{value}'" for index, value in enumerate(values))
-    return f"CASE CAST({number} AS BIGINT) % {len(values)} {cases} END"
+def _pick(values: tuple[str, ...], index: str) -> str:
+    """Return an SQL expression for the value at this index, modulo the number of values."""
+    cases = " ".join(f"WHEN {number} THEN '{value}'" for number, value in enumerate(values))
+    return f"CASE CAST({index} AS BIGINT) % {len(values)} {cases} END"
 
 
 def build_index(service: Service) -> float:
-    """Index all clients, together with the service's workers; return the time in seconds."""
+    """Index all clients, alongside the service's workers; return the time in seconds."""
     start = time.perf_counter()
     while is_behind():
         db.session.rollback()

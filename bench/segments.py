@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
@@ -53,14 +53,14 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     """Count a segment's clients, and compare planning a mailing to a segment with planning one to all."""
     for database, limit in ((POSTGRESQL, 1.0), (SQLITE, 3.0)):
         with testbed.service(database) as service:
-            owner_id = add_town(service, database)
+            owner_id = add_owner_with_clients(service, database)
             service.pause_workers()
             with service.app.app_context():
                 seconds, found = measure_count(owner_id)
                 to_all = plan_mailing(service, owner_id, None)
                 to_segment = plan_mailing(service, owner_id, ALL_BUT_FEW)
         yield Row(
-            f"clients in a segment counted, {found:,} of {CLIENTS:,}, {database}",
+            f"counting a three-condition segment ({found:,} of {CLIENTS:,} clients), {database}",
             f"{seconds:.2f} s",
             f"<= {limit:.0f} s",
             "",
@@ -69,7 +69,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         )
         ratio = to_segment[0] / to_all[0]
         yield Row(
-            f"a segment with three conditions planned, against all clients, {database}",
+            f"planning a mailing to a three-condition segment, compared with all clients, {database}",
             f"{ratio:.2f} x ({to_segment[1]:,} in {to_segment[0]:.1f} s)",
             "<= 1.2 x",
             "1.1 x",
@@ -78,7 +78,7 @@ def segments(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         )
 
 
-def add_town(service: Service, database: str) -> int:
+def add_owner_with_clients(service: Service, database: str) -> int:
     """Create an owner with a million clients, of whom one in ten has the tag; return the owner's ID."""
     owner_id = service.add_owner(CLIENTS)
     with Session(service.engine) as session, session.begin():
@@ -130,7 +130,7 @@ def plan_mailing(service: Service, owner_id: int, conditions: object) -> tuple[f
     seconds = time.perf_counter() - start
     run = service.find_run(mailing_id)
     if run is None or not run.planned:
-        raise RunFailed("nothing was planned")
+        raise MeasurementFailed("nothing was planned")
     _remove_letters(service)
     return seconds, run.planned
 

@@ -1,4 +1,4 @@
-"""Benchmark sending: throughput, distance, growth, planning, first letter and fairness."""
+"""Benchmark sending: throughput, latency, growth, planning, first letter and fairness."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bench import baselines
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service, check_all_sent
+from bench.service import MeasurementFailed, Service, check_all_sent
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing import schedule
 from skymailing.clock import utcnow
@@ -136,7 +136,7 @@ def planning(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
                 seconds = time.perf_counter() - start
             run = service.find_run(mailing)
             if run is None or run.id != run_id or run.planned != 1_000_000:
-                raise RunFailed(f"planned {run and run.planned} instead of a million")
+                raise MeasurementFailed(f"planned {run and run.planned} instead of a million")
             cancel(service, mailing)
         yield Row(
             f"1,000,000 recipients planned, {database}",
@@ -174,7 +174,7 @@ def _start_delay(service: Service, ahead: float) -> float:
     with Session(service.engine) as session:
         first = session.scalar(select(func.min(Attempt.at)).where(Attempt.mailing_id == mailing_id))
     if first is None:
-        raise RunFailed("a scheduled mailing sent nothing")
+        raise MeasurementFailed("a scheduled mailing sent nothing")
     return float((first - starts_at).total_seconds())
 
 
@@ -197,7 +197,7 @@ def _time_small_mailings(service: Service, count: int) -> list[float]:
     """Run `count` small mailings one after another; return the seconds that each takes."""
     large = service.add_mailing(service.add_owner(200_000), utcnow())
     service.start_mailing(large)
-    service.wait_until(lambda: _count_sent(service, large) >= WARM_UP, "start of the large mailing", 120)
+    service.wait_until(lambda: _count_sent(service, large) >= WARM_UP, "the large mailing to start", 120)
     times = []
     for _ in range(count):
         small = service.add_mailing(service.add_owner(100), utcnow())
@@ -208,7 +208,7 @@ def _time_small_mailings(service: Service, count: int) -> list[float]:
         times.append((run.finished_at - start).total_seconds())
     large_run = service.find_run(large)
     if large_run is None or large_run.finished_at:
-        raise RunFailed("the mailing of 200,000 ended before the small ones")
+        raise MeasurementFailed("the mailing of 200,000 ended before the small ones")
     cancel(service, large)
     return times
 
@@ -226,9 +226,9 @@ def cancel(service: Service, mailing_id: int) -> None:
     ledger = service.read_ledger(run)
     unexpected_states = ledger.counts.keys() - {DeliveryState.SENT, DeliveryState.CANCELLED}
     if unexpected_states or sum(ledger.counts.values()) != ledger.planned:
-        raise RunFailed(f"the ledger of a cancelled run does not balance: {ledger}")
+        raise MeasurementFailed(f"the ledger of a cancelled run does not balance: {ledger}")
     if ledger.attempts != ledger.counts.get(DeliveryState.SENT, 0):
-        raise RunFailed(f"attempts are missing: {ledger}")
+        raise MeasurementFailed(f"attempts are missing: {ledger}")
 
 
 ROWS = {

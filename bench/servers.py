@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from bench.many import add_mailings
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
@@ -58,7 +58,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
     _add_senders(service, owners, port if has_own else None)
     with service.app.app_context():
         if not all(plan.start_due_run(mailing, utcnow()) for mailing in mailings):
-            raise RunFailed("a mailing was not planned")
+            raise MeasurementFailed("a mailing was not planned")
     service.resume_workers()
     with Session(service.engine) as session:
 
@@ -71,7 +71,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
         used = session.scalar(select(func.count(Attempt.route.distinct())))
         shut_off = session.scalar(select(func.count()).where(Route.opened_at.is_not(None)))
     if sent != OWNERS * letters or used != (OWNERS if has_own else 1) or shut_off:
-        raise RunFailed(f"{sent} letters over {used} routes, {shut_off} of them shut off")
+        raise MeasurementFailed(f"{sent} letters over {used} routes, {shut_off} of them shut off")
     return OWNERS * letters / max(0.1, float((last - first).total_seconds()))
 
 

@@ -54,7 +54,7 @@ INSERT_CLIENTS = text(
 )
 
 
-class RunFailed(Exception):
+class MeasurementFailed(Exception):
     """A measurement did not end as expected."""
 
 
@@ -111,7 +111,7 @@ class Service:
                 self._spawn(f"worker-{number}", [*FLASK, "worker"]) for number in range(self.worker_count)
             ]
             self._spawn("scheduler", [*FLASK, "scheduler"])
-            self.wait_until(lambda: queue.count_workers() == self.worker_count, "workers", START_SECONDS)
+            self.wait_until(lambda: queue.count_workers() == self.worker_count, "the workers", START_SECONDS)
 
     def stop(self) -> None:
         """Stop all processes, Redis last."""
@@ -167,13 +167,15 @@ class Service:
         return process
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Wait until `condition` is true; raise RunFailed with the end of the workers' logs."""
+        """Wait until `condition` is true; raise MeasurementFailed with the end of the workers' logs."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.is_supervised:
                 self._restart_exited()
             if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
-                raise RunFailed(f"{what}: not reached within {seconds:.0f} s\n{self._read_log_tails()}")
+                raise MeasurementFailed(
+                    f"timed out or lost a worker while waiting for {what}\n{self._read_log_tails()}"
+                )
             time.sleep(0.1)
 
     def _read_log_tails(self) -> str:
@@ -257,7 +259,7 @@ class Service:
             run = self.find_run(mailing_id)
             return run is not None and run.state in (RunState.FINISHED, RunState.CANCELLED)
 
-        self.wait_until(is_over, f"end of mailing {mailing_id}", seconds)
+        self.wait_until(is_over, f"mailing {mailing_id} to end", seconds)
         run = self.find_run(mailing_id)
         assert run is not None
         return run
@@ -275,10 +277,10 @@ class Service:
 
 
 def check_all_sent(ledger: Ledger, count: int, arrived: int) -> None:
-    """Raise RunFailed unless every letter was sent once and every attempt was recorded."""
+    """Raise MeasurementFailed unless every letter was sent once and every attempt was recorded."""
     expected = Ledger({DeliveryState.SENT: count}, count, count)
     if ledger != expected or arrived != count:
-        raise RunFailed(f"expected {count} letters: {ledger}, {arrived} arrived")
+        raise MeasurementFailed(f"expected {count} letters: {ledger}, {arrived} arrived")
 
 
 @contextlib.contextmanager
@@ -291,6 +293,6 @@ def running_service(
         service.start()
         yield service
     except RedisError as error:
-        raise RunFailed(f"Redis: {error}") from error
+        raise MeasurementFailed(f"Redis: {error}") from error
     finally:
         service.stop()

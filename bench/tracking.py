@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bench.pages import TURN_SECONDS, TURNS, WARM_UP, load, web_server
 from bench.rows import Row, Sizes
-from bench.service import RunFailed, Service
+from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
@@ -45,7 +45,7 @@ def plan_letters(service: Service) -> Run:
         plan.start_due_run(mailing_id, utcnow())
     run = service.find_run(mailing_id)
     if run is None:
-        raise RunFailed("nothing was planned")
+        raise MeasurementFailed("nothing was planned")
     with Session(service.engine) as session, session.begin():
         links = (
             RunLink(run_id=run.id, number=n, url=f"https://shop.example/{n}") for n in range(1, LINKS + 1)
@@ -102,7 +102,7 @@ def measure_fold(service: Service, run: Run, database: str) -> Row:
             select(func.sum(RunLink.clicks), func.sum(RunLink.machine_clicks)).where(RunLink.run_id == run.id)
         ).one()
     if sum(map(int, counted)) != HIT_COUNT:
-        raise RunFailed(f"{counted} of {HIT_COUNT} hits were counted")
+        raise MeasurementFailed(f"{counted} of {HIT_COUNT} hits were counted")
     return Row(
         f"{HIT_COUNT:,} clicks added to the counts, {database}",
         f"{seconds:.1f} s",

@@ -76,10 +76,12 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
     from skymailing.servers import views as servers
+    from skymailing.signup import views as signup
+    from skymailing.topics import views as topics
     from skymailing.tracking import views as tracking
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [servers, returns, reports, brand, blog, archive, tracking]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:
@@ -92,6 +94,7 @@ def register_cached_pages(app: Flask) -> None:
     from skymailing.archive import cached_pages as archive
     from skymailing.blog import cached_pages as blog
     from skymailing.home import cached_pages as home
+    from skymailing.signup import cached_pages as signup
 
-    for feature in (home, blog, archive):
+    for feature in (home, blog, signup, archive):
         middleware.register_pages(app, feature.CACHED_PAGES)

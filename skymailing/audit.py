@@ -24,12 +24,31 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SignupForm,
     SmtpServer,
     Tag,
+    Topic,
     User,
 )
 
-Target = User | Mailing | Message | Client | Segment | Sender | SendingDomain | SmtpServer | Tag | Article
+Sending = Sender | SendingDomain | SmtpServer | SignupForm
+Target = User | Mailing | Message | Client | Segment | Tag | Topic | Article | Sending
+
+# The kind of each target, and the attribute that names it.
+KINDS: dict[type, tuple[AuditKind, str]] = {
+    User: (AuditKind.USER, "email"),
+    Mailing: (AuditKind.MAILING, "name"),
+    Message: (AuditKind.MESSAGE, "subject"),
+    Client: (AuditKind.CLIENT, "email"),
+    Segment: (AuditKind.SEGMENT, "name"),
+    SignupForm: (AuditKind.FORM, "name"),
+    Sender: (AuditKind.SENDER, "address"),
+    SendingDomain: (AuditKind.DOMAIN, "name"),
+    SmtpServer: (AuditKind.SERVER, "name"),
+    Tag: (AuditKind.TAG, "name"),
+    Topic: (AuditKind.TOPIC, "name"),
+    Article: (AuditKind.ARTICLE, "title"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +120,11 @@ def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) 
 
 
 def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
-    # `match` does not look through the proxy `current_user`.
+    # The proxy `current_user` has another type.
     target = cast(Target, getattr(target, "_get_current_object", lambda: target)())
-    match target:
-        case User():
-            return AuditKind.USER, target.email
-        case Mailing():
-            return AuditKind.MAILING, target.name
-        case Message():
-            return AuditKind.MESSAGE, target.subject
-        case Client():
-            return AuditKind.CLIENT, target.email
-        case Segment():
-            return AuditKind.SEGMENT, target.name
-        case Sender():
-            return AuditKind.SENDER, target.address
-        case SendingDomain():
-            return AuditKind.DOMAIN, target.name
-        case SmtpServer():
-            return AuditKind.SERVER, f"{target.name} ({target.host})"
-        case Tag():
-            return AuditKind.TAG, target.name
-        case _:
-            return AuditKind.ARTICLE, target.title
+    kind, attribute = KINDS[type(target)]
+    name = str(getattr(target, attribute))
+    return kind, f"{name} ({target.host})" if isinstance(target, SmtpServer) else name
 
 
 @contextmanager

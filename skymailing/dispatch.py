@@ -17,7 +17,7 @@ def commit_and_dispatch(mailing: Mailing, now: datetime) -> None:
     dispatch_mailings([mailing_id], now)
 
 
-def dispatch_mailings_of(owner_id: int, now: datetime) -> None:
+def dispatch_owner_mailings(owner_id: int, now: datetime) -> None:
     """Dispatch all active mailings of a user, for example after unblocking; call after the commit."""
     is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
     own = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)

@@ -149,12 +149,12 @@ def send_slice(run_id: int, slot: int) -> None:
     """Send letters of this run, or of those whose turn it is, for a few seconds; then requeue."""
     queue.clear_hint(hints.turn_name(slot))
     context.bind(run_id=run_id)
-    begun = time.monotonic()
+    start = time.monotonic()
     may_send = True
     try:
         while may_send and (turn := turns.take()):
             may_send = _take_turn(turn)
-            if not _may_go_on(time.monotonic() - begun):
+            if not _may_go_on(time.monotonic() - start):
                 break
     finally:
         dispatcher.give_back_sessions(only_scarce=True)
@@ -168,7 +168,7 @@ def _take_turn(turn: Turn) -> bool:
     Return whether this worker may take another turn, instead of the workers that use all sessions.
     """
     context.bind(run_id=turn.run_id)
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         has_more = send.send_slice(turn.run_id, _should_yield)
     except NoSession as error:
@@ -176,7 +176,7 @@ def _take_turn(turn: Turn) -> bool:
         # Checked last: otherwise, the others could find no turn and give back their sessions in between.
         return error.budget.has_room()
     finally:
-        turns.charge(turn, time.monotonic() - begun)
+        turns.charge(turn, time.monotonic() - start)
     if has_more:
         turns.add([turn])
     else:
@@ -228,12 +228,12 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
     After a second, waiting letters go first.
     """
     parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         for number in range(first, len(parts)):
             if not queue.hold_lease(schedule.SWEEP_ID, lease, SWEEP_LEASE):
                 return
-            is_tired = number > first and _should_yield(time.monotonic() - begun)
+            is_tired = number > first and _should_yield(time.monotonic() - start)
             if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
                 # Long enough for the jobs before it, such as the starts of a thousand mailings.
                 queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)

@@ -27,6 +27,7 @@ from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.returns import tasks as return_tasks
 from skymailing.servers.queries import has_test_requests
+from skymailing.signup import tasks as signups
 from skymailing.tracking import folding
 
 
@@ -51,7 +52,8 @@ def _resume_stalled(now: datetime) -> None:
 
 
 def _delete_expired(now: datetime) -> None:
-    for forget in (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired):
+    expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
+    for forget in (*expiring, signups.delete_expired):
         forget(now)
         db.session.commit()
 
@@ -79,6 +81,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     owner_pauses.delete_old,
     pictures.delete_unused,
     pictures.delete_orphans,
+    signups.add_clients,
     lambda _now: invalidation.invalidate_missed_edits(),
     reputation.check_changed,
     _post_letters,

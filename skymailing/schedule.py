@@ -147,9 +147,9 @@ def reconcile(now: datetime) -> int:
     if obsolete:
         scheduler.connection.zrem(scheduler.scheduled_jobs_key, *obsolete)
     wrong = [wake for wake in wanted.values() if _is_wrong(wake, existing.get(wake.name), now)]
-    give_up = time.monotonic() + RECONCILE_SECONDS
+    deadline = time.monotonic() + RECONCILE_SECONDS
     repaired = 0
-    while repaired < len(wrong) and time.monotonic() < give_up:
+    while repaired < len(wrong) and time.monotonic() < deadline:
         batch = wrong[repaired : repaired + BATCH]
         _schedule(scheduler, batch)
         repaired += len(batch)

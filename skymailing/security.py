@@ -250,20 +250,25 @@ def _stamp(user: User) -> str:
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 
-def unsubscribe_token(owner_id: int, email_key: str) -> str:
-    """Return the token of /u/<token>, encrypted. It has no timestamp: unsubscribe links never expire."""
-    value = _unsubscribe_cipher().encrypt(f"{owner_id}:{email_key}".encode(), None)
+def unsubscribe_token(owner_id: int, email_key: str, topic_id: int | None = None) -> str:
+    """Return the token of /u/<token> and /p/<token>, encrypted, with the topic of the letter.
+
+    It has no timestamp: these links never expire.
+    """
+    letter = str(owner_id) if topic_id is None else f"{owner_id}.{topic_id}"
+    value = _unsubscribe_cipher().encrypt(f"{letter}:{email_key}".encode(), None)
     return base64_encode(value).decode("ascii")
 
 
-def read_unsubscribe_token(token: str) -> tuple[int, str]:
-    """Return the owner's ID and the address key. Raises BadToken."""
+def read_unsubscribe_token(token: str) -> tuple[int, str, int | None]:
+    """Return the owner's ID, the address key and the ID of the letter's topic. Raises BadToken."""
     try:
         # Tokens of earlier versions have a signature after a dot; links in letters work forever.
         signed = "." in token
         value = base64_decode(_unsubscribe_signer().unsign(token)) if signed else _read_encrypted(token)
-        owner_id, _, email_key = value.decode().partition(":")
-        return int(owner_id), email_key
+        letter, _, email_key = value.decode().partition(":")
+        owner_id, _, topic_id = letter.partition(".")
+        return int(owner_id), email_key, int(topic_id) if topic_id else None
     except (BadData, ValueError) as error:
         raise BadToken from error
 
@@ -290,10 +295,5 @@ def _unsubscribe_cipher() -> "AESSIV":
 
 
 def _unsubscribe_signer() -> Signer:
-    signer: Signer | None = current_app.extensions.get("skymailing_unsubscribe_signer")
-    if signer is None:
-        signer = Signer(
-            current_app.config["SECRET_KEY"], salt="skymailing.unsubscribe", digest_method=hashlib.sha256
-        )
-        current_app.extensions["skymailing_unsubscribe_signer"] = signer
-    return signer
+    secret = current_app.config["SECRET_KEY"]
+    return Signer(secret, salt="skymailing.unsubscribe", digest_method=hashlib.sha256)

@@ -35,7 +35,7 @@ from skymailing.queue import (
 logger = logging.getLogger(__name__)
 job_log = logging.getLogger("skymailing.jobs")
 
-LONGEST_SYSTEM_SECONDS = 0.5  # of small jobs, before a slice of a run goes first
+MAX_SYSTEM_SECONDS = 0.5  # spent on small jobs before a slice of a run takes precedence
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
 REDIS_PAUSE = 1.0  # seconds between attempts while Redis is down
@@ -60,7 +60,7 @@ class Worker(SimpleWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a job; until it is idle, the worker keeps its sessions with the mail server."""
+        """Wait for a job; call on_idle if none arrives for a few seconds, to close mail sessions."""
         if self.on_idle and timeout is not None:  # None: do not wait
             seconds, call = self.on_idle
             if found := super().dequeue_job_and_maintain_ttl(timeout, seconds):
@@ -71,24 +71,24 @@ class Worker(SimpleWorker):
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
         """Run a job and log one line about it. All log lines of the job contain its ID."""
         context.reset(job_id=job.id)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         is_done = False
         try:
             is_done = bool(super().perform_job(job, queue, execution))
         finally:
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - start
             name = _name_of(job)
             fields = {"job": name, "done": is_done, "ms": round(seconds * 1000, 1)}
-            how = "done" if is_done else "FAILED"
-            job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
+            outcome = "done" if is_done else "FAILED"
+            job_log.info("%s %s %.0f ms", name, outcome, seconds * 1000, extra={"fields": fields})
             context.reset()
             self._order_queues(queue, seconds)
         return is_done
 
     def _order_queues(self, queue: Queue, seconds: float) -> None:
-        """Serve small jobs first, but let a slice of a run go first once they have taken a while."""
+        """Serve small jobs first, but let a run go first once they have used up MAX_SYSTEM_SECONDS."""
         self.system_seconds = self.system_seconds + seconds if queue.name == SYSTEM else 0.0
-        first = DELIVERY if self.system_seconds > LONGEST_SYSTEM_SECONDS else SYSTEM
+        first = DELIVERY if self.system_seconds > MAX_SYSTEM_SECONDS else SYSTEM
         self._ordered_queues.sort(key=lambda queue: queue.name != first)
 
     def bootstrap(self, *arguments: Any, **options: Any) -> None:
@@ -106,8 +106,8 @@ class Worker(SimpleWorker):
             self.connection.connection_pool.disconnect()
 
     def unsubscribe(self) -> None:
-        # rq unsubscribes before it stops the listening thread, which could then block for a minute, and rq
-        # for a second.
+        # rq unsubscribes before it stops the listening thread, which could then block for a minute, and block
+        # rq for a second.
         if self.pubsub_thread:
             self.pubsub_thread.stop()
         super().unsubscribe()  # type: ignore[no-untyped-call]

@@ -99,7 +99,7 @@ def test_an_unsubscribe_token_never_expires(app: Flask) -> None:
     with app.app_context():
         token = security.unsubscribe_token(7, "a+b@xn--e1afmkfd.xn--p1ai")
         with time_machine.travel(utcnow() + timedelta(days=3650)):
-            assert security.read_unsubscribe_token(token) == (7, "a+b@xn--e1afmkfd.xn--p1ai")
+            assert security.read_unsubscribe_token(token) == (7, "a+b@xn--e1afmkfd.xn--p1ai", None)
 
 
 def test_an_unsubscribe_token_hides_the_owner_and_the_address(app: Flask) -> None:
@@ -116,9 +116,23 @@ def test_unsubscribe_links_of_earlier_versions_work(app: Flask) -> None:
         signer = Signer(app.config["SECRET_KEY"], salt="skymailing.unsubscribe", digest_method=hashlib.sha256)
         value = base64.urlsafe_b64encode(b"7:a@example.com").rstrip(b"=")
         token = signer.sign(value).decode()
-        assert security.read_unsubscribe_token(token) == (7, "a@example.com")
+        assert security.read_unsubscribe_token(token) == (7, "a@example.com", None)
         with pytest.raises(BadToken):
             security.read_unsubscribe_token("x" + token)
+
+
+def test_an_unsubscribe_token_names_the_topic_of_its_letter(app: Flask) -> None:
+    with app.app_context():
+        token = security.unsubscribe_token(7, "1.5:odd@example.com", 12)
+        assert security.read_unsubscribe_token(token) == (7, "1.5:odd@example.com", 12)
+        assert security.unsubscribe_token(7, "1.5:odd@example.com") != token
+
+
+def test_unsubscribe_links_from_before_topics_work(app: Flask) -> None:
+    token = "1p1WTSmB1iRQkW5DoKr9leSSZFhA9PpjxE6jpRB9lWq8yw"  # with the tests' SECRET_KEY
+    with app.app_context():
+        assert security.read_unsubscribe_token(token) == (7, "anna@example.com", None)
+        assert security.unsubscribe_token(7, "anna@example.com") == token
 
 
 def test_an_unsubscribe_token_needs_no_escaping_in_a_url(app: Flask) -> None:

@@ -93,7 +93,7 @@ def start_all(app: Flask, mailing_ids: list[int]) -> None:
 def test_one_letter_leaves_before_another_owners_many_mailings(
     app: Flask, session: Session, user: User, smtp: SmtpServer, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LONGEST_SYSTEM_SECONDS", 1e9)  # all of them start before the first letter
+    monkeypatch.setattr(worker, "MAX_SYSTEM_SECONDS", 1e9)  # all of them start before the first letter
     create_clients(user, 4)
     other = UserFactory.create()
     client = ClientFactory.create(owner=other)
@@ -133,7 +133,7 @@ def test_only_some_runs_of_an_owner_are_sent_at_the_same_time(
 def test_a_slice_of_a_run_goes_first_after_many_small_jobs(
     app: Flask, session: Session, smtp: SmtpServer, user: User, monkeypatch: pytest.MonkeyPatch, work: Work
 ) -> None:
-    monkeypatch.setattr(worker, "LONGEST_SYSTEM_SECONDS", 0)
+    monkeypatch.setattr(worker, "MAX_SYSTEM_SECONDS", 0)
     create_clients(user, 1)
     with app.app_context():
         run_id = plan.start_due_run(due_mailing(user).id, utcnow())

@@ -1,7 +1,7 @@
 """add public archives of letters
 
 Revision ID: 0040
-Revises: 0037
+Revises: 0039
 Create Date: 2026-11-29 08:20:00
 
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = '0040'
-down_revision = '0037'
+down_revision = '0039'
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from skymailing.caching.backend import ARCHIVES
-from skymailing.caching.middleware import PageKind
+from skymailing.caching.page_kinds import PageKind
 
 
 def never(_now: datetime) -> None:

@@ -50,6 +50,7 @@ class SentLetter:
     sender_name: str
     recipient: Recipient
     email_key: str
+    topic_id: int | None
     sent_at: datetime
 
 
@@ -78,17 +79,19 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
         mime.clean_line(row.sender_name),
         Recipient(row.email, row.full_name, row.attributes),
         row.email_key,
+        row.topic_id,
         row.finished_at or row.started_at,
     )
 
 
 def _select_letter(delivery_id: int) -> Any:
     content = (Run.uuid, Run.subject, Run.format, Run.body, Run.language, Run.sender_name, Run.started_at)
+    run = (Run.details_removed_at, Run.topic_id)
     values = (Delivery.email, Delivery.email_key, Delivery.finished_at, Client.full_name, Client.attributes)
     owner = (Mailing.owner_id, User.attribute_types, User.date_order, User.locale, User.timezone)
     is_owners_client = (Client.id == Delivery.client_id) & (Client.owner_id == Mailing.owner_id)
     return (
-        select(*content, Run.details_removed_at, *values, *owner, is_allowed().label("may_be_shown"))
+        select(*content, *run, *values, *owner, is_allowed().label("may_be_shown"))
         .join(Run, Run.id == Delivery.run_id)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
@@ -103,7 +106,7 @@ def render_letter(letter: SentLetter) -> Rendered:
     values = make_values(
         letter.recipient,
         letter.sender_name,
-        unsubscribe_url(unsubscribe_token(letter.owner_id, letter.email_key)),
+        unsubscribe_url(unsubscribe_token(letter.owner_id, letter.email_key, letter.topic_id)),
         parts.readers,
         browser_url=browser_url(letter.token),
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile
 
 from skymailing.archive.letters import make_clock
 from skymailing.archive.pages import lay_out
@@ -21,6 +22,7 @@ from skymailing.models.archive import ArchiveEntry
 
 TITLE_LENGTH = ArchiveEntry.title.type.length
 SUMMARY_LENGTH = 240  # characters
+WORD = re.compile(r"[^\W_]")
 URL = re.compile(r"[(<\[]?https?://\S+")
 
 
@@ -58,7 +60,8 @@ class Neutral:
 def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits: Habits) -> Neutral:
     """Render a letter for the public; raises TemplateError."""
     parts = CompiledContent(content, habits)
-    fixed = {"sender_name": mime.clean_line(sender_name), **make_clock(sent_at)}
+    sender_name = mime.clean_line(sender_name)
+    fixed = {"sender_name": sender_name, **make_clock(sent_at)}
     marks = {"name": Mark(VALUE), "email": Mark(ADDRESS), "client": Anyone()}
     links = {"unsubscribe_url": Mark(LINK), "browser_url": Mark(LINK)}
     try:
@@ -67,14 +70,18 @@ def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits
         # A filter cannot use a mark: print nothing, as for a client without data.
         rendered = parts.render({**fixed, **links, "name": None, "email": None, "client": {}})
     tidied = Rendered(tidy_text(rendered.subject), tidy_text(rendered.text), tidy_html(rendered.html))
-    title = mime.clean_line(tidied.subject) or mime.clean_line(sender_name)
+    title = mime.clean_line(tidied.subject) or sender_name
     text = html_to_text(tidied.html) if tidied.html else tidied.text
-    return Neutral(title[:TITLE_LENGTH], summarize(text, title), lay_out(tidied, content.language))
+    summary = summarize(text, {title, sender_name})
+    return Neutral(title[:TITLE_LENGTH], summary, lay_out(tidied, content.language))
 
 
-def summarize(text: str, title: str) -> str:
-    """Return the beginning of a letter's text, without a heading that repeats the title."""
-    words = " ".join(URL.sub("", text).split()).removeprefix(title).lstrip()
+def summarize(text: str, headings: set[str]) -> str:
+    """Return the beginning of a letter's text, without lines above it that are one of the headings."""
+    known = {heading.casefold() for heading in headings}
+    lines = [" ".join(URL.sub("", line).split()) for line in text.splitlines()]
+    lines = [line for line in lines if WORD.search(line)]
+    words = " ".join(dropwhile(lambda line: line.casefold() in known, lines))
     if len(words) <= SUMMARY_LENGTH:
         return words
     cut = words[:SUMMARY_LENGTH]

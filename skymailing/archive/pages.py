@@ -18,6 +18,7 @@ TEXT_PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <style>
+body {{ margin: 0; }}
 pre {{ max-width: 640px; margin: 24px auto; padding: 0 16px; white-space: pre-wrap; overflow-wrap: anywhere;
   font: 16px/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
 @media (prefers-color-scheme: dark) {{ a {{ color: #7db4ff; }} }}

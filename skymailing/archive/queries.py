@@ -25,11 +25,6 @@ class PublicList:
     is_indexed: bool  # whether search engines may list any entry
 
 
-def name_owner(owner: User) -> str:
-    """Return the name under which an owner publishes."""
-    return owner.sender_name
-
-
 def find_archive(owner_id: int) -> Archive | None:
     """Return the owner's archive, if something has ever been published."""
     return db.session.get(Archive, owner_id)
@@ -113,7 +108,7 @@ def _order(statement: Select[tuple[ArchiveEntry]]) -> Select[tuple[ArchiveEntry]
     return statement.order_by(ArchiveEntry.sent_at.desc(), ArchiveEntry.id.desc())
 
 
-# --- For owners -------------------------------------------------------------------------------
+# --- For owners and managers ------------------------------------------------------------------
 
 
 def select_entries(owner_id: int) -> Select[tuple[ArchiveEntry]]:
@@ -136,6 +131,17 @@ def find_own_run(owner_id: int, run_id: int) -> Run | None:
 def find_entry(run_id: int) -> ArchiveEntry | None:
     """Return what has been published of a run."""
     return db.session.scalar(select(ArchiveEntry).where(ArchiveEntry.run_id == run_id))
+
+
+def list_published(mailing_id: int) -> Sequence[tuple[str, str, str]]:
+    """Return the two slugs and the title of what has been published of a mailing, visible or not."""
+    found = (
+        select(Archive.slug, ArchiveEntry.slug, ArchiveEntry.title)
+        .join(ArchiveEntry, ArchiveEntry.owner_id == Archive.owner_id)
+        .where(ArchiveEntry.mailing_id == mailing_id)
+        .order_by(ArchiveEntry.id.desc())
+    )
+    return db.session.execute(found.limit(PER_PAGE)).tuples().all()
 
 
 def read_slugs(owner_id: int) -> set[str]:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing.archive import queries
 from skymailing.archive.neutral import Neutral, render_neutral
+from skymailing.brand.queries import find_brand
 from skymailing.db.engine import execute_counting, insert_into
 from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.values import Habits
@@ -18,6 +19,7 @@ from skymailing.quotas.checks import require_room
 from skymailing.web.slugs import ALLOWED, find_free, make_slug
 
 MOST_ENTRIES = 500  # per owner
+LARGEST_PAGE = 500_000  # characters
 
 
 class ArchiveError(UserError):
@@ -75,6 +77,8 @@ def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:
     if entry := queries.find_entry(run.id):
         change_entry(entry, values)
         return entry
+    if len(letter.html) > LARGEST_PAGE:
+        raise ArchiveError("archive_too_long")
     require_room("archive_limit", queries.select_entries(owner.id), MOST_ENTRIES)
     _create_archive(owner)
     entry = ArchiveEntry(
@@ -123,7 +127,7 @@ def move_archive(archive: Archive, slug: str) -> None:
 
 def _create_archive(owner: User) -> None:
     """Create the owner's archive, if there is none, with an address made from the owner's name."""
-    slug = make_slug(queries.name_owner(owner), "archive")
+    slug = make_slug(find_brand(owner).name, f"archive-{owner.id}")
     while queries.find_archive(owner.id) is None:
         free = find_free(slug, queries.is_address_taken)
         # Another owner may take the address at the same moment.

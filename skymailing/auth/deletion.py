@@ -40,6 +40,7 @@ from skymailing.models import (
     MailingState,
     MergedAddress,
     Message,
+    OptOut,
     OutboxLetter,
     ReportDay,
     ReturnedLetter,
@@ -47,9 +48,13 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Signup,
+    SignupForm,
     SmtpServer,
     Suppression,
     Tag,
+    Topic,
+    TopicChoice,
     User,
     client_tags,
     mailing_clients,
@@ -64,6 +69,8 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ArchiveEntry, ArchiveEntry.owner_id),
     (Client, Client.owner_id),
     (ClientUpload, ClientUpload.owner_id),
+    (Signup, Signup.owner_id),
+    (SignupForm, SignupForm.owner_id),  # after the clients, whose deletion removes the rows of `client_forms`
     (Consent, Consent.owner_id),
     (ConsentText, ConsentText.owner_id),
     (Tag, Tag.owner_id),  # after the clients, whose deletion removes the rows of `client_tags`
@@ -72,6 +79,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (SendingDomain, SendingDomain.owner_id),
     (SmtpServer, SmtpServer.owner_id),  # after the senders that use them
     (Suppression, Suppression.owner_id),
+    (OptOut, OptOut.owner_id),
     (Bounce, Bounce.owner_id),
     (ReturnedLetter, ReturnedLetter.owner_id),
     (MergedAddress, MergedAddress.owner_id),
@@ -212,6 +220,18 @@ def _delete_tags(connection: Connection, user_id: int) -> int:
     return connection.execute(delete(Tag).where(Tag.id == tag_id)).rowcount
 
 
+def _delete_topics(connection: Connection, user_id: int) -> int:
+    topic_id = connection.scalar(select(Topic.id).where(Topic.owner_id == user_id).limit(1))
+    if topic_id is None:
+        return 0
+    of_topic = TopicChoice.topic_id == topic_id
+    batch = select(TopicChoice.email_key).where(of_topic).limit(BATCH)
+    choices = delete(TopicChoice).where(of_topic, TopicChoice.email_key.in_(batch))
+    if removed := connection.execute(choices).rowcount:
+        return removed
+    return connection.execute(delete(Topic).where(Topic.id == topic_id)).rowcount
+
+
 def _delete_imports(connection: Connection, user_id: int) -> int:
     import_id = connection.scalar(select(ClientImport.id).where(ClientImport.owner_id == user_id).limit(1))
     if import_id is None:
@@ -247,6 +267,7 @@ DELETIONS = (
     _delete_mailings,
     _delete_imports,
     _delete_tags,
+    _delete_topics,
     _delete_routes,
 )
 

@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth import export_queries
+from skymailing.auth import export_queries, export_signups, export_topics
 from skymailing.auth.export_rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -96,8 +96,13 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("clients.csv", export_rows),
         file("tags.csv", export_queries.read_tags),
         file("never-mailed.csv", export_queries.read_suppressions),
+        file("topics.json", export_topics.read_topics),
+        file("topic-choices.csv", export_topics.read_topic_choices),
+        file("unsubscriptions.csv", export_topics.read_opt_outs),
         file("merged-addresses.csv", read_merged_addresses),
         file("consents.csv", export_queries.read_consents),
+        file("forms.json", export_signups.read_forms),
+        file("sign-ups.csv", export_signups.read_signups),
         file("segments.json", export_queries.read_segments),
         file("messages.json", export_queries.read_messages),
         file("senders.json", export_queries.read_senders),

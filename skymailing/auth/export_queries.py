@@ -152,6 +152,7 @@ def _read_run_ids(user_id: int) -> Iterator[int]:
 RUN_COLUMNS = (
     *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
     *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
+    "topic_id",
     "planned",
 )
 
@@ -196,9 +197,12 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield how people agreed to receive letters."""
-    yield ("email", "kind", "at", "ip", "text")
-    columns = (Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text)
+    """Yield how people agreed to receive letters, and how they withdrew it."""
+    yield ("email", "kind", "at", "ip", "text", "purpose", "browser", "form_id", "earlier_email")
+    columns = (
+        *(Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text),
+        *(Consent.purpose, Consent.agent, Consent.form_id, Consent.previous_key),
+    )
     own = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
     own = own.where(Consent.owner_id == user_id)
     yield from map(cells, read_in_chunks(own, Consent.__table__.c.id))

@@ -20,9 +20,8 @@ def to_text(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else str(value)
 
 
-def read_in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
-    """Yield the rows of a statement ordered by `key`, which must be its first column."""
-    last = 0
+def read_in_chunks(statement: Select[Any], key: ColumnElement[Any], last: int | str = 0) -> Iterator[Any]:
+    """Yield the rows of a statement after `last`, ordered by `key`, which must be its first column."""
     while True:
         chunk = statement.where(key > last).order_by(key).limit(CHUNK)
         rows = db.session.execute(chunk).all()

@@ -30,7 +30,7 @@ from skymailing.security import (
     verify_password,
 )
 
-# Per account and kind of letter: enough for an impatient user, too few to flood a mailbox.
+# Per account and kind of letter: enough for a user who clicks again and again, too few to flood a mailbox.
 LETTERS_PER_HOUR = 5
 
 

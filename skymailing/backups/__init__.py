@@ -1,1 +1,1 @@
-"""Back up the database and pictures to one file, and prepare a restored database for use."""
+"""Back up the database and images to one file, and prepare a restored database for use."""

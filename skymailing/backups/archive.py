@@ -1,4 +1,4 @@
-"""Write and read backup files: tar archives with a manifest, the database and the uploaded pictures."""
+"""Write and read backup files: tar archives with a manifest, the database and the uploaded images."""
 
 import io
 import json
@@ -20,8 +20,8 @@ from skymailing.web.images import parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
-# Archive folders, and the directories whose pictures they contain: those of articles and of messages.
-PICTURES = {"media/": media_directory, "letter-pictures/": picture_directory}
+# Folders in the archive, mapped to the directories they are copied from: article images and message images.
+IMAGES = {"media/": media_directory, "letter-pictures/": picture_directory}
 PART = ".part"  # suffix of an incomplete file
 
 
@@ -74,10 +74,10 @@ def _fill(file: IO[bytes], scratch: Path, manifest: Manifest) -> None:
             entry.size, entry.mtime, entry.mode = len(content), int(manifest.made_at.timestamp()), 0o600
             tar.addfile(entry, io.BytesIO(content))
             tar.add(dumped, DATABASE)
-            for folder, get_directory in PICTURES.items():
-                for picture in sorted(get_directory().glob("*")):
-                    if parse_name(picture.name):
-                        tar.add(picture, folder + picture.name)
+            for folder, get_directory in IMAGES.items():
+                for image in sorted(get_directory().glob("*")):
+                    if parse_name(image.name):
+                        tar.add(image, folder + image.name)
 
 
 @contextmanager
@@ -100,12 +100,12 @@ def restore_database(tar: tarfile.TarFile, scratch: Path) -> None:
         databases.load(path)
 
 
-def restore_pictures(tar: tarfile.TarFile) -> int:
-    """Write the pictures to their directories; return their number."""
+def restore_images(tar: tarfile.TarFile) -> int:
+    """Write the images to their directories; return their number."""
     count = 0
     for entry in tar.getnames():
         folder, slash, name = entry.partition("/")
-        get_directory = PICTURES.get(folder + slash)
+        get_directory = IMAGES.get(folder + slash)
         if get_directory and parse_name(name):  # otherwise an entry could be written anywhere
             get_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
             _copy(tar, entry, get_directory() / name)

@@ -5,7 +5,7 @@ from babel.numbers import format_decimal
 from skymailing.blog.content_cache import find_next_publication
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER, count_view
 from skymailing.caching.backend import ARCHIVES, ARTICLES, VIEWS
-from skymailing.caching.middleware import PageKind
+from skymailing.caching.page_kinds import PageKind
 
 PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 

@@ -188,9 +188,10 @@ class SharedCache(BaseCache):
 ARTICLES = "articles"
 CLIENTS = "clients"
 MAILINGS = "mailings"
+FORMS = "forms"
 VIEWS = "views"
 ARCHIVES = "archives"
-SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, VIEWS, ARCHIVES)
+SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS, ARCHIVES)
 
 
 def _version_key(subject: str) -> str:

@@ -12,40 +12,40 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.caching.backend import ARCHIVES, ARTICLES, CLIENTS, MAILINGS, SharedCache
+from skymailing.caching.backend import ARCHIVES, ARTICLES, CLIENTS, FORMS, MAILINGS, SharedCache
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
-
-WRITES = re.compile(
-    r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(archives|archive_entries|articles|clients|mailings|users)\b',
-    re.IGNORECASE,
-)
 
 
 def sets(column: str) -> re.Pattern[str]:
     return re.compile(rf"\bSET\b.*\b{column}\s*=", re.IGNORECASE | re.DOTALL)
 
 
-SUBJECT_OF = {
-    "archives": ARCHIVES,
-    "archive_entries": ARCHIVES,
-    "articles": ARTICLES,
-    "clients": CLIENTS,
-    "mailings": MAILINGS,
+SUBJECTS_OF = {
+    "archives": {ARCHIVES},
+    "archive_entries": {ARCHIVES},
+    "articles": {ARTICLES},
+    "brands": {ARCHIVES, FORMS},
+    "clients": {CLIENTS},
+    "forms": {FORMS},
+    "mailings": {MAILINGS},
 }
 # What else an UPDATE changes, by table and column: pages show users' names, and neither count a blocked
-# user's mailings as active nor show the letters of a user or a mailing that a manager has stopped.
+# user's mailings as active nor show the letters of a user or a mailing that a manager has stopped. The forms
+# of users who are leaving are closed.
 ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
     "users": [
-        (sets("name"), {ARTICLES, ARCHIVES}),
-        (sets("blocked_at"), {MAILINGS, ARCHIVES}),
-        (sets("deletion_at"), {ARCHIVES}),
+        (sets("name"), {ARTICLES, ARCHIVES, FORMS}),
+        (sets("blocked_at"), {MAILINGS, ARCHIVES, FORMS}),
+        (sets("deletion_at"), {ARCHIVES, FORMS}),
     ],
     "mailings": [(sets("disabled_at"), {ARCHIVES})],
 }
 # Deleting a user deletes everything they own, and deleting a mailing its published letters.
-ALSO_DELETED = {"users": set(SUBJECT_OF.values()), "mailings": {ARCHIVES}}
+ALSO_DELETED = {"users": set().union(*SUBJECTS_OF.values()), "mailings": {ARCHIVES}}
+TABLES = "|".join({*SUBJECTS_OF, *ALSO_CHANGED, *ALSO_DELETED})
+WRITES = re.compile(rf'\s*(INSERT INTO|UPDATE|DELETE FROM) "?({TABLES})\b', re.IGNORECASE)
 KEEPS_CACHE = "keeps_cache"  # execution option of a write that invalidates nothing
 LAST_SEEN_KEY = "articles-seen"
 
@@ -69,7 +69,7 @@ def subjects_of(statement: str) -> set[str]:
     if found is None:
         return set()
     verb, table = found[1].upper(), found[2].lower()
-    subjects = {SUBJECT_OF[table]} if table in SUBJECT_OF else set()
+    subjects = SUBJECTS_OF.get(table, set())
     if verb == "DELETE FROM":
         return subjects | ALSO_DELETED.get(table, set())
     if verb == "UPDATE":

@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import random
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +26,7 @@ from werkzeug.http import parse_cookie
 
 from skymailing.caching.backend import SharedCache
 from skymailing.caching.invalidation import shared_cache
+from skymailing.caching.page_kinds import PageKind, PageKinds
 from skymailing.caching.refresh import Refresher
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
@@ -38,47 +38,14 @@ EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
+LARGEST_PAGE = (
+    200_000  # bytes; larger ones, such as letters with images in their text, are rendered each time
+)
 RENDER_SECONDS = 5.0  # longest time to render a page
 KEPT_SECONDS = 3600.0  # for which an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PageKind:
-    """The caching rules for the pages of one endpoint."""
-
-    subjects: tuple[str, ...]  # the versions that label the page, see `backend.SUBJECTS`
-    seconds: float  # longest time until the page is rendered again
-    next_change: Callable[[datetime], datetime | None]  # the next time the page changes without any write
-    arguments: tuple[str, ...] = ()  # query arguments that select a page
-    variants: int = 1  # number of variants; each response shows a random one
-    # Put changing values into the rendered body: (body, `g.page_values`, language, is_get) -> body.
-    fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
-
-
-class PageKinds:
-    """The registered pages, by path."""
-
-    def __init__(self) -> None:
-        self._exact: dict[str, PageKind] = {}
-        # By the part before the first variable: "/blog/" for "/blog/<slug>".
-        self._patterns: dict[str, list[tuple[re.Pattern[str], PageKind]]] = {}
-
-    def add(self, path: str, kind: PageKind) -> None:
-        prefix, variable, _ = path.partition("<")
-        if not variable:
-            self._exact[path] = kind
-            return
-        pattern = re.compile(re.sub(r"<\w+>", "[^/]+", path))
-        self._patterns.setdefault(prefix, []).append((pattern, kind))
-
-    def find(self, path: str) -> PageKind | None:
-        if kind := self._exact.get(path):
-            return kind
-        patterns = self._patterns.get(path[: path.find("/", 1) + 1], ())
-        return next((kind for pattern, kind in patterns if pattern.fullmatch(path)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +250,7 @@ def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None
     # The ETag includes the values, so that a browser shows an old view count only until the next fold.
     etag = f"{lookup.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
     response.set_etag(etag, weak=True)  # weak: the number of views may differ
-    if lookup.label is None or not lookup.may_store:
+    if lookup.label is None or not lookup.may_store or len(body) > LARGEST_PAGE:
         return
     # Counted from the request: an article published during rendering may be missing from the page.
     change = lookup.kind.next_change(lookup.requested_at)

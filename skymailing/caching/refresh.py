@@ -12,7 +12,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 2.0  # seconds that a visitor waits for a new page while there is an old one
+MAX_WAIT = 2.0  # seconds that a visitor waits for a new page while there is an old one
 RETRY_AFTER = 10.0  # seconds between two attempts while rendering takes longer than that
 
 Environment = dict[str, Any]
@@ -51,7 +51,7 @@ class Refresher:
         # Not a pool: its threads would delay the end of the process until the database responds.
         Thread(target=context.run, args=(_fulfil, future, wsgi_app, environ), daemon=True).start()
         try:
-            rendered = future.result(PATIENCE)
+            rendered = future.result(MAX_WAIT)
         except TimeoutError:
             self._retry_at = time.monotonic() + RETRY_AFTER
             if not was_late:
@@ -69,10 +69,10 @@ def _fulfil(future: "Future[Rendered]", wsgi_app: WSGIApp, environ: Environment)
 
 
 def _call(wsgi_app: WSGIApp, environ: Environment) -> Rendered:
-    begun: list[tuple[str, list[tuple[str, str]]]] = []
+    started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> None:
-        begun.append((status, headers))
+        started.append((status, headers))
 
     parts = wsgi_app(environ, start_response)
     try:
@@ -80,4 +80,4 @@ def _call(wsgi_app: WSGIApp, environ: Environment) -> Rendered:
     finally:
         if hasattr(parts, "close"):
             parts.close()
-    return Rendered(*begun[-1], body)
+    return Rendered(*started[-1], body)

@@ -1,18 +1,74 @@
-"""Record how people agreed to receive letters, according to the owner or another service."""
+"""Record how people agreed to receive letters, and how they withdrew it."""
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
 
 from skymailing.clients.rows import ClientRow
+from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Consent, ConsentKind, ConsentText
+from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, SignupForm
 
 TEXT_MAX_LENGTH = 2_000
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What proves a consent: where it came from, and the words that the person agreed to."""
+
+    ip: str = ""
+    agent: str = ""
+    form_id: int | None = None
+    text_id: int | None = None
+    previous_key: str = ""
+    purpose: ConsentPurpose = ConsentPurpose.LETTERS
+
+
+NO_EVIDENCE = Evidence()
+
+
+def record(
+    owner_id: int, email_key: str, kind: ConsentKind, at: datetime, evidence: Evidence = NO_EVIDENCE
+) -> None:
+    """Record what the person with this address agreed to or withdrew."""
+    record_all(owner_id, [email_key], kind, at, evidence)
+
+
+def record_all(
+    owner_id: int,
+    email_keys: Collection[str],
+    kind: ConsentKind,
+    at: datetime,
+    evidence: Evidence = NO_EVIDENCE,
+) -> None:
+    """Record the same for several addresses; retention removes what is about no client."""
+    if not email_keys:
+        return
+    own = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
+    clients = set(db.session.scalars(own))
+    values = {
+        "owner_id": owner_id,
+        "kind": kind,
+        "purpose": evidence.purpose,
+        "at": at,
+        "ip": evidence.ip,
+        "agent": evidence.agent,
+        "form_id": evidence.form_id,
+        "previous_key": evidence.previous_key,
+        "text_id": evidence.text_id,
+        "created_at": utcnow(),
+    }
+    rows = [
+        values | {"email_key": key, "orphaned_at": None if key in clients else at}
+        for key in sorted(email_keys)
+    ]
+    db.session.execute(insert(Consent), rows)
 
 
 def store_text(owner_id: int, text: str, now: datetime) -> int | None:
@@ -20,10 +76,12 @@ def store_text(owner_id: int, text: str, now: datetime) -> int | None:
     if not text:
         return None
     digest = hashlib.sha256(text.encode()).hexdigest()
+    own = select(ConsentText.id).where(ConsentText.owner_id == owner_id, ConsentText.digest == digest)
+    if (known := db.session.scalar(own)) is not None:
+        return known
     values = {"owner_id": owner_id, "digest": digest, "text": text, "created_at": now}
     db.session.execute(insert_into(ConsentText).values(values).on_conflict_do_nothing())
-    own = (ConsentText.owner_id == owner_id) & (ConsentText.digest == digest)
-    return db.session.scalar(select(ConsentText.id).where(own))
+    return db.session.scalar(own)
 
 
 def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:
@@ -69,7 +127,23 @@ def read_network_address(text: str) -> str:
         return ""
 
 
+def find_later_confirmation(consents: Sequence[Consent], suppressed_at: datetime) -> Consent | None:
+    """Return the latest confirmed subscription since an address was suppressed, if there is one."""
+    confirmed = (consent for consent in consents if consent.kind == ConsentKind.CONFIRMED)
+    return next((consent for consent in confirmed if consent.at > suppressed_at), None)
+
+
+def name_forms(consents: Sequence[Consent]) -> dict[int, str]:
+    """Return the names of the sign-up forms of these consents that still exist, by ID."""
+    ids = {consent.form_id for consent in consents if consent.form_id is not None}
+    owners = {consent.owner_id for consent in consents}
+    own = select(SignupForm.id, SignupForm.name).where(
+        SignupForm.id.in_(ids), SignupForm.owner_id.in_(owners)
+    )
+    return dict(db.session.execute(own).tuples().all()) if ids else {}
+
+
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:
-    """Return what is known about the consent of the person with this address, newest first."""
+    """Return the latest consents of the person with this address, newest first."""
     own = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
-    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(20)))
+    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(LISTED)))

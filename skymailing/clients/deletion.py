@@ -20,6 +20,8 @@ from skymailing.models import (
     Mailing,
     Removal,
     RemovalKind,
+    SignupForm,
+    client_forms,
     client_tags,
     mailing_clients,
 )
@@ -52,12 +54,14 @@ def take_out_clients(
     owned = [client.id for client in clients]
     selections = _find_selections(owned)
     tags = find_tags(owned)
+    forms = _find_forms(owned)
     letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
         _serialize(client)
         | {
             "mailings": selections.get(client.id, []),
             "tags": tags.get(client.id, []),
+            "forms": forms.get(client.id, []),
             "letters": letters.get(client.id, []),
         }
         for client in clients
@@ -105,6 +109,7 @@ def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[C
     _restore_letters(content, ids)
     _restore_tags(owner_id, restored)
     _restore_selections(owner_id, restored)
+    _restore_forms(owner_id, restored)
     return [client for client, _values in restored]
 
 
@@ -147,6 +152,30 @@ def _restore_selections(owner_id: int, restored: list[Restored]) -> None:
     ]
     if selections:
         db.session.execute(insert(mailing_clients), selections)
+
+
+def _restore_forms(owner_id: int, restored: list[Restored]) -> None:
+    """Note again through which forms the clients subscribed, if the forms still exist."""
+    existing = set(db.session.scalars(select(SignupForm.id).where(SignupForm.owner_id == owner_id)))
+    rows = [
+        {"form_id": form_id, "client_id": client.id}
+        for client, values in restored
+        # Deletions stored by earlier versions have no forms.
+        for form_id in values.get("forms", ())
+        if form_id in existing
+    ]
+    if rows:
+        db.session.execute(insert(client_forms), rows)
+
+
+def _find_forms(client_ids: list[int]) -> dict[int, list[int]]:
+    """Return the IDs of the forms through which each client subscribed."""
+    forms: dict[int, list[int]] = {}
+    chosen = select(client_forms.c.form_id, client_forms.c.client_id)
+    rows = db.session.execute(chosen.where(client_forms.c.client_id.in_(client_ids)))
+    for form_id, client_id in rows.tuples():
+        forms.setdefault(client_id, []).append(form_id)
+    return forms
 
 
 def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:

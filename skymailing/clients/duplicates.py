@@ -24,7 +24,7 @@ PHONE_DIGITS = 7  # at least; only the last ten are compared, since a number may
 YANDEX_DOMAINS = {"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "narod.ru"}
 
 
-class Likeness(StrEnum):
+class MatchKind(StrEnum):
     """What two clients have in common, the strongest evidence first."""
 
     MAILBOX = "mailbox"
@@ -38,14 +38,14 @@ class Pair:
 
     older: Client
     newer: Client
-    likeness: Likeness
+    match: MatchKind
 
 
 @dataclass(slots=True)
 class Comparison:
     """Pairs of client IDs with what each pair has in common, and how many clients were compared."""
 
-    pairs: dict[tuple[int, int], Likeness] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], MatchKind] = field(default_factory=dict)
     compared: int = 0
     is_complete: bool = True
     phones: Sequence[str] = ()  # names of the attributes that were compared
@@ -54,23 +54,23 @@ class Comparison:
 def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
     """Return likely pairs among the owner's newest clients, and how far the comparison got."""
     comparison = compare_clients(owner_id)
-    order = list(Likeness)
+    order = list(MatchKind)
     chosen = sorted(comparison.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
-    ids = {id for pair, _likeness in chosen for id in pair}
+    ids = {id for pair, _match in chosen for id in pair}
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
     clients = {client.id: client for client in db.session.scalars(own)}
     pairs = [
-        Pair(clients[older], clients[newer], likeness)
-        for (older, newer), likeness in chosen
+        Pair(clients[older], clients[newer], match)
+        for (older, newer), match in chosen
         if older in clients and newer in clients  # one may have been deleted since
     ]
-    return [pair for pair in pairs if is_alike(pair, comparison.phones)], comparison
+    return [pair for pair in pairs if is_match(pair, comparison.phones)], comparison
 
 
-def is_alike(pair: Pair, phones: Sequence[str]) -> bool:
+def is_match(pair: Pair, phones: Sequence[str]) -> bool:
     """Return whether the clients really share a value, and not only its hash."""
     older, newer = (
-        {key for key in describe_row(values_of(client, phones)) if key[0] is pair.likeness}
+        {key for key in describe_row(values_of(client, phones)) if key[0] is pair.match}
         for client in (pair.older, pair.newer)
     )
     return not older.isdisjoint(newer)
@@ -89,7 +89,7 @@ def compare_clients(owner_id: int) -> Comparison:
     newest = select(*columns, *values).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
     # IDs by the hash of each value: the values of many clients would take too much memory.
-    comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(Likeness, 0)
+    comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(MatchKind, 0)
     ends_at = time.monotonic() + SECONDS
     for rows_of_batch in rows.partitions():
         if comparison.compared >= MAX_COMPARED or time.monotonic() > ends_at:
@@ -106,16 +106,16 @@ def compare_clients(owner_id: int) -> Comparison:
     return comparison
 
 
-def describe_row(row: Any) -> Iterator[tuple[Likeness, str]]:
+def describe_row(row: Any) -> Iterator[tuple[MatchKind, str]]:
     """Yield the values that a duplicate of the client would share."""
     _id, email_key, full_name, *phones = row
-    yield Likeness.MAILBOX, person_key(email_key)
+    yield MatchKind.MAILBOX, person_key(email_key)
     for phone in phones:
         digits = re.sub(r"\D", "", str(phone or ""))
         if len(digits) >= PHONE_DIGITS:
-            yield Likeness.PHONE, digits[-10:]
+            yield MatchKind.PHONE, digits[-10:]
     if name := " ".join(full_name.lower().split()):
-        yield Likeness.NAME, name
+        yield MatchKind.NAME, name
 
 
 def person_key(email_key: str) -> str:

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Select, and_, false, select
 from skymailing.clients.search.finding import Search, search_clients
 from skymailing.clients.tags import find_tag
 from skymailing.db.pagination import BoundedCount, Page
-from skymailing.delivery.audience.compilation import compile_conditions, has_tag
+from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Leaf
 from skymailing.delivery.audience.fields import Kind, State
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db

@@ -29,7 +29,7 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
-from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_tags_of, read_tags, tag_key
+from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
 from skymailing.delivery.audience.fields import State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
@@ -145,7 +145,7 @@ def make_client_form(client: Client | None = None) -> ClientForm:
     if client is None:
         form = ClientForm()
     else:
-        tags = list_tags_of(client)
+        tags = list_client_tags(client)
         form = ClientForm(
             data={
                 "email": display_address(client.email),

@@ -143,7 +143,7 @@ def check_length(source: BinaryIO) -> None:
 
 
 def count_lines(source: BinaryIO) -> int:
-    """Return the number of line ends in a file, of any kind."""
+    """Return the number of line endings in a file, of any kind."""
     source.seek(0)
     line_feeds = returns = 0
     while chunk := source.read(CHUNK_SIZE):

@@ -1,13 +1,16 @@
 """List the letters to a client, and explain why the client gets them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
 
+from skymailing.clients.topic_choices import TopicState
 from skymailing.db.pagination import Order
 from skymailing.extensions import db
-from skymailing.models import Audience, Bounce, Client, Delivery, Mailing, Proof, Run
+from skymailing.models import Audience, Bounce, Client, Delivery, DeliveryState, Mailing, Proof, Run
 
 LETTER_ORDER: Order = [(Delivery.id, True)]
 LETTERS_PER_PAGE = 20
@@ -23,6 +26,7 @@ class Reason:
     audience: Audience
     include: list[dict[str, Any]] = field(default_factory=list)
     exclude: list[dict[str, Any]] = field(default_factory=list)
+    topic: str = ""  # its name
 
     @property
     def segments(self) -> list[dict[str, Any]]:
@@ -38,6 +42,22 @@ def list_letters(client: Client) -> Select[Any]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .where(Delivery.client_id == client.id, Mailing.owner_id == client.owner_id)
     )
+
+
+def find_left_topics(states: Iterable[TopicState]) -> dict[int, datetime]:
+    """Return when a client left topics, by their IDs."""
+    choices = (state.choice for state in states)
+    return {choice.topic_id: choice.changed_at for choice in choices if choice and not choice.is_joined}
+
+
+def has_left_topic(letter: Any, left: Mapping[int, datetime], suppressed_at: datetime | None) -> bool:
+    """Return whether a letter was not sent because the client had left its topic, as `left` says when."""
+    delivery, run = letter.Delivery, letter.Run
+    if delivery.state is not DeliveryState.SUPPRESSED or delivery.finished_at is None:
+        return False
+    left_at = left.get(run.topic_id)
+    was_suppressed = suppressed_at is not None and suppressed_at <= delivery.finished_at
+    return left_at is not None and left_at <= delivery.finished_at and not was_suppressed
 
 
 def list_returned(client: Client) -> list[Bounce]:
@@ -60,4 +80,5 @@ def explain_run(run: Run) -> Reason | None:
     kept = run.audience
     if kept is None or kept.get("audience") not in set(Audience):
         return None
-    return Reason(Audience(kept["audience"]), kept.get("include", []), kept.get("exclude", []))
+    topic = kept.get("topic", {}).get("name", "")
+    return Reason(Audience(kept["audience"]), kept.get("include", []), kept.get("exclude", []), topic)

@@ -2,7 +2,8 @@
 
 The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
 address: only that of the kept address counts for mailings. But a person who later opts out with a link in
-an old letter to the removed address also opts out at the kept one.
+an old letter to the removed address also opts out at the kept one. If either of them has left a topic, the
+merged client does not get it.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
 from skymailing.clients.deletion import locking_order, put_back_clients, take_out_clients
 from skymailing.clients.suppression import forget_merge, remember_merge
+from skymailing.clients.topic_choices import copy_choices, put_back
 from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger.merging import move_letters, return_letters
 from skymailing.errors import UserError
@@ -28,6 +30,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     Tag,
+    client_forms,
     client_tags,
     mailing_clients,
 )
@@ -43,11 +46,12 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     _lock(kept, removed)
     content: dict[str, Any] = {"kept": kept.id, "kept_since": kept.created_at.isoformat()}
     content["filled"] = _fill(kept, removed)
-    for name, table in (("tags", client_tags), ("mailings", mailing_clients)):
+    for name, table in (("tags", client_tags), ("mailings", mailing_clients), ("forms", client_forms)):
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
     content["kept_key"] = kept.email_key
+    content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
     _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
@@ -73,6 +77,8 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
+        # Merges before an upgrade have no topics.
+        put_back(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)
@@ -119,8 +125,8 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
     """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
-    names = ("owner_id", "kind", "at", "ip", "text_id", "created_at")
-    columns = [getattr(Consent, name) for name in names]
+    names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
+    columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     own = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
     rows = db.session.execute(select(*columns).where(own).order_by(Consent.id)).mappings().all()
     if not rows:
@@ -139,6 +145,8 @@ def _take_back(kept: Client, content: dict[str, Any]) -> None:
     kept.attributes = {key: value for key, value in kept.attributes.items() if given.get(key) != value}
     _remove_links(client_tags, client_tags.c.tag_id, kept.id, content["tags"])
     _remove_links(mailing_clients, mailing_clients.c.mailing_id, kept.id, content["mailings"])
+    # Merges by earlier versions have no forms.
+    _remove_links(client_forms, client_forms.c.form_id, kept.id, content.get("forms", []))
     copies = (Consent.owner_id == kept.owner_id) & Consent.id.in_(content["consents"])
     db.session.execute(delete(Consent).where(copies, Consent.email_key == kept.email_key))
     keys = [values["email_key"] for values in content["removed"]]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
-from skymailing.clients.consents import mark_orphaned
+from skymailing.clients.consents import Evidence, mark_orphaned, record
 from skymailing.clients.tags import TagChanges, change_tags
+from skymailing.clients.topic_choices import copy_choices
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, ConsentKind
 from skymailing.quotas.checks import require_room, select_clients
 from skymailing.settings.quotas import quota_settings
 
@@ -58,7 +59,11 @@ def update_client(client: Client, values: ClientValues) -> None:
         assign_values(client, values)
         change_tags(client, values.tags)
     if client.email_key != old_key:
-        mark_orphaned(client.owner_id, [old_key], utcnow())
+        now = utcnow()
+        mark_orphaned(client.owner_id, [old_key], now)
+        change = Evidence(previous_key=old_key)
+        record(client.owner_id, client.email_key, ConsentKind.CHANGED, now, change)
+        copy_choices(client.owner_id, old_key, client.email_key)
 
 
 def assign_values(client: Client, values: ClientValues) -> None:

@@ -1,17 +1,27 @@
 """Suppress addresses, so that an owner's mailings skip them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
 from skymailing.extensions import db
-from skymailing.models import MergedAddress, Suppression, SuppressionReason
+from skymailing.models import (
+    TRUSTED_PROOFS,
+    Bounce,
+    BounceKind,
+    Consent,
+    ConsentKind,
+    MergedAddress,
+    Suppression,
+    SuppressionReason,
+)
 
 NOTE_MAX_LENGTH = 500
+BOUNCE_COUNTS = timedelta(days=30)  # against a new subscription
 REQUESTED_BY_CLIENT = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 
 
@@ -49,7 +59,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     if not first:
         return
     _follow_merges(owner_id, first)
-    SUPPRESSING.execute(
+    UPSERT_SUPPRESSION.execute(
         db.session.connection(),
         # All imports write in the same order, so that concurrent imports cannot deadlock.
         [
@@ -65,7 +75,7 @@ def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: dat
     )
 
 
-def _make_suppressing() -> Insert:
+def _upsert_suppression() -> Insert:
     statement = insert_into(Suppression)
     return statement.on_conflict_do_update(
         index_elements=["owner_id", "email_key"],
@@ -74,7 +84,7 @@ def _make_suppressing() -> Insert:
     )
 
 
-SUPPRESSING = Upsert(_make_suppressing)
+UPSERT_SUPPRESSION = Upsert(_upsert_suppression)
 
 
 def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:
@@ -89,6 +99,19 @@ def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> No
             if kept_key not in suppressions or suppressions[kept_key].reason not in REQUESTED_BY_CLIENT
         }
         suppressions |= found
+
+
+def list_merged_into(owner_id: int, email_keys: Sequence[str]) -> list[str]:
+    """Return the addresses into which these were merged, directly or step by step."""
+    found: list[str] = []
+    keys = set(email_keys)
+    known = set(keys)
+    while keys:
+        merged = (MergedAddress.owner_id == owner_id) & MergedAddress.email_key.in_(keys)
+        keys = set(db.session.scalars(select(MergedAddress.kept_key).where(merged))) - known
+        known |= keys
+        found += sorted(keys)
+    return found
 
 
 def remember_merge(owner_id: int, email_key: str, kept_key: str, now: datetime) -> None:
@@ -117,6 +140,34 @@ def find_suppression(owner_id: int, email_key: str) -> Suppression | None:
 def is_suppressed(owner_id: int, email_key: str) -> bool:
     """Return whether the address is suppressed for this owner."""
     return find_suppression(owner_id, email_key) is not None
+
+
+def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
+    """Lift a suppression because the person confirmed a new subscription; return whether mail is allowed now.
+
+    This is the only thing that undoes unsubscribing. A bounce counts for a month; a complaint and the
+    owner's own decision stay. The stored reason is only the first one, so complaints and bounces that came
+    after it are looked up.
+    """
+    before = now - BOUNCE_COUNTS
+    own = (Bounce.owner_id == owner_id) & (Bounce.email_key == email_key) & Bounce.proof.in_(TRUSTED_PROOFS)
+    is_lasting = (Bounce.kind == BounceKind.COMPLAINT) | (
+        (Bounce.kind == BounceKind.HARD) & (Bounce.received_at > before)
+    )
+    objected = exists().where(
+        Consent.owner_id == owner_id,
+        Consent.email_key == email_key,
+        Consent.kind == ConsentKind.OBJECTED,
+    )
+    reason = Suppression.reason
+    has_ended = (reason == SuppressionReason.UNSUBSCRIBED) | (
+        (reason == SuppressionReason.BOUNCED) & (Suppression.created_at <= before)
+    )
+    of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
+    db.session.execute(
+        delete(Suppression).where(of_address, has_ended, ~exists().where(own, is_lasting), ~objected)
+    )
+    return not is_suppressed(owner_id, email_key)
 
 
 def lift_manual(owner_id: int, email_key: str) -> bool:

@@ -1,5 +1,6 @@
 """Rename, merge, delete and restore tags, and apply these changes to segments and mailings."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.clients.tag_conditions import rename_in_segments
+from skymailing.clients.named_conditions import rename_in_segments
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, tag_key
-from skymailing.db.engine import execute_counting
-from skymailing.delivery.audience.compilation import has_tag
+from skymailing.db.engine import execute_counting, insert_into
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.parts import find_blocking_mailings, restore_uses
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -22,8 +23,10 @@ from skymailing.models import (
     MailingAudience,
     Removal,
     RemovalKind,
+    SignupForm,
     Tag,
     client_tags,
+    form_tags,
 )
 
 MAX_UNDOABLE = 100_000  # clients; those with a deleted tag are stored for the undo
@@ -69,7 +72,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
             tag.name, tag.name_key = name, tag_key(name)
     except IntegrityError as error:  # added since the check, which only the unique key detects
         raise TagExists(name) from error
-    rename_in_segments(tag.owner_id, old_key, name)
+    rename_in_segments(tag.owner_id, "tag", old_key, name)
 
 
 def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
@@ -79,7 +82,8 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     db.session.execute(delete(client_tags).where(client_tags.c.tag_id == source.id))
     audit.record_replacement(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
-    rename_in_segments(source.owner_id, source.name_key, target.name)
+    _move_forms(source, target)
+    rename_in_segments(source.owner_id, "tag", source.name_key, target.name)
     db.session.delete(source)
     db.session.flush()
     return added
@@ -97,6 +101,19 @@ def _move_mailings(source: Tag, target: Tag) -> None:
         else:
             row.tag_id = target.id
     db.session.flush()
+
+
+def _move_forms(source: Tag, target: Tag) -> None:
+    """Let sign-up forms give `target` instead."""
+    forms = db.session.scalars(select(form_tags.c.form_id).where(form_tags.c.tag_id == source.id)).all()
+    _add_to_forms(target.id, forms)
+
+
+def _add_to_forms(tag_id: int, form_ids: Sequence[int]) -> None:
+    existing = db.session.scalars(select(SignupForm.id).where(SignupForm.id.in_(form_ids))).all()
+    rows = [{"form_id": form_id, "tag_id": tag_id} for form_id in existing]
+    if rows:
+        db.session.execute(insert_into(form_tags).on_conflict_do_nothing(), rows)
 
 
 def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
@@ -130,10 +147,12 @@ def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal | None:
 def _save_removal(tag: Tag, now: datetime) -> Removal:
     uses = db.session.scalars(select(MailingAudience).where(MailingAudience.tag_id == tag.id)).all()
     clients = db.session.scalars(select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id))
+    forms = db.session.scalars(select(form_tags.c.form_id).where(form_tags.c.tag_id == tag.id))
     content: dict[str, Any] = {
         "name": tag.name,
         "at": now.isoformat(),
         "clients": list(clients),
+        "forms": list(forms),
         "mailings": [[use.mailing_id, use.position, use.is_excluded] for use in uses],
     }
     return undo.save_removal(tag.owner_id, RemovalKind.TAG, content, now)
@@ -157,6 +176,7 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> 
     uses = ((mailing_id, is_excluded) for mailing_id, _position, is_excluded in content["mailings"])
     tag = db.session.get_one(Tag, tag_id)
     restore_uses(tag, uses)
+    _add_to_forms(tag_id, content.get("forms", []))
     audit.record_bulk(AuditAction.TAG_RESTORED, actor, tag, len(client_ids))
     return str(content["name"])
 

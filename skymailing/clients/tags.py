@@ -122,7 +122,7 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
     return tags
 
 
-def list_tags_of(client: Client) -> list[tuple[int, str]]:
+def list_client_tags(client: Client) -> list[tuple[int, str]]:
     """Return the IDs and names of a client's tags, sorted by name."""
     tags = select(Tag.id, Tag.name).join(client_tags, client_tags.c.tag_id == Tag.id)
     own = tags.where(client_tags.c.client_id == client.id).order_by(Tag.name_key)

@@ -24,7 +24,7 @@ TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_appcontext
 def backup(file: Path) -> None:
-    """Save the database and all pictures to FILE, while the service keeps running.
+    """Save the database and all images to FILE, while the service keeps running.
 
     SECRET_KEY is not included: keep it together with the backup.
     """
@@ -61,15 +61,14 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
         with archive.open_backup(file) as (manifest, tar):
             require_matching_backup(manifest)
             archive.restore_database(tar, current_app.config["DATA_DIR"])
-            pictures = archive.restore_pictures(tar)
+            images = archive.restore_images(tar)
     except (SkyMailingError, OSError) as error:
         raise click.ClickException(str(error)) from error
     migrate()
     paused = account_for_lost_events(manifest, nothing_sent_since)
     cache.clear()  # it contains pages of the previous database
     click.echo(
-        f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
-        "All users are signed out."
+        f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {images} images. All users are signed out."
     )
     if not nothing_sent_since:
         print_paused(paused)

@@ -65,7 +65,7 @@ def start(mailing_id: int) -> None:
 @click.argument("mailing_id", type=int)
 def pause(mailing_id: int) -> None:
     """Stop sending until the mailing is resumed."""
-    apply_action(mailing_id, services.pause_mailing, lambda _: "is paused")
+    apply_action(mailing_id, services.pause_mailing, lambda _: "has been paused")
 
 
 @mailings.command("resume")
@@ -73,22 +73,23 @@ def pause(mailing_id: int) -> None:
 def resume(mailing_id: int) -> None:
     """Resume a paused mailing where it stopped."""
     action = partial(services.resume_mailing, actor=current_actor())
-    apply_action(mailing_id, action, lambda _: "is resumed")
+    apply_action(mailing_id, action, lambda _: "has been resumed")
 
 
 @mailings.command("cancel")
 @click.argument("mailing_id", type=int)
 def cancel(mailing_id: int) -> None:
     """Cancel the rest of a mailing permanently."""
-    apply_action(mailing_id, services.cancel_mailing, lambda _: "is cancelled")
+    apply_action(mailing_id, services.cancel_mailing, lambda _: "has been cancelled")
 
 
 @mailings.command("confirm")
 @click.argument("mailing_id", type=int)
 @click.argument("file", type=click.File(encoding="utf-8", errors="replace"))
 def confirm(mailing_id: int, file: TextIO) -> None:
-    """Record unknown letters as sent. FILE lists their addresses, one per line; - is standard input.
+    """Record letters with an unknown outcome as sent.
 
+    FILE lists their addresses, one per line; - is standard input.
     Use it for addresses whose letters the mail server accepted according to its own log.
     """
     keys = {address_key(line.strip().strip("<>")) for line in file if line.strip()}
@@ -118,7 +119,10 @@ def format_value(value: Value) -> str:
 
 
 def collect_status(mailing: Mailing) -> dict[str, Value]:
-    """Return the values of `status` by name: times in UTC, sentences in the service's time zone."""
+    """Return the values of `status` by name.
+
+    Times are in UTC, except within sentences, which use the service's time zone.
+    """
     last = queries.count_last_run(mailing)
     return {
         "mailing": mailing.id,
@@ -151,24 +155,24 @@ def collect_progress(progress: Progress | None) -> dict[str, Value]:
         "finishes_at": format_time(progress.finishes_at) if progress else None,
         "would_expire": progress.would_expire if progress else 0,
         "deferred_next_at": format_time(deferred.next_due),
-        "unclear_waiting": unknowns.waiting,
-        "unclear_left": unknowns.left,
-        "unclear_resend": unknowns.resend,
-        "unclear_resend_at": format_time(unknowns.resend_at),
-        "unclear_sent_again": unknowns.sent_again,
+        "unknown_waiting": unknowns.waiting,
+        "unknown_left": unknowns.left,
+        "unknown_resend": unknowns.resend,
+        "unknown_resend_at": format_time(unknowns.resend_at),
+        "unknown_sent_again": unknowns.sent_again,
         "forecast": text.forecast if text else "",
         "route": (" ".join(text.routes) or text.server) if text else "",
         "route_state": server.condition if server else None,
         "route_since": format_time(server.since) if server else None,
         "route_next_try": format_time(server.retry_at) if server else None,
-        "rests_until": format_time(progress.hours_open_at) if progress else None,
+        "paused_until": format_time(progress.hours_open_at) if progress else None,
     }
 
 
 def apply_action(
     mailing_id: int, action: Callable[[Mailing, datetime], T], describe: Callable[[T], str]
 ) -> None:
-    """Apply a service to the mailing and commit, or print the reason why it is not possible."""
+    """Apply an action to the mailing and commit, or explain why it is not possible."""
     now = utcnow()
     mailing = get_mailing(mailing_id)
     name = mailing.name

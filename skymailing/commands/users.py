@@ -70,13 +70,13 @@ def block(email: str, reason: str) -> None:
 @click.option("--reason", default="", help="Kept in the audit log.")
 def unblock(email: str, reason: str) -> None:
     """Unblock an account."""
-    from skymailing.dispatch import dispatch_mailings_of
+    from skymailing.dispatch import dispatch_owner_mailings
 
     user = get_user(email)
     services.unblock_user(user, reason, audit.current_actor())
     db.session.commit()
     user_id, email = user.id, user.email
-    dispatch_mailings_of(user_id, utcnow())
+    dispatch_owner_mailings(user_id, utcnow())
     click.echo(f"Unblocked {email}.")
 
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 # error instead of finding no row.
 LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
-LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
+MAX_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 StopCheck = Callable[[float], bool]  # whether a slice of a background task should end after this many seconds
@@ -127,7 +127,7 @@ def reading_engine() -> Engine:
 
 def let_others_write(worked_seconds: float) -> None:
     """Sleep for as long as the last transaction took, so that other writers get a turn on SQLite."""
-    time.sleep(min(worked_seconds, LONGEST_SLEEP))
+    time.sleep(min(worked_seconds, MAX_SLEEP))
 
 
 def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """Run the migrations of the app's database.
 
-Alembic takes 0.2 s to import, so functions import this module, and most processes never do.
+Alembic takes 0.2 s to import, so this module is imported inside functions; most processes never need it.
 """
 
 from functools import cache

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from skymailing.errors import UserError
 from skymailing.extensions import db
 
-LONGEST = 10.0  # seconds of one page
+MAX_SECONDS = 10.0  # for the statements of one page
 STEPS = 10_000  # of SQLite's virtual machine between two checks of the clock, some tenths of a millisecond
 QUERY_CANCELED = "57014"  # PostgreSQL's SQLSTATE
 
@@ -25,11 +25,11 @@ class TookTooLong(UserError):
 
 @contextmanager
 def limit_time(seconds: float | None = None) -> Iterator[None]:
-    """Stop the session's statements once they have taken `seconds` in total, or LONGEST; raises TookTooLong.
+    """Stop the session's statements after `seconds` in total, by default MAX_SECONDS; raises TookTooLong.
 
     The transaction stays usable. The statements inside must only read.
     """
-    ends_at = time.monotonic() + (LONGEST if seconds is None else seconds)
+    ends_at = time.monotonic() + (MAX_SECONDS if seconds is None else seconds)
     connection = db.session.connection()
     is_postgresql = connection.dialect.name == "postgresql"
 

@@ -16,7 +16,7 @@ Insert = postgresql.Insert | sqlite.Insert
 class Upsert:
     """An INSERT that `make` returns without values; it may depend on nothing but the kind of database.
 
-    `returning` is the column whose value is returned.
+    `returning` is the column, or a tuple of columns, whose value is returned.
     """
 
     def __init__(self, make: Callable[[], Insert], returning: Any = None) -> None:
@@ -32,7 +32,8 @@ class Upsert:
         if key not in self._compiled:
             # Inline: without it, the key of a single row would be returned, which several rows do not allow.
             statement = self._make().inline()
-            returned = statement if self._returning is None else statement.returning(self._returning)
+            columns_back = self._returning if isinstance(self._returning, tuple) else (self._returning,)
+            returned = statement if self._returning is None else statement.returning(*columns_back)
             self._compiled[key] = returned.compile(dialect=dialect, column_keys=columns)
         # `execute` also accepts compiled statements, although its type does not say so.
         return connection.execute(self._compiled[key], rows)  # type: ignore[call-overload, no-any-return]

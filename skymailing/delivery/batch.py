@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.db.patience import write_patiently
+from skymailing.db.retries import write_with_retries
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
@@ -73,7 +73,7 @@ class Batch:
             with db.engine.connect() as connection, connection.begin():
                 record_results(connection, run, self.token, results, unknowns, route, utcnow())
 
-        write_patiently(write, engine_settings().record_patience_seconds)
+        write_with_retries(write, engine_settings().record_patience_seconds)
 
     def _without_result(self) -> list[Claimed]:
         ended = {result.letter.delivery_id for result in self.results}

@@ -32,7 +32,7 @@ BATCH = 1_000  # starts per sweep
 
 def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
     """Return the mailings to start now, of one owner or of all, within the limit on runs."""
-    most = engine_settings().most_runs_per_owner
+    limit = engine_settings().most_runs_per_owner
     rank = func.row_number().over(partition_by=Mailing.owner_id, order_by=Mailing.next_run_at)
     ranked = (
         select(Mailing.id, Mailing.owner_id, Mailing.next_run_at, rank.label("rank"))
@@ -40,13 +40,13 @@ def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
         .where(may_start(now), *_is_owned(owner_id))
         .subquery()
     )
-    first = select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.rank, ranked.c.next_run_at)
+    first = select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.rank, ranked.c.next_run_at)
     with reading_engine().connect() as connection:
         rows = connection.execute(first.limit(BATCH)).all()
     if not rows:
         return []
     running = Counter(owner for owner, _ in find_runs(now, owner_id, within_limits=False))
-    return [row.id for row in rows if running[row.owner_id] + row.rank <= most]
+    return [row.id for row in rows if running[row.owner_id] + row.rank <= limit]
 
 
 def has_room(owner_id: int, now: datetime) -> bool:

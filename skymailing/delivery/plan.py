@@ -116,6 +116,7 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
         reply_to=source.reply_to,
         track_clicks=mailing.track_clicks,
         track_opens=mailing.track_opens,
+        topic_id=mailing.topic_id,
         audience=describe_audience(mailing, parts),
     )
 

@@ -86,7 +86,7 @@ def count_problems(
         for hour, count in sorted(Counter(map(counting.hour_of, moments)).items()):
             counting.add(connection, owner_id, kind, count, hour)
     row = {"owner_id": owner_id, "changed_at": now}
-    counted_since = MARKING.execute(connection, [row]).scalar_one()
+    counted_since = UPSERT_REPUTATION.execute(connection, [row]).scalar_one()
     if counted_since is None:
         return
     # Letters that were sent before the owner resumed the mailings, in the same hour.
@@ -100,13 +100,13 @@ def count_problems(
         connection.execute(own.values({column.key: column + count for column, count in counts.items()}))
 
 
-def _make_marking() -> Insert:
+def _upsert_reputation() -> Insert:
     statement = insert_into(Reputation)
     changed = {"changed_at": statement.excluded["changed_at"]}
     return statement.on_conflict_do_update(index_elements=["owner_id"], set_=changed)
 
 
-MARKING = Upsert(_make_marking, Reputation.counted_since)
+UPSERT_REPUTATION = Upsert(_upsert_reputation, Reputation.counted_since)
 
 
 def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:

@@ -197,9 +197,9 @@ def _hand_over(
             if result.letter.return_path:
                 return True
             batch.stop(StateReason.REFUSED, reply)
-        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.most:
+        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.limit:
             batch.stop(StateReason.REJECTED, reply)
-            if count > dispatcher.rejections.most:
+            if count > dispatcher.rejections.limit:
                 batch.put_back_last()
         return batch.pause is not None
 
@@ -235,7 +235,7 @@ def _letters(
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
-        url = base + unsubscribe_token(run.owner_id, claimed.email_key)
+        url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:
@@ -277,4 +277,4 @@ def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Let
     letter.content = b""
     result = Result(letter, Verdict.FAILED, None, reason)
     batch.results.append(result)
-    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.most
+    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.limit

@@ -24,6 +24,7 @@ from skymailing.models import (
     Audience,
     Client,
     DeliveryState,
+    FormDay,
     Mailing,
     MailingState,
     Message,
@@ -32,6 +33,7 @@ from skymailing.models import (
     Role,
     RunState,
     Segment,
+    SignupForm,
     StateReason,
     SuppressionReason,
     User,
@@ -146,6 +148,7 @@ class _Example:
         db.session.add_all(self.messages.values())
         db.session.flush()
         self._add_segment()
+        self._add_form()
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
         self._add_present()
@@ -172,6 +175,24 @@ class _Example:
         db.session.add(
             Segment(owner_id=self.owner.id, name="English speakers with a bonus", conditions=conditions)
         )
+
+    def _add_form(self) -> None:
+        form = SignupForm(
+            owner_id=self.owner.id,
+            name="Сайт, подвал",
+            language="ru",
+            title="Новости мастерской",
+            introduction="Новые коллекции и места на мастер-классах — не чаще двух писем в месяц.",
+            consent_text="Нажимая кнопку, я соглашаюсь получать письма мастерской. Отписаться можно всегда.",
+            fields=[{"key": "full_name", "label": "Имя", "is_required": False}],
+        )
+        db.session.add(form)
+        db.session.flush()
+        for days in range(40):
+            requested = self.random.randint(0, 6)
+            day = (self.now - timedelta(days=days)).date()
+            counts = {"requested": requested, "confirmed": requested * 3 // 4}
+            db.session.add(FormDay(form_id=form.id, day=day, **counts))
 
     def _add_past(self) -> None:
         for client in self.random.sample(self.clients, 4):

@@ -19,8 +19,8 @@ MEN_RU = {
     "Иван": "ivan", "Пётр": "petr", "Сергей": "sergey", "Дмитрий": "dmitry", "Алексей": "alexey",
     "Николай": "nikolay", "Юрий": "yury", "Фёдор": "fedor", "Михаил": "mikhail", "Артём": "artem",
 }  # fmt: skip
-# Men's family names; women's end in an additional «а».
-FAMILIES_RU = {
+# Men's surnames; women's end in an additional «а».
+SURNAMES_RU = {
     "Иванов": "ivanov", "Смирнов": "smirnov", "Кузнецов": "kuznetsov", "Попов": "popov",
     "Соколов": "sokolov", "Лебедев": "lebedev", "Новиков": "novikov", "Морозов": "morozov",
     "Волков": "volkov", "Зайцев": "zaytsev", "Киселёв": "kiselev", "Ершов": "ershov",
@@ -29,7 +29,7 @@ NAMES_EN = (
     "Alice", "Ben", "Charlotte", "Daniel", "Emma", "Finn", "Grace", "Henry", "Isla", "Jack",
     "Kate", "Liam", "Mia", "Noah", "Olivia", "Peter", "Ruth", "Sam", "Tessa", "Will",
 )  # fmt: skip
-FAMILIES_EN = (
+SURNAMES_EN = (
     "Smith", "O'Brien", "Taylor", "Walker", "Hughes", "Clarke", "Baker", "Wright", "Green", "Hall",
     "Young", "King",
 )  # fmt: skip
@@ -60,14 +60,14 @@ def make_clients(owner: User, random: Random) -> list[Client]:
 
 
 def _russian(random: Random) -> tuple[str, str]:
-    family = random.choice(list(FAMILIES_RU))
+    surname = random.choice(list(SURNAMES_RU))
     if random.random() < 0.5:
         first = random.choice(list(WOMEN_RU))
-        return f"{first} {family}а", f"{WOMEN_RU[first]}.{FAMILIES_RU[family]}a"
+        return f"{first} {surname}а", f"{WOMEN_RU[first]}.{SURNAMES_RU[surname]}a"
     first = random.choice(list(MEN_RU))
-    return f"{first} {family}", f"{MEN_RU[first]}.{FAMILIES_RU[family]}"
+    return f"{first} {surname}", f"{MEN_RU[first]}.{SURNAMES_RU[surname]}"
 
 
 def _english(random: Random) -> tuple[str, str]:
-    first, family = random.choice(NAMES_EN), random.choice(FAMILIES_EN)
-    return f"{first} {family}", f"{first}.{family}".lower().replace("'", "")
+    first, surname = random.choice(NAMES_EN), random.choice(SURNAMES_EN)
+    return f"{first} {surname}", f"{first}.{surname}".lower().replace("'", "")

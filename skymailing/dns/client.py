@@ -19,17 +19,17 @@ class DnsUnavailable(Exception):
 class DnsClient:
     """A client of the system's resolver, or of DNS_SERVER."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float = TIMEOUT) -> None:
         self._failure = ""
         try:
             self._resolver = self._make_resolver(current_app.config["DNS_SERVER"])
+            self._resolver.lifetime = timeout
         except (dns.exception.DNSException, OSError, ValueError) as error:
             self._failure = str(error) or type(error).__name__
 
     @staticmethod
     def _make_resolver(server: str | None) -> dns.resolver.Resolver:
         resolver = dns.resolver.Resolver(configure=server is None)
-        resolver.lifetime = TIMEOUT
         if server is not None:
             host, separator, port = server.rpartition(":")
             if separator and port.isdigit():

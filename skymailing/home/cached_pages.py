@@ -2,7 +2,7 @@
 
 from skymailing.blog.content_cache import find_next_publication
 from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS
-from skymailing.caching.middleware import PageKind
+from skymailing.caching.page_kinds import PageKind
 
 # The page has several variants, because it shows three random articles. It is cached for only 30 seconds,
 # because the number of active mailings depends on the time.

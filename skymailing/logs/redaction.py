@@ -15,7 +15,10 @@ MIN_LENGTH = 4  # characters of a known secret; shorter ones occur in ordinary w
 # A token signed by itsdangerous: payload, optional timestamp, and an SHA-1 or SHA-256 signature.
 SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links that end in a token, including a damaged one.
-LINKS = r"(?P<link>/(?:[ucvo]|verify|reset|auth/email|senders/confirm|hooks/\w{1,40})/)(?!<)[^\s\"'/?#]+"
+LINKS = (
+    r"(?P<link>/(?:[upvco]|verify|reset|auth/email|senders/confirm|f/[\w-]{1,40}/confirm|hooks/\w{1,40})/)"
+    r"(?!<)[^\s\"'/?#]+"
+)
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
     # Bounded: on text made of such words, an unlimited repetition would take hours.

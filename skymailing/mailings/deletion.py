@@ -17,6 +17,7 @@ from skymailing.mailings.selection import Selection, read_selected_ids, save_sel
 from skymailing.mailings.services import lock_mailing
 from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind, Sender
 from skymailing.models.types import UTCDateTime
+from skymailing.topics.queries import find_topic
 
 # Not stored for restoring: the database or the caller sets them.
 NOT_STORED = {"id", "owner_id", "updated_at"}
@@ -44,7 +45,7 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
 def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Mailing | None:
     """Restore a deleted mailing with its next start; return None if the removal no longer exists.
 
-    Raises MailingError if its message, a segment or a tag has been deleted as well.
+    Raises MailingError if its message, its topic, a segment or a tag has been deleted as well.
     """
     content = undo.pop_removal(owner_id, RemovalKind.MAILING, removal_id, now)
     if content is None:
@@ -58,6 +59,9 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
         chosen = select(Sender.id).where(Sender.id == sender_id, Sender.owner_id == owner_id)
         if db.session.scalar(chosen.with_for_update(read=True, key_share=True)) is None:
             raise MailingError("mailing_sender_deleted")
+    topic_id = values.get("topic_id")
+    if topic_id is not None and find_topic(owner_id, topic_id, keep=True) is None:
+        raise MailingError("mailing_topic_deleted")
     mailing = Mailing(owner_id=owner_id, **values)
     db.session.add(mailing)
     db.session.flush()

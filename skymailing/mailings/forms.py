@@ -40,6 +40,7 @@ from skymailing.models import (
     Periodicity,
     User,
 )
+from skymailing.topics.queries import list_topic_choices
 from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import LocalTimeField, strip
 from skymailing.web.ids import read_id
@@ -124,6 +125,12 @@ class MailingForm(FlaskForm):
             "Clients see it as the sender. If empty, the name of the chosen address or your own is used."
         ),
     )
+    topic = SelectField(
+        _l("Topic"),
+        coerce=read_id,
+        validate_choice=False,
+        description=_l("Clients who left the topic do not get the email."),
+    )
     audience = RadioField(
         _l("Recipients"),
         choices=[
@@ -175,6 +182,7 @@ class MailingForm(FlaskForm):
             self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
         self.sender.choices = [SelectChoice(*choice) for choice in list_sender_choices(owner, mailing)]
+        self.topic.choices = [SelectChoice(*choice) for choice in list_topic_choices(owner.id)]
         self.periodicity.choices = list_choices(Periodicity)
         self.on_unknown.choices = list_choices(OnUnknown)
         self.on_unknown.description = explain_doubles()
@@ -242,6 +250,7 @@ class MailingForm(FlaskForm):
                 "message_id": self.message.data,
                 "sender_id": self.sender.data or None,
                 "sender_name": self.sender_name.data or "",
+                "topic_id": self.topic.data or None,
                 # A program that names segments but no audience does not mean to address all clients.
                 "audience": Audience.SEGMENTS
                 if self.include.data and not self.audience.raw_data
@@ -256,7 +265,7 @@ class MailingForm(FlaskForm):
         return MailingValues(**values)
 
     @property
-    def has_limits(self) -> bool:
+    def has_sending_hours(self) -> bool:
         """Whether days or hours were entered, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)

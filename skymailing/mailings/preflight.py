@@ -24,9 +24,10 @@ from skymailing.mailings.sender_choices import find_sender
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
+from skymailing.topics.queries import find_topic
 
 # The form's steps with their fields.
-AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients")
+AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients", "topic")
 STEPS = {
     "who": AUDIENCE_FIELDS,
     "what": ("message", "name", "sender", "sender_name"),
@@ -63,6 +64,7 @@ class Preflight:
     problems: list[Problem]
     message: Message | None
     sender: str  # name and address
+    topic: str  # its name; empty if there is none
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
@@ -96,6 +98,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         problems=problems,
         message=message,
         sender=format_sender(form),
+        topic=name_topic(form),
         example=found.example,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
@@ -188,6 +191,12 @@ def format_sender(form: MailingForm) -> str:
     return describe_from(form.owner, sender, form.sender_name.data or "").mailbox
 
 
+def name_topic(form: MailingForm) -> str:
+    """Return the name of the chosen topic; empty if there is none."""
+    topic = None if form.is_fixed else find_topic(form.owner.id, form.topic.data)
+    return topic.name if topic else ""
+
+
 def find_conditions(form: MailingForm) -> Conditions:
     """Return the conditions of the form's audience; none if it cannot be read or evaluated."""
     has_error = any(form.has_error(name) for name in AUDIENCE_FIELDS)
@@ -199,7 +208,8 @@ def measure_reach(form: MailingForm) -> Reach | None:
     conditions = find_conditions(form)
     if not conditions:
         return None
-    selected = None if form.values.selection is None else form.validation.selected
+    is_selection = form.values.selection is not None and form.values.topic_id is None
+    selected = form.validation.selected if is_selection else None
     return forecast.count_reach(form.owner, conditions, selected)
 
 

@@ -59,7 +59,7 @@ def format_limit(progress: Progress) -> str:
         return ""
     limit = progress.limit.limit
     values = {
-        "count": format_number(limit.most),
+        "count": format_number(limit.count),
         "time": format_clock_time(progress.limit.frees_at, progress.now),
     }
     if limit.is_for_new:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, select, update
 
 from skymailing.delivery import reputation
+from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.ledger import deliveries, late_results
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.extensions import db
@@ -29,11 +30,14 @@ from skymailing.models import (
 def resend_failed(mailing: Mailing, now: datetime) -> int:
     """Make the failed deliveries of the last run pending again; return how many there were."""
     run = _find_run_to_resend(mailing, now)
-    # Letters to clients who have been suppressed since then stay failed; the log keeps the reason.
+    # Letters to clients who have been suppressed or left the topic since then stay failed; the log keeps
+    # the reason.
     suppressed = exists().where(
         Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
     )
     failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None) & ~suppressed
+    if run.topic_id is not None:
+        failed &= gets_topic(run.topic_id, Delivery.email_key)
     count = _requeue(mailing, run, failed, DeliveryState.PENDING, now)
     if count:
         _reopen(mailing, run, now)

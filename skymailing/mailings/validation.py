@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sqlalchemy import select
 
+from skymailing.delivery.audience.memberships import topic_condition
 from skymailing.delivery.audience.parts import (
     AudienceParts,
     BrokenAudience,
@@ -22,6 +23,7 @@ from skymailing.mailings.errors import SENDER_PROBLEMS, MailingError
 from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, Sender, User
+from skymailing.topics.queries import find_topic
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
@@ -80,7 +82,14 @@ class MailingValidation:
 
     @cached_property
     def conditions(self) -> Conditions:
-        """The conditions of the audience; none if it cannot be evaluated."""
+        """The conditions of the audience and the topic; none if the audience cannot be evaluated."""
+        topic = find_topic(self.owner.id, self.values.topic_id)
+        if topic is None:
+            return self._audience_conditions
+        return tuple(condition & topic_condition(topic) for condition in self._audience_conditions)
+
+    @cached_property
+    def _audience_conditions(self) -> Conditions:
         if self.values.selection is not None:
             return tuple(self.values.selection.conditions())
         try:
@@ -129,6 +138,12 @@ class MailingValidation:
 
     def check_sender_name(self) -> MailingError | None:
         return check_line(self.values.sender_name.strip(), SENDER_NAME_MAX_LENGTH)
+
+    def check_topic_id(self) -> MailingError | None:
+        """Treat another owner's topic as one that does not exist."""
+        topic_id = self.values.topic_id
+        is_known = topic_id is None or find_topic(self.owner.id, topic_id, keep=True) is not None
+        return None if is_known else MailingError("mailing_topic_unknown")
 
     def check_message(self) -> MailingError | None:
         """Treat another owner's message as one that does not exist."""
@@ -204,6 +219,7 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "message_id": MailingValidation.check_message,
     "sender_id": MailingValidation.check_sender_id,
     "sender_name": MailingValidation.check_sender_name,
+    "topic_id": MailingValidation.check_topic_id,
     "include": MailingValidation.check_include,
     "exclude": MailingValidation.check_exclude,
     "clients": MailingValidation.check_clients,

@@ -10,19 +10,20 @@ from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, P
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
-    *("message_id", "sender_id", "sender_name", "audience", "include", "exclude", "clients"),
+    *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
     *("starts_at", "periodicity", "on_late"),
 )
 
 
 @dataclass(frozen=True)
 class MailingValues:
-    """An owner's choices for a mailing; None where a choice is missing or optional."""
+    """An owner's choices for a mailing; None where no choice was made."""
 
     name: str = ""
     message_id: int | None = None
     sender_id: int | None = None  # None: the service's own address
     sender_name: str = ""  # empty: the sender's name, or the name in the owner's profile
+    topic_id: int | None = None
     audience: Audience = Audience.ALL
     clients: Selection = field(default_factory=Selection)  # for Audience.SELECTED
     # Segments and tags, as `mailings.audience` names them. Exclusions also apply to Audience.ALL.
@@ -32,7 +33,7 @@ class MailingValues:
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE
     weekdays: str = EVERY_DAY  # digits, 1 is Monday; empty: every day
-    opens_at: time | None = None  # sending hours, on the owner's clock
+    opens_at: time | None = None  # sending hours, in the owner's time zone
     closes_at: time | None = None
     on_late: OnLate = OnLate.SEND
     on_unknown: OnUnknown = OnUnknown.HOLD
@@ -47,7 +48,10 @@ class MailingValues:
         return SendingHours(self._sorted_weekdays(), self.opens_at, self.closes_at, zone)
 
     def apply_to(self, mailing: Mailing, now: datetime, *, keeps_content: bool = False) -> None:
-        """Write valid values to a mailing, except its clients; `keeps_content` skips CONTENT_FIELDS."""
+        """Copy these values, which must be valid, to a mailing; `keeps_content` skips CONTENT_FIELDS.
+
+        The clients are not copied.
+        """
         mailing.name = self.name.strip()
         mailing.on_unknown = self.on_unknown
         self.apply_times_to(mailing, now, keeps_start=keeps_content)
@@ -56,12 +60,13 @@ class MailingValues:
             mailing.message_id = self.message_id
             mailing.sender_id = self.sender_id
             mailing.sender_name = self.sender_name.strip()
+            mailing.topic_id = self.topic_id
             has_exclusions = self.audience is Audience.ALL and bool(self.exclude)
             mailing.audience = Audience.ALL_EXCEPT if has_exclusions else self.audience
             mailing.on_late = self.on_late
 
     def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:
-        """Write the valid times to a mailing; `keeps_start` skips the start and the periodicity."""
+        """Copy the times, which must be valid, to a mailing; `keeps_start` skips start and periodicity."""
         assert self.ends_at is not None  # validated
         mailing.ends_at = self.ends_at
         mailing.weekdays = self._sorted_weekdays()

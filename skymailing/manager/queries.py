@@ -30,7 +30,7 @@ from skymailing.models import (
 )
 
 USERS_PER_PAGE = 25
-MAX_NUMBER = 10_000  # limit for each of a user's numbers
+MAX_COUNT = 10_000  # counts stop here
 LATEST_MAILINGS = 10  # on a user's page
 
 Period = tuple[datetime | None, datetime | None]
@@ -79,7 +79,7 @@ def find_mailings(ids: Collection[int]) -> list[Mailing]:
     return list(db.session.scalars(select(Mailing).where(Mailing.id.in_(ids)).order_by(Mailing.id)))
 
 
-def list_mailings_of(owner_id: int) -> list[Mailing]:
+def list_latest_mailings(owner_id: int) -> list[Mailing]:
     """Return a user's latest mailings."""
     statement = select(Mailing).where(Mailing.owner_id == owner_id).order_by(Mailing.id.desc())
     return list(db.session.scalars(statement.limit(LATEST_MAILINGS)))
@@ -146,7 +146,7 @@ def list_users(
 
 
 @dataclass(frozen=True, slots=True)
-class UserNumbers:
+class UserTotals:
     """The number of a user's objects of each kind, and the time of their last activity."""
 
     clients: BoundedCount
@@ -155,9 +155,9 @@ class UserNumbers:
     last_activity: datetime | None
 
 
-def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
-    """Return each user's numbers; counting a million clients takes no longer than counting ten thousand."""
-    # Use the statistics of sending, because retention may have removed the deliveries.
+def count_by_user(users: Collection[User]) -> dict[int, UserTotals]:
+    """Return each user's totals; counting a million clients takes no longer than counting ten thousand."""
+    # Use the sending statistics, because retention may have removed the deliveries.
     sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,
@@ -167,20 +167,20 @@ def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
         *(latest_creation(model) for model in (Mailing, Message, Client)),
     ).where(User.id.in_([user.id for user in users]))
     logins = {user.id: user.last_login_at for user in users}
-    numbers = {}
+    totals = {}
     for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
         activity_times = [moment for moment in (logins[user_id], *moments) if moment]
-        numbers[user_id] = UserNumbers(
+        totals[user_id] = UserTotals(
             to_bounded(clients),
             to_bounded(mailings),
             to_bounded(int(letters)),
             max(activity_times, default=None),
         )
-    return numbers
+    return totals
 
 
 def count_rows(rows: Select[Any]) -> Any:
-    inner = rows.correlate(User).limit(MAX_NUMBER + 1).subquery()
+    inner = rows.correlate(User).limit(MAX_COUNT + 1).subquery()
     return select(func.count()).select_from(inner).correlate(User).scalar_subquery()
 
 
@@ -191,7 +191,7 @@ def latest_creation(model: Any) -> Any:
 
 
 def to_bounded(number: int) -> BoundedCount:
-    return BoundedCount(min(number, MAX_NUMBER), is_exact=number <= MAX_NUMBER)
+    return BoundedCount(min(number, MAX_COUNT), is_exact=number <= MAX_COUNT)
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
@@ -220,7 +220,7 @@ def list_audit(
 
 
 def count_overview() -> dict[str, BoundedCount]:
-    """Return the numbers for the panel's overview."""
+    """Return the totals for the panel's overview."""
     return {
         "users": count_up_to(select(User)),
         "blocked": count_up_to(select(User).where(User.blocked_at.is_not(None))),

@@ -14,7 +14,7 @@ from skymailing.messages.placeholders import write_path
 Path = tuple[str, ...]
 
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
-LINK_NAMES = ("unsubscribe_url", "browser_url")
+LINK_NAMES = ("unsubscribe_url", "preferences_url", "browser_url")
 STANDARD_NAMES = ("name", "email", "client", *LINK_NAMES, "sender_name", "now", "today")
 SHOWN = 10
 # The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,

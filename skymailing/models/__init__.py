@@ -23,7 +23,7 @@ from skymailing.models.client import (
     ImportRejection,
     ImportState,
 )
-from skymailing.models.consent import Consent, ConsentKind, ConsentText
+from skymailing.models.consent import Consent, ConsentKind, ConsentPurpose, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     LATER_COUNTS,
@@ -45,6 +45,15 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
+from skymailing.models.form import (
+    FormDay,
+    Signup,
+    SignupForm,
+    SignupMailbox,
+    client_forms,
+    form_tags,
+    form_topics,
+)
 from skymailing.models.mailing import (
     EVERY_DAY,
     MAILING_TRANSITIONS,
@@ -78,6 +87,7 @@ from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
+from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.tracking import Click, Engagement, HitFold, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
@@ -124,10 +134,12 @@ __all__ = [
     "ClientUpload",
     "Consent",
     "ConsentKind",
+    "ConsentPurpose",
     "ConsentText",
     "Delivery",
     "DeliveryState",
     "Engagement",
+    "FormDay",
     "HitFold",
     "ImportRejection",
     "ImportState",
@@ -145,6 +157,8 @@ __all__ = [
     "OnLate",
     "OnUnknown",
     "OpenTracking",
+    "OptOut",
+    "OptOutReason",
     "OutboxLetter",
     "Outcome",
     "OwnerPause",
@@ -171,16 +185,24 @@ __all__ = [
     "Sender",
     "SendingDomain",
     "SigningKey",
+    "Signup",
+    "SignupForm",
+    "SignupMailbox",
     "SmtpServer",
     "StateReason",
     "Suppression",
     "SuppressionReason",
     "Tag",
+    "Topic",
+    "TopicChoice",
     "UsageHour",
     "UsageKind",
     "User",
     "UserSession",
     "ViewFold",
+    "client_forms",
     "client_tags",
+    "form_tags",
+    "form_topics",
     "mailing_clients",
 ]

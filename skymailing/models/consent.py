@@ -14,7 +14,18 @@ IS_ORPHANED = text("orphaned_at IS NOT NULL")
 
 
 class ConsentKind(StrEnum):
+    ASKED = "asked"  # submitted a sign-up form
+    CONFIRMED = "confirmed"  # followed the link in the confirmation letter
     IMPORTED = "imported"  # as the owner stated when importing
+    CHANGED = "changed"  # the owner replaced the client's address
+    WITHDRAWN = "withdrawn"  # unsubscribed
+    RESUMED = "resumed"  # undid unsubscribing
+    OBJECTED = "objected"  # reported a letter as spam
+
+
+class ConsentPurpose(StrEnum):
+    LETTERS = "letters"
+    TRACKING = "tracking"
 
 
 class ConsentText(Model):
@@ -32,7 +43,7 @@ class ConsentText(Model):
 
 
 class Consent(Model):
-    """When and how the person with an address agreed to receive an owner's letters."""
+    """When and how the person with an address agreed to something, or withdrew it."""
 
     __tablename__ = "consents"
 
@@ -41,8 +52,16 @@ class Consent(Model):
     email_key: Mapped[str] = mapped_column(String(320))
     # ConsentKind; no check constraint, as more kinds will follow.
     kind: Mapped[str] = mapped_column(String(16))
+    purpose: Mapped[str] = mapped_column(
+        String(16), default=ConsentPurpose.LETTERS, server_default=ConsentPurpose.LETTERS.value
+    )
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")
+    agent: Mapped[str] = mapped_column(String(300), default="", server_default="")  # the browser
+    # The sign-up form. Without a foreign key: the proof outlives the form, whose ID is never reused.
+    form_id: Mapped[int | None]
+    # Of a changed address: the earlier one.
+    previous_key: Mapped[str] = mapped_column(String(320), default="", server_default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     # When the client with this address was deleted. It may have been added again since.

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
+from skymailing.models.topic import Topic
 from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
 from skymailing.models.user import User
 
@@ -178,6 +179,8 @@ class Mailing(Timestamps, Model):
     # NULL: the service's own address. No cascade: a sender must not disappear from a mailing unnoticed.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="RESTRICT"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
+    # What the mailing is about: people who left the topic do not get it. No cascade, or they would get it.
+    topic_id: Mapped[int | None] = mapped_column(ForeignKey("topics.id", ondelete="RESTRICT"), index=True)
     # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -210,11 +213,12 @@ class Mailing(Timestamps, Model):
     owner: Mapped[User] = relationship()
     message: Mapped[Message] = relationship()
     sender: Mapped[Sender | None] = relationship()
+    topic: Mapped[Topic | None] = relationship()
     runs: Mapped[list["Run"]] = relationship(back_populates="mailing", order_by="Run.scheduled_for")
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # The start page lists current and upcoming mailings, which are few compared to finished ones.
+        # The home page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
@@ -255,6 +259,8 @@ class Run(Model):
     # The mail server of the sender; NULL: the installation's. No foreign key: without its server, a reopened
     # run must not use another one.
     server_id: Mapped[int | None]
+    # The topic of the mailing. No foreign key: without its topic, a reopened run must reach no one else.
+    topic_id: Mapped[int | None]
     # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
     # NULL for runs that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)

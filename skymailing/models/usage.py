@@ -36,6 +36,8 @@ class Limited(StrEnum):
     MESSAGES = "messages"
     MAILINGS = "mailings"
     SEGMENTS = "segments"
+    FORMS = "forms"
+    TOPICS = "topics"
     SENDERS = "senders"
     DOMAINS = "domains"
     SERVERS = "servers"

@@ -55,7 +55,7 @@ class User(UserMixin, Timestamps, Model):
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The 30-second step of the last accepted code; codes of this step or earlier are rejected.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
-    # For the guide on the start page: the steps that the user skipped, and whether the user closed it.
+    # For the guide on the home page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The types of clients' attributes by name (`AttributeType`); those not listed are text.

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.db import leases
@@ -16,12 +17,15 @@ from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.probes import PROBE
 from skymailing.outbox.rendering import render_letter
 from skymailing.outbox.services import TEST_LETTER
+from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 
 logger = logging.getLogger(__name__)
 
 # Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
 LOW_PRIORITY_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
 LOW_PRIORITY_BATCH = 5
+# Strangers trigger these, so they are sent after account letters, and their owners take turns.
+SHARED_TEMPLATES = (CONFIRM_SIGNUP,)
 LEASE = timedelta(minutes=10)
 RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats
 MAX_ATTEMPTS = 10
@@ -42,11 +46,29 @@ def find_servers(now: datetime) -> Sequence[int]:
 
 
 def claim_next(now: datetime, limit: int, server_id: int | None) -> Sequence[int]:
-    """Lease a batch of due letters: test letters and summaries only when no others are due."""
-    can_wait, is_over = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES), _is_sent_over(server_id)
-    return _claim_batch(is_over & ~can_wait, limit, now) or _claim_batch(
-        is_over & can_wait, min(limit, LOW_PRIORITY_BATCH), now
+    """Lease a batch of due letters: account letters first, test letters and summaries last."""
+    is_over = _is_sent_over(server_id)
+    can_wait = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES)
+    is_shared = OutboxLetter.template.in_(SHARED_TEMPLATES)
+    return (
+        _claim_batch(is_over & ~can_wait & ~is_shared, limit, now)
+        or _claim_turns(is_over & is_shared, limit, now)
+        or _claim_batch(is_over & can_wait, min(limit, LOW_PRIORITY_BATCH), now)
     )
+
+
+def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> Sequence[int]:
+    """Lease due letters in turns: first the oldest of each owner, then the second oldest of each."""
+    turn = func.row_number().over(partition_by=OutboxLetter.user_id, order_by=OutboxLetter.due_at)
+    due = select(OutboxLetter.id, OutboxLetter.due_at, turn.label("turn")).where(condition, _is_due(now))
+    waiting = due.subquery()
+    # Twice as many, since another worker may be claiming the first ones.
+    ranked = select(waiting.c.id).order_by(waiting.c.turn, waiting.c.due_at).limit(2 * limit)
+    ids = db.session.scalars(ranked).all()
+    if not ids:
+        return ()
+    places = case({letter_id: place for place, letter_id in enumerate(ids)}, value=OutboxLetter.id)
+    return _claim_batch(OutboxLetter.id.in_(ids), limit, now, places)
 
 
 def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
@@ -125,11 +147,16 @@ def _is_sent_over(server_id: int | None) -> ColumnElement[bool]:
     return is_over
 
 
-def _claim_batch(condition: ColumnElement[bool], limit: int, now: datetime) -> Sequence[int]:
+def _claim_batch(
+    condition: ColumnElement[bool],
+    limit: int,
+    now: datetime,
+    order: ColumnElement[Any] = OutboxLetter.__table__.c.due_at,
+) -> Sequence[int]:
     due = (
         select(OutboxLetter.id)
         .where(condition, _is_due(now))
-        .order_by(OutboxLetter.due_at)
+        .order_by(order)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -11,6 +11,7 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
+from skymailing.clock import utcnow
 from skymailing.delivery.senders import From, describe_from, is_usable, service_address
 from skymailing.delivery.smtp.session import Letter
 from skymailing.extensions import db
@@ -19,6 +20,7 @@ from skymailing.models import Message as MessageModel
 from skymailing.outbox.probes import PROBE, render_domain_probe
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
+from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, find_signup, find_signup_source, signup_token
 from skymailing.web.urls import public_url
 
 
@@ -29,14 +31,32 @@ def render_letter(letter: OutboxLetter) -> Letter:
             return _render_test_letter(letter)
         if letter.template == PROBE:
             return render_domain_probe(letter)
+        if letter.template == CONFIRM_SIGNUP:
+            return _render_signup_letter(letter)
         return Letter(letter.id, letter.attempts, letter.to, _render_account_letter(letter))
 
 
-def _render_account_letter(letter: OutboxLetter) -> bytes:
-    context = {"user": letter.user, "public_url": public_url, **letter.params}
+def _render_signup_letter(letter: OutboxLetter) -> Letter:
+    form = find_signup(letter).form
+    source = find_signup_source(letter, form)
+    content = _render_account_letter(letter, source, form=form)
+    # Imported here to keep commands fast, as below.
+    from skymailing.delivery.signing import find_signer
+
+    if signer := find_signer(db.session.connection(), letter.user_id, source.address):
+        content = signer.sign(content, utcnow())
+    # Owners' servers accept only their own addresses in the envelope, as in mailings.
+    return_path = source.address if letter.server_id is not None else ""
+    return Letter(letter.id, letter.attempts, letter.to, content, return_path)
+
+
+def _render_account_letter(letter: OutboxLetter, source: From | None = None, **values: Any) -> bytes:
+    context = {"user": letter.user, "public_url": public_url, **letter.params, **values}
     if letter.template in LINKS:
         context["link"] = LINKS[letter.template](letter)
     message = Message(
+        sender=(source.name, source.address or service_address()) if source else None,
+        reply_to=source.reply_to if source else None,
         subject=" ".join(_render(letter.template, "subject.txt", context).split()),
         recipients=[letter.to],
         body=_render(letter.template, "body.txt", context).strip() + "\n",
@@ -51,7 +71,7 @@ def _render_account_letter(letter: OutboxLetter) -> bytes:
 
 
 def _to_ascii(message: Message) -> bytes:
-    """Return the letter with CRLF line ends, its texts encoded for servers without 8BITMIME."""
+    """Return the letter with CRLF line endings, its texts encoded for servers without 8BITMIME."""
     parsed = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
     assert isinstance(parsed, EmailMessage)
     for part in parsed.walk():
@@ -122,9 +142,15 @@ def _sender_link(letter: OutboxLetter) -> str:
     return public_url("senders.confirm", token=sender_token(sender))
 
 
+def _signup_link(letter: OutboxLetter) -> str:
+    signup = find_signup(letter)
+    return public_url("signup.confirm", uuid=signup.form.uuid, token=signup_token(signup))
+
+
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _verification_link,
     security.RESET: _reset_link,
     security.NEW_EMAIL: _new_email_link,
     CONFIRM_SENDER: _sender_link,
+    CONFIRM_SIGNUP: _signup_link,
 }

@@ -14,7 +14,7 @@ from itertools import takewhile
 
 from skymailing import hints
 from skymailing.clock import utcnow
-from skymailing.db.patience import write_patiently
+from skymailing.db.retries import write_with_retries
 from skymailing.delivery.dispatcher import get_dispatcher
 from skymailing.delivery.routing import routes, slow_servers
 from skymailing.delivery.routing.owner_pauses import ACCOUNT_LETTERS
@@ -50,15 +50,15 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
 
     When `should_yield(elapsed seconds)` is true, the rest is left to the next job.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     sent = 0
     for server_id in _list_servers(now):
         # A new time for each window, so that its letters are leased for the whole time.
-        while _has_due(moment := now + timedelta(seconds=time.monotonic() - begun), server_id):
+        while _has_due(moment := now + timedelta(seconds=time.monotonic() - start), server_id):
             count = _send_window(moment, server_id)
             sent += count or 0
             # Also if the server cannot be used: finding that out may have taken long.
-            if should_yield(time.monotonic() - begun):
+            if should_yield(time.monotonic() - start):
                 hints.hint_outbox()
                 return sent
             if count is None:
@@ -141,8 +141,8 @@ def _hand_over(
         pipeline.hand_over(allowed, until, results, journal=NoJournal())
     finally:
         # If the results were lost, the letters would be sent again.
-        patience = dispatcher.settings.record_patience_seconds
-        write_patiently(partial(_record, letters, results, now), patience)
+        seconds = dispatcher.settings.record_patience_seconds
+        write_with_retries(partial(_record, letters, results, now), seconds)
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
     return pool.report_results(results, chosen)

@@ -18,7 +18,9 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    SignupForm,
     SmtpServer,
+    Topic,
     UsageKind,
 )
 from skymailing.quotas import counting
@@ -46,6 +48,14 @@ def select_mailings(owner_id: int) -> Select[Any]:
 
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
+
+
+def select_forms(owner_id: int) -> Select[Any]:
+    return select(SignupForm.id).where(SignupForm.owner_id == owner_id)
+
+
+def select_topics(owner_id: int) -> Select[Any]:
+    return select(Topic.id).where(Topic.owner_id == owner_id)
 
 
 def select_senders(owner_id: int) -> Select[Any]:

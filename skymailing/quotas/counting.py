@@ -32,10 +32,10 @@ def window_begin(hours: int, now: datetime) -> datetime:
 def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Add to the owner's count for this hour."""
     row = {"owner_id": owner_id, "kind": kind, "begins_at": hour_of(now), "count": count}
-    ADDING.execute(connection, [row])
+    UPSERT_COUNT.execute(connection, [row])
 
 
-def _make_adding() -> Insert:
+def _upsert_count() -> Insert:
     statement = insert_into(UsageHour)
     return statement.on_conflict_do_update(
         index_elements=["owner_id", "kind", "begins_at"],
@@ -43,7 +43,7 @@ def _make_adding() -> Insert:
     )
 
 
-ADDING = Upsert(_make_adding)
+UPSERT_COUNT = Upsert(_upsert_count)
 
 
 def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:

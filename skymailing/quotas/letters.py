@@ -19,10 +19,10 @@ DAY = 24  # hours
 
 @dataclass(frozen=True, slots=True)
 class LetterLimit:
-    """At most `most` letters in the last `hours` hours; some limits apply only to new accounts."""
+    """At most `count` letters in the last `hours` hours; some limits apply only to new accounts."""
 
     hours: int
-    most: int
+    count: int
     is_for_new: bool = False
 
 
@@ -42,7 +42,7 @@ def list_limits() -> list[LetterLimit]:
         LetterLimit(DAY, settings.letters_per_day),
         LetterLimit(DAY, settings.new_account_letters_per_day, is_for_new=True),
     )
-    return [limit for limit in limits if limit.most]
+    return [limit for limit in limits if limit.count]
 
 
 def is_new_account(now: datetime) -> ColumnElement[bool]:
@@ -72,7 +72,7 @@ def has_room(now: datetime) -> ColumnElement[bool]:
     """Return the condition that the owner, joined as User, has not reached any limit."""
     conditions: list[ColumnElement[bool]] = [true()]
     for limit in list_limits():
-        is_below = counting.total(User.__table__.c.id, UsageKind.LETTERS, limit.hours, now) < limit.most
+        is_below = counting.total(User.__table__.c.id, UsageKind.LETTERS, limit.hours, now) < limit.count
         conditions.append(or_(~is_new_account(now), is_below) if limit.is_for_new else is_below)
     return and_(*conditions)
 
@@ -90,7 +90,7 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
         return wanted
     totals = [counting.total(owner_id, UsageKind.LETTERS, limit.hours, now) for limit in limits]
     row = connection.execute(select(*totals)).one()
-    excess: int = max(used - limit.most for used, limit in zip(row, limits, strict=True))
+    excess: int = max(used - limit.count for used, limit in zip(row, limits, strict=True))
     refused = min(max(excess, 0), wanted)
     if refused:
         give_back(connection, owner_id, refused, now)
@@ -111,11 +111,11 @@ def find_reached(user: User, now: datetime) -> ReachedLimit | None:
             continue
         counts = counting.read_hours(user.id, UsageKind.LETTERS, limit.hours, now)
         left = sum(counts.values())
-        if left < limit.most:
+        if left < limit.count:
             continue
         for begins_at, count in counts.items():
             left -= count
-            if left < limit.most:
+            if left < limit.count:
                 reached.append(ReachedLimit(limit, _end(user, limit, begins_at)))
                 break
     return max(reached, key=lambda item: item.frees_at, default=None)

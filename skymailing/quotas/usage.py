@@ -19,11 +19,11 @@ class Usage:
 
     kind: Limited
     used: int
-    most: int
+    limit: int
 
     @property
     def is_reached(self) -> bool:
-        return 0 < self.most <= self.used
+        return 0 < self.limit <= self.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
     usages = []
     for hours, kind in kinds.items():
         used = _sum(user, UsageKind.LETTERS, hours, now)
-        most = min((limit.most for limit in limits if limit.hours == hours), default=0)
-        usages.append(Usage(kind, used, most))
+        lowest = min((limit.count for limit in limits if limit.hours == hours), default=0)
+        usages.append(Usage(kind, used, lowest))
     return usages
 
 
@@ -60,6 +60,8 @@ def _things(user: User, now: datetime) -> list[Usage]:
         (Limited.MESSAGES, checks.select_messages(user.id), settings.messages),
         (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
         (Limited.SEGMENTS, checks.select_segments(user.id), settings.segments),
+        (Limited.FORMS, checks.select_forms(user.id), settings.forms),
+        (Limited.TOPICS, checks.select_topics(user.id), settings.topics),
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),
         (Limited.DOMAINS, checks.select_domains(user.id), settings.domains),
         (Limited.SERVERS, checks.select_servers(user.id), settings.servers),
@@ -68,7 +70,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
     return [
-        *(Usage(kind, checks.count_up_to(own, most or MAX_COUNTED), most) for kind, own, most in rows),
+        *(Usage(kind, checks.count_up_to(own, limit or MAX_COUNTED), limit) for kind, own, limit in rows),
         Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
         Usage(
             Limited.TEST_LETTERS_PER_HOUR,

@@ -71,12 +71,12 @@ def drop_rollups(database: Database, owner_id: int) -> None:
 
 
 def _find_next_day(
-    session: Session, position: tuple[int, datetime] | None, before: datetime
+    session: Session, position: tuple[int, datetime] | None, cutoff: datetime
 ) -> tuple[int, TimeRange] | None:
-    """Return the next owner and day with fresh intervals before `before`, in the order of the index."""
+    """Return the next owner and day with fresh intervals before `cutoff`, in the order of the index."""
     at = RunInterval.owner_id, RunInterval.begins_at
     statement = select(*at, User.timezone).join(User, User.id == RunInterval.owner_id)
-    statement = statement.where(IS_FRESH, RunInterval.begins_at < before)
+    statement = statement.where(IS_FRESH, RunInterval.begins_at < cutoff)
     if position:
         statement = statement.where(
             tuple_(*at) >= tuple_(literal(position[0]), literal(position[1], UTCDateTime))
@@ -90,7 +90,7 @@ def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
     return start_of_day(day, zone), end_of_day(day, zone)
 
 
-def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: datetime) -> bool:
+def _roll_up_day(session: Session, owner_id: int, day: TimeRange, cutoff: datetime) -> bool:
     """Roll up an owner's day; return False if it is still changing or another process is working on it."""
     owner = select(User.timezone).where(User.id == owner_id)
     # This lock still lets others add rows that refer to the user.
@@ -99,7 +99,7 @@ def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: dateti
         return False
     in_day = RunInterval.begins_at >= day[0], RunInterval.begins_at < day[1]
     fresh = select(*KEY).where(IS_FRESH, RunInterval.owner_id == owner_id, *in_day)
-    if session.scalar(select(fresh.where(RunInterval.begins_at >= before).exists())):
+    if session.scalar(select(fresh.where(RunInterval.begins_at >= cutoff).exists())):
         return False
     overlapping = (
         (ReportDay.owner_id == owner_id) & (ReportDay.begins_at < day[1]) & (ReportDay.ends_at > day[0])

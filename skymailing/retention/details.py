@@ -19,20 +19,20 @@ RUNS_PER_QUERY = 100
 HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
 
 
-def remove_old_details(before: datetime, now: datetime, budget: TimeBudget) -> None:
-    """Remove the details of runs that ended before `before`, oldest first, within the budget."""
-    while not budget.is_used_up and (run_ids := _runs_with_details(before)):
+def remove_old_details(cutoff: datetime, now: datetime, budget: TimeBudget) -> None:
+    """Remove the details of runs that ended before `cutoff`, oldest first, within the budget."""
+    while not budget.is_used_up and (run_ids := _runs_with_details(cutoff)):
         for run_id in run_ids:
-            if _mark_removed(run_id, before, now):
+            if _mark_removed(run_id, cutoff, now):
                 _remove(run_id, budget)
             if budget.is_used_up:
                 return
 
 
-def _runs_with_details(before: datetime) -> list[int]:
+def _runs_with_details(cutoff: datetime) -> list[int]:
     statement = (
         select(Run.id)
-        .where(HAS_DETAILS, Run.finished_at < before, Run.state.not_in(OPEN_RUN_STATES))
+        .where(HAS_DETAILS, Run.finished_at < cutoff, Run.state.not_in(OPEN_RUN_STATES))
         .order_by(Run.finished_at)
         .limit(RUNS_PER_QUERY)
     )
@@ -40,7 +40,7 @@ def _runs_with_details(before: datetime) -> list[int]:
         return list(session.scalars(statement))
 
 
-def _mark_removed(run_id: int, before: datetime, now: datetime) -> bool:
+def _mark_removed(run_id: int, cutoff: datetime, now: datetime) -> bool:
     """Mark a run's details as removed, so that its letters are not sent again; False if they must be kept.
 
     Locks the mailing, like every action that could reopen the run.
@@ -53,7 +53,7 @@ def _mark_removed(run_id: int, before: datetime, now: datetime) -> bool:
             run is None
             or run.state in OPEN_RUN_STATES
             or run.finished_at is None
-            or run.finished_at >= before
+            or run.finished_at >= cutoff
         ):
             return False
         run.details_removed_at = run.details_removed_at or now

@@ -1,4 +1,4 @@
-"""Remove old account letters, imports, bulk jobs, consents, audit entries, returned and caught letters."""
+"""Remove old account letters, imports, bulk jobs, consents, opt-outs, audit entries, and returned letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +23,7 @@ from skymailing.models import (
     ImportRejection,
     ImportState,
     LetterState,
+    OptOut,
     OutboxLetter,
     ReturnedLetter,
 )
@@ -32,17 +33,17 @@ CAUGHT_INTERVAL = timedelta(hours=1)  # between scans of a directory that may co
 LAST_SCAN = "skymailing_caught_letters_scanned_at"  # in app.extensions
 
 
-def remove_account_letters(before: datetime, budget: TimeBudget) -> None:
-    """Remove account letters that were sent or failed, and were created before `before`."""
+def remove_account_letters(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove account letters that were sent or failed, and were created before `cutoff`."""
     table: Any = OutboxLetter.__table__
     is_done = table.c.state.in_([LetterState.SENT, LetterState.FAILED])
-    _remove_oldest(table, (table.c.created_at < before) & is_done, "account_letters", budget)
+    _remove_oldest(table, (table.c.created_at < cutoff) & is_done, "account_letters", budget)
 
 
-def remove_audit_lines(before: datetime, budget: TimeBudget) -> None:
-    """Remove old audit log entries, which happens only if the operator has set a retention time."""
+def remove_audit_entries(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove old audit log entries, which happens only if the operator has set a retention period."""
     table: Any = AuditEntry.__table__
-    _remove_oldest(table, table.c.at < before, "audit_lines", budget, audit.allow_changes)
+    _remove_oldest(table, table.c.at < cutoff, "audit_entries", budget, audit.allow_changes)
 
 
 def _remove_oldest(
@@ -65,10 +66,10 @@ def _remove_oldest(
             return
 
 
-def remove_imports(before: datetime, budget: TimeBudget) -> None:
+def remove_imports(cutoff: datetime, budget: TimeBudget) -> None:
     """Remove finished imports and their rejected rows."""
     is_over = ClientImport.state.in_([ImportState.FINISHED, ImportState.FAILED])
-    old = select(ClientImport.id).where(is_over, ClientImport.updated_at < before)
+    old = select(ClientImport.id).where(is_over, ClientImport.updated_at < cutoff)
     with Session(reading_engine()) as session:
         ids = session.scalars(old.order_by(ClientImport.id).limit(BATCH)).all()
     for import_id in ids:
@@ -93,22 +94,22 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
     return False
 
 
-def remove_bulk_jobs(before: datetime, budget: TimeBudget) -> None:
+def remove_bulk_jobs(cutoff: datetime, budget: TimeBudget) -> None:
     """Remove the results of bulk actions; the data for undoing them is removed after one hour anyway."""
     table: Any = BulkJob.__table__
-    _remove_oldest(table, table.c.ended_at < before, "bulk_jobs", budget)
+    _remove_oldest(table, table.c.ended_at < cutoff, "bulk_jobs", budget)
 
 
-def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
-    """Remove consents of clients who were deleted before `before` and have not been added again."""
+def remove_orphaned_consents(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove consents of clients who were deleted before `cutoff` and have not been added again."""
     has_client = exists().where(Client.owner_id == Consent.owner_id, Client.email_key == Consent.email_key)
-    oldest = select(Consent.id).where(Consent.orphaned_at < before).order_by(Consent.orphaned_at).limit(BATCH)
+    oldest = select(Consent.id).where(Consent.orphaned_at < cutoff).order_by(Consent.orphaned_at).limit(BATCH)
     while not budget.is_used_up:
         with Session(reading_engine()) as session:
             ids = session.scalars(oldest).all()
         if not ids:
             return
-        these = Consent.id.in_(ids) & (Consent.orphaned_at < before)
+        these = Consent.id.in_(ids) & (Consent.orphaned_at < cutoff)
         with Session(db.engine) as session, session.begin():
             connection = session.connection()
             count = connection.execute(delete(Consent).where(these, ~has_client)).rowcount
@@ -116,11 +117,17 @@ def remove_orphaned_consents(before: datetime, budget: TimeBudget) -> None:
         budget.record("consents", count)
 
 
-def remove_returned_letters(before: datetime, budget: TimeBudget) -> None:
-    """Remove returned letters, and their reports about letters that are no longer in a ledger."""
+def remove_opt_outs(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove why people unsubscribed; their suppressions and choices of topics stay."""
+    table: Any = OptOut.__table__
+    _remove_oldest(table, table.c.at < cutoff, "opt_outs", budget)
+
+
+def remove_returned_letters(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove returned letters, and bounces whose delivery no longer exists."""
     table: Any = ReturnedLetter.__table__
-    _remove_oldest(table, table.c.received_at < before, "returned_letters", budget)
-    is_old = Bounce.delivery_id.is_(None) & (Bounce.received_at < before)
+    _remove_oldest(table, table.c.received_at < cutoff, "returned_letters", budget)
+    is_old = Bounce.delivery_id.is_(None) & (Bounce.received_at < cutoff)
     while not budget.is_used_up:
         with Session(db.engine) as session, session.begin():
             old = select(Bounce.id).where(is_old).limit(BATCH).scalar_subquery()
@@ -130,13 +137,13 @@ def remove_returned_letters(before: datetime, budget: TimeBudget) -> None:
             return
 
 
-def remove_caught_letters(before: datetime, now: datetime, budget: TimeBudget) -> None:
+def remove_caught_letters(cutoff: datetime, now: datetime, budget: TimeBudget) -> None:
     """Delete old files of the mail catcher, scanning at most once per CAUGHT_INTERVAL."""
     scanned_at: datetime | None = current_app.extensions.get(LAST_SCAN)
     if scanned_at is not None and abs(now - scanned_at) < CAUGHT_INTERVAL:
         return
     store = LetterStore(current_app.config["DATA_DIR"] / "outbox")
-    for letter in store.list_older(before):
+    for letter in store.list_older(cutoff):
         if budget.is_used_up:
             return  # the next sweep continues
         letter.path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from flask import current_app
 
 from skymailing.retention import details, housekeeping
 from skymailing.retention.batches import TimeBudget
-from skymailing.settings.retention import cutoff, retention_settings
+from skymailing.settings.retention import find_cutoff, retention_settings
 
 SECONDS = 1.0  # per sweep; one runs every 15 seconds
 
@@ -15,20 +15,21 @@ def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
     """Remove expired data for at most `seconds`; return the number of removed rows by kind."""
     days = retention_settings()
     budget = TimeBudget(seconds)
-    if before := cutoff(days.account_letters, now):
-        housekeeping.remove_account_letters(before, budget)
-    if before := cutoff(days.imports, now):
-        housekeeping.remove_imports(before, budget)
-        housekeeping.remove_bulk_jobs(before, budget)
-    if before := cutoff(days.consents, now):
-        housekeeping.remove_orphaned_consents(before, budget)
-    if before := cutoff(days.returned_letters, now):
-        housekeeping.remove_returned_letters(before, budget)
-    if before := cutoff(days.audit, now):
-        housekeeping.remove_audit_lines(before, budget)
-    if (before := cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:
-        housekeeping.remove_caught_letters(before, now, budget)
-    if before := cutoff(days.run_details, now):
-        details.remove_old_details(before, now, budget)
+    if cutoff := find_cutoff(days.account_letters, now):
+        housekeeping.remove_account_letters(cutoff, budget)
+    if cutoff := find_cutoff(days.imports, now):
+        housekeeping.remove_imports(cutoff, budget)
+        housekeeping.remove_bulk_jobs(cutoff, budget)
+    if cutoff := find_cutoff(days.consents, now):
+        housekeeping.remove_orphaned_consents(cutoff, budget)
+        housekeeping.remove_opt_outs(cutoff, budget)
+    if cutoff := find_cutoff(days.returned_letters, now):
+        housekeeping.remove_returned_letters(cutoff, budget)
+    if cutoff := find_cutoff(days.audit, now):
+        housekeeping.remove_audit_entries(cutoff, budget)
+    if (cutoff := find_cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:
+        housekeeping.remove_caught_letters(cutoff, now, budget)
+    if cutoff := find_cutoff(days.run_details, now):
+        details.remove_old_details(cutoff, now, budget)
     budget.publish()
     return budget.removed

@@ -37,6 +37,8 @@ class Target:
     delivery_id: int | None = None
     run_id: int | None = None
     mailing_id: int | None = None
+    # Of the unsubscribe link; None if it has none, or if the letter was found in another way.
+    topic_id: int | None = None
 
 
 def find_targets(reports: Sequence[tuple[Report, bool]], now: datetime) -> list[Target | None]:
@@ -86,14 +88,15 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
     if found is None:
         return None
     try:
-        owner_id, email_key = read_unsubscribe_token(found[1])
+        owner_id, email_key, topic_id = read_unsubscribe_token(found[1])
     except BadToken:
         return None
     if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
         return None
     # The link does not say which letter it was in, so the last one is assumed.
     row = db.session.execute(_last_letters(email_key, now).where(Mailing.owner_id == owner_id)).first()
-    return _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
+    target = _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
+    return replace(target, topic_id=topic_id)
 
 
 def _find_by_address(email_key: str, now: datetime, is_trusted: bool) -> Target | None:

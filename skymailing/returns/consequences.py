@@ -10,7 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, update
 
+from skymailing.clients.consents import record_all
 from skymailing.clients.suppression import NewSuppression, suppress_all
+from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import is_in
 from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.delivery.reputation import count_problems
@@ -19,17 +21,23 @@ from skymailing.models import (
     TRUSTED_PROOFS,
     Bounce,
     BounceKind,
+    ConsentKind,
     Delivery,
     Proof,
     ReturnedLetter,
     ReturnedState,
     Run,
     SuppressionReason,
+    Topic,
     UsageKind,
 )
 from skymailing.returns.attribution import Target
 from skymailing.returns.soft_bounces import find_repeated
 
+WITHDRAWALS = {
+    SuppressionReason.UNSUBSCRIBED: ConsentKind.WITHDRAWN,
+    SuppressionReason.COMPLAINED: ConsentKind.OBJECTED,
+}
 RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
@@ -127,7 +135,10 @@ def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
 
 def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
     by_owner: dict[int, list[NewSuppression]] = defaultdict(list)
+    leaving = _find_leaving(opt_outs)
     for target in opt_outs:
+        if target in leaving:
+            continue
         new = NewSuppression(target.email_key, SuppressionReason.UNSUBSCRIBED)
         by_owner[target.owner_id].append(new)
     # The first reason is stored, so the client's own requests come first: unsubscribing, then complaining.
@@ -139,6 +150,20 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         by_owner[bounce.owner_id].append(NewSuppression(bounce.email_key, reason, note))
     for owner_id, suppressions in sorted(by_owner.items()):
         suppress_all(owner_id, suppressions, now)
+        for reason, kind in WITHDRAWALS.items():
+            withdrawn = {new.email_key for new in suppressions if new.reason is reason}
+            record_all(owner_id, withdrawn, kind, now)
+    for target in sorted(leaving, key=lambda target: (target.owner_id, target.topic_id, target.email_key)):
+        assert target.topic_id is not None
+        choose(target.owner_id, target.email_key, {target.topic_id: False}, now)
+
+
+def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:
+    """Return the requests that leave a topic; the others, also about deleted topics, stop everything."""
+    ids = {target.topic_id for target in opt_outs if target.topic_id is not None}
+    known = select(Topic.id, Topic.owner_id).where(is_in(Topic.id, sorted(ids)))
+    topics = set(db.session.execute(known).tuples()) if ids else set()
+    return {target for target in opt_outs if (target.topic_id, target.owner_id) in topics}
 
 
 def _rate(bounces: Sequence[Bounce], now: datetime) -> None:

@@ -40,9 +40,9 @@ class NewBounce:
 
 
 def store_letters(letters: Sequence[NewLetter], now: datetime) -> dict[str, int]:
-    """Store letters; return the IDs of those that had not been stored, by digest.
+    """Store letters; return the IDs of the new ones, by digest.
 
-    If another process is storing a letter, wait for it.
+    If another process is storing the same letter, wait for it.
     """
     stored: dict[str, int] = {}
     connection = db.session.connection()
@@ -55,17 +55,17 @@ def store_letters(letters: Sequence[NewLetter], now: datetime) -> dict[str, int]
             "state": letter.state,
             "owner_id": letter.owner_id,
         }
-        letter_id = STORING.execute(connection, [row]).scalar()
+        letter_id = INSERT_LETTER.execute(connection, [row]).scalar()
         if letter_id is not None:
             stored[letter.arrival.digest] = letter_id
     return stored
 
 
-def _make_storing() -> Insert:
+def _insert_letter() -> Insert:
     return insert_into(ReturnedLetter).on_conflict_do_nothing(index_elements=["digest"])
 
 
-STORING = Upsert(_make_storing, ReturnedLetter.id)
+INSERT_LETTER = Upsert(_insert_letter, ReturnedLetter.id)
 
 
 def record_bounces(bounces: Sequence[NewBounce], now: datetime) -> list[Bounce]:
@@ -77,7 +77,7 @@ def record_bounces(bounces: Sequence[NewBounce], now: datetime) -> list[Bounce]:
     ids = [
         bounce_id
         for bounce in _choose(bounces)
-        if (bounce_id := RECORDING.execute(connection, [_values(bounce, now)]).scalar()) is not None
+        if (bounce_id := UPSERT_BOUNCE.execute(connection, [_values(bounce, now)]).scalar()) is not None
     ]
     recorded = select(Bounce).where(is_in(Bounce.id, ids)).order_by(Bounce.id)
     options = {"populate_existing": True}
@@ -86,7 +86,7 @@ def record_bounces(bounces: Sequence[NewBounce], now: datetime) -> list[Bounce]:
 
 def _choose(bounces: Sequence[NewBounce]) -> list[NewBounce]:
     """Return the bounces in the order in which they are written, one per delivery and kind."""
-    unknown = [bounce for bounce in bounces if bounce.target.delivery_id is None]
+    unmatched = [bounce for bounce in bounces if bounce.target.delivery_id is None]
     chosen: dict[tuple[int, BounceKind], NewBounce] = {}
     for bounce in bounces:
         if bounce.target.delivery_id is not None:
@@ -94,7 +94,7 @@ def _choose(bounces: Sequence[NewBounce]) -> list[NewBounce]:
             earlier = chosen.setdefault(key, bounce)
             if bounce.target.is_signed and not earlier.target.is_signed:
                 chosen[key] = bounce
-    return [chosen[key] for key in sorted(chosen)] + unknown
+    return [chosen[key] for key in sorted(chosen)] + unmatched
 
 
 def _values(bounce: NewBounce, now: datetime) -> dict[str, object]:
@@ -116,7 +116,7 @@ def _values(bounce: NewBounce, now: datetime) -> dict[str, object]:
     }
 
 
-def _make_recording() -> Insert:
+def _upsert_bounce() -> Insert:
     statement = insert_into(Bounce)
     columns = [column.name for column in Bounce.__table__.columns if not column.primary_key]
     return statement.on_conflict_do_update(
@@ -126,4 +126,4 @@ def _make_recording() -> Insert:
     )
 
 
-RECORDING = Upsert(_make_recording, Bounce.id)
+UPSERT_BOUNCE = Upsert(_upsert_bounce, Bounce.id)

@@ -59,11 +59,11 @@ def read_mailbox(should_stop: StopCheck) -> Reading:
 
     Letters are filed after their commit. After a crash in between, they are read again, to no effect.
     """
-    reading, holder, begun = Reading(), uuid4().hex, time.monotonic()
+    reading, holder, start = Reading(), uuid4().hex, time.monotonic()
     address = returned_mail_settings().mailbox
 
     def can_continue() -> bool:
-        reading.is_unfinished = should_stop(time.monotonic() - begun)
+        reading.is_unfinished = should_stop(time.monotonic() - start)
         return not reading.is_unfinished and queue.hold_lease("mailbox", holder, LEASE)
 
     if address is None or not queue.hold_lease("mailbox", holder, LEASE):

@@ -19,7 +19,7 @@ from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, MailingAudience, Segment, Tag, User
+from skymailing.models import Client, Mailing, MailingAudience, Segment, SignupForm, Tag, User
 
 ORDER: Order = [(func.lower(Segment.name, type_=String), False), (Segment.id, False)]
 PER_PAGE = 20
@@ -118,6 +118,29 @@ def name_mailings(node: Node, owner_id: int) -> dict[int, str]:
     own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
     chosen = own.where(Mailing.id.in_([id for id in ids if isinstance(id, int)]))
     return dict(db.session.execute(chosen).tuples().all()) if ids else {}
+
+
+def name_forms(node: Node, owner_id: int) -> dict[str, str]:
+    """Return the names of the sign-up forms in the conditions, by UUID."""
+    uuids = [leaf.value for leaf in list_leaves(node) if leaf.kind is Kind.FORM]
+    own = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
+    chosen = own.where(SignupForm.uuid.in_(uuids))
+    return dict(db.session.execute(chosen).tuples().all()) if uuids else {}
+
+
+def name_references(node: Node, owner_id: int) -> dict[int | str, str]:
+    """Return the names of everything in the conditions, for `sentences.describe`."""
+    names: dict[int | str, str] = {}
+    names.update(name_mailings(node, owner_id).items())
+    names.update(name_forms(node, owner_id).items())
+    return names
+
+
+def list_forms(owner_id: int) -> list[tuple[str, str]]:
+    """Return the UUIDs and names of the owner's sign-up forms, sorted by name."""
+    own = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
+    rows = db.session.execute(own.order_by(func.lower(SignupForm.name))).tuples()
+    return [(uuid, name) for uuid, name in rows]
 
 
 def list_attributes(owner: User) -> list[str]:

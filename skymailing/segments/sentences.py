@@ -37,6 +37,10 @@ SENTENCES: dict[str, LazyString] = {
     "bounced": lazy_gettext("Bounced: %(value)s"),
     "not_bounced": lazy_gettext("Not bounced: %(value)s"),
 }
+TOPIC_SENTENCES = {
+    "is": lazy_gettext("Gets emails about “%(value)s”"),
+    "is_not": lazy_gettext("Does not get emails about “%(value)s”"),
+}
 OPPOSITES = NEGATIONS | {positive: negative for negative, positive in NEGATIONS.items()}
 
 
@@ -81,15 +85,15 @@ class Sentences:
         return len(self.parts) > 1 or self.rule in (Rule.NONE, Rule.NOT_ALL)
 
 
-def describe(node: Node, mailings: Mapping[int, str] | None = None) -> Sentences:
-    """Return the conditions in words; `mailings` maps the IDs of the mailings in them to names."""
-    described = _Describer(mailings or {}).describe(node, is_negated=False)
+def describe(node: Node, names: Mapping[int | str, str] | None = None) -> Sentences:
+    """Return the conditions in words; `names` has those of the mailings by ID, and of the forms by UUID."""
+    described = _Describer(names or {}).describe(node, is_negated=False)
     return described if isinstance(described, Sentences) else Sentences(Rule.ALL, (described,))
 
 
 class _Describer:
-    def __init__(self, mailings: Mapping[int, str]) -> None:
-        self.mailings = mailings
+    def __init__(self, names: Mapping[int | str, str]) -> None:
+        self.names = names
         self.number = 0
 
     def describe(self, node: Node, *, is_negated: bool) -> Sentence | Sentences:
@@ -116,13 +120,15 @@ class _Describer:
             values["low"], values["high"] = (_write_value(leaf.kind, value) for value in leaf.value)
         elif leaf.kind is Kind.MAILING:
             values["value"] = self.name_mailings(leaf.value, is_negated=op in NEGATIONS)
+        elif leaf.kind is Kind.FORM:
+            values["value"] = self.names.get(leaf.value) or str(_("a deleted form"))
         elif leaf.value is not None:
             values["value"] = _write_value(leaf.kind, leaf.value)
-        return str(SENTENCES[op] % values)
+        return str((TOPIC_SENTENCES if leaf.kind is Kind.TOPIC else SENTENCES)[op] % values)
 
     def name_mailings(self, value: int | tuple[str, int], *, is_negated: bool) -> str:
         if isinstance(value, int):
-            name = self.mailings.get(value)
+            name = self.names.get(value)
             return str(_("the mailing “%(name)s”", name=name) if name else _("a deleted mailing"))
         unit, number = value
         if unit == "last" and number == 1:

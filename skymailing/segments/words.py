@@ -25,6 +25,8 @@ class Input(StrEnum):
     DAYS = "days"
     YES_NO = "yes_no"
     TAG = "tag"
+    FORM = "form"
+    TOPIC = "topic"
     STATE = "state"
     MAILINGS = "mailings"
     NOTHING = "nothing"
@@ -44,6 +46,8 @@ FIELD_NAMES: dict[str, LazyString] = {
     "comment": lazy_gettext("Comment"),
     "added_at": lazy_gettext("Date added"),
     "tag": lazy_gettext("Tag"),
+    "form": lazy_gettext("Sign-up form"),
+    "topic": lazy_gettext("Topic"),
     "mailing": lazy_gettext("Mailing"),
     "state": lazy_gettext("Email status"),
 }
@@ -88,6 +92,11 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
     },
     Kind.YES_NO: {"is": Comparison(IS, Input.YES_NO), **IS_SET},
     Kind.TAG: {"is": Comparison(IS, Input.TAG), "is_not": Comparison(IS_NOT, Input.TAG)},
+    Kind.FORM: {"is": Comparison(IS, Input.FORM), "is_not": Comparison(IS_NOT, Input.FORM)},
+    Kind.TOPIC: {
+        "is": Comparison(lazy_pgettext("comparison", "is received"), Input.TOPIC),
+        "is_not": Comparison(lazy_pgettext("comparison", "is not received"), Input.TOPIC),
+    },
     Kind.MAILING: {
         "received": Comparison(lazy_pgettext("comparison", "was received"), Input.MAILINGS),
         "not_received": Comparison(lazy_pgettext("comparison", "was not received"), Input.MAILINGS),

@@ -5,7 +5,7 @@ from sqlalchemy import Select, select
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished
 from skymailing.delivery.senders import is_usable
 from skymailing.extensions import db
-from skymailing.models import Mailing, Sender
+from skymailing.models import Mailing, Sender, SignupForm
 
 
 def list_senders(owner_id: int) -> list[Sender]:
@@ -19,6 +19,12 @@ def find_default_sender(owner_id: int) -> Sender | None:
     chosen = select(Sender).where(Sender.owner_id == owner_id, Sender.is_default)
     sender = db.session.scalar(chosen)
     return sender if sender is not None and is_usable(sender) else None
+
+
+def name_forms(sender_id: int) -> list[str]:
+    """Return the names of the sign-up forms whose letters come from a sender."""
+    uses = select(SignupForm.name).where(SignupForm.sender_id == sender_id)
+    return list(db.session.scalars(uses.order_by(SignupForm.name)))
 
 
 def find_blocking_mailings(sender_id: int) -> Select[tuple[Mailing]]:

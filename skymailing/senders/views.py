@@ -149,7 +149,8 @@ def delete(sender_id: int) -> ResponseReturnValue:
             return redirect(url_for("senders.index"))
     except services.SenderInUse as error:
         refusal = explain(error)
-    page = render_template("senders/delete.html", sender=sender, refusal=refusal)
+    forms = queries.name_forms(sender.id)
+    page = render_template("senders/delete.html", sender=sender, refusal=refusal, forms=forms)
     return page, 409 if refusal and request.method == "POST" else 200
 
 
@@ -171,6 +172,9 @@ def confirm(token: str) -> ResponseReturnValue:
         return render_template("senders/confirm_failed.html", reason=reason), 410
     db.session.commit()
     if current_user.is_authenticated and current_user.id == sender.owner_id:
-        flash(_("The address %(address)s is confirmed.", address=display_address(sender.address)), "success")
+        flash(
+            _("The address %(address)s has been confirmed.", address=display_address(sender.address)),
+            "success",
+        )
         return redirect(url_for("senders.index"))
     return render_template("senders/confirm.html", form=form, sender=sender, is_done=True)

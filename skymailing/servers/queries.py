@@ -24,7 +24,7 @@ def find_choice(owner_id: int, server_id: int) -> SmtpServer | None:
     return db.session.scalar(chosen.with_for_update(read=True, key_share=True))
 
 
-def list_senders_of(server_id: int) -> list[str]:
+def list_server_senders(server_id: int) -> list[str]:
     """Return the addresses of the senders that use a server."""
     uses = select(Sender.address).where(Sender.server_id == server_id)
     return list(db.session.scalars(uses.order_by(Sender.address_key)))

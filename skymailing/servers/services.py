@@ -15,7 +15,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Security, SmtpServer, UsageKind, User
 from skymailing.quotas.checks import require_room, select_servers, use
-from skymailing.servers.queries import list_senders_of, uses_open_run
+from skymailing.servers.queries import list_server_senders, uses_open_run
 from skymailing.settings.quotas import quota_settings
 
 # With other ports, users could probe hosts for other services.
@@ -124,7 +124,7 @@ def request_test(server: SmtpServer, now: datetime) -> None:
 
 def check_unused(server: SmtpServer) -> None:
     """Raise ServerError if a sender or an unfinished run uses the server."""
-    if addresses := list_senders_of(server.id):
+    if addresses := list_server_senders(server.id):
         raise ServerError("server_in_use", addresses=", ".join(addresses))
     if uses_open_run(server.id):
         raise ServerError("server_in_run")

@@ -29,9 +29,9 @@ class Tested:
 
 def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
     """Test the waiting servers one after another; return whether there may be more."""
-    begun = time.monotonic()
-    while _test_next(now + timedelta(seconds=time.monotonic() - begun)):
-        if should_yield(time.monotonic() - begun):
+    start = time.monotonic()
+    while _test_next(now + timedelta(seconds=time.monotonic() - start)):
+        if should_yield(time.monotonic() - start):
             return True
     return False
 

@@ -14,14 +14,14 @@ class EnvironmentReader:
     def _text(self, name: str) -> str | None:
         return self._environ.get(name, "").strip() or None
 
-    def _number(self, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+    def _number(self, name: str, default: int, minimum: int = 0, maximum: int = 10**9) -> int:
         text = self._text(name)
         if text is None:
             return default
         if not text.isascii() or not text.isdigit():
             raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
-        if len(text) > len(str(most)) or not least <= int(text) <= most:
-            raise ConfigurationError(f"{name} must be between {least} and {most}, not {text}.")
+        if len(text) > len(str(maximum)) or not minimum <= int(text) <= maximum:
+            raise ConfigurationError(f"{name} must be between {minimum} and {maximum}, not {text}.")
         return int(text)
 
     def _port(self, name: str, default: int) -> int:

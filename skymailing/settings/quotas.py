@@ -25,6 +25,8 @@ class QuotaSettings:
     messages: int = 10_000
     mailings: int = 10_000
     segments: int = 500
+    forms: int = 100
+    topics: int = 50
     senders: int = 50
     domains: int = 20
     servers: int = 10

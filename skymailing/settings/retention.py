@@ -16,10 +16,11 @@ class RetentionSettings:
     """Retention in days. Data of users and auditors is removed only if the operator chooses to."""
 
     run_details: int = 0  # deliveries, attempts and text, since the run ended; counts stay
-    audit: int = 0  # lines of the audit log
+    audit: int = 0  # entries of the audit log
     account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
     imports: int = 30  # an import's result and the rows that it rejected
-    consents: int = 1095  # how people agreed, since their client was deleted: proof in case of claims
+    # How people agreed, since their client was deleted, and why people unsubscribed: proof in case of claims.
+    consents: int = 1095
     returned_letters: int = 90  # the letters themselves; what they report stays with the run's details
     caught_letters: int = 30  # letters of the mail catcher, in development
 
@@ -36,6 +37,6 @@ def retention_settings() -> RetentionSettings:
     return settings
 
 
-def cutoff(days: int, now: datetime) -> datetime | None:
+def find_cutoff(days: int, now: datetime) -> datetime | None:
     """Return the time before which data is removed; None when it is kept forever."""
     return now - timedelta(days=days) if days else None

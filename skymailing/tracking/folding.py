@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import shared_cache
 from skymailing.db.engine import insert_into, let_others_write, reading_engine
+from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
@@ -44,7 +45,8 @@ def _fold_slice(name: str, now: datetime) -> bool:
             _count(connection, [decode(hit) for hit in raw], now)
             progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))
             connection.execute(progress)
-    let_others_write(time.monotonic() - started)
+    if is_sqlite():
+        let_others_write(time.monotonic() - started)
     return True
 
 

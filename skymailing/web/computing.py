@@ -23,7 +23,7 @@ RATE = "300 per minute"
 PLACES = 3
 WAIT = 10  # seconds
 WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still run
-LONGEST = 60  # seconds after which a dead request's slot is free again
+MAX_SECONDS = 60  # after which a dead request's slot is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -66,18 +66,18 @@ def take_turn(user: str) -> Iterator[None]:
 
 def _acquire(user: str, held: list[Lock]) -> None:
     redis = queue.connection()
-    give_up = time.monotonic() + WAIT_FOR_PLACE
+    deadline = time.monotonic() + WAIT_FOR_PLACE
     while not held:
         for place in range(PLACES):
-            lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=LONGEST)
+            lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=MAX_SECONDS)
             if lock.acquire(blocking=False):
                 held.append(lock)
                 break
         else:
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 raise TooManyRequests(retry_after=1)
             time.sleep(0.05)
-    turn = redis.lock(f"skymailing:computing:{user}:turn", timeout=LONGEST, sleep=0.02)
+    turn = redis.lock(f"skymailing:computing:{user}:turn", timeout=MAX_SECONDS, sleep=0.02)
     if not turn.acquire(blocking_timeout=WAIT):
         raise TooManyRequests(retry_after=1)
     held.append(turn)

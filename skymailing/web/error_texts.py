@@ -7,9 +7,12 @@ from flask_babel import lazy_gettext as _l
 
 from skymailing.errors import UserError
 from skymailing.web.labels import state_label
+from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
+    **SEGMENT_ERROR_TEXTS,
+    #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),
     "account_forbidden": _l("You cannot change this account."),
@@ -31,6 +34,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_disabled": _l("A manager has disabled this mailing, so it cannot be published."),
     "archive_limit": _l("You can publish up to %(limit)s emails. Remove some from your archive first."),
     "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
+    "archive_too_long": _l("This email is too long to be published. Are there images in its text?"),
     "archive_not_sent": _l("This run was skipped: nothing was sent."),
     #
     # --- all pages ----------------------------------------------------------------------------
@@ -94,49 +98,6 @@ ERROR_TEXTS: dict[str, Any] = {
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
     #
-    # --- segments and audiences ---------------------------------------------------------------
-    "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
-    "tag_limit": _l("You can have up to %(limit)s tags."),
-    "tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
-    "bulk_tag_missing": _l("The tag has been deleted, so the action ended."),
-    "bulk_unfinished": _l("Wait until your other action on clients is finished, or stop it."),
-    "bulk_blocked": _l("Your account was blocked, so the action ended."),
-    "bulk_internal_error": _l("Something went wrong on our side. The error has been logged."),
-    "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
-    "tag_deleted": _l("This tag has been deleted or merged into another one."),
-    "tag_nameless": _l("Enter a name."),
-    "tag_exists": _l("You already have the tag “%(name)s”. You can merge the two."),
-    "tag_in_use": _l("Mailings use this tag, so it cannot be deleted: %(names)s."),
-    "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
-    "segment_unreadable": _l("The conditions cannot be read."),
-    "segment_empty": _l("Add at least one condition."),
-    "segment_too_deep": _l("Groups can be nested up to %(limit)s levels deep."),
-    "segment_too_many": _l("A segment can have up to %(limit)s conditions."),
-    "segment_field_unknown": _l("There is no field “%(field)s”."),
-    "segment_operator_unknown": _l("This comparison does not fit the type of the field."),
-    "segment_value_missing": _l("Enter a value."),
-    "segment_text_expected": _l("Enter some text."),
-    "segment_text_too_long": _l("The text is longer than %(limit)s characters."),
-    "segment_list_expected": _l("Enter a list of values."),
-    "segment_list_too_long": _l("List up to %(limit)s values."),
-    "segment_number_expected": _l("Enter a number."),
-    "segment_date_expected": _l("Enter a date."),
-    "segment_days_expected": _l("Enter a number of days from 0 to %(limit)s."),
-    "segment_range_expected": _l("Enter two values."),
-    "segment_range_reversed": _l("The first value must not be greater than the second one."),
-    "segment_state_unknown": _l("Choose a status."),
-    "segment_mailing_expected": _l("Choose a mailing."),
-    "segment_tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
-    "segment_attribute_missing": _l("None of your clients has the field “%(name)s”."),
-    "segment_mailing_forgotten": _l("Details of this mailing have been removed. Choose a later mailing."),
-    "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
-    "segment_limit": _l("You can have up to %(limit)s segments. Delete those that you no longer need."),
-    "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),
-    "segment_deleted": _l("This segment has been deleted."),
-    "segment_changed": _l("This segment has been saved in another window."),
-    "audience_broken": _l("The segment “%(segment)s” cannot be evaluated: %(reason)s"),
-    "audience_empty": _l("Choose at least one segment or tag to send to."),
-    #
     # --- mailings -----------------------------------------------------------------------------
     "mailing_cancelled": _l("This mailing was cancelled, so it cannot be changed."),
     "mailing_clients_missing": _l("Choose at least one client, or send to all clients."),
@@ -167,6 +128,8 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_hours_incomplete": _l("Fill in both times, or leave both empty."),
     "mailing_invalid": _l("Some values are not valid."),
     "mailing_message_deleted": _l("Its message has been deleted, so the mailing cannot be restored."),
+    "mailing_topic_unknown": _l("This topic has been deleted. Choose another one."),
+    "mailing_topic_deleted": _l("Its topic has been deleted, so the mailing cannot be restored."),
     "mailing_message_missing": _l("Choose a message."),
     "mailing_message_unknown": _l("This message does not exist. Choose another."),
     "mailing_limit": _l("You can have up to %(limit)s mailings."),
@@ -192,6 +155,14 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),
     "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
+    #
+    # --- sign-up forms ------------------------------------------------------------------------
+    "form_limit": _l("You can have up to %(limit)s sign-up forms. Delete those that you no longer need."),
+    "form_deleted": _l("This sign-up form has been deleted."),
+    "form_sender_unknown": _l("This sender does not exist."),
+    "form_network_limit": _l("Too many requests from your network. Please try again in an hour."),
+    "form_mail_domain": _l("The domain %(domain)s does not accept email. Please check the address."),
+    "signup_gone": _l("The request was already confirmed, or its form has been closed or deleted."),
     #
     # --- senders ------------------------------------------------------------------------------
     "sender_limit": _l("You can have up to %(limit)s senders. Delete those that you no longer need."),

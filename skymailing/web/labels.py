@@ -10,6 +10,7 @@ from skymailing.models import (
     AuditKind,
     BounceKind,
     BulkState,
+    ConsentKind,
     DeliveryState,
     ImportState,
     Limited,
@@ -17,6 +18,7 @@ from skymailing.models import (
     MessageFormat,
     OnLate,
     OnUnknown,
+    OptOutReason,
     Outcome,
     Periodicity,
     RecordState,
@@ -24,6 +26,7 @@ from skymailing.models import (
     RunState,
     SuppressionReason,
 )
+from skymailing.web.audit_labels import ACTION_LABELS, KIND_LABELS
 
 # Each tone is a colour in site.css: quiet (nothing happens), planned, active, waiting, good, bad,
 # doubt (the outcome is unknown) and gone (ended without a result).
@@ -113,6 +116,15 @@ _register(
     },
 )
 _register(
+    OptOutReason,
+    {
+        OptOutReason.TOO_MANY: (lazy_pgettext("opt-out", "Too many emails"), "quiet"),
+        OptOutReason.NOT_INTERESTING: (lazy_pgettext("opt-out", "Not interesting to me"), "quiet"),
+        OptOutReason.NEVER_ASKED: (lazy_pgettext("opt-out", "I did not sign up"), "quiet"),
+        OptOutReason.OTHER: (lazy_pgettext("opt-out", "Another reason"), "quiet"),
+    },
+)
+_register(
     BounceKind,
     {
         BounceKind.HARD: (lazy_gettext("address does not exist"), "bad"),
@@ -170,62 +182,7 @@ _register(
         Role.ADMIN: (lazy_pgettext("role", "administrator"), "active"),
     },
 )
-_register(
-    AuditAction,
-    {
-        AuditAction.ACCOUNT_CREATED: (lazy_pgettext("audit", "account created"), "planned"),
-        AuditAction.ACCOUNT_EXPORTED: (lazy_pgettext("audit", "account exported"), "quiet"),
-        AuditAction.ACCOUNT_DELETION_ASKED: (
-            lazy_pgettext("audit", "account deletion requested"),
-            "bad",
-        ),
-        AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account deletion cancelled"), "good"),
-        AuditAction.ACCOUNT_DELETED: (lazy_pgettext("audit", "account deleted"), "gone"),
-        AuditAction.USER_TRUSTED: (lazy_pgettext("audit", "new-account limits lifted"), "good"),
-        AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
-        AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
-        AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),
-        AuditAction.EMAIL_CHANGED: (lazy_pgettext("audit", "address changed"), "planned"),
-        AuditAction.TWO_FACTOR_LIFTED: (
-            lazy_pgettext("audit", "two-factor authentication reset"),
-            "bad",
-        ),
-        AuditAction.MAILING_DISABLED: (lazy_pgettext("audit", "mailing disabled"), "bad"),
-        AuditAction.MAILING_ENABLED: (lazy_pgettext("audit", "mailing enabled"), "good"),
-        AuditAction.MAILING_RESUMED: (lazy_pgettext("audit", "mailing resumed"), "waiting"),
-        AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),
-        AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
-        AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
-        AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client restored"), "planned"),
-        AuditAction.CLIENT_MERGED: (lazy_pgettext("audit", "clients merged"), "quiet"),
-        AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing restored"), "planned"),
-        AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
-        AuditAction.SEGMENT_DELETED: (lazy_pgettext("audit", "segment deleted"), "gone"),
-        AuditAction.SEGMENT_RESTORED: (lazy_pgettext("audit", "segment restored"), "planned"),
-        AuditAction.SENDER_DELETED: (lazy_pgettext("audit", "sender deleted"), "gone"),
-        AuditAction.DOMAIN_DELETED: (lazy_pgettext("audit", "domain deleted"), "gone"),
-        AuditAction.SERVER_ADDED: (lazy_pgettext("audit", "mail server added"), "planned"),
-        AuditAction.SERVER_CHANGED: (lazy_pgettext("audit", "mail server changed"), "quiet"),
-        AuditAction.SERVER_DELETED: (lazy_pgettext("audit", "mail server deleted"), "gone"),
-        AuditAction.TAG_RENAMED: (lazy_pgettext("audit", "tag renamed"), "quiet"),
-        AuditAction.TAG_MERGED: (lazy_pgettext("audit", "tags merged"), "quiet"),
-        AuditAction.TAG_DELETED: (lazy_pgettext("audit", "tag deleted"), "gone"),
-        AuditAction.TAG_RESTORED: (lazy_pgettext("audit", "tag restored"), "planned"),
-        AuditAction.CLIENTS_TAGGED: (lazy_pgettext("audit", "tag added to clients"), "quiet"),
-        AuditAction.CLIENTS_UNTAGGED: (lazy_pgettext("audit", "tag removed from clients"), "quiet"),
-        AuditAction.CLIENTS_SUPPRESSED: (lazy_pgettext("audit", "mailings to clients stopped"), "bad"),
-        AuditAction.CLIENTS_ALLOWED: (lazy_pgettext("audit", "mailings to clients resumed"), "good"),
-        AuditAction.CLIENTS_DELETED: (lazy_pgettext("audit", "clients deleted"), "gone"),
-        AuditAction.CLIENTS_RESTORED: (lazy_pgettext("audit", "clients restored"), "planned"),
-        AuditAction.BULK_STOPPED: (lazy_pgettext("audit", "action on clients stopped"), "waiting"),
-        AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
-        AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
-        AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),
-        AuditAction.ARTICLE_CREATED: (lazy_pgettext("audit", "article created"), "planned"),
-        AuditAction.ARTICLE_EDITED: (lazy_pgettext("audit", "article edited"), "quiet"),
-        AuditAction.ARTICLE_DELETED: (lazy_pgettext("audit", "article deleted"), "gone"),
-    },
-)
+_register(AuditAction, ACTION_LABELS)
 _register(
     RecordState,
     {
@@ -235,19 +192,17 @@ _register(
         RecordState.UNKNOWN: (lazy_pgettext("record", "not checked"), "quiet"),
     },
 )
+_register(AuditKind, KIND_LABELS)
 _register(
-    AuditKind,
+    ConsentKind,
     {
-        AuditKind.USER: (lazy_pgettext("audit", "user"), "quiet"),
-        AuditKind.MAILING: (lazy_pgettext("audit", "mailing"), "quiet"),
-        AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
-        AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
-        AuditKind.SEGMENT: (lazy_pgettext("audit", "segment"), "quiet"),
-        AuditKind.SENDER: (lazy_pgettext("audit", "sender"), "quiet"),
-        AuditKind.DOMAIN: (lazy_pgettext("audit", "domain"), "quiet"),
-        AuditKind.SERVER: (lazy_pgettext("audit", "mail server"), "quiet"),
-        AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
-        AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
+        ConsentKind.ASKED: (lazy_pgettext("consent", "filled in a form"), "quiet"),
+        ConsentKind.CONFIRMED: (lazy_pgettext("consent", "confirmed by email"), "good"),
+        ConsentKind.IMPORTED: (lazy_pgettext("consent", "imported"), "quiet"),
+        ConsentKind.CHANGED: (lazy_pgettext("consent", "address changed"), "quiet"),
+        ConsentKind.WITHDRAWN: (lazy_pgettext("consent", "unsubscribed"), "gone"),
+        ConsentKind.RESUMED: (lazy_pgettext("consent", "subscribed again"), "good"),
+        ConsentKind.OBJECTED: (lazy_pgettext("consent", "reported spam"), "bad"),
     },
 )
 _register(
@@ -259,6 +214,8 @@ _register(
         Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
+        Limited.FORMS: (lazy_gettext("Sign-up forms"), "quiet"),
+        Limited.TOPICS: (lazy_gettext("Topics"), "quiet"),
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.SERVERS: (lazy_gettext("Mail servers"), "quiet"),

@@ -5,6 +5,7 @@ from typing import Any
 from flask import current_app
 
 UNSUBSCRIBE_PREFIX = "/u"
+PREFERENCES_PREFIX = "/p"
 EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
 BROWSER_PREFIX = "/v"
 CLICK_PREFIX = "/c"
@@ -21,6 +22,12 @@ def public_url(endpoint: str, **values: Any) -> str:
 def unsubscribe_url(token: str) -> str:
     """Return the absolute URL of the unsubscribe page for `token`; an empty token gives the common prefix."""
     return f"{current_app.config['PUBLIC_URL']}{UNSUBSCRIBE_PREFIX}/{token}"
+
+
+def preferences_url(unsubscribe_url: str) -> str:
+    """Return the URL of the preference page, which has the same token as the unsubscribe page."""
+    site, _, token = unsubscribe_url.rpartition(f"{UNSUBSCRIBE_PREFIX}/")
+    return f"{site}{PREFERENCES_PREFIX}/{token}"
 
 
 def browser_url(token: str) -> str:

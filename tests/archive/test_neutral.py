@@ -159,6 +159,8 @@ def test_the_title_and_the_summary() -> None:
     assert letter.summary.startswith("Many words. Many")
     assert letter.summary.endswith("Many words…")
     assert len(letter.summary) < 250
+    headings = render("Shop\n\n## Spring\n\n---\n\nSpring is here: https://shop.example/", subject="Spring")
+    assert headings.summary == "Spring is here:"
     assert render("text", subject="{{ name }}").title == "Shop"
     assert render("x" * 1000).summary == "x" * 240 + "…"
     assert len(render("text", subject="s" * 600).title) == 500

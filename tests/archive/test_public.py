@@ -11,12 +11,13 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import MessageFormat, Run, User
+from skymailing.models import Brand, MessageFormat, Run, User
 from tests.archive.letters import create_sent_run, publish
 from tests.mailings.pages import get_main_text
 from tests.security.test_headers import expect_sandboxed_page
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import MailingFactory, RunFactory
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.one_engine
 
@@ -157,17 +158,33 @@ def test_a_disabled_mailing_is_marked_for_its_owner(session: Session, shop: User
     assert "hidden: mailing disabled" in get_main_text(owner.get("/mailings/archive/"))
 
 
+@pytest.mark.parametrize("place", ["profile", "brand"])
 def test_a_new_name_is_shown_at_once(
-    session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient
+    session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient, place: str
 ) -> None:
     publish(owner, create_sent_run(shop, "text"))
     assert "Tea Shop" in visitor.get("/archive/tea-shop/").text
-    shop.name = "Coffee Shop"
+    if place == "profile":
+        shop.name = "Coffee Shop"
+    else:
+        session.add(Brand(owner_id=shop.id, name="Coffee Shop"))
     session.flush()
-    for path in ("/archive/tea-shop/", "/archive/tea-shop/news"):
+    for path in ("/archive/tea-shop/", "/archive/tea-shop/news", "/archive/tea-shop/feed.xml"):
         page = visitor.get(path).text
         assert "Coffee Shop" in page
         assert "Tea Shop" not in page
+
+
+def test_a_large_letter_is_not_kept_in_the_cache(
+    app: Flask, shop: User, visitor: FlaskClient, redis_server: RedisServer
+) -> None:
+    ArchiveFactory.create(owner=shop, slug="tea-shop")
+    runs = [create_sent_run(shop, "text") for _ in range(2)]
+    for slug, size in (("small", 10_000), ("large", 300_000)):
+        ArchiveEntryFactory.create(run=runs.pop(), slug=slug, html=f"<p>{'x' * size}</p>")
+        assert visitor.get(f"/archive/tea-shop/{slug}").status_code == 200
+    cached = [key for key in redis_server.client.keys("*") if "/archive/tea-shop/" in str(key)]
+    assert [str(key).strip("'").rpartition("/")[2] for key in cached] == ["small"]
 
 
 # --- What is kept -----------------------------------------------------------------------------

@@ -28,12 +28,14 @@ from skymailing.models import (
     ConsentText,
     Delivery,
     DeliveryState,
+    FormDay,
     ImportRejection,
     ImportState,
     LetterState,
     Mailing,
     MailingAudience,
     MailingState,
+    OptOut,
     OutboxLetter,
     Proof,
     Reputation,
@@ -45,13 +47,16 @@ from skymailing.models import (
     Security,
     Segment,
     Sender,
+    Signup,
     SmtpServer,
     Suppression,
     Tag,
     User,
+    client_forms,
     client_tags,
     mailing_clients,
 )
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
     AttemptFactory,
@@ -63,6 +68,7 @@ from tests.support.factories import (
     create_clients,
     create_run,
 )
+from tests.support.signup_factories import SignupFormFactory, TopicChoiceFactory, TopicFactory
 
 
 def create_account_data(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
@@ -79,6 +85,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         AttemptFactory.create(delivery=DeliveryFactory.create(run=run, client=client, attempts=1))
     SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
     add_tags(session, user, clients[0])
+    add_topic(session, user, mailing, run)
     imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
     session.add(imported)
     session.flush()
@@ -86,24 +93,37 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     session.add(job)
     session.flush()
     session.add(BulkChunk(job_id=job.id, number=0, content=[client.id for client in clients]))
-    text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
-    session.add(text)
-    session.flush()
-    consent = {"owner_id": user.id, "email_key": "anna@example.org", "at": utcnow(), "text_id": text.id}
-    session.add(Consent(kind=ConsentKind.IMPORTED, **consent))
+    add_consent(session, user)
     session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
     session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
     add_returned_letter(session, user, run, clients[0])
+    add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
+    add_form(session, user, clients[0])
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_consent(session: Session, user: User) -> None:
+    """Add the consent of an imported person, with the owner's words."""
+    text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
+    session.add(text)
+    session.flush()
+    consent = {"owner_id": user.id, "email_key": "anna@example.org", "at": utcnow(), "text_id": text.id}
+    session.add(Consent(kind=ConsentKind.IMPORTED, **consent))
+
+
+def add_published_letter(user: User, run: Run) -> None:
+    """Add an archive with what the run has sent."""
+    ArchiveFactory.create(owner=user, slug=f"shop-{user.id}")
+    ArchiveEntryFactory.create(run=run, title="Published", html="<p>News</p>")
 
 
 def add_returned_letter(session: Session, user: User, run: Run, client: Client) -> None:
@@ -141,6 +161,16 @@ def add_tags(session: Session, user: User, client: Client) -> None:
     session.execute(insert(client_tags).values(tag_id=tags[0].id, client_id=client.id))
 
 
+def add_topic(session: Session, user: User, mailing: Mailing, run: Run) -> None:
+    """Add the topic of the mailing, somebody who left it, and why."""
+    topic = TopicFactory.create(owner=user, name="Offers")
+    mailing.topic_id = run.topic_id = topic.id
+    TopicChoiceFactory.create(topic=topic, email_key="left@example.org")
+    values = {"email_key": "left@example.org", "reason": "other", "comment": "moved to Tver"}
+    session.add(OptOut(owner_id=user.id, topic_id=topic.id, **values))
+    session.flush()
+
+
 def add_segment(session: Session, user: User, mailing: Mailing) -> None:
     """Add a segment that the mailing excludes."""
     segment = Segment(owner_id=user.id, name="Tula", conditions={"field": "tag", "op": "is", "value": "vip"})
@@ -167,6 +197,18 @@ def add_sender(session: Session, user: User, mailing: Mailing) -> None:
     session.add(Brand(owner_id=user.id, name="The Shop", logo=b"picture"))
     session.flush()
     mailing.sender_id = sender.id
+    session.flush()
+
+
+def add_form(session: Session, user: User, client: Client) -> None:
+    """Add a sign-up form, through which the client subscribed, and a request that is not confirmed."""
+    form = SignupFormFactory.create(owner=user, name="Footer", consent_text="I agree")
+    form.tags = list(session.scalars(select(Tag).where(Tag.owner_id == user.id, Tag.name == "vip")))
+    session.execute(insert(client_forms).values(form_id=form.id, client_id=client.id))
+    session.add(FormDay(form_id=form.id, day=utcnow().date(), requested=2, confirmed=1))
+    signup = {"email": "New@example.org", "email_key": "new@example.org", "values": {"full_name": "Nina"}}
+    times = {"requested_at": utcnow(), "expires_at": utcnow() + timedelta(days=7)}
+    session.add(Signup(owner_id=user.id, form_id=form.id, ip="192.0.2.9", **signup, **times))
     session.flush()
 
 

@@ -62,9 +62,8 @@ def test_deletion_removes_all_data_of_the_account_and_no_other_data(app: Flask, 
         create_sending_run(owner)
     id, email = user.id, user.email
     before = count_rows(session, other.id)
-    assert {"clients", "runs", "attempts", "run_intervals", "mailing_clients", "import_rejections"} <= set(
-        before
-    )
+    tables = {"clients", "runs", "attempts", "run_intervals", "mailing_clients", "import_rejections"}
+    assert tables | {"archives", "archive_entries"} <= set(before)
 
     erase_all(app, id)
 

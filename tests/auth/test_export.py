@@ -72,7 +72,19 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert user.password_hash not in everything
 
 
-def test_the_archive_contains_senders_and_pauses(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_contains_forms_and_signups(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (form,) = json.loads(archive.read("forms.json"))
+    assert (form["name"], form["tags"], form["consent_text"]) == ("Footer", ["vip"], "I agree")
+    (signup,) = read_table(archive, "sign-ups.csv")
+    found = signup["email"], signup["values"], signup["ip"]
+    assert found == ("New@example.org", '{"full_name": "Nina"}', "192.0.2.9")
+
+
+def test_the_archive_contains_senders_pauses_and_published_letters(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
     (sender,) = json.loads(archive.read("senders.json"))
@@ -81,6 +93,24 @@ def test_the_archive_contains_senders_and_pauses(session: Session, user: User, b
     profile = json.loads(archive.read("profile.json"))
     assert profile["mailings_paused_reason"] == "too-many-bounces: 60/1000"
     assert profile["brand"]["name"] == "The Shop"
+    assert profile["archive_address"] == f"shop-{user.id}"
+    (published,) = json.loads(archive.read("archive.json"))
+    assert (published["title"], published["html"]) == ("Published", "<p>News</p>")
+
+
+def test_the_archive_contains_topics_and_who_left_them(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (topic,) = json.loads(archive.read("topics.json"))
+    assert topic["name"] == "Offers"
+    (mailing,) = json.loads(archive.read("mailings.json"))
+    assert mailing["topic_id"] == topic["id"]
+    (choice,) = read_table(archive, "topic-choices.csv")
+    assert (choice["topic"], choice["email"], choice["is_joined"]) == ("Offers", "left@example.org", "False")
+    (left,) = read_table(archive, "unsubscriptions.csv")
+    assert (left["email"], left["topic"], left["comment"]) == ("left@example.org", "Offers", "moved to Tver")
 
 
 def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from skymailing.brand.colors import choose_text_color, measure_contrast
 from skymailing.brand.queries import find_brand
 from skymailing.models import Brand, User
-from tests.mailings.pages import error_beside
+from tests.mailings.pages import get_field_error
 from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.one_engine
@@ -91,19 +91,19 @@ def test_saving_again_keeps_the_logo(session: Session, user: User, browser: Flas
     "website", ["javascript:alert(1)", "korica.example", "https://", "https://a b.example", "//evil.example"]
 )
 def test_a_website_must_be_a_web_address(browser: FlaskClient, website: str) -> None:
-    assert "https://" in error_beside(save(browser, website=website), "website")
+    assert "https://" in get_field_error(save(browser, website=website), "website")
 
 
 @pytest.mark.parametrize("color", ["red", "#12", "#12345g", "#123456;}body{display:none"])
 def test_a_colour_must_be_a_colour(browser: FlaskClient, color: str) -> None:
-    assert "#0b5fa5" in error_beside(save(browser, color=color), "color")
+    assert "#0b5fa5" in get_field_error(save(browser, color=color), "color")
 
 
 def test_a_file_that_is_no_picture_is_refused_and_nothing_is_saved(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     response = save(browser, logo=(io.BytesIO(b"<svg onload='alert(1)'/>"), "logo.svg"))
-    assert error_beside(response, "logo")
+    assert get_field_error(response, "logo")
     assert 'value="Пекарня' in response.text
     assert session.get(Brand, user.id) is None
 

@@ -32,16 +32,16 @@ def silent_database(app: Flask) -> Iterator[None]:
 def test_expired_pages_are_served_while_the_database_is_silent(
     app: Flask, visitor: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(refresh, "PATIENCE", 0.5)
+    monkeypatch.setattr(refresh, "MAX_WAIT", 0.5)
     monkeypatch.setattr(refresh, "RETRY_AFTER", 1.0)
     article = ArticleFactory.create(slug="first", title="Old title")
     for _ in range(100):
         visitor.get(path)  # all variants
     with time_machine.travel(utcnow() + timedelta(minutes=11)):
         with silent_database(app):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             pages = [visitor.get(path) for _ in range(20)]
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - start
 
         time.sleep(refresh.RETRY_AFTER + 0.1)
         article.title = "New title"

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.models import Suppression, SuppressionReason, User
+from skymailing.models import Consent, ConsentKind, OptOut, Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
@@ -103,3 +103,15 @@ def test_an_unsubscription_replaces_the_owners_suppression(
 
     assert browser.post(f"/clients/{client.id}/allow").status_code == 403
     assert list_suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
+
+
+def test_unsubscribing_and_its_undo_are_recorded(visitor: FlaskClient, session: Session, token: str) -> None:
+    for _attempt in range(2):
+        visitor.post(f"/u/{token}")
+    consents = select(Consent).order_by(Consent.id)
+    (withdrawn,) = session.scalars(consents)
+    assert (withdrawn.kind, withdrawn.email_key) == (ConsentKind.WITHDRAWN, ADDRESS)
+    visitor.post(f"/u/{token}/undo", data={"opt_out": session.scalars(select(OptOut.id)).one()})
+    _withdrawn, resumed = session.scalars(consents)
+    assert (resumed.kind, resumed.ip) == (ConsentKind.RESUMED, "127.0.0.1")
+    assert resumed.agent.startswith("Werkzeug")

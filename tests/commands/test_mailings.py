@@ -112,7 +112,7 @@ def test_status_shows_rate_forecast_mail_servers_and_possible_duplicates(
     assert values["rate_per_second"] == pytest.approx(0.5, rel=0.1)
     assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the time of the last retry"
     assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
-    assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
+    assert (values["would_expire"], values["unknown_waiting"], values["unknown_resend"]) == (0, 2, 1)
     assert "before the mailing ends" in values["forecast"]
     assert (values["route"], values["route_state"], values["route_since"]) == ("connected", "fine", None)
 
@@ -203,9 +203,9 @@ def test_status_and_the_page_agree(run: Run, user: User, session: Session, brows
     assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
     counts = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
     assert counts == [str(values[state.value]) for state in DeliveryState]
-    assert f"It is unknown whether {values['unclear_waiting']} emails were delivered" in page.get_text()
+    assert f"It is unknown whether {values['unknown_waiting']} emails were delivered" in page.get_text()
     assert (
-        f"{values['unclear_resend']} email with an unknown delivery status will be sent again"
+        f"{values['unknown_resend']} email with an unknown delivery status will be sent again"
         in page.get_text()
     )
 
@@ -213,7 +213,7 @@ def test_status_and_the_page_agree(run: Run, user: User, session: Session, brows
 def test_status_before_the_first_run_shows_zeros(run: Run, user: User) -> None:
     values = json.loads(run("status", MailingFactory.create(owner=user).id, "--json").output)
     assert (values["run"], values["planned"], values["pending"]) == (None, 0, 0)
-    assert (values["rate_per_second"], values["unclear_waiting"], values["forecast"]) == (None, 0, "")
+    assert (values["rate_per_second"], values["unknown_waiting"], values["forecast"]) == (None, 0, "")
 
 
 def test_a_refused_action_fails_with_an_explanation(run: Run, user: User) -> None:

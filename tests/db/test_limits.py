@@ -61,12 +61,12 @@ def test_a_transaction_of_a_vanished_host_ends_and_its_locks_with_it(
         connection = db.engine.connect()
         connection.execute(statement)  # and then nothing, not even the end of the connection
 
-    begun = time.monotonic()
+    start = time.monotonic()
     with new_app().app_context():
         db.session.execute(statement)
         db.session.commit()
 
-    assert 0.5 < time.monotonic() - begun < 5
+    assert 0.5 < time.monotonic() - start < 5
     connection.invalidate()
     connection.close()
 
@@ -78,12 +78,12 @@ def test_waiting_for_a_lock_ends_with_an_error_that_is_retried(
     statement = update(User).where(User.id == user.id).values(name="changed")
     with new_app(DATABASE_LOCK_SECONDS="1").app_context(), db.engine.begin() as holder:
         holder.execute(statement)
-        begun = time.monotonic()
+        start = time.monotonic()
 
         with pytest.raises(OperationalError, match="lock timeout"):
             db.session.execute(statement)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start < 5
 
 
 HOLD = """

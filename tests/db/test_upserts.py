@@ -24,18 +24,18 @@ def test_a_statement_is_compiled_once_for_one_row_and_for_several(
             set_={"count": UsageHour.count + statement.excluded["count"]},
         )
 
-    adding, adding_with_result = Upsert(make), Upsert(make, UsageHour.count)
+    upsert, upsert_with_result = Upsert(make), Upsert(make, UsageHour.count)
     rows = [
         {"owner_id": user.id, "kind": kind, "begins_at": utcnow(), "count": number}
         for number, kind in enumerate((UsageKind.BOUNCES, UsageKind.COMPLAINTS), 1)
     ]
     with app.app_context():
         connection = db.session.connection()
-        adding.execute(connection, rows[:1])
-        adding.execute(connection, rows)
-        adding.execute(connection, rows)
+        upsert.execute(connection, rows[:1])
+        upsert.execute(connection, rows)
+        upsert.execute(connection, rows)
         assert len(made) == 1
-        assert [adding_with_result.execute(connection, [row]).scalar() for row in rows] == [4, 6]
+        assert [upsert_with_result.execute(connection, [row]).scalar() for row in rows] == [4, 6]
         assert len(made) == 2
         db.session.commit()
 

@@ -27,7 +27,9 @@ class Person:
     attributes: dict[str, str]
     added_at: datetime
     tags: set[str]
+    forms: set[str]
     suppression: str | None
+    topics: set[str]  # that the person gets
     outcomes: list[tuple[int, datetime, str]] = field(default_factory=list)  # mailing, run's start, state
 
 
@@ -54,6 +56,10 @@ class Plain:
     def holds_leaf(self, name: str, op: str, value: Any, person: Person) -> bool:
         if name == "tag":
             return str(value).lower() in {tag.lower() for tag in person.tags}
+        if name == "form":
+            return value in person.forms
+        if name == "topic":
+            return str(value).lower() in {topic.lower() for topic in person.topics}
         if name == "state":
             if value == "mailable":
                 return person.suppression is None

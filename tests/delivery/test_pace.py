@@ -37,10 +37,10 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 
 class RateLimit:
-    """Accept `most` letters per second, and refuse others at MAIL, as a script of a Sink."""
+    """Accept `limit` letters per second, and refuse others at MAIL, as a script of a Sink."""
 
-    def __init__(self, most: float) -> None:
-        self.most = most
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
         self.refused = 0
         self._tokens = self._at = 0.0
 
@@ -48,7 +48,7 @@ class RateLimit:
         if turn.stage is not Stage.MAIL:
             return
         now = time.monotonic()
-        self._tokens = min(self.most, self._tokens + (now - self._at) * self.most)
+        self._tokens = min(self.limit, self._tokens + (now - self._at) * self.limit)
         self._at = now
         if self._tokens >= 1:
             self._tokens -= 1

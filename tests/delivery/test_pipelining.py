@@ -29,7 +29,7 @@ REPLIES = {b"MAIL": "250 ok", b"RCPT": "250 ok", b"RSET": "250 ok"}
 
 
 @pytest.fixture(autouse=True)
-def _impatient(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _short_timeout(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Wait only one second for replies that never arrive."""
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
     with app.app_context():

@@ -154,7 +154,7 @@ def test_a_server_that_refuses_everyone_is_out_of_order(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although it allowed a session before; the limit of that time is forgotten."""
-    monkeypatch.setattr(session_pool, "PATIENCE", 0.2)
+    monkeypatch.setattr(session_pool, "MAX_WAIT", 0.2)
     with Sink(allow_sessions(1)) as sink:
         serve_from(sink.port)
         first, second = new_pool("first"), new_pool("second")
@@ -200,7 +200,7 @@ def test_an_account_letter_without_a_session_is_tried_again_soon(
     new_pool: NewPool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session_pool, "PATIENCE", 0.2)
+    monkeypatch.setattr(session_pool, "MAX_WAIT", 0.2)
     letter = add_letter(app, session, user, "password-changed")
     with Sink(allow_sessions(1)) as sink:
         serve_from(sink.port)

@@ -17,7 +17,17 @@ from skymailing.delivery.audience.segments import compile_segment, read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
-from skymailing.models import Client, DeliveryState, Run, SuppressionReason, Tag, User, client_tags
+from skymailing.models import (
+    Client,
+    DeliveryState,
+    Run,
+    SignupForm,
+    SuppressionReason,
+    Tag,
+    User,
+    client_forms,
+    client_tags,
+)
 from tests.delivery.plain_conditions import Person, Plain
 from tests.support.factories import (
     ClientFactory,
@@ -27,6 +37,7 @@ from tests.support.factories import (
     SuppressionFactory,
     UserFactory,
 )
+from tests.support.signup_factories import SignupFormFactory, TopicChoiceFactory, TopicFactory
 
 NOW = datetime(2027, 2, 26, 22, 30, tzinfo=UTC)  # the 27th in Moscow; a year without 29 February
 TYPES = {"city": "text", "age": "number", "born": "date", "vip": "yes_no"}
@@ -44,7 +55,9 @@ DATES = """\
 2027-03-05T10:00:00Z|1.1.70|2026-11-29
 """.replace("\n", "|").split("|")
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
+FORMS = ["footer", "sidebar"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
+TOPICS = {"Новости": False, "Digest": True}  # whether people have to choose it
 PEOPLE = st.lists(
     st.fixed_dictionaries(
         {
@@ -57,6 +70,8 @@ PEOPLE = st.lists(
             "vip": st.sampled_from(WORDS),
             "added": st.integers(0, 800),  # hours ago
             "tags": st.sets(st.sampled_from(TAGS)),
+            "forms": st.sets(st.sampled_from(FORMS)),
+            "choices": st.dictionaries(st.sampled_from(list(TOPICS)), st.booleans()),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
             "outcomes": st.lists(
                 st.tuples(st.integers(0, 2), st.sampled_from(["sent", "failed", "unknown"])), max_size=3
@@ -114,6 +129,8 @@ LEAVES = st.one_of(
     ),
     leaves_of("attribute.vip", ["is"], st.booleans()),
     leaves_of("tag", ["is", "is_not"], st.sampled_from([*TAGS, "vip", "ОПТ"])),
+    leaves_of("form", ["is", "is_not"], st.sampled_from(FORMS)),
+    leaves_of("topic", ["is", "is_not"], st.sampled_from([*TOPICS, "НОВОСТИ"])),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
     leaves_of("mailing", ["received", "not_received", "bounced", "not_bounced"], MAILINGS),
 )
@@ -146,6 +163,11 @@ class World:
         ]
         self.tags = {name: Tag(owner_id=owner.id, name=name, name_key=name.lower()) for name in TAGS}
         session.add_all(self.tags.values())
+        self.forms: dict[str, SignupForm] = {name: SignupFormFactory.create(owner=owner) for name in FORMS}
+        self.topics = {
+            name: TopicFactory.create(owner=owner, name=name, is_opt_in=is_opt_in)
+            for name, is_opt_in in TOPICS.items()
+        }
         session.flush()
 
     def add(self, number: int, drawn: dict[str, Any]) -> Person:
@@ -161,12 +183,18 @@ class World:
         if drawn["tags"]:
             rows = [{"tag_id": self.tags[name].id, "client_id": client.id} for name in drawn["tags"]]
             self.session.execute(insert(client_tags), rows)
+        if drawn["forms"]:
+            links = [{"form_id": self.forms[name].id, "client_id": client.id} for name in drawn["forms"]]
+            self.session.execute(insert(client_forms), links)
         if drawn["suppression"]:
             SuppressionFactory.create(
                 owner_id=self.owner.id,
                 email_key=client.email_key,
                 reason=SuppressionReason(drawn["suppression"]),
             )
+        for name, is_joined in drawn["choices"].items():
+            topic = self.topics[name]
+            TopicChoiceFactory.create(topic=topic, email_key=client.email_key, is_joined=is_joined)
         outcomes = list(dict(drawn["outcomes"]).items())  # one delivery per run
         for index, state in outcomes:
             DeliveryFactory.create(run=self.runs[index], client=client, state=DeliveryState(state))
@@ -177,16 +205,20 @@ class World:
             attributes,
             client.created_at,
             drawn["tags"],
+            {self.forms[name].uuid for name in drawn["forms"]},
             drawn["suppression"],
+            {name for name in TOPICS if drawn["choices"].get(name, not TOPICS[name])},
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
 
     def name_mailings(self, node: Any) -> Any:
-        """Replace the positions of mailings in conditions by their IDs."""
+        """Replace the positions of mailings in conditions by their IDs, and names of forms by their UUIDs."""
         if isinstance(node, list):
             return [self.name_mailings(child) for child in node]
         if not isinstance(node, dict):
             return node
+        if node.get("field") == "form":
+            return node | {"value": self.forms[node["value"]].uuid}
         if node.get("field") == "mailing" and isinstance(node["value"], int):
             return node | {"value": self.mailings[node["value"]]}
         return {key: self.name_mailings(child) for key, child in node.items()}

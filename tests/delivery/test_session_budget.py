@@ -39,9 +39,9 @@ def share_of(budget: SessionBudget, count: int, want: int = 20, is_urgent: bool 
     return share.now, share.later
 
 
-def limit_to(first: SessionBudget, second: SessionBudget, most: int) -> None:
-    """Let the first worker have `most` sessions when the second one is refused its first."""
-    first.request(most, most)
+def limit_to(first: SessionBudget, second: SessionBudget, count: int) -> None:
+    """Let the first worker have `count` sessions when the second one is refused its first."""
+    first.request(count, count)
     second.request(0, 1)
     assert second.learn(0, is_busy=True)
 

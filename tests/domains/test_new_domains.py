@@ -17,7 +17,7 @@ from skymailing.models import (
 )
 from tests.conftest import SetLimits
 from tests.domains.scenes import read_domain
-from tests.mailings.pages import error_beside
+from tests.mailings.pages import get_field_error
 from tests.support.dns_server import DnsServer
 
 
@@ -50,13 +50,13 @@ def test_invalid_domains_are_refused(
         ("gmail.com", "belongs to a mail provider"),
         ("mail.ru", "belongs to a mail provider"),
     ):
-        assert text in error_beside(browser.post("/domains/new", data={"name": name}), "name"), name
+        assert text in get_field_error(browser.post("/domains/new", data={"name": name}), "name"), name
     browser.post("/domains/new", data={"name": "shop.example"})
     again = browser.post("/domains/new", data={"name": "shop.example"})
-    assert "already added" in error_beside(again, "name")
+    assert "already added" in get_field_error(again, "name")
     set_limits(domains=1)
     full = browser.post("/domains/new", data={"name": "other.example"})
-    assert "up to 1 domains" in error_beside(full, "name")
+    assert "up to 1 domains" in get_field_error(full, "name")
     assert session.scalars(select(SendingDomain.name)).all() == ["shop.example"]
 
 

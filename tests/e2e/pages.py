@@ -2,7 +2,18 @@
 
 from sqlalchemy import select
 
-from skymailing.models import Client, ClientImport, Mailing, MailingState, Message, Role, Run, Segment, User
+from skymailing.models import (
+    Client,
+    ClientImport,
+    Mailing,
+    MailingState,
+    Message,
+    Role,
+    Run,
+    Segment,
+    SignupForm,
+    User,
+)
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
 
@@ -41,13 +52,13 @@ def user_paths(site: Site) -> list[str]:
         message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
         import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
     return [
-        *("/", "/clients/", "/clients/?q=no-such-client"),
-        "/clients/new",
+        *("/", "/clients/", "/clients/?q=no-such-client", "/clients/new"),
         *(f"/clients/{client}{page}" for page in ("", "/edit", "/delete")),
-        "/clients/tags/",
-        "/clients/import",
+        *("/clients/tags/", "/clients/import"),
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
+        *form_paths(site),
+        *("/topics/", "/topics/new"),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",
@@ -62,6 +73,7 @@ def user_paths(site: Site) -> list[str]:
         f"/mailings/{running}/cancel",
         f"/mailings/{running}/log",
         f"/mailings/runs/{run}",
+        *(f"/mailings/archive/{page}" for page in ("", f"runs/{run}")),
         "/logs/",
         "/reports/",
         "/auth/profile",
@@ -72,6 +84,14 @@ def segment_paths(site: Site) -> list[str]:
     with site.adding() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
+
+
+def form_paths(site: Site) -> list[str]:
+    with site.adding() as session:
+        form = session.scalars(select(SignupForm).order_by(SignupForm.id)).first()
+        assert form is not None
+        own = [f"/forms/{form.id}{page}" for page in ("", "/edit", "/delete")]
+        return ["/forms/", "/forms/new", *own]
 
 
 def paths_for(site: Site, role: Role | None) -> list[str]:

@@ -30,7 +30,7 @@ class Site:
         demo = self.service.run("demo")
         assert demo.returncode == 0, demo.stderr
         self.passwords = dict(line.split()[1:3] for line in demo.stdout.splitlines() if line.count("@") == 1)
-        self._app = create_app(load_config(self.service.environment))
+        self.app = create_app(load_config(self.service.environment))
 
     def stop(self) -> None:
         self.service.stop()
@@ -38,8 +38,8 @@ class Site:
     @contextmanager
     def adding(self) -> Iterator[Session]:
         """Let factories write to the service's database; commit when the block ends."""
-        with self._app.app_context(), Session(db.engine, expire_on_commit=False) as session:
-            factories.bind(session, self._app)
+        with self.app.app_context(), Session(db.engine, expire_on_commit=False) as session:
+            factories.bind(session, self.app)
             yield session
             session.commit()
 

@@ -1,4 +1,4 @@
-"""Test data export, account deletion and runs without details, on all screens, in both languages."""
+"""Test data export, account deletion and runs without details, at all screen sizes, in both languages."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, cr
 
 
 def add_user_with_data(site: Site, language: str) -> tuple[User, list[str]]:
-    """Add a user with a run whose details were removed; return the user and the pages about the run."""
+    """Add a user with a run whose details were removed; return the user and the paths of the run's pages."""
     user = site.add_user(locale=language)
     with site.adding():
         create_clients(user, 3)

@@ -30,9 +30,9 @@ def send_with_two_workers(
     settings = environment | {"MAIL_PORT": str(server.port), "WORKERS": "2"}
     with live_run(app, settings, session, due_mailing(user)) as run:
         wait_until(lambda: bool(server.accepted()), "the first letter", 60)
-        begun = time.monotonic()
+        start = time.monotonic()
         run.finish(240)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - start
 
     assert count_states(session, get_only_run(session)) == {"sent": letters}
     accepted = server.wait_for_accepted(letters)

@@ -83,11 +83,11 @@ def behave(turn: Turn) -> None:
     """Leave every reply to the default behavior, that of a correct server."""
 
 
-def allow_sessions(most: int, reply: str = "421 4.7.0 too many connections") -> Script:
-    """Return a script that refuses more than `most` sessions at the same time; "": without a reply."""
+def allow_sessions(limit: int, reply: str = "421 4.7.0 too many connections") -> Script:
+    """Return a script that refuses more than `limit` sessions at the same time; "": without a reply."""
 
     def refuse(turn: Turn) -> None:
-        if turn.stage is Stage.GREETING and turn.sink.open_sessions > most:
+        if turn.stage is Stage.GREETING and turn.sink.open_sessions > limit:
             if reply:
                 turn.say(reply)
             turn.hang_up()

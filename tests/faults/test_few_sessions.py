@@ -27,8 +27,8 @@ SECONDS_PER_LETTER = 0.02
 logger = logging.getLogger(__name__)
 
 
-def allow_slow_sessions(most: int) -> Script:
-    refuse_more = allow_sessions(most)
+def allow_slow_sessions(limit: int) -> Script:
+    refuse_more = allow_sessions(limit)
 
     def reply(turn: Turn) -> None:
         refuse_more(turn)

@@ -17,7 +17,7 @@ def soup(response: TestResponse) -> BeautifulSoup:
     return _parse(response.text)
 
 
-@lru_cache(maxsize=4)  # parsing took a sixth of these tests' time, often of the same page
+@lru_cache(maxsize=4)  # parsing, often of the same page, took a sixth of these tests' time
 def _parse(page: str) -> BeautifulSoup:
     return BeautifulSoup(page, "html.parser")
 
@@ -29,7 +29,7 @@ def get_main_text(response: TestResponse) -> str:
     return " ".join(element.get_text(" ").split())
 
 
-def error_beside(response: TestResponse, field: str) -> str:
+def get_field_error(response: TestResponse, field: str) -> str:
     """Return the error shown next to a field; empty if there is none."""
     error = soup(response).find(id=f"{field}-error")
     return " ".join(error.get_text(" ").split()) if error else ""

@@ -25,7 +25,7 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.mailings.pages import error_beside, format_local, mailing_fields, soup
+from tests.mailings.pages import format_local, get_field_error, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 from tests.support.servers import SmtpServer
 
@@ -217,7 +217,7 @@ def test_an_end_in_the_past_is_refused_during_a_run(
         create_run(mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING)
         previous_end = mailing.ends_at
         response = edit(browser, mailing, ends_at=format_local(NOW - timedelta(seconds=61)))
-        assert "cancel the mailing" in error_beside(response, "ends_at")
+        assert "cancel the mailing" in get_field_error(response, "ends_at")
         session.refresh(mailing)
         assert mailing.ends_at == previous_end
 

@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.mailings import queries
 from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
 from tests.conftest import SignIn
-from tests.mailings.pages import error_beside, format_local, get_value, mailing_fields, utc_time
+from tests.mailings.pages import format_local, get_field_error, get_value, mailing_fields, utc_time
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 # Forms are validated in Python.
@@ -114,7 +114,7 @@ def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
     fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed earlier") | changes
     response = browser.post("/mailings/new", data=fields)
     assert response.status_code == 200
-    assert expected in error_beside(response, field)
+    assert expected in get_field_error(response, field)
     assert no_mailing_exists(session)
     for name in ("sender_name", "ends_at", "starts_at"):
         assert get_value(response, name).split() == fields[name].split()
@@ -123,7 +123,7 @@ def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
 def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User, session: Session) -> None:
     MessageFactory.create(owner=user)
     response = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
-    assert "does not exist" in error_beside(response, "message")
+    assert "does not exist" in get_field_error(response, "message")
     assert no_mailing_exists(session)
 
 
@@ -135,7 +135,7 @@ def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
     fields = mailing_fields(message)
     assert browser.post(f"/messages/{message.id}/delete").status_code == 302
     response = browser.post("/mailings/new", data=fields)
-    assert "This message does not exist. Choose another." in error_beside(response, "message")
+    assert "This message does not exist. Choose another." in get_field_error(response, "message")
     assert no_mailing_exists(session)
     browser.post("/mailings/new", data=fields | {"message": other.id})
     assert get_only_mailing(session).message_id == other.id
@@ -166,7 +166,7 @@ def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: S
         MessageFactory.create(owner=owner), starts_at="2027-03-28T02:30", ends_at="2027-04-28T02:30"
     )
     response = sign_in(owner).post("/mailings/new", data=fields)
-    assert "does not exist on that day" in error_beside(response, "starts_at")
+    assert "does not exist on that day" in get_field_error(response, "starts_at")
     assert no_mailing_exists(session)
 
 
@@ -218,7 +218,7 @@ def test_an_invalid_edit_changes_nothing(browser: FlaskClient, user: User, sessi
     response = browser.post(
         f"/mailings/{mailing.id}/edit", data=mailing_fields(message, name="New", ends_at="")
     )
-    assert error_beside(response, "ends_at")
+    assert get_field_error(response, "ends_at")
     assert get_only_mailing(session).name == "Осенние скидки"
 
 

@@ -178,7 +178,7 @@ def test_the_loss_of_a_role_takes_effect_on_the_next_request(app: Flask, sign_in
 
 @pytest.mark.both_engines
 def test_counting_stops_at_a_limit(panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skymailing.manager.queries.MAX_NUMBER", 2)
+    monkeypatch.setattr("skymailing.manager.queries.MAX_COUNT", 2)
     for _ in range(4):
         ClientFactory.create(owner=user)
     assert ">2+<" in panel.get("/manager/users/").text

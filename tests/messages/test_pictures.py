@@ -21,6 +21,7 @@ from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
 from skymailing.models import MessagePicture, User
 from skymailing.web import images
 from tests.conftest import SetLimits
+from tests.support.archives import ArchiveEntryFactory
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
 # Pictures are files.
@@ -127,12 +128,16 @@ def test_the_number_of_pictures_is_limited(browser: FlaskClient, set_limits: Set
 def test_unused_pictures_are_deleted(
     app: Flask, session: Session, browser: FlaskClient, user: User, folder: Path
 ) -> None:
-    in_message, in_draft, in_run, in_deleted, unused, foreign = (upload(browser) for _ in range(6))
+    in_message, in_draft, in_run, in_archive, in_deleted, unused, foreign = (
+        upload(browser) for _ in range(7)
+    )
     tag = '<img src="http://sky.example/messages/pictures/{}">'
     MessageFactory.create(body=tag.format(foreign))
     MessageFactory.create(owner=user, body=tag.format(in_message))
     MessageDraftFactory.create(owner_id=user.id, body=tag.format(in_draft))
     RunFactory.create(mailing=MailingFactory.create(owner=user), body=tag.format(in_run))
+    published = RunFactory.create(mailing=MailingFactory.create(owner=user), body="")
+    ArchiveEntryFactory.create(run=published, html=tag.format(in_archive))
     deleted = MessageFactory.create(owner=user, body=tag.format(in_deleted))
     browser.post(f"/messages/{deleted.id}/delete")
 
@@ -143,7 +148,7 @@ def test_unused_pictures_are_deleted(
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
         return names
 
-    everything = {in_message, in_draft, in_run, in_deleted, unused, foreign}
+    everything = {in_message, in_draft, in_run, in_archive, in_deleted, unused, foreign}
     assert sweep(PAUSE + timedelta(hours=1)) == everything, "an undo may restore the message"
     assert sweep(LATER) == everything - {unused, foreign}
 

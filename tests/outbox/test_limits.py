@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.db import patience
+from skymailing.db import retries
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.models import BreakerState, LetterState, OutboxLetter, Route, User
@@ -97,11 +97,11 @@ def test_the_rate_limits_account_letters(
     add_letters(app, session, user, 25)
     with Sink() as sink:
         settings.port = sink.port
-        begun = time.monotonic()
+        start = time.monotonic()
         assert send() == 25
 
     # 11 per second, with the share of account letters: 22 can leave at once when a clock second begins.
-    assert time.monotonic() - begun > 1
+    assert time.monotonic() - start > 1
 
 
 def test_a_fault_in_the_reply_to_a_letter_counts_no_attempt(
@@ -164,7 +164,7 @@ def test_results_are_recorded_once_the_database_is_back(
         record(*arguments)
 
     monkeypatch.setattr(tasks, "_record", fail_twice)
-    monkeypatch.setattr(patience, "PAUSE", 0)
+    monkeypatch.setattr(retries, "PAUSE", 0)
     assert send() == 3
     assert set(session.scalars(select(OutboxLetter.state))) == {LetterState.SENT}
     assert len(smtp.letters) == 3

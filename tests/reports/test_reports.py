@@ -14,7 +14,7 @@ from skymailing.mailings import log_queries
 from skymailing.models import DeliveryState, Mailing, Outcome, User
 from skymailing.reports import views
 from tests.conftest import SignIn
-from tests.mailings.pages import error_beside, get_main_text, get_value, soup
+from tests.mailings.pages import get_field_error, get_main_text, get_value, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 # Kathmandu is 5:45 ahead of UTC, so its midnight is 18:15 in UTC.
@@ -101,7 +101,7 @@ def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -
     }
     for query, (field, expected) in errors.items():
         page = browser.get(f"/reports/?{query}")
-        assert expected in error_beside(page, field), query
+        assert expected in get_field_error(page, field), query
         assert browser.get(f"/reports/report.csv?{query}").status_code == 400
     assert browser.get("/reports/?since=2024-01-01&until=2024-12-31").status_code == 200
     for edge in ("until=1970-01-01", "since=9000-12-31", "until=9000-12-31"):

@@ -32,6 +32,7 @@ from skymailing.models import (
     ImportRejection,
     ImportState,
     LetterState,
+    OptOut,
     OutboxLetter,
     ReturnedLetter,
     ReturnedState,
@@ -127,13 +128,25 @@ def test_consents_are_removed_three_years_after_their_client(
     with app.app_context():
         monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], consents=0))
         assert sweep.remove_old(utcnow()) == {}
-        assert len(list_keys()) == 6
+        assert len(list_keys()) == 7
         monkeypatch.setitem(app.config, "RETENTION", RetentionSettings())
         assert sweep.remove_old(utcnow()) == {"consents": 3}
-        assert list_keys() == ["back", "here", "recent"]
+        assert list_keys() == ["back", "here", "new", "recent"]
         assert sweep.remove_old(utcnow() + timedelta(days=1096)) == {"consents": 1}
-    assert list_keys() == ["back", "here"], "both have a client"
+    assert list_keys() == ["back", "here", "new"], "they have a client"
     assert session.scalars(select(Consent.owner_id).where(Consent.owner_id == others.id)).all() == [others.id]
+
+
+def test_why_people_unsubscribed_is_removed_after_three_years(
+    app: Flask, session: Session, user: User
+) -> None:
+    for days in (1096, 1094):
+        at = utcnow() - timedelta(days=days)
+        session.add(OptOut(owner_id=user.id, email_key=f"{days}@x.com", at=at, comment="too many"))
+    session.flush()
+    with app.app_context():
+        assert sweep.remove_old(utcnow()) == {"opt_outs": 1}
+    assert session.scalars(select(OptOut.email_key)).all() == ["1094@x.com"]
 
 
 def test_the_audit_log_is_kept_unless_the_operator_sets_a_retention_period(

@@ -8,17 +8,20 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.models import Delivery, MessageFormat, ReturnedState, User
+from skymailing.extensions import db
+from skymailing.models import Consent, Delivery, MessageFormat, ReturnedState, TopicChoice, User
 from skymailing.security import unsubscribe_token
 from skymailing.web.urls import unsubscribe_url
 from tests.returns.letters import make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk
 from tests.support.factories import ClientFactory, UserFactory
+from tests.support.signup_factories import TopicFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -65,7 +68,26 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
         assert desk.take_in(raw) is ReturnedState.UNDERSTOOD
 
     assert desk.suppressions() == {delivery.email_key: "unsubscribed" for delivery in deliveries}
+    with desk.app.app_context():
+        kinds = set(db.session.execute(select(Consent.email_key, Consent.kind)).tuples())
+    assert kinds == {(delivery.email_key, "withdrawn") for delivery in deliveries}
     assert (desk.bounces(), deliveries[0].run.returned) == ([], 0)
+
+
+def test_a_letter_about_a_topic_leaves_only_the_topic(desk: Desk, session: Session) -> None:
+    """Unless the topic has been deleted: then everything."""
+    topic = TopicFactory.create(owner=desk.user)
+    delivery, other = desk.send(), desk.send()
+    with desk.app.app_context():
+        tokens = [
+            unsubscribe_token(desk.user.id, delivery.email_key, topic.id),
+            unsubscribe_token(desk.user.id, other.email_key, topic.id + 1),
+        ]
+    for token in [*tokens, tokens[0]]:
+        assert desk.take_in(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
+    left = session.scalars(select(TopicChoice).where(~TopicChoice.is_joined)).all()
+    assert [(choice.topic_id, choice.email_key) for choice in left] == [(topic.id, delivery.email_key)]
+    assert desk.suppressions() == {other.email_key: "unsubscribed"}
 
 
 def test_a_letter_without_our_token_unsubscribes_no_one(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -18,11 +19,13 @@ from tests.security.object_factories import (
     make_bounce,
     make_bulk_job,
     make_domain,
+    make_form,
     make_import,
     make_segment,
     make_sender,
     make_server,
     make_tag,
+    make_topic,
     make_upload,
 )
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
@@ -84,6 +87,20 @@ class World:
                 yield rule.endpoint, method, path
 
 
+# Arguments that name no object.
+WITHOUT_OBJECTS = {
+    "session_id": 999_999,
+    "removal_id": 999_999,
+    "token": "no-token",
+    "provider": "brevo",
+    "secret": "no-secret",
+    "filename": "css/site.css",
+    "name": "none.webp",
+    "digits": "c0392b",
+    "number": 1,
+}
+
+
 @pytest.fixture
 def world(session: Session) -> World:
     """Create an administrator with an object of each kind. Add values for new route arguments here."""
@@ -91,7 +108,7 @@ def world(session: Session) -> World:
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
     article = ArticleFactory.create(author=owner)
-    delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
+    (delivery,) = session.scalars(select(Delivery).where(Delivery.run_id == run.id))
     return World(
         owner,
         {
@@ -104,27 +121,22 @@ def world(session: Session) -> World:
             "upload_id": make_upload(owner).id,
             "job_id": make_bulk_job(owner).id,
             "tag_id": make_tag(owner).id,
+            "topic_id": make_topic(owner).id,
             "bounce_id": make_bounce(owner).id,
             "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,
             "slug": article.slug,
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
+            "form_id": make_form(owner).id,
+            "uuid": UUID(int=0),
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
-            "session_id": 999_999,
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
-            "removal_id": 999_999,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
-            "token": "no-token",
-            "provider": "brevo",
-            "secret": "no-secret",
-            "filename": "css/site.css",
-            "name": "none.webp",
-            "digits": "c0392b",
-            "number": 1,
+            **WITHOUT_OBJECTS,
         },
     )
 

@@ -13,6 +13,7 @@ from tests.security.object_factories import (
     make_delivery,
     make_domain,
     make_draft,
+    make_form,
     make_import,
     make_mailing,
     make_message,
@@ -24,6 +25,7 @@ from tests.security.object_factories import (
     make_session,
     make_suppression,
     make_tag,
+    make_topic,
     make_upload,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
@@ -44,12 +46,14 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 SEGMENT = Own("segment_id", make_segment)
+FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
 DOMAIN = Own("domain_id", make_domain)
 SERVER = Own("server_id", make_server)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
+TOPIC = Own("topic_id", make_topic)
 BULK_JOB = Own("job_id", make_bulk_job)
 SESSION = Own("session_id", make_session)
 
@@ -82,7 +86,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
     "senders.confirm": PUBLIC,
+    "signup.confirm": PUBLIC,
+    "signup.show": PUBLIC,
     "unsubscribe.page": PUBLIC,
+    "unsubscribe.undo": PUBLIC,
+    "unsubscribe.give_reason": PUBLIC,
+    "preferences.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -123,6 +132,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.bulk_job_undo": BULK_JOB,
     "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
+    "clients.choose_topic": CLIENT,
     "clients.export": PRIVATE,
     "clients.tags": PRIVATE,
     "clients.tag_edit": TAG,
@@ -134,6 +144,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppressions_add": PRIVATE,
     "clients.suppressions_import": PRIVATE,
     "clients.suppressions_export": PRIVATE,
+    "clients.suppressions_reasons": PRIVATE,
     "clients.suppressions_lift": Own("suppression_id", make_suppression),
     "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
@@ -151,6 +162,16 @@ ACCESS: dict[str, str | Own | Panel] = {
     "brand.edit": PRIVATE,
     "brand.logo": PUBLIC,
     "brand.colors": PUBLIC,
+    "forms.index": PRIVATE,
+    "forms.new": PRIVATE,
+    "forms.show": FORM,
+    "forms.edit": FORM,
+    "forms.delete": FORM,
+    "topics.index": PRIVATE,
+    "topics.new": PRIVATE,
+    "topics.edit": TOPIC,
+    "topics.move_up": TOPIC,
+    "topics.delete": TOPIC,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

@@ -29,9 +29,11 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Signup,
     SmtpServer,
     SuppressionReason,
     Tag,
+    Topic,
     User,
     UserSession,
 )
@@ -46,6 +48,7 @@ from tests.support.factories import (
     SuppressionFactory,
     create_run,
 )
+from tests.support.signup_factories import SignupFormFactory
 
 
 def find_session(owner: User) -> Session:
@@ -123,6 +126,11 @@ def make_tag(owner: User) -> Any:
     return add(owner, tag)
 
 
+def make_topic(owner: User) -> Any:
+    name = f"news-{uuid4()}"
+    return add(owner, Topic(owner_id=owner.id, name=name, name_key=name))
+
+
 def make_bulk_job(owner: User) -> Any:
     ended = {"state": BulkState.FINISHED, "ended_at": utcnow()}
     job = BulkJob(owner_id=owner.id, action=BulkAction.SUPPRESS, total=1, changed=1, **ended)
@@ -145,6 +153,17 @@ def make_sender(owner: User) -> Any:
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
     return add(owner, sender)
+
+
+def make_form(owner: User) -> Any:
+    return SignupFormFactory.create(owner=owner)
+
+
+def make_signup(owner: User) -> Any:
+    form = make_form(owner)
+    times = {"requested_at": utcnow(), "expires_at": utcnow() + timedelta(days=7)}
+    address = {"email": "new@example.org", "email_key": "new@example.org"}
+    return add(owner, Signup(owner_id=owner.id, form_id=form.id, **address, **times))
 
 
 def make_brand(owner: User) -> Any:

@@ -14,6 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, User
 from skymailing.outbox.sender_tokens import sender_token
+from skymailing.outbox.signup_letters import signup_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
@@ -26,6 +27,8 @@ from tests.security.object_factories import (
     make_delivery,
     make_mailing,
     make_sender,
+    make_signup,
+    make_topic,
 )
 from tests.security.rules import Person
 from tests.support.archives import link_to
@@ -76,28 +79,39 @@ class OwnedObjects:
         if not isinstance(access, str):
             return {access.argument: self.get_object(endpoint).id} if access.argument else {}
         with self.app.test_request_context():
-            match endpoint:
-                case "static":
-                    return {"filename": "css/site.css"}
-                case "hooks.receive":
-                    return {"provider": "brevo", "secret": WEBHOOK_SECRET}
-                case "blog.article":
-                    return {"slug": self.make(make_article).slug}
-                case "brand.logo":
-                    return {"name": self.make(make_brand).logo_name}
-                case "brand.colors":
-                    return {"digits": "c0392b"}
-                case "archive.index" | "archive.feed":
-                    return {"archive_slug": f"archive-{self.make(make_archive_entry).owner_id}"}
-                case "archive.entry":
-                    entry = self.make(make_archive_entry)
-                    return {"archive_slug": f"archive-{entry.owner_id}", "slug": entry.slug}
-                case "blog.media":
-                    return {"name": store_image(make_picture())}
-                case "messages.picture":
-                    return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+            if endpoint.startswith("archive."):
+                return self._make_archive_arguments(endpoint)
+            if arguments := self._make_file_arguments(endpoint):
+                return arguments
             token = self._make_token(endpoint)
+            if endpoint.startswith("signup."):
+                uuid = self.make(make_signup).form.uuid
+                return {"uuid": uuid, "token": token} if token else {"uuid": uuid}
         return {"token": token} if token else {}
+
+    def _make_file_arguments(self, endpoint: str) -> dict[str, Any]:
+        """Return the arguments of a route without a token; empty if it has none."""
+        match endpoint:
+            case "static":
+                return {"filename": "css/site.css"}
+            case "hooks.receive":
+                return {"provider": "brevo", "secret": WEBHOOK_SECRET}
+            case "blog.article":
+                return {"slug": self.make(make_article).slug}
+            case "brand.logo":
+                return {"name": self.make(make_brand).logo_name}
+            case "brand.colors":
+                return {"digits": "c0392b"}
+            case "blog.media":
+                return {"name": store_image(make_picture())}
+            case "messages.picture":
+                return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+        return {}
+
+    def _make_archive_arguments(self, endpoint: str) -> dict[str, Any]:
+        entry = self.make(make_archive_entry)
+        address = {"archive_slug": f"archive-{entry.owner_id}"}
+        return address | {"slug": entry.slug} if endpoint == "archive.entry" else address
 
     def _make_token(self, endpoint: str) -> str:
         """Return the token in the route's URL; empty if it has none."""
@@ -108,17 +122,20 @@ class OwnedObjects:
                 return account_token(RESET, self.owner)
             case "auth.confirm_email":
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
+            case "signup.confirm":
+                return signup_token(self.make(make_signup))
             case "senders.confirm":
                 return sender_token(self.make(make_sender))
             case "letters.show":
                 return link_to(self.app, self.make(make_delivery)).rpartition("/")[2]
-            case "unsubscribe.page":
+            case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":
                 return unsubscribe_token(self.owner.id, "someone@example.org")
         return ""
 
     def form(self, endpoint: str) -> dict[str, Any]:
         """Return the fields of all forms combined, so that each route can perform its action."""
         mailing: Mailing = self.make(make_mailing)
+        topic = self.make(make_topic)
         is_about_users = endpoint.startswith("manager_users.")
         return {
             "id": self.owner.id if is_about_users else mailing.id,
@@ -133,6 +150,7 @@ class OwnedObjects:
             "email": "taken.over@example.com",
             "full_name": "Taken over",
             "state": "draft",
+            "topic": topic.id,
             "message": mailing.message_id,
             "confirmed": "1",
             "decision": "resend",

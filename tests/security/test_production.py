@@ -74,7 +74,7 @@ def test_an_existing_data_directory_becomes_private(safe_settings: dict[str, str
         ("RETURN_MAILBOX", "imaps://user@mail.example.com/INBOX", "imaps://"),
         ("RETURN_MAILBOX", "imaps://user:hunter2@mail.example.com:x/INBOX", "imaps://"),
         ("RETURN_MAILBOX", "imaps://user:hun%0Dter2@mail.example.com/INBOX", "imaps://"),
-        # The library cannot send them, and would fail at each look at the mailbox.
+        # imaplib cannot send non-ASCII folder names, so every check of the mailbox would fail.
         ("RETURN_MAILBOX", "imaps://user:hunter2@mail.example.com/%D0%9E%D1%82%D0%B2%D0%B5%D1%82", "ASCII"),
         ("MAIL_BOUNCE_ADDRESS", "bounces+x@sky.example", "no +"),
         ("MAIL_BOUNCE_ADDRESS", "returned-letters-of-sky-mailing@sky.example", "up to 23"),
@@ -125,7 +125,7 @@ def test_an_unsafe_setting_is_refused_with_a_hint(
         ("Новости <news@пример.рф>", "Новости <news@xn--e1afmkfd.xn--p1ai>"),
     ],
 )
-def test_the_sender_is_read_as_letters_use_it(
+def test_the_default_sender_is_normalized_for_headers(
     safe_settings: dict[str, str], value: str, expected: str
 ) -> None:
     config = load_config(safe_settings | {"MAIL_DEFAULT_SENDER": value})
@@ -133,7 +133,7 @@ def test_the_sender_is_read_as_letters_use_it(
     assert parseaddr(config.MAIL_DEFAULT_SENDER)[1].isascii()
 
 
-def test_a_password_with_encoded_signs_is_accepted(safe_settings: dict[str, str]) -> None:
+def test_a_password_with_percent_encoded_characters_is_accepted(safe_settings: dict[str, str]) -> None:
     url = "postgres://sky:p%23w%2F%40@db.example.com:5433/sky"
     config = load_config(safe_settings | {"DATABASE_URL": url})
     assert url.replace("postgres://", "postgresql+psycopg://") == config.SQLALCHEMY_DATABASE_URI

@@ -18,9 +18,11 @@ from skymailing import security
 from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Role, Sender, Suppression, User
+from skymailing.models import Role, Sender, SignupForm, Suppression, User
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
+from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, signup_token
 from skymailing.security import BadToken
+from tests.security.object_factories import make_signup
 from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
@@ -34,17 +36,19 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
     """Return a valid token of each kind for `user`."""
     session.add(Sender(owner_id=user.id, address="news@shop.example", address_key="news@shop.example"))
     session.flush()
+    signup = make_signup(user)
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
             CONFIRM_SENDER: sender_token(session.scalars(select(Sender)).one()),
+            CONFIRM_SIGNUP: signup_token(signup),
         }
 
 
 def test_no_token_is_valid_for_another_purpose(
-    app: Flask, visitor: FlaskClient, tokens: dict[str, str]
+    app: Flask, session: Session, visitor: FlaskClient, tokens: dict[str, str]
 ) -> None:
     pages = {
         security.VERIFY: "/auth/verify/{}",
@@ -52,7 +56,11 @@ def test_no_token_is_valid_for_another_purpose(
         security.RESET: "/auth/reset/{}",
         security.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
+        "undo": "/u/{}/undo",
+        "reason": "/u/{}/reason",
+        "preferences": "/p/{}",
         CONFIRM_SENDER: "/senders/confirm/{}",
+        CONFIRM_SIGNUP: f"/f/{session.scalars(select(SignupForm.uuid)).one()}/confirm/{{}}",
     }
     for token_purpose, token in tokens.items():
         for purpose, page in pages.items():
@@ -61,6 +69,8 @@ def test_no_token_is_valid_for_another_purpose(
                 assert response.status_code == 200  # NEW_PASSWORD contains another password
             elif (token_purpose, purpose) == (security.VERIFY, "set a password"):
                 assert response.status_code == 302
+            elif token_purpose == "unsubscribe" and purpose in ("undo", "reason", "preferences"):
+                assert response.status_code == 200
             elif purpose != token_purpose:
                 assert response.status_code in (404, 410), f"{token_purpose} at {page}"
 

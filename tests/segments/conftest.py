@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import Client, DeliveryState, Suppression, SuppressionReason, Tag, User, client_tags
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
+from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 
 def add_clients(user: User) -> dict[str, Client]:
@@ -39,7 +40,7 @@ def add_clients(user: User) -> dict[str, Client]:
 
 @pytest.fixture
 def shop(session: Session, user: User) -> dict[str, Client]:
-    """Four clients; Boris is tagged as wholesale, Clara has unsubscribed, and Anna got the spring sale."""
+    """Four clients; Anna got the spring sale, Boris is tagged and left a topic, Clara has unsubscribed."""
     user.attribute_types = {
         "city": "text",
         "last_purchase": "date",
@@ -55,6 +56,8 @@ def shop(session: Session, user: User) -> dict[str, Client]:
     session.add_all([tag, suppression])
     session.flush()
     session.execute(insert(client_tags).values(tag_id=tag.id, client_id=clients["boris"].id))
+    offers = TopicFactory.create(owner=user, name="Offers")
+    TopicChoiceFactory.create(topic=offers, email_key=clients["boris"].email_key)
     mailing = MailingFactory.create(owner=user, name="Spring sale")
     run = RunFactory.create(mailing=mailing, planned=1)
     DeliveryFactory.create(run=run, client=clients["anna"], state=DeliveryState.SENT)

@@ -100,6 +100,11 @@ OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
         ],
         "anna boris clara",
     ),
+    "gets no letters about offers, in any spelling": (
+        {"not": leaf("topic", "is", "OFFERS")},
+        ["Does not get emails about “OFFERS”"],
+        "boris",
+    ),
     "was added this year, but neither lives in Tver nor has another address at the shop": (
         {
             "all": [

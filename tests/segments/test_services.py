@@ -118,7 +118,7 @@ def test_the_number_of_segments_is_limited_copies_included(
     save(browser, condition)
     assert "You can have up to 2 segments." in browser.post(url, follow_redirects=True).text
     set_limits(segments=3)
-    assert "The segment is restored." in browser.post(url, follow_redirects=True).text
+    assert "Segment restored." in browser.post(url, follow_redirects=True).text
 
 
 @pytest.mark.one_engine
@@ -136,7 +136,7 @@ def test_a_deleted_segment_can_be_restored_within_an_hour(
 
     page = browser.post(url, follow_redirects=True)
 
-    assert "The segment is restored." in page.text
+    assert "Segment restored." in page.text
     assert browser.post(url).status_code == 404
     restored = session.scalars(select(Segment)).one()
     assert (restored.name, restored.conditions) == ("Omsk", OMSK)

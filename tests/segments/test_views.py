@@ -14,6 +14,7 @@ from skymailing.models import Client, MailingAudience, MailingState, Segment, Ta
 from skymailing.segments.views import pages
 from tests.segments.pages import NOT_WHOLESALE, OMSK, find_addresses, find_sentences, preview, save
 from tests.support.factories import MailingFactory, UserFactory, create_clients
+from tests.support.signup_factories import TopicFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -213,6 +214,8 @@ def test_the_editor_offers_the_data_of_the_owner(
 ) -> None:
     create_clients(UserFactory.create(), 1, attributes={"secret": "Theirs"})
     create_clients(user, 1, attributes={"shoe_size": "44"})
+    for owner, name in ((user, "News"), (UserFactory.create(), "Theirs")):
+        TopicFactory.create(owner=owner, name=name)
 
     vocabulary = read_vocabulary(browser.get("/segments/new").text)
 
@@ -221,6 +224,7 @@ def test_the_editor_offers_the_data_of_the_owner(
     assert fields["attribute.shoe_size"] == ("Shoe size", "text")
     assert "attribute.secret" not in fields
     assert vocabulary["tags"] == ["Wholesale"]
+    assert vocabulary["topics"] == ["News", "Offers"]
     assert [name for _id, name in vocabulary["mailings"]] == ["Spring sale"]
     create_clients(user, 2, attributes={"city": "Omsk"})
     cities = browser.get("/segments/values?field=attribute.city").json

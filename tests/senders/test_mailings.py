@@ -17,7 +17,7 @@ from skymailing.extensions import db
 from skymailing.mailings import deletion, services
 from skymailing.mailings.errors import MailingError
 from skymailing.models import Mailing, MailingState, Run, Sender, StateReason, User
-from tests.mailings.pages import error_beside, get_main_text, get_value, mailing_fields
+from tests.mailings.pages import get_field_error, get_main_text, get_value, mailing_fields
 from tests.support.factories import (
     ClientFactory,
     MailingFactory,
@@ -147,7 +147,7 @@ def test_the_form_offers_confirmed_senders(
     path = f"/mailings/{mailing.id}/edit"
     assert "Shop <Hello@shop.example>" in get_main_text(browser.get(f"/mailings/{mailing.id}"))
     for chosen, text in ((waiting, "not confirmed"), (foreign, "does not exist")):
-        assert text in error_beside(browser.post(path, data=fields | {"sender": str(chosen.id)}), "sender")
+        assert text in get_field_error(browser.post(path, data=fields | {"sender": str(chosen.id)}), "sender")
     sender.confirmed_at = None
     session.flush()
     page = browser.get(path)

@@ -17,7 +17,7 @@ from skymailing.delivery.routing.freemail import find_refused_domain
 from skymailing.models import AuditAction, AuditEntry, MailingState, OutboxLetter, Sender, User
 from tests.auth.test_register import link_in
 from tests.conftest import SetLimits, SignIn
-from tests.mailings.pages import error_beside, get_main_text
+from tests.mailings.pages import get_field_error, get_main_text
 from tests.support.factories import MailingFactory, UserFactory
 from tests.support.servers import SmtpServer
 
@@ -145,10 +145,10 @@ def test_invalid_senders_are_refused_at_their_field(
         ("reply_to", "a b@shop.example", "cannot contain spaces"),
         ("name", "Shop\nBcc: x@example.com", "one line"),
     ):
-        assert text in error_beside(add(browser, **{field: value}), field), value
+        assert text in get_field_error(add(browser, **{field: value}), field), value
     assert session.scalars(select(Sender)).all() == []
     add(browser)
-    assert "already have a sender" in error_beside(add(browser, address="HELLO@shop.example"), "address")
+    assert "already have a sender" in get_field_error(add(browser, address="HELLO@shop.example"), "address")
     set_limits(senders=1)
     assert "up to 1 senders" in add(browser, address="b@shop.example").text
 

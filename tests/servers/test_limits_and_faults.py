@@ -99,10 +99,10 @@ def test_rate_and_sessions_of_a_server_are_limits_for_all_workers(
     app: Flask, session: Session, user: User, sink: Sink, make_server: MakeServer, send_from: SendFrom
 ) -> None:
     server = make_server(user, sink.port, rate_per_minute=120, sessions=1)
-    begun = time.monotonic()
+    start = time.monotonic()
     send_from(user, server, clients=9)
     assert len(sink.letters) == 9
-    assert time.monotonic() - begun > 2, "two letters per second, and twice as many when a second begins"
+    assert time.monotonic() - start > 2, "two letters per second, and twice as many when a second begins"
     assert sink.connections == 1
     with app.app_context():
         row = session.execute(select(*COLUMNS).where(SmtpServer.id == server.id)).one()

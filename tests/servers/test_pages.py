@@ -18,7 +18,7 @@ from skymailing.models import AuditAction, AuditEntry, BreakerState, Route, Smtp
 from tests.auth.test_export import download_archive
 from tests.conftest import SetLimits, SignIn
 from tests.faults.sink import Sink, Stage, Turn
-from tests.mailings.pages import error_beside, get_main_text
+from tests.mailings.pages import get_field_error, get_main_text
 from tests.servers.conftest import HOST, PASSWORD, MakeSender, MakeServer
 from tests.support.factories import UserFactory
 
@@ -86,7 +86,7 @@ def test_a_server_is_tested_by_a_worker_and_its_words_are_shown(
 def test_a_server_needs_a_public_name_a_mail_port_and_a_password(
     session: Session, browser: FlaskClient, field: str, value: str, text: str
 ) -> None:
-    assert text in error_beside(add(browser, **{field: value}), field)
+    assert text in get_field_error(add(browser, **{field: value}), field)
     assert session.scalars(select(SmtpServer)).all() == []
 
 
@@ -115,7 +115,7 @@ def test_the_password_is_entered_again_when_it_would_go_elsewhere(
     server = make_server(user, 587)
     path, unchanged = f"/senders/servers/{server.id}/edit", FIELDS | {"password": ""}
     for change in ({"host": "smtp.evil.example"}, {"username": "other"}, {"access": "25-starttls"}):
-        assert "enter the password again" in error_beside(
+        assert "enter the password again" in get_field_error(
             browser.post(path, data=unchanged | change), "password"
         )
     stored = server.encrypted_password
@@ -206,7 +206,7 @@ def test_a_sender_chooses_among_own_and_common_servers(
     assert "Foreign" not in page
     fields = {"address": "news@shop.example", "name": ""}
     refused = browser.post("/senders/new", data=fields | {"server": str(foreign.id)})
-    assert "Not a valid choice" in error_beside(refused, "server")
+    assert "Not a valid choice" in get_field_error(refused, "server")
     for server in (own, common):
         address = f"{server.id}@shop.example"
         assert (
@@ -216,7 +216,7 @@ def test_a_sender_chooses_among_own_and_common_servers(
     own.has_passed = False
     session.flush()
     refused = browser.post("/senders/new", data=fields | {"server": str(own.id)})
-    assert "does not work yet" in error_beside(refused, "server")
+    assert "does not work yet" in get_field_error(refused, "server")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_freemail_addresses_need_the_server_of_their_provider(
     response = browser.post("/senders/new", data={"address": address, "server": str(server.id)})
     assert (response.status_code == 302) is is_accepted
     if not is_accepted:
-        assert "Choose a mail server of gmail.com" in error_beside(response, "address")
+        assert "Choose a mail server of gmail.com" in get_field_error(response, "address")
 
 
 def test_other_users_and_managers_cannot_see_a_server(

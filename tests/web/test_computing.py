@@ -11,7 +11,7 @@ from werkzeug.exceptions import TooManyRequests
 from skymailing import queue
 from skymailing.models import User
 from skymailing.web import computing
-from skymailing.web.computing import LONGEST, PLACES, take_turn
+from skymailing.web.computing import MAX_SECONDS, PLACES, take_turn
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
@@ -38,7 +38,7 @@ def hold_turn(app: Flask, user: User) -> Callable[[], None]:
     The app context must end before a request of the test: Flask-Login stores the user in it.
     """
     with app.app_context():
-        lock = queue.connection().lock(f"skymailing:computing:{user.id}:turn", timeout=LONGEST)
+        lock = queue.connection().lock(f"skymailing:computing:{user.id}:turn", timeout=MAX_SECONDS)
         assert lock.acquire(blocking=False)
 
     def release() -> None:

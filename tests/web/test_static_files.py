@@ -10,8 +10,8 @@ VENDOR = PACKAGE / "static" / "vendor"
 TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 # Letters are shown by mail programs, without our stylesheets.
 PAGES = [path for path in TEMPLATES if "emails" not in path.parts]
-# Sandboxed frames with their own policy.
-FRAMES = {"messages/typed.html", "messages/no_letter.html"}
+# Sandboxed frames with their own policy, and code for other websites.
+FRAMES = {"messages/typed.html", "messages/no_letter.html", "forms/snippet.html"}
 
 
 def test_every_icon_on_a_page_is_in_the_sprite() -> None:

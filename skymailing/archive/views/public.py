@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from skymailing.archive import queries
 from skymailing.archive.pages import complete_page
+from skymailing.brand.queries import find_brand
 from skymailing.web.ids import read_page_number
 from skymailing.web.letter_pages import seal_page
 from skymailing.web.urls import public_url
@@ -23,8 +24,8 @@ def index(archive_slug: str) -> ResponseReturnValue:
     page = queries.list_public(archive.owner_id, number)
     if number > page.pages:
         abort(404)
-    name = queries.name_owner(archive.owner)
-    text = render_template("archive/index.html", archive=archive, name=name, page=page, number=number)
+    brand = find_brand(archive.owner)
+    text = render_template("archive/index.html", archive=archive, brand=brand, page=page, number=number)
     response = make_response(text)
     return response if page.is_indexed else hide_from_search(response)
 
@@ -37,7 +38,7 @@ def feed(archive_slug: str) -> ResponseReturnValue:
     text = render_template(
         "archive/feed.xml",
         archive=archive,
-        name=queries.name_owner(archive.owner),
+        brand=find_brand(archive.owner),
         entries=entries,
         public_url=public_url,
     )
@@ -48,7 +49,7 @@ def feed(archive_slug: str) -> ResponseReturnValue:
 def entry(archive_slug: str, slug: str) -> ResponseReturnValue:
     """Show a published letter."""
     archive, published = queries.find_public_entry(archive_slug, slug) or abort(404)
-    about = {"archive": archive, "entry": published, "name": queries.name_owner(archive.owner)}
+    about = {"archive": archive, "entry": published, "brand": find_brand(archive.owner)}
     head = render_template("archive/_letter_head.html", **about)
     top = render_template("archive/_letter_top.html", **about)
     response = seal_page(make_response(complete_page(published.html, head, top)))

@@ -33,7 +33,7 @@ from skymailing.web.error_texts import explain
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
 # Pages that a user can still open while the deletion of their account is pending.
-OPEN_BLUEPRINTS = {"account", "blog", "health", "metrics", "syndication", "unsubscribe"}
+OPEN_BLUEPRINTS = {"account", "blog", "health", "metrics", "preferences", "syndication", "unsubscribe"}
 OPEN_ENDPOINTS = {"static", "auth.logout", "home.language"}
 
 

@@ -24,7 +24,7 @@ from skymailing.auth.views.throttling import (
     limit_password_checks,
 )
 from skymailing.clock import utcnow
-from skymailing.dispatch import dispatch_mailings_of
+from skymailing.dispatch import dispatch_owner_mailings
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.summaries import choose_summary_hour
@@ -90,8 +90,8 @@ def profile() -> ResponseReturnValue:
     user_id = current_user.id
     db.session.commit()
     if has_moved:
-        dispatch_mailings_of(user_id, now)
-    flash(_("Your profile has been saved."), "success")
+        dispatch_owner_mailings(user_id, now)
+    flash(_("Profile saved."), "success")
     return redirect(url_for("auth.profile"))
 
 

@@ -21,13 +21,13 @@ PROTECTED, UNREADABLE, EMPTY, TOO_LARGE = 3, 4, 5, 6
 
 
 def limit_resources() -> None:
-    for kind, most in (
+    for kind, limit in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, SECONDS),
         (resource.RLIMIT_FSIZE, OUTPUT),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (limit, limit))
 
 
 def to_text(value: object) -> str:

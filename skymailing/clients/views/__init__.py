@@ -1,4 +1,4 @@
-"""The pages of the address book, including import, export and unsubscribing."""
+"""The pages of the address book, including import, export, and the pages that links in letters open."""
 
 from skymailing.clients.views import (
     attributes,
@@ -8,9 +8,11 @@ from skymailing.clients.views import (
     columns,
     import_export,
     merging,
+    preferences,
     profile,
     suppressions,
     tags,
+    topics,
     unsubscribe,
     uploads,
 )
@@ -28,7 +30,8 @@ __all__ = [
     "profile",
     "suppressions",
     "tags",
+    "topics",
     "uploads",
 ]
 
-BLUEPRINTS = (bp, unsubscribe.bp)
+BLUEPRINTS = (bp, unsubscribe.bp, preferences.bp)

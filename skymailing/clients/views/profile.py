@@ -1,5 +1,7 @@
 """Show, create and edit a client, and stop or allow mailing to the address."""
 
+from functools import partial
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -7,12 +9,14 @@ from flask_login import current_user, login_required
 
 from skymailing.clients import consents, letters, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clients.opt_outs import list_opt_outs
 from skymailing.clients.tags import InvalidTag, find_tags, list_names
+from skymailing.clients.topic_choices import list_states
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.extensions import db
-from skymailing.models import Client, SuppressionReason
+from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
@@ -35,14 +39,22 @@ def new() -> ResponseReturnValue:
 @bp.get("/<big:client_id>")
 @login_required
 def show(client_id: int) -> ResponseReturnValue:
-    """Show a client: values, tags, consents, whether the address is suppressed, and the latest letters."""
+    """Show a client: values, tags, topics, consents, whether the address is suppressed, and letters."""
     client = get_own(Client, client_id)
+    suppressed = suppression.find_suppression(client.owner_id, client.email_key)
+    known = consents.list_consents(client.owner_id, client.email_key)
+    topics = list_states(client.owner_id, client.email_key)
     return render_template(
         "clients/show.html",
         client=client,
         tags=find_tags([client.id]).get(client.id, []),
-        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
-        consents=consents.list_consents(client.owner_id, client.email_key),
+        suppressed=suppressed,
+        topics=topics,
+        opt_outs=list_opt_outs(client.owner_id, client.email_key),
+        confirmed=consents.find_later_confirmation(known, suppressed.created_at) if suppressed else None,
+        consents=known,
+        consent_kind=ConsentKind,
+        form_names=consents.name_forms(known),
         letters=paginate(
             letters.list_letters(client),
             letters.LETTER_ORDER,
@@ -50,6 +62,11 @@ def show(client_id: int) -> ResponseReturnValue:
             letters.LETTERS_PER_PAGE,
         ),
         explain_run=letters.explain_run,
+        has_left_topic=partial(
+            letters.has_left_topic,
+            left=letters.find_left_topics(topics),
+            suppressed_at=suppressed.created_at if suppressed else None,
+        ),
         returned=letters.list_returned(client),
         kept_days=retention_settings().run_details,
     )

@@ -1,5 +1,7 @@
 """List the addresses that are never mailed; add, import, export and lift them."""
 
+from datetime import timedelta
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -7,7 +9,7 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing import audit
-from skymailing.clients import exports, queries, suppression
+from skymailing.clients import exports, opt_outs, queries, suppression
 from skymailing.clients.forms import ImportForm, SuppressionForm
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.search.matching import clean_search
@@ -18,10 +20,19 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import starts_reading
 from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db, limiter
-from skymailing.models import AuditAction, Suppression
+from skymailing.models import AuditAction, OptOutReason, Suppression
 from skymailing.security import get_own
 from skymailing.web.computing import get_user_key
 from skymailing.web.csv import BYTE_ORDER_MARK, csv_response
+from skymailing.web.labels import state_label
+
+REASONS_PERIOD = timedelta(days=90)
+
+
+@bp.app_template_global()
+def opt_out_reason(reason: str) -> str:
+    """Return a stored OptOutReason in words; an unknown one, from a newer version, as it is."""
+    return str(state_label(OptOutReason(reason))) if reason in set(OptOutReason) else reason
 
 
 def show_page(form: SuppressionForm, upload_form: ImportForm) -> str:
@@ -85,6 +96,23 @@ def suppressions_export() -> ResponseReturnValue:
     db.session.commit()
     rows = exports.suppression_rows(current_user.id)
     return csv_response(rows, "never-mailed.csv", start=BYTE_ORDER_MARK)
+
+
+@bp.get("/suppressions/reasons")
+@login_required
+def suppressions_reasons() -> ResponseReturnValue:
+    """Show why people unsubscribed in the last days, as far as they said."""
+    since = utcnow() - REASONS_PERIOD
+    counts = opt_outs.count_reasons(current_user.id, since)
+    reasons = sorted(OptOutReason, key=lambda reason: -counts.get(reason, 0))
+    return render_template(
+        "clients/reasons.html",
+        total=sum(counts.values()),
+        rows=[(state_label(reason), counts.get(reason, 0)) for reason in reasons],
+        unknown=counts.get("", 0),
+        comments=opt_outs.list_comments(current_user.id, since),
+        days=REASONS_PERIOD.days,
+    )
 
 
 @bp.post("/suppressions/<big:suppression_id>/lift")

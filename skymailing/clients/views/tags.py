@@ -7,7 +7,7 @@ from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
 from skymailing.clients import tag_changes
-from skymailing.clients.tag_conditions import list_segments
+from skymailing.clients.named_conditions import list_segments
 from skymailing.clients.tags import list_tags
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -85,7 +85,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
         "clients/tag_delete.html",
         tag=tag,
         mailings=mailings,
-        segments=list_segments(tag),
+        segments=list_segments(tag.owner_id, "tag", tag.name_key),
         can_be_restored=tag_changes.can_be_restored(tag),
     )
 
@@ -98,5 +98,5 @@ def tag_undo(removal_id: int) -> ResponseReturnValue:
     if name is None:
         abort(404)
     db.session.commit()
-    flash(_("The tag “%(name)s” is restored.", name=name), "success")
+    flash(_("The tag “%(name)s” has been restored.", name=name), "success")
     return redirect(url_for("clients.tags"))

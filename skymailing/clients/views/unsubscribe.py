@@ -3,32 +3,105 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from skymailing.clients import suppression
+from skymailing.brand.queries import find_brand
+from skymailing.clients import opt_outs, suppression
+from skymailing.clients.consents import Evidence
+from skymailing.clients.views.letter_links import Recipient, read_recipient
 from skymailing.clock import utcnow
-from skymailing.email_addresses import mask_address
 from skymailing.extensions import csrf, db
-from skymailing.models import SuppressionReason, User
-from skymailing.security import BadToken, read_unsubscribe_token
+from skymailing.models import OptOutReason, SuppressionReason, User
+from skymailing.models.form import AGENT_MAX_LENGTH
+from skymailing.security import BadToken
+from skymailing.web.ids import parse_big_id
+from skymailing.web.labels import state_label
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
 # Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is proof
-# enough, and can do nothing but stop letters.
+# enough, and can do nothing but stop letters, undo that and say why.
 csrf.exempt(bp)
+
+
+@bp.errorhandler(BadToken)
+def refuse(_error: BadToken) -> ResponseReturnValue:
+    """Explain that the link does not work."""
+    return render_template("clients/unsubscribe_bad.html"), 404
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
-    """Ask on GET, because programs follow links automatically; unsubscribe on POST, which may be repeated."""
-    try:
-        owner_id, email_key = read_unsubscribe_token(token)
-    except BadToken:
-        return render_template("clients/unsubscribe_bad.html"), 404
-    if db.session.get(User, owner_id) is None:
-        # The sender deleted the account with all its data: there are no letters to stop.
-        return render_template("clients/unsubscribe.html", masked=mask_address(email_key), is_done=True)
-    if request.method == "POST":
-        suppression.suppress(owner_id, email_key, SuppressionReason.UNSUBSCRIBED, "", utcnow())
+    """Ask on GET, because programs follow links automatically.
+
+    POST leaves the topic of the letter, or everything if it has none, and may be repeated.
+    """
+    recipient = read_recipient(token)
+    if request.method == "POST" and recipient.owner:
+        person = recipient.owner_id, recipient.email_key
+        opt_outs.opt_out(*person, recipient.topic_id, utcnow(), read_evidence())
         db.session.commit()
-    is_done = request.method == "POST" or suppression.is_suppressed(owner_id, email_key)
-    return render_template("clients/unsubscribe.html", masked=mask_address(email_key), is_done=is_done)
+    return show(recipient)
+
+
+@bp.post("/<token>/undo")
+def undo(token: str) -> ResponseReturnValue:
+    """Undo what was done through this link, for a day."""
+    recipient = read_recipient(token)
+    person = recipient.owner_id, recipient.email_key
+    is_undone = opt_outs.undo(*person, read_opt_out_id(), utcnow(), read_evidence())
+    db.session.commit()
+    return show(recipient, is_undone=is_undone, is_too_late=not is_undone)
+
+
+@bp.post("/<token>/reason")
+def give_reason(token: str) -> ResponseReturnValue:
+    """Store why somebody unsubscribed."""
+    recipient = read_recipient(token)
+    is_stored = opt_outs.save_reason(
+        recipient.owner_id,
+        recipient.email_key,
+        read_opt_out_id(),
+        request.form.get("reason", ""),
+        request.form.get("comment", ""),
+        utcnow(),
+    )
+    db.session.commit()
+    return show(recipient, has_answered=is_stored, is_too_late=not is_stored)
+
+
+def read_evidence() -> Evidence:
+    """Return where the request comes from; mail providers send one-click requests for their users."""
+    return Evidence(
+        (request.remote_addr or "")[:45], request.headers.get("User-Agent", "")[:AGENT_MAX_LENGTH]
+    )
+
+
+def read_opt_out_id() -> int:
+    """Return the ID in the form of the page; 0, which no row has, if it is missing."""
+    return request.form.get("opt_out", 0, type=parse_big_id)
+
+
+def show(recipient: Recipient, **done: bool) -> str:
+    """Return the page: what the person gets now, and what can be done about it."""
+    if recipient.owner is None:
+        return render_template("clients/unsubscribe_gone.html", recipient=recipient)
+    return render_template(
+        "clients/unsubscribe.html", recipient=recipient, **collect(recipient, recipient.owner), **done
+    )
+
+
+def collect(recipient: Recipient, owner: User) -> dict[str, object]:
+    """Return the context of the page."""
+    states = recipient.list_topics()
+    suppressed = suppression.find_suppression(recipient.owner_id, recipient.email_key)
+    if suppressed and suppressed.reason is SuppressionReason.MANUAL:
+        suppressed = None  # the owner can lift it, so the person has something to decide
+    own = next((state for state in states if state.topic.id == recipient.topic_id), None)
+    return {
+        "brand": find_brand(owner),
+        "topic": own.topic if own else None,
+        "has_left": own is not None and not own.is_received,
+        "suppressed": suppressed,
+        "opt_out": opt_outs.find_undoable(recipient.owner_id, recipient.email_key, utcnow()),
+        "has_choice": bool(states),
+        "reasons": [(reason.value, state_label(reason)) for reason in OptOutReason],
+    }

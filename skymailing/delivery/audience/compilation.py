@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, case, exists, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal, not_, or_, select
 
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
-from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
+from skymailing.delivery.audience.fields import NEGATIONS, InvalidConditions, Kind, State
+from skymailing.delivery.audience.memberships import has_tag, is_among, topic_condition, used_form
 from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
@@ -30,7 +31,7 @@ from skymailing.models import (
     RunState,
     Suppression,
     Tag,
-    client_tags,
+    Topic,
 )
 
 Condition = ColumnElement[bool]
@@ -40,8 +41,8 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "starts_with": starts_with_text,
 }
 # Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
-JOINED_KINDS = {Kind.TAG, Kind.MAILING, Kind.STATE}
-COSTS = {Kind.TAG: 0, Kind.STATE: 0, Kind.TEXT: 1, Kind.YES_NO: 1}
+JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE}
+COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
     "gt": operator.gt,
@@ -57,25 +58,6 @@ def compile_conditions(node: Node, viewpoint: Viewpoint) -> Condition:
     To exclude clients, compile `Not(node)` instead of negating the result.
     """
     return _Compiler(viewpoint, db.engine.dialect.name).compile(node)
-
-
-def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
-    """Return the condition that a client has a tag, given by its ID or by a query for it."""
-    chosen = tag_ids if isinstance(tag_ids, int) else tag_ids.scalar_subquery()
-    rows = select(client_tags.c.client_id).where(client_tags.c.tag_id == chosen)
-    return _is_among(Client.id, client_tags.c.client_id, rows, dialect)
-
-
-def _is_among(column: Any, key: Any, rows: Select[Any], dialect: str) -> Condition:
-    """Return the condition that `column` is a `key` in `rows`, in the form that is fast on the database.
-
-    SQLite reads the rows of an IN once, but those of an EXISTS once for each client. PostgreSQL can join the
-    rows of an EXISTS, but not those of a NOT IN if they do not fit in its memory.
-    """
-    if dialect == "sqlite":
-        is_listed: Condition = column.in_(rows)
-        return is_listed
-    return exists(rows.where(key == column).correlate(Client))
 
 
 def _estimate_cost(node: Node) -> int:
@@ -112,6 +94,8 @@ class _Compiler:
             Kind.DATE: self.compile_added if leaf.field == "added_at" else self.compile_date,
             Kind.YES_NO: self.compile_yes_no,
             Kind.TAG: self.compile_tag,
+            Kind.FORM: self.compile_form,
+            Kind.TOPIC: self.compile_topic,
             Kind.MAILING: self.compile_mailing,
             Kind.STATE: self.compile_state,
         }
@@ -181,11 +165,11 @@ class _Compiler:
         return None, _shift(today, -value - 1)  # older_than_days
 
     def compile_added(self, leaf: Leaf, op: str) -> Condition:
-        """Compare the time at which a client was added with days on the owner's clock."""
+        """Compare the time at which a client was added with days in the owner's time zone."""
         if op == "is_set":
             return Client.created_at.is_not(None)
         if op == "anniversary_within_days":
-            # The day, on the owner's clock, when each client was added: only the database can compute it.
+            # The day, in the owner's time zone, when each client was added: only the database can compute it.
             day = (
                 func.stored_day(Client.created_at, self.viewpoint.zone.key)
                 if self.dialect == "sqlite"
@@ -224,11 +208,21 @@ class _Compiler:
         )
         return has_tag(own, self.dialect)
 
+    def compile_form(self, leaf: Leaf, _op: str) -> Condition:
+        return used_form(self.viewpoint.owner_id, leaf.value, self.dialect)
+
+    def compile_topic(self, leaf: Leaf, _op: str) -> Condition:
+        own = (Topic.owner_id == self.viewpoint.owner_id) & (Topic.name_key == leaf.value.lower())
+        topic = self.viewpoint.session.scalar(select(Topic).where(own))
+        if topic is None:
+            raise InvalidConditions("segment_topic_missing", name=leaf.value)
+        return topic_condition(topic)
+
     def compile_state(self, leaf: Leaf, _op: str) -> Condition:
         keys = select(Suppression.email_key).where(Suppression.owner_id == self.viewpoint.owner_id)
         if leaf.value not in (State.MAILABLE, State.SUPPRESSED):
             keys = keys.where(Suppression.reason == leaf.value.value)
-        is_listed = _is_among(Client.email_key, Suppression.email_key, keys, self.dialect)
+        is_listed = is_among(Client.email_key, Suppression.email_key, keys, self.dialect)
         return not_(is_listed) if leaf.value is State.MAILABLE else is_listed
 
     def compile_mailing(self, leaf: Leaf, op: str) -> Condition:
@@ -244,7 +238,7 @@ class _Compiler:
                 Bounce.proof.in_(TRUSTED_PROOFS),
             )
             rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
-        return _is_among(Client.id, Delivery.client_id, rows, self.dialect)
+        return is_among(Client.id, Delivery.client_id, rows, self.dialect)
 
     def find_runs(self, value: int | tuple[str, int]) -> Select[tuple[int]]:
         """Return a query for the IDs of the runs of a mailing, of the last mailings, or of the last days."""

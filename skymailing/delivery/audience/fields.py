@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import UserError
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     DATE = "date"
     YES_NO = "yes_no"
     TAG = "tag"
+    FORM = "form"
+    TOPIC = "topic"
     MAILING = "mailing"
     STATE = "state"
 
@@ -53,6 +56,8 @@ FIELDS: dict[str, Kind] = {
     "comment": Kind.TEXT,
     "added_at": Kind.DATE,
     "tag": Kind.TAG,
+    "form": Kind.FORM,
+    "topic": Kind.TOPIC,
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
 }
@@ -102,12 +107,12 @@ def read_date(value: Any) -> date:
 
 
 def read_days(value: Any) -> int:
-    return _read_whole(value, MAX_DAYS, "segment_days_expected", least=0)
+    return _read_whole(value, MAX_DAYS, "segment_days_expected", minimum=0)
 
 
-def _read_whole(value: Any, most: int, code: str, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidConditions(code, limit=most)
+def _read_whole(value: Any, maximum: int, code: str, minimum: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise InvalidConditions(code, limit=maximum)
     return value
 
 
@@ -135,6 +140,14 @@ def read_state(value: Any) -> State:
     if not isinstance(value, str) or value not in set(State):
         raise InvalidConditions("segment_state_unknown")
     return State(value)
+
+
+def read_form(value: Any) -> str:
+    """Return the UUID of a sign-up form."""
+    try:
+        return str(UUID(value))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidConditions("segment_form_expected") from error
 
 
 def read_mailings(value: Any) -> int | tuple[str, int]:
@@ -175,6 +188,8 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     },
     Kind.YES_NO: {"is": read_yes_no, **IS_SET},
     Kind.TAG: {"is": read_text, "is_not": read_text},
+    Kind.FORM: {"is": read_form, "is_not": read_form},
+    Kind.TOPIC: {"is": read_text, "is_not": read_text},
     Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.orm import object_session
 
-from skymailing.delivery.audience.compilation import compile_conditions, has_tag
+from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Not
 from skymailing.delivery.audience.fields import InvalidConditions
+from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished
@@ -23,6 +24,7 @@ from skymailing.models import (
     MailingState,
     Segment,
     Tag,
+    Topic,
     User,
 )
 
@@ -124,16 +126,17 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
 
 
 def lock_parts(mailing: Mailing) -> None:
-    """Keep the owner's tags and the mailing's segments as they are until the transaction ends.
+    """Keep the owner's tags and topics and the mailing's segments as they are until the transaction ends.
 
-    Conditions name tags, so an audience must be checked and used with the same tags.
+    Conditions name tags and topics, so an audience must be checked and used with the same ones.
     """
     session = object_session(mailing)
     assert session is not None
     tags = select(Tag.id).where(Tag.owner_id == mailing.owner_id).order_by(Tag.id)
+    topics = select(Topic.id).where(Topic.owner_id == mailing.owner_id).order_by(Topic.id)
     used = select(MailingAudience.segment_id).where(MailingAudience.mailing_id == mailing.id)
     segments = select(Segment.id).where(Segment.id.in_(used)).order_by(Segment.id)
-    for rows in (tags, segments):
+    for rows in (tags, topics, segments):
         session.execute(rows.with_for_update(read=True, key_share=True))
 
 

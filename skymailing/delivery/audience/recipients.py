@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, false, func, select
 
+from skymailing.delivery.audience.memberships import topic_condition
 from skymailing.delivery.audience.parts import (
     AudienceParts,
     BrokenAudience,
@@ -35,7 +36,7 @@ class Recipients:
 
     def count(self) -> int:
         """Return how many clients there are, suppressed ones included."""
-        if self.mailing.audience is Audience.SELECTED:
+        if self.mailing.audience is Audience.SELECTED and self.mailing.topic is None:
             # The same number, from one index: deleting a client ends its membership.
             statement = select(func.count()).where(mailing_clients.c.mailing_id == self.mailing.id)
         else:
@@ -54,6 +55,8 @@ def find_recipients(mailing: Mailing, now: datetime) -> Recipients:
     Segments are compiled here, once for all uses of the result.
     """
     statement = select(Client).where(Client.owner_id == mailing.owner_id)
+    if mailing.topic is not None:
+        statement = statement.where(topic_condition(mailing.topic))
     if mailing.audience is Audience.SELECTED:
         members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
         return Recipients(mailing, AudienceParts(), statement.where(Client.id.in_(members)))
@@ -69,7 +72,9 @@ def find_recipients(mailing: Mailing, now: datetime) -> Recipients:
 
 def describe_audience(mailing: Mailing, parts: AudienceParts) -> dict[str, Any]:
     """Return the audience of a run as stored in `Run.audience`."""
-    kind = {"audience": mailing.audience.value}
+    kind: dict[str, Any] = {"audience": mailing.audience.value}
+    if mailing.topic is not None:
+        kind["topic"] = {"topic": mailing.topic.id, "name": mailing.topic.name}
     return kind if mailing.audience is Audience.SELECTED else kind | parts.to_json()
 
 

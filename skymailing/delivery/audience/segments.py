@@ -1,16 +1,24 @@
 """Evaluate segments: read their conditions, and check that everything they refer to exists."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select
 
 from skymailing.delivery.audience.compilation import compile_conditions
-from skymailing.delivery.audience.conditions import Node, list_leaves, read_conditions
+from skymailing.delivery.audience.conditions import Leaf, Node, list_leaves, read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions, Kind
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Run, Tag, User
+from skymailing.models import Client, Mailing, Run, SignupForm, Tag, Topic, User
+
+# What conditions refer to, by the column that their values name.
+NAMED: dict[Kind, tuple[Any, Any]] = {
+    Kind.TAG: (Tag.owner_id, Tag.name_key),
+    Kind.TOPIC: (Topic.owner_id, Topic.name_key),
+    Kind.FORM: (SignupForm.owner_id, SignupForm.uuid),
+}
 
 
 def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
@@ -34,11 +42,9 @@ def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
 
 
 def check_references(node: Node, viewpoint: Viewpoint) -> None:
-    """Raise InvalidConditions if a tag, attribute or mailing in the conditions does not exist."""
+    """Raise InvalidConditions if something that the conditions refer to does not exist."""
     leaves = list(list_leaves(node))
-    tags = {leaf.value.lower(): leaf.value for leaf in leaves if leaf.kind is Kind.TAG}
-    own_tags = select(Tag.name_key).where(Tag.owner_id == viewpoint.owner_id, Tag.name_key.in_(tags))
-    known_tags = set(viewpoint.session.scalars(own_tags)) if tags else set()
+    check_names(leaves, viewpoint)
     ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
     own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
     known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
@@ -48,8 +54,6 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
     known_attributes = set(viewpoint.habits.types)
     for number, leaf in enumerate(leaves, start=1):
         key = leaf.attribute
-        if leaf.kind is Kind.TAG and leaf.value.lower() not in known_tags:
-            raise InvalidConditions("segment_tag_missing", name=leaf.value, number=number)
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value not in known_mailings:
             raise InvalidConditions("segment_mailing_missing", number=number)
         if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value in forgotten_mailings:
@@ -58,6 +62,17 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
             if not is_attribute_used(viewpoint, key):
                 raise InvalidConditions("segment_attribute_missing", name=key, number=number)
             known_attributes.add(key)
+
+
+def check_names(leaves: Sequence[Leaf], viewpoint: Viewpoint) -> None:
+    """Raise InvalidConditions if one of the conditions names something that the owner does not have."""
+    for kind, (owner_id, name) in NAMED.items():
+        named = {leaf.value.lower() for leaf in leaves if leaf.kind is kind}
+        own = select(name).where(owner_id == viewpoint.owner_id, name.in_(named))
+        known = set(viewpoint.session.scalars(own)) if named else set()
+        for number, leaf in enumerate(leaves, start=1):
+            if leaf.kind is kind and leaf.value.lower() not in known:
+                raise InvalidConditions(f"segment_{kind}_missing", name=leaf.value, number=number)
 
 
 def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:

@@ -36,10 +36,10 @@ class Viewpoint:
 
     @property
     def today(self) -> date:
-        """The date on the owner's clock."""
+        """The date in the owner's time zone."""
         return self.now.astimezone(self.zone).date()
 
     def midnight(self, day: date) -> datetime:
-        """Return the moment at which a day begins on the owner's clock."""
+        """Return the moment at which a day begins in the owner's time zone."""
         day = min(max(day, EARLIEST), LATEST)
         return datetime.combine(day, time(), self.zone).astimezone(UTC)

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.db.engine import is_one_of
+from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.statistics import Changes, RunKey
@@ -62,6 +63,7 @@ class OpenRun:
     track_opens: str  # OpenTracking
     server_id: int | None  # None: the installation's server
     server: ServerAccess | None  # also None if it has been deleted
+    topic_id: int | None
 
     @property
     def key(self) -> RunKey:
@@ -138,6 +140,7 @@ def _open_run(row: Any) -> OpenRun:
         track_opens=row.track_opens,
         server_id=row.server_id,
         server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
+        topic_id=row.topic_id,
     )
 
 
@@ -152,8 +155,8 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 ) -> list[Claimed]:
     """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
 
-    The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
-    pause or an unsubscription takes effect with its commit. Due retries come first; pending
+    The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
+    so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
     deliveries follow in order of ID, or as `choice` offers them. Deliveries that the owner's limits do not
     allow stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
     """
@@ -252,14 +255,23 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Client.attributes,
             # Deleted while the letter was being sent; the delivery then returned to pending.
             Client.id.is_(None).label("is_deleted"),
-            exists()
-            .where(Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key)
-            .label("is_suppressed"),
+            _is_suppressed(run).label("is_suppressed"),
         )
         .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
         # SQLAlchemy omits this on SQLite, where this transaction is the only writer.
         .with_for_update(of=Delivery, skip_locked=True)
+    )
+
+
+def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
+    """Return the condition that a delivery's address gets no letters, or none of the run's topic."""
+    of_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
+    is_suppressed = exists().where(of_address)
+    return (
+        is_suppressed
+        if run.topic_id is None
+        else is_suppressed | ~gets_topic(run.topic_id, Delivery.email_key)
     )
 
 
@@ -279,9 +291,6 @@ def confirm(connection: Connection, run: OpenRun, token: str, now: datetime) -> 
 
     The mailing may have been stopped, clients may have unsubscribed, and the lease may have run out.
     """
-    is_suppressed = exists().where(
-        Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key
-    )
     is_ours = (Delivery.lease_token == token) & (Delivery.lease_until > now)
     statement = (
         select(Delivery.id)
@@ -289,6 +298,6 @@ def confirm(connection: Connection, run: OpenRun, token: str, now: datetime) -> 
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENDING, is_ours)
-        .where(may_send(now), ~is_suppressed)
+        .where(may_send(now), ~_is_suppressed(run))
     )
     return set(connection.scalars(statement))

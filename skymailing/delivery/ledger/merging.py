@@ -66,6 +66,7 @@ def move_letters(
 def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
     """Return which of the runs left no client out; the other runs may have excluded the kept client."""
     runs = select(Run.id, Run.audience, Mailing.audience).join(Mailing, Mailing.id == Run.mailing_id)
+    runs = runs.where(Run.topic_id.is_(None))  # the kept client may have left the topic
     rows = connection.execute(runs.where(is_one_of(Run.id, "ids")), {"ids": list(run_ids)})
     # A run planned by an earlier version has no audience of its own, so its mailing's audience counts.
     return {

@@ -193,11 +193,11 @@ def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping
     if not rows:
         return
     zeros: dict[str, object] = dict.fromkeys(_counters(model), 0)
-    _increasing(model).execute(connection, [zeros | dict(row) for row in rows])
+    _upsert_counts(model).execute(connection, [zeros | dict(row) for row in rows])
 
 
 @cache
-def _increasing(model: type[Model]) -> Upsert:
+def _upsert_counts(model: type[Model]) -> Upsert:
     def make() -> Insert:
         statement, table = insert_into(model), model.__table__
         return statement.on_conflict_do_update(

@@ -86,8 +86,8 @@ def recover_lost_leases(journals: Path, now: datetime) -> None:
     A lease in a journal either belongs to a running worker, which only seems dead because the clock
     jumped, or is recovered from the journal.
     """
-    give_up = time.monotonic() + PART_SECONDS
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + PART_SECONDS
+    while time.monotonic() < deadline:
         with Session(db.engine) as session, session.begin():
             held = _lock_sending(session, Delivery.lease_until < now)
             if held:
@@ -163,8 +163,8 @@ def finish_expired_mailings(now: datetime) -> None:
 
 def finish_ended_runs(now: datetime) -> None:
     """Finish the open runs that are over; those that take too long are left to the next sweep."""
-    give_up = time.monotonic() + PART_SECONDS
+    deadline = time.monotonic() + PART_SECONDS
     for run_id in due.find_ended_runs(now):
-        if time.monotonic() > give_up:
+        if time.monotonic() > deadline:
             return
-        plan.finish_run(run_id, now, lambda: time.monotonic() > give_up)
+        plan.finish_run(run_id, now, lambda: time.monotonic() > deadline)

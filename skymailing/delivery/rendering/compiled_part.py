@@ -19,7 +19,10 @@ from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "unsubscribe_url", "browser_url", "sender_name", LINK_START, PICTURE_URL})
+TEXTS = frozenset({"name", "email", "unsubscribe_url", "preferences_url", "browser_url", "sender_name"}) | {
+    LINK_START,
+    PICTURE_URL,
+}
 
 
 def encode(text: str) -> bytes:

@@ -21,7 +21,7 @@ from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.delivery.rendering.tag_repair import repair_tags
 from skymailing.models import Message, MessageFormat
-from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL
+from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, preferences_url
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
 
@@ -247,6 +247,7 @@ EXAMPLE_VALUES = {
     "email": "ann@example.com",
     "client": {"name": "Ann", "full_name": "Ann", "email": "ann@example.com"},
     "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
+    "preferences_url": preferences_url(EXAMPLE_UNSUBSCRIBE_URL),
     "browser_url": EXAMPLE_BROWSER_URL,
     "sender_name": "Ann",
 }

@@ -44,25 +44,25 @@ class Signer:
     key: rsa.RSAPrivateKey
 
     def sign(self, letter: bytes, now: datetime) -> bytes:
-        """Return the letter, which has CRLF line ends, with a signature as its first header."""
+        """Return the letter, which has CRLF line endings, with a signature as its first header."""
         head, _, body = letter.partition(b"\r\n\r\n")
         headers = _read_headers(head)
         names = [name for name in SIGNED_HEADERS if name in headers]
         signed = b"".join(headers[name] + b"\r\n" for name in dict.fromkeys(names))
-        body_hash = b64encode(sha256(simplify_body(body)).digest())
+        body_hash = b64encode(sha256(canonicalize_body(body)).digest())
         start = (
             f"v=1; a=rsa-sha256; c=relaxed/relaxed; s={self.selector};\r\n"
             f" d={self.domain}; t={int(now.timestamp())};\r\n h="
         ).encode("ascii")
         value = start + b":\r\n ".join(_join(names)) + b";\r\n bh=" + body_hash + b";\r\n b="
-        own = b"dkim-signature:" + _simplify(value)
+        own = b"dkim-signature:" + _canonicalize(value)
         signature = b64encode(self.key.sign(signed + own, padding.PKCS1v15(), SHA256()))
         lines = [signature[start : start + WIDTH] for start in range(0, len(signature), WIDTH)]
         return b"DKIM-Signature: " + value + b"\r\n ".join(lines) + b"\r\n" + letter
 
 
-def simplify_body(body: bytes) -> bytes:
-    """Return the body in relaxed form: single spaces, none at line ends, and no blank lines at the end."""
+def canonicalize_body(body: bytes) -> bytes:
+    """Return the body in relaxed form: single spaces, no trailing spaces, and no blank lines at the end."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
         body = SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
     body = body.rstrip(b"\r\n")
@@ -70,16 +70,16 @@ def simplify_body(body: bytes) -> bytes:
 
 
 def _read_headers(head: bytes) -> dict[bytes, bytes]:
-    """Return the headers in relaxed form by lowercase name; our letters repeat none."""
+    """Return the headers in relaxed form by lowercase name; no header occurs twice in our letters."""
     headers = {}
     for line in FOLD.sub(b"", head).split(b"\r\n"):
         name, _, value = line.partition(b":")
         name = name.rstrip().lower()
-        headers[name] = name + b":" + _simplify(value)
+        headers[name] = name + b":" + _canonicalize(value)
     return headers
 
 
-def _simplify(value: bytes) -> bytes:
+def _canonicalize(value: bytes) -> bytes:
     return SPACES.sub(b" ", FOLD.sub(b"", value)).strip()
 
 

@@ -22,7 +22,7 @@ from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 from skymailing.models import Client
-from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, browser_url
+from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, browser_url, preferences_url
 
 __all__ = [
     "EXAMPLE",
@@ -114,6 +114,7 @@ def make_values(
         "email": email,
         "client": client,
         "unsubscribe_url": unsubscribe_url,
+        "preferences_url": preferences_url(unsubscribe_url),
         "browser_url": browser_url,
         "sender_name": sender_name,
     }

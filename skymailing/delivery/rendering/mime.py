@@ -115,10 +115,10 @@ def encode_mailbox(name: str, address: str) -> bytes:
 
 
 def encode_body(body: bytes, *, is_last: bool = False) -> tuple[bytes, bytes]:
-    """Encode `body`, which has CRLF line ends; return the name of its transfer encoding with the result.
+    """Encode `body`, which has CRLF line endings; return the name of its transfer encoding with the result.
 
     ASCII is not encoded, and mostly ASCII text is quoted-printable: some filters distrust ASCII in base64.
-    A body that `is_last` in its letter is followed by a line end that is not part of it.
+    A body that `is_last` in its letter is followed by a line ending that is not part of it.
     """
     if body.isascii():
         is_readable = LONG_LINE.search(body) is None and FROM.search(body) is None
@@ -129,7 +129,7 @@ def encode_body(body: bytes, *, is_last: bool = False) -> tuple[bytes, bytes]:
     elif len(body.translate(None, ASCII)) * ASCII_RATIO > len(body):
         data = b2a_base64(body, newline=False)
         return b"base64", CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
-    # The soft line break at the end keeps the line end that follows out of the body.
+    # The soft line break at the end keeps the line ending that follows out of the body.
     quoted = b2a_qp(body).replace(CRLF, b"\n").replace(b"\n", CRLF)
     return b"quoted-printable", quoted + b"=" if is_last else quoted
 

@@ -41,8 +41,8 @@ REDIS_PAUSE = 10.0  # seconds for which a worker counts alone after Redis was un
 class Rejections:
     """Count identical refusals in a row, and letters that could not be rendered, per run."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         # For runs whose last letter was refused: the reply, how often in a row it was received, and since
         # when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
@@ -53,7 +53,7 @@ class Rejections:
     def record(self, run_id: int, result: Result) -> int:
         """Count a letter's result; return how often in a row its reason has occurred, 0 for other results.
 
-        From `most` on, the mailing should pause. Letters beyond that were in progress and need not fail.
+        From `limit` on, the mailing should pause. Letters beyond that were in progress and need not fail.
         """
         if result.verdict is not Verdict.FAILED or is_about_address(result):
             if result.stage is Stage.DOT:
@@ -69,7 +69,7 @@ class Rejections:
             self._forget(run_id)
             count, since = 0, time.monotonic()
         count = max(count + 1, self._count_together(run_id, reply))
-        if count >= self.most:
+        if count >= self.limit:
             self._streaks.pop(run_id, None)
         else:
             self._streaks[run_id] = reply, count, since
@@ -82,7 +82,7 @@ class Rejections:
             return None
         _, count, _ = self._streaks.get(run_id, ("", 0, 0.0))
         workers: int = max(1, current_app.config["WORKERS"])
-        return max(1, (self.most - count) // workers)
+        return max(1, (self.limit - count) // workers)
 
     def _end_streak(self, run_id: int, begun: float) -> None:
         """Forget the refusals, unless the accepted letter was already in progress when they began."""
@@ -108,8 +108,8 @@ class Rejections:
         try:
             redis = queue.connection()
             count = int(redis.hincrby(_key(run_id), field, 1))
-            if count <= self.most:
-                redis.expire(_key(run_id), EXPIRY if count < self.most else EXPIRY_WHEN_FULL)
+            if count <= self.limit:
+                redis.expire(_key(run_id), EXPIRY if count < self.limit else EXPIRY_WHEN_FULL)
         except RedisError as error:
             self._count_alone(error)
             return 0

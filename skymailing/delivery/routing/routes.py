@@ -78,8 +78,8 @@ class Concurrency:
     would not help.
     """
 
-    def __init__(self, most: int, letters_to_grow: int) -> None:
-        self.most = max(1, most)
+    def __init__(self, maximum: int, letters_to_grow: int) -> None:
+        self.maximum = max(1, maximum)
         self.target = 1
         self._letters_to_grow = max(1, letters_to_grow)
 
@@ -94,7 +94,7 @@ class Concurrency:
             self.target = max(1, self.target // 2)
         elif verdicts[Verdict.SENT] and not is_held_back:
             grown = self.target + max(1, verdicts[Verdict.SENT] // self._letters_to_grow)
-            self.target = min(self.most, grown)
+            self.target = min(self.maximum, grown)
 
     def reset(self) -> None:
         """Return to one session, for example after an outage."""

@@ -41,7 +41,7 @@ class Holder:
 class Limit:
     """The number of sessions that all workers together may have."""
 
-    most: int
+    sessions: int
     at_refusal: int
     changed_at: float
 
@@ -58,11 +58,13 @@ class Share:
 class SessionBudget:
     """The sessions on a route as seen by one worker, the `holder`."""
 
-    def __init__(self, route: str, holder: str, settings: EngineSettings, most: int | None = None) -> None:
+    def __init__(
+        self, route: str, holder: str, settings: EngineSettings, max_sessions: int | None = None
+    ) -> None:
         self._route = route
         self._holder = holder
         self._settings = settings
-        self._most = most  # sessions that the owner allows all workers together; None: no such limit
+        self._max_sessions = max_sessions  # for all workers together, set by the owner; None: no such limit
         # The longest time between two requests of a worker that has sessions.
         self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY
         self._joined: float | None = None  # when this worker began to have or want sessions
@@ -72,7 +74,7 @@ class SessionBudget:
         """Return this worker's share; it has `count` sessions and wants `want`."""
         self._joined = 0.0 if is_urgent else self._joined or time.time()
         holders, learned = self._report(count)
-        limit = self._apply_most(learned)
+        limit = self._apply_own_limit(learned)
         self.is_limited = limit is not None
         others = {name: holder for name, holder in holders.items() if name != self._holder}
         taken = sum(holder.sessions for holder in others.values())
@@ -80,18 +82,18 @@ class SessionBudget:
             return Share(want, want, taken)
         busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY}
         before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
-        equal, left_over = divmod(limit.most, len(busy) + 1)
+        equal, left_over = divmod(limit.sessions, len(busy) + 1)
         quota = equal + (before_it < left_over)
         if want > quota and learned is not None:
             self._grow(learned)
-        free = limit.most - sum(holder.sessions for holder in busy.values())
+        free = limit.sessions - sum(holder.sessions for holder in busy.values())
         return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
 
-    def _apply_most(self, learned: Limit | None) -> Limit | None:
+    def _apply_own_limit(self, learned: Limit | None) -> Limit | None:
         """Return the lower of the limits that were learned from the server and set by its owner."""
-        if self._most is None or (learned is not None and learned.most <= self._most):
+        if self._max_sessions is None or (learned is not None and learned.sessions <= self._max_sessions):
             return learned
-        return Limit(self._most, self._most, time.time())
+        return Limit(self._max_sessions, self._max_sessions, time.time())
 
     def note(self, count: int) -> None:
         """Note how many sessions this worker has now."""
@@ -107,7 +109,7 @@ class SessionBudget:
             return False
         holders, limit = self._report(count)
         is_open = sum(holder.sessions for holder in holders.values())
-        if is_open and (limit is None or is_open < limit.most):
+        if is_open and (limit is None or is_open < limit.sessions):
             self._set_limit(Limit(is_open, is_open, time.time()))
             logger.info("route %s allows %d sessions", self._route, is_open)
         return count > 0 or limit is not None or len(holders) > 1
@@ -125,8 +127,8 @@ class SessionBudget:
     def has_room(self) -> bool:
         """Return whether another worker would get a session if it requested one."""
         holders, learned = self._read(queue.connection().pipeline())
-        limit = self._apply_most(learned)
-        return limit is None or len(holders) < limit.most
+        limit = self._apply_own_limit(learned)
+        return limit is None or len(holders) < limit.sessions
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
         """Write this worker's entry; return the entries of all workers, and the limit."""
@@ -155,11 +157,11 @@ class SessionBudget:
     def _grow(self, limit: Limit) -> None:
         if time.time() - limit.changed_at < self._settings.session_pause_seconds:
             return
-        most = limit.most + 1
-        if most > limit.at_refusal * self._settings.pace_forget_factor:
+        sessions = limit.sessions + 1
+        if sessions > limit.at_refusal * self._settings.pace_forget_factor:
             forget(self._route)
         else:
-            self._set_limit(Limit(most, limit.at_refusal, time.time()))
+            self._set_limit(Limit(sessions, limit.at_refusal, time.time()))
 
     def _set_limit(self, limit: Limit) -> None:
         try:

@@ -24,8 +24,8 @@ from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 4.0  # seconds to wait for a session that another worker should give back
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two checks while waiting
+MAX_WAIT = 4.0  # seconds to wait for a session that another worker should give back
+FIRST_PAUSE, MAX_PAUSE = 0.05, 0.5  # seconds between two checks while waiting
 
 
 class NoSession(SkyMailingError):
@@ -48,8 +48,8 @@ class SessionPool:
         self.bounce_address = ""
         self.settings = engine_settings()
         self.budget = SessionBudget(route, holder, self.settings, server.sessions if server else None)
-        most = min(max_sessions, server.sessions) if server else max_sessions
-        self.concurrency = routes.Concurrency(most, self.settings.session_growth_letters)
+        limit = min(max_sessions, server.sessions) if server else max_sessions
+        self.concurrency = routes.Concurrency(limit, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
         self._accepted_letters = pace.Meter(self.settings)
         self._pipelining = Pipelining()
@@ -75,11 +75,11 @@ class SessionPool:
                 self._open, sender, journal, self.settings.letter_seconds, self._pipelining
             )
         self._pipeline.sender = sender
-        give_up, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+        deadline, pause = time.monotonic() + MAX_WAIT, FIRST_PAUSE
         try:
-            while not self._open_share(self._pipeline, is_urgent, time.monotonic() + pause < give_up):
+            while not self._open_share(self._pipeline, is_urgent, time.monotonic() + pause < deadline):
                 time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE)
         except NoSession:
             self.disconnect()
             raise

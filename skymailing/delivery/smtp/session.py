@@ -18,7 +18,7 @@ CLOSING = 421
 
 @dataclass(slots=True)
 class Letter:
-    """One recipient's letter, rendered; `content` has CRLF line ends.
+    """One recipient's letter, rendered; `content` has CRLF line endings.
 
     `content` is emptied once written: results hold their letters until the whole window is recorded.
     """

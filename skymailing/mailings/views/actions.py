@@ -44,7 +44,7 @@ def start(mailing_id: int) -> Response:
 @login_required
 def pause(mailing_id: int) -> Response:
     """Stop sending until the mailing is resumed."""
-    return apply_action(mailing_id, services.pause_mailing, flash_done(_("The mailing is paused.")))
+    return apply_action(mailing_id, services.pause_mailing, flash_done(_("Mailing paused.")))
 
 
 @bp.post("/<int:mailing_id>/resume")
@@ -52,7 +52,7 @@ def pause(mailing_id: int) -> Response:
 def resume(mailing_id: int) -> Response:
     """Resume a paused mailing where it stopped."""
     action = partial(services.resume_mailing, actor=current_actor())
-    return apply_action(mailing_id, action, flash_done(_("The mailing is resumed.")))
+    return apply_action(mailing_id, action, flash_done(_("Mailing resumed.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
@@ -60,7 +60,7 @@ def resume(mailing_id: int) -> Response:
 def cancel(mailing_id: int) -> str | Response:
     """Cancel the unsent letters permanently, after a confirmation."""
     if request.method == "POST":
-        return apply_action(mailing_id, services.cancel_mailing, flash_done(_("The mailing is cancelled.")))
+        return apply_action(mailing_id, services.cancel_mailing, flash_done(_("Mailing cancelled.")))
     mailing = get_own_mailing(mailing_id)
     if mailing.state in {MailingState.CANCELLED, MailingState.FINISHED}:
         return show(mailing_id)

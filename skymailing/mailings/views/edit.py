@@ -73,7 +73,7 @@ def new() -> str | Response:
     mailing_id = mailing.id
     commit_and_dispatch(mailing, now)
     warn_about_recipients(reach)
-    flash(_("The draft is saved.") if is_draft() else _("The mailing is set up."), "success")
+    flash(_("Draft saved.") if is_draft() else _("The mailing is set up."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
 
@@ -100,7 +100,7 @@ def edit(mailing_id: int) -> str | Response:
         return render_form(form, mailing)
     commit_and_dispatch(mailing, now)
     warn_about_recipients(reach)
-    flash(_("The changes are saved."), "success")
+    flash(_("Changes saved."), "success")
     flash_unchanged_fields(form)
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
@@ -138,7 +138,7 @@ def delete(mailing_id: int) -> str | Response:
     removal = deletion.delete_mailing(mailing, clock.utcnow(), audit.current_actor())
     undo_url = url_for("mailings.undo", removal_id=removal.id)
     db.session.commit()
-    flash_undo(_("The mailing is deleted."), undo_url)
+    flash_undo(_("Mailing deleted."), undo_url)
     return redirect(url_for("mailings.index"))
 
 
@@ -156,7 +156,7 @@ def undo(removal_id: int) -> Response:
         abort(404)
     mailing_id = mailing.id
     commit_and_dispatch(mailing, now)
-    flash(_("The mailing is restored."), "success")
+    flash(_("Mailing restored."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
 
@@ -173,6 +173,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
         "sender": sender.id if sender else 0,
         "sender_name": "" if sender else current_user.name,
         "message": request.args.get("message"),
+        "topic": request.args.get("topic"),
         "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
     }
 
@@ -184,6 +185,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
         "message": mailing.message_id,
         "sender": mailing.sender_id or 0,
         "sender_name": mailing.sender_name,
+        "topic": mailing.topic_id or 0,
         "audience": "all" if mailing.audience is Audience.ALL_EXCEPT else mailing.audience.value,
         "clients": read_selection(mailing),
         "include": [write_name(part) for part in parts.include],

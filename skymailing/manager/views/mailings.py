@@ -11,6 +11,7 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from skymailing.archive.queries import list_published
 from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.db.time_limit import TookTooLong, limit_time
@@ -65,6 +66,7 @@ class MailingsView(PanelView):
             mailing=mailing,
             sender=describe_mailing(mailing).mailbox,
             audience=count_recipients(mailing),
+            published=list_published(mailing.id),
             progress=mailing_queries.count_last_run(mailing),
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
             states=list(DeliveryState),

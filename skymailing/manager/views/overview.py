@@ -14,8 +14,8 @@ class Overview(PanelView):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Show the service's numbers; redirect content managers to the articles."""
+        """Show the service's totals; redirect content managers to the articles."""
         if current_user.role not in MANAGERS:
             return redirect(url_for("manager_articles.index"))
         recent = queries.list_audit(current_user, "", None, (None, None), None)
-        return self.render("manager/index.html", numbers=queries.count_overview(), recent=recent.items[:8])
+        return self.render("manager/index.html", totals=queries.count_overview(), recent=recent.items[:8])

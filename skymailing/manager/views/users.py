@@ -13,7 +13,7 @@ from flask_login import current_user
 from skymailing.audit import current_actor
 from skymailing.auth import services, trust
 from skymailing.clock import utcnow
-from skymailing.dispatch import dispatch_mailings_of
+from skymailing.dispatch import dispatch_owner_mailings
 from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
@@ -27,7 +27,7 @@ from skymailing.web.ids import selected_ids
 class UsersView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List all accounts with their numbers."""
+        """List all accounts with their totals."""
         form = UserFilter(formdata=request.args)
         form.validate()
         page = queries.list_users(
@@ -42,7 +42,7 @@ class UsersView(PanelView):
             "manager/users.html",
             page=page,
             form=form,
-            numbers=queries.count_by_user(page.items),
+            totals=queries.count_by_user(page.items),
             may_block=self.may_block,
         )
 
@@ -53,8 +53,8 @@ class UsersView(PanelView):
         return self.render(
             "manager/user.html",
             user=user,
-            numbers=queries.count_by_user([user])[user.id],
-            mailings=queries.list_mailings_of(user.id),
+            totals=queries.count_by_user([user])[user.id],
+            mailings=queries.list_latest_mailings(user.id),
             may_block=self.may_block,
             limits=(limits := usage.measure(user, utcnow())),
             may_trust=limits.is_new and user.id != current_user.id,
@@ -101,7 +101,7 @@ class UsersView(PanelView):
         db.session.commit()
         if not action.blocks:
             for user_id in ids:
-                dispatch_mailings_of(user_id, utcnow())
+                dispatch_owner_mailings(user_id, utcnow())
         flash(action.format_result(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))
@@ -120,7 +120,7 @@ class UsersView(PanelView):
             db.session.rollback()
             abort(403)
         db.session.commit()
-        dispatch_mailings_of(user_id, utcnow())
+        dispatch_owner_mailings(user_id, utcnow())
         flash(_("The limits for new accounts no longer apply to this user."), "success")
         return redirect(url_for("manager_users.show", user_id=user_id))
 

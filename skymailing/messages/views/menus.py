@@ -44,6 +44,7 @@ def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
         *(Value(name, write_path(("client", name)), samples.get(name, "")) for name in attributes),
         Value(_("My sender name"), "{{ sender_name }}", "", may_be_missing=False),
         Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_be_missing=False),
+        Value(_("Link to choose topics"), "{{ preferences_url }}", "", may_be_missing=False),
         Value(_("Link to view in a browser"), "{{ browser_url }}", "", may_be_missing=False),
     ]
 
@@ -55,6 +56,7 @@ def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
         ("{{ email }}", _("the client's email address")),
         ("{{ sender_name }}", _("your sender name")),
         ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you leave it out")),
+        ("{{ preferences_url }}", _("the link to the page where clients choose topics")),
         ("{{ browser_url }}", _("a link that opens this email in a browser")),
         *((write_path(("client", name)), _("from your client list")) for name in attributes),
     ]

@@ -17,7 +17,7 @@ from skymailing.returns.providers.events import (
 from skymailing.returns.reports import Kind, Quoted, Report
 
 # Mailgun repeats a post for eight hours.
-LONGEST_DELAY = 24 * 3600  # seconds
+MAX_DELAY = 24 * 3600  # seconds
 REQUESTS = {"complained": Kind.COMPLAINT, "unsubscribed": Kind.UNSUBSCRIBE}
 # Letters that Mailgun did not even try to deliver, because of an earlier event.
 SUPPRESSED = {
@@ -49,7 +49,7 @@ def check_signature(post: Post, signed: Any) -> None:
     right = hmac.new(post.key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(right.encode(), pick_text(signed, "signature").encode()):
         raise ForgedPost
-    if not timestamp.isdecimal() or abs(post.now.timestamp() - int(timestamp)) > LONGEST_DELAY:
+    if not timestamp.isdecimal() or abs(post.now.timestamp() - int(timestamp)) > MAX_DELAY:
         raise ForgedPost
 
 

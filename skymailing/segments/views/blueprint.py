@@ -21,4 +21,4 @@ def describe_conditions(conditions: Any) -> Sentences | None:
         node = read_conditions(conditions, Habits.of(current_user).types)
     except InvalidConditions:
         return None
-    return describe(node, queries.name_mailings(node, current_user.id))
+    return describe(node, queries.name_references(node, current_user.id))

@@ -23,6 +23,7 @@ from skymailing.segments.sentences import describe
 from skymailing.segments.views.blueprint import bp
 from skymailing.segments.views.pages import find_reach, read_saved
 from skymailing.segments.words import COMPARISONS, name_field, name_state
+from skymailing.topics.queries import list_topics
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_big_id
@@ -92,13 +93,13 @@ def show_editor(form: SegmentForm, segment: Segment | None = None, *, is_changed
         form=form,
         segment=segment,
         is_changed=is_changed,
-        sentences=describe(saved, mailings) if saved else None,
+        sentences=describe(saved, queries.name_references(saved, current_user.id)) if saved else None,
         vocabulary=make_vocabulary(form.viewpoint, mailings),
     )
 
 
 def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str, Any]:
-    """Return what the editor offers: fields, comparisons, and the owner's tags and mailings.
+    """Return what the editor offers: fields, comparisons, and the owner's tags, topics and mailings.
 
     `mailings` are offered in addition to the newest ones.
     """
@@ -109,7 +110,9 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str,
             for kind, known in COMPARISONS.items()
         },
         "tags": queries.list_tag_names(current_user.id),
+        "topics": [topic.name for topic in list_topics(current_user.id)],
         "mailings": list((dict(queries.list_newest_mailings(current_user.id)) | mailings).items()),
+        "forms": queries.list_forms(current_user.id),
         "states": [(state, name_state(state)) for state in State],
     }
 
@@ -129,7 +132,7 @@ def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
         field: {"key": field, "name": name_field(field), "kind": kind, "values": field == "domain"}
         for field, kind in FIELDS.items()
     }
-    activity = ("tag", "mailing", "state")
+    activity = ("tag", "topic", "form", "mailing", "state")
     groups = {
         _("Client data"): attributes,
         _("Tags and emails"): [fields[field] for field in activity],

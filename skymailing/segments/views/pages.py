@@ -82,7 +82,7 @@ def show(segment_id: int) -> ResponseReturnValue:
     return render_template(
         "segments/show.html",
         segment=segment,
-        sentences=describe(saved, queries.name_mailings(saved, segment.owner_id)) if saved else None,
+        sentences=describe(saved, queries.name_references(saved, segment.owner_id)) if saved else None,
         **reach,
         mailings=queries.find_mailings(segment.id),
     )

@@ -54,5 +54,5 @@ def undo(removal_id: int) -> ResponseReturnValue:
     if segment is None:
         abort(404)
     db.session.commit()
-    flash(_("The segment is restored."), "success")
+    flash(_("Segment restored."), "success")
     return redirect(url_for("segments.show", segment_id=segment.id))

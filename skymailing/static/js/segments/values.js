@@ -95,7 +95,7 @@ function makeDays(value) {
 function makeChoice(options) {
   const known = [["", texts.choose], ...options];
   return (value) => {
-    // The names of tags are compared without case.
+    // The names of tags and topics are compared without case.
     const same = options.find(([key]) => String(key).toLowerCase() === String(value).toLowerCase());
     const select = createSelect(texts.value, known, same ? same[0] : value);
     return { elements: [select], read: () => select.value || undefined };
@@ -140,6 +140,8 @@ const makers = {
   days: makeDays,
   yes_no: makeYesNo,
   tag: makeChoice(vocabulary.tags.map((name) => [name, name])),
+  form: makeChoice(vocabulary.forms),
+  topic: makeChoice(vocabulary.topics.map((name) => [name, name])),
   state: makeChoice(vocabulary.states),
   mailings: makeMailings,
 };

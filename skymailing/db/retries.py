@@ -1,4 +1,4 @@
-"""Wait for a database that is unavailable, where giving up would lose the results of letters."""
+"""Wait for a database that is unavailable, where giving up would lose delivery results."""
 
 import logging
 import time
@@ -11,14 +11,14 @@ logger = logging.getLogger(__name__)
 PAUSE = 1.0  # seconds between two attempts
 
 
-def write_patiently(write: Callable[[], None], seconds: float) -> None:
+def write_with_retries(write: Callable[[], None], seconds: float) -> None:
     """Call `write`, a whole transaction, until it succeeds; after `seconds`, raise its OperationalError."""
-    give_up = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return write()
         except OperationalError as error:
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 raise
             logger.warning("the database is unavailable; will retry recording: %s", error.orig)
             time.sleep(PAUSE)

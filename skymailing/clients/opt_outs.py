@@ -1,0 +1,184 @@
+"""Let people leave a topic or everything through the link in a letter, undo it for a day, and say why.
+
+All that people decide through links in letters is written here, except requests that arrive as email or from
+providers (`returns.consequences`).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, select, update
+
+from skymailing.clients.cleaning import clean_text
+from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
+from skymailing.clients.suppression import list_merged_into, suppress
+from skymailing.clients.topic_choices import Change, choose, put_back
+from skymailing.extensions import db
+from skymailing.models import (
+    TRUSTED_PROOFS,
+    Bounce,
+    BounceKind,
+    ConsentKind,
+    OptOut,
+    OptOutReason,
+    Suppression,
+    SuppressionReason,
+    Topic,
+)
+from skymailing.models.topic import COMMENT_MAX_LENGTH
+
+UNDO_TIME = timedelta(hours=24)
+SHOWN = 20
+# After one of these, the address stays suppressed.
+FINAL_BOUNCES = (BounceKind.COMPLAINT, BounceKind.HARD)
+
+
+def opt_out(
+    owner_id: int, email_key: str, topic_id: int | None, now: datetime, evidence: Evidence = NO_EVIDENCE
+) -> None:
+    """Stop the owner's letters about a topic, or all of them; repeating it changes nothing.
+
+    Stopping all is recorded with `evidence`. If the topic has been deleted, all letters stop: the person
+    wants no more letters like this one.
+    """
+    own = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id == topic_id)
+    if topic_id is None or db.session.scalar(own) is None:
+        before = {"suppressions": _stop_everything(owner_id, email_key, now)}
+        if before["suppressions"]:
+            record(owner_id, email_key, ConsentKind.WITHDRAWN, now, evidence)
+        _remember(owner_id, email_key, None, before, now)
+    else:
+        changes = choose(owner_id, email_key, {topic_id: False}, now)
+        _remember(owner_id, email_key, topic_id, {"choices": changes}, now)
+
+
+def save_choices(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
+    """Save what a person chose on the preference page."""
+    return choose(owner_id, email_key, choices, now)
+
+
+def _stop_everything(owner_id: int, email_key: str, now: datetime) -> dict[str, list[str] | None]:
+    """Suppress the address and those into which it was merged; return what the undo restores for each.
+
+    That is the owner's own suppression, or None. Other reasons stay, so there is nothing to undo.
+    """
+    keys = [email_key, *list_merged_into(owner_id, [email_key])]
+    of_keys = (Suppression.owner_id == owner_id) & Suppression.email_key.in_(keys)
+    by_owner = select(Suppression).where(of_keys, Suppression.reason == SuppressionReason.MANUAL)
+    earlier = {
+        row.email_key: [row.note, row.created_at.isoformat()]
+        for row in db.session.scalars(by_owner.with_for_update())
+    }
+    suppress(owner_id, email_key, SuppressionReason.UNSUBSCRIBED, "", now)
+    # Another request may have unsubscribed the address at the same moment.
+    made_now = (Suppression.reason == SuppressionReason.UNSUBSCRIBED) & (Suppression.created_at == now)
+    changed = db.session.scalars(select(Suppression.email_key).where(of_keys, made_now))
+    return {key: earlier.get(key) for key in changed}
+
+
+def _remember(
+    owner_id: int, email_key: str, topic_id: int | None, before: dict[str, Any], now: datetime
+) -> None:
+    """Store what was changed, if anything, instead of an earlier opt-out that was undone."""
+    if not any(before.values()):
+        return
+    same = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
+    same &= OptOut.topic_id.is_(None) if topic_id is None else OptOut.topic_id == topic_id
+    db.session.execute(delete(OptOut).where(same, OptOut.undone_at.is_not(None)))
+    db.session.add(OptOut(owner_id=owner_id, email_key=email_key, topic_id=topic_id, at=now, before=before))
+    db.session.flush()
+
+
+def find_undoable(owner_id: int, email_key: str, now: datetime) -> OptOut | None:
+    """Return the last opt-out at this address that can still be undone."""
+    statement = _select_undoable(owner_id, email_key, now)
+    return db.session.scalar(statement.order_by(OptOut.id.desc()).limit(1))
+
+
+def _select_undoable(owner_id: int, email_key: str, now: datetime) -> Select[tuple[OptOut]]:
+    own = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
+    return select(OptOut).where(own, OptOut.at > now - UNDO_TIME, OptOut.undone_at.is_(None))
+
+
+def undo(
+    owner_id: int, email_key: str, opt_out_id: int, now: datetime, evidence: Evidence = NO_EVIDENCE
+) -> bool:
+    """Undo one opt-out at this address; return False if it is too late or has been undone.
+
+    What has changed since stays, and an address that was reported as spam or does not exist stays suppressed.
+    """
+    statement = _select_undoable(owner_id, email_key, now).where(OptOut.id == opt_out_id)
+    found = db.session.scalar(statement.with_for_update())
+    if found is None:
+        return False
+    for key, manual in found.before.get("suppressions", {}).items():
+        _lift(found, key, manual)
+    if found.before.get("suppressions"):
+        record(owner_id, email_key, ConsentKind.RESUMED, now, evidence)
+    put_back(owner_id, found.before.get("choices", ()))
+    found.undone_at = now
+    db.session.flush()
+    return True
+
+
+def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
+    """Lift a suppression that this opt-out made, or give it back to the owner who had made it before."""
+    has_bounced = exists().where(
+        Bounce.owner_id == found.owner_id,
+        Bounce.email_key == email_key,
+        Bounce.kind.in_(FINAL_BOUNCES),
+        Bounce.proof.in_(TRUSTED_PROOFS),
+        Bounce.received_at >= found.at,
+    )
+    made_by_it = (
+        (Suppression.owner_id == found.owner_id)
+        & (Suppression.email_key == email_key)
+        & (Suppression.reason == SuppressionReason.UNSUBSCRIBED)
+        & (Suppression.created_at == found.at)
+    )
+    if manual is None:
+        db.session.execute(delete(Suppression).where(made_by_it, ~has_bounced))
+        return
+    note, since = manual
+    values = {"reason": SuppressionReason.MANUAL, "note": note, "created_at": datetime.fromisoformat(since)}
+    db.session.execute(update(Suppression).where(made_by_it).values(values))
+
+
+def save_reason(
+    owner_id: int, email_key: str, opt_out_id: int, reason: str, comment: str, now: datetime
+) -> bool:
+    """Store why somebody opted out; return False if that was not today, or if it has been undone."""
+    found = db.session.scalar(_select_undoable(owner_id, email_key, now).where(OptOut.id == opt_out_id))
+    if found is None:
+        return False
+    found.reason = reason if reason in set(OptOutReason) else ""
+    found.comment = clean_text(comment[: 2 * COMMENT_MAX_LENGTH])[:COMMENT_MAX_LENGTH]
+    db.session.flush()
+    return True
+
+
+def list_opt_outs(owner_id: int, email_key: str) -> list[tuple[OptOut, str | None]]:
+    """Return the last opt-outs at an address, each with the name of its topic, newest first."""
+    own = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
+    return _list_with_topics([own])
+
+
+def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | None]]:
+    """Return the newest opt-outs with a comment, each with the name of its topic."""
+    return _list_with_topics([_counted(owner_id, since), OptOut.comment != ""])
+
+
+def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | None]]:
+    rows = select(OptOut, Topic.name).outerjoin(Topic, Topic.id == OptOut.topic_id).where(*conditions)
+    return list(db.session.execute(rows.order_by(OptOut.id.desc()).limit(SHOWN)).tuples())
+
+
+def count_reasons(owner_id: int, since: datetime) -> dict[str, int]:
+    """Return how many people gave each reason; "" is for those who gave none."""
+    rows = select(OptOut.reason, func.count()).where(_counted(owner_id, since)).group_by(OptOut.reason)
+    return dict(db.session.execute(rows).tuples().all())
+
+
+def _counted(owner_id: int, since: datetime) -> Any:
+    return (OptOut.owner_id == owner_id) & (OptOut.at >= since) & OptOut.undone_at.is_(None)

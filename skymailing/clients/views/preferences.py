@@ -1,0 +1,60 @@
+"""The page where recipients choose topics, through the signed link in their letters; they need no account."""
+
+from flask import Blueprint, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+
+from skymailing.brand.queries import find_brand
+from skymailing.clients import opt_outs, suppression
+from skymailing.clients.consents import list_consents
+from skymailing.clients.language_choice import find_language, save_language
+from skymailing.clients.views.letter_links import Recipient, read_recipient
+from skymailing.clients.views.unsubscribe import refuse
+from skymailing.clock import utcnow
+from skymailing.extensions import csrf, db
+from skymailing.security import BadToken
+from skymailing.web.ids import read_id
+from skymailing.web.urls import PREFERENCES_PREFIX
+
+bp = Blueprint("preferences", __name__, url_prefix=PREFERENCES_PREFIX)
+# Mail programs open links in browsers that keep no cookies. The signed link is proof enough.
+csrf.exempt(bp)
+bp.register_error_handler(BadToken, refuse)
+
+
+@bp.route("/<token>", methods=["GET", "POST"])
+def page(token: str) -> ResponseReturnValue:
+    """Show the topics, and save which of them the person gets; saving again changes nothing."""
+    recipient = read_recipient(token)
+    if recipient.owner is None:
+        return render_template("clients/unsubscribe_gone.html", recipient=recipient)
+    is_saved = request.method == "POST"
+    if is_saved:
+        save(recipient)
+        db.session.commit()
+    consents = list_consents(recipient.owner_id, recipient.email_key)
+    return render_template(
+        "clients/preferences.html",
+        brand=find_brand(recipient.owner),
+        recipient=recipient,
+        states=recipient.list_topics(),
+        suppressed=suppression.find_suppression(recipient.owner_id, recipient.email_key),
+        consent=next((consent for consent in consents if consent.text), None),
+        language=find_language(recipient.owner_id, recipient.email_key),
+        is_saved=is_saved,
+    )
+
+
+def save(recipient: Recipient) -> None:
+    """Save the language, and the topics that the person changed after opening the page."""
+    shown = set(map(read_id, request.form.getlist("shown")))
+    ticked = set(map(read_id, request.form.getlist("topic")))
+    chosen = {
+        state.topic.id: state.topic.id in ticked
+        for state in recipient.list_topics()
+        if (state.topic.id in ticked) != (state.topic.id in shown)
+    }
+    language = request.form.get("language")
+    if language is not None and find_language(recipient.owner_id, recipient.email_key) is not None:
+        known = current_app.config["LANGUAGES"]
+        save_language(recipient.owner_id, recipient.email_key, language, known)
+    opt_outs.save_choices(recipient.owner_id, recipient.email_key, chosen, utcnow())

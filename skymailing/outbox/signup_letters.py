@@ -1,0 +1,74 @@
+"""The letter that asks a person to confirm a subscription, and the token in its link.
+
+It contains the words of the form's owner, and nothing that the visitor typed: otherwise anyone could send
+strangers a text of their choice.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+from skymailing.db.engine import LARGEST_BIG_ID
+from skymailing.delivery.senders import From, describe_from, is_usable
+from skymailing.email_addresses import address_key
+from skymailing.extensions import db
+from skymailing.models import OutboxLetter, Signup, SignupForm
+from skymailing.outbox.services import SubjectDeleted, add_letter
+from skymailing.security import BadToken, make_token, read_token
+
+CONFIRM_SIGNUP = "confirm-signup"
+SIGNUP_LIFETIME = timedelta(days=7)
+
+
+def add_signup_letter(form: SignupForm, signup_id: int, email: str) -> OutboxLetter:
+    """Add a confirmation letter, sent over the mail server of the form's sender, or the installation's."""
+    sender = form.sender
+    server_id = sender.server_id if sender is not None and is_usable(sender) else None
+    letter = add_letter(form.owner, CONFIRM_SIGNUP, to=email, server_id=server_id, signup_id=signup_id)
+    letter.locale = form.language
+    return letter
+
+
+def signup_token(signup: Signup) -> str:
+    """Return a token that confirms the address of a signup."""
+    return make_token(CONFIRM_SIGNUP, {"signup": signup.id, "stamp": _stamp(signup)})
+
+
+def read_signup_token(token: str, form_uuid: str) -> Signup:
+    """Return the signup of a token, which may already be confirmed. Raises BadToken."""
+    payload = read_token(CONFIRM_SIGNUP, token, SIGNUP_LIFETIME)
+    signup_id = payload.get("signup")
+    if type(signup_id) is not int or signup_id > LARGEST_BIG_ID:
+        raise BadToken
+    signup = db.session.get(Signup, signup_id)
+    if signup is None:
+        raise BadToken("expired")  # removed by retention, or with its form
+    if payload.get("stamp") != _stamp(signup) or signup.form.uuid != form_uuid:
+        raise BadToken
+    return signup
+
+
+def _stamp(signup: Signup) -> str:
+    # IDs may be reused after a restore.
+    state = f"{signup.owner_id}|{signup.form_id}|{signup.email_key}"
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def find_signup(letter: OutboxLetter) -> Signup:
+    """Return the signup that a letter is about. Raises SubjectDeleted if there is nothing to confirm."""
+    signup = db.session.get(Signup, letter.params["signup_id"])
+    if signup is None or (signup.owner_id, signup.email_key) != (letter.user_id, address_key(letter.to)):
+        raise SubjectDeleted("signup_gone")
+    if signup.confirmed_at is not None or not signup.form.is_open or not letter.user.is_active:
+        raise SubjectDeleted("signup_gone")
+    return signup
+
+
+def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
+    """Return who a confirmation letter is from; the service's address if the sender cannot be used now."""
+    sender = form.sender
+    if sender is None or not is_usable(sender):
+        return describe_from(letter.user, None)
+    source = describe_from(letter.user, sender)
+    # The installation's server may not send from an address that another server is responsible for.
+    return source if sender.server_id == letter.server_id else replace(source, address="")

@@ -1,0 +1,124 @@
+"""Turn a confirmed request into a client, and record the proof."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from skymailing.clients.cleaning import MAX_ATTRIBUTES
+from skymailing.clients.consents import Evidence, record
+from skymailing.clients.suppression import lift_by_consent
+from skymailing.clients.topic_choices import choose
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import (
+    Client,
+    ConsentKind,
+    Signup,
+    Tag,
+    client_forms,
+    client_tags,
+    form_tags,
+    form_topics,
+)
+from skymailing.models.form import AGENT_MAX_LENGTH
+from skymailing.outbox.signup_letters import read_signup_token
+from skymailing.quotas.checks import LimitReached, require_room, select_clients
+from skymailing.security import BadToken
+from skymailing.settings.quotas import quota_settings
+from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME
+from skymailing.signup.protection import Visitor
+from skymailing.signup.requests import count_day
+
+
+def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) -> Signup:
+    """Confirm the address that the token was sent to. Raises BadToken.
+
+    A repetition changes nothing: the person may have unsubscribed since. If the owner's limit of clients is
+    reached, the person becomes a client as soon as there is room (`add_waiting`).
+    """
+    signup_id = read_signup_token(token, form_uuid).id
+    found = select(Signup).where(Signup.id == signup_id).with_for_update()
+    signup = db.session.scalar(found.execution_options(populate_existing=True))
+    if signup is None or (signup.confirmed_at is None and signup.expires_at <= now):
+        raise BadToken("expired")
+    if signup.confirmed_at is not None:
+        return signup
+    signup.confirmed_at = now
+    signup.is_waiting = not _add_client(signup, now)
+    _record(signup, visitor, now)
+    lift_by_consent(signup.owner_id, signup.email_key, now)
+    joined = select(form_topics.c.topic_id).where(form_topics.c.form_id == signup.form_id)
+    choose(signup.owner_id, signup.email_key, dict.fromkeys(db.session.scalars(joined), True), now)
+    count_day(signup.form_id, now, confirmed=1)
+    return signup
+
+
+def add_waiting(signup: Signup, now: datetime) -> bool:
+    """Add the client of a confirmed request that has waited for room; return whether there was room."""
+    signup.is_waiting = not _add_client(signup, now)
+    return not signup.is_waiting
+
+
+def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
+    """Record the request and its confirmation together.
+
+    A request that no one confirms proves nothing and could come from a program, so it never gets here.
+    """
+    about: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
+    asked = Evidence(signup.ip, signup.agent, **about)
+    record(signup.owner_id, signup.email_key, ConsentKind.ASKED, signup.requested_at, asked)
+    confirmed = Evidence(visitor.ip[:45], visitor.agent[:AGENT_MAX_LENGTH], **about)
+    record(signup.owner_id, signup.email_key, ConsentKind.CONFIRMED, now, confirmed)
+
+
+def _add_client(signup: Signup, now: datetime) -> bool:
+    """Create or update the client, with the form's tags; return False if there is no room for a new one."""
+    tag_ids = _lock_tags(signup.form_id)  # before the client, as everywhere
+    client = _lock_client(signup)
+    if client is None:
+        try:
+            require_room("client_limit", select_clients(signup.owner_id), quota_settings().clients)
+        except LimitReached:
+            return False
+        new = {"owner_id": signup.owner_id, "email": signup.email, "email_key": signup.email_key}
+        values = {"full_name": "", "comment": "", "attributes": {}, "created_at": now, "updated_at": now}
+        # Another request may add the same client at this moment.
+        db.session.execute(insert_into(Client).values(new | values).on_conflict_do_nothing())
+        client = _lock_client(signup)
+        assert client is not None
+    _fill(client, signup.values)
+    db.session.flush()
+    if tag_ids:
+        rows = [{"tag_id": tag_id, "client_id": client.id} for tag_id in tag_ids]
+        db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
+    link = insert_into(client_forms).values(form_id=signup.form_id, client_id=client.id)
+    db.session.execute(link.on_conflict_do_nothing())
+    return True
+
+
+def _lock_tags(form_id: int) -> Sequence[int]:
+    of_form = (
+        select(Tag.id).join(form_tags, form_tags.c.tag_id == Tag.id).where(form_tags.c.form_id == form_id)
+    )
+    locked = of_form.order_by(Tag.id).with_for_update(read=True, key_share=True, of=Tag)
+    return db.session.scalars(locked).all()
+
+
+def _lock_client(signup: Signup) -> Client | None:
+    own = (Client.owner_id == signup.owner_id) & (Client.email_key == signup.email_key)
+    found = select(Client).where(own).with_for_update().execution_options(populate_existing=True)
+    return db.session.scalar(found)
+
+
+def _fill(client: Client, values: dict[str, Any]) -> None:
+    """Write what the person entered; what they left empty, and everything else, stays."""
+    if name := values.get(FULL_NAME):
+        client.full_name = name
+    attributes = dict(client.attributes)
+    for key, value in values.items():
+        name = key.removeprefix(ATTRIBUTE_PREFIX)
+        if key != name and (name in attributes or len(attributes) < MAX_ATTRIBUTES):
+            attributes[name] = value
+    client.attributes = attributes

@@ -1,0 +1,86 @@
+"""Decide whether a submitted form is taken from a person, needs another step, or is refused.
+
+No single measure stops every program. Together they make a flood slow and expensive: a signed stamp, limits
+per network, work for the browser once a form gets more than it usually does, and in any case three letters
+per mailbox and day (`requests.py`).
+"""
+
+import ipaddress
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from skymailing.models import SignupForm
+from skymailing.signup import rates
+from skymailing.signup.stamps import is_proven, read_stamp
+
+PER_ADDRESS = 5  # of an IPv4 address or an IPv6 /64, in an hour
+PER_NETWORK = 60  # of a /24 or /48
+PER_FORM = 200
+PER_OWNER = 1000  # over all forms
+LEAST_BITS, MOST_BITS = 17, 22  # 17 bits take about a second in a browser
+UNKNOWN = "unknown"
+
+
+class Passage(StrEnum):
+    """What happens with a submitted form."""
+
+    ALLOWED = "allowed"
+    STEP = "step"  # one more click, with work for the browser if the form is under attack
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision, and the bits of work that a further step demands."""
+
+    passage: Passage
+    bits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who submits a form, as far as it is known."""
+
+    ip: str
+    agent: str = ""
+
+
+def judge(
+    form: SignupForm, email_key: str, visitor: Visitor, stamp: str, proof: str, now: datetime
+) -> Verdict:
+    """Return what to do with a form that has no errors, and count it unless it needs a step."""
+    keys = [f"form:{form.id}", f"owner:{form.owner_id}"]
+    bits = _demand(rates.peek(keys, now))
+    shown = read_stamp(stamp, form.uuid, email_key, now)
+    has_worked = shown is not None and shown.bits > 0 and is_proven(stamp, proof, shown.bits)
+    if shown is None or (bits and not has_worked):
+        return Verdict(Passage.STEP, bits)
+    per_address, per_network = rates.count(list_network_keys(visitor.ip), now)
+    if per_address > PER_ADDRESS or per_network > PER_NETWORK:
+        return Verdict(Passage.REFUSED)
+    rates.count(keys, now)
+    return Verdict(Passage.ALLOWED)
+
+
+def _demand(counts: list[float]) -> int:
+    """Return how many bits of work are needed: none in normal times, one more for each doubling."""
+    excess = max(count / limit for count, limit in zip(counts, (PER_FORM, PER_OWNER), strict=True))
+    return min(MOST_BITS, LEAST_BITS + int(math.log2(excess))) if excess >= 1 else 0
+
+
+def list_network_keys(ip: str) -> list[str]:
+    """Return the counters of a visitor: of the address, which in IPv6 is a network, and of its neighbours."""
+    return [f"ip:{_network(ip, 32, 64)}", f"net:{_network(ip, 24, 48)}"]
+
+
+def _network(ip: str, prefix: int, prefix6: int) -> str:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    length = prefix if address.version == 4 else prefix6
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))

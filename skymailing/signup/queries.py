@@ -1,0 +1,70 @@
+"""Read forms and their numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.orm import joinedload
+
+from skymailing.extensions import db
+from skymailing.models import FormDay, Sender, Signup, SignupForm
+from skymailing.signup.requests import today
+
+RECENT_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many people requested and confirmed a subscription, in total and in the last 30 days."""
+
+    requested: int = 0
+    confirmed: int = 0
+    recently_requested: int = 0
+    recently_confirmed: int = 0
+
+
+def list_forms(owner_id: int) -> Sequence[SignupForm]:
+    """Return the owner's forms by name."""
+    own = select(SignupForm).where(SignupForm.owner_id == owner_id)
+    return db.session.scalars(own.order_by(func.lower(SignupForm.name), SignupForm.id)).all()
+
+
+def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
+    """Return the numbers of the forms that have any, by ID."""
+    is_recent = FormDay.day > today(now) - timedelta(days=RECENT_DAYS)
+    sums = [func.sum(column) for column in (FormDay.requested, FormDay.confirmed)]
+    recent = [
+        func.sum(case((is_recent, column), else_=0)) for column in (FormDay.requested, FormDay.confirmed)
+    ]
+    counted = select(FormDay.form_id, *sums, *recent).where(FormDay.form_id.in_(form_ids))
+    rows = db.session.execute(counted.group_by(FormDay.form_id))
+    return {form_id: Numbers(*map(int, values)) for form_id, *values in rows}
+
+
+def count_waiting(form_id: int) -> int:
+    """Return how many people have confirmed, but exceed their owner's limit of clients."""
+    waiting = select(func.count()).where(Signup.form_id == form_id, Signup.is_waiting)
+    return db.session.scalar(waiting) or 0
+
+
+def find_form(uuid: str) -> SignupForm | None:
+    """Return a form with what its public page needs."""
+    return db.session.scalar(_select_public().where(SignupForm.uuid == uuid))
+
+
+def get_open_form(form_id: int) -> SignupForm | None:
+    """Return a form if it still accepts sign-ups; it cannot be deleted until the transaction ends."""
+    own = _select_public().where(SignupForm.id == form_id)
+    form = db.session.scalar(own.with_for_update(read=True, key_share=True, of=SignupForm))
+    return form if form is not None and is_accepting(form) else None
+
+
+def _select_public() -> Select[tuple[SignupForm]]:
+    sender = joinedload(SignupForm.sender).joinedload(Sender.server)
+    return select(SignupForm).options(joinedload(SignupForm.owner, innerjoin=True), sender)
+
+
+def is_accepting(form: SignupForm) -> bool:
+    """Return whether people can subscribe through the form."""
+    return form.is_open and form.owner.is_active and form.owner.deletion_at is None

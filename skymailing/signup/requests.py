@@ -1,0 +1,116 @@
+"""Store a person's request to subscribe, and add the letter that asks for confirmation.
+
+Nothing here depends on whether the owner knows the address, so neither the answer nor its time reveals it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from skymailing.clients.consents import store_text
+from skymailing.db.engine import insert_into
+from skymailing.db.upserts import Insert, Upsert
+from skymailing.email_addresses import address_key, mailbox_key
+from skymailing.extensions import db
+from skymailing.models import FormDay, Signup, SignupForm, SignupMailbox
+from skymailing.models.form import AGENT_MAX_LENGTH, IS_OPEN
+from skymailing.outbox.signup_letters import SIGNUP_LIFETIME, add_signup_letter
+from skymailing.signup.protection import Visitor
+
+BETWEEN_LETTERS = timedelta(minutes=10)
+LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
+# Of an open request, when the form is submitted again.
+REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "expires_at")
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A checked request: the address and the values by field."""
+
+    email: str
+    values: Mapping[str, str]
+
+
+def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: datetime) -> bool:
+    """Store the request; the newest values count. Return whether a confirmation letter was added.
+
+    No letter is added if the mailbox has had one in the last ten minutes, or three in the last day.
+    """
+    values = {
+        "owner_id": form.owner_id,
+        "form_id": form.id,
+        "email": request.email,
+        "email_key": address_key(request.email),
+        "values": dict(request.values),
+        "requested_at": now,
+        "ip": visitor.ip[:45],
+        "agent": visitor.agent[:AGENT_MAX_LENGTH],
+        "text_id": store_text(form.owner_id, form.consent_text, now),
+        "expires_at": now + SIGNUP_LIFETIME,
+        "requests": 1,
+        "is_waiting": False,
+    }
+    signup_id, requests = STORING.execute(db.session.connection(), [values]).tuples().one()
+    is_sent = _claim_letter(request.email, now)
+    if is_sent:
+        add_signup_letter(form, signup_id, request.email)
+    if requests == 1:
+        count_day(form.id, now, requested=1)  # last, since it locks a row that all visitors share
+    return is_sent
+
+
+def _make_storing() -> Insert:
+    statement = insert_into(Signup)
+    changed = {name: statement.excluded[name] for name in REPLACED}
+    return statement.on_conflict_do_update(
+        index_elements=["form_id", "email_key"],
+        index_where=IS_OPEN,
+        set_=changed | {"requests": Signup.requests + 1},
+    )
+
+
+STORING = Upsert(_make_storing, (Signup.id, Signup.requests))
+
+
+def _claim_letter(email: str, now: datetime) -> bool:
+    """Return whether a mailbox may get a letter now, and remember it; one statement, so that races are safe.
+
+    Tags as in name+tag@example.com lead to the same mailbox.
+    """
+    mailbox = hashlib.sha256(mailbox_key(email).encode()).hexdigest()
+    statement = insert_into(SignupMailbox).values(
+        mailbox=mailbox, latest_at=now, second_at=LONG_AGO, third_at=LONG_AGO
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=["mailbox"],
+        set_={
+            "third_at": SignupMailbox.second_at,
+            "second_at": SignupMailbox.latest_at,
+            "latest_at": statement.excluded.latest_at,
+        },
+        where=(SignupMailbox.latest_at <= now - BETWEEN_LETTERS)
+        & (SignupMailbox.third_at <= now - LETTERS_PERIOD),
+    )
+    return db.session.execute(statement.returning(SignupMailbox.mailbox)).first() is not None
+
+
+def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:
+    """Add to a form's numbers for today."""
+    row = {"form_id": form_id, "day": today(now), "requested": requested, "confirmed": confirmed}
+    COUNTING.execute(db.session.connection(), [row])
+
+
+def _make_counting() -> Insert:
+    statement = insert_into(FormDay)
+    added = {name: getattr(FormDay, name) + statement.excluded[name] for name in ("requested", "confirmed")}
+    return statement.on_conflict_do_update(index_elements=["form_id", "day"], set_=added)
+
+
+COUNTING = Upsert(_make_counting)
+
+
+def today(now: datetime) -> date:
+    """Return the day in UTC, by which forms are counted."""
+    return now.astimezone(UTC).date()

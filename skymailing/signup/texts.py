@@ -1,0 +1,28 @@
+"""Texts of a form, with defaults in the form's language for those that its owner left empty.
+
+Call these functions with that language active (`force_locale`).
+"""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from skymailing.models import SignupForm
+
+
+@dataclass(frozen=True, slots=True)
+class FormTexts:
+    """What visitors read on the pages of a form."""
+
+    title: str
+    button: str
+    thanks: str
+
+
+def read_texts(form: SignupForm) -> FormTexts:
+    """Return the texts of a form in the current language."""
+    return FormTexts(
+        title=form.title or _("Subscribe to our emails"),
+        button=form.button or _("Subscribe"),
+        thanks=form.thanks_text or _("Thank you! You will receive our next email."),
+    )

@@ -1,0 +1,139 @@
+"""The public page of a form, and the page that confirms an address. Visitors need no account.
+
+They work from any website and without JavaScript, and set no cookie: the blueprint is exempt from CSRF
+protection, which would need one. A request does nothing but send a letter to the address in it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
+
+from skymailing import hints
+from skymailing.brand.queries import PublicBrand, find_brand
+from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing, starts_reading
+from skymailing.errors import UserError
+from skymailing.extensions import csrf, db
+from skymailing.models import SignupForm
+from skymailing.outbox.signup_letters import read_signup_token
+from skymailing.security import BadToken
+from skymailing.signup import fields, queries
+from skymailing.signup.confirmation import confirm_signup
+from skymailing.signup.fields import Entry, list_fields, read_entry
+from skymailing.signup.mail_domains import may_accept_mail
+from skymailing.signup.protection import Passage, Visitor, judge
+from skymailing.signup.requests import Request, request_signup
+from skymailing.signup.stamps import make_page_stamp, make_step_stamp
+from skymailing.signup.texts import read_texts
+from skymailing.web.error_texts import explain
+
+bp = Blueprint("signup", __name__, url_prefix="/f")
+csrf.exempt(bp)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicForm:
+    """A form, and how its owner appears on its pages."""
+
+    form: SignupForm
+    brand: PublicBrand
+
+    def render(self, page: str, **values: Any) -> str:
+        """Render a page of the form."""
+        texts = read_texts(self.form)
+        return render_template(f"signup/{page}.html", form=self.form, brand=self.brand, texts=texts, **values)
+
+    def render_form(self, entry: Entry, problem: str = "") -> str:
+        """Render the form itself, with what the visitor has entered."""
+        stamp = make_page_stamp(self.form.uuid, utcnow())
+        questions = list_fields(self.form)
+        return self.render("form", fields=questions, entry=entry, problem=problem, stamp=stamp)
+
+
+@bp.route("/<uuid:uuid>", methods=["GET", "POST"])
+@starts_reading
+def show(uuid: UUID) -> ResponseReturnValue:
+    """Show a form, and receive it from this page or from any website."""
+    shown = load(uuid)
+    # Detached: what follows asks Redis and DNS, and may not keep a transaction open.
+    db.session.expunge_all()
+    db.session.rollback()
+    with force_locale(shown.form.language):
+        if not queries.is_accepting(shown.form):
+            return shown.render("closed"), 410
+        if request.method == "POST":
+            return keep_private(receive(shown))
+        return shown.render_form(Entry({}))
+
+
+def load(uuid: UUID) -> PublicForm:
+    """Return the form, or abort with 404."""
+    form = queries.find_form(str(uuid))
+    if form is None:
+        abort(404)
+    return PublicForm(form, find_brand(form.owner))
+
+
+def receive(shown: PublicForm) -> ResponseReturnValue:
+    """Handle a submitted form. The answer is the same for all addresses, known or not."""
+    form, entry = shown.form, read_entry(shown.form, request.form)
+    if request.form.get(fields.TRAP):
+        return shown.render("sent")  # a program, which learns nothing
+    if entry.errors:
+        return shown.render_form(entry)
+    now, visitor = utcnow(), read_visitor()
+    stamp, proof = request.form.get(fields.STAMP, ""), request.form.get(fields.PROOF, "")
+    verdict = judge(form, entry.email_key, visitor, stamp, proof, now)
+    if verdict.passage is Passage.STEP:
+        stamp = make_step_stamp(form.uuid, entry.email_key, verdict.bits, now)
+        return shown.render("step", entry=entry, stamp=stamp, bits=verdict.bits)
+    if verdict.passage is Passage.REFUSED:
+        return shown.render_form(entry, explain(UserError("form_network_limit"))), 429
+    if not may_accept_mail(entry.email):
+        domain = entry.email.rpartition("@")[2]
+        entry.errors[fields.EMAIL] = explain(UserError("form_mail_domain", domain=domain))
+        return shown.render_form(entry)
+    start_writing()
+    current = queries.get_open_form(form.id)
+    if current is None:
+        return shown.render("closed"), 410
+    request_signup(current, Request(entry.email, entry.values), visitor, now)
+    db.session.commit()
+    hints.hint_outbox()
+    return shown.render("sent")
+
+
+def read_visitor() -> Visitor:
+    return Visitor(request.remote_addr or "", request.headers.get("User-Agent", ""))
+
+
+@bp.route("/<uuid:uuid>/confirm/<token>", methods=["GET", "POST"])
+def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
+    """Show a button on GET, since mail scanners follow links; confirm on POST, which may be repeated."""
+    shown = load(uuid)
+    form_uuid = shown.form.uuid
+    with force_locale(shown.form.language):
+        try:
+            if request.method == "POST":
+                signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
+            else:
+                signup = read_signup_token(token, form_uuid)
+        except BadToken as error:
+            db.session.rollback()
+            return keep_private((shown.render("failed", reason=error.reason), 410))
+        agreed = signup.text.text if signup.text else ""
+        page = shown.render("confirm", is_done=signup.confirmed_at is not None, agreed=agreed)
+        db.session.commit()
+        return keep_private(page)
+
+
+def keep_private(result: ResponseReturnValue) -> Response:
+    """Keep pages with addresses and tokens out of all caches and search engines."""
+    response = make_response(result)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,50 @@
+"""Create sign-up forms, topics, and people's choices of topics."""
+
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
+
+from skymailing.models import SignupForm, Topic, TopicChoice
+from tests.support.factories import ModelFactory, UserFactory
+
+
+class SignupFormFactory(ModelFactory[SignupForm]):
+    """An open form that asks for a name and a city."""
+
+    class Meta:
+        model = SignupForm
+
+    owner = SubFactory(UserFactory)
+    name = Sequence(lambda n: f"Форма {n}")
+    language = "en"
+    consent_text = "I agree to get news."
+    fields = LazyFunction(
+        lambda: [
+            {"key": "full_name", "label": "Name", "is_required": False},
+            {"key": "attribute.city", "label": "City", "is_required": False},
+        ]
+    )
+
+
+class TopicFactory(ModelFactory[Topic]):
+    """A public topic, whose mailings all clients get except those who left it."""
+
+    class Meta:
+        model = Topic
+        exclude = ("owner",)
+
+    owner = SubFactory(UserFactory)
+    owner_id = LazyAttribute(lambda topic: topic.owner.id)
+    name = "News"
+    name_key = LazyAttribute(lambda topic: topic.name.lower())
+
+
+class TopicChoiceFactory(ModelFactory[TopicChoice]):
+    """The person with `email_key` has left `topic`."""
+
+    class Meta:
+        model = TopicChoice
+        exclude = ("topic",)
+
+    topic = SubFactory(TopicFactory)
+    topic_id = LazyAttribute(lambda choice: choice.topic.id)
+    owner_id = LazyAttribute(lambda choice: choice.topic.owner_id)
+    is_joined = False
