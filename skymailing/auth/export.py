@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth import export_queries, export_signups, export_topics
+from skymailing.auth import export_clicks, export_queries, export_signups, export_topics
 from skymailing.auth.export_rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -113,6 +113,8 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("runs.json", export_queries.read_runs),
         file("archive.json", export_queries.read_archive),
         file("letters.csv", export_queries.read_letters),
+        file("links.csv", export_clicks.read_links),
+        file("clicks.csv", export_clicks.read_clicks),
         file("log.csv", read_attempts),
         file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
         file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),

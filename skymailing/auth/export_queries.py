@@ -144,7 +144,7 @@ def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
             yield (mailing_id, email)
 
 
-def _read_run_ids(user_id: int) -> Iterator[int]:
+def read_run_ids(user_id: int) -> Iterator[int]:
     own = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
     return (run_id for (run_id,) in read_in_chunks(own, Run.__table__.c.id))
 
@@ -159,7 +159,7 @@ RUN_COLUMNS = (
 
 def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield each run with its content and counts."""
-    for run_id in _read_run_ids(user_id):
+    for run_id in read_run_ids(user_id):
         run = db.session.get(Run, run_id)
         if run is None:
             continue
@@ -173,7 +173,7 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield each letter with its result."""
     yield ("run_id", "email", "state", "attempts", "due_at", "finished_at")
     columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
-    for run_id in _read_run_ids(user_id):
+    for run_id in read_run_ids(user_id):
         for state in DeliveryState:  # one query per state, to use the index on run, state and ID
             own = select(Delivery.id, *columns, Delivery.finished_at)
             own = own.where(Delivery.run_id == run_id, Delivery.state == state)

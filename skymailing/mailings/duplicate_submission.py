@@ -17,7 +17,7 @@ from skymailing.models import Mailing, MailingState, User
 
 COMPARED_FIELDS = (
     *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
-    *("weekdays", "opens_at", "closes_at", "on_late", "topic_id"),
+    *("weekdays", "opens_at", "closes_at", "on_late", "topic_id", "track_clicks", "track_opens"),
 )
 
 

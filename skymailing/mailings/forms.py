@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import (
+    BooleanField,
     Field,
     HiddenField,
     RadioField,
@@ -37,6 +38,7 @@ from skymailing.models import (
     Mailing,
     OnLate,
     OnUnknown,
+    OpenTracking,
     Periodicity,
     User,
 )
@@ -108,7 +110,7 @@ class MailingForm(FlaskForm):
     # The fields that determine the next starts.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
     # Fields with a few fixed values; only a forged request contains others.
-    CHOICES = ("audience", "periodicity", "on_late", "on_unknown")
+    CHOICES = ("audience", "periodicity", "on_late", "on_unknown", "track_opens")
     # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
@@ -164,6 +166,15 @@ class MailingForm(FlaskForm):
         default=OnUnknown.HOLD.value,
     )
 
+    track_clicks = BooleanField(
+        _l("Count clicks"), description=_l("Links lead through this service, which counts who follows them.")
+    )
+    track_opens = SelectField(
+        _l("Opens"),
+        default=OpenTracking.OFF.value,
+        description=_l("An estimate: many mail programs load pictures in advance or not at all."),
+    )
+
     def __init__(
         self,
         owner: User,
@@ -187,6 +198,7 @@ class MailingForm(FlaskForm):
         self.on_unknown.choices = list_choices(OnUnknown)
         self.on_unknown.description = explain_doubles()
         self.on_late.choices = list_choices(OnLate)
+        self.track_opens.choices = list_choices(OpenTracking)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]
@@ -261,6 +273,8 @@ class MailingForm(FlaskForm):
                 "starts_at": self.starts_at.data,
                 "periodicity": read_choice(self.periodicity, Periodicity.ONCE),
                 "on_late": read_choice(self.on_late, OnLate.SEND),
+                "track_clicks": bool(self.track_clicks.data),
+                "track_opens": read_choice(self.track_opens, OpenTracking.OFF),
             }
         return MailingValues(**values)
 

@@ -30,7 +30,7 @@ from skymailing.topics.queries import find_topic
 AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients", "topic")
 STEPS = {
     "who": AUDIENCE_FIELDS,
-    "what": ("message", "name", "sender", "sender_name"),
+    "what": ("message", "name", "sender", "sender_name", "track_clicks", "track_opens"),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
         *("on_late", "on_unknown"),

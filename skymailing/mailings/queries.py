@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import Select, String, func, select
 
@@ -203,3 +204,10 @@ def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[i
         # Without the chosen message, saving the form would silently replace it with the newest one.
         listed += db.session.execute(own.where(Message.id == chosen)).tuples()
     return listed
+
+
+def find_tracking_habits(owner_id: int) -> dict[str, Any]:
+    """Return what the owner's newest mailing tracks, as the default for the next one; nothing at first."""
+    tracked = select(Mailing.track_clicks, Mailing.track_opens).where(Mailing.owner_id == owner_id)
+    newest = db.session.execute(tracked.order_by(Mailing.id.desc()).limit(1)).one_or_none()
+    return dict(newest._mapping) if newest else {}

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.selection import Selection
-from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, Periodicity
+from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, OpenTracking, Periodicity
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
     *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
-    *("starts_at", "periodicity", "on_late"),
+    *("starts_at", "periodicity", "on_late", "track_clicks", "track_opens"),
 )
 
 
@@ -37,6 +37,8 @@ class MailingValues:
     closes_at: time | None = None
     on_late: OnLate = OnLate.SEND
     on_unknown: OnUnknown = OnUnknown.HOLD
+    track_clicks: bool = False
+    track_opens: OpenTracking = OpenTracking.OFF
 
     @property
     def selection(self) -> Selection | None:
@@ -64,6 +66,7 @@ class MailingValues:
             has_exclusions = self.audience is Audience.ALL and bool(self.exclude)
             mailing.audience = Audience.ALL_EXCEPT if has_exclusions else self.audience
             mailing.on_late = self.on_late
+            mailing.track_clicks, mailing.track_opens = self.track_clicks, self.track_opens
 
     def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:
         """Copy the times, which must be valid, to a mailing; `keeps_start` skips start and periodicity."""

@@ -64,7 +64,6 @@ from skymailing.models.mailing import (
     MailingState,
     OnLate,
     OnUnknown,
-    OpenTracking,
     Periodicity,
     Run,
     RunState,
@@ -88,7 +87,7 @@ from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
 from skymailing.models.suppression import MergedAddress, Suppression, SuppressionReason
 from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
-from skymailing.models.tracking import Click, Engagement, HitFold, RunLink
+from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 

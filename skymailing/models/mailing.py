@@ -38,14 +38,6 @@ class Audience(StrEnum):
     SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 
 
-class OpenTracking(StrEnum):
-    """What is kept about the opens of a mailing's letters."""
-
-    OFF = "off"
-    DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # only of clients who agreed to tracking
-
-
 class Periodicity(StrEnum):
     ONCE = "once"
     DAILY = "daily"

@@ -4,12 +4,20 @@ Times are in milliseconds since 1970, as hits have them: converting a hundred th
 """
 
 from datetime import date, datetime
+from enum import StrEnum
 
 from sqlalchemy import BigInteger, Date, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model
 from skymailing.models.types import BigId, UTCDateTime
+
+
+class OpenTracking(StrEnum):
+    """What is kept about the opens of a mailing's letters."""
+
+    OFF = "off"
+    DAY = "day"  # the day of the last open, which needs no consent
 
 
 class RunLink(Model):

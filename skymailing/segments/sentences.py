@@ -34,6 +34,8 @@ SENTENCES: dict[str, LazyString] = {
     "after": lazy_gettext("%(field)s is after %(value)s"),
     "received": lazy_gettext("Received %(value)s"),
     "not_received": lazy_gettext("Did not receive %(value)s"),
+    "clicked": lazy_gettext("Clicked a link in %(value)s"),
+    "not_clicked": lazy_gettext("Did not click in %(value)s"),
     "bounced": lazy_gettext("Bounced: %(value)s"),
     "not_bounced": lazy_gettext("Not bounced: %(value)s"),
 }

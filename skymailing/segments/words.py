@@ -100,6 +100,8 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
     Kind.MAILING: {
         "received": Comparison(lazy_pgettext("comparison", "was received"), Input.MAILINGS),
         "not_received": Comparison(lazy_pgettext("comparison", "was not received"), Input.MAILINGS),
+        "clicked": Comparison(lazy_pgettext("comparison", "was clicked"), Input.MAILINGS),
+        "not_clicked": Comparison(lazy_pgettext("comparison", "was not clicked"), Input.MAILINGS),
         "bounced": Comparison(lazy_pgettext("comparison", "bounced"), Input.MAILINGS),
         "not_bounced": Comparison(lazy_pgettext("comparison", "did not bounce"), Input.MAILINGS),
     },

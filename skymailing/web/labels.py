@@ -18,6 +18,7 @@ from skymailing.models import (
     MessageFormat,
     OnLate,
     OnUnknown,
+    OpenTracking,
     OptOutReason,
     Outcome,
     Periodicity,
@@ -156,6 +157,13 @@ _register(
     {
         OnUnknown.RESEND: (lazy_pgettext("policy", "send again after 30 minutes"), "quiet"),
         OnUnknown.HOLD: (lazy_pgettext("policy", "let me decide"), "quiet"),
+    },
+)
+_register(
+    OpenTracking,
+    {
+        OpenTracking.OFF: (lazy_pgettext("opens", "do not record"), "quiet"),
+        OpenTracking.DAY: (lazy_pgettext("opens", "record the day of the last open"), "quiet"),
     },
 )
 _register(

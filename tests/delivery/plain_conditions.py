@@ -13,8 +13,12 @@ OPPOSITES = {
     "is_not": "is",
     "is_empty": "is_set",
     "not_received": "received",
+    "not_clicked": "clicked",
     "not_bounced": "bounced",
 }
+
+# Outcomes of letters that were sent: nothing more, a person's click, a scanner's.
+SENT = ("sent", "clicked", "scanned")
 
 
 @dataclass
@@ -82,9 +86,9 @@ class Plain:
                 return mailing in self.latest[: value["last"]]
             return started >= self.now - timedelta(days=value["days"])
 
-        wanted = "sent" if op == "received" else "failed"
+        wanted = {"received": SENT, "clicked": ("clicked",), "bounced": ("failed",)}[op]
         return any(
-            state == wanted and is_meant(mailing, started) for mailing, started, state in person.outcomes
+            state in wanted and is_meant(mailing, started) for mailing, started, state in person.outcomes
         )
 
     def compare_attribute(self, key: str, op: str, value: Any, person: Person) -> bool:

@@ -19,7 +19,9 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
+    Delivery,
     DeliveryState,
+    Engagement,
     Run,
     SignupForm,
     SuppressionReason,
@@ -28,7 +30,7 @@ from skymailing.models import (
     client_forms,
     client_tags,
 )
-from tests.delivery.plain_conditions import Person, Plain
+from tests.delivery.plain_conditions import SENT, Person, Plain
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
@@ -57,6 +59,8 @@ DATES = """\
 WORDS = ["да", "Нет", "yes", "0", "1", "+", "maybe", "", "TRUE", "off"]
 FORMS = ["footer", "sidebar"]
 TAGS = ["VIP", "опт", "100%", "a_b"]
+MAILING_OPS = ["received", "not_received", "clicked", "not_clicked", "bounced", "not_bounced"]
+OUTCOMES = ("sent", "clicked", "scanned", "failed", "unknown")
 TOPICS = {"Новости": False, "Digest": True}  # whether people have to choose it
 PEOPLE = st.lists(
     st.fixed_dictionaries(
@@ -73,9 +77,7 @@ PEOPLE = st.lists(
             "forms": st.sets(st.sampled_from(FORMS)),
             "choices": st.dictionaries(st.sampled_from(list(TOPICS)), st.booleans()),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
-            "outcomes": st.lists(
-                st.tuples(st.integers(0, 2), st.sampled_from(["sent", "failed", "unknown"])), max_size=3
-            ),
+            "outcomes": st.lists(st.tuples(st.integers(0, 2), st.sampled_from(OUTCOMES)), max_size=3),
         }
     ),
     min_size=1,
@@ -132,7 +134,7 @@ LEAVES = st.one_of(
     leaves_of("form", ["is", "is_not"], st.sampled_from(FORMS)),
     leaves_of("topic", ["is", "is_not"], st.sampled_from([*TOPICS, "НОВОСТИ"])),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
-    leaves_of("mailing", ["received", "not_received", "bounced", "not_bounced"], MAILINGS),
+    leaves_of("mailing", MAILING_OPS, MAILINGS),
 )
 
 
@@ -197,7 +199,10 @@ class World:
             TopicChoiceFactory.create(topic=topic, email_key=client.email_key, is_joined=is_joined)
         outcomes = list(dict(drawn["outcomes"]).items())  # one delivery per run
         for index, state in outcomes:
-            DeliveryFactory.create(run=self.runs[index], client=client, state=DeliveryState(state))
+            stored = DeliveryState.SENT if state in SENT else DeliveryState(state)
+            delivery = DeliveryFactory.create(run=self.runs[index], client=client, state=stored)
+            if state in ("clicked", "scanned"):
+                self.add_clicks(delivery, by_person=state == "clicked")
         return Person(
             client.email,
             client.full_name,
@@ -210,6 +215,14 @@ class World:
             {name for name in TOPICS if drawn["choices"].get(name, not TOPICS[name])},
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
+
+    def add_clicks(self, delivery: Delivery, *, by_person: bool) -> None:
+        counts = {"clicks": int(by_person), "machine_clicks": int(not by_person)}
+        run = delivery.run
+        self.session.add(
+            Engagement(delivery_id=delivery.id, run_id=run.id, mailing_id=run.mailing_id, **counts)
+        )
+        self.session.flush()
 
     def name_mailings(self, node: Any) -> Any:
         """Replace the positions of mailings in conditions by their IDs, and names of forms by their UUIDs."""

@@ -26,6 +26,7 @@ from tests.security.object_factories import (
     make_suppression,
     make_tag,
     make_topic,
+    make_tracked_run,
     make_upload,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
@@ -45,6 +46,7 @@ MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
+TRACKED_RUN = Own("run_id", make_tracked_run)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
@@ -234,6 +236,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.resend_failed": MAILING,
     "mailings.settle_unknowns": MAILING,
     "mailings.test": MAILING,
+    "mailings.clicks": TRACKED_RUN,
+    "mailings.clicks_csv": TRACKED_RUN,
+    "tracking.click": PUBLIC,
+    "tracking.picture": PUBLIC,
     "mailings.run": RUN,
     "mailings.log": MAILING,
     "mailings.log_csv": MAILING,

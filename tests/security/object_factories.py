@@ -194,5 +194,9 @@ def make_run(owner: User) -> Any:
     return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
 
 
+def make_tracked_run(owner: User) -> Any:
+    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, track_clicks=True)
+
+
 def make_delivery(owner: User) -> Any:
     return DeliveryFactory.create(run__mailing__owner=owner)

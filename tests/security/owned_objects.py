@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
+from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.messages.pictures import add_picture, write_file
-from skymailing.models import Mailing, User
+from skymailing.models import Mailing, RunLink, User
 from skymailing.outbox.sender_tokens import sender_token
 from skymailing.outbox.signup_letters import signup_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
@@ -29,6 +30,7 @@ from tests.security.object_factories import (
     make_sender,
     make_signup,
     make_topic,
+    make_tracked_run,
 )
 from tests.security.rules import Person
 from tests.support.archives import link_to
@@ -81,6 +83,8 @@ class OwnedObjects:
         with self.app.test_request_context():
             if endpoint.startswith("archive."):
                 return self._make_archive_arguments(endpoint)
+            if endpoint.startswith("tracking."):
+                return self._make_click_arguments(endpoint)
             if arguments := self._make_file_arguments(endpoint):
                 return arguments
             token = self._make_token(endpoint)
@@ -107,6 +111,13 @@ class OwnedObjects:
             case "messages.picture":
                 return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
         return {}
+
+    def _make_click_arguments(self, endpoint: str) -> dict[str, Any]:
+        run = self.make(make_tracked_run)
+        self.session.merge(RunLink(run_id=run.id, number=1, url="https://shop.example/"))
+        self.session.flush()
+        token = ClickSigner(run.id, run.uuid).make_token(1)
+        return {"token": token, "number": 1} if endpoint == "tracking.click" else {"token": token}
 
     def _make_archive_arguments(self, endpoint: str) -> dict[str, Any]:
         entry = self.make(make_archive_entry)

@@ -26,6 +26,7 @@ from skymailing.models import (
     Client,
     Delivery,
     DeliveryState,
+    Engagement,
     Mailing,
     Run,
     RunState,
@@ -230,6 +231,9 @@ class _Compiler:
         rows = select(Delivery.client_id).where(Delivery.run_id.in_(runs), Delivery.client_id.is_not(None))
         if op == "received":
             rows = rows.where(Delivery.state == DeliveryState.SENT)
+        elif op == "clicked":
+            clicked = select(Engagement.delivery_id).where(Engagement.run_id.in_(runs), Engagement.clicks > 0)
+            rows = rows.where(Delivery.id.in_(clicked))
         else:
             # Neither a complaint nor a letter that anyone could have written proves that a letter failed.
             returned = select(Bounce.delivery_id).where(

@@ -190,7 +190,9 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     Kind.TAG: {"is": read_text, "is_not": read_text},
     Kind.FORM: {"is": read_form, "is_not": read_form},
     Kind.TOPIC: {"is": read_text, "is_not": read_text},
-    Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
+    Kind.MAILING: dict.fromkeys(
+        ("received", "not_received", "clicked", "not_clicked", "bounced", "not_bounced"), read_mailings
+    ),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }
 # Each operator that is the negation of another: it also holds if a value is missing or does not fit.
@@ -200,6 +202,7 @@ NEGATIONS = {
     "is_not": "is",
     "is_empty": "is_set",
     "not_received": "received",
+    "not_clicked": "clicked",
     "not_bounced": "bounced",
 }
 

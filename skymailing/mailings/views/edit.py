@@ -175,6 +175,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
         "message": request.args.get("message"),
         "topic": request.args.get("topic"),
         "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
+        **queries.find_tracking_habits(current_user.id),
     }
 
 
@@ -198,6 +199,8 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
         "closes_at": mailing.closes_at,
         "on_late": mailing.on_late.value,
         "on_unknown": mailing.on_unknown.value,
+        "track_clicks": mailing.track_clicks,
+        "track_opens": mailing.track_opens,
     }
 
 
