@@ -88,9 +88,6 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else _json_list
         return ArchiveFile(name, lambda: write(read(user_id)))
 
-    def read_attempts(owner_id: int) -> Iterable[Any]:
-        return export_attempts(LogFilter(owner_id=owner_id))
-
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
         file("clients.csv", export_rows),
@@ -115,7 +112,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("letters.csv", export_queries.read_letters),
         file("links.csv", export_clicks.read_links),
         file("clicks.csv", export_clicks.read_clicks),
-        file("log.csv", read_attempts),
+        file("log.csv", lambda owner_id: export_attempts(LogFilter(owner_id=owner_id))),
         file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
         file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
         file("bulk-actions.csv", export_queries.read_bulk_jobs),

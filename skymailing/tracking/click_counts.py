@@ -84,8 +84,8 @@ class LetterClicks:
                 self._find(hit.number, hit.at).count(hit.at, is_person=is_person)
             elif hit.is_person and not is_person:
                 self.links[hit.number].take_back()
-        for hit in hits[MAX_HITS:]:
-            self._find(hit.number, hit.at).count(hit.at, is_person=False)
+        for late in hits[MAX_HITS:]:
+            self._find(late.number, late.at).count(late.at, is_person=False)
 
     def _find(self, number: int, at: int) -> LinkClicks:
         return self.links.setdefault(number, LinkClicks(at, at))

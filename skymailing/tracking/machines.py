@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 
+from werkzeug.datastructures import Headers
+
 # The proxies through which webmail loads pictures when a person opens a letter, and Outlook itself. Lists of
 # crawlers contain most of them.
 IMAGE_PROXY = re.compile(
@@ -20,6 +22,7 @@ IMAGE_PROXY = re.compile(
 APPLE_PROXY = re.compile(r"Mozilla/5\.0|Mozilla/5\.0 \([^()]*\) AppleWebKit/[\d.]+ \(KHTML, like Gecko\)")
 PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 PREFETCH = re.compile("prefetch|prerender|preview", re.IGNORECASE)
+Sent = Mapping[str, str] | Headers
 LONGEST_AGENT = 500  # characters that are examined
 
 
@@ -31,17 +34,17 @@ class Visitor(StrEnum):
     APPLE = "a"  # Apple's proxy, for pictures only: neither an open nor a robot
 
 
-def judge_click(headers: Mapping[str, str]) -> Visitor:
+def judge_click(headers: Sent) -> Visitor:
     """Return who followed a link with these request headers (a GET; other methods never count)."""
     return _judge(headers.get("User-Agent", ""), headers, is_picture=False)
 
 
-def judge_open(headers: Mapping[str, str]) -> Visitor:
+def judge_open(headers: Sent) -> Visitor:
     """Return who loaded a picture with these request headers."""
     return _judge(headers.get("User-Agent", ""), headers, is_picture=True)
 
 
-def _judge(agent: str, headers: Mapping[str, str], *, is_picture: bool) -> Visitor:
+def _judge(agent: str, headers: Sent, *, is_picture: bool) -> Visitor:
     agent = agent.strip()[:LONGEST_AGENT]
     if not agent or any(PREFETCH.search(headers.get(name, "")) for name in PREFETCH_HEADERS):
         return Visitor.MACHINE

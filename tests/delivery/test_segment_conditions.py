@@ -19,7 +19,6 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
-    Delivery,
     DeliveryState,
     Engagement,
     Run,
@@ -199,10 +198,7 @@ class World:
             TopicChoiceFactory.create(topic=topic, email_key=client.email_key, is_joined=is_joined)
         outcomes = list(dict(drawn["outcomes"]).items())  # one delivery per run
         for index, state in outcomes:
-            stored = DeliveryState.SENT if state in SENT else DeliveryState(state)
-            delivery = DeliveryFactory.create(run=self.runs[index], client=client, state=stored)
-            if state in ("clicked", "scanned"):
-                self.add_clicks(delivery, by_person=state == "clicked")
+            self.add_letter(client, self.runs[index], state)
         return Person(
             client.email,
             client.full_name,
@@ -216,13 +212,14 @@ class World:
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
         )
 
-    def add_clicks(self, delivery: Delivery, *, by_person: bool) -> None:
-        counts = {"clicks": int(by_person), "machine_clicks": int(not by_person)}
-        run = delivery.run
-        self.session.add(
-            Engagement(delivery_id=delivery.id, run_id=run.id, mailing_id=run.mailing_id, **counts)
-        )
-        self.session.flush()
+    def add_letter(self, client: Client, run: Run, state: str) -> None:
+        stored = DeliveryState.SENT if state in SENT else DeliveryState(state)
+        delivery = DeliveryFactory.create(run=run, client=client, state=stored)
+        if state in ("clicked", "scanned"):
+            key = {"delivery_id": delivery.id, "run_id": run.id, "mailing_id": run.mailing_id}
+            counts = {"clicks": int(state == "clicked"), "machine_clicks": int(state == "scanned")}
+            self.session.add(Engagement(**key, **counts))
+            self.session.flush()
 
     def name_mailings(self, node: Any) -> Any:
         """Replace the positions of mailings in conditions by their IDs, and names of forms by their UUIDs."""

@@ -22,7 +22,7 @@ def test_a_hit_is_in_a_burst_if_a_window_with_enough_links_contains_it(
 ) -> None:
     hits = make_hits(pairs)
     needed = 2 if link_count <= 2 else MIN_LINKS
-    expected = set()
+    expected: set[int] = set()
     for start in range(len(hits)):
         for end in range(start, len(hits)):
             if hits[end].at - hits[start].at <= WINDOW and (

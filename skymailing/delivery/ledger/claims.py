@@ -36,6 +36,12 @@ from skymailing.models import (
 from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
+# The fields of OpenRun that are columns of the statement.
+COPIED = (
+    *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
+    *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
+    *("has_signed_ids", "track_clicks", "track_opens"),
+)
 HABITS = (User.attribute_types, User.date_order, User.locale)
 
 
@@ -121,26 +127,10 @@ def _run_columns(run_id: int) -> Select[Any]:
 
 def _open_run(row: Any) -> OpenRun:
     return OpenRun(
-        id=row.id,
-        uuid=row.uuid,
-        mailing_id=row.mailing_id,
-        owner_id=row.owner_id,
-        subject=row.subject,
-        format=row.format,
-        body=row.body,
-        language=row.language,
-        sender_name=row.sender_name,
-        sender_address=row.sender_address,
-        reply_to=row.reply_to,
-        ends_at=row.ends_at,
+        **{name: getattr(row, name) for name in COPIED},
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
         habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
-        has_signed_ids=row.has_signed_ids,
-        track_clicks=row.track_clicks,
-        track_opens=row.track_opens,
-        server_id=row.server_id,
         server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
-        topic_id=row.topic_id,
     )
 
 

@@ -44,7 +44,8 @@ class LinkedPage:
 
     def write(self, numbers: Sequence[int]) -> str:
         """Return the page with a link through this service in place of each link."""
-        pieces, end, text = [], 0, self._masked.text
+        pieces: list[str] = []
+        end, text = 0, self._masked.text
         for link, number in zip(self.links, numbers, strict=True):
             pieces += text[end : link.start], f'"{{{{ {LINK_START} }}}}{number}"'
             end = link.end

@@ -6,10 +6,9 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.extensions import db
-from skymailing.mailings import run_queries
+from skymailing.mailings import click_queries, run_queries
 from skymailing.mailings.views.blueprint import bp
 from skymailing.models import AuditAction, Run, RunLink
-from skymailing.tracking import queries
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.csv import csv_response
 from skymailing.web.ids import read_id
@@ -28,9 +27,9 @@ def clicks(run_id: int) -> str:
         "mailings/clicks.html",
         mailing=run.mailing,
         run=run,
-        clicks=queries.count_clicks(run),
+        clicks=click_queries.count_clicks(run),
         chosen=chosen,
-        people=queries.list_people(run_id, number, request.args.get("cursor")),
+        people=click_queries.list_people(run_id, number, request.args.get("cursor")),
         to_time=to_time,
     )
 
@@ -42,7 +41,7 @@ def clicks_csv(run_id: int) -> Response:
     run = get_tracked_run(run_id)
     audit.record(AuditAction.LOG_EXPORTED, audit.current_actor(), run.mailing)
     db.session.commit()
-    return csv_response(queries.export_clicks(run_id), f"clicks-{run_id}.csv")
+    return csv_response(click_queries.export_clicks(run_id), f"clicks-{run_id}.csv")
 
 
 def get_tracked_run(run_id: int) -> Run:
