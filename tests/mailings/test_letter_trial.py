@@ -25,7 +25,7 @@ def test_clients_who_cannot_get_a_letter_are_counted(browser: FlaskClient, user:
     (failure,) = list_failures(browser, message)
 
     assert failure.startswith("The template is too expensive to render")
-    assert failure.endswith("For 2 clients, for example n999999999@example.org.")
+    assert failure.endswith("Affects 2 clients, for example n999999999@example.org.")
 
 
 def test_values_that_are_not_numbers_are_shown(browser: FlaskClient, user: User) -> None:
@@ -34,7 +34,7 @@ def test_values_that_are_not_numbers_are_shown(browser: FlaskClient, user: User)
         ClientFactory.create(owner=user, email=f"n{number}@example.org", attributes={"age": age})
 
     assert list_failures(browser, message) == [
-        "“сорок” is used as a number but is not one. For 2 clients, for example n3@example.org."
+        "“сорок” is used as a number but is not one. Affects 2 clients, for example n3@example.org."
     ]
 
 
@@ -49,8 +49,8 @@ def test_a_sample_of_many_clients_has_the_oldest_and_the_newest(
 
     failure, note = list_failures(browser, message)
 
-    assert "For 2 clients, for example n0@example.org." in failure
-    assert note == "The emails to 4 clients were checked."
+    assert "Affects 2 clients, for example n0@example.org." in failure
+    assert note == "Only the emails to 4 clients were checked."
 
 
 def test_a_message_that_only_prints_values_needs_no_trial(browser: FlaskClient, user: User) -> None:

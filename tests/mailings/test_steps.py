@@ -79,7 +79,7 @@ def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -
     assert "Autumn news" in summary
     assert "from The Bakery" in summary
     assert "daily" in summary
-    assert "1 client who has unsubscribed or is suppressed is not counted" in summary
+    assert "Not counted: 1 unsubscribed or suppressed client" in summary
     # The first client gets no letter, so the example shows the letter to the second.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
@@ -148,7 +148,7 @@ def test_the_summary_counts_clients_who_lack_a_value(
     matching = for_all | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
     assert list_missing_values(browser, matching) == [f"2 clients have {city}", name]
     monkeypatch.setattr(missing_values, "MAX_EXAMINED", 1)
-    assert list_missing_values(browser, for_all)[-1] == "Only the first 1 clients were checked."
+    assert list_missing_values(browser, for_all)[-1] == "Only the first client was checked."
 
 
 @pytest.mark.both_engines

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask_babel import format_decimal, ngettext, pgettext
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
 from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
@@ -11,8 +11,8 @@ from skymailing.models import UNFINISHED_BULK_STATES, BulkAction, BulkJob
 TITLES: dict[BulkAction, Callable[[str], str]] = {
     BulkAction.TAG: lambda tag: _("Add the tag “%(tag)s”", tag=tag),
     BulkAction.UNTAG: lambda tag: _("Remove the tag “%(tag)s”", tag=tag),
-    BulkAction.SUPPRESS: lambda _tag: pgettext("title", "Stop mailings"),
-    BulkAction.ALLOW: lambda _tag: pgettext("title", "Resume mailings"),
+    BulkAction.SUPPRESS: lambda _tag: _("Stop emailing clients"),
+    BulkAction.ALLOW: lambda _tag: _("Resume emailing clients"),
     BulkAction.DELETE: lambda _tag: _("Delete clients"),
 }
 # The result of each action, given the number of clients.
