@@ -28,7 +28,7 @@ class Field(StrEnum):
 
 
 NAME_FIELDS = (Field.FIRST_NAME, Field.MIDDLE_NAME, Field.LAST_NAME)
-# Fields that any number of columns can have; each other field occurs at most once.
+# Fields that any number of columns can have; all other fields occur at most once.
 REPEATABLE = {
     *(Field.OTHER_EMAIL, Field.STATUS, Field.SUBSCRIBED, Field.UNSUBSCRIBED, Field.BOUNCED, Field.COMPLAINED),
     *(Field.CONSENT_TIME, Field.CONSENT_IP, Field.JSON, Field.TAGS, Field.ATTRIBUTE, Field.SKIP),
@@ -67,7 +67,7 @@ FIELD_NAMES: dict[Field, tuple[str, ...]] = {
 }
 # Headers that mean the full name if no column has the last name, and the first name otherwise.
 FIRST_OR_FULL = {"имя", "name"}
-# Headers of columns with opt-outs; each of them counts, in any position.
+# Headers of columns with opt-outs; all of these columns count, in any position.
 OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(
         (

@@ -23,7 +23,7 @@ def routes() -> None:
 @routes.command("list")
 @with_appcontext
 def list_routes() -> None:
-    """List the mail servers, the preferred one first, with the reason if one is not used."""
+    """List the mail servers, the preferred one first, with the reason why one is not used."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
     pauses = db.session.execute(select(OwnerPause, User.email).join(User)).tuples().all()
     db.session.rollback()

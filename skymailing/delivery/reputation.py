@@ -47,7 +47,7 @@ EARLIER = {
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """An owner's last letters, and how many of them bounced hard or were reported as spam."""
+    """An owner's latest letters, and how many of them bounced hard or were reported as spam."""
 
     letters: int = 0
     bounces: int = 0
@@ -56,7 +56,7 @@ class Rates:
     def find_excess(self) -> str:
         """Return the StateReason with its detail if there are too many, otherwise an empty string."""
         settings = reputation_settings()
-        for reason, count, least, percent in (
+        for reason, count, minimum, percent in (
             (
                 StateReason.TOO_MANY_COMPLAINTS,
                 self.complaints,
@@ -65,7 +65,7 @@ class Rates:
             ),
             (StateReason.TOO_MANY_BOUNCES, self.bounces, MIN_BOUNCES, settings.pause_at_bounces),
         ):
-            is_enough = self.letters >= MIN_LETTERS and count >= least
+            is_enough = self.letters >= MIN_LETTERS and count >= minimum
             if percent and is_enough and count * 100 > self.letters * percent:
                 return f"{reason}: {count}/{self.letters}"
         return ""
@@ -79,8 +79,8 @@ def count_problems(
 ) -> None:
     """Count hard bounces and complaints about letters that were sent at these times, for the next sweep.
 
-    Locks the owner's rows until the commit, so this belongs at the end of a transaction; once for each owner,
-    as the row of the reputation is locked after those of all kinds.
+    Locks the owner's rows until the commit, so call it at the end of a transaction, and once per owner: the
+    row of the reputation must be locked after the counts of all kinds.
     """
     for kind, moments in sorted(sent_at.items()):
         for hour, count in sorted(Counter(map(counting.hour_of, moments)).items()):
@@ -147,9 +147,9 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
         # Mailings are locked before the reputation, as when an owner resumes one.
         is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE)
         locked = select(Mailing.id).where(is_active).order_by(Mailing.id).with_for_update()
-        is_any = bool(session.scalars(locked).all())
+        has_active = bool(session.scalars(locked).all())
         # Measured again: the owner may have resumed in the meantime.
-        if not is_any or not (reason := measure(session.connection(), owner_id, now).find_excess()):
+        if not has_active or not (reason := measure(session.connection(), owner_id, now).find_excess()):
             return
         for statement in (
             update(Mailing).where(is_active).values(state=MailingState.PAUSED, state_reason=reason),

@@ -55,14 +55,14 @@ def test_an_error_while_importing_is_shown_with_its_values(
     assert text in browser.get(f"/clients/imports/{import_id}").text
 
 
-def test_a_file_that_breaks_in_the_middle_keeps_the_rows_before_and_ends_the_thread(
+def test_a_file_that_fails_midway_keeps_its_earlier_rows_and_ends_the_thread(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"email\n" + b"".join(b"c%d@example.org\n" % number for number in range(10))
     monkeypatch.setattr(tasks, "BATCH_SIZE", 3)
     open_table = imports.open_table
 
-    def break_after_7_rows(source: BinaryIO, mapping: Mapping) -> tuple[Columns, Iterator[Record]]:
+    def fail_after_7_rows(source: BinaryIO, mapping: Mapping) -> tuple[Columns, Iterator[Record]]:
         columns, records = open_table(source, mapping)
 
         def read() -> Iterator[Record]:
@@ -76,7 +76,7 @@ def test_a_file_that_breaks_in_the_middle_keeps_the_rows_before_and_ends_the_thr
             user.id, "clients.csv", imports.inspect_table(io.BytesIO(content)), content
         )
         db.session.commit()
-        monkeypatch.setattr(tasks, "open_table", break_after_7_rows)
+        monkeypatch.setattr(tasks, "open_table", fail_after_7_rows)
         assert tasks.run_import_slice(created.id) is False
         import_id = created.id
     import_ = session.get_one(ClientImport, import_id)

@@ -26,7 +26,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 
 def is_valid(letter: bytes) -> bool:
-    """Whether dkimpy accepts the signature."""
+    """Return whether dkimpy accepts the signature."""
 
     def query(name: bytes, timeout: int = 5) -> bytes | None:
         return RECORD if name == b"sky1._domainkey.shop.example." else None

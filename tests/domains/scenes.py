@@ -50,7 +50,7 @@ def read_sender(session: Session, sender: Sender) -> Sender:
 
 
 def has_signature(letter: Letter, dns: DnsServer) -> bool:
-    """Whether the letter has a signature that its domain's records confirm."""
+    """Return whether the letter has a signature that its domain's records confirm."""
 
     def query(name: bytes, timeout: int = 5) -> bytes | None:
         texts = dns.zone.get((name.decode().rstrip("."), "TXT"))

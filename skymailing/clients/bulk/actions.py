@@ -63,7 +63,7 @@ def read_order(owner_id: int, action: BulkAction, text: str, now: datetime) -> O
 
 
 def keep_tag(order: Order) -> bool:
-    """Keep the order's tag from being deleted until the commit; return False if it has been deleted.
+    """Prevent the order's tag from being deleted until the commit; return False if it has been deleted.
 
     Call this before locking the job: deleting a tag locks the tag first, then the jobs that refer to it.
     """
@@ -119,11 +119,11 @@ def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
-def _take_off(order: Order, changed: Sequence[int], _now: datetime) -> None:
+def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> None:
     remove_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
-def _put_on(order: Order, changed: Sequence[int], _now: datetime) -> None:
+def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> None:
     add_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
@@ -150,7 +150,7 @@ def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None
 
 
 def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
-    """Resume mailings to clients whom the owner had suppressed; other suppressions stay.
+    """Resume emailing clients whom the owner had suppressed; other suppressions stay.
 
     Return the address key, the note and the time of each suppression.
     """
@@ -163,14 +163,14 @@ def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
     return [[key, note, created_at.isoformat()] for key, note, created_at in rows]
 
 
-def _suppress_again(order: Order, changed: Sequence[Any], now: datetime) -> None:
-    """Restore the removed suppressions, even those of addresses that no client has any longer."""
+def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> None:
+    """Restore the removed suppressions, even for addresses that no longer belong to a client."""
     # An earlier version stored only the address keys.
     rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
     _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
-def _lift(order: Order, changed: Sequence[str], _now: datetime) -> None:
+def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> None:
     # Only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
     db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
@@ -185,7 +185,7 @@ def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, A
     return content
 
 
-def _restore(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
+def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
     put_back_clients(order.owner_id, changed)
 
 
@@ -210,13 +210,15 @@ class Action:
 
 
 ACTIONS = {
-    BulkAction.TAG: Action(_tag, _take_off, AuditAction.CLIENTS_TAGGED, AuditAction.CLIENTS_UNTAGGED),
-    BulkAction.UNTAG: Action(_untag, _put_on, AuditAction.CLIENTS_UNTAGGED, AuditAction.CLIENTS_TAGGED),
+    BulkAction.TAG: Action(_tag, _undo_tag, AuditAction.CLIENTS_TAGGED, AuditAction.CLIENTS_UNTAGGED),
+    BulkAction.UNTAG: Action(_untag, _undo_untag, AuditAction.CLIENTS_UNTAGGED, AuditAction.CLIENTS_TAGGED),
     BulkAction.SUPPRESS: Action(
-        _suppress, _lift, AuditAction.CLIENTS_SUPPRESSED, AuditAction.CLIENTS_ALLOWED
+        _suppress, _undo_suppress, AuditAction.CLIENTS_SUPPRESSED, AuditAction.CLIENTS_ALLOWED
     ),
     BulkAction.ALLOW: Action(
-        _allow, _suppress_again, AuditAction.CLIENTS_ALLOWED, AuditAction.CLIENTS_SUPPRESSED
+        _allow, _undo_allow, AuditAction.CLIENTS_ALLOWED, AuditAction.CLIENTS_SUPPRESSED
     ),
-    BulkAction.DELETE: Action(_delete, _restore, AuditAction.CLIENTS_DELETED, AuditAction.CLIENTS_RESTORED),
+    BulkAction.DELETE: Action(
+        _delete, _undo_delete, AuditAction.CLIENTS_DELETED, AuditAction.CLIENTS_RESTORED
+    ),
 }
