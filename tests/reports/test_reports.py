@@ -64,11 +64,11 @@ def read_table(browser: FlaskClient, path: str, name: str) -> dict[str, list[int
 def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailing: Mailing) -> None:
     # Midnight in Kathmandu is 18:15 in UTC: three letters before it, seven after.
     assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
-        "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3, 0, 0],
-        "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7, 0, 0],
+        "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3, 0, 0, 0],
+        "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7, 0, 0, 0],
     }
     assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {
-        "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0]
+        "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0]
     }
     text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
@@ -118,13 +118,13 @@ def test_the_file_has_a_row_for_each_mailing_on_each_day(browser: FlaskClient, m
     lines = list(csv.reader(browser.get(f"/reports/report.csv?{PERIOD}").text.splitlines()))
     assert lines[0] == [
         *("day", "begins_at", "mailing_id", "mailing", "planned", "sent", "failed", "unknown"),
-        *("expired", "suppressed", "cancelled", "attempts", "returned", "complaints"),
+        *("expired", "suppressed", "cancelled", "attempts", "returned", "complaints", "clicked"),
     ]
     id = str(mailing.id)
     zeros = ["0", "0", "0", "0"]
     assert lines[1:] == [
-        ["2026-11-20", "2026-11-19T18:15:00Z", id, "'=Осень", "10", "3", "0", *zeros, "3", "0", "0"],
-        ["2026-11-21", "2026-11-20T18:15:00Z", id, "'=Осень", "0", "5", "2", *zeros, "7", "0", "0"],
+        ["2026-11-20", "2026-11-19T18:15:00Z", id, "'=Осень", "10", "3", "0", *zeros, "3", "0", "0", "0"],
+        ["2026-11-21", "2026-11-20T18:15:00Z", id, "'=Осень", "0", "5", "2", *zeros, "7", "0", "0", "0"],
     ]
 
 

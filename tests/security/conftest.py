@@ -15,6 +15,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import Delivery, DeliveryState, MailingState, Role, User
+from skymailing.tracking.targets import forget_targets
 from tests.security.object_factories import (
     make_bounce,
     make_bulk_job,
@@ -42,6 +43,12 @@ from tests.support.factories import (
 )
 
 MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(autouse=True)
+def _forget_targets() -> None:
+    """Forget the links of earlier tests, whose runs had the same IDs."""
+    forget_targets()
 
 
 @pytest.fixture
