@@ -127,7 +127,7 @@ def _track(run: OpenRun) -> Tracking | None:
     if not run.track_clicks and not has_picture:
         return None
     number = partial(number_links, run.id) if run.track_clicks else None
-    return Tracking(ClickSigner(run.id, run.uuid), number, has_picture)
+    return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_picture)
 
 
 def _find_signer(run: OpenRun) -> Signer | None:

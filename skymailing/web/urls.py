@@ -33,13 +33,3 @@ def preferences_url(unsubscribe_url: str) -> str:
 def browser_url(token: str) -> str:
     """Return the absolute URL that opens a letter in a browser; an empty token gives the common prefix."""
     return f"{current_app.config['PUBLIC_URL']}{BROWSER_PREFIX}/{token}"
-
-
-def click_url(token: str) -> str:
-    """Return what the absolute URLs of a letter's links begin with; the number of the link follows."""
-    return f"{current_app.config['PUBLIC_URL']}{CLICK_PREFIX}/{token}/"
-
-
-def open_url(token: str) -> str:
-    """Return the absolute URL of the picture that shows that a letter was opened."""
-    return f"{current_app.config['PUBLIC_URL']}{OPEN_PREFIX}/{token}.gif"

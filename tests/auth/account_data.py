@@ -20,6 +20,7 @@ from skymailing.models import (
     BulkChunk,
     BulkJob,
     BulkState,
+    Click,
     Client,
     ClientImport,
     ClientUpload,
@@ -28,6 +29,7 @@ from skymailing.models import (
     ConsentText,
     Delivery,
     DeliveryState,
+    Engagement,
     FormDay,
     ImportRejection,
     ImportState,
@@ -43,6 +45,7 @@ from skymailing.models import (
     ReturnedState,
     Route,
     Run,
+    RunLink,
     RunState,
     Security,
     Segment,
@@ -100,6 +103,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
     add_returned_letter(session, user, run, clients[0])
+    add_click(session, run)
     add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
@@ -109,6 +113,16 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
+
+
+def add_click(session: Session, run: Run) -> None:
+    """Add a link of the run, and a click of one of its recipients."""
+    session.flush()
+    delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
+    key = {"delivery_id": delivery_id, "run_id": run.id}
+    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
+    session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
+    session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
 
 
 def add_consent(session: Session, user: User) -> None:

@@ -98,6 +98,16 @@ def test_the_archive_contains_senders_pauses_and_published_letters(
     assert (published["title"], published["html"]) == ("Published", "<p>News</p>")
 
 
+def test_the_archive_contains_links_and_clicks(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (link,) = read_table(archive, "links.csv")
+    assert (link["url"], link["label"], link["clicks"]) == ("https://shop.example/sale", "Sale", "1")
+    (click,) = read_table(archive, "clicks.csv")
+    assert (click["first_click"], click["clicks"]) == ("2025-11-24T16:00:00Z", "1")
+    assert "@" in click["email"]
+
+
 def test_the_archive_contains_topics_and_who_left_them(
     session: Session, user: User, browser: FlaskClient
 ) -> None:

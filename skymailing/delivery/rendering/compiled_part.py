@@ -18,11 +18,10 @@ from skymailing.delivery.rendering.tracked_links import LINK_START, PICTURE_URL
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
+# Links to this site with signed tokens, in which nothing has to be escaped.
+LINKS = frozenset({"unsubscribe_url", "preferences_url", "browser_url", LINK_START, PICTURE_URL})
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "unsubscribe_url", "preferences_url", "browser_url", "sender_name"}) | {
-    LINK_START,
-    PICTURE_URL,
-}
+TEXTS = LINKS | {"name", "email", "sender_name"}
 
 
 def encode(text: str) -> bytes:
@@ -54,8 +53,8 @@ class CompiledPart:
         self.parsed = parsed
         self.habits = habits
         self.pieces: list[bytes] = []
-        # (index in pieces, name): values that are only looked up, encoded and inserted.
-        self.texts: list[tuple[int, str]] = []
+        # Values that are only looked up, encoded once and inserted: by name, their indexes in pieces.
+        self.texts: dict[str, list[int]] = {}
         self.attributes: list[tuple[int, str]] = []
         # (index in pieces, node): nodes that Liquid renders, in order and in one context.
         self.nodes: list[tuple[int, Node]] = []
@@ -69,7 +68,7 @@ class CompiledPart:
         self.pieces.append(constant)
         path = find_path(node, self.parsed)
         if path is not None and len(path) == 1:
-            self.texts.append((place, path[0]))
+            self.texts.setdefault(path[0], []).append(place)
         elif path is not None:
             self.attributes.append((place, path[1]))
         elif type(node) is not ContentNode:
@@ -78,10 +77,12 @@ class CompiledPart:
     def fill(self, values: Values) -> bytes:
         """Render the part with `values`; raises TemplateError."""
         pieces = self.pieces.copy()
-        for place, name in self.texts:
+        for name, places in self.texts.items():
             text: str | None = values[name]  # type: ignore[assignment]
             if text:
-                pieces[place] = self.encode(text)
+                encoded = text.encode() if name in LINKS else self.encode(text)
+                for place in places:
+                    pieces[place] = encoded
         if self.attributes:
             attributes: Mapping[str, object] = values["client"]  # type: ignore[assignment]
             for place, name in self.attributes:

@@ -12,7 +12,7 @@ from html import unescape
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE
 from skymailing.delivery.rendering.tag_masking import MaskedSource
-from skymailing.web.urls import click_url, open_url
+from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 
 # The value with the beginning of the letter's links: the number of a link follows it.
 LINK_START = "tracked_link_start"
@@ -97,6 +97,7 @@ class Tracking:
     """What the letters of a run show about their readers: links, if `number_links` is given, and opens."""
 
     signer: ClickSigner
+    site: str  # PUBLIC_URL
     # Returns the number of each link of a page.
     number_links: Callable[[Sequence[PageLink]], Sequence[int]] | None = None
     has_picture: bool = False
@@ -111,7 +112,10 @@ class Tracking:
     def make_values(self, delivery_id: int) -> dict[str, str]:
         """Return the values that the edited page uses in the letter of a delivery."""
         token = self.signer.make_token(delivery_id)
-        return {LINK_START: click_url(token), PICTURE_URL: open_url(token)}
+        values = {LINK_START: f"{self.site}{CLICK_PREFIX}/{token}/"} if self.number_links else {}
+        if self.has_picture:
+            values[PICTURE_URL] = f"{self.site}{OPEN_PREFIX}/{token}.gif"
+        return values
 
 
 def add_picture(page: str) -> str:
