@@ -171,6 +171,16 @@ def links(app: Flask, session: Session, user: User) -> Links:
 
 
 @pytest.mark.one_engine
+def test_an_author_who_types_the_internal_value_gets_nothing(
+    app: Flask, user: User, smtp: SmtpServer, session: Session
+) -> None:
+    ClientFactory.create(owner=user)
+    body = "<p>{{ tracked_link_start }}{{ opened_picture_url }}Hello</p>"
+    message = MessageFactory.create(owner=user, format=MessageFormat.HTML, body=body)
+    assert "<p>Hello</p>" in send(app, due_mailing(user, message=message), smtp).html
+
+
+@pytest.mark.one_engine
 def test_forged_and_unknown_links_lead_nowhere(
     app: Flask, links: Links, session: Session, visitor: FlaskClient
 ) -> None:

@@ -78,7 +78,7 @@ class CompiledPart:
         """Render the part with `values`; raises TemplateError."""
         pieces = self.pieces.copy()
         for name, places in self.texts.items():
-            text: str | None = values[name]  # type: ignore[assignment]
+            text: str | None = values.get(name)  # type: ignore[assignment]
             if text:
                 encoded = text.encode() if name in LINKS else self.encode(text)
                 for place in places:
