@@ -120,6 +120,8 @@ def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
     shown = load(uuid)
     form_uuid = shown.form.uuid
     with force_locale(shown.form.language):
+        if not queries.has_active_owner(shown.form):
+            return keep_private((shown.render("closed"), 410))
         try:
             if request.method == "POST":
                 signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
