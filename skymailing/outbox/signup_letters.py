@@ -59,7 +59,8 @@ def find_signup(letter: OutboxLetter) -> Signup:
     signup = db.session.get(Signup, letter.params["signup_id"])
     if signup is None or (signup.owner_id, signup.email_key) != (letter.user_id, address_key(letter.to)):
         raise SubjectDeleted("signup_gone")
-    if signup.confirmed_at is not None or not signup.form.is_open or not letter.user.is_active:
+    has_left = not letter.user.is_active or letter.user.deletion_at is not None
+    if signup.confirmed_at is not None or not signup.form.is_open or has_left:
         raise SubjectDeleted("signup_gone")
     return signup
 

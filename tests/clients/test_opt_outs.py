@@ -184,10 +184,19 @@ def test_an_earlier_suppression_cannot_be_undone(
     assert suppressions(session) == {ADDRESS: reason}
 
 
+@pytest.mark.parametrize("was_stopped_by_owner", [False, True])
 @pytest.mark.parametrize("kind", [BounceKind.COMPLAINT, BounceKind.HARD])
 def test_who_complains_after_unsubscribing_stays_unsubscribed(
-    session: Session, visitor: FlaskClient, user: User, plain_path: str, kind: BounceKind
+    session: Session,
+    visitor: FlaskClient,
+    user: User,
+    plain_path: str,
+    kind: BounceKind,
+    was_stopped_by_owner: bool,
 ) -> None:
+    """Owners can lift their own suppressions, so the undo must not give them one that hides a complaint."""
+    if was_stopped_by_owner:
+        SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.MANUAL)
     page = post(visitor, plain_path)
     values = {"kind": kind, "proof": Proof.SIGNED, "received_at": utcnow()}
     session.add(Bounce(owner_id=user.id, email_key=ADDRESS, **values))

@@ -70,6 +70,14 @@ def test_no_page_sets_a_cookie(app: Flask, session: Session, form: SignupForm) -
     assert len(private) == 3
 
 
+def test_a_form_has_one_address(app: Flask, session: Session, form: SignupForm) -> None:
+    """Each address has a copy in the cache."""
+    letters = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
+    for uuid in letters:
+        answer = Visitor(app).get(f"/f/{uuid}")
+        assert (answer.status_code, answer.headers["Location"]) == (308, path_of(form))
+
+
 def test_a_website_may_post_without_a_csrf_token(app: Flask, session: Session, form: SignupForm) -> None:
     headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
     answer = app.test_client().post(path_of(form), data=ENTERED, headers=headers)
