@@ -103,7 +103,7 @@ def test_a_post_leaves_the_topic_of_the_letter_and_can_be_repeated(
 ) -> None:
     for _click in range(2):
         text = get_main_text(post(visitor, path, **data))
-        assert "You left “News”" in text
+        assert "You are unsubscribed from “News”" in text
         assert "Unsubscribe from everything" in text
     assert (choices(session), suppressions(session)) == ([(ADDRESS, False)], {})
     assert len(session.scalars(select(OptOut)).all()) == 1
@@ -267,7 +267,7 @@ def test_a_reason_is_optional_and_shown_to_the_owner(
     assert "Too many emails 1" in reasons
     assert "Every day! <b>" in reasons
     shown = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "unsubscribed from everything Too many emails" in shown
+    assert "unsubscribed from everything · Too many emails" in shown
     assert "Every day! <b>" in shown
 
 

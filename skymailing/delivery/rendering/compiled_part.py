@@ -17,8 +17,9 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
+LINKS = ("unsubscribe_url", "preferences_url", "browser_url")  # different in each letter
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "unsubscribe_url", "preferences_url", "browser_url", "sender_name"})
+TEXTS = frozenset({"name", "email", "sender_name", *LINKS})
 
 
 def encode(text: str) -> bytes:

@@ -85,7 +85,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     """Handle a submitted form. The answer is the same for all addresses, known or not."""
     form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return shown.render("sent")  # a program, which learns nothing
+        return shown.render("sent", entry=entry)  # a program, which learns nothing
     if entry.errors:
         return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()
@@ -107,7 +107,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     request_signup(current, Request(entry.email, entry.values), visitor, now)
     db.session.commit()
     hints.hint_outbox()
-    return shown.render("sent")
+    return shown.render("sent", entry=entry)
 
 
 def read_visitor() -> Visitor:
