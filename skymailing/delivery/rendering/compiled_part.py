@@ -9,7 +9,7 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 from markupsafe import escape
 
-from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.content import LINK_NAMES, clean
 from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
@@ -17,9 +17,8 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
-LINKS = ("unsubscribe_url", "preferences_url", "browser_url")  # different in each letter
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
-TEXTS = frozenset({"name", "email", "sender_name", *LINKS})
+TEXTS = frozenset({"name", "email", *LINK_NAMES, "sender_name"})
 
 
 def encode(text: str) -> bytes:
