@@ -38,7 +38,7 @@ def read(body: str, format: MessageFormat = MARKDOWN) -> str:
 
 PATHS = ["name", "email", "client.name", "client.full_name", "client.email", "client.city", "client['Город']"]
 PATHS += ["client.age", "client.born", "client.vip", "client", "client.size"]
-PATHS += LINK_NAMES
+PATHS += ["sender_name", *LINK_NAMES]
 FILTERS = sorted(set(HTML_ENVIRONMENT.filters) - {"default"})
 ARGUMENTS = ["", ": 2", ": 'x'", ": 'x', 'y'", ": name", ": client.city"]
 placeholders = st.builds(
