@@ -57,7 +57,7 @@ class SentLetter:
 def find_letter(connection: Connection, token: str) -> SentLetter:
     """Return the letter that a token opens; raises LetterHidden and LetterGone.
 
-    The recipient has the present values of the client, and the address to which the letter was sent.
+    The recipient has the present values of the client.
     """
     name = read_letter_token(token, letter_link_key())
     if name is None:
@@ -69,6 +69,9 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
     if not row.may_be_shown:
         raise LetterHidden
     if row.full_name is None or row.details_removed_at is not None:
+        raise LetterGone
+    if row.client_key != row.email_key:
+        # The address was corrected, or the client merged into another one: the values may be somebody else's.
         raise LetterGone
     return SentLetter(
         token,
@@ -87,11 +90,12 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
 def _select_letter(delivery_id: int) -> Any:
     content = (Run.uuid, Run.subject, Run.format, Run.body, Run.language, Run.sender_name, Run.started_at)
     run = (Run.details_removed_at, Run.topic_id)
-    values = (Delivery.email, Delivery.email_key, Delivery.finished_at, Client.full_name, Client.attributes)
+    delivery = (Delivery.email, Delivery.email_key, Delivery.finished_at)
+    client = (Client.email_key.label("client_key"), Client.full_name, Client.attributes)
     owner = (Mailing.owner_id, User.attribute_types, User.date_order, User.locale, User.timezone)
     is_owners_client = (Client.id == Delivery.client_id) & (Client.owner_id == Mailing.owner_id)
     return (
-        select(*content, *run, *values, *owner, is_allowed().label("may_be_shown"))
+        select(*content, *run, *delivery, *client, *owner, is_allowed().label("may_be_shown"))
         .join(Run, Run.id == Delivery.run_id)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)

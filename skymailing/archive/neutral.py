@@ -15,6 +15,7 @@ from skymailing.archive.letters import make_clock
 from skymailing.archive.pages import lay_out
 from skymailing.archive.tidying import ADDRESS, LINK, VALUE, tidy_html, tidy_text
 from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.content import LINK_NAMES
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Rendered, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.values import Habits
@@ -63,7 +64,7 @@ def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits
     sender_name = mime.clean_line(sender_name)
     fixed = {"sender_name": sender_name, **make_clock(sent_at)}
     marks = {"name": Mark(VALUE), "email": Mark(ADDRESS), "client": Anyone()}
-    links = {"unsubscribe_url": Mark(LINK), "browser_url": Mark(LINK)}
+    links = dict.fromkeys(LINK_NAMES, Mark(LINK))
     try:
         rendered = parts.render({**fixed, **marks, **links})
     except TemplateError:

@@ -13,7 +13,7 @@ from wtforms.validators import Length
 from skymailing.brand.colors import parse_color
 from skymailing.brand.services import BrandValues
 from skymailing.models.brand import BRAND_NAME_MAX_LENGTH
-from skymailing.web.form_fields import one_line, strip
+from skymailing.web.form_fields import complete_address, one_line, strip
 
 DEFAULT_COLOR = "#0b5fa5"  # the service's own
 
@@ -40,20 +40,24 @@ class BrandForm(FlaskForm):
         filters=[strip],
         description=_l("If empty, the name from your profile is used."),
     )
-    website = URLField(_l("Website"), [Length(max=500), one_line, web_address], filters=[strip])
-    has_color = BooleanField(_l("Use my own colour"))
+    website = URLField(
+        _l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_address]
+    )
     color = ColorField(_l("Colour"), filters=[strip])
+    removes_color = BooleanField(_l("Use the standard colour"))
     logo = FileField(_l("Logo"), description=_l("JPEG, PNG or WebP. It is resized automatically."))
     removes_logo = BooleanField(_l("Remove the logo"))
 
     def validate_color(self, field: ColorField) -> None:
         """Accept a colour such as #0b5fa5; browsers without a colour chooser send any text."""
         try:
-            field.data = parse_color(field.data) if field.data and self.has_color.data else ""
+            field.data = parse_color(field.data) if field.data and not self.removes_color.data else ""
         except ValueError as error:
             raise ValidationError(_("Enter a colour such as #0b5fa5.")) from error
 
     @property
     def values(self) -> BrandValues:
         """The validated input."""
-        return BrandValues(self.name.data or "", self.website.data or "", self.color.data or "")
+        # The standard colour is stored as none: that is also what browsers send if nothing was chosen.
+        color = self.color.data if self.color.data != DEFAULT_COLOR else ""
+        return BrandValues(self.name.data or "", self.website.data or "", color or "")

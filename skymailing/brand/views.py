@@ -29,15 +29,15 @@ def edit() -> ResponseReturnValue:
     saved = {
         "name": brand.name if brand else "",
         "website": brand.website if brand else "",
-        "has_color": bool(brand and brand.color),
         "color": (brand.color if brand else "") or DEFAULT_COLOR,
     }
     logo_name = brand.logo_name if brand else ""
+    has_color = bool(brand and brand.color)
     form = BrandForm(data=saved)
     if form.validate_on_submit() and _save(form):
         flash(_("Brand saved."), "success")
         return redirect(url_for("brand.edit"))
-    return render_template("brand/edit.html", form=form, logo_name=logo_name)
+    return render_template("brand/edit.html", form=form, logo_name=logo_name, has_color=has_color)
 
 
 def _save(form: BrandForm) -> bool:

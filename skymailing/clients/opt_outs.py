@@ -123,7 +123,10 @@ def undo(
 
 
 def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
-    """Lift a suppression that this opt-out made, or give it back to the owner who had made it before."""
+    """Lift a suppression that this opt-out made, or give it back to the owner who had made it before.
+
+    Not even that after a complaint or a hard bounce: the owner could then lift it.
+    """
     has_bounced = exists().where(
         Bounce.owner_id == found.owner_id,
         Bounce.email_key == email_key,
@@ -142,7 +145,7 @@ def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
         return
     note, since = manual
     values = {"reason": SuppressionReason.MANUAL, "note": note, "created_at": datetime.fromisoformat(since)}
-    db.session.execute(update(Suppression).where(made_by_it).values(values))
+    db.session.execute(update(Suppression).where(made_by_it, ~has_bounced).values(values))
 
 
 def save_reason(

@@ -106,10 +106,11 @@ def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
     by_key: dict[str, dict[int, TopicChoice]] = {old_key: {}, new_key: {}}
     for choice in rows:
         by_key[choice.email_key][choice.topic_id] = choice
+    # Also topics left at both addresses: if the person left at one of them, the owner cannot take it back.
     wanted = [
         NewChoice(id, new_key, choice.is_joined, choice.is_by_owner, choice.changed_at)
         for id, choice in by_key[old_key].items()
-        if id not in by_key[new_key] or (by_key[new_key][id].is_joined and not choice.is_joined)
+        if id not in by_key[new_key] or not choice.is_joined
     ]
     return _record(owner_id, wanted)
 

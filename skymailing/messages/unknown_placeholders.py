@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from html import unescape
 
-from skymailing.delivery.rendering.content import Content, find_placeholders, prepare
+from skymailing.delivery.rendering.content import LINK_NAMES, Content, find_placeholders, prepare
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.messages.placeholders import write_path
@@ -14,7 +14,6 @@ from skymailing.messages.placeholders import write_path
 Path = tuple[str, ...]
 
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
-LINK_NAMES = ("unsubscribe_url", "preferences_url", "browser_url")
 STANDARD_NAMES = ("name", "email", "client", *LINK_NAMES, "sender_name", "now", "today")
 SHOWN = 10
 # The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,

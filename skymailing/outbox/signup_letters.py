@@ -12,7 +12,7 @@ from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.delivery.senders import From, describe_from, is_usable
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
-from skymailing.models import OutboxLetter, Signup, SignupForm
+from skymailing.models import Brand, OutboxLetter, Signup, SignupForm, User
 from skymailing.outbox.services import SubjectDeleted, add_letter
 from skymailing.security import BadToken, make_token, read_token
 
@@ -59,16 +59,26 @@ def find_signup(letter: OutboxLetter) -> Signup:
     signup = db.session.get(Signup, letter.params["signup_id"])
     if signup is None or (signup.owner_id, signup.email_key) != (letter.user_id, address_key(letter.to)):
         raise SubjectDeleted("signup_gone")
-    if signup.confirmed_at is not None or not signup.form.is_open or not letter.user.is_active:
+    has_left = not letter.user.is_active or letter.user.deletion_at is not None
+    if signup.confirmed_at is not None or not signup.form.is_open or has_left:
         raise SubjectDeleted("signup_gone")
     return signup
 
 
+def find_public_name(owner: User) -> str:
+    """Return the owner's name as the form's page shows it."""
+    brand = db.session.get(Brand, owner.id)
+    return (brand.name if brand else "") or owner.sender_name
+
+
 def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
-    """Return who a confirmation letter is from; the service's address if the sender cannot be used now."""
-    sender = form.sender
+    """Return who a confirmation letter is from; the service's address if the sender cannot be used now.
+
+    Without a name of its own, it has the one on the form's page, which the person has just seen.
+    """
+    sender, name = form.sender, find_public_name(letter.user)
     if sender is None or not is_usable(sender):
-        return describe_from(letter.user, None)
-    source = describe_from(letter.user, sender)
+        return describe_from(letter.user, None, name)
+    source = describe_from(letter.user, sender, sender.name or name)
     # The installation's server may not send from an address that another server is responsible for.
     return source if sender.server_id == letter.server_id else replace(source, address="")

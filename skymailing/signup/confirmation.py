@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
 from skymailing.clients.consents import Evidence, record
@@ -16,6 +16,7 @@ from skymailing.models import (
     Client,
     ConsentKind,
     Signup,
+    SignupForm,
     Tag,
     client_forms,
     client_tags,
@@ -38,6 +39,7 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
     A repetition changes nothing: the person may have unsubscribed since. If the owner's limit of clients is
     reached, the person becomes a client as soon as there is room (`add_waiting`).
     """
+    keep_form(SignupForm.uuid == form_uuid)
     signup_id = read_signup_token(token, form_uuid).id
     found = select(Signup).where(Signup.id == signup_id).with_for_update()
     signup = db.session.scalar(found.execution_options(populate_existing=True))
@@ -53,6 +55,14 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
     choose(signup.owner_id, signup.email_key, dict.fromkeys(db.session.scalars(joined), True), now)
     count_day(signup.form_id, now, confirmed=1)
     return signup
+
+
+def keep_form(is_form: ColumnElement[bool]) -> None:
+    """Keep a form from being deleted until the transaction ends.
+
+    Before its requests are locked, since the deletion locks the form first and would deadlock otherwise.
+    """
+    db.session.execute(select(SignupForm.id).where(is_form).with_for_update(read=True, key_share=True))
 
 
 def add_waiting(signup: Signup, now: datetime) -> bool:

@@ -40,7 +40,7 @@ from skymailing.models.form import (
 )
 from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, LABEL_MAX_LENGTH, MAX_FIELDS, FormField
 from skymailing.signup.services import FormValues
-from skymailing.web.form_fields import one_line, strip
+from skymailing.web.form_fields import complete_address, one_line, strip
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 PAGE_TEXT_MAX_LENGTH = 5_000
@@ -114,8 +114,8 @@ class SignupFormEditor(FlaskForm):
     thanks_url = URLField(
         _l("Then open this page"),
         [Length(max=URL_MAX_LENGTH)],
-        filters=[strip],
-        description=_l("A page of your website, beginning with https://"),
+        filters=[strip, complete_address],
+        description=_l("A page of your website."),
     )
     is_open = BooleanField(_l("Accept sign-ups"), default=True)
 

@@ -67,4 +67,9 @@ def _select_public() -> Select[tuple[SignupForm]]:
 
 def is_accepting(form: SignupForm) -> bool:
     """Return whether people can subscribe through the form."""
-    return form.is_open and form.owner.is_active and form.owner.deletion_at is None
+    return form.is_open and has_active_owner(form)
+
+
+def has_active_owner(form: SignupForm) -> bool:
+    """Return whether links in confirmation letters work: also if the form has been closed since."""
+    return form.owner.is_active and form.owner.deletion_at is None

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from skymailing.extensions import cache, db
-from skymailing.models import Signup, SignupMailbox
-from skymailing.signup.confirmation import add_waiting
+from skymailing.models import Signup, SignupForm, SignupMailbox
+from skymailing.signup.confirmation import add_waiting, keep_form
 from skymailing.signup.requests import LETTERS_PERIOD
 
 BATCH = 200  # per sweep
@@ -17,17 +17,27 @@ KEPT = LETTERS_PERIOD + timedelta(hours=1)
 
 def add_clients(now: datetime) -> None:
     """Add people who confirmed while their owner's limit of clients was reached, as far as there is room."""
-    waiting = select(Signup.id, Signup.owner_id).where(Signup.is_waiting).order_by(Signup.owner_id, Signup.id)
-    rows = db.session.execute(waiting.limit(BATCH)).tuples().all()
+    owners = db.session.scalars(select(Signup.owner_id).where(Signup.is_waiting).distinct()).all()
     db.session.rollback()
-    for signup_id, owner_id in rows:
-        if cache.get(FULL_KEY.format(owner_id)):
-            continue
+    for owner_id in owners:
+        if not cache.get(FULL_KEY.format(owner_id)):
+            # An equal share, so that one owner's many people do not delay those of others.
+            _add_clients_of(owner_id, max(1, BATCH // len(owners)), now)
+
+
+def _add_clients_of(owner_id: int, limit: int, now: datetime) -> None:
+    waiting = select(Signup.id, Signup.form_id).where(Signup.is_waiting, Signup.owner_id == owner_id)
+    rows = db.session.execute(waiting.order_by(Signup.id).limit(limit)).tuples().all()
+    db.session.rollback()
+    for signup_id, form_id in rows:
+        keep_form(SignupForm.id == form_id)
         found = select(Signup).where(Signup.id == signup_id, Signup.is_waiting)
         signup = db.session.scalar(found.with_for_update(skip_locked=True))
-        if signup is not None and not add_waiting(signup, now):
-            cache.set(FULL_KEY.format(owner_id), True, timeout=RETRY_AFTER)
+        is_full = signup is not None and not add_waiting(signup, now)
         db.session.commit()
+        if is_full:
+            cache.set(FULL_KEY.format(owner_id), True, timeout=RETRY_AFTER)
+            return
 
 
 def delete_expired(now: datetime) -> None:

@@ -71,8 +71,8 @@ def move_up(topic: Topic) -> None:
     """Put a topic before the one above it."""
     _lock_owner(topic.owner_id)
     topics = list_topics(topic.owner_id)
-    place = topics.index(topic)
-    if place:
+    # Another window may have deleted it.
+    if place := next((place for place, each in enumerate(topics) if each.id == topic.id), 0):
         topics[place - 1 : place + 1] = topic, topics[place - 1]
     for position, each in enumerate(topics):
         each.position = position

@@ -54,7 +54,7 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "address_domain": _l("The part after the @ sign is not a valid domain name."),
     "address_domain_without_dot": _l(
-        "The domain after the @ sign is incomplete: example instead of example.com."
+        "The address is incomplete: after the @ sign, an ending such as .com is missing."
     ),
     "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive email."),
     "client_duplicate": _l("You already have a client with this address."),

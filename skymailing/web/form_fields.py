@@ -1,5 +1,6 @@
 """Form fields and validators that several features share."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,6 +25,8 @@ from skymailing.web.timezones import (
     parse_local,
     start_of_day,
 )
+
+WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(?=[/?#]|$)")
 
 
 class LocalTimeField(Field):
@@ -65,6 +68,11 @@ def one_line(_form: FlaskForm, field: Field) -> None:
 def strip(text: str | None) -> str | None:
     """Return the text without surrounding spaces and without NUL, which no database stores."""
     return text.replace("\0", "").strip() if text else text
+
+
+def complete_address(text: str | None) -> str | None:
+    """Return the address of a web page with the https:// that people leave out."""
+    return f"https://{text}" if text and WITHOUT_SCHEME.match(text) else text
 
 
 class PeriodForm(FlaskForm):

@@ -86,7 +86,7 @@ def test_the_letter_shows_the_address_it_was_sent_to_and_the_day_it_was_sent(
     delivery = send_letter(user, "To {{ email }} on {{ 'now' | date: '%Y' }}/{{ now | date: '%Y-%m-%d' }}")
     delivery.finished_at = utcnow().replace(year=2021, month=2, day=3)
     address = delivery.email
-    session.execute(update(Client).values(email="new@example.org", email_key="new@example.org"))
+    session.execute(update(Client).values(email=address.upper()))
     session.flush()
     page = visitor.get(link_to(app, delivery)).text
     assert f"To {address}" in page
@@ -157,6 +157,26 @@ def test_nothing_is_shown_once_the_client_is_deleted(
     assert "no longer available" in response.text
     assert "Anna" not in response.text
     assert delivery.email not in response.text
+
+
+@pytest.mark.parametrize("change", ["corrected", "merged"])
+def test_nothing_is_shown_once_the_client_has_another_address(
+    app: Flask, session: Session, user: User, visitor: FlaskClient, sign_in: SignIn, change: str
+) -> None:
+    """The letter may have gone to a stranger, because of a typing error or a mistaken merge."""
+    delivery = send_letter(user, "Dear {{ name }}", client={"full_name": "Anna"})
+    link = link_to(app, delivery)
+    assert "Anna" in visitor.get(link).text
+    if change == "corrected":
+        data = {"email": "right@example.org", "full_name": "Boris"}
+        assert sign_in(user).post(f"/clients/{delivery.client_id}/edit", data=data).status_code == 302
+    else:
+        kept = ClientFactory.create(owner=user, full_name="Boris")
+        merge = sign_in(user).post(f"/clients/{kept.id}/merge", data={"other": delivery.client_id})
+        assert merge.status_code == 302
+    response = visitor.get(link)
+    assert response.status_code == 410
+    assert "Boris" not in response.text
 
 
 @pytest.mark.parametrize("change", ["details", "letters"])

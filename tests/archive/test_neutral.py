@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skymailing.archive.neutral import Neutral, render_neutral
 from skymailing.archive.tidying import ADDRESS, GONE, LINK, MARKS, VALUE, tidy_html, tidy_text
-from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.rendering.content import LINK_NAMES, Content
 from skymailing.delivery.rendering.letter import Recipient, TemplateError, preview
 from skymailing.delivery.rendering.liquid import HTML as HTML_ENVIRONMENT
 from skymailing.delivery.rendering.values import Habits
@@ -38,7 +38,7 @@ def read(body: str, format: MessageFormat = MARKDOWN) -> str:
 
 PATHS = ["name", "email", "client.name", "client.full_name", "client.email", "client.city", "client['Город']"]
 PATHS += ["client.age", "client.born", "client.vip", "client", "client.size"]
-PATHS += ["unsubscribe_url", "browser_url"]
+PATHS += ["sender_name", *LINK_NAMES]
 FILTERS = sorted(set(HTML_ENVIRONMENT.filters) - {"default"})
 ARGUMENTS = ["", ": 2", ": 'x'", ": 'x', 'y'", ": name", ": client.city"]
 placeholders = st.builds(
@@ -89,7 +89,8 @@ def test_the_footer_and_links_to_ones_own_pages_are_left_out() -> None:
         assert read("Hello", format) == "Hello"
     links = "[Unsubscribe]({{ unsubscribe_url }}) | [Open]({{ browser_url }}) · [Shop](https://shop.example)"
     assert read(f"Hello\n\n{links}") == "Hello Shop"
-    assert "<a" not in render("Hello\n\n[Unsubscribe]({{ unsubscribe_url }})").html
+    for name in LINK_NAMES:
+        assert "<a" not in render(f"Hello\n\n[Open]({{{{ {name} }}}})").html
     assert read("Hello\n\n--\nUnsubscribe: {{ unsubscribe_url }}\nBrowser: {{browser_url}}", TEXT) == "Hello"
     encoded = "<p>Hello</p><a href='https://shop.example/?back={{ unsubscribe_url | url_encode }}'>Leave</a>"
     assert read(encoded, HTML) == "Hello"

@@ -19,8 +19,10 @@ from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
 from tests.auth.account_data import create_account_data
 from tests.auth.authenticator import App
 from tests.conftest import PASSWORD, SignIn
-from tests.support.factories import MailingFactory, UserFactory, due_mailing
+from tests.support.archives import ArchiveEntryFactory, ArchiveFactory, link_to
+from tests.support.factories import DeliveryFactory, MailingFactory, UserFactory, due_mailing
 from tests.support.servers import SmtpServer
+from tests.support.signup_factories import SignupFormFactory
 
 
 def text_of(page: str) -> str:
@@ -120,6 +122,23 @@ def test_the_deletion_can_be_cancelled_during_the_grace_period(
     assert mailing.state is MailingState.PAUSED
     assert "Paused because the deletion" in returned.get(f"/mailings/{mailing.id}").text
     assert returned.get("/clients/").status_code == 200
+
+
+def test_pages_for_visitors_stay_open_to_a_user_who_is_leaving(
+    app: Flask, session: Session, user: User, sign_in: SignIn
+) -> None:
+    """They belong to other people, such as the owner of a form."""
+    form, entry = SignupFormFactory.create(), ArchiveEntryFactory.create()
+    archive = ArchiveFactory.create(owner=entry.mailing.owner)
+    delivery = DeliveryFactory.create()
+    user.deletion_at = utcnow() + timedelta(days=7)
+    session.flush()
+    paths = (
+        *(f"/f/{form.uuid}", f"/archive/{archive.slug}/", f"/archive/{archive.slug}/{entry.slug}"),
+        *(link_to(app, delivery), "/brand/colors/0b5fa5.css"),
+    )
+    returned = sign_in(user)
+    assert [returned.get(path).status_code for path in paths] == [200] * len(paths)
 
 
 def test_a_started_deletion_cannot_be_cancelled(app: Flask, session: Session) -> None:

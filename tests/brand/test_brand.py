@@ -23,7 +23,7 @@ pytestmark = pytest.mark.one_engine
 
 def save(browser: FlaskClient, **changes: object) -> TestResponse:
     values: dict[str, object] = {"name": "Пекарня «Корица»", "website": "https://korica.example/"}
-    return browser.post("/brand/", data=values | {"has_color": "y", "color": "#C0392B"} | changes)
+    return browser.post("/brand/", data=values | {"color": "#C0392B"} | changes)
 
 
 def draw_logo(width: int = 960, height: int = 100) -> tuple[io.BytesIO, str]:
@@ -81,17 +81,27 @@ def test_without_a_brand_visitors_see_the_name_in_the_profile(app: Flask, sessio
 def test_saving_again_keeps_the_logo(session: Session, user: User, browser: FlaskClient) -> None:
     save(browser, logo=draw_logo())
     name = session.get_one(Brand, user.id).logo_name
-    save(browser, name="Другое имя", has_color="")
+    save(browser, name="Другое имя", removes_color="y")
     session.expire_all()
     brand = session.get_one(Brand, user.id)
     assert (brand.logo_name, brand.name, brand.color) == (name, "Другое имя", "")
 
 
 @pytest.mark.parametrize(
-    "website", ["javascript:alert(1)", "korica.example", "https://", "https://a b.example", "//evil.example"]
+    "website", ["javascript:alert(1)", "korica", "https://", "https://a b.example", "//evil.example"]
 )
 def test_a_website_must_be_a_web_address(browser: FlaskClient, website: str) -> None:
     assert "https://" in get_field_error(save(browser, website=website), "website")
+
+
+def test_a_website_may_be_typed_without_https(session: Session, user: User, browser: FlaskClient) -> None:
+    save(browser, website="korica.example/about")
+    assert session.get_one(Brand, user.id).website == "https://korica.example/about"
+
+
+def test_the_standard_colour_is_none(session: Session, user: User, browser: FlaskClient) -> None:
+    save(browser, color="#0B5FA5")
+    assert session.get_one(Brand, user.id).color == ""
 
 
 @pytest.mark.parametrize("color", ["red", "#12", "#12345g", "#123456;}body{display:none"])

@@ -112,6 +112,19 @@ def test_a_new_address_takes_the_choices_along_and_leaving_wins(
     assert moved == {"News": False, "Digest": True, "Offers": False}
 
 
+def test_what_a_client_left_at_either_address_is_not_the_owners_to_take_back(
+    session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, double: Client
+) -> None:
+    TopicChoiceFactory.create(topic=news, email_key=double.email_key)
+    TopicChoiceFactory.create(topic=news, email_key=anna.email_key, is_by_owner=True)
+    before = read(session)
+    undo = merge(browser, anna, double)
+    assert read(session)["News", anna.email_key] == (False, False)
+    assert "Only the client can join it again." in press(browser, anna, news, "join")
+    browser.post(undo)
+    assert read(session) == before
+
+
 def test_a_choice_survives_that_the_client_is_deleted_and_added_again(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import LetterState, OutboxLetter, Sender, Signup, SignupForm, User
+from skymailing.models import Brand, LetterState, OutboxLetter, Sender, Signup, SignupForm, User
 from skymailing.outbox import claims
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 from tests.outbox.conftest import add_letter
@@ -70,6 +70,19 @@ def test_the_letter_comes_from_the_sender_of_the_form(
     assert first["From"] == "Shop <news@shop.example>"
     assert "letters@sky.example" in second["From"], "the sender cannot be used any more"
     assert second["Reply-To"] == user.email
+
+
+@pytest.mark.one_engine
+def test_the_letter_has_the_name_that_the_page_shows(
+    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    session.add(Brand(owner_id=user.id, name="Warm Bread"))
+    session.flush()
+    Visitor(app).sign_up(form)
+    work()
+    (letter,) = smtp.letters
+    assert "Warm Bread <" in email.message_from_bytes(letter.content, policy=policy.default)["From"]
+    assert "emails from Warm Bread:" in letter.text
 
 
 @pytest.mark.one_engine

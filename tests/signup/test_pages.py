@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -28,11 +28,12 @@ from skymailing.models import (
     client_forms,
     form_tags,
 )
+from skymailing.signup import tasks
 from tests.conftest import SetLimits
 from tests.mailings.pages import get_field_error, get_main_text, get_value, soup
 from tests.signup.people import Visitor, path_of
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
-from tests.support.signup_factories import TopicFactory
+from tests.support.signup_factories import SignupFactory, SignupFormFactory, TopicFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -224,6 +225,31 @@ def test_people_wait_for_room_if_there_are_too_many_clients(
     session.expire_all()
     assert set(session.scalars(select(Client.email))) == {known.email, "Anna@mail.example"}
     assert "has confirmed, but" not in get_main_text(browser.get(f"/forms/{form.id}"))
+
+
+@pytest.mark.both_engines
+def test_people_of_an_owner_without_room_do_not_keep_those_of_others_waiting(
+    app: Flask,
+    session: Session,
+    user: User,
+    form: SignupForm,
+    set_limits: SetLimits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_limits(clients=2)
+    monkeypatch.setattr(tasks, "BATCH", 4)
+    ClientFactory.create_batch(2, owner=user)
+    other = SignupFormFactory.create()
+    for number in range(5):
+        SignupFactory.create(form=form, email=f"{number}@mail.example", is_waiting=True)
+    for number in range(3):
+        SignupFactory.create(form=other, email=f"{number}@mail.example", is_waiting=True)
+    with app.app_context():
+        tasks.add_clients(utcnow())
+    added = select(Client.email).where(Client.owner_id == other.owner_id).order_by(Client.id)
+    assert session.scalars(added).all() == ["0@mail.example", "1@mail.example"]
+    waiting = select(Signup.owner_id, func.count()).where(Signup.is_waiting).group_by(Signup.owner_id)
+    assert dict(session.execute(waiting).tuples().all()) == {user.id: 5, other.owner_id: 1}
 
 
 def test_the_page_of_a_client_shows_consents_and_why_a_suppression_stays(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
@@ -21,6 +21,7 @@ from skymailing.signup.confirmation import confirm_signup
 from skymailing.signup.protection import Visitor as Origin
 from skymailing.signup.requests import Request, request_signup
 from tests.mailings.pages import get_main_text
+from tests.processes.service import wait_until
 from tests.signup.people import EMAIL, ENTERED, Visitor, count_letters, path_of, read_fields
 from tests.support.signup_factories import SignupFormFactory
 
@@ -111,3 +112,25 @@ def test_a_killed_web_process_leaves_nothing_behind(
     (link,) = make_links(app, session)
     assert "You are subscribed" in get_main_text(Visitor(app).post(link, {}))
     assert session.scalar(select(func.count()).select_from(Consent)) == 2
+
+
+@pytest.mark.only_on("postgresql", reason="SQLite has one writer at a time")
+def test_a_form_that_is_deleted_during_a_confirmation_causes_no_deadlock(
+    app: Flask, session: Session, form: SignupForm
+) -> None:
+    Visitor(app).sign_up(form)
+    (link,) = make_links(app, session)
+    with ThreadPoolExecutor(1) as pool, app.app_context():
+        # As `delete_form` begins.
+        db.session.execute(select(SignupForm).where(SignupForm.id == form.id).with_for_update())
+        answer = pool.submit(lambda: Visitor(app).post(link, {}).status_code)
+        wait_until(lambda: count_waiting_for_locks(session) == 1, "the confirmation waits for the form")
+        db.session.execute(delete(SignupForm).where(SignupForm.id == form.id))
+        db.session.commit()
+        assert answer.result(10) == 404
+    assert session.scalar(select(SignupForm.id)) is None
+
+
+def count_waiting_for_locks(session: Session) -> int:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return int(session.scalar(waiting) or 0)

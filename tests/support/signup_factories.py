@@ -2,7 +2,9 @@
 
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 
-from skymailing.models import SignupForm, Topic, TopicChoice
+from skymailing.clock import utcnow
+from skymailing.models import Signup, SignupForm, Topic, TopicChoice
+from skymailing.outbox.signup_letters import SIGNUP_LIFETIME
 from tests.support.factories import ModelFactory, UserFactory
 
 
@@ -22,6 +24,21 @@ class SignupFormFactory(ModelFactory[SignupForm]):
             {"key": "attribute.city", "label": "City", "is_required": False},
         ]
     )
+
+
+class SignupFactory(ModelFactory[Signup]):
+    """A request through `form`, just confirmed; with `confirmed_at=None`, still open."""
+
+    class Meta:
+        model = Signup
+
+    form = SubFactory(SignupFormFactory)
+    owner_id = LazyAttribute(lambda signup: signup.form.owner_id)
+    email = Sequence(lambda n: f"person-{n}@mail.example")
+    email_key = LazyAttribute(lambda signup: signup.email.lower())
+    requested_at = LazyFunction(utcnow)
+    confirmed_at = LazyFunction(utcnow)
+    expires_at = LazyAttribute(lambda signup: signup.requested_at + SIGNUP_LIFETIME)
 
 
 class TopicFactory(ModelFactory[Topic]):

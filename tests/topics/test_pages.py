@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
+from skymailing.extensions import db
 from skymailing.models import (
     AuditAction,
     AuditEntry,
@@ -22,6 +23,7 @@ from skymailing.models import (
     TopicChoice,
     User,
 )
+from skymailing.topics import services
 from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import get_field_error, get_main_text, get_value, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory, create_clients
@@ -55,6 +57,22 @@ def test_a_topic_without_a_valid_name_is_refused(browser: FlaskClient, session: 
     page = browser.post("/topics/new", data=NEWS | {"name": name})
     assert get_field_error(page, "name")
     assert read_topics(session) == []
+
+
+def test_a_topic_that_another_window_has_deleted_is_not_moved(
+    app: Flask, session: Session, user: User
+) -> None:
+    TopicFactory.create(owner=user, name="Events", position=0)
+    news = TopicFactory.create(owner=user, position=1)
+    with app.app_context():
+        opened = db.session.get_one(Topic, news.id)
+        db.session.expunge(opened)
+        db.session.rollback()
+        session.delete(news)
+        session.flush()
+        services.move_up(opened)
+        db.session.commit()
+    assert [topic.name for topic in read_topics(session)] == ["Events"]
 
 
 def test_a_topic_exists_once_in_any_spelling(browser: FlaskClient, session: Session, user: User) -> None:

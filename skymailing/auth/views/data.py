@@ -32,9 +32,12 @@ from skymailing.web.error_texts import explain
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
-# Pages that a user can still open while the deletion of their account is pending.
-OPEN_BLUEPRINTS = {"account", "blog", "health", "metrics", "preferences", "syndication", "unsubscribe"}
-OPEN_ENDPOINTS = {"static", "auth.logout", "home.language"}
+# Pages that a user can still open while the deletion of their account is pending: those for visitors, too.
+OPEN_BLUEPRINTS = {
+    *("account", "archive", "blog", "health", "letters", "metrics", "preferences", "signup", "syndication"),
+    "unsubscribe",
+}
+OPEN_ENDPOINTS = {"static", "auth.logout", "brand.colors", "brand.logo", "home.language", "messages.picture"}
 
 
 @bp.before_app_request

@@ -9,7 +9,7 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 from markupsafe import escape
 
-from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.content import LINK_NAMES, clean
 from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
@@ -19,7 +19,7 @@ from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Links to this site with signed tokens, in which nothing has to be escaped.
-LINKS = frozenset({"unsubscribe_url", "preferences_url", "browser_url", LINK_START, PICTURE_URL})
+LINKS = frozenset({*LINK_NAMES, LINK_START, PICTURE_URL})
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
 TEXTS = LINKS | {"name", "email", "sender_name"}
 

@@ -242,13 +242,18 @@ def find_placeholders(content: Content) -> list[tuple[str, ...]]:
 
 # Letters are rendered without a query for the tags of each client.
 TAGS = ("client", "tags")
+# Links to the recipient's own pages, which a published letter leaves out.
+EXAMPLE_LINKS = {
+    "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
+    "preferences_url": preferences_url(EXAMPLE_UNSUBSCRIBE_URL),
+    "browser_url": EXAMPLE_BROWSER_URL,
+}
+LINK_NAMES = tuple(EXAMPLE_LINKS)
 EXAMPLE_VALUES = {
     "name": "Ann",
     "email": "ann@example.com",
     "client": {"name": "Ann", "full_name": "Ann", "email": "ann@example.com"},
-    "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
-    "preferences_url": preferences_url(EXAMPLE_UNSUBSCRIBE_URL),
-    "browser_url": EXAMPLE_BROWSER_URL,
+    **EXAMPLE_LINKS,
     "sender_name": "Ann",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 
@@ -58,6 +58,9 @@ class PublicForm:
 @starts_reading
 def show(uuid: UUID) -> ResponseReturnValue:
     """Show a form, and receive it from this page or from any website."""
+    if not request.path.endswith(str(uuid)):
+        # Written in capitals; each page has one address, or anyone could fill the cache with its copies.
+        return redirect(url_for("signup.show", uuid=uuid), 308)
     shown = load(uuid)
     # Detached: what follows asks Redis and DNS, and may not keep a transaction open.
     db.session.expunge_all()
@@ -82,7 +85,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     """Handle a submitted form. The answer is the same for all addresses, known or not."""
     form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return shown.render("sent")  # a program, which learns nothing
+        return shown.render("sent", entry=entry)  # a program, which learns nothing
     if entry.errors:
         return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()
@@ -104,7 +107,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     request_signup(current, Request(entry.email, entry.values), visitor, now)
     db.session.commit()
     hints.hint_outbox()
-    return shown.render("sent")
+    return shown.render("sent", entry=entry)
 
 
 def read_visitor() -> Visitor:
@@ -117,6 +120,8 @@ def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
     shown = load(uuid)
     form_uuid = shown.form.uuid
     with force_locale(shown.form.language):
+        if not queries.has_active_owner(shown.form):
+            return keep_private((shown.render("closed"), 410))
         try:
             if request.method == "POST":
                 signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
