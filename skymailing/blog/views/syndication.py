@@ -15,7 +15,7 @@ bp = Blueprint("syndication", __name__)
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
 PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
-LETTER_LINKS = ("/u/", "/v/")
+LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 
 
 @bp.get("/blog/feed.atom")
