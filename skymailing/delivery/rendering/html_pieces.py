@@ -5,6 +5,7 @@ An HTML parser would move Liquid tags and escape their content, and could crash 
 
 import re
 from html import unescape
+from html.entities import html5
 
 # Elements without an end tag.
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
@@ -21,6 +22,9 @@ ATTRIBUTE = re.compile(
 )
 # Conditional comments for Outlook that other mail programs skip, such as <![if !mso]>, and doctypes.
 DECLARATION = re.compile(r"<[!?][^<>]*+>")
+# In an attribute, a named reference without a semicolon is text if a letter, a digit or "=" follows: a link
+# to "/?a=1&region=2" has no "&reg" (HTML standard, 13.2.5.73).
+REFERENCE = re.compile(r"&(?:#[^&;]{0,20}+;?|[a-zA-Z][a-zA-Z0-9]*+(?:;|(?!=)))")
 
 
 def read_attributes(attributes: str) -> dict[str, str]:
@@ -31,5 +35,15 @@ def read_attributes(attributes: str) -> dict[str, str]:
     for match in ATTRIBUTE.finditer(attributes):
         value = match["value"] or ""
         text = value[1:-1] if value[:1] in ('"', "'") else value
-        found.setdefault(match["name"].lower(), unescape(text))
+        found.setdefault(match["name"].lower(), unescape_attribute(text))
     return found
+
+
+def unescape_attribute(text: str) -> str:
+    """Return the value of an attribute without character references, as browsers read it."""
+    return REFERENCE.sub(_resolve, text)
+
+
+def _resolve(reference: re.Match[str]) -> str:
+    text = reference.group()
+    return unescape(text) if text[1] == "#" or text[1:] in html5 else text

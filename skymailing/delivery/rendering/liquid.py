@@ -6,6 +6,7 @@ filters and ranges, with one budget per letter.
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +27,7 @@ from skymailing.delivery.rendering.liquid_tags import (
     find_tags,
     line_at,
 )
+from skymailing.delivery.rendering.tracked_links import MAX_LINKS, TRACKING_TAGS
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits, to_date, to_number
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
@@ -184,7 +186,10 @@ class Parsed:
 
 def parse(source: str, *, escape: bool) -> Parsed:
     """Parse the template; raises TemplateError with the line of the problem."""
-    count = sum(1 for _ in islice(find_tags(source), MAX_TAGS + 1))
+    # A message that its author could save must not exceed a limit because its links are counted.
+    most_added = MAX_LINKS + 1
+    tags = Counter(tag.text in TRACKING_TAGS for tag in islice(find_tags(source), MAX_TAGS + most_added + 1))
+    count = tags[False] + max(tags[True] - most_added, 0)
     if count > MAX_TAGS:
         raise TemplateError(N_("The template is too complicated"))
     environment = HTML if escape else TEXT

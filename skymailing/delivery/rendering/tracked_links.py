@@ -9,20 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import unescape
 
+from werkzeug.urls import iri_to_uri
+
 from skymailing.delivery.rendering.click_tokens import ClickSigner
-from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE
+from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE, unescape_attribute
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 
 # The value with the beginning of the letter's links: the number of a link follows it.
 LINK_START = "tracked_link_start"
 PICTURE_URL = "opened_picture_url"
+TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_START, PICTURE_URL))
 MAX_LINKS = 500
 MAX_URL = 2_000  # characters
 LABEL_LENGTH = 200
-WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 ALTERNATIVE = re.compile(r"""<img\b[^<>]*?\balt\s{0,9}=\s{0,9}("[^"]*"|'[^']*')""", re.IGNORECASE)
-TAG = re.compile(r"<[^<>]*>")
+# Tags, and what readers do not see: comments, such as those for Outlook, and styles.
+UNSEEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(style|script)\b.*?(?:</\1\b[^<>]*>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,20 @@ def _find_address(piece: re.Match[str]) -> tuple[int, int, str] | None:
             return None
         if name == "href" and address is None:
             value = attribute["value"] or ""
-            url = unescape(value[1:-1] if value[:1] in ('"', "'") else value).strip()
+            url = unescape_attribute(value[1:-1] if value[:1] in ('"', "'") else value).strip()
             address = start + attribute.start("value"), start + attribute.end("value"), url
     if address is None or len(address[2]) > MAX_URL or not WEB.fullmatch(address[2]):
         return None
-    return address
+    return None if to_location(address[2]) is None else address
+
+
+def to_location(url: str) -> str | None:
+    """Return a link's address in ASCII, as a redirect contains it; None if it is not valid."""
+    try:
+        converted = iri_to_uri(url)
+    except ValueError:  # such as a port that is no number, or an empty part of a domain
+        return None
+    return url if url.isascii() else converted
 
 
 def _read_label(masked: MaskedSource, start: int) -> str:
@@ -87,7 +102,7 @@ def _read_label(masked: MaskedSource, start: int) -> str:
     content = masked.text[start : start + 5_000]
     content = re.split(r"</a\b", content, maxsplit=1, flags=re.IGNORECASE)[0]
     alternative = ALTERNATIVE.search(content)
-    text = TAG.sub(" ", content).strip() or (alternative[1][1:-1] if alternative else "")
+    text = UNSEEN.sub(" ", content).strip() or (alternative[1][1:-1] if alternative else "")
     text = re.sub(masked.mark + r"[os]\d+q", "…", text)
     return " ".join(unescape(text).split())[:LABEL_LENGTH]
 
@@ -121,5 +136,11 @@ class Tracking:
 def add_picture(page: str) -> str:
     """Return the page with the picture that shows opens, at the end of its body."""
     picture = f'<img src="{{{{ {PICTURE_URL} }}}}" width="1" height="1" alt="" style="display:block">'
-    place = page.lower().rfind("</body")
-    return page + picture if place < 0 else page[:place] + picture + page[place:]
+    masked = MaskedSource(page)
+    ends = [piece.start() for piece in PIECE.finditer(masked.text) if piece["end"] and _is_body(piece)]
+    place = ends[-1] if ends else len(masked.text)
+    return masked.unmask(masked.text[:place]) + picture + masked.unmask(masked.text[place:])
+
+
+def _is_body(piece: re.Match[str]) -> bool:
+    return piece["name"].lower() == "body"
