@@ -1,1 +1,1 @@
-"""Tracking: clicks on links in letters, and loaded pictures, told apart from machines."""
+"""Tracking: clicks on links in letters, and loaded pictures, of people and of machines."""

@@ -49,10 +49,8 @@ class ClickRedirects:
         """Note a click and return the target; None if the link is not in memory."""
         with self.app.app_context():
             try:
-                letter, targets = find_letter(text, only_remembered=True)
+                letter, targets = find_letter(text, number, only_remembered=True)
             except (UnknownLink, DisabledLink):
                 return None
-            url = targets.urls.get(number)
-            if url is not None:
-                note_now(letter, number, judge_click(EnvironHeaders(environ)))
-            return url
+            note_now(letter, number, judge_click(EnvironHeaders(environ)))
+            return targets.urls[number]

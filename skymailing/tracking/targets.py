@@ -7,14 +7,19 @@ from threading import Lock
 
 from sqlalchemy import select
 
-from skymailing.db.engine import reading_engine
+from skymailing.db.engine import LARGEST_ID, reading_engine
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.rendering.click_tokens import ClickSigner, ClickToken
+from skymailing.delivery.rendering.tracked_links import to_location
 from skymailing.models import Mailing, Run, RunLink, User
+from skymailing.tracking.hits import PICTURE
 
 MAX_RUNS = 1_000  # of which a process remembers the links
 # Seconds until a run is read again: a manager may have disabled its mailing, or its owner deleted it.
 REMEMBERED = 60
+# The same for a link that is not in memory: it can be newer, since workers add links while a run is sent, and
+# SQLite gives the ID of a deleted run to another one.
+CHECKED = 1
 
 
 class UnknownLink(Exception):
@@ -30,26 +35,38 @@ class RunTargets:
     """The links of a run by number, and the signer of its letters."""
 
     signer: ClickSigner
-    urls: dict[int, str]
+    urls: dict[int, str]  # in ASCII
     is_allowed: bool
     read_at: float  # time.monotonic()
+
+    def has(self, token: ClickToken, number: int) -> bool:
+        """Return whether the token is signed, and names a letter with this link."""
+        return (number == PICTURE or number in self.urls) and token.is_signed_by(self.signer)
+
+    def is_younger_than(self, seconds: float) -> bool:
+        return time.monotonic() - self.read_at < seconds
 
 
 _runs: OrderedDict[int, RunTargets] = OrderedDict()  # the least recently read first
 _lock = Lock()
 
 
-def find_letter(text: str, *, only_remembered: bool = False) -> tuple[ClickToken, RunTargets]:
-    """Return the letter that a token names, and the links of its run; raises UnknownLink and DisabledLink.
+def find_letter(text: str, number: int, *, only_remembered: bool = False) -> tuple[ClickToken, RunTargets]:
+    """Return the letter that a token names, and the links of its run.
 
-    With `only_remembered`, a run that is not in memory is unknown, and nothing is read.
+    Raises UnknownLink if the run has no link `number`, unless it is PICTURE, and DisabledLink. Nothing is read
+    with `only_remembered`, and a link that is not in memory is unknown.
     """
     try:
         token = ClickToken(text)
     except ValueError as error:
         raise UnknownLink from error
-    targets = _recall(token.run_id) or (None if only_remembered else _remember(token.run_id))
-    if targets is None or not token.is_signed_by(targets.signer):
+    targets = _recall(token.run_id)
+    is_known = targets is not None and targets.has(token, number)
+    if not is_known and not only_remembered and (targets is None or not targets.is_younger_than(CHECKED)):
+        targets = _remember(token.run_id)
+        is_known = targets is not None and targets.has(token, number)
+    if targets is None or not is_known:
         raise UnknownLink
     if not targets.is_allowed:
         raise DisabledLink
@@ -64,8 +81,7 @@ def forget_targets() -> None:
 
 def _recall(run_id: int) -> RunTargets | None:
     found = _runs.get(run_id)
-    is_recent = found is not None and time.monotonic() - found.read_at < REMEMBERED
-    return found if is_recent else None
+    return found if found is not None and found.is_younger_than(REMEMBERED) else None
 
 
 def _remember(run_id: int) -> RunTargets | None:
@@ -80,6 +96,8 @@ def _remember(run_id: int) -> RunTargets | None:
 
 
 def _read(run_id: int) -> RunTargets | None:
+    if run_id > LARGEST_ID:  # forged; PostgreSQL refuses the number
+        return None
     run = (
         select(Run.uuid, is_allowed())
         .join(Mailing, Mailing.id == Run.mailing_id)
@@ -91,5 +109,6 @@ def _read(run_id: int) -> RunTargets | None:
         row = connection.execute(run).one_or_none()
         if row is None:
             return None
-        urls = dict(connection.execute(links).tuples().all())
+        stored = connection.execute(links).tuples().all()
+    urls = {number: location for number, url in stored if (location := to_location(url)) is not None}
     return RunTargets(ClickSigner(run_id, row[0]), urls, bool(row[1]), time.monotonic())

@@ -18,27 +18,26 @@ BLUEPRINTS = (bp,)
 PIXEL = b64decode(b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
-@bp.get(f"{CLICK_PREFIX}/<token>/<int:number>")
+@bp.get(f"{CLICK_PREFIX}/<token>/<int(min=1):number>")
 def click(token: str, number: int) -> ResponseReturnValue:
     """Redirect to the target of a link, which was stored when the letter was sent, and note the click."""
     try:
-        letter, targets = find_letter(token)
-        url = targets.urls[number]
-    except (UnknownLink, KeyError):
+        letter, targets = find_letter(token, number)
+    except UnknownLink:
         return render_template("tracking/no_link.html", is_disabled=False), 404
     except DisabledLink:
         return render_template("tracking/no_link.html", is_disabled=True), 410
     if request.method == "GET":
         note_now(letter, number, judge_click(request.headers))
     g.leaves_site = True
-    return Response(status=302, headers={"Location": url, **HEADERS})
+    return Response(status=302, headers={"Location": targets.urls[number], **HEADERS})
 
 
 @bp.get(f"{OPEN_PREFIX}/<token>.gif")
 def picture(token: str) -> ResponseReturnValue:
     """Return the picture of a letter, and note that it was loaded; forged tokens get the same picture."""
     try:
-        letter, _targets = find_letter(token)
+        letter, _targets = find_letter(token, PICTURE)
     except (UnknownLink, DisabledLink):
         pass
     else:

@@ -1,6 +1,7 @@
 """Links in letters: which are counted, where they lead, and what forged and old ones get."""
 
 import re
+from binascii import b2a_base64
 from datetime import timedelta
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from skymailing.models import (
     RunLink,
     User,
 )
+from skymailing.tracking import targets
 from skymailing.tracking.folding import fold_hits
 from skymailing.tracking.targets import forget_targets
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run, due_mailing
@@ -195,6 +197,50 @@ def test_forged_and_unknown_links_lead_nowhere(
     assert visitor.get(f"/c/{links.token}/1?url=https://evil.example/").headers["Location"] == (
         "https://shop.example/"
     )
+
+
+def test_a_forged_run_that_no_key_can_hold_leads_nowhere(visitor: FlaskClient) -> None:
+    token = b2a_base64(b"\xff" * 21, newline=False).decode().replace("/", "_")
+    assert visitor.get(f"/c/{token}/1").status_code == 404
+    assert visitor.get(f"/o/{token}.gif").status_code == 200
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        (
+            "https://пример.рф/путь?я=ж#ё",
+            "https://xn--e1afmkfd.xn--p1ai/%D0%BF%D1%83%D1%82%D1%8C?%D1%8F=%D0%B6#%D1%91",
+        ),
+        ("https://shop.example/?c=%D0%B0#d", "https://shop.example/?c=%D0%B0#d"),
+    ],
+)
+def test_redirects_are_in_ascii(
+    links: Links, session: Session, visitor: FlaskClient, url: str, location: str
+) -> None:
+    session.get_one(RunLink, (links.run.id, 1)).url = url
+    session.flush()
+    for _from in ("the database", "memory"):
+        response = visitor.get(f"/c/{links.token}/1", headers=CHROME)
+        assert (response.status_code, response.headers["Location"]) == (302, location)
+
+
+@pytest.mark.one_engine
+def test_links_that_were_stored_after_a_forged_request_work(
+    app: Flask, links: Links, session: Session, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "CHECKED", 0)
+    assert visitor.get(f"/c/{links.token}/2").status_code == 404
+    session.add(RunLink(run_id=links.run.id, number=2, url="https://shop.example/new"))
+    session.flush()
+    assert visitor.get(f"/c/{links.token}/2").status_code == 302
+    links.run.uuid = uuid4()  # SQLite gave the ID to another run
+    session.flush()
+    with app.app_context():
+        token = ClickSigner(links.run.id, links.run.uuid).make_token(links.letter.id)
+    assert visitor.get(f"/c/{token}/1").status_code == 302
+    assert visitor.get(f"/c/{links.token}/1").status_code == 404
 
 
 @pytest.mark.one_engine

@@ -1,4 +1,4 @@
-"""Tell people from machines by the headers of one request, with user agents that real software sends."""
+"""Distinguish people from machines by the headers of one request, with real user agents."""
 
 import pytest
 
