@@ -53,6 +53,7 @@ class MetricsCollector:
             "Runs whose counts differed from their rows when they ended",
             value=counted.get("miscounts", 0),
         )
+        yield self._hits_lost(counted)
         yield self._attempts(counted)
         yield self._removed(counted)
         yield self._returned(counted)
@@ -128,6 +129,13 @@ class MetricsCollector:
         for name, count in waiting.items():
             queues.add_metric([name], count)
         return queues
+
+    def _hits_lost(self, counted: dict[str, float]) -> Metric:
+        return CounterMetricFamily(
+            "skymailing_hits_lost",
+            "Clicks and opens that were not counted: Redis was unavailable, or too many were waiting",
+            value=counted.get("hits_lost", 0),
+        )
 
     def _removed(self, counted: dict[str, float]) -> Metric:
         removed = CounterMetricFamily("skymailing_rows_removed", "Old rows removed, by kind", labels=["kind"])

@@ -53,6 +53,7 @@ def test_metrics_count_a_runs_letters(
     assert after["skymailing_smtp_seconds_count", "open"] >= 1
     assert after["skymailing_route_state", "primary closed"] == 1
     assert after["skymailing_oldest_due_age_seconds", ""] == 0
+    assert after["skymailing_hits_lost_total", ""] == 0
     assert abs(after["skymailing_last_sweep_timestamp_seconds", ""] - utcnow().timestamp()) < 30
 
 
