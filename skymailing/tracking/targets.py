@@ -54,8 +54,8 @@ _lock = Lock()
 def find_letter(text: str, number: int, *, only_remembered: bool = False) -> tuple[ClickToken, RunTargets]:
     """Return the letter that a token names, and the links of its run.
 
-    Raises UnknownLink if the run has no link `number`, unless it is PICTURE, and DisabledLink. Nothing is read
-    with `only_remembered`, and a link that is not in memory is unknown.
+    Raises UnknownLink if the run has no link `number`, unless it is PICTURE, and DisabledLink. With
+    `only_remembered`, nothing is read, and a link that is not in memory is unknown.
     """
     try:
         token = ClickToken(text)
