@@ -158,14 +158,9 @@ def test_unsubscribing_from_everything_is_undone_with_the_link(
     assert len(session.scalars(select(OptOut)).all()) == 1
 
 
-def test_an_undo_of_everything_says_which_topic_stays_left(
-    visitor: FlaskClient, path: str, plain_path: str
-) -> None:
+def test_an_undo_names_a_topic_that_stays_left(visitor: FlaskClient, path: str, plain_path: str) -> None:
     post(visitor, path)
-    page = post(visitor, plain_path)
-    text = get_main_text(undo(visitor, path, page))
-    assert "You will keep receiving emails" in text
-    assert "again, except about “News”." in text
+    assert "except about “News”" in get_main_text(undo(visitor, path, post(visitor, plain_path)))
 
 
 def test_an_undo_gives_the_owners_own_suppression_back(
