@@ -16,9 +16,12 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.clock import utcnow
-from skymailing.db.migrations import DIRECTORY, upgrade
+from skymailing.db.migrations import DIRECTORY, downgrade, upgrade
 from skymailing.extensions import db
 from skymailing.models import Client
+from skymailing.settings.database import write_json
+from tests.auth.account_data import create_account_data
+from tests.support import factories
 
 # The last migration of the first released version: from there on, the service keeps running during
 # upgrades. 0006 itself is older and shows what a harmful migration looks like.
@@ -165,3 +168,39 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
     assert found == [{"город": 'Омск "1" \n'}]
     assert "город" in stored[0]
     assert not is_sqlite or stored[1] == lone
+
+
+def test_a_downgrade_keeps_what_the_older_version_knows(app: Flask, empty_app: Flask) -> None:
+    """Rebuilding a table on SQLite drops the old one; that must neither cascade nor lose triggers."""
+    with empty_app.app_context():
+        upgrade()
+        engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT", json_serializer=write_json)
+    with Session(engine, expire_on_commit=False) as session:
+        factories.bind(session, empty_app)
+        create_account_data(session, factories.UserFactory.create())
+        before, triggers = count_rows(session), list_triggers(session)
+        with empty_app.app_context():
+            with pytest.raises(SystemExit):
+                downgrade("0036")  # a mailing has a topic, which people may have left
+            assert count_rows(session) == before
+            session.execute(text("UPDATE mailings SET topic_id = NULL"))
+            downgrade("0036")
+            known = set(count_rows(session))
+            assert {"clients", "mailings", "runs", "deliveries", "attempts", "consents"} <= known
+            assert count_rows(session) == {table: before[table] for table in known}
+            upgrade()
+        assert count_rows(session).keys() == before.keys()
+        assert list_triggers(session) == triggers
+        assert session.scalar(text("SELECT count(*) FROM topics")) == 0
+    engine.dispose()
+
+
+def count_rows(session: Session) -> dict[str, int]:
+    tables = inspect(session.connection()).get_table_names()
+    return {table: session.scalar(text(f'SELECT count(*) FROM "{table}"')) or 0 for table in tables}
+
+
+def list_triggers(session: Session) -> set[str]:
+    if session.connection().dialect.name == "sqlite":
+        return set(session.scalars(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")))
+    return set(session.scalars(text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")))

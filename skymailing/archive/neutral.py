@@ -24,6 +24,8 @@ from skymailing.models.archive import ArchiveEntry
 TITLE_LENGTH = ArchiveEntry.title.type.length
 SUMMARY_LENGTH = 240  # characters
 WORD = re.compile(r"[^\W_]")
+BLANK_LINE = re.compile(r"\n\s*\n")
+END = re.compile(r"[.!?…,:;–—-]\W{0,2}$")
 URL = re.compile(r"[(<\[]?https?://\S+")
 
 
@@ -80,9 +82,16 @@ def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits
 def summarize(text: str, headings: set[str]) -> str:
     """Return the beginning of a letter's text, without lines above it that are one of the headings."""
     known = {heading.casefold() for heading in headings}
-    lines = [" ".join(URL.sub("", line).split()) for line in text.splitlines()]
-    lines = [line for line in lines if WORD.search(line)]
-    words = " ".join(dropwhile(lambda line: line.casefold() in known, lines))
+
+    def is_above(line: str) -> bool:
+        return not WORD.search(line) or " ".join(line.split()).casefold() in known
+
+    lines = dropwhile(is_above, URL.sub("", text).splitlines())
+    paragraphs = [" ".join(part.split()) for part in BLANK_LINE.split("\n".join(lines))]
+    paragraphs = [part for part in paragraphs if WORD.search(part)]
+    # Headings have no full stop, but must not run into the text below them.
+    ended = [part if END.search(part) else f"{part}." for part in paragraphs[:-1]]
+    words = " ".join([*ended, *paragraphs[-1:]])
     if len(words) <= SUMMARY_LENGTH:
         return words
     cut = words[:SUMMARY_LENGTH]

@@ -162,6 +162,8 @@ def test_the_title_and_the_summary() -> None:
     assert len(letter.summary) < 250
     headings = render("Shop\n\n## Spring\n\n---\n\nSpring is here: https://shop.example/", subject="Spring")
     assert headings.summary == "Spring is here:"
+    parts = render("## News\n\nWe are open\nagain!\n\n- bread\n- cakes\n\nSee you", subject="Spring")
+    assert parts.summary == "News. We are open again! - bread - cakes. See you"
     assert render("text", subject="{{ name }}").title == "Shop"
     assert render("x" * 1000).summary == "x" * 240 + "…"
     assert len(render("text", subject="s" * 600).title) == 500

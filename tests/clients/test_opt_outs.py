@@ -158,6 +158,11 @@ def test_unsubscribing_from_everything_is_undone_with_the_link(
     assert len(session.scalars(select(OptOut)).all()) == 1
 
 
+def test_an_undo_names_a_topic_that_stays_left(visitor: FlaskClient, path: str, plain_path: str) -> None:
+    post(visitor, path)
+    assert "except about “News”" in get_main_text(undo(visitor, path, post(visitor, plain_path)))
+
+
 def test_an_undo_gives_the_owners_own_suppression_back(
     session: Session, visitor: FlaskClient, user: User, plain_path: str
 ) -> None:

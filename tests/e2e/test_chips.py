@@ -61,3 +61,15 @@ def test_the_button_tool_asks_about_a_button(window: Window, site: Site, owner: 
     dialog.get_by_label("Page to open").fill("shop.example/order")
     dialog.get_by_role("button", name="Insert").click()
     expect_in_body(window, '<a class="button" href="https://shop.example/order">Order</a>')
+
+
+def test_a_link_from_the_menu_has_words_in_the_language_of_the_letter(
+    window: Window, site: Site, owner: User
+) -> None:
+    message = add_message(site, owner, format=MessageFormat.HTML, body="<p>Hello</p>", language="ru")
+    open_editor(window, f"/messages/{message}/edit")
+    window.page.locator(".ql-editor").focus()
+    window.page.keyboard.press("Control+End")
+    window.page.get_by_text("Client data").click()
+    window.page.get_by_role("button", name="Link to view in a browser").click()
+    expect_in_body(window, '<a href="{{ browser_url }}">Открыть в браузере</a></p>')

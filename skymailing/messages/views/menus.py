@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from flask import current_app
+from flask_babel import LazyString, force_locale
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from skymailing.email_addresses import display_address
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME, write_path
@@ -17,6 +20,8 @@ class Value:
     sample: str
     # Whether some clients may have no such value, so that a default makes sense.
     may_be_missing: bool = True
+    # What a link is called in the letter, by the letter's language.
+    words: dict[str, str] | None = None
 
 
 def list_starters() -> list[tuple[str, str, str]]:
@@ -43,10 +48,18 @@ def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
         ),
         *(Value(name, write_path(("client", name)), samples.get(name, "")) for name in attributes),
         Value(_("My sender name"), "{{ sender_name }}", "", may_be_missing=False),
-        Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_be_missing=False),
-        Value(_("Link to choose topics"), "{{ preferences_url }}", "", may_be_missing=False),
-        Value(_("Link to view in a browser"), "{{ browser_url }}", "", may_be_missing=False),
+        _make_link(_("Unsubscribe link"), "{{ unsubscribe_url }}", _l("Unsubscribe")),
+        _make_link(_("Link to choose topics"), "{{ preferences_url }}", _l("Choose topics")),
+        _make_link(_("Link to view in a browser"), "{{ browser_url }}", _l("View in browser")),
     ]
+
+
+def _make_link(label: str, text: str, words: LazyString) -> Value:
+    by_language = {}
+    for language in current_app.config["LANGUAGES"]:
+        with force_locale(language):
+            by_language[language] = str(words)
+    return Value(label, text, "", may_be_missing=False, words=by_language)
 
 
 def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:

@@ -13,12 +13,33 @@ function withDefault(tag, fallback) {
   return tag.replace(/\s*\}\}$/, ` | default: ${quote}${text}${quote} }}`);
 }
 
-function insert(text) {
+// A link's address is long and says nothing, so the text gets a link with words.
+function writeLink(url, words) {
+  if (mode === "markdown") return `[${words}](${url})`;
+  if (mode === "html") return `<a href="${url}">${words}</a>`;
+  return `${words}: ${url}`;
+}
+
+function insertLink(quill, url, words) {
+  const range = findPlace();
+  if (!range.length) quill.insertText(range.index, words, "user");
+  const length = range.length || words.length;
+  quill.formatText(range.index, length, { button: false, link: url }, "user");
+  quill.setSelection(range.index + length, "user");
+  quill.format("link", false, "user");
+}
+
+function insert(text, words) {
   if (lastField === subject || mode !== "writing") {
-    insertIntoField(lastField === subject ? subject : body, text);
+    if (lastField === subject) insertIntoField(subject, text);
+    else insertIntoField(body, words ? writeLink(text, words) : text);
     return;
   }
   const quill = getWriting();
+  if (words) {
+    insertLink(quill, text, words);
+    return;
+  }
   const range = findPlace();
   quill.deleteText(range.index, range.length, "user");
   quill.insertEmbed(range.index, "placeholder", text, "user");
@@ -44,7 +65,8 @@ export function startValues() {
     const button = event.target.closest("[data-value]");
     if (!button) return;
     menu.open = false;
-    insert(withDefault(button.dataset.value, "mayBeMissing" in button.dataset ? fallback.value.trim() : ""));
+    const words = JSON.parse(button.dataset.words || "{}")[form.elements.language.value];
+    insert(withDefault(button.dataset.value, "mayBeMissing" in button.dataset ? fallback.value.trim() : ""), words);
     fallback.value = "";
   });
   fallback.addEventListener("keydown", (event) => {
