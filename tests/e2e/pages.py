@@ -14,6 +14,7 @@ from skymailing.models import (
     SignupForm,
     User,
 )
+from tests.e2e.public_pages import public_paths
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
 
@@ -97,7 +98,7 @@ def form_paths(site: Site) -> list[str]:
 def paths_for(site: Site, role: Role | None) -> list[str]:
     """Return the paths for a role; None means a visitor."""
     if role is None:
-        return VISITOR_PATHS
+        return [*VISITOR_PATHS, *public_paths(site)]
     if role is Role.USER:
         return user_paths(site)
     paths = panel_paths(site)

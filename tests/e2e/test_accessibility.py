@@ -5,13 +5,15 @@ Each page must also fit its screen, down to the smallest phone, and be in the us
 
 import json
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import expect
 
 from skymailing.models import Role
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.pages import DEMO, paths_for
+from tests.e2e.public_pages import add_owner, form_paths, letter_link_paths, letter_paths
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, Screen, Window
 
@@ -31,6 +33,7 @@ RUN = """async () => {
 }"""
 IS_PAINTED = """(color_scheme) => document.documentElement.dataset.bsTheme === color_scheme
     && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
+COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SERIOUS = ("serious", "critical", "moderate")
 
 
@@ -49,24 +52,94 @@ SERIOUS = ("serious", "critical", "moderate")
 def test_each_page_fits_and_has_no_serious_problem(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen, language: str
 ) -> None:
-    window = open_window(screen, language)
+    window = open_still_window(open_window, screen, language)
     sign_in(site, window, role, language)
-    window.page.emulate_media(reduced_motion="reduce")  # so that no color is measured during a transition
-    violations_by_page = {}
+    found = {}
     for path in paths_for(site, role):
-        with window.expecting(404):
+        with window.expecting(404, 410):
             window.page.goto("about:blank")
             window.page.goto(path)
-        window.expect_to_fit()
-        assert window.page.locator("html").get_attribute("lang") == language
-        for color_scheme in ("light", "dark"):
+        found[path] = check_page(window, language)
+    expect_none(found)
+
+
+def test_the_pages_after_a_form_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
+    window = open_still_window(open_window, SMALL, "ru")
+    window.open(form_paths(site, add_owner(site))[0])
+    found = {}
+    subscribe = window.main.get_by_role("button", name="Подписаться")
+    subscribe.click()
+    expect(window.main.locator(".field-errors")).to_have_count(2)
+    found["errors"] = check_page(window, "ru")
+    window.fill(email="anna@mail.example", **{"'attribute.birthday'": "1990-05-17"})
+    subscribe.click()  # at once, as no person does
+    window.expect_title("Ещё один шаг")
+    found["step"] = check_page(window, "ru")
+    subscribe.click()
+    window.expect_title("Проверьте почту")
+    found["sent"] = check_page(window, "ru")
+    expect_none(found)
+
+
+def test_the_pages_after_unsubscribing_fit_and_have_no_serious_problem(
+    site: Site, open_window: OpenWindow
+) -> None:
+    window = open_still_window(open_window, SMALL, "ru")
+    _unsubscribe, preferences, *_ = letter_link_paths(site, add_owner(site))
+    found = {}
+    window.open(preferences)
+    window.main.get_by_role("button", name="Сохранить").click()
+    expect(window.main.get_by_role("status")).to_be_visible()
+    found["saved"] = check_page(window, "ru")
+    for button in ("Отписаться от всех писем", "Отправить ответ", "Отменить и получать письма"):
+        window.main.get_by_role("button", name=button).click()
+        window.page.wait_for_load_state()
+        found[button] = check_page(window, "ru")
+    expect_none(found)
+
+
+def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
+    window = open_still_window(open_window, SMALL, "ru")
+    found = {}
+    for path in letter_paths(site):
+        window.open(path)
+        # Again without the policy for letters, under which axe cannot run.
+        window.page.set_content(window.page.request.get(path).text())
+        found[path] = {}
+        for color_scheme in COLOR_SCHEMES:
             window.page.emulate_media(color_scheme=color_scheme)
-            window.page.wait_for_function(IS_PAINTED, arg=color_scheme)
-            if serious := find_violations(window):
-                violations_by_page[path, color_scheme] = serious
-    assert not violations_by_page, json.dumps(
-        {" ".join(where): what for where, what in violations_by_page.items()}, ensure_ascii=False, indent=1
-    )
+            found[path][color_scheme] = find_violations(window)
+    expect_none(found)
+
+
+def open_still_window(open_window: OpenWindow, screen: Screen, language: str) -> Window:
+    """Open a window without animations, so that no color is measured during a transition."""
+    window = open_window(screen, language)
+    window.page.emulate_media(reduced_motion="reduce")
+    return window
+
+
+def check_page(window: Window, language: str) -> dict[str, list[Any]]:
+    """Check the open page; return its accessibility problems in each color scheme."""
+    window.expect_to_fit()
+    assert window.page.locator("html").get_attribute("lang") == language
+    found = {}
+    for color_scheme in COLOR_SCHEMES:
+        window.page.emulate_media(color_scheme=color_scheme)
+        window.page.wait_for_function(IS_PAINTED, arg=color_scheme)
+        found[color_scheme] = find_violations(window)
+    return found
+
+
+def expect_none(found: dict[str, dict[str, list[Any]]]) -> None:
+    """Check that no page has a problem in any color scheme."""
+    serious = {
+        f"{page} {color_scheme}": violations
+        for page, schemes in found.items()
+        for color_scheme, violations in schemes.items()
+        if violations
+    }
+    assert not serious, json.dumps(serious, ensure_ascii=False, indent=1)
 
 
 def sign_in(site: Site, window: Window, role: Role | None, language: str) -> None:

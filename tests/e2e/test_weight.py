@@ -60,7 +60,7 @@ class TrafficMeter:
 
 def expect_no_movement(window: Window, path: str) -> None:
     """Open a page and check that nothing moves while it loads."""
-    with window.expecting(404):
+    with window.expecting(404, 410):
         window.page.goto(path)
         window.wait_until_quiet()
     shifts = window.page.evaluate("window.shifts")

@@ -187,13 +187,13 @@ class Window:
         assert is_dark is (self.screen.color_scheme == "dark"), self.page.url
 
     @contextmanager
-    def expecting(self, status: int) -> Iterator[None]:
-        """Ignore the browser's report of an error status that the test causes in the block."""
+    def expecting(self, *statuses: int) -> Iterator[None]:
+        """Ignore the browser's reports of error statuses that the test causes in the block."""
         before = len(self.complaints)
         yield
         self.page.evaluate("0")  # reports arrive in order, so all earlier ones arrive before this result
-        reported = f"the server responded with a status of {status}"
-        self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
+        reported = re.compile(f"the server responded with a status of ({'|'.join(map(str, statuses))})")
+        self.complaints[before:] = [text for text in self.complaints[before:] if not reported.search(text)]
 
     def close(self) -> None:
         if not self.page.is_closed():
