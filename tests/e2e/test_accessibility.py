@@ -54,7 +54,7 @@ def test_each_page_fits_and_has_no_serious_problem(
 ) -> None:
     window = open_still_window(open_window, screen, language)
     sign_in(site, window, role, language)
-    found: dict[str, list[Any]] = {}
+    found = {}
     for path in paths_for(site, role):
         with window.expecting(404, 410):
             window.page.goto("about:blank")
@@ -66,7 +66,7 @@ def test_each_page_fits_and_has_no_serious_problem(
 def test_the_pages_after_a_form_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
     window = open_still_window(open_window, SMALL, "ru")
     window.open(form_paths(site, add_owner(site))[0])
-    found: dict[str, list[Any]] = {}
+    found = {}
     subscribe = window.main.get_by_role("button", name="Подписаться")
     subscribe.click()
     expect(window.main.locator(".field-errors")).to_have_count(2)
@@ -86,7 +86,7 @@ def test_the_pages_after_unsubscribing_fit_and_have_no_serious_problem(
 ) -> None:
     window = open_still_window(open_window, SMALL, "ru")
     _unsubscribe, preferences, *_ = letter_link_paths(site, add_owner(site))
-    found: dict[str, list[Any]] = {}
+    found = {}
     window.open(preferences)
     window.main.get_by_role("button", name="Сохранить").click()
     expect(window.main.get_by_role("status")).to_be_visible()
@@ -100,7 +100,7 @@ def test_the_pages_after_unsubscribing_fit_and_have_no_serious_problem(
 
 def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
     window = open_still_window(open_window, SMALL, "ru")
-    found: dict[str, list[Any]] = {}
+    found = {}
     for path in letter_paths(site):
         window.open(path)
         # Again without the policy for letters, under which axe cannot run.
