@@ -20,7 +20,13 @@ from skymailing.models import Message as MessageModel
 from skymailing.outbox.probes import PROBE, render_domain_probe
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
 from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
-from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, find_signup, find_signup_source, signup_token
+from skymailing.outbox.signup_letters import (
+    CONFIRM_SIGNUP,
+    find_public_name,
+    find_signup,
+    find_signup_source,
+    signup_token,
+)
 from skymailing.web.urls import public_url
 
 
@@ -39,7 +45,7 @@ def render_letter(letter: OutboxLetter) -> Letter:
 def _render_signup_letter(letter: OutboxLetter) -> Letter:
     form = find_signup(letter).form
     source = find_signup_source(letter, form)
-    content = _render_account_letter(letter, source, form=form)
+    content = _render_account_letter(letter, source, form=form, name=find_public_name(letter.user))
     # Imported here to keep commands fast, as below.
     from skymailing.delivery.signing import find_signer
 

@@ -8,11 +8,13 @@ import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.delivery.senders import From, describe_from, is_usable
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
-from skymailing.models import OutboxLetter, Signup, SignupForm
+from skymailing.models import Brand, OutboxLetter, Signup, SignupForm, User
 from skymailing.outbox.services import SubjectDeleted, add_letter
 from skymailing.security import BadToken, make_token, read_token
 
@@ -73,3 +75,8 @@ def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
     source = describe_from(letter.user, sender)
     # The installation's server may not send from an address that another server is responsible for.
     return source if sender.server_id == letter.server_id else replace(source, address="")
+
+
+def find_public_name(owner: User) -> str:
+    """Return the owner's name as on the form's page, which the person has just seen."""
+    return db.session.scalar(select(Brand.name).where(Brand.owner_id == owner.id)) or owner.sender_name

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import LetterState, OutboxLetter, Sender, Signup, SignupForm, User
+from skymailing.models import Brand, LetterState, OutboxLetter, Sender, Signup, SignupForm, User
 from skymailing.outbox import claims
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 from tests.outbox.conftest import add_letter
@@ -45,6 +45,21 @@ def test_the_letter_contains_nothing_that_the_visitor_typed(
             assert b"<b>" not in payload or part.get_content_subtype() == "plain"
     assert parsed["Auto-Submitted"] == "auto-generated"
     assert parsed["Bcc"] is None
+
+
+@pytest.mark.one_engine
+def test_the_letter_names_the_owner_as_the_page_does(
+    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    user.name = "Ivan Petrov"
+    session.add(Brand(owner_id=user.id, name="Tea <Shop>"))
+    session.flush()
+    Visitor(app).sign_up(form)
+    work()
+    (letter,) = smtp.letters
+    assert "receive emails from Tea <Shop>:" in letter.text
+    assert "receive emails from Tea &lt;Shop&gt;:" in letter.html
+    assert "Ivan Petrov" not in letter.text + letter.html
 
 
 @pytest.mark.one_engine
