@@ -19,6 +19,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
 ]
 
 GMAIL_DOMAINS = ("gmail.com", "googlemail.com")
+YANDEX_DOMAINS = {"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "narod.ru"}
 ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
@@ -208,6 +209,14 @@ def mailbox_key(email: str) -> str:
     if domain in GMAIL_DOMAINS:
         mailbox, domain = mailbox.replace(".", ""), "gmail.com"
     return f"{mailbox}@{domain}"
+
+
+def person_key(email: str) -> str:
+    """Return the mailbox that an address probably leads to; Yandex delivers all its domains to one."""
+    local, _at, domain = mailbox_key(email).rpartition("@")
+    if domain in YANDEX_DOMAINS:
+        local, domain = local.replace(".", "-"), "yandex.ru"
+    return f"{local}@{domain}"
 
 
 def display_address(email: str) -> str:

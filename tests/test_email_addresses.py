@@ -19,6 +19,7 @@ from skymailing.email_addresses import (
     parse_address,
     parse_recipient,
     parse_strictly,
+    person_key,
 )
 from skymailing.web.error_texts import explain
 
@@ -63,6 +64,12 @@ def test_an_address_is_returned_as_mail_servers_expect_it(text: str, address: st
 )
 def test_tagged_addresses_belong_to_one_mailbox(address: str, mailbox: str) -> None:
     assert mailbox_key(address) == mailbox
+
+
+@pytest.mark.parametrize("address", ["ivan.petrov@ya.ru", "Ivan-Petrov+x@yandex.com"])
+def test_addresses_at_yandex_belong_to_one_person(address: str) -> None:
+    assert person_key(address) == "ivan-petrov@yandex.ru"
+    assert person_key("an.na+x@googlemail.com") == "anna@gmail.com"
 
 
 @pytest.mark.parametrize(

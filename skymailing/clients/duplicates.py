@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skymailing.clients.queries import list_known_attributes
-from skymailing.email_addresses import mailbox_key
+from skymailing.email_addresses import person_key
 from skymailing.extensions import db
 from skymailing.models import Client
 
@@ -21,7 +21,6 @@ MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
 PHONE_DIGITS = 7  # at least; only the last ten are compared, since a number may begin with either +7 or 8
-YANDEX_DOMAINS = {"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "narod.ru"}
 
 
 class MatchKind(StrEnum):
@@ -116,11 +115,3 @@ def describe_row(row: Any) -> Iterator[tuple[MatchKind, str]]:
             yield MatchKind.PHONE, digits[-10:]
     if name := " ".join(full_name.lower().split()):
         yield MatchKind.NAME, name
-
-
-def person_key(email_key: str) -> str:
-    """Return the mailbox that an address probably leads to; Yandex delivers all its domains to one."""
-    local, _at, domain = mailbox_key(email_key).rpartition("@")
-    if domain in YANDEX_DOMAINS:
-        local, domain = local.replace(".", "-"), "yandex.ru"
-    return f"{local}@{domain}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
@@ -84,15 +84,19 @@ def _remember(
     if not any(before.values()):
         return
     same = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
-    same &= OptOut.topic_id.is_(None) if topic_id is None else OptOut.topic_id == topic_id
-    db.session.execute(delete(OptOut).where(same, OptOut.undone_at.is_not(None)))
+    db.session.execute(delete(OptOut).where(same, _is_about(topic_id), OptOut.undone_at.is_not(None)))
     db.session.add(OptOut(owner_id=owner_id, email_key=email_key, topic_id=topic_id, at=now, before=before))
     db.session.flush()
 
 
-def find_undoable(owner_id: int, email_key: str, now: datetime) -> OptOut | None:
-    """Return the last opt-out at this address that can still be undone."""
-    statement = _select_undoable(owner_id, email_key, now)
+def _is_about(topic_id: int | None) -> ColumnElement[bool]:
+    is_about: ColumnElement[bool] = OptOut.topic_id == topic_id  # IS NULL for None
+    return is_about
+
+
+def find_undoable(owner_id: int, email_key: str, topic_id: int | None, now: datetime) -> OptOut | None:
+    """Return the last opt-out of a topic, or of everything, at this address that can still be undone."""
+    statement = _select_undoable(owner_id, email_key, now).where(_is_about(topic_id))
     return db.session.scalar(statement.order_by(OptOut.id.desc()).limit(1))
 
 

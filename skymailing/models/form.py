@@ -155,7 +155,7 @@ class SignupMailbox(Model):
 
     __tablename__ = "signup_mailboxes"
 
-    mailbox: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of `mailbox_key`
+    mailbox: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of `person_key`
     latest_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     second_at: Mapped[datetime] = mapped_column(UTCDateTime)
     third_at: Mapped[datetime] = mapped_column(UTCDateTime)

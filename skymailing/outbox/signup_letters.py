@@ -8,6 +8,8 @@ import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.delivery.senders import From, describe_from, is_usable
 from skymailing.email_addresses import address_key
@@ -82,3 +84,8 @@ def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
     source = describe_from(letter.user, sender, sender.name or name)
     # The installation's server may not send from an address that another server is responsible for.
     return source if sender.server_id == letter.server_id else replace(source, address="")
+
+
+def find_public_name(owner: User) -> str:
+    """Return the owner's name as on the form's page, which the person has just seen."""
+    return db.session.scalar(select(Brand.name).where(Brand.owner_id == owner.id)) or owner.sender_name

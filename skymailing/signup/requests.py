@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from skymailing.clients.consents import store_text
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
-from skymailing.email_addresses import address_key, mailbox_key
+from skymailing.email_addresses import address_key, person_key
 from skymailing.extensions import db
 from skymailing.models import FormDay, Signup, SignupForm, SignupMailbox
 from skymailing.models.form import AGENT_MAX_LENGTH, IS_OPEN
@@ -77,9 +77,9 @@ STORING = Upsert(_make_storing, (Signup.id, Signup.requests))
 def _claim_letter(email: str, now: datetime) -> bool:
     """Return whether a mailbox may get a letter now, and remember it; one statement, so that races are safe.
 
-    Tags as in name+tag@example.com lead to the same mailbox.
+    Tags as in name+tag@example.com and the domains of Yandex lead to the same mailbox.
     """
-    mailbox = hashlib.sha256(mailbox_key(email).encode()).hexdigest()
+    mailbox = hashlib.sha256(person_key(email).encode()).hexdigest()
     statement = insert_into(SignupMailbox).values(
         mailbox=mailbox, latest_at=now, second_at=LONG_AGO, third_at=LONG_AGO
     )

@@ -1,4 +1,4 @@
-"""Test leaving a topic or everything through the link in a letter, undoing it, and giving a reason."""
+"""Test leaving a topic or everything through the link in a letter, and undoing it."""
 
 import re
 from datetime import timedelta
@@ -27,9 +27,8 @@ from skymailing.models import (
     User,
 )
 from skymailing.security import unsubscribe_token
-from tests.conftest import SignIn
 from tests.mailings.pages import get_main_text, soup
-from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
+from tests.support.factories import SuppressionFactory, UserFactory
 from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
 ADDRESS = "anna@example.com"
@@ -231,6 +230,23 @@ def test_a_link_undoes_only_what_was_done_at_its_own_address(
     assert session.scalars(select(OptOut.comment)).one() == ""
 
 
+def test_a_page_offers_to_undo_only_what_it_is_about(
+    app: Flask, session: Session, visitor: FlaskClient, user: User, path: str, plain_path: str
+) -> None:
+    offers = make_path(app, user, TopicFactory.create(owner=user, name="Offers"))
+    with time_machine.travel(utcnow() - timedelta(days=2)):
+        post(visitor, path)
+    assert "Undo" in get_main_text(post(visitor, offers))
+    page = visitor.get(path, headers={"Accept-Language": "en"})
+    assert "You left “News”" in get_main_text(page)
+    assert "Undo" not in get_main_text(page), "it would undo leaving the other topic"
+    SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS)
+    for link in (offers, plain_path):
+        page = visitor.get(link, headers={"Accept-Language": "en"})
+        assert "You are unsubscribed" in get_main_text(page)
+        assert "Undo" not in get_main_text(page)
+
+
 def test_an_undo_keeps_what_the_person_has_chosen_since(
     session: Session, visitor: FlaskClient, news: Topic, path: str
 ) -> None:
@@ -253,46 +269,6 @@ def test_leaving_at_the_address_of_a_merged_client_and_its_undo_apply_to_the_kep
         assert sorted(everywhere) == [(ADDRESS, False), ("anna@work.example", False)]
         undo(visitor, link, page)
         assert (choices(session), suppressions(session)) == ([], {})
-
-
-def test_a_reason_is_optional_and_shown_to_the_owner(
-    session: Session, visitor: FlaskClient, browser: FlaskClient, user: User, plain_path: str
-) -> None:
-    assert "No one has unsubscribed" in get_main_text(browser.get("/clients/suppressions/reasons"))
-    client = ClientFactory.create(owner=user, email=ADDRESS)
-    page = post(visitor, plain_path)
-    comment = "Every day!\0 <b>" + "x" * 600
-    sent = post(
-        visitor, f"{plain_path}/reason", opt_out=find_opt_out(page), reason="too-many", comment=comment
-    )
-    assert "Thank you for your answer." in get_main_text(sent)
-    stored = session.scalars(select(OptOut).execution_options(populate_existing=True)).one()
-    assert (stored.reason, stored.comment) == ("too-many", ("Every day! <b>" + "x" * 600)[:500])
-    reasons = get_main_text(browser.get("/clients/suppressions/reasons"))
-    assert "Too many emails 1" in reasons
-    assert "Every day! <b>" in reasons
-    shown = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "unsubscribed from everything · Too many emails" in shown
-    assert "Every day! <b>" in shown
-
-
-def test_an_unknown_reason_is_not_stored(session: Session, visitor: FlaskClient, plain_path: str) -> None:
-    found = find_opt_out(post(visitor, plain_path))
-    post(visitor, f"{plain_path}/reason", opt_out=found, reason="<script>")
-    assert session.scalars(select(OptOut.reason)).one() == ""
-
-
-def test_undone_and_old_opt_outs_are_not_counted(
-    app: Flask, sign_in: SignIn, visitor: FlaskClient, user: User, plain_path: str, path: str
-) -> None:
-    undo(visitor, path, post(visitor, path))
-    post(visitor, plain_path)
-    with app.app_context():
-        assert opt_outs.count_reasons(user.id, utcnow() - timedelta(days=1)) == {"": 1}
-        assert opt_outs.count_reasons(user.id, utcnow() + timedelta(days=1)) == {}
-
-    stranger = sign_in(UserFactory.create())
-    assert "No one has unsubscribed" in get_main_text(stranger.get("/clients/suppressions/reasons"))
 
 
 def test_two_clicks_at_the_same_moment_can_be_undone(

@@ -48,6 +48,21 @@ def test_the_letter_contains_nothing_that_the_visitor_typed(
 
 
 @pytest.mark.one_engine
+def test_the_letter_names_the_owner_as_the_page_does(
+    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
+) -> None:
+    user.name = "Ivan Petrov"
+    session.add(Brand(owner_id=user.id, name="Tea <Shop>"))
+    session.flush()
+    Visitor(app).sign_up(form)
+    work()
+    (letter,) = smtp.letters
+    assert "receive emails from Tea <Shop>:" in letter.text
+    assert "receive emails from Tea &lt;Shop&gt;:" in letter.html
+    assert "Ivan Petrov" not in letter.text + letter.html
+
+
+@pytest.mark.one_engine
 def test_the_letter_comes_from_the_sender_of_the_form(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:

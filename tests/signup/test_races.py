@@ -127,7 +127,7 @@ def test_a_form_that_is_deleted_during_a_confirmation_causes_no_deadlock(
         wait_until(lambda: count_waiting_for_locks(session) == 1, "the confirmation waits for the form")
         db.session.execute(delete(SignupForm).where(SignupForm.id == form.id))
         db.session.commit()
-        assert answer.result(10) == 404
+        assert answer.result(10) == 410
     assert session.scalar(select(SignupForm.id)) is None
 
 

@@ -188,54 +188,6 @@ def test_a_closed_form_accepts_nothing(app: Flask, session: Session, form: Signu
     assert session.scalar(select(Signup)) is None
 
 
-@pytest.mark.one_engine
-@pytest.mark.parametrize("leaving", ["blocked_at", "deletion_at"])
-def test_forms_of_owners_who_leave_are_closed(
-    app: Flask, session: Session, user: User, form: SignupForm, leaving: str
-) -> None:
-    anna = Visitor(app)
-    assert anna.get(path_of(form)).status_code == 200
-    setattr(user, leaving, utcnow())
-    session.flush()
-    assert anna.get(path_of(form)).status_code == 410
-    assert anna.sign_up(form).status_code == 410
-
-
-@pytest.mark.one_engine
-@pytest.mark.parametrize("leaving", ["blocked_at", "deletion_at"])
-def test_links_to_forms_of_owners_who_leave_do_nothing_for_now(
-    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work, leaving: str
-) -> None:
-    """The owner's words, colours and page to go to must not stay visible after the owner was blocked."""
-    form.thanks_url = "https://evil.example/"
-    anna = Visitor(app)
-    anna.sign_up(form)
-    work()
-    link = only_link(smtp)
-    setattr(user, leaving, utcnow())
-    session.flush()
-    for answer in anna.get(link), anna.post(link, {}):
-        assert answer.status_code == 410
-        assert "This form is closed" in get_main_text(answer)
-        assert "evil.example" not in answer.text
-    assert find_client(session) is None
-    setattr(user, leaving, None)
-    session.flush()
-    assert "You are subscribed" in get_main_text(anna.post(link, {}))
-
-
-@pytest.mark.one_engine
-@pytest.mark.parametrize("leaving", ["blocked_at", "deletion_at"])
-def test_waiting_letters_of_owners_who_leave_are_not_sent(
-    app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work, leaving: str
-) -> None:
-    Visitor(app).sign_up(form)
-    setattr(user, leaving, utcnow())
-    session.flush()
-    work()
-    assert smtp.letters == []
-
-
 def test_unsubscribing_is_undone_by_a_confirmed_subscription(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:

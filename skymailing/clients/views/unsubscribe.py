@@ -92,16 +92,18 @@ def show(recipient: Recipient, **done: bool) -> str:
 def collect(recipient: Recipient, owner: User) -> dict[str, object]:
     """Return the context of the page."""
     states = recipient.list_topics()
-    suppressed = suppression.find_suppression(recipient.owner_id, recipient.email_key)
+    person = recipient.owner_id, recipient.email_key
+    suppressed = suppression.find_suppression(*person)
     if suppressed and suppressed.reason is SuppressionReason.MANUAL:
         suppressed = None  # the owner can lift it, so the person has something to decide
     own = next((state for state in states if state.topic.id == recipient.topic_id), None)
+    left_id = own.topic.id if own and not suppressed else None  # what the page is about; None: everything
     return {
         "brand": find_brand(owner),
         "topic": own.topic if own else None,
         "has_left": own is not None and not own.is_received,
         "suppressed": suppressed,
-        "opt_out": opt_outs.find_undoable(recipient.owner_id, recipient.email_key, utcnow()),
+        "opt_out": opt_outs.find_undoable(*person, left_id, utcnow()),
         "has_choice": bool(states),
         "reasons": [(reason.value, state_label(reason)) for reason in OptOutReason],
     }

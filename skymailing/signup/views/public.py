@@ -62,9 +62,6 @@ def show(uuid: UUID) -> ResponseReturnValue:
         # Written in capitals; each page has one address, or anyone could fill the cache with its copies.
         return redirect(url_for("signup.show", uuid=uuid), 308)
     shown = load(uuid)
-    # Detached: what follows asks Redis and DNS, and may not keep a transaction open.
-    db.session.expunge_all()
-    db.session.rollback()
     with force_locale(shown.form.language):
         if not queries.is_accepting(shown.form):
             return shown.render("closed"), 410
@@ -74,11 +71,17 @@ def show(uuid: UUID) -> ResponseReturnValue:
 
 
 def load(uuid: UUID) -> PublicForm:
-    """Return the form, or abort with 404."""
+    """Return the form, or abort with 404.
+
+    It is detached: what follows asks Redis and DNS, or renders a page, and may not keep a transaction open.
+    """
     form = queries.find_form(str(uuid))
     if form is None:
         abort(404)
-    return PublicForm(form, find_brand(form.owner))
+    shown = PublicForm(form, find_brand(form.owner))
+    db.session.expunge_all()
+    db.session.rollback()
+    return shown
 
 
 def receive(shown: PublicForm) -> ResponseReturnValue:
@@ -115,25 +118,34 @@ def read_visitor() -> Visitor:
 
 
 @bp.route("/<uuid:uuid>/confirm/<token>", methods=["GET", "POST"])
+@starts_reading
 def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
     """Show a button on GET, since mail scanners follow links; confirm on POST, which may be repeated."""
     shown = load(uuid)
-    form_uuid = shown.form.uuid
     with force_locale(shown.form.language):
         if not queries.has_active_owner(shown.form):
             return keep_private((shown.render("closed"), 410))
         try:
-            if request.method == "POST":
-                signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
-            else:
-                signup = read_signup_token(token, form_uuid)
+            is_done, agreed = read_or_confirm(token, shown.form.uuid)
         except BadToken as error:
             db.session.rollback()
             return keep_private((shown.render("failed", reason=error.reason), 410))
-        agreed = signup.text.text if signup.text else ""
-        page = shown.render("confirm", is_done=signup.confirmed_at is not None, agreed=agreed)
-        db.session.commit()
-        return keep_private(page)
+        return keep_private(shown.render("confirm", is_done=is_done, agreed=agreed))
+
+
+def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
+    """Return whether the address of a token is confirmed, and the consent text; raises BadToken.
+
+    Ends the transaction, since the page should not be rendered in it.
+    """
+    if request.method == "POST":
+        start_writing()
+        signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
+    else:
+        signup = read_signup_token(token, form_uuid)
+    found = signup.confirmed_at is not None, signup.text.text if signup.text else ""
+    db.session.commit()
+    return found
 
 
 def keep_private(result: ResponseReturnValue) -> Response:
