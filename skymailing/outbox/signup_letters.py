@@ -67,12 +67,6 @@ def find_signup(letter: OutboxLetter) -> Signup:
     return signup
 
 
-def find_public_name(owner: User) -> str:
-    """Return the owner's name as the form's page shows it."""
-    brand = db.session.get(Brand, owner.id)
-    return (brand.name if brand else "") or owner.sender_name
-
-
 def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
     """Return who a confirmation letter is from; the service's address if the sender cannot be used now.
 

@@ -100,7 +100,7 @@ def test_the_pages_after_unsubscribing_fit_and_have_no_serious_problem(
 
 def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
     window = open_still_window(open_window, SMALL, "ru")
-    found = {}
+    found: dict[str, dict[str, list[Any]]] = {}
     for path in letter_paths(site):
         window.open(path)
         # Again without the policy for letters, under which axe cannot run.
