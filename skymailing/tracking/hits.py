@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from threading import Lock
 
-from skymailing import counters
 from skymailing.caching.invalidation import shared_cache
 from skymailing.delivery.rendering.click_tokens import ClickToken
 from skymailing.tracking.machines import Visitor
@@ -75,4 +74,6 @@ def _report_lost() -> None:
         count, _lost = _lost, 0
     if count:
         logger.warning("%d clicks and opens were lost while Redis was unavailable", count)
+        from skymailing import counters  # slow to import, so commands avoid it
+
         counters.add({LOST: count})

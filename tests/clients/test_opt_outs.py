@@ -238,7 +238,7 @@ def test_a_page_offers_to_undo_only_what_it_is_about(
         post(visitor, path)
     assert "Undo" in get_main_text(post(visitor, offers))
     page = visitor.get(path, headers={"Accept-Language": "en"})
-    assert "You left “News”" in get_main_text(page)
+    assert "You are unsubscribed from “News”" in get_main_text(page)
     assert "Undo" not in get_main_text(page), "it would undo leaving the other topic"
     SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS)
     for link in (offers, plain_path):
