@@ -88,7 +88,7 @@ class Journey:
         self.mailbox.follow("Leave")
         self.visitor.expect_title("Unsubscribe from “News”?")
         self.visitor.main.get_by_role("button", name="Unsubscribe from “News”").click()
-        self.visitor.expect_title("You left “News”")
+        self.visitor.expect_title("You are unsubscribed from “News”")
 
     def sign_up(self, times: int = 1) -> None:
         """Fill in the form on the website, and confirm the address through the letter."""
