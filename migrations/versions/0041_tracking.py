@@ -74,7 +74,7 @@ def upgrade():
         sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_clicks_run_id_runs'), ondelete='CASCADE'),
         sa.PrimaryKeyConstraint('delivery_id', 'number', name=op.f('pk_clicks')),
     )
-    op.create_index(op.f('ix_clicks_run_id'), 'clicks', ['run_id'])
+    op.create_index(op.f('ix_clicks_run_id_number_delivery_id'), 'clicks', ['run_id', 'number', 'delivery_id'])
     op.create_table(
         'hit_folds',
         sa.Column('name', sa.String(length=32), nullable=False),

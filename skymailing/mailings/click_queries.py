@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from skymailing.db.pagination import Page, paginate
+from skymailing.db.pagination import Page, is_beyond, paginate
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import format_time
 from skymailing.models import Click, Delivery, Engagement, Run, RunLink
@@ -38,7 +38,9 @@ def count_clicks(run: Run) -> RunClicks:
 
 def list_people(run_id: int, number: int | None, cursor: str | None) -> Page:
     """Return a page of (first click, clicks, Delivery) rows of those who followed links, or one link."""
-    return paginate(_select_people(run_id, number), [(Delivery.id, False)], cursor)
+    # By the column of the index, which a database does not replace by the equal one of deliveries.
+    letter = Engagement.delivery_id if number is None else Click.delivery_id
+    return paginate(_select_people(run_id, number), [(letter, False)], cursor)
 
 
 def _select_people(run_id: int, number: int | None) -> Select[Any]:
@@ -63,13 +65,13 @@ def export_clicks(run_id: int) -> Iterator[Sequence[Any]]:
         .where(Click.run_id == run_id, Click.clicks > 0)
         .order_by(Click.delivery_id, Click.number)
     )
-    last: Sequence[int] = (0, 0)
+    last: list[Any] = [0, 0]
     while True:
-        later = (Click.delivery_id > last[0]) | ((Click.delivery_id == last[0]) & (Click.number > last[1]))
+        later = is_beyond([Click.delivery_id, Click.number], [False, False], last)
         chunk = db.session.execute(rows.where(later).limit(EXPORT_CHUNK)).all()
         db.session.rollback()
         for _delivery, number, email, url, first_at, clicks in chunk:
             yield (email, number, url, format_time(to_time(first_at)), clicks)
         if len(chunk) < EXPORT_CHUNK:
             return
-        last = chunk[-1][:2]
+        last = list(chunk[-1][:2])

@@ -68,13 +68,16 @@ class Click(Model):
 
     delivery_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     first_at: Mapped[int] = mapped_column(BigInteger)
     # The last hit, and whether it counts as a person's: a burst can turn it into a machine's.
     last_at: Mapped[int] = mapped_column(BigInteger)
     was_person: Mapped[bool] = mapped_column(default=False, server_default=false())
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    # For the list of those who followed a link.
+    __table_args__ = (Index(None, "run_id", "number", "delivery_id"),)
 
 
 class HitFold(Model):

@@ -1,6 +1,7 @@
 """Add noted hits to the counts: exactly once, people and machines apart, on both databases."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -198,6 +199,25 @@ def test_slices_continue_where_a_killed_fold_stopped(
             assert read_link(session, run) == (done, done, 0)
     fold(app)
     assert read_link(session, run) == (10, 10, 0)
+
+
+def test_sweeps_at_the_same_time_count_each_hit_once(
+    app: Flask,
+    session: Session,
+    run: Run,
+    letters: list[int],
+    click: Note,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("skymailing.tracking.folding.SLICE", 3)
+    for hit in range(60):
+        click(letters[hit % 10], 1, hit * 1_000)
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(fold, app) for _sweep in range(4)]:
+            future.result()
+    assert read_link(session, run) == (10, 60, 0)
+    session.refresh(run)
+    assert run.clicked == 10
 
 
 def test_hits_of_removed_letters_and_of_reused_ids_are_ignored(
