@@ -56,7 +56,10 @@ class Service:
 
         With `in_background`, SIGINT is ignored, as in jobs that a shell starts with `&`.
         """
-        previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
+        handlers = {signal.SIGHUP: signal.SIG_DFL}  # also if the tests themselves run under nohup
+        if in_background:
+            handlers[signal.SIGINT] = signal.SIG_IGN
+        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self.output = self.data_dir.parent / "console"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
@@ -67,8 +70,8 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        if previous_handler is not None:
-            signal.signal(signal.SIGINT, previous_handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         wait_until(self._is_announced_or_ended, "the address is printed")
         assert self.process.poll() is None, self.console + self.log("supervisor")
 
