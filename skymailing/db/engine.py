@@ -100,6 +100,11 @@ def start_writing() -> None:
     g.may_write = True
 
 
+def start_reading() -> None:
+    """Begin a transaction of a job that only reads: on SQLite it starts without the write lock."""
+    db.session.connection(execution_options={"reading": True})
+
+
 def is_reading_request() -> bool:
     """Return whether the current request only reads, at least so far."""
     if not has_request_context():

@@ -1,14 +1,16 @@
 """Claim letters of the outbox, and record what happened to them. The caller commits."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.db import leases
+from skymailing.db.engine import start_reading
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.errors import SkyMailingError
@@ -72,38 +74,53 @@ def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> S
 
 
 def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
-    """Render the claimed letters; record the result of those that cannot be rendered."""
-    letters = db.session.scalars(
+    """Render the claimed letters; record the result of those that cannot be rendered.
+
+    Rendering only reads, so that on SQLite others can write in the meantime.
+    """
+    rendered: list[Letter] = []
+    changes: list[Callable[[], None]] = []
+    start_reading()
+    for letter in _load(ids):
+        if letter.attempts > MAX_ATTEMPTS or letter.created_at + LIFETIME < now:
+            error = letter.last_error or "given up"
+            changes.append(partial(_finish, [letter.id], LetterState.FAILED, now, error))
+            continue
+        try:
+            rendered.append(render_letter(letter))
+        except SkyMailingError as error:
+            changes.append(partial(_finish, [letter.id], LetterState.FAILED, now, str(error)))
+        except Exception:  # a bug in our code: retry until it has been fixed
+            logger.exception("Letter %d cannot be rendered", letter.id)
+            changes.append(partial(_postpone, letter.id, letter.attempts, now, "letter_failed"))
+    db.session.rollback()
+    for change in changes:
+        change()
+    return rendered
+
+
+def _load(ids: Sequence[int]) -> Sequence[OutboxLetter]:
+    return db.session.scalars(
         select(OutboxLetter)
         .where(OutboxLetter.id.in_(ids))
         .order_by(OutboxLetter.id)
         .options(joinedload(OutboxLetter.user))
         .execution_options(populate_existing=True)
     ).all()
-    rendered = []
-    for letter in letters:
-        if letter.attempts > MAX_ATTEMPTS or letter.created_at + LIFETIME < now:
-            _finish(letter.id, LetterState.FAILED, now, letter.last_error or "given up")
-            continue
-        try:
-            rendered.append(render_letter(letter))
-        except SkyMailingError as error:
-            _finish(letter.id, LetterState.FAILED, now, str(error))
-        except Exception:  # a bug in our code: retry until it has been fixed
-            logger.exception("Letter %d cannot be rendered", letter.id)
-            _postpone(letter.id, letter.attempts, now, "letter_failed")
-    return rendered
 
 
 def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
     """Record the results, and release the letters that were not started."""
+    sent = [result.letter.delivery_id for result in results if result.verdict is Verdict.SENT]
+    if sent:
+        _finish(sent, LetterState.SENT, now)
     for result in results:
         letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
         match result.verdict:
             case Verdict.SENT:
-                _finish(letter.delivery_id, LetterState.SENT, now)
+                pass
             case Verdict.FAILED:
-                _finish(letter.delivery_id, LetterState.FAILED, now, reply)
+                _finish([letter.delivery_id], LetterState.FAILED, now, reply)
             case Verdict.RELEASED:
                 release([letter.delivery_id], now, now, reply)
             case Verdict.ROUTE_FAULT | Verdict.THROTTLED:
@@ -112,7 +129,8 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
                 # This includes a refused sender: a fault in our settings, which can be corrected.
                 _postpone(letter.delivery_id, letter.number, now, reply)
     started = {result.letter.delivery_id for result in results}
-    release([letter.delivery_id for letter in letters if letter.delivery_id not in started], now, now, "")
+    if not_started := [letter.delivery_id for letter in letters if letter.delivery_id not in started]:
+        release(not_started, now, now, "")
 
 
 def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) -> None:
@@ -130,8 +148,7 @@ def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) 
 
 def fail(letter_ids: Sequence[int], now: datetime, reason: str) -> None:
     """Give up claimed letters."""
-    for letter_id in letter_ids:
-        _finish(letter_id, LetterState.FAILED, now, reason)
+    _finish(letter_ids, LetterState.FAILED, now, reason)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
@@ -171,9 +188,9 @@ def _claim_batch(
     )
 
 
-def _finish(letter_id: int, state: LetterState, now: datetime, error: str = "") -> None:
+def _finish(letter_ids: Sequence[int], state: LetterState, now: datetime, error: str = "") -> None:
     sent_at = now if state is LetterState.SENT else None
-    _update([letter_id], now, state=state, lease_until=None, sent_at=sent_at, last_error=error[:ERROR_LENGTH])
+    _update(letter_ids, now, state=state, lease_until=None, sent_at=sent_at, last_error=error[:ERROR_LENGTH])
 
 
 def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
@@ -188,6 +205,6 @@ def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
     )
 
 
-def _update(letter_ids: list[int], now: datetime, **values: object) -> None:
+def _update(letter_ids: Sequence[int], now: datetime, **values: object) -> None:
     """Update the letters that this worker still leases; the end of the lease identifies the worker."""
     leases.change_leased(OutboxLetter, letter_ids, now + LEASE, **values)

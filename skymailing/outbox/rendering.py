@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.charset import BASE64, Charset
+from email.mime.text import MIMEText
 from typing import Any
 
 from flask import current_app
@@ -28,6 +28,19 @@ from skymailing.outbox.signup_letters import (
     signup_token,
 )
 from skymailing.web.urls import public_url
+
+ASCII_UTF8 = Charset("utf-8")
+ASCII_UTF8.body_encoding = BASE64
+
+
+class AsciiMessage(Message):
+    """A message with CRLF line endings, its texts encoded for servers without 8BITMIME."""
+
+    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
+        part = MIMEText("", subtype)
+        del part["Content-Transfer-Encoding"]
+        part.set_payload((text or "").replace("\n", "\r\n"), ASCII_UTF8)
+        return part
 
 
 def render_letter(letter: OutboxLetter) -> Letter:
@@ -60,7 +73,7 @@ def _render_account_letter(letter: OutboxLetter, source: From | None = None, **v
     context = {"user": letter.user, "public_url": public_url, **letter.params, **values}
     if letter.template in LINKS:
         context["link"] = LINKS[letter.template](letter)
-    message = Message(
+    message = AsciiMessage(
         sender=(source.name, source.address or service_address()) if source else None,
         reply_to=source.reply_to if source else None,
         subject=" ".join(_render(letter.template, "subject.txt", context).split()),
@@ -73,17 +86,7 @@ def _render_account_letter(letter: OutboxLetter, source: From | None = None, **v
     domain = service_address().rpartition("@")[2]
     # The same on each attempt, so that mail servers can recognize duplicates.
     message.msgId = f"<account.{letter.id}.{letter.created_at:%Y%m%d%H%M%S}@{domain}>"
-    return _to_ascii(message)
-
-
-def _to_ascii(message: Message) -> bytes:
-    """Return the letter with CRLF line endings, its texts encoded for servers without 8BITMIME."""
-    parsed = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
-    assert isinstance(parsed, EmailMessage)
-    for part in parsed.walk():
-        if part.get_content_maintype() == "text":
-            part.set_content(part.get_content(), part.get_content_subtype(), cte="base64")
-    return parsed.as_bytes()
+    return message.as_bytes()
 
 
 def _render(template: str, part: str, context: dict[str, Any]) -> str:

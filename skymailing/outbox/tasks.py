@@ -14,6 +14,7 @@ from itertools import takewhile
 
 from skymailing import hints
 from skymailing.clock import utcnow
+from skymailing.db.engine import start_reading
 from skymailing.db.retries import write_with_retries
 from skymailing.delivery.dispatcher import get_dispatcher
 from skymailing.delivery.routing import routes, slow_servers
@@ -69,12 +70,14 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
 def _list_servers(now: datetime) -> Iterator[int | None]:
     """Yield None for the installation's server, then the IDs of owners' servers that have letters to send."""
     yield None
+    start_reading()
     servers = claims.find_servers(now)
     db.session.rollback()
     yield from servers
 
 
 def _has_due(now: datetime, server_id: int | None) -> bool:
+    start_reading()
     found = claims.has_due(now, server_id)
     db.session.rollback()
     return found
@@ -88,6 +91,7 @@ def _send_window(now: datetime, server_id: int | None) -> int | None:
     if server_id is None:
         chosen = routes.choose(utcnow(), ACCOUNT_LETTERS)
         return _send_over(chosen, None, now) if chosen else None
+    start_reading()
     server = find_server(db.session.connection(), server_id)
     db.session.rollback()
     if server is None:
