@@ -14,6 +14,8 @@ from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE_DARK, Screen, Window
 from tests.support.signup_factories import SignupFormFactory
 
+pytestmark = pytest.mark.usefixtures("no_earlier_signups")
+
 
 @pytest.fixture
 def form(site: Site, owner: User) -> SignupForm:
