@@ -24,8 +24,13 @@ class Upsert:
         self._returning = returning
         self._compiled: dict[tuple[str, ...], Compiled] = {}
 
-    def execute(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> CursorResult[Any]:
-        """Insert rows, which have the same columns; only one row can return something."""
+    def execute(
+        self, connection: Connection, rows: Sequence[Mapping[str, object]], **parameters: object
+    ) -> CursorResult[Any]:
+        """Insert rows, which have the same columns; only one row can return something.
+
+        `parameters` are the values of the statement's `bindparam`s.
+        """
         columns = list(rows[0])
         dialect = connection.dialect
         key = (dialect.name, *columns)
@@ -36,4 +41,5 @@ class Upsert:
             returned = statement if self._returning is None else statement.returning(*columns_back)
             self._compiled[key] = returned.compile(dialect=dialect, column_keys=columns)
         # `execute` also accepts compiled statements, although its type does not say so.
-        return connection.execute(self._compiled[key], rows)  # type: ignore[call-overload, no-any-return]
+        values = [{**row, **parameters} for row in rows] if parameters else rows
+        return connection.execute(self._compiled[key], values)  # type: ignore[call-overload, no-any-return]

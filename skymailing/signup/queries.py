@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.extensions import db
-from skymailing.models import FormDay, Sender, Signup, SignupForm
+from skymailing.models import FormDay, Sender, Signup, SignupForm, User
 from skymailing.signup.requests import today
 
 RECENT_DAYS = 30
@@ -50,19 +50,25 @@ def count_waiting(form_id: int) -> int:
 
 def find_form(uuid: str) -> SignupForm | None:
     """Return a form with what its public page needs."""
-    return db.session.scalar(_select_public().where(SignupForm.uuid == uuid))
+    return db.session.scalar(PUBLIC.where(SignupForm.uuid == uuid))
 
 
-def get_open_form(form_id: int) -> SignupForm | None:
-    """Return a form if it still accepts sign-ups; it cannot be deleted until the transaction ends."""
-    own = _select_public().where(SignupForm.id == form_id)
-    form = db.session.scalar(own.with_for_update(read=True, key_share=True, of=SignupForm))
-    return form if form is not None and is_accepting(form) else None
+PUBLIC = select(SignupForm).options(
+    joinedload(SignupForm.owner, innerjoin=True), joinedload(SignupForm.sender).joinedload(Sender.server)
+)
 
 
-def _select_public() -> Select[tuple[SignupForm]]:
-    sender = joinedload(SignupForm.sender).joinedload(Sender.server)
-    return select(SignupForm).options(joinedload(SignupForm.owner, innerjoin=True), sender)
+def keep_open(form_id: int) -> bool:
+    """Return whether a form still accepts sign-ups; it cannot be deleted until the transaction ends."""
+    accepts = (
+        SignupForm.is_open
+        & User.confirmed_at.is_not(None)
+        & User.blocked_at.is_(None)
+        & User.deletion_at.is_(None)
+    )
+    found = select(SignupForm.id).join(SignupForm.owner).where(SignupForm.id == form_id, accepts)
+    locked = found.with_for_update(read=True, key_share=True, of=SignupForm)
+    return db.session.scalar(locked) is not None
 
 
 def is_accepting(form: SignupForm) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from sqlalchemy import bindparam
+
 from skymailing.clients.consents import store_text
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
@@ -80,20 +82,30 @@ def _claim_letter(email: str, now: datetime) -> bool:
     Tags as in name+tag@example.com and the domains of Yandex lead to the same mailbox.
     """
     mailbox = hashlib.sha256(person_key(email).encode()).hexdigest()
-    statement = insert_into(SignupMailbox).values(
-        mailbox=mailbox, latest_at=now, second_at=LONG_AGO, third_at=LONG_AGO
+    row = {"mailbox": mailbox, "latest_at": now, "second_at": LONG_AGO, "third_at": LONG_AGO}
+    claimed = CLAIMING.execute(
+        db.session.connection(),
+        [row],
+        latest_before=now - BETWEEN_LETTERS,
+        third_before=now - LETTERS_PERIOD,
     )
-    statement = statement.on_conflict_do_update(
+    return claimed.first() is not None
+
+
+def _make_claiming() -> Insert:
+    statement = insert_into(SignupMailbox)
+    is_allowed = (SignupMailbox.latest_at <= bindparam("latest_before")) & (
+        SignupMailbox.third_at <= bindparam("third_before")
+    )
+    moved = {"third_at": SignupMailbox.second_at, "second_at": SignupMailbox.latest_at}
+    return statement.on_conflict_do_update(
         index_elements=["mailbox"],
-        set_={
-            "third_at": SignupMailbox.second_at,
-            "second_at": SignupMailbox.latest_at,
-            "latest_at": statement.excluded.latest_at,
-        },
-        where=(SignupMailbox.latest_at <= now - BETWEEN_LETTERS)
-        & (SignupMailbox.third_at <= now - LETTERS_PERIOD),
+        set_=moved | {"latest_at": statement.excluded.latest_at},
+        where=is_allowed,
     )
-    return db.session.execute(statement.returning(SignupMailbox.mailbox)).first() is not None
+
+
+CLAIMING = Upsert(_make_claiming, SignupMailbox.mailbox)
 
 
 def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:

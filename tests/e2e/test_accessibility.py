@@ -35,10 +35,7 @@ RUN = """async (rules) => {
 IS_PAINTED = """(color_scheme) => document.documentElement.dataset.bsTheme === color_scheme
     && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
 COLOR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-<<<<<<< HEAD
-=======
 Problems = dict[str, list[Any]]  # by color scheme
->>>>>>> e2e16
 SERIOUS = ("serious", "critical", "moderate")
 
 
@@ -68,10 +65,7 @@ def test_each_page_fits_and_has_no_serious_problem(
     expect_none(found)
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.usefixtures("no_earlier_signups")
->>>>>>> e2e16
 def test_the_pages_after_a_form_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
     window = open_still_window(open_window, SMALL, "ru")
     window.open(form_paths(site, add_owner(site))[0])
@@ -108,18 +102,6 @@ def test_the_pages_after_unsubscribing_fit_and_have_no_serious_problem(
 
 
 def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_window: OpenWindow) -> None:
-<<<<<<< HEAD
-    window = open_still_window(open_window, SMALL, "ru")
-    found: dict[str, dict[str, list[Any]]] = {}
-    for path in letter_paths(site):
-        window.open(path)
-        # Again without the policy for letters, under which axe cannot run.
-        window.page.set_content(window.page.request.get(path).text())
-        found[path] = {}
-        for color_scheme in COLOR_SCHEMES:
-            window.page.emulate_media(color_scheme=color_scheme)
-            found[path][color_scheme] = find_violations(window)
-=======
     """Letters are documents without landmarks, which are only a best practice."""
     window = open_still_window(open_window, SMALL, "ru")
     found: dict[str, Problems] = {}
@@ -137,7 +119,6 @@ def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_win
         for color_scheme in COLOR_SCHEMES:
             window.page.emulate_media(color_scheme=color_scheme)
             found[path][color_scheme] = find_violations(window, WCAG)
->>>>>>> e2e16
     expect_none(found)
 
 
@@ -148,19 +129,11 @@ def open_still_window(open_window: OpenWindow, screen: Screen, language: str) ->
     return window
 
 
-<<<<<<< HEAD
-def check_page(window: Window, language: str) -> dict[str, list[Any]]:
-    """Check the open page; return its accessibility problems in each color scheme."""
-    window.expect_to_fit()
-    assert window.page.locator("html").get_attribute("lang") == language
-    found: dict[str, list[Any]] = {}
-=======
 def check_page(window: Window, language: str) -> Problems:
     """Check the open page; return its accessibility problems in each color scheme."""
     window.expect_to_fit()
     assert window.page.locator("html").get_attribute("lang") == language
     found: Problems = {}
->>>>>>> e2e16
     for color_scheme in COLOR_SCHEMES:
         window.page.emulate_media(color_scheme=color_scheme)
         window.page.wait_for_function(IS_PAINTED, arg=color_scheme)
@@ -168,11 +141,7 @@ def check_page(window: Window, language: str) -> Problems:
     return found
 
 
-<<<<<<< HEAD
-def expect_none(found: dict[str, dict[str, list[Any]]]) -> None:
-=======
 def expect_none(found: dict[str, Problems]) -> None:
->>>>>>> e2e16
     """Check that no page has a problem in any color scheme."""
     serious = {
         f"{page} {color_scheme}": violations

@@ -104,10 +104,9 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
         entry.errors[fields.EMAIL] = explain(UserError("form_mail_domain", domain=domain))
         return shown.render_form(entry)
     start_writing()
-    current = queries.get_open_form(form.id)
-    if current is None:
+    if not queries.keep_open(form.id):
         return shown.render("closed"), 410
-    request_signup(current, Request(entry.email, entry.values), visitor, now)
+    request_signup(form, Request(entry.email, entry.values), visitor, now)
     db.session.commit()
     hints.hint_outbox()
     return shown.render("sent", entry=entry)
