@@ -50,7 +50,6 @@ EXCEPTIONS: dict[Finding, str] = {
     ("skymailing/messages/views/editor.py", "B101"): ASSERTION,
     ("skymailing/monitoring/doctor/probes.py", "B101"): ASSERTION,
     ("skymailing/outbox/probes.py", "B101"): ASSERTION,
-    ("skymailing/outbox/rendering.py", "B101"): ASSERTION,
     ("skymailing/commands/processes.py", "B104"): "compared with HOST, not used for binding",
     ("skymailing/monitoring/views.py", "B104"): "stands for an unknown address, which is not loopback",
     ("migrations/versions/0013_report_days.py", "B608"): "built from our own constants",
