@@ -1,4 +1,4 @@
-"""Benchmark people using the site during a mailing, including while Redis or the database is down."""
+"""Benchmark the site for simulated users during a mailing, also while Redis or the database is down."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bench.pages import FILL, sign_in, web_server
-from bench.people import Click
+from bench.people import PageRequest
 from bench.rows import Row, Sizes
 from bench.sending import TIMEOUT, WARM_UP, send
 from bench.service import PROJECT_DIR, MeasurementFailed, Service, check_all_sent
@@ -23,7 +23,7 @@ from skymailing.clock import utcnow
 PEOPLE = 50
 WATCHERS = 5  # number of people who watch the mailing that is being sent
 OWN_ROWS = 200  # number of clients, mailings and log lines for each of the others
-THINK_SECONDS = 2.0  # between clicks, plus or minus half; a live page polls at the same interval
+THINK_SECONDS = 2.0  # between requests, plus or minus half; a live page polls at the same interval
 REDIS_DOWN_SECONDS = 5.0
 RECOVERY_SECONDS = 1.0  # added to the end of a fault, as the service recovers
 MAX_SLOWDOWN = 3.0
@@ -35,20 +35,20 @@ class Crowd:
     """A process that simulates people using the site."""
 
     process: subprocess.Popen[str]
-    clicks: list[Click] = field(default_factory=list)
+    requests: list[PageRequest] = field(default_factory=list)
 
-    def collect(self) -> list[Click]:
-        """Wait until the process ends; return all clicks."""
+    def collect(self) -> list[PageRequest]:
+        """Wait until the process ends; return all requests."""
         output, _ = self.process.communicate()
         if self.process.returncode:
             raise MeasurementFailed("bench.people ended with an error")
-        self.clicks = [tuple(click) for click in json.loads(output)]
-        return self.clicks
+        self.requests = [tuple(request) for request in json.loads(output)]
+        return self.requests
 
 
 @contextlib.contextmanager
-def clicking(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
-    """Simulate people clicking for `seconds`, one for each cookie."""
+def simulate_users(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
+    """Simulate people using the site for `seconds`, one for each cookie."""
     command = [sys.executable, "-m", "bench.people", str(port), str(seconds), str(THINK_SECONDS)]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -66,8 +66,8 @@ def clicking(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The service and the mailing that all measurements share."""
+class Setup:
+    """The service, its users and the size of a mailing, shared by all measurements."""
 
     testbed: Testbed
     service: Service
@@ -91,7 +91,10 @@ class Stage:
         )
 
     def finish_mailing(self, mailing: int, before: int) -> float:
-        """Wait for the end; return letters per second. Unless each was sent once, raise MeasurementFailed."""
+        """Wait for the run to end; return letters per second.
+
+        Raises MeasurementFailed if any letter was not sent exactly once.
+        """
         run = self.service.wait_for_end(mailing, TIMEOUT)
         assert run.finished_at is not None
         time.sleep(0.5)  # smtp-sink prints its count at intervals
@@ -106,16 +109,16 @@ def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         send(testbed, service, WARM_UP)
         owner = service.add_owner(sizes.crowd_letters)
-        stage = Stage(testbed, service, port, sign_people_in(service, owner), owner, sizes.crowd_letters)
-        with clicking(port, sizes.crowd_seconds / 2, stage.cookies) as people:
+        setup = Setup(testbed, service, port, sign_people_in(service, owner), owner, sizes.crowd_letters)
+        with simulate_users(port, sizes.crowd_seconds / 2, setup.cookies) as people:
             idle = people.collect()
-        alone = stage.finish_mailing(*stage.start_mailing())
-        yield from measure_during_mailing(stage, sizes.crowd_seconds, idle, alone)
+        rate_without_people = setup.finish_mailing(*setup.start_mailing())
+        yield from measure_during_mailing(setup, sizes.crowd_seconds, idle, rate_without_people)
         service.is_supervised = True
         yield measure_during_fault(
-            stage, "Redis stopped", sizes, lambda: service.stop_redis_for(REDIS_DOWN_SECONDS)
+            setup, "Redis stopped", sizes, lambda: service.stop_redis_for(REDIS_DOWN_SECONDS)
         )
-        yield measure_during_fault(stage, "the database restarted", sizes, testbed.postgresql.restart)
+        yield measure_during_fault(setup, "the database restarted", sizes, testbed.postgresql.restart)
 
 
 def sign_people_in(service: Service, owner: int) -> list[str]:
@@ -123,110 +126,114 @@ def sign_people_in(service: Service, owner: int) -> list[str]:
     owners = []
     with Session(service.engine) as session:
         for _ in range(PEOPLE - WATCHERS):
-            own = service.add_owner(OWN_ROWS)
+            user_id = service.add_owner(OWN_ROWS)
             for statement in FILL[:-1]:
-                values = {"owner": own, "count": OWN_ROWS}
+                values = {"owner": user_id, "count": OWN_ROWS}
                 named = {key: value for key, value in values.items() if f":{key}" in statement}
                 session.execute(text(statement), named)
-            owners.append(own)
+            owners.append(user_id)
         session.execute(text(FILL[-1]))
     watching = sign_in(service, owner)
-    return [watching] * WATCHERS + [sign_in(service, own) for own in owners]
+    return [watching] * WATCHERS + [sign_in(service, user_id) for user_id in owners]
 
 
-def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alone: float) -> Iterator[Row]:
-    """Send mailings one after another while people click."""
+def measure_during_mailing(
+    setup: Setup, seconds: float, idle: list[PageRequest], rate_without_people: float
+) -> Iterator[Row]:
+    """Send mailings one after another while people use the site."""
     intervals: list[tuple[float, float]] = []
     rates = []
-    with clicking(stage.port, seconds, stage.cookies) as people:
+    with simulate_users(setup.port, seconds, setup.cookies) as people:
         deadline = time.time() + seconds
         time.sleep(2)
         while not intervals or time.time() < deadline - (intervals[0][1] - intervals[0][0]):
             started_at = time.time()
-            rates.append(stage.finish_mailing(*stage.start_mailing()))
+            rates.append(setup.finish_mailing(*setup.start_mailing()))
             intervals.append((started_at, time.time()))
         busy = [
-            click for click in people.collect() if any(start <= click[0] <= end for start, end in intervals)
+            request
+            for request in people.collect()
+            if any(start <= request[0] <= end for start, end in intervals)
         ]
     ratio = p95(busy) / p95(idle)
     errors = count_errors(idle) + count_errors(busy)
     yield Row(
-        f"{PEOPLE} people clicking while {stage.letters:,} letters are sent: 95% of responses within",
+        f"{PEOPLE} people using the site while {setup.letters:,} letters are sent: 95% of responses within",
         f"{p95(busy):.0f} ms ({ratio:.2f} x {p95(idle):.0f} ms without letters), "
-        f"{len(busy) / sum(end - start for start, end in intervals):.0f} clicks/s, {format_errors(errors)}",
-        "<= 3 x, no error",
+        f"{len(busy) / sum(end - start for start, end in intervals):.0f} requests/s, {format_errors(errors)}",
+        "<= 3 x, no errors",
         "",
         ratio <= MAX_SLOWDOWN and not errors,
         {"idle_ms": summarize(idle), "busy_ms": summarize(busy), "errors": errors},
     )
     rate = len(rates) / sum(1 / rate for rate in rates)
     yield Row(
-        "letters per second during this, compared with when no one clicks",
-        f"{rate / alone:.2f} x ({rate:,.0f}/s vs. {alone:,.0f}/s)",
+        "letters per second while people use the site, compared with no users",
+        f"{rate / rate_without_people:.2f} x ({rate:,.0f}/s vs. {rate_without_people:,.0f}/s)",
         ">= 0.7 x",
         "",
-        rate >= MIN_RATE * alone,
-        {"alone": alone, "during": rates},
+        rate >= MIN_RATE * rate_without_people,
+        {"without_people": rate_without_people, "during": rates},
     )
 
 
-def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[[], None]) -> Row:
-    """Send a mailing while people click, and cause a fault partway through."""
-    with clicking(stage.port, sizes.crowd_seconds / 2, stage.cookies) as people:
+def measure_during_fault(setup: Setup, what: str, sizes: Sizes, fault: Callable[[], None]) -> Row:
+    """Send a mailing while people use the site, and cause a fault partway through."""
+    with simulate_users(setup.port, sizes.crowd_seconds / 2, setup.cookies) as people:
         time.sleep(2)
-        mailing, before = stage.start_mailing()
-        stage.wait_for_share(before, 0.25)
+        mailing, before = setup.start_mailing()
+        setup.wait_for_share(before, 0.25)
         down_at = time.time()
         fault()
         back_at = time.time() + RECOVERY_SECONDS
-        stage.finish_mailing(mailing, before)
-        clicks = people.collect()
-    during = [click for click in clicks if down_at - 1 <= click[0] <= back_at]
-    others = [click for click in clicks if not down_at - 1 <= click[0] <= back_at]
+        setup.finish_mailing(mailing, before)
+        requests = people.collect()
+    during = [request for request in requests if down_at - 1 <= request[0] <= back_at]
+    others = [request for request in requests if not down_at - 1 <= request[0] <= back_at]
     # Without a database, pages return an error. Without Redis, every page must still work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
     fault_result = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(
         f"the same with {what} partway through",
-        f"all {stage.letters:,} letters sent once; "
+        f"all {setup.letters:,} letters sent once; "
         f"95% within {p95(others):.0f} ms, {format_errors(errors)}; "
         f"during the {back_at - down_at:.1f} s of the fault: {fault_result}",
-        "no error" if what.startswith("Redis") else "no error except during the fault",
+        "no errors" if what.startswith("Redis") else "no errors except during the fault",
         "",
         not errors,
-        {"clicks": len(clicks), "during": summarize(during), "others": summarize(others)},
+        {"requests": len(requests), "during": summarize(during), "others": summarize(others)},
     )
 
 
-def p95(clicks: list[Click]) -> float:
+def p95(requests: list[PageRequest]) -> float:
     """Return the 95th percentile of response times in milliseconds."""
-    times = sorted(click[1] for click in clicks)
+    times = sorted(request[1] for request in requests)
     return times[int(len(times) * 0.95)] if times else 0.0
 
 
-def count_errors(clicks: list[Click]) -> Counter[str]:
+def count_errors(requests: list[PageRequest]) -> Counter[str]:
     """Count the error responses by status and kind."""
-    return Counter(f"{status} {kind}" for _, _, status, kind in clicks if status not in (200, 302, 304))
+    return Counter(f"{status} {kind}" for _, _, status, kind in requests if status not in (200, 302, 304))
 
 
 def format_errors(errors: Counter[str]) -> str:
     if not errors:
-        return "no error"
+        return "no errors"
     return (
         f"{errors.total()} errors (" + ", ".join(f"{n} x {what}" for what, n in errors.most_common(5)) + ")"
     )
 
 
-def summarize(clicks: list[Click]) -> dict[str, object]:
-    """Return count, median and 95th percentile (milliseconds) for each kind of click."""
-    kinds: dict[str, list[Click]] = {}
-    for click in clicks:
-        kinds.setdefault(click[3], []).append(click)
+def summarize(requests: list[PageRequest]) -> dict[str, object]:
+    """Return count, median and 95th percentile (milliseconds) for each kind of request."""
+    kinds: dict[str, list[PageRequest]] = {}
+    for request in requests:
+        kinds.setdefault(request[3], []).append(request)
     summary: dict[str, object] = {
-        kind: [len(group), round(sorted(click[1] for click in group)[len(group) // 2]), round(p95(group))]
+        kind: [len(group), round(sorted(request[1] for request in group)[len(group) // 2]), round(p95(group))]
         for kind, group in sorted(kinds.items())
     }
-    return summary | {"all": [len(clicks), round(p95(clicks))]}
+    return summary | {"all": [len(requests), round(p95(requests))]}
 
 
 ROWS = {"crowd": crowd}

@@ -1,8 +1,8 @@
 """Simulate people using the site: python -m bench.people PORT SECONDS THINK.
 
 Reads a JSON list of session cookies. Each one represents a signed-in person who visits lists and live pages,
-searches and saves forms, with about THINK seconds between clicks. Prints a JSON list of clicks: start time
-(seconds since 1970), response time in milliseconds, status (0 if there was no response) and kind.
+searches and saves forms, with about THINK seconds between requests. Prints a JSON list of requests: start
+time (seconds since 1970), response time in milliseconds, status (0 if there was no response) and kind.
 """
 
 import http.client
@@ -19,7 +19,7 @@ TIMEOUT = 30.0  # seconds
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 MAILING = re.compile(r'href="/mailings/(\d+)"')
 POLLS = 3  # number of times that a person lets a live page refresh
-Click = tuple[float, float, int, str]
+PageRequest = tuple[float, float, int, str]
 
 
 @dataclass
@@ -31,14 +31,14 @@ class Person:
     cookie: str
     think: float
     until: float
-    clicks: list[Click] = field(default_factory=list)
+    requests: list[PageRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.number)
         self.connection: http.client.HTTPConnection | None = None
         self.saved = 0
 
-    def click_around(self) -> None:
+    def browse(self) -> None:
         """Visit pages until the time is up."""
         time.sleep(self.rng.uniform(0, self.think))
         while time.time() < self.until:
@@ -67,18 +67,18 @@ class Person:
         self.saved += 1
         email = f"new-{self.number}-{self.saved}-{int(time.time())}@example.org"
         values = {"csrf_token": token[1], "email": email, "full_name": "Новый клиент", "comment": ""}
-        self.click("saving", "POST", "/clients/new", urlencode(values))
+        self.measure("saving", "POST", "/clients/new", urlencode(values))
         self.get("clients", "/clients/")
 
     def get(self, kind: str, path: str) -> str:
-        return self.click(kind, "GET", path)
+        return self.measure(kind, "GET", path)
 
-    def click(self, kind: str, method: str, path: str, body: str | None = None) -> str:
+    def measure(self, kind: str, method: str, path: str, body: str | None = None) -> str:
         if time.time() > self.until:
             return ""
         started_at, timer_start = time.time(), time.perf_counter()
         status, text = self.request(method, path, body)
-        self.clicks.append((started_at, (time.perf_counter() - timer_start) * 1000, status, kind))
+        self.requests.append((started_at, (time.perf_counter() - timer_start) * 1000, status, kind))
         time.sleep(self.rng.uniform(0.5, 1.5) * self.think)
         return text
 
@@ -116,16 +116,16 @@ class Person:
         self.connection = None
 
 
-def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[Click]:
-    """Simulate one person for each cookie; return all clicks."""
+def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[PageRequest]:
+    """Simulate one person for each cookie; return all requests."""
     until = time.time() + seconds
     people = [Person(number, port, cookie, think, until) for number, cookie in enumerate(cookies)]
-    threads = [threading.Thread(target=person.click_around) for person in people]
+    threads = [threading.Thread(target=person.browse) for person in people]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sorted(click for person in people for click in person.clicks)
+    return sorted(request for person in people for request in person.requests)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,10 @@ def _row(what: str, few: float, many: float) -> Row:
 
 
 def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
-    """Return the page's median time in milliseconds for each pair of attempts and runs.
+    """Return the page's median time in milliseconds for each shape (attempts, runs).
 
-    The pairs are measured in alternating turns, because the speed of a shared machine changes. The result is
-    each pair's best turn.
+    The shapes are measured in turn, several times, because the speed of a shared machine varies. The result
+    is each shape's best time.
     """
     cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
     times: list[list[float]] = [[] for _shape in shapes]

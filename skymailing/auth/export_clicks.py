@@ -13,23 +13,25 @@ from skymailing.tracking.click_counts import to_time
 
 def read_links(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the links in the letters of each run, with their counts."""
-    yield ("run_id", "link", "url", "label", "people", "clicks", "clicks_of_programs")
+    yield ("run_id", "link", "url", "label", "people", "clicks", "machine_clicks")
     counts = (RunLink.people, RunLink.clicks, RunLink.machine_clicks)
     for run_id in read_run_ids(user_id):
-        own = select(RunLink.number, RunLink.number, RunLink.url, RunLink.label, *counts)
-        for row in read_in_chunks(own.where(RunLink.run_id == run_id), RunLink.__table__.c.number):
+        statement = select(RunLink.number, RunLink.number, RunLink.url, RunLink.label, *counts)
+        for row in read_in_chunks(statement.where(RunLink.run_id == run_id), RunLink.__table__.c.number):
             yield (run_id, *cells(row))
 
 
 def read_clicks(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what each recipient did with a letter: the first click, all clicks, the last day of an open."""
-    yield ("run_id", "email", "first_click", "clicks", "clicks_of_programs", "opened_on")
+    """Yield what each recipient did with a letter: first click, number of clicks, day of the last open."""
+    yield ("run_id", "email", "first_click", "clicks", "machine_clicks", "opened_on")
     counts = (Engagement.clicks, Engagement.machine_clicks, Engagement.opened_on)
     for run_id in read_run_ids(user_id):
-        own = select(Engagement.delivery_id, Delivery.email, Engagement.first_click_at, *counts)
-        own = own.join(Delivery, Delivery.id == Engagement.delivery_id).where(Engagement.run_id == run_id)
+        statement = select(Engagement.delivery_id, Delivery.email, Engagement.first_click_at, *counts)
+        statement = statement.join(Delivery, Delivery.id == Engagement.delivery_id).where(
+            Engagement.run_id == run_id
+        )
         for _id, email, first, clicks, machine_clicks, opened_on in read_in_chunks(
-            own, Engagement.__table__.c.delivery_id
+            statement, Engagement.__table__.c.delivery_id
         ):
             at = to_time(first) if first is not None else None
             yield (run_id, *cells((None, email, at, clicks, machine_clicks, opened_on)))

@@ -18,10 +18,9 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
-# At most this many letters are rendered: to the first and to the last recipients.
-BOUND = 2_000
+MAX_LETTERS = 2_000  # half to the first recipients, half to the last
 MAX_SECONDS = 1.0
-SHOWN = 5
+MAX_SHOWN = 5
 
 
 @dataclass
@@ -57,7 +56,7 @@ def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial 
     deadline = time.monotonic() + MAX_SECONDS
     tried, covers_all = 0, True
     for condition in conditions:
-        rows, is_whole = choose_recipients(owner, condition, BOUND - tried)
+        rows, is_whole = choose_recipients(owner, condition, MAX_LETTERS - tried)
         covers_all = covers_all and is_whole
         for row in rows:
             if time.monotonic() > deadline:
@@ -67,7 +66,7 @@ def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial 
             for text in try_letter(letter, Recipient(row.email, row.full_name, row.attributes)):
                 failures.setdefault(text, Failure(text, row.email)).clients += 1
     worst = sorted(failures.values(), key=lambda failure: -failure.clients)
-    return Trial(worst[:SHOWN], tried, covers_all)
+    return Trial(worst[:MAX_SHOWN], tried, covers_all)
 
 
 def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any], bool]:
@@ -75,12 +74,12 @@ def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any
     if limit <= 0:
         return [], False
     columns = (Client.id, Client.email, Client.full_name, Client.attributes)
-    own = queries.mailable_clients(owner).where(condition).with_only_columns(*columns).order_by(None)
-    rows = list(db.session.execute(own.order_by(Client.id).limit(limit + 1)))
+    statement = queries.mailable_clients(owner).where(condition).with_only_columns(*columns).order_by(None)
+    rows = list(db.session.execute(statement.order_by(Client.id).limit(limit + 1)))
     if len(rows) <= limit:
         return rows, True
     first = rows[: limit // 2]
-    last = db.session.execute(own.order_by(Client.id.desc()).limit(limit - len(first)))
+    last = db.session.execute(statement.order_by(Client.id.desc()).limit(limit - len(first)))
     return list({row.id: row for row in (*first, *last)}.values()), False
 
 

@@ -61,7 +61,7 @@ def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50)
     return paginate(log_filter.apply(statement), [(Attempt.id, True)], cursor, per_page)
 
 
-def has_removed(log_filter: LogFilter) -> bool:
+def has_removed_attempts(log_filter: LogFilter) -> bool:
     """Return whether retention has removed attempts that may have matched the filter."""
     removed = select(Run.id).where(Run.details_removed_at.is_not(None))
     if log_filter.run_id is not None:

@@ -103,7 +103,7 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
         raise SubjectDeleted("client_deleted")
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
-    from skymailing.delivery.rendering.test_letter import render_test_letter
+    from skymailing.delivery.rendering.author_test import render_test_letter
     from skymailing.delivery.signing import find_signer
 
     source = _find_source(letter)

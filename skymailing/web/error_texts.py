@@ -38,7 +38,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_not_sent": _l("This run was skipped: nothing was sent."),
     #
     # --- all pages ----------------------------------------------------------------------------
-    "page_too_slow": _l("This takes too long. Use fewer or simpler conditions, or try again later."),
+    "page_too_slow": _l("This took too long. Use fewer or simpler conditions, or try again later."),
     #
     # --- clients ------------------------------------------------------------------------------
     "address_empty": _l("The email address is missing."),
@@ -121,7 +121,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_end_stops_run": _l(
         "Emails are being sent, so the end must be in the future. To stop sending, cancel the mailing."
     ),
-    "mailing_has_runs": _l("This mailing has run, so it cannot be deleted."),
+    "mailing_has_runs": _l("This mailing has already been sent, so it cannot be deleted."),
     "mailing_hours_empty": _l(
         "The end time must differ from the start time. To send all day, leave both empty."
     ),

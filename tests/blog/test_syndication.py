@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from tests.support.factories import ArticleFactory, UserFactory
 
-# Feeds are made in Python.
+# Feeds are built in Python, so they do not depend on the database engine.
 pytestmark = pytest.mark.one_engine
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -146,7 +146,7 @@ def test_an_article_has_metadata_for_social_networks(visitor: FlaskClient) -> No
     assert canonical["href"] == "http://sky.example/blog/first"
 
 
-def test_home_and_blog_have_previews_and_link_the_feed(visitor: FlaskClient) -> None:
+def test_home_and_blog_have_previews_and_link_to_the_feed(visitor: FlaskClient) -> None:
     for path in ("/", "/blog/"):
         page = visitor.get(path).text
         assert f'<meta property="og:url" content="http://sky.example{path}">' in page

@@ -115,7 +115,7 @@ def test_a_nearly_full_disk_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyP
     full = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
 
     assert (ample.exit_code, full.exit_code) == (0, 1)
-    assert "MB are free" in full.output
+    assert "MB free" in full.output
 
 
 def test_a_redis_without_password_on_a_network_is_a_problem(
@@ -178,7 +178,7 @@ def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None
         result = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
 
     assert result.exit_code == 1
-    assert "seconds behind that of" in result.output
+    assert "seconds behind" in result.output
     assert "timedatectl" in result.output
 
 

@@ -25,8 +25,8 @@ def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER
     return template.render(42, recipient, URL, NOW)
 
 
-def read(letter: bytes) -> EmailMessage:
-    """Check what must be true for every letter, and parse it."""
+def parse_valid(letter: bytes) -> EmailMessage:
+    """Parse a letter; check the rules that apply to every letter."""
     assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
     assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
     parsed = message_from_bytes(letter, policy=policy.default)

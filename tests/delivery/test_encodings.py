@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
-from tests.delivery.rendered import ANN, HTML, MARKDOWN, NOW, RUN, SENDER, TEXT, URL, get_body, read, render
+from tests.delivery.rendered import (
+    ANN,
+    HTML,
+    MARKDOWN,
+    NOW,
+    RUN,
+    SENDER,
+    TEXT,
+    URL,
+    get_body,
+    parse_valid,
+    render,
+)
 
 # Letters are built in Python.
 pytestmark = pytest.mark.one_engine
@@ -33,7 +45,7 @@ LINES = st.lists(
     ],
 )
 def test_parts_are_encoded_by_what_they_contain(body: str, encoding: str) -> None:
-    parsed = read(render(Content("s", TEXT, f"{body}{{{{ unsubscribe_url }}}}\n")))
+    parsed = parse_valid(render(Content("s", TEXT, f"{body}{{{{ unsubscribe_url }}}}\n")))
 
     assert parsed["Content-Transfer-Encoding"] == encoding
     assert get_body(parsed, "plain") == f"{body}{URL}\n"
@@ -42,7 +54,7 @@ def test_parts_are_encoded_by_what_they_contain(body: str, encoding: str) -> Non
 def test_a_letter_in_latin_script_contains_no_base64() -> None:
     letter = render(Content("Café news", MARKDOWN, "Hello {{ email }},\n\n**news** from the café"))
 
-    encodings = {part["Content-Transfer-Encoding"] for part in read(letter).iter_parts()}
+    encodings = {part["Content-Transfer-Encoding"] for part in parse_valid(letter).iter_parts()}
     assert encodings <= {"7bit", "quoted-printable"}
 
 
@@ -64,7 +76,7 @@ def test_any_body_arrives_unchanged(lines: list[str], is_last: bool, ends: bool)
             + encoded
             + b"\r\n--=_b--\r\n"
         )
-    parsed = read(letter)
+    parsed = parse_valid(letter)
     part = parsed if is_last else next(parsed.iter_parts())
     content = part.get_payload(decode=True)
     assert isinstance(content, bytes)
@@ -84,7 +96,7 @@ def test_any_body_arrives_unchanged(lines: list[str], is_last: bool, ends: bool)
 def test_long_headers_are_folded_at_spaces(subject: str) -> None:
     letter = render(Content(subject, TEXT, "x"))
 
-    assert read(letter)["Subject"] == subject
+    assert parse_valid(letter)["Subject"] == subject
     found = re.search(rb"\r\nSubject: (.*?)\r\n(?! )", letter, re.DOTALL)
     assert found is not None
     assert all(len(line) <= 78 for line in b"Subject: ".join([b"", found[1]]).split(b"\r\n"))
@@ -97,9 +109,9 @@ def test_long_headers_are_folded_at_spaces(subject: str) -> None:
 def test_one_click_needs_https() -> None:
     template = LetterTemplate(Content("s", TEXT, "x"), SENDER, RUN, "mailing-7.sky.example")
 
-    secure = read(template.render(1, ANN, URL, NOW))
+    secure = parse_valid(template.render(1, ANN, URL, NOW))
     assert secure["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    plain = read(template.render(1, ANN, URL.replace("https", "http"), NOW))
+    plain = parse_valid(template.render(1, ANN, URL.replace("https", "http"), NOW))
     assert plain["List-Unsubscribe-Post"] is None
     assert plain["List-Unsubscribe"] == f"<{URL.replace('https', 'http')}>"
 
@@ -107,7 +119,7 @@ def test_one_click_needs_https() -> None:
 def test_unsubscribing_by_mail_is_offered_where_a_mailbox_exists() -> None:
     sender = Sender("Sky", "letters@sky.example", "", 3, "leave@sky.example")
 
-    letter = read(render(Content("s", TEXT, "x"), sender=sender))
+    letter = parse_valid(render(Content("s", TEXT, "x"), sender=sender))
 
     assert letter["List-Unsubscribe"] == f"<{URL}>, <mailto:leave@sky.example?subject=unsubscribe%20token>"
     assert letter["Feedback-ID"] == "m7:u3:mailing:skymailing"
@@ -116,7 +128,7 @@ def test_unsubscribing_by_mail_is_offered_where_a_mailbox_exists() -> None:
 def test_html_keeps_its_bytes_in_every_encoding() -> None:
     for text in ("Hello", "Hello é", "Привет"):
         body = f"<p style='a=b'>{text}  \n.\n</p>{{{{ unsubscribe_url }}}}"
-        html = get_body(read(render(Content("s", HTML, body))), "html")
+        html = get_body(parse_valid(render(Content("s", HTML, body))), "html")
         assert html == body.replace("{{ unsubscribe_url }}", URL)
 
 

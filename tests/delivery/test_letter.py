@@ -5,6 +5,7 @@ from flask import Flask
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from skymailing.delivery.rendering.author_test import render_test_letter
 from skymailing.delivery.rendering.content import clean
 from skymailing.delivery.rendering.letter import (
     Content,
@@ -15,7 +16,6 @@ from skymailing.delivery.rendering.letter import (
     preview,
 )
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.delivery.rendering.test_letter import render_test_letter
 from skymailing.delivery.senders import describe_from
 from skymailing.models import MessageFormat, User
 from tests.delivery.rendered import (
@@ -29,7 +29,7 @@ from tests.delivery.rendered import (
     URL,
     get_body,
     get_display_name,
-    read,
+    parse_valid,
     render,
 )
 from tests.support.factories import ClientFactory, MessageFactory
@@ -57,7 +57,7 @@ LITERALS = TEXTS.filter(lambda text: "{{" not in clean(text) and "{%" not in cle
 
 
 def test_a_letter_has_bulk_mail_headers() -> None:
-    letter = read(render(Content("Привет, {{ name }}", MARKDOWN, "Здравствуйте")))
+    letter = parse_valid(render(Content("Привет, {{ name }}", MARKDOWN, "Здравствуйте")))
 
     assert letter["Subject"] == "Привет, Анна Петрова"
     assert letter["From"].addresses[0].display_name == "ООО «Небо»"
@@ -77,7 +77,7 @@ def test_a_letter_has_bulk_mail_headers() -> None:
 def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
     content = Content("x", TEXT, "y")
 
-    first, second = read(render(content)), read(render(content))
+    first, second = parse_valid(render(content)), parse_valid(render(content))
 
     assert first["Message-ID"] == second["Message-ID"]
     assert RUN.make_message_id(42, "a.example") != RUN.make_message_id(43, "a.example")
@@ -85,11 +85,11 @@ def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
 
 def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
     for format in (MARKDOWN, HTML):
-        letter = read(render(Content("x", format, "<p>Hello {{ name }}</p>")))
+        letter = parse_valid(render(Content("x", format, "<p>Hello {{ name }}</p>")))
         assert letter.get_content_type() == "multipart/alternative"
         assert [part.get_content_type() for part in letter.iter_parts()] == ["text/plain", "text/html"]
 
-    assert read(render(Content("x", TEXT, "Hello"))).get_content_type() == "text/plain"
+    assert parse_valid(render(Content("x", TEXT, "Hello"))).get_content_type() == "text/plain"
 
 
 def test_a_recipient_without_a_name_is_shown_as_an_address() -> None:
@@ -110,7 +110,7 @@ def test_any_text_arrives_unchanged(name: str, city: str, subject: str, body: st
 
     letter = render(content, recipient)
 
-    parsed = read(letter)
+    parsed = parse_valid(letter)
     assert sorted(parsed.keys()) == sorted(
         "From Reply-To To Subject Date Message-ID List-Unsubscribe List-Unsubscribe-Post List-Id "
         "Feedback-ID Precedence MIME-Version Content-Type Content-Transfer-Encoding".split()
@@ -128,7 +128,7 @@ def test_any_text_arrives_in_both_parts_of_a_markdown_letter(name: str, body: st
     recipient = Recipient("ann@example.com", "Ann", {"value": name})
     content = Content("x", MARKDOWN, f"{{{{ client.value }}}}|{{{{ unsubscribe_url }}}}\n\n{body}")
 
-    parsed = read(render(content, recipient))
+    parsed = parse_valid(render(content, recipient))
 
     assert get_body(parsed, "plain") == f"{clean(name)}|{URL}\n\n{clean(body)}"
     html = get_body(parsed, "html")
@@ -149,7 +149,7 @@ def test_any_text_arrives_in_both_parts_of_a_markdown_letter(name: str, body: st
 def test_any_sender_name_stays_within_its_header(sender: str) -> None:
     letter = render(Content("x", TEXT, "y"), sender=Sender(sender, "letters@sky.example", ""))
 
-    parsed = read(letter)
+    parsed = parse_valid(letter)
     assert parsed["From"].addresses[0].addr_spec == "letters@sky.example"
     assert parsed["Bcc"] is None
     if clean_line(sender):
@@ -175,7 +175,7 @@ def test_personal_values_are_escaped_in_html() -> None:
     mallory = Recipient("m@example.com", "<script>alert('1')</script>", {"link": '"><img src=x>'})
     body = '<a href="{{ client.link }}">{{ name | upcase }}</a>{% if name %}{{ name }}{% endif %}{{ name }}'
 
-    html = get_body(read(render(Content("x", HTML, body), mallory)), "html")
+    html = get_body(parse_valid(render(Content("x", HTML, body), mallory)), "html")
 
     assert "<script" not in html.lower()
     assert "<img" not in html
@@ -190,7 +190,7 @@ def test_html_is_sent_as_written_with_a_readable_text_part() -> None:
         '<p><a href="{{ unsubscribe_url }}">Stop</a></p></body></html>'
     )
 
-    letter = read(render(Content("x", HTML, body), Recipient("a@b.example", "Ann", {"city": "Rome"})))
+    letter = parse_valid(render(Content("x", HTML, body), Recipient("a@b.example", "Ann", {"city": "Rome"})))
 
     assert get_body(letter, "html").startswith("<!DOCTYPE html><html><head><style>p { color: red }</style>")
     assert get_body(letter, "plain") == (
@@ -290,8 +290,8 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
 
     with app.app_context():
         source = describe_from(user, None)
-        letter = read(render_test_letter(message, client, user, source))
-        example = read(render_test_letter(message, None, user, source))
+        letter = parse_valid(render_test_letter(message, client, user, source))
+        example = parse_valid(render_test_letter(message, None, user, source))
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]

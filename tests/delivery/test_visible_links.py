@@ -9,7 +9,7 @@ from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.delivery.rendering.visibility import shows
 from skymailing.messages.starters import KEYS, get_starter
 from skymailing.models import MessageFormat
-from tests.delivery.rendered import ANN, HTML, MARKDOWN, TEXT, URL, get_body, read, render
+from tests.delivery.rendered import ANN, HTML, MARKDOWN, TEXT, URL, get_body, parse_valid, render
 
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 LINK = '<a href="{{ unsubscribe_url }}">Stop</a>'
@@ -19,7 +19,7 @@ NEEDLE = re.compile(re.escape(URL))
 
 def render_html(body: str, recipient: Recipient = ANN) -> str:
     """Return the HTML of a letter, whose reader must see a link."""
-    html = get_body(read(render(Content("s", HTML, body), recipient)), "html")
+    html = get_body(parse_valid(render(Content("s", HTML, body), recipient)), "html")
     assert shows(html, NEEDLE)
     return html
 
@@ -33,7 +33,7 @@ def test_a_letter_without_a_visible_link_gets_a_footer(name: str) -> None:
     html = render_html(body)
 
     assert FOOTER in re.sub(r"<!--.*?-->", "", html)
-    text = get_body(read(render(Content("s", HTML, body))), "plain")
+    text = get_body(parse_valid(render(Content("s", HTML, body))), "plain")
     assert text.count(URL) == 1
 
 
@@ -135,13 +135,17 @@ def test_a_condition_hides_no_link_in_text(format: MessageFormat) -> None:
     body = "Hello{% if client.city == 'Rome' %} {{ unsubscribe_url }}{% endif %}"
 
     for city in ("Rome", "Omsk"):
-        letter = read(render(Content("s", format, body), Recipient("a@b.example", "Ann", {"city": city})))
+        letter = parse_valid(
+            render(Content("s", format, body), Recipient("a@b.example", "Ann", {"city": city}))
+        )
         assert get_body(letter, "plain").count(URL) == 1
         assert format is TEXT or shows(get_body(letter, "html"), NEEDLE)
 
 
 def test_a_markdown_comment_hides_no_link() -> None:
-    html = get_body(read(render(Content("s", MARKDOWN, "Hi\n\n<!-- {{ unsubscribe_url }} -->"))), "html")
+    html = get_body(
+        parse_valid(render(Content("s", MARKDOWN, "Hi\n\n<!-- {{ unsubscribe_url }} -->"))), "html"
+    )
 
     assert shows(html, NEEDLE)
     assert html.index(">Unsubscribe</a>") < html.index("</div>\n</body>"), "inside the letter's frame"

@@ -1,4 +1,4 @@
-"""Test a newcomer's way in a browser from registration to a finished run, watched live."""
+"""Test a new user's path in a browser, from registration to a finished run that is watched live."""
 
 import re
 from email import message_from_bytes, policy
@@ -15,7 +15,7 @@ from tests.processes.service import wait_until
 
 PASSWORD = "a loaf of rye bread"
 CLIENTS = 300
-SECONDS = 120  # time limit for background processes
+TIMEOUT_SECONDS = 120  # time limit for background processes
 LINK = re.compile(r"http://\S+(/auth/verify/\S+)")
 
 
@@ -72,7 +72,7 @@ def register(site: Site, window: Window, email: str) -> None:
                 links.append(match[1])
         return bool(links)
 
-    wait_until(has_arrived, "the confirmation letter", SECONDS)
+    wait_until(has_arrived, "the confirmation letter", TIMEOUT_SECONDS)
     window.open(links[0])
     window.fill(password=PASSWORD)
     with window.new_page():
@@ -148,17 +148,17 @@ def walk_through_steps(window: Window) -> None:
     letter = page.frame_locator("#example iframe").locator("body")
     expect(letter).to_contain_text("we bake in Riga")
     window.expect_to_fit()
-    start_after_question(window)
+    start_and_confirm(window)
 
 
-def start_after_question(window: Window) -> None:
-    start, question = window.main.locator("#start-button > button"), window.main.locator("#start-now")
+def start_and_confirm(window: Window) -> None:
+    start, dialog = window.main.locator("#start-button > button"), window.main.locator("#start-now")
     expect(start).to_contain_text("110")
     start.click()
-    question.locator("[data-close]").click()
-    expect(question).not_to_be_visible()
+    dialog.locator("[data-close]").click()
+    expect(dialog).not_to_be_visible()
     start.click()
-    question.locator("button[type=submit]").click()
+    dialog.locator("button[type=submit]").click()
     window.page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 
@@ -185,15 +185,19 @@ def watch_until_finished(window: Window, *, javascript: bool) -> None:
         expect(page.locator("#live .ledger-sum")).to_contain_text("110")
         expect(page.locator("#live .state-good").first).to_be_visible()
         # Polling stops at the end, and the page has not been reloaded.
-        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * SECONDS)
+        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
         # The actions have changed as well: a mailing with a run cannot be deleted.
         expect(page.get_by_role("link", name=re.compile("Delete|Удалить"))).to_have_count(0)
         assert page.evaluate("window.isSamePage")
         expect(page.locator("#live canvas").first).to_be_visible()
     else:
-        wait_until(lambda: page.reload() and page.locator("#live .run-percent").count(), "the run", SECONDS)
         wait_until(
-            lambda: page.reload() and "100" in page.locator(".run-percent").inner_text(), "its end", SECONDS
+            lambda: page.reload() and page.locator("#live .run-percent").count(), "the run", TIMEOUT_SECONDS
+        )
+        wait_until(
+            lambda: page.reload() and "100" in page.locator(".run-percent").inner_text(),
+            "its end",
+            TIMEOUT_SECONDS,
         )
     counts = page.locator(".ledger li", has_text=re.compile("sent|(?<!не )отправлено")).locator(".count")
     expect(counts).to_have_text("110")

@@ -14,15 +14,15 @@ from tests.mailings.pages import mailing_fields
 from tests.segments.pages import preview
 from tests.support.factories import MailingFactory, MessageFactory, create_clients
 
-NAMED = {"field": "full_name", "op": "is_set"}
-STILL_WORKS = "Counting these clients takes too long. You can still send to them."
+HAS_NAME = {"field": "full_name", "op": "is_set"}
+COUNT_TOO_SLOW = "Counting these clients takes too long. You can still send to them."
 
 
 @pytest.fixture
-def audience(session: Session, user: User) -> tuple[Segment, Mailing]:
-    """A mailing to a segment."""
+def segment_and_mailing(session: Session, user: User) -> tuple[Segment, Mailing]:
+    """Return a segment, and a mailing to it."""
     create_clients(user, 3)
-    segment = Segment(owner_id=user.id, name="Named", conditions=NAMED)
+    segment = Segment(owner_id=user.id, name="Named", conditions=HAS_NAME)
     mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
     session.add(segment)
     session.flush()
@@ -35,10 +35,10 @@ def test_pages_say_when_their_statements_take_too_long(
     browser: FlaskClient,
     user: User,
     session: Session,
-    audience: tuple[Segment, Mailing],
+    segment_and_mailing: tuple[Segment, Mailing],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    segment, mailing = audience
+    segment, mailing = segment_and_mailing
     message = MessageFactory.create(owner=user)
     values: dict[str, Any] = mailing_fields(message) | {
         "audience": "segments",
@@ -50,17 +50,17 @@ def test_pages_say_when_their_statements_take_too_long(
 
     clients = browser.get(f"/clients/?segment={segment.id}").text
     assert "The search was stopped" in clients
-    assert "This takes too long." in clients
+    assert "This took too long." in clients
     assert "client-count" not in clients
     client_id = session.scalars(select(Client.id)).first()
-    assert "This takes too long." in browser.get(f"/clients/{client_id}/merge?q=x").text
-    assert STILL_WORKS in browser.get(f"/segments/{segment.id}").text
-    assert STILL_WORKS in preview(browser, NAMED).text
+    assert "This took too long." in browser.get(f"/clients/{client_id}/merge?q=x").text
+    assert COUNT_TOO_SLOW in browser.get(f"/segments/{segment.id}").text
+    assert COUNT_TOO_SLOW in preview(browser, HAS_NAME).text
     page = browser.get(f"/mailings/{mailing_id}").text
-    assert STILL_WORKS in page
+    assert COUNT_TOO_SLOW in page
     assert "Upcoming sends" in page
-    assert STILL_WORKS in browser.post("/mailings/preview", data=values).text
-    assert STILL_WORKS in browser.get(f"/mailings/{mailing_id}/edit").text
+    assert COUNT_TOO_SLOW in browser.post("/mailings/preview", data=values).text
+    assert COUNT_TOO_SLOW in browser.get(f"/mailings/{mailing_id}/edit").text
 
     saved = browser.post("/mailings/new", data=values, follow_redirects=True).text
     assert "The mailing is set up." in saved

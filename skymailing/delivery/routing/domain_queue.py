@@ -45,7 +45,7 @@ class DomainQueue:
         self._scan_began_at = self._monotonic()
 
     def wait_for_more(self) -> bool:
-        """Return whether letters may be left even though a claim found none; sleep until they can be sent."""
+        """After an empty claim, return whether letters may be left; first wait until skipped ones may go."""
         if self._is_at_end and self._skipped:
             wait_for_next_second()
         return not self._is_at_end or bool(self._skipped)
@@ -79,7 +79,7 @@ class DomainQueue:
             self._replace_first(domain, 0, ids)
 
     def drop_claimed(self, connection: Connection) -> None:
-        """Remove letters that other workers have claimed from the front of each domain's queue."""
+        """Remove from the front of each domain's queue the letters that other workers have claimed."""
         for domain in list(self._skipped):
             pending: Sequence[int] = []
             while not pending and (first := self._skipped.get(domain, array("q"))[:IDS_PER_CHECK]):
@@ -97,7 +97,7 @@ class DomainQueue:
     def _scan_ahead(
         self, connection: Connection, picked: list[int], counts: Counter[str], limit: int
     ) -> None:
-        """Add pending letters from further on to `picked`; skip those whose domain has reached its limit."""
+        """Read ahead: add pending letters to `picked`, and skip those whose domain has reached its limit."""
         size = limit
         while len(picked) < limit and not self._is_at_end and self._rows_left > 0:
             rows = self._next_rows(connection, size)

@@ -1,7 +1,7 @@
-"""List the public mail providers: only their own mail servers may send from their addresses.
+"""List the public mail providers whose addresses may be used only by their own mail servers.
 
-They publish DMARC policies, or treat their own domains strictly: a letter from gmail.com that another server
-sends is rejected or marked as spam. The list has only the large providers.
+These providers publish strict DMARC policies or filter mail from their own domains strictly. A letter from a
+gmail.com address sent through another server is rejected or marked as spam. Only large providers are listed.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,10 @@ def find_provider(domain: str) -> Provider | None:
 
 
 def find_refused_domain(address: str, server: SmtpServer | None = None) -> str:
-    """Return the address's domain if this mail server, or ours, may not send from it; empty if it may."""
+    """Return the address's domain if the server may not send from it, or an empty string if it may.
+
+    Without a server, check the installation's servers.
+    """
     domain = address.rpartition("@")[2].lower()
     hosts = [server.host] if server is not None else _list_hosts()
     provider = find_provider(domain)
@@ -63,7 +66,7 @@ def find_refused_domain(address: str, server: SmtpServer | None = None) -> str:
 
 
 def _list_hosts() -> list[str]:
-    """Return the hosts of the installation's mail servers: letters may be sent over any of them."""
+    """Return the hosts of the installation's mail servers: letters may be sent through any of them."""
     config = current_app.config
     fallback = config["MAIL_FALLBACK"]
     return [config["MAIL_SERVER"], *([fallback.server] if fallback is not None else [])]

@@ -22,11 +22,11 @@ from skymailing.models import OwnerPause, Route, User
 from skymailing.settings.engine import engine_settings
 
 ACCOUNT_LETTERS = 0  # used as the owner of account letters; they are never paused
-KEPT = timedelta(days=1)  # after its end, a pause that no letter has tested is forgotten
+RETENTION = timedelta(days=1)  # how long an ended pause is kept if no letter has tested it
 
 
 def has_route(routes: list[str], now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the owner, joined as User, is not paused on all of these routes."""
+    """Return the condition that at least one of these routes is not paused for the owner, joined as User."""
     pauses = (
         select(func.count())
         .where(OwnerPause.owner_id == User.id, OwnerPause.route.in_(routes), OwnerPause.until > now)
@@ -36,7 +36,7 @@ def has_route(routes: list[str], now: datetime) -> ColumnElement[bool]:
 
 
 def start(session: Session, route: Route, now: datetime) -> None:
-    """Pause the owner whose letters opened the route's breaker for as long as the breaker was open."""
+    """Pause the owner whose letters opened the route's breaker, for as long as the breaker was open."""
     if not route.blamed_owner_id:
         return  # account letters
     values = _pause(route.open_seconds, route.last_fault, now)
@@ -57,17 +57,17 @@ def extend(route: str, owner_id: int, reply: str, now: datetime) -> None:
 
 def end(route: str, owner_id: int | None = None) -> None:
     """End the pause of an owner, or of all owners, on the route."""
-    is_ended = OwnerPause.route == route
+    is_selected = OwnerPause.route == route
     if owner_id is not None:
-        is_ended &= OwnerPause.owner_id == owner_id
+        is_selected &= OwnerPause.owner_id == owner_id
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(OwnerPause).where(is_ended))
+        session.execute(delete(OwnerPause).where(is_selected))
 
 
 def delete_old(now: datetime) -> None:
-    """Forget the pauses that ended long ago, of owners who have sent nothing since."""
+    """Delete old pauses whose owners have sent nothing since the pause ended."""
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(OwnerPause).where(OwnerPause.until < now - KEPT))
+        session.execute(delete(OwnerPause).where(OwnerPause.until < now - RETENTION))
 
 
 def _pause(seconds: int, reply: str, now: datetime) -> dict[str, object]:

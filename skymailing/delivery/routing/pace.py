@@ -1,9 +1,9 @@
 """Learn how fast a route's mail server accepts letters: slow down at once, speed up gradually (AIMD).
 
-A refusal at MAIL pauses the route for all workers, longer after each further one, since the server still
-counts what it received before. It also lowers the pace, unless the pace was lowered just before. While the
-pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the
-server's limit is assumed to be gone.
+A refusal of MAIL pauses the route for all workers, each time for longer: the server still counts the letters
+that it received before. It also lowers the pace, unless the pace was lowered just before. While the pace is
+the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the server's limit
+is assumed to be gone.
 """
 
 import logging
@@ -48,14 +48,14 @@ class Meter:
         return workers * sum(count for _, count in self._counts) / self._seconds
 
 
-def slow_down(name: str, answer: str, accepted_rate: float, now: datetime) -> None:
-    """Pause the route after a refusal at MAIL, and lower its pace unless that was done just before.
+def slow_down(name: str, reply: str, accepted_rate: float, now: datetime) -> None:
+    """Pause the route after a refusal of MAIL, and lower its pace unless that was done just before.
 
     `accepted_rate` is the rate (letters per second) of the letters accepted until now.
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
-        route.last_refusal = answer[:500]
+        route.last_refusal = reply[:500]
         if is_paused(route.paused_until, now):
             return  # another worker has just been refused too
         _lower(route, accepted_rate, now)
@@ -65,7 +65,7 @@ def slow_down(name: str, answer: str, accepted_rate: float, now: datetime) -> No
         route.paused_until = now + timedelta(seconds=min(pause, settings.pace_longest_pause))
         route.pace_changed_at = now
         limit, until = f"{route.pace:.2f} letters per second", route.paused_until
-    logger.warning("route %s is limited to %s, and paused until %s: %s", name, limit, until, answer)
+    logger.warning("route %s is limited to %s, and paused until %s: %s", name, limit, until, reply)
 
 
 def _lower(route: Route, accepted_rate: float, now: datetime) -> None:
@@ -92,7 +92,7 @@ def is_paused(until: datetime | None, now: datetime) -> bool:
 
 
 def report_accepted(name: str, memory: Memory, is_held_back: bool, now: datetime) -> None:
-    """Note that the server accepts letters, and raise the pace if it held letters back.
+    """Record that the server accepts letters; raise the pace if the pace limited sending.
 
     Writes only after a refusal, and then every few seconds.
     """
@@ -107,7 +107,7 @@ def report_accepted(name: str, memory: Memory, is_held_back: bool, now: datetime
     with Session(db.engine) as session, session.begin():
         if may_grow:
             grown = Route.pace + Route.pace_at_refusal * settings.pace_increase
-            is_gone = grown > Route.pace_at_refusal * settings.pace_forget_factor
-            changes |= {"pace": case((is_gone, null()), else_=grown), "pace_changed_at": now}
+            is_limit_gone = grown > Route.pace_at_refusal * settings.pace_forget_factor
+            changes |= {"pace": case((is_limit_gone, null()), else_=grown), "pace_changed_at": now}
         is_unchanged = Route.pace_changed_at == memory.pace_changed_at  # by another worker
         session.execute(update(Route).where(Route.name == name, is_unchanged).values(changes))

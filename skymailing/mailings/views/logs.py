@@ -60,7 +60,7 @@ def render_log(mailing: Mailing | None) -> str:
         page=page,
         arguments=arguments,
         is_filtered=arguments,
-        has_removed=log_queries.has_removed(log_filter),
+        has_removed_attempts=log_queries.has_removed_attempts(log_filter),
         kept_days=retention_settings().run_details,
     )
 

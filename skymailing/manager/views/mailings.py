@@ -110,8 +110,14 @@ class MailingsView(PanelView):
             address=form.text("q"),
         )
         page = log_queries.list_attempts(log_filter, request.args.get("cursor"))
-        has_removed = log_queries.has_removed(log_filter)
-        return self.render("manager/log.html", mailing=mailing, page=page, form=form, has_removed=has_removed)
+        has_removed_attempts = log_queries.has_removed_attempts(log_filter)
+        return self.render(
+            "manager/log.html",
+            mailing=mailing,
+            page=page,
+            form=form,
+            has_removed_attempts=has_removed_attempts,
+        )
 
     @expose("/disable", methods=("GET", "POST"))
     def disable(self) -> ResponseReturnValue:

@@ -65,12 +65,12 @@ def check_disk() -> Check:
     system = os.statvfs(directory)
     advice = "Remove old backups and logs, or enlarge the disk: sending stops when it is full."
     if free < MIN_FREE_BYTES:
-        return Check("disk", False, f"{free / 2**20:,.0f} MB are free at {directory}", advice)
+        return Check("disk", False, f"{free / 2**20:,.0f} MB free at {directory}", advice)
     if system.f_files and system.f_favail < MIN_FREE_FILES:
         return Check(
             "disk", False, f"there is room for only {system.f_favail} more files at {directory}", advice
         )
-    return Check("disk", True, f"{free / 2**30:,.1f} GB are free at {directory}")
+    return Check("disk", True, f"{free / 2**30:,.1f} GB free at {directory}")
 
 
 def check_proxy() -> Check:
@@ -119,7 +119,7 @@ def check_sweep() -> Check:
 
 def check_clock(site_date: datetime | None) -> Check:
     """Check that this host's clock agrees with those of the database, Redis and the site."""
-    others = {"the database": _database_time(), "Redis": _redis_time()}
+    others = {"the database": _database_clock_offset(), "Redis": _redis_clock_offset()}
     differences = {name: offset for name, offset in others.items() if offset is not None}
     if site_date is not None:
         differences["the site"] = utcnow() - site_date
@@ -128,13 +128,13 @@ def check_clock(site_date: datetime | None) -> Check:
     name, worst = max(differences.items(), key=lambda item: abs(item[1]))
     seconds = round(worst.total_seconds())
     if abs(worst) > MAX_SKEW:
-        finding = f"{abs(seconds)} seconds {'ahead of' if seconds > 0 else 'behind'} that of {name}"
+        finding = f"{abs(seconds)} seconds {'ahead of' if seconds > 0 else 'behind'} {name}"
         advice = "Synchronize the clocks of all hosts: timedatectl set-ntp true"
         return Check("clock", False, finding, advice)
     return Check("clock", True, f"agrees with {', '.join(differences)}")
 
 
-def _database_time() -> timedelta | None:
+def _database_clock_offset() -> timedelta | None:
     """Return how far this host's clock is ahead of the database's; None if it has no separate clock."""
     if db.engine.dialect.name == "sqlite":
         return None
@@ -147,7 +147,7 @@ def _database_time() -> timedelta | None:
     return before + (utcnow() - before) / 2 - theirs
 
 
-def _redis_time() -> timedelta | None:
+def _redis_clock_offset() -> timedelta | None:
     try:
         before = utcnow()
         seconds, microseconds = queue.connection().time()

@@ -141,4 +141,4 @@ def test_a_wrong_clock_is_a_problem(app: Flask, serve: Serve) -> None:
     (clock,) = check_site(app, "clock")
 
     assert not clock.is_ok
-    assert "ahead of that of the site" in clock.finding
+    assert "ahead of the site" in clock.finding

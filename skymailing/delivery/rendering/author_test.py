@@ -26,7 +26,7 @@ def render_test_letter(
 ) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
-    Its links to unsubscribe and to open it in a browser are only examples. Raises TemplateError.
+    Its unsubscribe and browser links are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
@@ -38,7 +38,7 @@ def render_test_letter(
         *configured_mailboxes(),
         signer=signer,
     )
-    run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
+    run = RunIdentity(uuid4())  # no delivery, so a bounce cannot be attributed to one
     template = LetterTemplate(
         Content.of(message),
         sender,
