@@ -109,11 +109,14 @@ def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, sess
     assert list(letters) == list(reversed(mailings))
     assert "The mailing was for all clients." in letters["everyone"]
     assert "none of" not in letters["everyone"]
-    assert "all clients. And in none of the excluded: “wholesale”" in letters["all but"]
+    assert (
+        "all clients. The client matched none of the excluded segments and tags: “wholesale”"
+        in letters["all but"]
+    )
     assert "You selected this client" in letters["chosen"]
     assert "failed" in letters["chosen"]
-    assert "at least one of: “vip”, “Omsk <i>”" in letters["loyal"]
-    assert "none of the excluded: “wholesale”" in letters["loyal"]
+    assert "at least one of these segments and tags: “vip”, “Omsk <i>”" in letters["loyal"]
+    assert "none of the excluded segments and tags: “wholesale”" in letters["loyal"]
     assert "Conditions of “Omsk <i>” at that time:" in letters["loyal"]
     for name in ("old", "strange"):
         assert "Not recorded" in letters[name]

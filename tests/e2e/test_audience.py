@@ -94,8 +94,8 @@ def test_a_segment_without_a_tag_gets_a_mailing_and_the_reason_is_on_the_clients
     letter = window.page.locator("#emails tbody tr")
     expect(letter).to_contain_text("Tea for Omsk")
     letter.locator("summary").click()
-    expect(letter).to_contain_text("at least one of: “Omsk”")
-    expect(letter).to_contain_text("none of the excluded: “wholesale”")
+    expect(letter).to_contain_text("at least one of these segments and tags: “Omsk”")
+    expect(letter).to_contain_text("none of the excluded segments and tags: “wholesale”")
     expect(letter).to_contain_text("City is omsk")
     for name in ("bob", "eve"):
         window.open(f"/clients/{ids[name]}")

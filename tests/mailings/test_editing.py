@@ -201,7 +201,7 @@ def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
         fields = mailing_fields(other, name="Renamed", ends_at=end, **values)
         page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
         notices[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
-    assert "has already run" in notices[once]
+    assert "has already been sent" in notices[once]
     assert "keeps the text" in notices[recurring]
     session.expire_all()
     assert (once.name, once.message_id != other.id) == ("Renamed", True)

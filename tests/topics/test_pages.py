@@ -206,7 +206,7 @@ def test_the_topic_of_another_owner_cannot_be_chosen(
 
 def test_the_form_offers_topics_only_if_there_are_any(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
-    assert "Let clients leave single topics" in get_main_text(browser.get("/mailings/new"))
+    assert "Let clients leave individual topics" in get_main_text(browser.get("/mailings/new"))
     TopicFactory.create(owner=user, name="News")
     assert soup(browser.get("/mailings/new")).select("select[name=topic] option")[1].get_text() == "News"
 

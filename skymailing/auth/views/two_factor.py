@@ -18,7 +18,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 
 
-@bp.route("/profile/second-step", methods=["GET", "POST"], endpoint="second_step")
+@bp.route("/profile/second-step", methods=["GET", "POST"], endpoint="two_factor")
 @login_required
 @limit_password_checks
 def overview() -> ResponseReturnValue:
@@ -27,19 +27,19 @@ def overview() -> ResponseReturnValue:
     if form.validate_on_submit() and (user := confirm_password(form.current_password)):
         two_factor.start_setup(user, utcnow())
         db.session.commit()
-        return redirect(url_for("auth.second_step_setup"))
+        return redirect(url_for("auth.two_factor_setup"))
     left = two_factor.count_recovery_codes(current_user)
     return render_template("auth/two_factor.html", form=form, codes_left=left)
 
 
-@bp.route("/profile/second-step/setup", methods=["GET", "POST"], endpoint="second_step_setup")
+@bp.route("/profile/second-step/setup", methods=["GET", "POST"], endpoint="two_factor_setup")
 @login_required
 @limit_password_checks
 def setup() -> ResponseReturnValue:
     """Show the key for the app; turn on two-factor authentication once a code from it is confirmed."""
     secret = two_factor.pending_secret(current_user, utcnow())
     if secret is None:
-        return redirect(url_for("auth.second_step"))
+        return redirect(url_for("auth.two_factor"))
     form = AppCodeForm()
     if form.validate_on_submit():
         codes = two_factor.confirm_setup(current_user, form.code.data, utcnow())
@@ -54,20 +54,20 @@ def setup() -> ResponseReturnValue:
     return render_template("auth/two_factor_setup.html", form=form, qr_code=qr_code, groups=groups)
 
 
-@bp.route("/profile/second-step/off", methods=["GET", "POST"], endpoint="second_step_off")
+@bp.route("/profile/second-step/off", methods=["GET", "POST"], endpoint="two_factor_off")
 @login_required
 @limit_password_checks
 def turn_off() -> ResponseReturnValue:
     """Turn off two-factor authentication once the password and a code are confirmed."""
     if not current_user.has_two_factor:
-        return redirect(url_for("auth.second_step"))
+        return redirect(url_for("auth.two_factor"))
     form = PasswordAndCodeForm()
     if form.validate_on_submit() and (user := confirm_identity(form)):
         two_factor.turn_off(user)
         db.session.commit()
         queue.enqueue("send_outbox")
         flash(_("Two-factor authentication is off. You now sign in with your password alone."), "success")
-        return redirect(url_for("auth.second_step"))
+        return redirect(url_for("auth.two_factor"))
     return render_template("auth/two_factor_off.html", form=form)
 
 
@@ -77,7 +77,7 @@ def turn_off() -> ResponseReturnValue:
 def recovery_codes() -> ResponseReturnValue:
     """Replace the recovery codes once the password and a code are confirmed, and show the new ones."""
     if not current_user.has_two_factor:
-        return redirect(url_for("auth.second_step"))
+        return redirect(url_for("auth.two_factor"))
     form = PasswordAndCodeForm()
     if form.validate_on_submit() and (user := confirm_identity(form)):
         codes = two_factor.replace_recovery_codes(user)

@@ -250,14 +250,17 @@ def flash_unchanged_fields(form: MailingForm) -> None:
     if form.is_fixed and any(name in request.form for name in form.FIXED):
         flash(
             _(
-                "This mailing has already run, so its message, clients and start stay unchanged. "
+                "This mailing has already been sent, so its message, recipients and start stay unchanged. "
                 "Only the name, end, days and hours, and the setting for unknown deliveries were saved."
             ),
             "warning",
         )
     elif form.has_open_run and not form.is_fixed:
         flash(
-            _("Emails are being sent now. This run keeps the text, sender and clients that it started with."),
+            _(
+                "Emails are being sent now. "
+                "Changes to the message, sender and clients apply from the next run."
+            ),
             "info",
         )
 

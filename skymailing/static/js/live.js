@@ -15,7 +15,7 @@ function schedule() {
 }
 
 function refresh() {
-  if (findLive()) htmx.trigger("#live", "look");
+  if (findLive()) htmx.trigger("#live", "poll");
 }
 
 // Leave charts alone: js/charts.js redraws them when their tables have changed.
