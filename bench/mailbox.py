@@ -18,8 +18,8 @@ from skymailing.returns.tasks import Reading, read_mailbox
 from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
 from tests.support.mailboxes import MailboxServer
 
-COUNT = 100_000
-EARLY = 10_000  # letters before the first measurement of memory
+LETTERS_COUNT = 100_000
+EARLY_LETTERS = 10_000  # letters before the first measurement of memory
 MAX_GROWTH = 0.1
 
 
@@ -31,19 +31,19 @@ def mailbox(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             address = MailboxAddress.parse(url)
             service.app.config["RETURNED_MAIL"] = replace(returned_mail_settings(), mailbox=address)
             start = time.perf_counter()
-            reading, sizes = read(EARLY)
+            reading, sizes = read(EARLY_LETTERS)
             seconds = time.perf_counter() - start
-    if (reading.understood, reading.unclear, reading.fault) != (COUNT, 0, ""):
+    if (reading.understood, reading.unclear, reading.fault) != (LETTERS_COUNT, 0, ""):
         raise MeasurementFailed(f"{reading}")
     growth = sizes[-1] / sizes[0] - 1
     yield Row(
-        f"a mailbox of {COUNT:,} letters over IMAP, {SQLITE}",
-        f"{sizes[0]:.0f} MB after {EARLY:,} letters, {sizes[-1]:.0f} MB after all, "
-        f"{COUNT / seconds:,.0f} per second",
+        f"a mailbox of {LETTERS_COUNT:,} letters over IMAP, {SQLITE}",
+        f"{sizes[0]:.0f} MB after {EARLY_LETTERS:,} letters, {sizes[-1]:.0f} MB after all, "
+        f"{LETTERS_COUNT / seconds:,.0f} per second",
         "grows by at most 10 %",
         "",
         growth <= MAX_GROWTH,
-        {"early": sizes[0], "end": sizes[-1], "letters_per_second": COUNT / seconds},
+        {"early": sizes[0], "end": sizes[-1], "letters_per_second": LETTERS_COUNT / seconds},
     )
 
 
@@ -90,9 +90,9 @@ def run_server(letters: list[bytes]) -> Iterator[str]:
 
 
 def serve(letters: list[bytes], folder: str, connection: Connection) -> None:
-    """Serve a mailbox with COUNT different letters."""
+    """Serve a mailbox with LETTERS_COUNT different letters."""
     server = MailboxServer("imaps", Path(folder))
-    for copy in range(COUNT // len(letters)):
+    for copy in range(LETTERS_COUNT // len(letters)):
         server.add(*[raw.replace(b"relay.example", b"relay%d.example" % copy) for raw in letters])
     with server.run():
         connection.send((server.url, server.certificates))

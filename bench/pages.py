@@ -21,11 +21,11 @@ from skymailing.models import Archive, ArchiveEntry, Article, Mailing, Message, 
 from skymailing.processes import programs
 from skymailing.security import hash_password
 
-SECONDS = 4.0  # per measurement
+MEASURE_SECONDS = 4.0
 WARM_UP = 1.0
 TURN_SECONDS, TURNS = 1.5, 5  # seconds per turn and turns per round, where two servers alternate
 CONNECTIONS = 8
-FEW = 1_000
+FEW_ROWS = 1_000
 PASSWORD = "correct horse battery"
 ARTICLES = 30
 PUBLIC_PAGES = {
@@ -191,13 +191,13 @@ def publish_letter(session: Session, owner: User) -> None:
 def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Compare lists with few rows in a small database and with many rows in a large one."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
-        few = measure_lists(service, port, FEW)
+        few = measure_lists(service, port, FEW_ROWS)
         many = measure_lists(service, port, sizes.many)
     for name, small in few.items():
         ratio = many[name] / small
         is_required = name != SEARCH  # its time depends on how many rows match
         yield Row(
-            f"list with {sizes.many:,} rows compared with {FEW:,}: {name}",
+            f"list with {sizes.many:,} rows compared with {FEW_ROWS:,}: {name}",
             f"{ratio:.2f} x ({many[name]:.1f} ms vs. {small:.1f} ms)",
             "<= 1.5 x" if is_required else "",
             "1.1 x" if is_required else "",
@@ -214,7 +214,7 @@ def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
     for name, path in LISTS.items():
         page_path = path.format(mailing=mailing)
         load(port, page_path, WARM_UP, 1, cookie)
-        times[name] = load(port, page_path, SECONDS, 1, cookie)["median_ms"]
+        times[name] = load(port, page_path, MEASURE_SECONDS, 1, cookie)["median_ms"]
     return times
 
 

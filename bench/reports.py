@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from bench.pages import SECONDS, WARM_UP, load, sign_in, web_server
+from bench.pages import MEASURE_SECONDS, WARM_UP, load, sign_in, web_server
 from bench.rows import Row, Sizes
 from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
@@ -21,11 +21,11 @@ from skymailing.reports.daily_rollup import roll_up_days
 from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
 
-FEW = 10_000
-SMALL = 100  # letters in a small mailing
-TURNS = 3
+FEW_ATTEMPTS = 10_000
+SMALL_MAILING = 100  # letters
+MEASURE_TURNS = 3
 ROLLUP_SECONDS = 600.0  # time limit
-DAYS = 29  # of the 30 in a report
+MAILING_DAYS = 29  # of the 30 in a report
 PAGE = "/reports/"
 
 # SQL for PostgreSQL: a hundred letters per second, one in fifty refused.
@@ -50,13 +50,15 @@ VACUUM = "VACUUM ANALYZE"  # as autovacuum does within minutes
 def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Measure the report on the last 30 days: for a daily mailing, and for many small ones."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
-        few, many = measure_page(service, port, [(FEW, DAYS), (sizes.many, DAYS)])
-        yield _row(f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW:,}", few, many)
-        shapes = [(FEW, FEW // SMALL), (sizes.many, sizes.many // SMALL)]
+        few, many = measure_page(service, port, [(FEW_ATTEMPTS, MAILING_DAYS), (sizes.many, MAILING_DAYS)])
+        yield _row(
+            f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}", few, many
+        )
+        shapes = [(FEW_ATTEMPTS, FEW_ATTEMPTS // SMALL_MAILING), (sizes.many, sizes.many // SMALL_MAILING)]
         few, many = measure_page(service, port, shapes)
         yield _row(
-            f"report on {sizes.many // SMALL:,} mailings of {SMALL}, "
-            f"{sizes.many:,} attempts compared with {FEW:,}",
+            f"report on {sizes.many // SMALL_MAILING:,} mailings of {SMALL_MAILING}, "
+            f"{sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}",
             few,
             many,
         )
@@ -76,10 +78,10 @@ def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> 
     """
     cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
     times: list[list[float]] = [[] for _shape in shapes]
-    for _turn in range(TURNS):
+    for _turn in range(MEASURE_TURNS):
         for cookie, medians in zip(cookies, times, strict=True):
             load(port, PAGE, WARM_UP, 1, cookie)
-            medians.append(load(port, PAGE, SECONDS, 1, cookie)["median_ms"])
+            medians.append(load(port, PAGE, MEASURE_SECONDS, 1, cookie)["median_ms"])
     return [min(medians) for medians in times]
 
 
@@ -100,14 +102,18 @@ def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
 def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
     """Create runs of `letters` each: all for one daily mailing, or each for its own mailing."""
     now = utcnow()
-    step = timedelta(days=DAYS) / runs
+    step = timedelta(days=MAILING_DAYS) / runs
     with Session(service.engine) as session:
         message = Message(owner_id=owner, subject="Новости", format=MessageFormat.MARKDOWN, body="x")
         session.add(message)
         session.flush()
-        period = {"starts_at": now - timedelta(days=DAYS), "ends_at": now, "state": MailingState.FINISHED}
+        period = {
+            "starts_at": now - timedelta(days=MAILING_DAYS),
+            "ends_at": now,
+            "state": MailingState.FINISHED,
+        }
         mailing = {"owner_id": owner, "message_id": message.id} | period
-        names = [f"Новости {number}" for number in range(1 if runs == DAYS else runs)]
+        names = [f"Новости {number}" for number in range(1 if runs == MAILING_DAYS else runs)]
         session.execute(insert(Mailing), [mailing | {"name": name} for name in names])
         ids = session.scalars(select(Mailing.id).where(Mailing.owner_id == owner)).all()
         content = {"subject": "Новости", "format": MessageFormat.MARKDOWN, "body": "x"}

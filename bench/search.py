@@ -18,7 +18,7 @@ from skymailing.extensions import db
 from skymailing.models import User
 
 CLIENTS = 1_000_000
-LIMIT = 0.05  # seconds
+MAX_SEARCH_SECONDS = 0.05
 # Two-part names of three syllables each, one of seven cities, and a phone number.
 SYLLABLES = (
     "ан",
@@ -62,9 +62,9 @@ def search(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
         yield Row(
             f"a search among {CLIENTS:,} clients, {database}",
             f"{times[slowest] * 1000:.0f} ms ({slowest}); indexed in {indexing:.0f} s",
-            f"<= {LIMIT * 1000:.0f} ms",
+            f"<= {MAX_SEARCH_SECONDS * 1000:.0f} ms",
             "20 ms",
-            times[slowest] <= LIMIT,
+            times[slowest] <= MAX_SEARCH_SECONDS,
             {"seconds": times, "indexing": indexing},
         )
 

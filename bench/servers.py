@@ -16,7 +16,7 @@ from skymailing.delivery import plan
 from skymailing.models import Attempt, Mailing, Outcome, Route, Security, Sender, SmtpServer
 
 OWNERS = 1_000
-SECONDS = 900
+TIMEOUT_SECONDS = 900
 
 
 def many_servers(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
@@ -65,7 +65,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
         def are_there() -> bool:
             return (session.scalar(select(func.count()).select_from(Attempt)) or 0) >= OWNERS * letters
 
-        service.wait_until(are_there, "all letters", SECONDS)
+        service.wait_until(are_there, "all letters", TIMEOUT_SECONDS)
         first, last = session.execute(select(func.min(Attempt.at), func.max(Attempt.at))).one()
         sent = session.scalar(select(func.count()).where(Attempt.outcome == Outcome.SENT))
         used = session.scalar(select(func.count(Attempt.route.distinct())))
@@ -94,8 +94,8 @@ def _add_senders(service: Service, owners: list[int], port: int | None) -> None:
                 for owner, server in zip(owners, servers, strict=True)
             ],
         )
-        own = select(Sender.id).where(Sender.owner_id == Mailing.owner_id).scalar_subquery()
-        session.execute(update(Mailing).values(sender_id=own))
+        sender_id = select(Sender.id).where(Sender.owner_id == Mailing.owner_id).scalar_subquery()
+        session.execute(update(Mailing).values(sender_id=sender_id))
 
 
 ROWS = {"many-servers": many_servers}

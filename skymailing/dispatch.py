@@ -20,8 +20,8 @@ def commit_and_dispatch(mailing: Mailing, now: datetime) -> None:
 def dispatch_owner_mailings(owner_id: int, now: datetime) -> None:
     """Dispatch all active mailings of a user, for example after unblocking; call after the commit."""
     is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
-    own = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)
-    dispatch_mailings(db.session.scalars(own).all(), now)
+    statement = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)
+    dispatch_mailings(db.session.scalars(statement).all(), now)
 
 
 def dispatch_mailings(mailing_ids: Iterable[int], now: datetime) -> None:

@@ -74,8 +74,8 @@ class JsonJob(Job):
     def restore(self, raw_data: dict[bytes, bytes]) -> Any:
         """Read a job from Redis, without the fields that would import or call something else."""
         foreign = {name for name, value in raw_data.items() if value and name in FOREIGN_FIELDS}
-        own = {name: value for name, value in raw_data.items() if name not in foreign}
-        restored = super().restore(own)
+        allowed = {name: value for name, value in raw_data.items() if name not in foreign}
+        restored = super().restore(allowed)
         has_queue_class = isinstance(self.meta, dict) and self.meta.pop(FOREIGN_META, None) is not None
         self._is_foreign = bool(foreign) or has_queue_class
         return restored

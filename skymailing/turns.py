@@ -19,8 +19,8 @@ from skymailing import queue
 
 logger = logging.getLogger(__name__)
 
-WAITING = "skymailing:turns"  # sorted by the time at which an entry is to be served
-SPENT = "skymailing:turns:spent"  # by owner: when the owner's next entry is to be served
+WAITING_KEY = "skymailing:turns"  # sorted by the time at which an entry is to be served
+SPENT_KEY = "skymailing:turns:spent"  # by owner: when the owner's next entry is to be served
 CLOCK = "skymailing:turns:clock"  # the time of the entry that was served last
 LIFETIME = 86_400  # seconds after which these keys are removed if no letter is sent
 COST = 1  # seconds that an entry costs in advance
@@ -64,22 +64,22 @@ def add(turns: Sequence[Turn]) -> None:
     """Add turns that are not waiting yet."""
     for start in range(0, len(turns), BATCH):
         entries = [str(turn) for turn in turns[start : start + BATCH]]
-        _eval(ADD, [WAITING, SPENT, CLOCK], LIFETIME, COST, *entries)
+        _eval(ADD, [WAITING_KEY, SPENT_KEY, CLOCK], LIFETIME, COST, *entries)
 
 
 def take() -> Turn | None:
     """Take the next waiting turn."""
-    return _parse(_eval(TAKE, [WAITING, CLOCK], LIFETIME))
+    return _parse(_eval(TAKE, [WAITING_KEY, CLOCK], LIFETIME))
 
 
 def peek() -> Turn | None:
     """Return the next turn without taking it."""
-    return _parse(_eval(PEEK, [WAITING]))
+    return _parse(_eval(PEEK, [WAITING_KEY]))
 
 
 def charge(turn: Turn, seconds: float) -> None:
     """Charge a turn's owner for the time that a worker spent on it."""
-    _eval(CHARGE, [SPENT], turn.owner_id, f"{seconds - COST:.6f}")
+    _eval(CHARGE, [SPENT_KEY], turn.owner_id, f"{seconds - COST:.6f}")
 
 
 def of_runs(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:

@@ -29,9 +29,9 @@ def pop_removal(owner_id: int, kind: RemovalKind, removal_id: int, now: datetime
 
     Return None if the removal belongs to another owner, is older than UNDO_WINDOW, or has been undone.
     """
-    own = (Removal.id == removal_id) & (Removal.owner_id == owner_id) & (Removal.kind == kind)
+    condition = (Removal.id == removal_id) & (Removal.owner_id == owner_id) & (Removal.kind == kind)
     found = db.session.scalar(
-        select(Removal).where(own, Removal.removed_at > now - UNDO_WINDOW).with_for_update()
+        select(Removal).where(condition, Removal.removed_at > now - UNDO_WINDOW).with_for_update()
     )
     if found is None:
         return None

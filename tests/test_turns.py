@@ -81,7 +81,7 @@ def test_a_run_waits_only_once(app: Flask, session: Session, redis_server: Redis
     with app.app_context():
         for _ in range(3):
             add_runs(1, 5)
-    assert redis_server.client.zcard(turns.WAITING) == 10
+    assert redis_server.client.zcard(turns.WAITING_KEY) == 10
 
 
 def start_all(app: Flask, mailing_ids: list[int]) -> None:

@@ -11,9 +11,9 @@ def never(_now: datetime) -> None:
 
 
 # A minute, in case a change is not detected: what a manager has stopped must not stay visible.
-SECONDS = 60
+LIFETIME_SECONDS = 60
 CACHED_PAGES = {
-    "/archive/<archive_slug>/": PageKind((ARCHIVES,), SECONDS, never, arguments=("page",)),
-    "/archive/<archive_slug>/feed.xml": PageKind((ARCHIVES,), SECONDS, never),
-    "/archive/<archive_slug>/<slug>": PageKind((ARCHIVES,), SECONDS, never),
+    "/archive/<archive_slug>/": PageKind((ARCHIVES,), LIFETIME_SECONDS, never, arguments=("page",)),
+    "/archive/<archive_slug>/feed.xml": PageKind((ARCHIVES,), LIFETIME_SECONDS, never),
+    "/archive/<archive_slug>/<slug>": PageKind((ARCHIVES,), LIFETIME_SECONDS, never),
 }

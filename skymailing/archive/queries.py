@@ -118,14 +118,14 @@ def select_entries(owner_id: int) -> Select[tuple[ArchiveEntry]]:
 
 def list_entries(owner_id: int, cursor: str | None) -> Page:
     """Return a page of the owner's published letters with their mailings, newest first."""
-    own = select_entries(owner_id).options(joinedload(ArchiveEntry.mailing))
-    return paginate(own, NEWEST_FIRST, cursor)
+    statement = select_entries(owner_id).options(joinedload(ArchiveEntry.mailing))
+    return paginate(statement, NEWEST_FIRST, cursor)
 
 
 def find_own_run(owner_id: int, run_id: int) -> Run | None:
     """Return the run with this ID if it belongs to one of the owner's mailings."""
-    own = (Run.id == run_id) & (Mailing.owner_id == owner_id)
-    return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(own))
+    condition = (Run.id == run_id) & (Mailing.owner_id == owner_id)
+    return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(condition))
 
 
 def find_entry(run_id: int) -> ArchiveEntry | None:

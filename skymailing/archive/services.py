@@ -16,7 +16,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Archive, ArchiveEntry, Run, RunState, User
 from skymailing.quotas.checks import require_room
-from skymailing.web.slugs import ALLOWED, find_free, make_slug
+from skymailing.web.slugs import SLUG, find_free, make_slug
 
 MOST_ENTRIES = 500  # per owner
 LARGEST_PAGE = 500_000  # characters
@@ -144,7 +144,7 @@ def _choose_slug(owner_id: int, slug: str, values: EntryValues) -> str:
 
 
 def _check_format(slug: str) -> None:
-    if not ALLOWED.fullmatch(slug):
+    if not SLUG.fullmatch(slug):
         raise ArchiveError("archive_address_format", "slug")
 
 

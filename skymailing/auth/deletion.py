@@ -120,8 +120,8 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
 
 def _lock_account(session: Session, user_id: int) -> bool:
     """Lock the account until the transaction ends; return False if it is gone or locked by another worker."""
-    own = select(User.id).where(User.id == user_id, User.erasure_began_at.is_not(None))
-    return session.scalar(own.with_for_update(skip_locked=True)) is not None
+    statement = select(User.id).where(User.id == user_id, User.erasure_began_at.is_not(None))
+    return session.scalar(statement.with_for_update(skip_locked=True)) is not None
 
 
 def _anonymise_account(user_id: int, now: datetime) -> bool:
@@ -152,10 +152,10 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
                 mailing.next_run_at = None
         if not mailings:
             break
-    own = select(Mailing.id).where(Mailing.owner_id == user_id)
+    mailing_ids = select(Mailing.id).where(Mailing.owner_id == user_id)
     with Session(reading_engine()) as session:
         runs = session.scalars(
-            select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUN_STATES))
+            select(Run.id).where(Run.mailing_id.in_(mailing_ids), Run.state.in_(OPEN_RUN_STATES))
         ).all()
     have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # a list, so that every run is finished
     return all(have_ended)
@@ -182,8 +182,8 @@ def _delete_rows(connection: Connection, model: type[Model], condition: object) 
 
 
 def _delete_runs(connection: Connection, user_id: int) -> int:
-    own = select(Mailing.id).where(Mailing.owner_id == user_id)
-    run_id = connection.scalar(select(Run.id).where(Run.mailing_id.in_(own)).limit(1))
+    mailing_ids = select(Mailing.id).where(Mailing.owner_id == user_id)
+    run_id = connection.scalar(select(Run.id).where(Run.mailing_id.in_(mailing_ids)).limit(1))
     if run_id is None:
         return 0
     letters, attempts = remove_letters_in(connection, run_id)

@@ -25,7 +25,7 @@ from skymailing.models import (
 from skymailing.outbox import services as outbox
 
 LETTER = "account-deletion"
-ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
+ACTIVE_STATES = (MailingState.SCHEDULED, MailingState.RUNNING)
 
 
 class TooLate(UserError):
@@ -51,7 +51,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
     sign_out_everywhere(user)
     db.session.execute(
         update(Mailing)
-        .where(Mailing.owner_id == user.id, Mailing.state.in_(ACTIVE))
+        .where(Mailing.owner_id == user.id, Mailing.state.in_(ACTIVE_STATES))
         .values(state=MailingState.PAUSED, state_reason=StateReason.ACCOUNT_DELETION),
         execution_options={"synchronize_session": False},
     )
@@ -85,6 +85,6 @@ def count_account_data(user: User) -> dict[str, int]:
         "clients": count(Client),
         "messages": count(Message),
         "mailings": count(Mailing),
-        "active": count(Mailing, Mailing.state.in_(ACTIVE)),
+        "active": count(Mailing, Mailing.state.in_(ACTIVE_STATES)),
         "articles": db.session.scalar(articles) or 0,
     }

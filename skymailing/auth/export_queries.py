@@ -133,8 +133,10 @@ def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
 def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the clients that were selected for each mailing."""
     yield ("mailing_id", "email")
-    own = read_in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
-    for (mailing_id,) in own:
+    mailing_ids = read_in_chunks(
+        select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id
+    )
+    for (mailing_id,) in mailing_ids:
         selected = (
             select(Client.id, Client.email)
             .join(mailing_clients, mailing_clients.c.client_id == Client.id)
@@ -145,8 +147,8 @@ def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_run_ids(user_id: int) -> Iterator[int]:
-    own = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
-    return (run_id for (run_id,) in read_in_chunks(own, Run.__table__.c.id))
+    statement = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
+    return (run_id for (run_id,) in read_in_chunks(statement, Run.__table__.c.id))
 
 
 RUN_COLUMNS = (
@@ -174,25 +176,25 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
     columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
     for run_id in read_run_ids(user_id):
         for state in DeliveryState:  # one query per state, to use the index on run, state and ID
-            own = select(Delivery.id, *columns, Delivery.finished_at)
-            own = own.where(Delivery.run_id == run_id, Delivery.state == state)
-            for row in read_in_chunks(own, Delivery.__table__.c.id):
+            statement = select(Delivery.id, *columns, Delivery.finished_at)
+            statement = statement.where(Delivery.run_id == run_id, Delivery.state == state)
+            for row in read_in_chunks(statement, Delivery.__table__.c.id):
                 yield cells(row)
 
 
 def read_tags(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the user's tags, including unused ones; `clients.csv` has the tags of each client."""
     yield ("tag", "created_at")
-    own = select(Tag.id, Tag.name, Tag.created_at).where(Tag.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, Tag.__table__.c.id))
+    statement = select(Tag.id, Tag.name, Tag.created_at).where(Tag.owner_id == user_id)
+    yield from map(cells, read_in_chunks(statement, Tag.__table__.c.id))
 
 
 def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the suppressed addresses."""
     yield ("email", "reason", "note", "since")
     columns = (Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
-    own = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, Suppression.__table__.c.id))
+    statement = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
+    yield from map(cells, read_in_chunks(statement, Suppression.__table__.c.id))
 
 
 def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
@@ -202,9 +204,9 @@ def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
         *(Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text),
         *(Consent.purpose, Consent.agent, Consent.form_id, Consent.previous_key),
     )
-    own = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
-    own = own.where(Consent.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, Consent.__table__.c.id))
+    statement = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
+    statement = statement.where(Consent.owner_id == user_id)
+    yield from map(cells, read_in_chunks(statement, Consent.__table__.c.id))
 
 
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
@@ -229,7 +231,7 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
         ClientImport.suppressed,
         ClientImport.left_out,
     )
-    own = select(
+    statement = select(
         ClientImport.id,
         ClientImport.created_at,
         ClientImport.filename,
@@ -237,7 +239,7 @@ def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
         *numbers,
         ClientImport.error,
     ).where(ClientImport.owner_id == user_id)
-    for row in read_in_chunks(own, ClientImport.__table__.c.id):
+    for row in read_in_chunks(statement, ClientImport.__table__.c.id):
         *values, error = cells(row)
         with force_locale(locale):  # a command has no request that sets the language
             text = explain_failure(str(error))
@@ -248,8 +250,8 @@ def read_bulk_jobs(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the bulk actions that a worker performed."""
     yield ("time", "action", "tag", "state", "chosen", "changed", "ended_at")
     columns = (BulkJob.created_at, BulkJob.action, BulkJob.tag, BulkJob.state, BulkJob.total, BulkJob.changed)
-    own = select(BulkJob.id, *columns, BulkJob.ended_at).where(BulkJob.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, BulkJob.__table__.c.id))
+    statement = select(BulkJob.id, *columns, BulkJob.ended_at).where(BulkJob.owner_id == user_id)
+    yield from map(cells, read_in_chunks(statement, BulkJob.__table__.c.id))
 
 
 def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
@@ -263,8 +265,8 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the letters that the service has sent to the user."""
     yield ("time", "to", "letter", "state", "sent_at")
     columns = (OutboxLetter.created_at, OutboxLetter.to, OutboxLetter.template, OutboxLetter.state)
-    own = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
-    yield from map(cells, read_in_chunks(own, OutboxLetter.__table__.c.id))
+    statement = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
+    yield from map(cells, read_in_chunks(statement, OutboxLetter.__table__.c.id))
 
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
@@ -272,9 +274,9 @@ def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("time", "by", "network_address", "action", "about", "reason", "clients")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)
-    own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.count, AuditEntry.actor_id)
+    statement = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.count, AuditEntry.actor_id)
     for row in read_in_chunks(
-        own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id
+        statement.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id
     ):
         time, actor, address, *rest, actor_id = cells(row)
         is_own = actor_id == user_id

@@ -44,7 +44,7 @@ def read_signups(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the requests to subscribe that are still stored."""
     yield ("form_id", "email", "values", "requested_at", "ip", "browser", "confirmed_at")
     columns = (Signup.form_id, Signup.email, Signup.values, Signup.requested_at, Signup.ip, Signup.agent)
-    own = select(Signup.id, *columns, Signup.confirmed_at).where(Signup.owner_id == user_id)
-    for row in read_in_chunks(own, Signup.__table__.c.id):
+    statement = select(Signup.id, *columns, Signup.confirmed_at).where(Signup.owner_id == user_id)
+    for row in read_in_chunks(statement, Signup.__table__.c.id):
         form_id, email, values, *rest = cells(row)
         yield (form_id, email, json.dumps(values, ensure_ascii=False), *rest)

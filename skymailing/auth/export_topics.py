@@ -18,8 +18,8 @@ def read_topic_choices(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield who joined and left topics."""
     yield ("topic", "email", "is_joined", "is_by_owner", "since")
     columns = (TopicChoice.email_key, TopicChoice.is_joined, TopicChoice.is_by_owner, TopicChoice.changed_at)
-    own = select(Topic.id, Topic.name).where(Topic.owner_id == user_id)
-    for topic_id, name in read_in_chunks(own, Topic.__table__.c.id):
+    statement = select(Topic.id, Topic.name).where(Topic.owner_id == user_id)
+    for topic_id, name in read_in_chunks(statement, Topic.__table__.c.id):
         choices = select(TopicChoice.email_key, *columns).where(TopicChoice.topic_id == topic_id)
         for row in read_in_chunks(choices, TopicChoice.__table__.c.email_key, ""):
             yield (name, *cells(row))
@@ -29,6 +29,6 @@ def read_opt_outs(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield who unsubscribed through the link in a letter, and why."""
     yield ("email", "topic", "at", "undone_at", "reason", "comment")
     columns = (OptOut.email_key, Topic.name, OptOut.at, OptOut.undone_at, OptOut.reason, OptOut.comment)
-    own = select(OptOut.id, *columns).outerjoin(Topic, Topic.id == OptOut.topic_id)
-    own = own.where(OptOut.owner_id == user_id)
-    yield from map(cells, read_in_chunks(own, OptOut.__table__.c.id))
+    statement = select(OptOut.id, *columns).outerjoin(Topic, Topic.id == OptOut.topic_id)
+    statement = statement.where(OptOut.owner_id == user_id)
+    yield from map(cells, read_in_chunks(statement, OptOut.__table__.c.id))

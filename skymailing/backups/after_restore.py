@@ -27,7 +27,7 @@ from skymailing.models import (
 )
 
 MAY_START = (MailingState.DRAFT, MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED)
-LOST = "restored from a backup; it may have been sent since"
+RESTORED_ERROR = "restored from a backup; it may have been sent since"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _drop_account_letters(now: datetime) -> None:
     db.session.execute(
         update(OutboxLetter)
         .where(is_unsent)
-        .values(state=LetterState.FAILED, lease_until=None, last_error=LOST)
+        .values(state=LetterState.FAILED, lease_until=None, last_error=RESTORED_ERROR)
     )
     for user in db.session.scalars(select(User).where(User.next_summary_at <= now)):
         summaries.choose_summary_hour(user, user.summary_hour, now)

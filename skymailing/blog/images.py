@@ -8,7 +8,7 @@ from flask import current_app
 
 from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
-LARGEST = 1600  # pixels on the longer side
+MAX_SIDE = 1600  # pixels on the longer side
 ENCODING = b"1"  # part of every hash; change it if pictures are encoded differently
 
 
@@ -20,7 +20,7 @@ def media_directory() -> Path:
 def store_image(file: IO[bytes]) -> str:
     """Store an uploaded picture and smaller copies, and return its file name; raises UserError."""
     content = read_upload(file)
-    with decode(content, LARGEST) as image:
+    with decode(content, MAX_SIDE) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"
         key = hashlib.sha256(ENCODING + content).hexdigest()[:32]
         picture = Picture(key, image.width, image.height, kind)

@@ -3,7 +3,7 @@
 from skymailing.quotas.checks import LimitReached, count_up_to, select_clients
 from skymailing.settings.quotas import quota_settings
 
-NEAR = 20_000  # with fewer clients left than this, they are counted after each batch
+LITTLE_ROOM = 20_000  # with fewer clients left than this, they are counted after each batch
 
 
 class ClientLimit:
@@ -23,7 +23,7 @@ class ClientLimit:
         if not self._limit or not created:
             return
         self._left -= created
-        if self._left < NEAR:
+        if self._left < LITTLE_ROOM:
             self._left = self._count()
         if self._left < 0:
             raise LimitReached("client_limit", self._limit)

@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, SignupForm
 
 TEXT_MAX_LENGTH = 2_000
-LISTED = 20
+MAX_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def record_all(
     """Record the same for several addresses; retention removes what is about no client."""
     if not email_keys:
         return
-    own = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
-    clients = set(db.session.scalars(own))
+    statement = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
+    clients = set(db.session.scalars(statement))
     values = {
         "owner_id": owner_id,
         "kind": kind,
@@ -76,12 +76,12 @@ def store_text(owner_id: int, text: str, now: datetime) -> int | None:
     if not text:
         return None
     digest = hashlib.sha256(text.encode()).hexdigest()
-    own = select(ConsentText.id).where(ConsentText.owner_id == owner_id, ConsentText.digest == digest)
-    if (known := db.session.scalar(own)) is not None:
+    statement = select(ConsentText.id).where(ConsentText.owner_id == owner_id, ConsentText.digest == digest)
+    if (known := db.session.scalar(statement)) is not None:
         return known
     values = {"owner_id": owner_id, "digest": digest, "text": text, "created_at": now}
     db.session.execute(insert_into(ConsentText).values(values).on_conflict_do_nothing())
-    return db.session.scalar(own)
+    return db.session.scalar(statement)
 
 
 def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:
@@ -105,8 +105,8 @@ def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | Non
 
 def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
     """Mark the consents of deleted clients by their addresses, so that retention removes them."""
-    own = (Consent.owner_id == owner_id) & Consent.email_key.in_(email_keys)
-    statement = update(Consent).where(own).values(orphaned_at=now)
+    condition = (Consent.owner_id == owner_id) & Consent.email_key.in_(email_keys)
+    statement = update(Consent).where(condition).values(orphaned_at=now)
     db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
@@ -137,13 +137,15 @@ def name_forms(consents: Sequence[Consent]) -> dict[int, str]:
     """Return the names of the sign-up forms of these consents that still exist, by ID."""
     ids = {consent.form_id for consent in consents if consent.form_id is not None}
     owners = {consent.owner_id for consent in consents}
-    own = select(SignupForm.id, SignupForm.name).where(
+    statement = select(SignupForm.id, SignupForm.name).where(
         SignupForm.id.in_(ids), SignupForm.owner_id.in_(owners)
     )
-    return dict(db.session.execute(own).tuples().all()) if ids else {}
+    return dict(db.session.execute(statement).tuples().all()) if ids else {}
 
 
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:
     """Return the latest consents of the person with this address, newest first."""
-    own = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
-    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(LISTED)))
+    condition = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
+    return list(
+        db.session.scalars(select(Consent).where(condition).order_by(Consent.id.desc()).limit(MAX_SHOWN))
+    )

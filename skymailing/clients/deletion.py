@@ -49,8 +49,10 @@ def take_out_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime
 ) -> tuple[Sequence[Client], list[dict[str, Any]]]:
     """Delete the owner's clients with these IDs; return them, and what `put_back_clients` needs."""
-    own = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
-    clients = db.session.scalars(select(Client).where(own).order_by(locking_order()).with_for_update()).all()
+    condition = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
+    clients = db.session.scalars(
+        select(Client).where(condition).order_by(locking_order()).with_for_update()
+    ).all()
     owned = [client.id for client in clients]
     selections = _find_selections(owned)
     tags = find_tags(owned)
@@ -98,8 +100,8 @@ def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[C
     letters stay cancelled.
     """
     keys = [values["email_key"] for values in content]
-    own = (Client.owner_id == owner_id) & Client.email_key.in_(keys)
-    ids = dict(db.session.execute(select(Client.email_key, Client.id).where(own)).tuples().all())
+    condition = (Client.owner_id == owner_id) & Client.email_key.in_(keys)
+    ids = dict(db.session.execute(select(Client.email_key, Client.id).where(condition)).tuples().all())
     restored = [
         (_deserialize(owner_id, values), values) for values in content if values["email_key"] not in ids
     ]

@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import Client
 
 MAX_COMPARED = 100_000  # the newest clients
-SECONDS = 3.0  # for one comparison
+MAX_SECONDS = 3.0  # for one comparison
 BATCH = 2_000  # rows between checks of the time
 MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
@@ -56,8 +56,8 @@ def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
     order = list(MatchKind)
     chosen = sorted(comparison.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]
     ids = {id for pair, _match in chosen for id in pair}
-    own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
-    clients = {client.id: client for client in db.session.scalars(own)}
+    statement = select(Client).where(Client.owner_id == owner_id, Client.id.in_(ids))
+    clients = {client.id: client for client in db.session.scalars(statement)}
     pairs = [
         Pair(clients[older], clients[newer], match)
         for (older, newer), match in chosen
@@ -89,7 +89,7 @@ def compare_clients(owner_id: int) -> Comparison:
     rows = db.session.execute(newest.limit(MAX_COMPARED + 1), execution_options={"yield_per": BATCH})
     # IDs by the hash of each value: the values of many clients would take too much memory.
     comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(MatchKind, 0)
-    ends_at = time.monotonic() + SECONDS
+    ends_at = time.monotonic() + MAX_SECONDS
     for rows_of_batch in rows.partitions():
         if comparison.compared >= MAX_COMPARED or time.monotonic() > ends_at:
             comparison.is_complete = False

@@ -86,11 +86,11 @@ def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bo
 
 def find_segment(owner_id: int, segment_id: int) -> Segment | None:
     """Return the owner's segment with this ID, or None."""
-    own = (Segment.owner_id == owner_id) & (Segment.id == segment_id)
-    return db.session.scalar(select(Segment).where(own))
+    condition = (Segment.owner_id == owner_id) & (Segment.id == segment_id)
+    return db.session.scalar(select(Segment).where(condition))
 
 
 def list_segments(owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's segments, by name."""
-    own = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
-    return list(db.session.execute(own.order_by(Segment.name, Segment.id)).tuples())
+    statement = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
+    return list(db.session.execute(statement.order_by(Segment.name, Segment.id)).tuples())

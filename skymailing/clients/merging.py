@@ -35,7 +35,7 @@ from skymailing.models import (
     mailing_clients,
 )
 
-FILLED = ("full_name", "comment")
+FILLED_COLUMNS = ("full_name", "comment")
 
 
 def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) -> Removal:
@@ -67,8 +67,8 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     content = undo.pop_removal(owner_id, RemovalKind.MERGE, removal_id, now)
     if content is None:
         return None
-    own = select(Client).where(Client.owner_id == owner_id, Client.id == content["kept"])
-    kept = db.session.scalar(own.with_for_update())
+    statement = select(Client).where(Client.owner_id == owner_id, Client.id == content["kept"])
+    kept = db.session.scalar(statement.with_for_update())
     restored = put_back_clients(owner_id, content["removed"])
     if not restored:
         raise UserError("client_duplicate")
@@ -101,7 +101,9 @@ def _lock(*clients: Client) -> None:
 def _fill(kept: Client, removed: Client) -> dict[str, Any]:
     """Fill empty values of the kept client; return the values that were filled."""
     values = {
-        name: getattr(removed, name) for name in FILLED if getattr(removed, name) and not getattr(kept, name)
+        name: getattr(removed, name)
+        for name in FILLED_COLUMNS
+        if getattr(removed, name) and not getattr(kept, name)
     }
     for name, value in values.items():
         setattr(kept, name, value)
@@ -114,8 +116,8 @@ def _fill(kept: Client, removed: Client) -> dict[str, Any]:
 def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
     """Give the kept client the other's tags or selections; return the IDs of those that it lacked."""
     (target,) = (column for column in table.primary_key.columns if column.name != "client_id")
-    own = select(target).where(table.c.client_id == kept_id)
-    missing = select(target).where(table.c.client_id == removed_id, target.not_in(own)).order_by(target)
+    kept = select(target).where(table.c.client_id == kept_id)
+    missing = select(target).where(table.c.client_id == removed_id, target.not_in(kept)).order_by(target)
     ids = list(db.session.scalars(missing))
     if ids:
         rows = [{target.name: id, "client_id": kept_id} for id in ids]
@@ -127,8 +129,8 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
     """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
     names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
     columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
-    own = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
-    rows = db.session.execute(select(*columns).where(own).order_by(Consent.id)).mappings().all()
+    condition = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
+    rows = db.session.execute(select(*columns).where(condition).order_by(Consent.id)).mappings().all()
     if not rows:
         return []
     values = [{**row, "email_key": kept.email_key} for row in rows]
@@ -138,7 +140,7 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
 def _take_back(kept: Client, content: dict[str, Any]) -> None:
     """Remove from the kept client what it was given, unless it has been changed since."""
     filled = content["filled"]
-    for name in FILLED:
+    for name in FILLED_COLUMNS:
         if name in filled and getattr(kept, name) == filled[name]:
             setattr(kept, name, "")
     given = filled["attributes"]

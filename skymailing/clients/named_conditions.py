@@ -13,15 +13,15 @@ NamedField = Literal["tag", "topic"]
 
 def list_segments(owner_id: int, field: NamedField, key: str) -> list[str]:
     """Return the names of the owner's segments with a condition on a tag or topic, sorted."""
-    own = select(Segment.name, Segment.conditions).where(Segment.owner_id == owner_id)
-    rows = db.session.execute(own.order_by(Segment.name, Segment.id)).tuples()
+    statement = select(Segment.name, Segment.conditions).where(Segment.owner_id == owner_id)
+    rows = db.session.execute(statement.order_by(Segment.name, Segment.id)).tuples()
     return [name for name, conditions in rows if has_condition(conditions, field, key)]
 
 
 def rename_in_segments(owner_id: int, field: NamedField, old_key: str, name: str) -> None:
     """Write the new name of a tag or topic into the conditions of the owner's segments."""
-    own = select(Segment).where(Segment.owner_id == owner_id).order_by(Segment.id)
-    for segment in db.session.scalars(own.with_for_update().execution_options(populate_existing=True)):
+    statement = select(Segment).where(Segment.owner_id == owner_id).order_by(Segment.id)
+    for segment in db.session.scalars(statement.with_for_update().execution_options(populate_existing=True)):
         changed = rename_in_conditions(segment.conditions, field, old_key, name)
         if changed != segment.conditions:
             segment.conditions = changed

@@ -29,7 +29,7 @@ from skymailing.models import (
 from skymailing.models.topic import COMMENT_MAX_LENGTH
 
 UNDO_TIME = timedelta(hours=24)
-SHOWN = 20
+MAX_SHOWN = 20
 # After one of these, the address stays suppressed.
 FINAL_BOUNCES = (BounceKind.COMPLAINT, BounceKind.HARD)
 
@@ -42,8 +42,8 @@ def opt_out(
     Stopping all is recorded with `evidence`. If the topic has been deleted, all letters stop: the person
     wants no more letters like this one.
     """
-    own = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id == topic_id)
-    if topic_id is None or db.session.scalar(own) is None:
+    statement = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id == topic_id)
+    if topic_id is None or db.session.scalar(statement) is None:
         before = {"suppressions": _stop_everything(owner_id, email_key, now)}
         if before["suppressions"]:
             record(owner_id, email_key, ConsentKind.WITHDRAWN, now, evidence)
@@ -101,8 +101,8 @@ def find_undoable(owner_id: int, email_key: str, topic_id: int | None, now: date
 
 
 def _select_undoable(owner_id: int, email_key: str, now: datetime) -> Select[tuple[OptOut]]:
-    own = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
-    return select(OptOut).where(own, OptOut.at > now - UNDO_TIME, OptOut.undone_at.is_(None))
+    condition = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
+    return select(OptOut).where(condition, OptOut.at > now - UNDO_TIME, OptOut.undone_at.is_(None))
 
 
 def undo(
@@ -167,8 +167,8 @@ def save_reason(
 
 def list_opt_outs(owner_id: int, email_key: str) -> list[tuple[OptOut, str | None]]:
     """Return the last opt-outs at an address, each with the name of its topic, newest first."""
-    own = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
-    return _list_with_topics([own])
+    condition = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
+    return _list_with_topics([condition])
 
 
 def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | None]]:
@@ -178,7 +178,7 @@ def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | No
 
 def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | None]]:
     rows = select(OptOut, Topic.name).outerjoin(Topic, Topic.id == OptOut.topic_id).where(*conditions)
-    return list(db.session.execute(rows.order_by(OptOut.id.desc()).limit(SHOWN)).tuples())
+    return list(db.session.execute(rows.order_by(OptOut.id.desc()).limit(MAX_SHOWN)).tuples())
 
 
 def count_reasons(owner_id: int, since: datetime) -> dict[str, int]:

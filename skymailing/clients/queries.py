@@ -76,8 +76,8 @@ def count_selections(client_ids: Sequence[int] | Select[tuple[int]]) -> int:
 
 def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
     """Return the owner's clients with these IDs, sorted by address."""
-    own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
-    return list(db.session.scalars(own.order_by(Client.email_key)))
+    statement = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
+    return list(db.session.scalars(statement.order_by(Client.email_key)))
 
 
 def find_similar(client: Client, search: str, limit: int = 10) -> list[Client]:
@@ -93,8 +93,8 @@ def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[in
 
 def read_ids(owner_id: int, condition: ColumnElement[bool]) -> Sequence[int]:
     """Return the IDs of the owner's clients for whom `condition` holds, sorted, with 8 bytes each."""
-    own = select_ids(owner_id, condition).order_by(Client.id)
-    return array("q", db.session.scalars(own, execution_options={"yield_per": 10_000}))
+    statement = select_ids(owner_id, condition).order_by(Client.id)
+    return array("q", db.session.scalars(statement, execution_options={"yield_per": 10_000}))
 
 
 def list_rejections(import_: ClientImport) -> Select[Any]:

@@ -92,10 +92,10 @@ def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> No
     found = {key: new for key, new in suppressions.items() if new.reason in REQUESTED_BY_CLIENT}
     while found:
         merged = select(MergedAddress.email_key, MergedAddress.kept_key)
-        own = merged.where(MergedAddress.owner_id == owner_id, MergedAddress.email_key.in_(found))
+        statement = merged.where(MergedAddress.owner_id == owner_id, MergedAddress.email_key.in_(found))
         found = {
             kept_key: replace(found[key], email_key=kept_key)
-            for key, kept_key in db.session.execute(own).tuples()
+            for key, kept_key in db.session.execute(statement).tuples()
             if kept_key not in suppressions or suppressions[kept_key].reason not in REQUESTED_BY_CLIENT
         }
         suppressions |= found
@@ -150,7 +150,9 @@ def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
     after it are looked up.
     """
     before = now - BOUNCE_COUNTS
-    own = (Bounce.owner_id == owner_id) & (Bounce.email_key == email_key) & Bounce.proof.in_(TRUSTED_PROOFS)
+    condition = (
+        (Bounce.owner_id == owner_id) & (Bounce.email_key == email_key) & Bounce.proof.in_(TRUSTED_PROOFS)
+    )
     is_lasting = (Bounce.kind == BounceKind.COMPLAINT) | (
         (Bounce.kind == BounceKind.HARD) & (Bounce.received_at > before)
     )
@@ -165,7 +167,7 @@ def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
     )
     of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
     db.session.execute(
-        delete(Suppression).where(of_address, has_ended, ~exists().where(own, is_lasting), ~objected)
+        delete(Suppression).where(of_address, has_ended, ~exists().where(condition, is_lasting), ~objected)
     )
     return not is_suppressed(owner_id, email_key)
 

@@ -184,6 +184,6 @@ def restore_tag(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> 
 def lock_tags(*tags: Tag) -> None:
     """Lock tags until the transaction ends, and read them again; raises TagDeleted."""
     ids = [tag.id for tag in tags]
-    own = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
-    if len(db.session.scalars(own.execution_options(populate_existing=True)).all()) < len(tags):
+    statement = select(Tag).where(Tag.id.in_(ids)).order_by(Tag.id).with_for_update()
+    if len(db.session.scalars(statement.execution_options(populate_existing=True)).all()) < len(tags):
         raise TagDeleted

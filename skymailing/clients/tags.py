@@ -55,9 +55,13 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     They cannot be deleted until the transaction ends. Raises InvalidTag beyond `limit` tags.
     """
     by_key = {tag_key(name): name for name in names}
-    own = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
-    own = own.order_by(Tag.id).with_for_update(read=True, key_share=True)  # ordered as in `lock_tags`
-    known = dict(db.session.execute(own.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
+    statement = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
+    statement = statement.order_by(Tag.id).with_for_update(
+        read=True, key_share=True
+    )  # ordered as in `lock_tags`
+    known = (
+        dict(db.session.execute(statement.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
+    )
     new = [key for key in by_key if key not in known]
     if not new:
         return known
@@ -66,7 +70,7 @@ def find_or_create_tags(owner_id: int, names: Iterable[str], limit: int | None =
     # Sorted, so that two imports that create the same tags cannot deadlock.
     rows = [{"owner_id": owner_id, "name": by_key[key], "name_key": key} for key in sorted(new)]
     db.session.execute(insert_into(Tag).on_conflict_do_nothing(), rows)
-    return known | dict(db.session.execute(own.where(Tag.name_key.in_(new))).tuples().all())
+    return known | dict(db.session.execute(statement.where(Tag.name_key.in_(new))).tuples().all())
 
 
 def list_keys(owner_id: int) -> set[str]:
@@ -76,8 +80,8 @@ def list_keys(owner_id: int) -> set[str]:
 
 def find_tag(owner_id: int, name: str) -> Tag | None:
     """Return the owner's tag with this name, in any spelling, or None."""
-    own = (Tag.owner_id == owner_id) & (Tag.name_key == tag_key(name))
-    return db.session.scalar(select(Tag).where(own))
+    condition = (Tag.owner_id == owner_id) & (Tag.name_key == tag_key(name))
+    return db.session.scalar(select(Tag).where(condition))
 
 
 def change_tags(client: Client, changes: TagChanges) -> None:
@@ -125,8 +129,8 @@ def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
 def list_client_tags(client: Client) -> list[tuple[int, str]]:
     """Return the IDs and names of a client's tags, sorted by name."""
     tags = select(Tag.id, Tag.name).join(client_tags, client_tags.c.tag_id == Tag.id)
-    own = tags.where(client_tags.c.client_id == client.id).order_by(Tag.name_key)
-    return list(db.session.execute(own).tuples())
+    statement = tags.where(client_tags.c.client_id == client.id).order_by(Tag.name_key)
+    return list(db.session.execute(statement).tuples())
 
 
 def list_names(owner_id: int) -> list[str]:
@@ -137,5 +141,5 @@ def list_names(owner_id: int) -> list[str]:
 def list_tags(owner_id: int) -> list[tuple[Tag, int]]:
     """Return the owner's tags by name, each with the number of clients who have it."""
     count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
-    own = select(Tag, count).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
-    return list(db.session.execute(own).tuples())
+    statement = select(Tag, count).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
+    return list(db.session.execute(statement).tuples())

@@ -85,11 +85,11 @@ def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: date
 
 def choose_as_owner(owner_id: int, email_key: str, topic_id: int, is_joined: bool, now: datetime) -> None:
     """Record a choice for a client; raises UserError if it joins a topic that the client has left."""
-    own = (TopicChoice.owner_id == owner_id) & (TopicChoice.email_key == email_key)
+    condition = (TopicChoice.owner_id == owner_id) & (TopicChoice.email_key == email_key)
     # The topic first, as in `_record`.
     db.session.execute(_lock_topics(owner_id, [topic_id]))
     earlier = db.session.scalar(
-        select(TopicChoice).where(own, TopicChoice.topic_id == topic_id).with_for_update()
+        select(TopicChoice).where(condition, TopicChoice.topic_id == topic_id).with_for_update()
     )
     if is_joined and earlier is not None and not earlier.is_joined and not earlier.is_by_owner:
         raise UserError("topic_left_by_client")
@@ -118,18 +118,20 @@ def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
 def put_back(owner_id: int, changes: Iterable[Change]) -> None:
     """Restore earlier choices, except where the person or the owner has changed them again since."""
     for change in changes:
-        own = (TopicChoice.owner_id == owner_id) & (TopicChoice.topic_id == change["topic_id"])
+        condition = (TopicChoice.owner_id == owner_id) & (TopicChoice.topic_id == change["topic_id"])
         chosen_at = datetime.fromisoformat(change["at"])
         row = db.session.scalar(
             select(TopicChoice)
-            .where(own, TopicChoice.email_key == change["email_key"], TopicChoice.changed_at == chosen_at)
+            .where(
+                condition, TopicChoice.email_key == change["email_key"], TopicChoice.changed_at == chosen_at
+            )
             .with_for_update()
             .execution_options(populate_existing=True)
         )
         if row is None:
             continue
         if change["before"] is None:
-            db.session.execute(delete(TopicChoice).where(own, TopicChoice.email_key == row.email_key))
+            db.session.execute(delete(TopicChoice).where(condition, TopicChoice.email_key == row.email_key))
         else:
             row.is_joined, row.is_by_owner, at = change["before"]
             row.changed_at = datetime.fromisoformat(at)
@@ -139,11 +141,11 @@ def put_back(owner_id: int, changes: Iterable[Change]) -> None:
 def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
     """Write the choices that change something, and return what they changed."""
     known = set(db.session.scalars(_lock_topics(owner_id, [new.topic_id for new in wanted])))
-    own = [new for new in wanted if new.topic_id in known]
-    before = _read(owner_id, own)
+    valid = [new for new in wanted if new.topic_id in known]
+    before = _read(owner_id, valid)
     # In the same order everywhere, so that two transactions cannot deadlock.
     changed = sorted(
-        (new for new in own if new.changes(before.get((new.topic_id, new.email_key)))),
+        (new for new in valid if new.changes(before.get((new.topic_id, new.email_key)))),
         key=lambda new: (new.topic_id, new.email_key),
     )
     if not changed:
@@ -183,8 +185,8 @@ UPSERT_CHOICE = Upsert(_upsert_choice)
 
 def _lock_topics(owner_id: int, ids: Iterable[int]) -> Any:
     """Select the owner's topics among these, and keep them from being deleted."""
-    own = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id.in_(set(ids))).order_by(Topic.id)
-    return own.with_for_update(read=True, key_share=True)
+    statement = select(Topic.id).where(Topic.owner_id == owner_id, Topic.id.in_(set(ids))).order_by(Topic.id)
+    return statement.with_for_update(read=True, key_share=True)
 
 
 def _read(owner_id: int, new: Sequence[NewChoice]) -> dict[tuple[int, str], TopicChoice]:

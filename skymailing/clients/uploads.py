@@ -24,7 +24,7 @@ from skymailing.clients.mapping import Mapping, check_mapping
 from skymailing.extensions import db
 from skymailing.models import ClientImport, ClientUpload
 
-KEPT = timedelta(days=1)
+RETENTION = timedelta(days=1)
 MAX_PER_OWNER = 3  # the oldest is dropped
 SHOWN_VALUES = 3
 SHOWN_LENGTH = 100
@@ -71,8 +71,8 @@ def store_upload(owner_id: int, filename: str, received: Received) -> ClientUplo
     )
     db.session.add(upload)
     db.session.flush()
-    own = select(ClientUpload.id).where(ClientUpload.owner_id == owner_id)
-    kept = own.order_by(ClientUpload.id.desc()).limit(MAX_PER_OWNER)
+    statement = select(ClientUpload.id).where(ClientUpload.owner_id == owner_id)
+    kept = statement.order_by(ClientUpload.id.desc()).limit(MAX_PER_OWNER)
     db.session.execute(
         delete(ClientUpload).where(
             ClientUpload.owner_id == owner_id, ClientUpload.id.not_in(kept.scalar_subquery())
@@ -146,4 +146,4 @@ def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) ->
 
 def delete_old(now: datetime) -> None:
     """Delete files whose columns were never confirmed."""
-    db.session.execute(delete(ClientUpload).where(ClientUpload.created_at < now - KEPT))
+    db.session.execute(delete(ClientUpload).where(ClientUpload.created_at < now - RETENTION))

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, func, or_
 from skymailing.extensions import db
 
 SPECIAL = "*?["  # in a GLOB pattern
-FEW = 4  # values for which comparing with each is faster than calling Python
+MAX_COMPARED_ONE_BY_ONE = 4  # values for which comparing with each is faster than calling Python
 
 
 def equals_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
@@ -22,7 +22,7 @@ def is_one_of_texts(column: SQLColumnExpression[str], texts: Sequence[str]) -> C
     """Return the condition that a column equals one of the texts."""
     if not is_sqlite():
         return func.lower(column).in_([func.lower(text) for text in texts])
-    if len(texts) <= FEW:
+    if len(texts) <= MAX_COMPARED_ONE_BY_ONE:
         return or_(*(equals_text(column, text) for text in texts)).self_group()
     return func.lower(column).in_([text.lower() for text in texts])
 

@@ -34,11 +34,11 @@ RATED_TIME = timedelta(days=30)
 MIN_LETTERS = 100
 MIN_BOUNCES = 10
 MIN_COMPLAINTS = 3
-ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
+ACTIVE_STATES = (MailingState.SCHEDULED, MailingState.RUNNING)
 BATCH = 100  # owners per sweep
 
 # The columns of Reputation with the counts from before `counted_since`.
-EARLIER = {
+EARLIER_COUNTS = {
     UsageKind.LETTERS: Reputation.earlier_letters,
     UsageKind.BOUNCES: Reputation.earlier_bounces,
     UsageKind.COMPLAINTS: Reputation.earlier_complaints,
@@ -92,12 +92,12 @@ def count_problems(
     # Letters that were sent before the owner resumed the mailings, in the same hour.
     hour = counting.hour_of(counted_since)
     counts = {
-        EARLIER[kind]: sum(hour <= moment < counted_since for moment in moments)
+        EARLIER_COUNTS[kind]: sum(hour <= moment < counted_since for moment in moments)
         for kind, moments in sent_at.items()
     }
     if any(counts.values()):
-        own = update(Reputation).where(Reputation.owner_id == owner_id)
-        connection.execute(own.values({column.key: column + count for column, count in counts.items()}))
+        statement = update(Reputation).where(Reputation.owner_id == owner_id)
+        connection.execute(statement.values({column.key: column + count for column, count in counts.items()}))
 
 
 def _upsert_reputation() -> Insert:
@@ -112,7 +112,7 @@ UPSERT_REPUTATION = Upsert(_upsert_reputation, Reputation.counted_since)
 def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:
     """Return the rates of the owner's latest hours that together have RATED_LETTERS letters."""
     reputation = connection.execute(
-        select(Reputation.counted_since, *EARLIER.values()).where(Reputation.owner_id == owner_id)
+        select(Reputation.counted_since, *EARLIER_COUNTS.values()).where(Reputation.owner_id == owner_id)
     ).one_or_none()
     first = counting.hour_of(now - RATED_TIME)
     totals = dict.fromkeys(RATED_KINDS, 0)
@@ -134,7 +134,7 @@ def measure(connection: Connection, owner_id: int, now: datetime) -> Rates:
         for kind in RATED_KINDS:
             totals[kind] += counts.get(kind, 0)
             if begins_at == partial and reputation is not None:
-                totals[kind] -= getattr(reputation, EARLIER[kind].key)
+                totals[kind] -= getattr(reputation, EARLIER_COUNTS[kind].key)
     return Rates(*(totals[kind] for kind in RATED_KINDS))
 
 
@@ -145,7 +145,7 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
             return
     with Session(db.engine) as session, session.begin():
         # Mailings are locked before the reputation, as when an owner resumes one.
-        is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE)
+        is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE_STATES)
         locked = select(Mailing.id).where(is_active).order_by(Mailing.id).with_for_update()
         has_active = bool(session.scalars(locked).all())
         # Measured again: the owner may have resumed in the meantime.
@@ -186,7 +186,7 @@ def restart(connection: Connection, owner_id: int, now: datetime, *, is_reason_s
         return False
     is_now = (UsageHour.owner_id == owner_id) & (UsageHour.begins_at == counting.hour_of(now))
     counts = dict(connection.execute(select(UsageHour.kind, UsageHour.count).where(is_now)).tuples().all())
-    earlier = {column.key: counts.get(kind, 0) for kind, column in EARLIER.items()}
+    earlier = {column.key: counts.get(kind, 0) for kind, column in EARLIER_COUNTS.items()}
     connection.execute(
         update(Reputation)
         .where(Reputation.owner_id == owner_id)

@@ -67,8 +67,8 @@ def request_probe(domain: SendingDomain, now: datetime) -> None:
 
 def _find_sender(domain: SendingDomain) -> Sender | None:
     """Return the domain's sender that new mailings use, or the first one."""
-    own = select(Sender).where(Sender.owner_id == domain.owner_id, Sender.confirmed_at.is_not(None))
-    senders = db.session.scalars(own.order_by(Sender.is_default.desc(), Sender.id))
+    statement = select(Sender).where(Sender.owner_id == domain.owner_id, Sender.confirmed_at.is_not(None))
+    senders = db.session.scalars(statement.order_by(Sender.is_default.desc(), Sender.id))
     return next((sender for sender in senders if covers(domain, sender.address_key)), None)
 
 
@@ -89,9 +89,9 @@ def describe_probe(domain: SendingDomain, now: datetime) -> ProbeView:
 
 def _find_letter(domain: SendingDomain) -> OutboxLetter | None:
     """Return the last test email, unless it has been removed: SQLite reuses the IDs of removed letters."""
-    own = (OutboxLetter.user_id == domain.owner_id) & (OutboxLetter.template == PROBE)
+    condition = (OutboxLetter.user_id == domain.owner_id) & (OutboxLetter.template == PROBE)
     return db.session.scalar(
-        select(OutboxLetter).where(OutboxLetter.id == domain.probe.get("letter", 0), own)
+        select(OutboxLetter).where(OutboxLetter.id == domain.probe.get("letter", 0), condition)
     )
 
 

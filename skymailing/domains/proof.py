@@ -18,7 +18,7 @@ GRACE = timedelta(days=3)
 KEY_KEPT = timedelta(days=7)
 PROOF_MISSING = "domain-proof-missing"
 # Stored in place of the DNS answer; the page translates it.
-TAKEN = "taken"
+TAKEN_ANSWER = "taken"
 
 
 def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], now: datetime) -> None:
@@ -60,7 +60,7 @@ def _prove(domain: SendingDomain, now: datetime) -> Finding:
                 db.session.flush()
         except IntegrityError:
             db.session.refresh(domain)
-            return Finding(RecordState.WRONG, TAKEN)
+            return Finding(RecordState.WRONG, TAKEN_ANSWER)
         for sender in _senders(domain):
             if not sender.is_confirmed:
                 sender.confirmed_at, sender.is_confirmed_by_domain = now, True
@@ -84,6 +84,6 @@ def _use_newest_key(domain: SendingDomain, now: datetime) -> None:
 
 
 def _senders(domain: SendingDomain) -> list[Sender]:
-    own = select(Sender).where(Sender.owner_id == domain.owner_id).order_by(Sender.id)
-    senders = db.session.scalars(own.with_for_update())
+    statement = select(Sender).where(Sender.owner_id == domain.owner_id).order_by(Sender.id)
+    senders = db.session.scalars(statement.with_for_update())
     return [sender for sender in senders if covers(domain, sender.address_key)]

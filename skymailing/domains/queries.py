@@ -10,8 +10,8 @@ from skymailing.models import Sender, SendingDomain
 
 def list_domains(owner_id: int) -> list[SendingDomain]:
     """Return the owner's domains, ordered by name."""
-    own = select(SendingDomain).where(SendingDomain.owner_id == owner_id)
-    return list(db.session.scalars(own.order_by(SendingDomain.name)))
+    statement = select(SendingDomain).where(SendingDomain.owner_id == owner_id)
+    return list(db.session.scalars(statement.order_by(SendingDomain.name)))
 
 
 def covers(domain: SendingDomain, address_key: str) -> bool:
@@ -41,7 +41,7 @@ def is_proven(owner_id: int, address_key: str) -> bool:
 
 def count_dependent_senders(domain: SendingDomain) -> int:
     """Return how many senders are confirmed only because this domain is proven."""
-    own = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
-    keys = db.session.scalars(select(Sender.address_key).where(own)).all()
+    condition = (Sender.owner_id == domain.owner_id) & Sender.is_confirmed_by_domain
+    keys = db.session.scalars(select(Sender.address_key).where(condition)).all()
     others = [other for other in list_domains(domain.owner_id) if other.id != domain.id]
     return sum(covers(domain, key) and find_covering(others, key) is None for key in keys)

@@ -9,11 +9,11 @@ from skymailing.domains.records import ask_dns, list_records
 from skymailing.extensions import db
 from skymailing.models import SendingDomain
 
-DAILY = timedelta(days=1)
+CHECK_INTERVAL = timedelta(days=1)
 # An unverified domain is checked often at first, since its owner is waiting.
-NEW_FOR = timedelta(days=3)
-OFTEN = timedelta(minutes=30)
-AT_ONCE = 20  # domains that one sweep checks
+NEW_PERIOD = timedelta(days=3)
+NEW_CHECK_INTERVAL = timedelta(minutes=30)
+DOMAINS_PER_SWEEP = 20
 
 
 def check_domain(domain_id: int, now: datetime) -> bool:
@@ -42,17 +42,19 @@ def check_domain(domain_id: int, now: datetime) -> bool:
 
 
 def find_due_domains(now: datetime) -> list[int]:
-    """Return the IDs of up to AT_ONCE domains that should be checked now, longest waiting first."""
+    """Return the IDs of up to DOMAINS_PER_SWEEP domains that should be checked now, longest waiting first."""
     is_new = and_(
         SendingDomain.verified_at.is_(None),
-        SendingDomain.created_at > now - NEW_FOR,
-        SendingDomain.checked_at < now - OFTEN,
+        SendingDomain.created_at > now - NEW_PERIOD,
+        SendingDomain.checked_at < now - NEW_CHECK_INTERVAL,
     )
     is_due = or_(
         SendingDomain.check_requested_at.is_not(None),
         SendingDomain.checked_at.is_(None),
-        SendingDomain.checked_at < now - DAILY,
+        SendingDomain.checked_at < now - CHECK_INTERVAL,
         is_new,
     )
     due = select(SendingDomain.id).where(is_due)
-    return list(db.session.scalars(due.order_by(SendingDomain.checked_at.nulls_first()).limit(AT_ONCE)))
+    return list(
+        db.session.scalars(due.order_by(SendingDomain.checked_at.nulls_first()).limit(DOMAINS_PER_SWEEP))
+    )

@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.domains import services
 from skymailing.domains.forms import DomainForm, SigningForm
 from skymailing.domains.probes import describe_probe, request_probe
-from skymailing.domains.proof import TAKEN
+from skymailing.domains.proof import TAKEN_ANSWER
 from skymailing.domains.queries import count_dependent_senders
 from skymailing.domains.records import DnsRecord, Purpose, list_records
 from skymailing.extensions import db
@@ -90,7 +90,7 @@ def describe(domain: SendingDomain, record: DnsRecord) -> RecordRow:
     finding = domain.findings.get(record.purpose, {})
     found = finding.get("found", "")
     problem = ""
-    if record.purpose is Purpose.OWNERSHIP and found == TAKEN:
+    if record.purpose is Purpose.OWNERSHIP and found == TAKEN_ANSWER:
         found, problem = "", _("Another account has verified this domain.")
     state = RecordState(finding.get("state", RecordState.UNKNOWN))
     return RecordRow(record, title, help_text, state, found, problem)

@@ -16,9 +16,9 @@ from skymailing.models import Client, Mailing, MailingState, User
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
 MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; which are active depends on the time
 COUNTING_SECONDS = 60  # after this time, another process may count
-SLOW = 0.05  # seconds
+SLOW_SECONDS = 0.05
 REUSE_FACTOR = 100  # a slow count is reused for this multiple of the time that it took
-LISTED = 5
+MAX_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def get_cached_count(key: str, subject: str, lifetime: int, count: Callable[[], 
     counts = count()
     took = time.monotonic() - started
     if label:
-        good_until = time.time() + (took * REUSE_FACTOR if took > SLOW else 0)
+        good_until = time.time() + (took * REUSE_FACTOR if took > SLOW_SECONDS else 0)
         cache.set(key, {"label": label, "counts": counts, "good_until": good_until}, timeout=lifetime)
         cache.delete(f"{key}-counting")
     return counts
@@ -93,7 +93,7 @@ def find_running(owner_id: int) -> Sequence[Mailing]:
         .where(Mailing.owner_id == owner_id, Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED)))
         .order_by(Mailing.id.desc())
     )
-    return db.session.scalars(statement.limit(LISTED)).all()
+    return db.session.scalars(statement.limit(MAX_SHOWN)).all()
 
 
 def find_upcoming(owner_id: int) -> Sequence[Mailing]:
@@ -104,4 +104,4 @@ def find_upcoming(owner_id: int) -> Sequence[Mailing]:
         .where(Mailing.owner_id == owner_id, Mailing.state == MailingState.SCHEDULED)
         .order_by(due, Mailing.id)
     )
-    return db.session.scalars(statement.limit(LISTED)).all()
+    return db.session.scalars(statement.limit(MAX_SHOWN)).all()

@@ -21,7 +21,7 @@ HEADER = "X-Request-ID"
 ROUTE = "skymailing.route"  # in the WSGI environment: a request's route and IDs
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # a client may send any other word
 UNMATCHED = "(no such page)"
-CACHED = "(cached page)"
+CACHED_PAGE = "(cached page)"
 
 Environment = dict[str, Any]
 
@@ -81,7 +81,7 @@ def log_request(environ: Environment, status: int, seconds: float) -> None:
     if not logger.isEnabledFor(level):
         return
     method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
-    route, ids = environ.get(ROUTE, (CACHED, {}))
+    route, ids = environ.get(ROUTE, (CACHED_PAGE, {}))
     fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
     logger.log(
         level, "%s %s %d %.1f ms", method, route, status, seconds * 1000, extra={"fields": fields | ids}

@@ -19,7 +19,9 @@ from skymailing.logs import context
 from skymailing.logs.redaction import Redactor, secrets_of
 
 # Control characters, other line breaks, marks that change the text direction, unpaired surrogates.
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_CHARACTERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 # These log two or three lines per job, and we log one ourselves.
 VERBOSE_LOGGERS = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
 MAX_LENGTH = 20_000  # characters of a message or traceback; longer ones contain user content
@@ -94,12 +96,14 @@ def _moment(record: logging.LogRecord) -> str:
 def to_json(entry: Mapping[str, Any]) -> str:
     """Return the entry as JSON on one line, with all kinds of line breaks escaped."""
     text = json.dumps(entry, ensure_ascii=False, default=str)
-    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return UNSAFE_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def escape(text: str) -> str:
     """Return the text on one line, with invisible characters escaped."""
-    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    return UNSAFE_CHARACTERS.sub(
+        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text
+    )
 
 
 class SupervisorFormat:

@@ -13,19 +13,19 @@ TOKEN = "[token]"  # noqa: S105
 MIN_LENGTH = 4  # characters of a known secret; shorter ones occur in ordinary words
 
 # A token signed by itsdangerous: payload, optional timestamp, and an SHA-1 or SHA-256 signature.
-SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
+SIGNED_TOKENS = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links that end in a token, including a damaged one.
 LINKS = (
     r"(?P<link>/(?:[upvco]|verify|reset|auth/email|senders/confirm|f/[\w-]{1,40}/confirm|hooks/\w{1,40})/)"
     r"(?!<)[^\s\"'/?#]+"
 )
 HASHES = r"\$argon2[^\s\"',]+"
-NAMED = (
+NAMED_SECRETS = (
     # Bounded: on text made of such words, an unlimited repetition would take hours.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
-SECRETS = re.compile("|".join((LINKS, SIGNED, HASHES, NAMED)), re.IGNORECASE)
+SECRETS = re.compile("|".join((LINKS, SIGNED_TOKENS, HASHES, NAMED_SECRETS)), re.IGNORECASE)
 ADDRESSES = re.compile(
     r"(?:\"[^\"\s]{1,64}\"|[^\s<>\"'(),;:\[\]=\\@&?/]{1,128})(?:@|%40)(?P<domain>[^\s<>\"'(),;:\[\]=\\@&?/#]+)"
 )

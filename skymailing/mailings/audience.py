@@ -79,13 +79,13 @@ def find_parts_by_id(
 
 # All transactions lock tags first, then segments, and both by ID, so that two cannot deadlock.
 def _lock_tags(owner_id: int, condition: ColumnElement[bool]) -> Sequence[Tag]:
-    own = select(Tag).where(Tag.owner_id == owner_id, condition).order_by(Tag.id)
-    return db.session.scalars(own.with_for_update(read=True, key_share=True)).all()
+    statement = select(Tag).where(Tag.owner_id == owner_id, condition).order_by(Tag.id)
+    return db.session.scalars(statement.with_for_update(read=True, key_share=True)).all()
 
 
 def _lock_segments(owner_id: int, condition: ColumnElement[bool]) -> Sequence[Segment]:
-    own = select(Segment).where(Segment.owner_id == owner_id, condition).order_by(Segment.id)
-    return db.session.scalars(own.with_for_update(read=True, key_share=True)).all()
+    statement = select(Segment).where(Segment.owner_id == owner_id, condition).order_by(Segment.id)
+    return db.session.scalars(statement.with_for_update(read=True, key_share=True)).all()
 
 
 def write_id(part: Part) -> tuple[str, int]:

@@ -51,8 +51,11 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     if content is None:
         return None
     values = _from_values(content["values"])
-    own = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
-    if db.session.scalar(select(Message.id).where(own).with_for_update(read=True, key_share=True)) is None:
+    condition = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
+    if (
+        db.session.scalar(select(Message.id).where(condition).with_for_update(read=True, key_share=True))
+        is None
+    ):
         raise MailingError("mailing_message_deleted")
     # Mailings deleted before an upgrade have no sender.
     if (sender_id := values.get("sender_id")) is not None:

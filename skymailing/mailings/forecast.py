@@ -132,8 +132,10 @@ def count_reach(owner: User, conditions: Conditions, selected: int | None) -> Re
     suppressed = sum(db.session.scalar(suppressed_clients.where(condition)) or 0 for condition in conditions)
     if selected is not None:
         return Reach(selected, suppressed)
-    own = select(func.count()).select_from(Client).where(Client.owner_id == owner.id)
-    return Reach(sum(db.session.scalar(own.where(condition)) or 0 for condition in conditions), suppressed)
+    statement = select(func.count()).select_from(Client).where(Client.owner_id == owner.id)
+    return Reach(
+        sum(db.session.scalar(statement.where(condition)) or 0 for condition in conditions), suppressed
+    )
 
 
 def estimate_rate(server: SmtpServer | None = None) -> float | None:

@@ -69,8 +69,8 @@ def has_removed_attempts(log_filter: LogFilter) -> bool:
     elif log_filter.mailing_id is not None:
         removed = removed.where(Run.mailing_id == log_filter.mailing_id)
     else:
-        own = select(Mailing.id).where(Mailing.owner_id == log_filter.owner_id)
-        removed = removed.where(Run.mailing_id.in_(own))
+        mailing_ids = select(Mailing.id).where(Mailing.owner_id == log_filter.owner_id)
+        removed = removed.where(Run.mailing_id.in_(mailing_ids))
     return bool(db.session.scalar(select(removed.exists())))
 
 
@@ -130,9 +130,11 @@ class MailingChoices:
 
 def list_mailing_choices(owner: User, chosen_id: int) -> MailingChoices:
     """Return the owner's latest mailings, and the chosen one even if it is older."""
-    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
-    latest = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_LISTED + 1))]
+    statement = (
+        select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
+    )
+    latest = [(id, name) for id, name in db.session.execute(statement.limit(MAILINGS_LISTED + 1))]
     listed = latest[:MAILINGS_LISTED]
     if chosen_id not in dict(listed):
-        listed += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
+        listed += [(id, name) for id, name in db.session.execute(statement.where(Mailing.id == chosen_id))]
     return MailingChoices(listed, is_complete=len(latest) <= MAILINGS_LISTED)

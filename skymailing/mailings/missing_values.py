@@ -16,7 +16,7 @@ from skymailing.models import Message, User
 
 # Only the first recipients are examined: a million at each change of the form would be too slow.
 MAX_EXAMINED = 20_000
-SHOWN = 5
+MAX_SHOWN = 5
 NAME_PATHS = {("name",), ("client", "name"), ("client", "full_name")}
 EMAIL_PATH = ("client", "email")
 
@@ -60,7 +60,7 @@ def find_missing_values(owner: User, message: Message, conditions: Conditions) -
         for path, number in zip(paths, counts, strict=True):
             missing[path] += number
     worst = sorted((path for path in paths if missing[path]), key=lambda path: -missing[path])
-    most_frequent = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:SHOWN])
+    most_frequent = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:MAX_SHOWN])
     return MissingValues(most_frequent, examined)
 
 

@@ -165,10 +165,10 @@ def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
 
 def list_selected_clients(owner: User, selection: Selection, after: int) -> list[Client]:
     """Return the next selected clients in order of ID; one more than the page shows means more follow."""
-    own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
+    statement = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
     selected: list[Client] = []
     for condition in selection.conditions():
-        selected += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
+        selected += db.session.scalars(statement.where(condition).limit(MATCHES_SHOWN + 1))
     return sorted(selected, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
@@ -197,12 +197,12 @@ def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
 
 def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
     """Return the IDs and subjects of the owner's latest messages, newest first, and of the chosen one."""
-    own = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
-    latest = own.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
+    statement = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
+    latest = statement.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
     listed = list(db.session.execute(latest).tuples())
     if chosen is not None and all(id != chosen for id, _subject in listed):
         # Without the chosen message, saving the form would silently replace it with the newest one.
-        listed += db.session.execute(own.where(Message.id == chosen)).tuples()
+        listed += db.session.execute(statement.where(Message.id == chosen)).tuples()
     return listed
 
 

@@ -55,8 +55,8 @@ def find_run(owner: User, run_id: int) -> Run | None:
     """Return the run with this ID if it belongs to one of the owner's mailings."""
     if run_id > LARGEST_ID:
         return None
-    own = (Run.id == run_id) & (Mailing.owner_id == owner.id)
-    return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(own))
+    condition = (Run.id == run_id) & (Mailing.owner_id == owner.id)
+    return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(condition))
 
 
 def find_last_run(mailing: Mailing) -> Run | None:

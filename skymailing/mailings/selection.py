@@ -15,10 +15,10 @@ from skymailing.models import Client, Mailing, User, mailing_clients
 # Both databases limit the size of one statement.
 RANGES_PER_STATEMENT = 400
 # A form lists up to this many selected clients by ID; for more, it refers to the saved mailing.
-LARGE = 2_000
+MAX_LISTED_IDS = 2_000
 # Limits for forms; each part costs time in every query of the selection.
 MAX_SEARCHES = 20
-MAX_RANGES = LARGE
+MAX_RANGES = MAX_LISTED_IDS
 MAX_EXCLUDED = RANGES_PER_STATEMENT
 
 Range = tuple[int, int]
@@ -228,9 +228,9 @@ def add_matching(owner: User, selection: Selection, query: str) -> Selection:
 def read_selection(mailing: Mailing) -> Selection:
     """Return a mailing's selected clients; a large selection refers to the mailing instead of listing IDs."""
     members = mailing_clients.c
-    statement = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
+    statement = select(members.client_id).where(members.mailing_id == mailing.id).limit(MAX_LISTED_IDS + 1)
     ids = db.session.scalars(statement).all()
-    return Selection.of(ids) if len(ids) <= LARGE else Selection(saved=mailing.id)
+    return Selection.of(ids) if len(ids) <= MAX_LISTED_IDS else Selection(saved=mailing.id)
 
 
 def read_selected_ids(mailing: Mailing) -> Selection:

@@ -129,8 +129,8 @@ class MailingValidation:
         """Treat another owner's sender as one that does not exist."""
         if self.values.sender_id is None:
             return None
-        own = (Sender.id == self.values.sender_id) & (Sender.owner_id == self.owner.id)
-        sender = db.session.scalar(select(Sender).where(own).with_for_update(read=True, key_share=True))
+        condition = (Sender.id == self.values.sender_id) & (Sender.owner_id == self.owner.id)
+        sender = db.session.scalar(select(Sender).where(condition).with_for_update(read=True, key_share=True))
         if sender is None:
             return MailingError("mailing_sender_unknown")
         problem = find_problem(sender)
@@ -149,8 +149,8 @@ class MailingValidation:
         """Treat another owner's message as one that does not exist."""
         if not self.values.message_id:
             return MailingError("mailing_message_missing")
-        own = (Message.id == self.values.message_id) & (Message.owner_id == self.owner.id)
-        locked = select(Message.id).where(own).with_for_update(read=True, key_share=True)
+        condition = (Message.id == self.values.message_id) & (Message.owner_id == self.owner.id)
+        locked = select(Message.id).where(condition).with_for_update(read=True, key_share=True)
         return MailingError("mailing_message_unknown") if db.session.scalar(locked) is None else None
 
     def check_clients(self) -> MailingError | None:

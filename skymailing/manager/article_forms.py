@@ -21,7 +21,7 @@ from skymailing.manager import slugs
 from skymailing.models import Article, MessageFormat
 from skymailing.web.form_fields import LocalTimeField, one_line, strip
 from skymailing.web.labels import state_label
-from skymailing.web.slugs import ALLOWED
+from skymailing.web.slugs import SLUG
 
 
 class ArticleForm(FlaskForm):
@@ -83,7 +83,7 @@ class ArticleForm(FlaskForm):
         """Refuse a slug with invalid characters, or one that another article uses."""
         if not field.data:
             return
-        if not ALLOWED.fullmatch(field.data):
+        if not SLUG.fullmatch(field.data):
             raise ValidationError(_("Use lowercase Latin letters, digits and single hyphens."))
         if slugs.is_taken(field.data, self.article.id if self.article else None):
             raise ValidationError(_("Another article uses this address."))

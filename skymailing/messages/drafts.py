@@ -15,9 +15,9 @@ from skymailing.models import AuditAction, Message, MessageDraft
 from skymailing.quotas.checks import require_room, select_drafts
 from skymailing.settings.quotas import quota_settings
 
-KEPT = timedelta(days=180)  # after the last change
-KEPT_DISCARDED = timedelta(days=2)
-SHOWN = 5  # drafts in a list
+RETENTION = timedelta(days=180)  # after the last change
+DISCARDED_RETENTION = timedelta(days=2)
+MAX_SHOWN = 5  # drafts in a list
 MAX_SUBJECT = 1_000  # characters
 
 
@@ -85,8 +85,8 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 def find_draft(message: Message) -> MessageDraft | None:
     """Return a message's draft, which holds the unsaved changes."""
-    own = select(MessageDraft).where(MessageDraft.message_id == message.id)
-    return db.session.scalar(own.where(MessageDraft.discarded_at.is_(None)))
+    statement = select(MessageDraft).where(MessageDraft.message_id == message.id)
+    return db.session.scalar(statement.where(MessageDraft.discarded_at.is_(None)))
 
 
 def find_new_draft(owner_id: int, draft_id: int) -> MessageDraft | None:
@@ -95,14 +95,16 @@ def find_new_draft(owner_id: int, draft_id: int) -> MessageDraft | None:
 
 
 def select_new_drafts(owner_id: int) -> Select[tuple[MessageDraft]]:
-    own = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
-    return own.where(MessageDraft.discarded_at.is_(None))
+    statement = select(MessageDraft).where(
+        MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None)
+    )
+    return statement.where(MessageDraft.discarded_at.is_(None))
 
 
 def list_new_drafts(owner_id: int) -> list[MessageDraft]:
     """Return the latest drafts of messages that have never been saved."""
     latest = select_new_drafts(owner_id).order_by(MessageDraft.saved_at.desc())
-    return list(db.session.scalars(latest.limit(SHOWN)))
+    return list(db.session.scalars(latest.limit(MAX_SHOWN)))
 
 
 def delete_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None) -> None:
@@ -150,9 +152,9 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
 def delete_expired(now: datetime) -> None:
     """Delete expired drafts, and deleted messages that can no longer be restored."""
     old = or_(
-        MessageDraft.discarded_at < now - KEPT_DISCARDED,
+        MessageDraft.discarded_at < now - DISCARDED_RETENTION,
         # Deleted messages are kept for as long as other data that can be restored.
         MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.UNDO_WINDOW),
-        MessageDraft.saved_at < now - KEPT,
+        MessageDraft.saved_at < now - RETENTION,
     )
     db.session.execute(delete(MessageDraft).where(old))

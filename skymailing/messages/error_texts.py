@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from skymailing.delivery.rendering.liquid_tags import SHOWN, TemplateError
+from skymailing.delivery.rendering.liquid_tags import MAX_TAG_LENGTH, TemplateError
 
 
 def explain_template_error(error: TemplateError, *, with_line: bool = True) -> str:
@@ -13,7 +13,7 @@ def explain_template_error(error: TemplateError, *, with_line: bool = True) -> s
     if error.params:
         text = text % error.params
     if error.tag:
-        text = f"{text}: {error.tag[:SHOWN]}"
+        text = f"{text}: {error.tag[:MAX_TAG_LENGTH]}"
     if with_line and error.line:
         text = _("Line %(line)s: %(problem)s.", line=error.line, problem=text)
         return str(text)

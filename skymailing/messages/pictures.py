@@ -27,7 +27,7 @@ from skymailing.web.images import (
     write_picture,
 )
 
-LARGEST = 1_200  # pixels: twice the width of a letter, for high-resolution screens
+MAX_SIDE = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
 GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
 PAUSE = timedelta(hours=6)  # between two checks of the same picture
@@ -55,7 +55,7 @@ def write_file(file: IO[bytes]) -> WrittenPicture:
     If no row is added for it, `delete_orphans` deletes the file later.
     """
     content = read_upload(file)
-    with decode(content, LARGEST) as decoded:
+    with decode(content, MAX_SIDE) as decoded:
         # Some mail programs cannot show WebP; all can show PNG.
         image = decoded.convert("RGB") if is_opaque(decoded) else decoded
         kind = "jpg" if image.mode == "RGB" else "png"

@@ -51,8 +51,8 @@ def find_samples(owner_id: int) -> dict[str, str]:
     samples: dict[str, str] = {}
     newest = select(Client).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(SAMPLE)
     for client in db.session.scalars(newest):
-        own = {OWN_NAME: client.full_name, OWN_EMAIL: client.email}
-        for name, value in (own | client.attributes).items():
+        standard = {OWN_NAME: client.full_name, OWN_EMAIL: client.email}
+        for name, value in (standard | client.attributes).items():
             if value and name not in samples:
                 samples[name] = str(value)
     return samples
@@ -66,17 +66,17 @@ def find_with_drafts(message_ids: list[int]) -> set[int]:
 
 def find_client(owner_id: int, client_id: int | None) -> Client | None:
     """Return the owner's client with this ID; without an ID, the first client, if any."""
-    own = select(Client).where(Client.owner_id == owner_id)
+    statement = select(Client).where(Client.owner_id == owner_id)
     if client_id is not None:
-        own = own.where(Client.id == client_id)
-    return db.session.scalar(own.order_by(Client.id).limit(1))
+        statement = statement.where(Client.id == client_id)
+    return db.session.scalar(statement.order_by(Client.id).limit(1))
 
 
 def find_neighbors(client: Client) -> tuple[int | None, int | None]:
     """Return the IDs of the clients before and after this one."""
-    own = select(Client.id).where(Client.owner_id == client.owner_id)
-    before = db.session.scalar(own.where(Client.id < client.id).order_by(Client.id.desc()).limit(1))
-    after = db.session.scalar(own.where(Client.id > client.id).order_by(Client.id).limit(1))
+    statement = select(Client.id).where(Client.owner_id == client.owner_id)
+    before = db.session.scalar(statement.where(Client.id < client.id).order_by(Client.id.desc()).limit(1))
+    after = db.session.scalar(statement.where(Client.id > client.id).order_by(Client.id).limit(1))
     return before, after
 
 

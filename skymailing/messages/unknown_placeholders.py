@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 STANDARD_ATTRIBUTES = ("name", "full_name", "email")
 STANDARD_NAMES = ("name", "email", "client", *LINK_NAMES, "sender_name", "now", "today")
-SHOWN = 10
+MAX_SHOWN = 10
 # The merge tags of Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
 # AWeber and others.
 MERGE_TAG = re.compile(
@@ -85,7 +85,7 @@ def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownP
     unknown += [
         UnknownPlaceholder(text, write_suggestion(find_meaning(simplify(text), known))) for text in foreign
     ]
-    return unknown[:SHOWN]
+    return unknown[:MAX_SHOWN]
 
 
 def find_merge_tags(content: Content) -> list[str]:
@@ -123,8 +123,8 @@ def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
             return ("client", name)
     if word not in BY_WORD:
         return None
-    preferred, own = BY_WORD[word]
-    return next((("client", name) for name in preferred if name in attributes), own)
+    preferred, fallback = BY_WORD[word]
+    return next((("client", name) for name in preferred if name in attributes), fallback)
 
 
 def simplify(text: str) -> str:

@@ -16,7 +16,7 @@ metrics_bp = Blueprint("metrics", __name__)
 BLUEPRINTS = (health_bp, metrics_bp)
 
 # Without these, pages still work and nothing is lost, but letters are delayed.
-DEGRADING = (checks.check_redis, checks.check_scheduler, checks.check_workers, checks.check_mail_route)
+DEGRADING_CHECKS = (checks.check_redis, checks.check_scheduler, checks.check_workers, checks.check_mail_route)
 
 
 @health_bp.get("/healthz")
@@ -32,7 +32,7 @@ def ready() -> tuple[Response, int]:
     The reasons name hosts and faults, so only this host and holders of METRICS_TOKEN see them.
     """
     database = checks.check_database()
-    found = [database, *(check() for check in DEGRADING)] if database.is_ok else [database]
+    found = [database, *(check() for check in DEGRADING_CHECKS)] if database.is_ok else [database]
     if not database.is_ok:
         status = "unavailable"
     elif all(check.is_ok for check in found):

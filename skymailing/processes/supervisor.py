@@ -50,17 +50,17 @@ class Options(ServerOptions):
 
     def make_logger(self) -> None:
         """Format the supervisor's own lines like those of the other processes."""
-        own: Any = self
+        untyped: Any = self
         if self._log_format is None:
             super().make_logger()
             return
-        warnings = [*own.parse_criticals, *own.parse_warnings]  # written before a format can be set
-        own.parse_criticals, own.parse_warnings = [], []
+        warnings = [*untyped.parse_criticals, *untyped.parse_warnings]  # written before a format can be set
+        untyped.parse_criticals, untyped.parse_warnings = [], []
         super().make_logger()
-        for handler in own.logger.handlers:
+        for handler in untyped.logger.handlers:
             handler.setFormat(self._log_format)
         for text in warnings:
-            own.logger.warn(text)
+            untyped.logger.warn(text)
 
     def setsignals(self) -> None:
         """Stop when the terminal is closed; by default, supervisor would restart unnoticed."""

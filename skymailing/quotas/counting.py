@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import RATED_KINDS, UsageHour, UsageKind
 
 HOUR = timedelta(hours=1)
-KEPT = timedelta(days=2)  # longer than every window
+RETENTION = timedelta(days=2)  # longer than every window
 RATED_KEPT = timedelta(days=31)  # longer than the time for which letters are rated
 
 
@@ -84,7 +84,7 @@ def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dic
 def delete_old(now: datetime) -> None:
     """Delete counts that no limit or reputation considers any longer."""
     hour = hour_of(now)
-    is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - KEPT)
+    is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - RETENTION)
     with Session(db.engine) as session, session.begin():
         session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_KEPT)))
 

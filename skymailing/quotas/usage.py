@@ -70,7 +70,10 @@ def _things(user: User, now: datetime) -> list[Usage]:
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
     return [
-        *(Usage(kind, checks.count_up_to(own, limit or MAX_COUNTED), limit) for kind, own, limit in rows),
+        *(
+            Usage(kind, checks.count_up_to(statement, limit or MAX_COUNTED), limit)
+            for kind, statement, limit in rows
+        ),
         Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
         Usage(
             Limited.TEST_LETTERS_PER_HOUR,

@@ -8,10 +8,10 @@ from skymailing.retention import details, housekeeping
 from skymailing.retention.batches import TimeBudget
 from skymailing.settings.retention import find_cutoff, retention_settings
 
-SECONDS = 1.0  # per sweep; one runs every 15 seconds
+SECONDS_PER_SWEEP = 1.0  # one runs every 15 seconds
 
 
-def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
+def remove_old(now: datetime, seconds: float = SECONDS_PER_SWEEP) -> dict[str, int]:
     """Remove expired data for at most `seconds`; return the number of removed rows by kind."""
     days = retention_settings()
     budget = TimeBudget(seconds)

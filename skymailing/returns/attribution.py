@@ -23,7 +23,7 @@ from skymailing.security import BadToken, read_unsubscribe_token
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 # A report that does not name a letter is matched only to letters sent within this time.
-RECENT = timedelta(days=7)
+MATCHING_PERIOD = timedelta(days=7)
 LINK = re.compile(rf"{UNSUBSCRIBE_PREFIX}/([\w.-]{{1,1000}})>")
 
 
@@ -132,7 +132,7 @@ def _last_letters(email_key: str, now: datetime) -> Select[Any]:
             Client.email_key == email_key,
             Delivery.email_key == email_key,
             Delivery.state == DeliveryState.SENT,
-            Delivery.finished_at >= now - RECENT,
+            Delivery.finished_at >= now - MATCHING_PERIOD,
         )
         .order_by(Delivery.id.desc())
         .limit(1)

@@ -38,14 +38,14 @@ WITHDRAWALS = {
     SuppressionReason.UNSUBSCRIBED: ConsentKind.WITHDRAWN,
     SuppressionReason.COMPLAINED: ConsentKind.OBJECTED,
 }
-RATED = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
+RATED_KINDS = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKind.COMPLAINTS}
 
 
 def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
     """Act on bounces that are certain, and on requests to unsubscribe."""
     _count(bounces, now)
     repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
-    _suppress([bounce for bounce in bounces if bounce.kind in RATED] + repeated, opt_outs, now)
+    _suppress([bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now)
     _rate(bounces, now)
 
 
@@ -171,7 +171,7 @@ def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
 
     Otherwise a client who complains about several old letters could stop all mailings.
     """
-    rated = [bounce for bounce in bounces if bounce.kind in RATED and bounce.delivery_id is not None]
+    rated = [bounce for bounce in bounces if bounce.kind in RATED_KINDS and bounce.delivery_id is not None]
     if not rated:
         return
     known = _find_rated(rated)
@@ -183,7 +183,7 @@ def _rate(bounces: Sequence[Bounce], now: datetime) -> None:
         if key not in known:
             known.add(key)
             moment = sent_at.get(bounce.delivery_id) or now
-            moments[bounce.owner_id][RATED[bounce.kind]].append(moment)
+            moments[bounce.owner_id][RATED_KINDS[bounce.kind]].append(moment)
     for owner_id in sorted(moments):
         count_problems(db.session.connection(), owner_id, moments[owner_id], now)
 

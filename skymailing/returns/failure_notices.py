@@ -34,7 +34,7 @@ SENDER = re.compile(
 REPLY = re.compile(r"(?<![\d.])[45]\d\d[ -][^\n]{3,500}")
 RCPT = re.compile(r"\bRCPT TO:[ \t]*<?([^<>\s]{3,320})", re.IGNORECASE)
 # A list of recipients with replies.
-LISTED = re.compile(rf"^[<> \t]{{0,20}}({ADDRESS.pattern})>?:\s{{0,20}}[45]\d\d[ -]", re.MULTILINE)
+LISTED_ADDRESS = re.compile(rf"^[<> \t]{{0,20}}({ADDRESS.pattern})>?:\s{{0,20}}[45]\d\d[ -]", re.MULTILINE)
 
 
 def read_failure_notice(letter: OpenedLetter) -> list[Report]:
@@ -75,8 +75,8 @@ def _find_addresses(letter: OpenedLetter) -> list[str]:
     if quoted:
         return quoted[:MAX_ADDRESSES]
     # The dialogue with the server or a list names the addresses; or only one is named besides the addressee.
-    refused = list(dict.fromkeys(RCPT.findall(sentences) + LISTED.findall(sentences)))
-    own = ",".join(first(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
-    others = [address for key, address in named.items() if key not in own]
+    refused = list(dict.fromkeys(RCPT.findall(sentences) + LISTED_ADDRESS.findall(sentences)))
+    mailboxes = ",".join(first(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
+    others = [address for key, address in named.items() if key not in mailboxes]
     candidates = refused or (others if len(others) == 1 else [])
     return [address for address in candidates[:MAX_ADDRESSES] if is_address(address)]

@@ -19,7 +19,7 @@ MAX_LETTER = 10 * 1024 * 1024  # bytes; a letter is held in memory while it arri
 MAX_LINE = 64 * 1024
 BATCH = 50  # letters that are stored together
 TIMEOUT = 60  # seconds of silence after which a session ends
-STORED = "250 2.0.0 stored"
+STORED_REPLY = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
 # A letter and its envelope.
@@ -55,7 +55,7 @@ class StoringHandler:
         self._waiting.append(((envelope.original_content or b"", handed), is_stored))
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_waiting())
-        reply = STORED if await is_stored else TRY_AGAIN
+        reply = STORED_REPLY if await is_stored else TRY_AGAIN
         # LMTP has a reply for each recipient.
         return "\r\n".join([reply] * len(envelope.rcpt_tos))
 

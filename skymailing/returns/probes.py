@@ -23,8 +23,8 @@ TOKEN = re.compile(rf"\b{SUBJECT}\s+([\w.-]{{40,400}})(?![\w.-])")
 AUTHOR = re.compile(r"@([^\s<>@\"',;()]{1,255})>?\s*$")
 MAX_SUBJECT = 1200
 MAX_SIGNATURES = 10
-FAILED = re.compile(r"\bdkim\s*=\s*(fail|permerror)\b", re.IGNORECASE)
-PASSED = re.compile(r"\bdkim\s*=\s*pass\b", re.IGNORECASE)
+DKIM_FAILED = re.compile(r"\bdkim\s*=\s*(fail|permerror)\b", re.IGNORECASE)
+DKIM_PASSED = re.compile(r"\bdkim\s*=\s*pass\b", re.IGNORECASE)
 
 
 def read_probe(letter: OpenedLetter) -> list[Report]:
@@ -45,7 +45,7 @@ def _describe(letter: OpenedLetter) -> ProbeArrival:
             _read_signature(value) for value in letter.headers.get("dkim-signature", [])[:MAX_SIGNATURES]
         ),
         has_one_click="list-unsubscribe-post" in letter.headers,
-        has_failed=bool(FAILED.search(results)) and not PASSED.search(results),
+        has_failed=bool(DKIM_FAILED.search(results)) and not DKIM_PASSED.search(results),
         return_path=letter.envelope.sender,
     )
 

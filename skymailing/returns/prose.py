@@ -115,8 +115,8 @@ def _clean(letter: OpenedLetter, found: frozenset[bytes] | set[bytes]) -> list[s
     texts = sorted(text.strip().strip("<>") for text in decoded)
     addresses = [text for text in texts if is_address(text)][:MAX_RECIPIENTS]
     # Some detectors also find our own address and our Message-ID in the quoted letter.
-    own = ",".join([*letter.headers.get("to", []), letter.quoted.message_id]).lower()
-    return [address for address in addresses if address.lower() not in own] or addresses
+    own_texts = ",".join([*letter.headers.get("to", []), letter.quoted.message_id]).lower()
+    return [address for address in addresses if address.lower() not in own_texts] or addresses
 
 
 def find_quoted_recipients(letter: OpenedLetter) -> list[str]:

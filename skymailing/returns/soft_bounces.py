@@ -10,7 +10,7 @@ from skymailing.extensions import db
 from skymailing.models import TRUSTED_PROOFS, Bounce, BounceKind, Delivery, DeliveryState
 
 # Soft bounces suppress an address after this many runs in a row, within this time.
-LIMIT = 3
+RUNS_IN_A_ROW = 3
 PERIOD = timedelta(days=60)
 # A letter that has not been returned within this time counts as arrived.
 ARRIVED_AFTER = timedelta(days=5)
@@ -32,13 +32,14 @@ def find_repeated(bounces: Sequence[Bounce], now: datetime) -> list[Bounce]:
             Bounce.proof.in_(TRUSTED_PROOFS),
         )
         .group_by(Bounce.owner_id, Bounce.email_key)
-        .having(count >= LIMIT)
+        .having(count >= RUNS_IN_A_ROW)
     )
     addresses = set(db.session.execute(frequent).tuples())
     return [
         bounce
         for bounce in bounces
-        if (bounce.owner_id, bounce.email_key) in addresses and _count_consecutive(bounce, now) >= LIMIT
+        if (bounce.owner_id, bounce.email_key) in addresses
+        and _count_consecutive(bounce, now) >= RUNS_IN_A_ROW
     ]
 
 
@@ -73,5 +74,5 @@ def _count_consecutive(bounce: Bounce, now: datetime) -> int:
 
 def _has(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return the condition that a delivery has a trusted bounce that meets `condition`."""
-    own = select(Bounce.id).where(Bounce.delivery_id == Delivery.id, Bounce.proof.in_(TRUSTED_PROOFS))
-    return own.where(condition).exists()
+    statement = select(Bounce.id).where(Bounce.delivery_id == Delivery.id, Bounce.proof.in_(TRUSTED_PROOFS))
+    return statement.where(condition).exists()

@@ -72,8 +72,8 @@ def find_uses(segment_ids: Collection[int]) -> dict[int, list[Mailing]]:
 
 def select_members(node: Node, viewpoint: Viewpoint) -> Select[tuple[Client]]:
     """Return a statement for the clients who meet checked conditions."""
-    own = select(Client).where(Client.owner_id == viewpoint.owner_id)
-    return own.where(compile_conditions(node, viewpoint))
+    statement = select(Client).where(Client.owner_id == viewpoint.owner_id)
+    return statement.where(compile_conditions(node, viewpoint))
 
 
 def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
@@ -115,16 +115,16 @@ def count_segments(
 def name_mailings(node: Node, owner_id: int) -> dict[int, str]:
     """Return the names of the mailings in the conditions, by ID."""
     ids = [leaf.value for leaf in list_leaves(node) if leaf.kind is Kind.MAILING]
-    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
-    chosen = own.where(Mailing.id.in_([id for id in ids if isinstance(id, int)]))
+    statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    chosen = statement.where(Mailing.id.in_([id for id in ids if isinstance(id, int)]))
     return dict(db.session.execute(chosen).tuples().all()) if ids else {}
 
 
 def name_forms(node: Node, owner_id: int) -> dict[str, str]:
     """Return the names of the sign-up forms in the conditions, by UUID."""
     uuids = [leaf.value for leaf in list_leaves(node) if leaf.kind is Kind.FORM]
-    own = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
-    chosen = own.where(SignupForm.uuid.in_(uuids))
+    statement = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
+    chosen = statement.where(SignupForm.uuid.in_(uuids))
     return dict(db.session.execute(chosen).tuples().all()) if uuids else {}
 
 
@@ -138,8 +138,8 @@ def name_references(node: Node, owner_id: int) -> dict[int | str, str]:
 
 def list_forms(owner_id: int) -> list[tuple[str, str]]:
     """Return the UUIDs and names of the owner's sign-up forms, sorted by name."""
-    own = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
-    rows = db.session.execute(own.order_by(func.lower(SignupForm.name))).tuples()
+    statement = select(SignupForm.uuid, SignupForm.name).where(SignupForm.owner_id == owner_id)
+    rows = db.session.execute(statement.order_by(func.lower(SignupForm.name))).tuples()
     return [(uuid, name) for uuid, name in rows]
 
 
@@ -155,8 +155,8 @@ def list_tag_names(owner_id: int) -> list[str]:
 
 def list_newest_mailings(owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's newest mailings."""
-    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
-    return list(db.session.execute(own.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
+    statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    return list(db.session.execute(statement.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
 
 
 def list_values(owner_id: int, field: str, attribute: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, Kind
 from skymailing.segments.words import name_field, name_state
 
-LISTED = 10  # values of one sentence
+MAX_VALUES = 10  # values of one sentence
 IS, IS_NOT = lazy_gettext("%(field)s is %(value)s"), lazy_gettext("%(field)s is not %(value)s")
 # Keyed by operator; those that count days need plurals and are in `_describe_days`.
 SENTENCES: dict[str, LazyString] = {
@@ -161,8 +161,8 @@ def _write_value(kind: Kind, value: Any) -> str:
 
 def join_values(values: tuple[str, ...]) -> str:
     """Join values as in "Omsk, Tomsk or Tver"; if there are many, list only the first."""
-    if len(values) > LISTED:
-        return ", ".join(values[:LISTED]) + "…"
+    if len(values) > MAX_VALUES:
+        return ", ".join(values[:MAX_VALUES]) + "…"
     return str(format_list(values, style="or", locale=get_locale()))
 
 

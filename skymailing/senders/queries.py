@@ -10,8 +10,8 @@ from skymailing.models import Mailing, Sender, SignupForm
 
 def list_senders(owner_id: int) -> list[Sender]:
     """Return the owner's senders, ordered by address."""
-    own = select(Sender).where(Sender.owner_id == owner_id)
-    return list(db.session.scalars(own.order_by(Sender.address_key)))
+    statement = select(Sender).where(Sender.owner_id == owner_id)
+    return list(db.session.scalars(statement.order_by(Sender.address_key)))
 
 
 def find_default_sender(owner_id: int) -> Sender | None:

@@ -87,8 +87,8 @@ def edit(sender_id: int) -> ResponseReturnValue:
 def list_server_choices() -> list[SelectChoice]:
     """Return the choices: 0 for the installation's mail server, then those that the senders can use."""
     servers = list_choices(current_user.id)
-    own = [SelectChoice(server.id, f"{server.name} ({server.host})") for server in servers]
-    return [SelectChoice(0, _("The mail server of this service")), *own]
+    choices = [SelectChoice(server.id, f"{server.name} ({server.host})") for server in servers]
+    return [SelectChoice(0, _("The mail server of this service")), *choices]
 
 
 def refuse(form: SenderForm, error: services.SenderError | LimitReached) -> None:

@@ -8,8 +8,8 @@ from skymailing.models import OPEN_RUN_STATES, Run, Sender, SmtpServer
 
 def list_servers(owner_id: int | None) -> list[SmtpServer]:
     """Return the owner's servers, or those for everyone if there is no owner, ordered by name."""
-    own = select(SmtpServer).where(SmtpServer.owner_id == owner_id)
-    return list(db.session.scalars(own.order_by(SmtpServer.name, SmtpServer.id)))
+    statement = select(SmtpServer).where(SmtpServer.owner_id == owner_id)
+    return list(db.session.scalars(statement.order_by(SmtpServer.name, SmtpServer.id)))
 
 
 def list_choices(owner_id: int) -> list[SmtpServer]:

@@ -7,7 +7,7 @@ from flask import current_app
 
 from skymailing.settings.environment import read_numbers
 
-LARGEST = 1_000_000_000
+LARGEST_LIMIT = 1_000_000_000
 LARGEST_DAYS = 36_500
 
 
@@ -40,7 +40,7 @@ class QuotaSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":
         """Return the settings of the environment, or their defaults; raises ConfigurationError."""
-        variables = {field.name: (f"LIMIT_{field.name.upper()}", LARGEST) for field in fields(cls)}
+        variables = {field.name: (f"LIMIT_{field.name.upper()}", LARGEST_LIMIT) for field in fields(cls)}
         variables["new_account_days"] = ("LIMIT_NEW_ACCOUNT_DAYS", LARGEST_DAYS)
         return cls(**read_numbers(environ, variables, "a whole number, 0 for no limit"))
 

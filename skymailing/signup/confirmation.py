@@ -117,8 +117,8 @@ def _lock_tags(form_id: int) -> Sequence[int]:
 
 
 def _lock_client(signup: Signup) -> Client | None:
-    own = (Client.owner_id == signup.owner_id) & (Client.email_key == signup.email_key)
-    found = select(Client).where(own).with_for_update().execution_options(populate_existing=True)
+    condition = (Client.owner_id == signup.owner_id) & (Client.email_key == signup.email_key)
+    found = select(Client).where(condition).with_for_update().execution_options(populate_existing=True)
     return db.session.scalar(found)
 
 

@@ -15,7 +15,7 @@ from skymailing.extensions import cache
 
 TIMEOUT = 1.0  # seconds
 AT_A_TIME = 4  # queries of a process; each occupies a thread
-KEPT = {"yes": 24 * 60 * 60, "no": 10 * 60, "unknown": 60}  # seconds by answer
+CACHE_SECONDS = {"yes": 24 * 60 * 60, "no": 10 * 60, "unknown": 60}  # by answer
 PAUSE_KEY, PAUSE = "mail-domains-paused", 10  # seconds
 RESERVED = {*ALLOWED_SPECIAL_DOMAINS, "example"}
 RESERVED_DOMAINS = {"example.com", "example.net", "example.org"}
@@ -36,7 +36,7 @@ def may_accept_mail(email: str) -> bool:
             answer = _ask(domain)
         finally:
             slots.release()
-        cache.set(key, answer, timeout=KEPT[answer])
+        cache.set(key, answer, timeout=CACHE_SECONDS[answer])
     return bool(answer != "no")
 
 

@@ -26,8 +26,8 @@ class Numbers:
 
 def list_forms(owner_id: int) -> Sequence[SignupForm]:
     """Return the owner's forms by name."""
-    own = select(SignupForm).where(SignupForm.owner_id == owner_id)
-    return db.session.scalars(own.order_by(func.lower(SignupForm.name), SignupForm.id)).all()
+    statement = select(SignupForm).where(SignupForm.owner_id == owner_id)
+    return db.session.scalars(statement.order_by(func.lower(SignupForm.name), SignupForm.id)).all()
 
 
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:

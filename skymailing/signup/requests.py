@@ -111,7 +111,7 @@ CLAIMING = Upsert(_make_claiming, SignupMailbox.mailbox)
 def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:
     """Add to a form's numbers for today."""
     row = {"form_id": form_id, "day": today(now), "requested": requested, "confirmed": confirmed}
-    COUNTING.execute(db.session.connection(), [row])
+    COUNT_REQUEST.execute(db.session.connection(), [row])
 
 
 def _make_counting() -> Insert:
@@ -120,7 +120,7 @@ def _make_counting() -> Insert:
     return statement.on_conflict_do_update(index_elements=["form_id", "day"], set_=added)
 
 
-COUNTING = Upsert(_make_counting)
+COUNT_REQUEST = Upsert(_make_counting)
 
 
 def today(now: datetime) -> date:

@@ -38,7 +38,7 @@ class FormValues:
     sender_id: int | None = None
 
 
-PLAIN = (
+PLAIN_COLUMNS = (
     *("name", "language", "consent_text", "is_open", "title", "introduction", "button"),
     *("thanks_text", "thanks_url", "confirm_subject", "confirm_body"),
 )
@@ -78,7 +78,7 @@ def _lock(form: SignupForm) -> None:
 
 
 def _write(form: SignupForm, values: FormValues) -> None:
-    for name in PLAIN:
+    for name in PLAIN_COLUMNS:
         setattr(form, name, getattr(values, name))
     form.fields = write_fields(list(values.fields))
     form.sender_id = _find_sender(form.owner_id, values.sender_id)
@@ -86,9 +86,9 @@ def _write(form: SignupForm, values: FormValues) -> None:
     db.session.flush()
     ids = find_or_create_tags(form.owner_id, values.tags).values()
     form.tags = list(db.session.scalars(select(Tag).where(Tag.id.in_(ids)))) if ids else []
-    own = (Topic.owner_id == form.owner_id) & Topic.id.in_(values.topic_ids)
+    condition = (Topic.owner_id == form.owner_id) & Topic.id.in_(values.topic_ids)
     # Another window may have deleted a topic since the page was opened: the rest is saved.
-    kept = select(Topic).where(own).order_by(Topic.id).with_for_update(read=True, key_share=True)
+    kept = select(Topic).where(condition).order_by(Topic.id).with_for_update(read=True, key_share=True)
     form.topics = list(db.session.scalars(kept)) if values.topic_ids else []
     db.session.flush()
 
@@ -96,8 +96,8 @@ def _write(form: SignupForm, values: FormValues) -> None:
 def _find_sender(owner_id: int, sender_id: int | None) -> int | None:
     if sender_id is None:
         return None
-    own = select(Sender.id).where(Sender.owner_id == owner_id, Sender.id == sender_id)
-    found = db.session.scalar(own.with_for_update(read=True, key_share=True))
+    statement = select(Sender.id).where(Sender.owner_id == owner_id, Sender.id == sender_id)
+    found = db.session.scalar(statement.with_for_update(read=True, key_share=True))
     if found is None:
         raise UserError("form_sender_unknown")
     return found

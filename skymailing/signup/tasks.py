@@ -12,7 +12,7 @@ from skymailing.signup.requests import LETTERS_PERIOD
 BATCH = 200  # per sweep
 # Counting a million clients takes a second, so an owner without room is left out for a while.
 FULL_KEY, RETRY_AFTER = "signups-full:{}", 300  # seconds
-KEPT = LETTERS_PERIOD + timedelta(hours=1)
+MAILBOX_RETENTION = LETTERS_PERIOD + timedelta(hours=1)
 
 
 def add_clients(now: datetime) -> None:
@@ -44,4 +44,4 @@ def delete_expired(now: datetime) -> None:
     """Forget requests that no one confirmed, confirmed ones whose link has expired, and old letters."""
     expired = select(Signup.id).where(Signup.expires_at < now, ~Signup.is_waiting).limit(1000)
     db.session.execute(delete(Signup).where(Signup.id.in_(expired.scalar_subquery())))
-    db.session.execute(delete(SignupMailbox).where(SignupMailbox.latest_at < now - KEPT))
+    db.session.execute(delete(SignupMailbox).where(SignupMailbox.latest_at < now - MAILBOX_RETENTION))

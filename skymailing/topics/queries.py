@@ -32,8 +32,8 @@ def find_topic(owner_id: int, topic_id: int | None, *, keep: bool = False) -> To
     """Return the owner's topic with this ID; with `keep`, it cannot be deleted until the transaction ends."""
     if not topic_id:
         return None
-    own = select(Topic).where(Topic.id == topic_id, Topic.owner_id == owner_id)
-    return db.session.scalar(own.with_for_update(read=True, key_share=True) if keep else own)
+    statement = select(Topic).where(Topic.id == topic_id, Topic.owner_id == owner_id)
+    return db.session.scalar(statement.with_for_update(read=True, key_share=True) if keep else statement)
 
 
 def list_topic_choices(owner_id: int) -> list[tuple[int, str]]:

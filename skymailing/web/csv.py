@@ -15,9 +15,13 @@ SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
 # A spreadsheet that expects another separator, such as the semicolon in German or Russian, splits cells.
 SEPARATORS = r",;|\t\r\n"
 # A quotation mark after such a separator begins a quoted cell.
-BEFORE = r"['\"]*"
-UNSAFE = re.compile(rf"^(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?={BEFORE}[{SIGNS}])")
-ESCAPED = re.compile(rf"^'(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?={BEFORE}[{SIGNS}])")
+OPENING_QUOTES = r"['\"]*"
+UNSAFE_SIGN = re.compile(
+    rf"^(?={OPENING_QUOTES}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?={OPENING_QUOTES}[{SIGNS}])"
+)
+ESCAPED_SIGN = re.compile(
+    rf"^'(?={OPENING_QUOTES}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?={OPENING_QUOTES}[{SIGNS}])"
+)
 ROWS_PER_CHUNK = 500
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 
@@ -28,12 +32,12 @@ def csv_safe(value: Any) -> Any:
     Puts an apostrophe where a formula could begin, even in front of other apostrophes, so that `csv_restore`
     is the exact inverse.
     """
-    return UNSAFE.sub("'", value) if isinstance(value, str) else value
+    return UNSAFE_SIGN.sub("'", value) if isinstance(value, str) else value
 
 
 def csv_restore(text: str) -> str:
     """Remove only the apostrophes that `csv_safe` added."""
-    return ESCAPED.sub("", text)
+    return ESCAPED_SIGN.sub("", text)
 
 
 def stream_csv(rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 
 MAX_LENGTH = 80
-ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # The transliteration used in Russian passports since 2014 (ICAO Doc 9303), without hard and soft signs.
 RUSSIAN = str.maketrans(
     dict(

@@ -214,18 +214,18 @@ def test_the_next_sweep_continues_after_a_kill(
     create_account_data(session, user)
     create_many_clients(session, user, 8_000)
     id, email = user.id, user.email
-    own = select(func.count()).where(Client.owner_id == id)
+    statement = select(func.count()).where(Client.owner_id == id)
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "users", "delete", email, "--yes"]
     variables = environment | {"PATH": os.environ["PATH"]}
     with subprocess.Popen(command, cwd=PROJECT_DIR, env=variables, stdout=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
-        while (session.scalar(own) or 0) > 7_000:
+        while (session.scalar(statement) or 0) > 7_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-    left = session.scalar(own) or 0
+    left = session.scalar(statement) or 0
     assert 0 < left <= 7_000
 
     with app.app_context():

@@ -18,7 +18,7 @@ from tests.support.servers import RedisServer
 
 VERSION = re.compile(r"version-(\d+)")
 PUBLIC_PATHS = ("/", "/blog/", "/blog/first", "/blog/feed.atom")
-SECONDS = 2.5
+TIMEOUT_SECONDS = 2.5
 EDITS = 4  # minimum, even on a busy machine
 
 
@@ -173,7 +173,7 @@ def test_concurrent_edits_cause_no_stale_or_foreign_pages(
     threads.append(threading.Thread(target=readers.empty_redis, args=(redis_server,)))
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     try:
         while time.monotonic() < deadline or author.saved < EDITS:
             author.edit(author.started % 2)

@@ -73,8 +73,8 @@ def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User
         restored.attributes,
         restored.created_at,
     ) == values
-    own = select(Tag.name).join(client_tags).where(client_tags.c.client_id == restored.id)
-    assert sorted(session.scalars(own)) == ["new", "vip"]
+    statement = select(Tag.name).join(client_tags).where(client_tags.c.client_id == restored.id)
+    assert sorted(session.scalars(statement)) == ["new", "vip"]
     audited = session.scalars(
         select(AuditEntry.target).where(AuditEntry.action == AuditAction.CLIENT_RESTORED)
     )

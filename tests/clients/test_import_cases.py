@@ -34,8 +34,8 @@ def read_people(session: Session) -> list[Person]:
     people = []
     for client in session.scalars(select(Client).order_by(Client.email_key)).all():
         of_client = client_tags.c.client_id == client.id
-        own = select(Tag.name).join(client_tags).where(of_client).order_by(Tag.name_key)
-        tags = ", ".join(session.scalars(own))
+        statement = select(Tag.name).join(client_tags).where(of_client).order_by(Tag.name_key)
+        tags = ", ".join(session.scalars(statement))
         assert "tags" not in client.attributes
         people.append((client.email, client.full_name, client.attributes | ({"tags": tags} if tags else {})))
     return people

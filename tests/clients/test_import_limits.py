@@ -16,7 +16,7 @@ from tests.conftest import SetLimits
 def test_an_import_stops_at_the_limit_of_clients(
     run: Import, session: Session, set_limits: SetLimits, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr(client_limit, "NEAR", near)
+    monkeypatch.setattr(client_limit, "LITTLE_ROOM", near)
     monkeypatch.setattr(tasks, "BATCH_SIZE", 500)
     set_limits(clients=1001)
     run("email\nclient0@example.com\n")

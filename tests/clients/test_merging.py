@@ -85,8 +85,8 @@ def add_tags(session: Session, client: Client, *names: str) -> None:
 
 
 def read_tags(session: Session, client_id: int) -> list[str]:
-    own = select(Tag.name).join(client_tags).where(client_tags.c.client_id == client_id)
-    return sorted(session.scalars(own))
+    statement = select(Tag.name).join(client_tags).where(client_tags.c.client_id == client_id)
+    return sorted(session.scalars(statement))
 
 
 def find_client(session: Session, email: str) -> Client:

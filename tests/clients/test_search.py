@@ -63,8 +63,8 @@ def finish_indexing() -> None:
 
 def find(owner: User, search: str) -> list[str]:
     condition = search_clients(owner.id, search).condition
-    own = select(Client.email).where(Client.owner_id == owner.id, condition).order_by(Client.id)
-    emails = list(db.session.scalars(own))
+    statement = select(Client.email).where(Client.owner_id == owner.id, condition).order_by(Client.id)
+    emails = list(db.session.scalars(statement))
     db.session.rollback()
     return emails
 
@@ -206,7 +206,7 @@ def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let words be frequent that half of the four newest clients have."""
     monkeypatch.setattr(finding, "SAMPLES", (2, 4))
-    monkeypatch.setattr(finding, "FREQUENT", 0.5)
+    monkeypatch.setattr(finding, "FREQUENT_SHARE", 0.5)
 
 
 def test_frequent_words_are_counted_among_the_newest_clients(

@@ -172,18 +172,18 @@ def test_times_keep_their_precision_in_a_cursor(user: User) -> None:
 @pytest.mark.usefixtures("context")
 def test_pages_have_numbers(user: User) -> None:
     ClientFactory.create_batch(7, owner=user)
-    own = select(Client).where(Client.owner_id == user.id)
+    statement = select(Client).where(Client.owner_id == user.id)
     ids = list(db.session.scalars(select(Client.id).order_by(Client.id)))
     order: Order = [(Client.id, False)]
 
-    third = paginate(own, order, None, 2, number=3)
+    third = paginate(statement, order, None, 2, number=3)
     assert ([client.id for client in third], third.number) == (ids[4:6], 3)
-    fourth = paginate(own, order, third.next_cursor, 2, number=4)
+    fourth = paginate(statement, order, third.next_cursor, 2, number=4)
     assert ([client.id for client in fourth], fourth.number, fourth.next_cursor) == (ids[6:], 4, None)
-    second = paginate(own, order, third.previous_cursor, 2, number=2)
+    second = paginate(statement, order, third.previous_cursor, 2, number=2)
     assert ([client.id for client in second], second.number) == (ids[2:4], 2)
     for number in (-1, 0, 5, 201, 10**12):
-        assert paginate(own, order, None, 2, number=number).number == 1
+        assert paginate(statement, order, None, 2, number=number).number == 1
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_some_matches_can_be_excluded(browser: FlaskClient, user: User, session:
 def test_a_large_selection_can_be_changed_without_listing_it_in_the_form(
     browser: FlaskClient, user: User, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "LARGE", 3)
+    monkeypatch.setattr(selection, "MAX_LISTED_IDS", 3)
     clients = create_clients(user, 60)
     message = MessageFactory.create(owner=user)
     chosen = [client.id for client in clients[:55]]

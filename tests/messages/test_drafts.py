@@ -176,7 +176,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
 
 def test_the_sweep_deletes_expired_drafts(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
-    for age, discarded in ((drafts.KEPT, False), (drafts.KEPT_DISCARDED, True)):
+    for age, discarded in ((drafts.RETENTION, False), (drafts.DISCARDED_RETENTION, True)):
         for offset, name in ((timedelta(hours=1), "expired"), (-timedelta(hours=1), "recent")):
             saved_at = now - age - offset
             MessageDraftFactory.create(

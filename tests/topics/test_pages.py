@@ -35,8 +35,10 @@ NEWS = {"name": " Our  news ", "description": "Once a week", "is_public": "y"}
 
 
 def read_topics(session: Session) -> list[Topic]:
-    own = select(Topic).order_by(Topic.position, Topic.name_key).execution_options(populate_existing=True)
-    return list(session.scalars(own))
+    statement = (
+        select(Topic).order_by(Topic.position, Topic.name_key).execution_options(populate_existing=True)
+    )
+    return list(session.scalars(statement))
 
 
 def test_a_topic_is_added_and_changed(browser: FlaskClient, session: Session, user: User) -> None:

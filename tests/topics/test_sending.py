@@ -281,5 +281,5 @@ def test_segments_find_who_gets_a_topic(
             leaf = {"field": "topic", "op": op, "value": name}
             for conditions, names in ((leaf, found), ({"not": leaf}, set(NAMES) - found)):
                 condition = compile_segment(conditions, owner, utcnow())
-                own = select(Client.email).where(Client.owner_id == user.id, condition)
-                assert {email.partition("@")[0] for email in db.session.scalars(own)} == names
+                statement = select(Client.email).where(Client.owner_id == user.id, condition)
+                assert {email.partition("@")[0] for email in db.session.scalars(statement)} == names

@@ -77,8 +77,8 @@ def tagged_mailbox() -> str:
         address = parse_address(request.form.get("email", ""))
     except InvalidEmail:
         return ""
-    mailbox, own = mailbox_key(address), address_key(address)
-    return mailbox if mailbox.partition("@")[0] != own.partition("@")[0] else ""
+    mailbox, key = mailbox_key(address), address_key(address)
+    return mailbox if mailbox.partition("@")[0] != key.partition("@")[0] else ""
 
 
 def registrations_per_mailbox() -> str:

@@ -14,7 +14,7 @@ bp = Blueprint("syndication", __name__)
 
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
-PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
+PRIVATE_PATHS = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
 LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 
 
@@ -44,6 +44,6 @@ def sitemap() -> Response:
 @bp.get("/robots.txt")
 def robots() -> Response:
     """Point crawlers to the sitemap and exclude private pages."""
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in (*PRIVATE, *LETTER_LINKS))]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in (*PRIVATE_PATHS, *LETTER_LINKS))]
     lines.append(f"Sitemap: {public_url('syndication.sitemap')}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")

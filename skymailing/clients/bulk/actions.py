@@ -69,8 +69,8 @@ def keep_tag(order: Order) -> bool:
     """
     if not order.needs_tag:
         return True
-    own = select(Tag.id).where(Tag.owner_id == order.owner_id, Tag.id == order.tag_id)
-    return db.session.scalar(own.with_for_update(read=True, key_share=True)) is not None
+    statement = select(Tag.id).where(Tag.owner_id == order.owner_id, Tag.id == order.tag_id)
+    return db.session.scalar(statement.with_for_update(read=True, key_share=True)) is not None
 
 
 def check_tag(order: Order, code: str) -> None:
@@ -190,8 +190,8 @@ def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime
 
 
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
-    own = select(column).where(Client.owner_id == order.owner_id, condition)
-    return list(db.session.scalars(own.order_by(column)))
+    statement = select(column).where(Client.owner_id == order.owner_id, condition)
+    return list(db.session.scalars(statement.order_by(column)))
 
 
 def _tag_id(order: Order) -> int:

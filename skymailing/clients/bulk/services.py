@@ -191,10 +191,10 @@ def find_stalled_jobs(now: datetime) -> list[int]:
 def find_open_jobs(owner_id: int, now: datetime) -> list[BulkJob]:
     """Return the owner's jobs that are unfinished or can be undone, latest first."""
     is_recent = BulkJob.ended_at.is_(None) | (BulkJob.ended_at > now - UNDO_WINDOW)
-    own = select(BulkJob).where(BulkJob.owner_id == owner_id, is_recent).order_by(BulkJob.id.desc())
+    statement = select(BulkJob).where(BulkJob.owner_id == owner_id, is_recent).order_by(BulkJob.id.desc())
     return [
         job
-        for job in db.session.scalars(own)
+        for job in db.session.scalars(statement)
         if job.state in UNFINISHED_BULK_STATES or can_be_undone(job, now)
     ]
 

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 MEMORY = 1 << 30  # bytes of address space
-SECONDS = 60  # of CPU time
+CPU_SECONDS = 60
 OUTPUT = 128 << 20  # bytes of CSV
 EXAMINED_ROWS = 200
 PROTECTED, UNREADABLE, EMPTY, TOO_LARGE = 3, 4, 5, 6
@@ -23,7 +23,7 @@ PROTECTED, UNREADABLE, EMPTY, TOO_LARGE = 3, 4, 5, 6
 def limit_resources() -> None:
     for kind, limit in (
         (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_FSIZE, OUTPUT),
         (resource.RLIMIT_CORE, 0),
     ):

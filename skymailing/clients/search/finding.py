@@ -15,7 +15,7 @@ MAX_CANDIDATES = 10_000
 # Words that one client in ten has are frequent. The second sample is read only if they are frequent in the
 # first, which may be an import of clients from one city.
 SAMPLES = (200, 2_000)  # newest clients
-FREQUENT = 0.1
+FREQUENT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def is_frequent(owner_id: int, search: str) -> bool:
     """Return whether many of the owner's newest clients match."""
     for size in SAMPLES:
         sample = select(Client).where(matches(search), among_newest(owner_id, size))
-        least = int(size * FREQUENT)
+        least = int(size * FREQUENT_SHARE)
         if count_up_to(sample, least).is_exact:
             return False
     return True

@@ -54,8 +54,8 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
     if not alternatives:
         return None
     # Queried before the index: a client who is indexed between the two statements must not be missed.
-    own = select(ClientToIndex.client_id).where(ClientToIndex.owner_id == owner_id)
-    waiting = db.session.scalars(own.limit(MAX_WAITING + 1)).all()
+    statement = select(ClientToIndex.client_id).where(ClientToIndex.owner_id == owner_id)
+    waiting = db.session.scalars(statement.limit(MAX_WAITING + 1)).all()
     if len(waiting) > MAX_WAITING:
         return None
     find = _find_on_sqlite if is_sqlite() else _find_on_postgresql

@@ -28,7 +28,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
-SHOWN = 10  # clients listed on the page that asks for confirmation of a deletion
+MAX_SHOWN = 10  # clients listed on the page that asks for confirmation of a deletion
 # Form fields that the confirmation page does not repeat.
 OWN_FIELDS = {"csrf_token", "action", "confirmed", "count", "ids", "value"}
 
@@ -123,7 +123,7 @@ def ask_before_deletion(ids: Sequence[int], are_many: bool) -> str:
         fields = [("ids", str(id)) for id in ids]
     return render_template(
         "clients/delete.html",
-        clients=queries.find_own_clients(current_user.id, list(ids[:SHOWN])),
+        clients=queries.find_own_clients(current_user.id, list(ids[:MAX_SHOWN])),
         count=len(ids),
         fields=fields,
         selected_in=selected_in,

@@ -96,12 +96,13 @@ def collect(recipient: Recipient, owner: User) -> dict[str, object]:
     suppressed = suppression.find_suppression(*person)
     if suppressed and suppressed.reason is SuppressionReason.MANUAL:
         suppressed = None  # the owner can lift it, so the person has something to decide
-    own = next((state for state in states if state.topic.id == recipient.topic_id), None)
-    left_id = own.topic.id if own and not suppressed else None  # what the page is about; None: everything
+    topic_state = next((state for state in states if state.topic.id == recipient.topic_id), None)
+    # What the page is about; None: everything.
+    left_id = topic_state.topic.id if topic_state and not suppressed else None
     return {
         "brand": find_brand(owner),
-        "topic": own.topic if own else None,
-        "has_left": own is not None and not own.is_received,
+        "topic": topic_state.topic if topic_state else None,
+        "has_left": topic_state is not None and not topic_state.is_received,
         "suppressed": suppressed,
         "opt_out": opt_outs.find_undoable(*person, left_id, utcnow()),
         "has_choice": bool(states),

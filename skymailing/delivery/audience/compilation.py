@@ -204,17 +204,17 @@ class _Compiler:
         return column.is_not(None) if op == "is_set" else column == leaf.value
 
     def compile_tag(self, leaf: Leaf, _op: str) -> Condition:
-        own = select(Tag.id).where(
+        statement = select(Tag.id).where(
             Tag.owner_id == self.viewpoint.owner_id, Tag.name_key == leaf.value.lower()
         )
-        return has_tag(own, self.dialect)
+        return has_tag(statement, self.dialect)
 
     def compile_form(self, leaf: Leaf, _op: str) -> Condition:
         return used_form(self.viewpoint.owner_id, leaf.value, self.dialect)
 
     def compile_topic(self, leaf: Leaf, _op: str) -> Condition:
-        own = (Topic.owner_id == self.viewpoint.owner_id) & (Topic.name_key == leaf.value.lower())
-        topic = self.viewpoint.session.scalar(select(Topic).where(own))
+        condition = (Topic.owner_id == self.viewpoint.owner_id) & (Topic.name_key == leaf.value.lower())
+        topic = self.viewpoint.session.scalar(select(Topic).where(condition))
         if topic is None:
             raise InvalidConditions("segment_topic_missing", name=leaf.value)
         return topic_condition(topic)
@@ -246,16 +246,16 @@ class _Compiler:
 
     def find_runs(self, value: int | tuple[str, int]) -> Select[tuple[int]]:
         """Return a query for the IDs of the runs of a mailing, of the last mailings, or of the last days."""
-        own = (
+        statement = (
             select(Run.id)
             .join(Mailing, Mailing.id == Run.mailing_id)
             .where(Mailing.owner_id == self.viewpoint.owner_id)
         )
         if isinstance(value, int):
-            return own.where(Mailing.id == value)
+            return statement.where(Mailing.id == value)
         unit, number = value
         if unit == "days":
-            return own.where(Run.started_at >= self.viewpoint.now - timedelta(days=number))
+            return statement.where(Run.started_at >= self.viewpoint.now - timedelta(days=number))
         latest = (
             select(Run.mailing_id)
             .join(Mailing, Mailing.id == Run.mailing_id)
@@ -269,7 +269,7 @@ class _Compiler:
             .order_by(func.max(Run.started_at).desc(), Run.mailing_id.desc())
             .limit(number)
         )
-        return own.where(Mailing.id.in_(latest))
+        return statement.where(Mailing.id.in_(latest))
 
 
 def _compare(column: ColumnElement[float], op: str, value: Any) -> Condition:

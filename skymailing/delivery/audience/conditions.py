@@ -21,7 +21,7 @@ from skymailing.models import AttributeType
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
 MAX_VALUES = 1_000  # listed in all conditions
-EXACT = 2**53  # a float cannot hold every whole number above this
+MAX_EXACT_NUMBER = 2**53  # a float cannot hold every whole number above this
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _write_value(value: Any) -> Any:
             return [_write_value(item) for item in value]
         case date():
             return value.isoformat()
-        case float() if value.is_integer() and abs(value) < EXACT:
+        case float() if value.is_integer() and abs(value) < MAX_EXACT_NUMBER:
             return int(value)
         case _:
             return value

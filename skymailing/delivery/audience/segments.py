@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Run, SignupForm, Tag, Topic, User
 
 # What conditions refer to, by the column that their values name.
-NAMED: dict[Kind, tuple[Any, Any]] = {
+NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
     Kind.TAG: (Tag.owner_id, Tag.name_key),
     Kind.TOPIC: (Topic.owner_id, Topic.name_key),
     Kind.FORM: (SignupForm.owner_id, SignupForm.uuid),
@@ -66,10 +66,10 @@ def check_references(node: Node, viewpoint: Viewpoint) -> None:
 
 def check_names(leaves: Sequence[Leaf], viewpoint: Viewpoint) -> None:
     """Raise InvalidConditions if one of the conditions names something that the owner does not have."""
-    for kind, (owner_id, name) in NAMED.items():
+    for kind, (owner_id, name) in NAME_COLUMNS.items():
         named = {leaf.value.lower() for leaf in leaves if leaf.kind is kind}
-        own = select(name).where(owner_id == viewpoint.owner_id, name.in_(named))
-        known = set(viewpoint.session.scalars(own)) if named else set()
+        statement = select(name).where(owner_id == viewpoint.owner_id, name.in_(named))
+        known = set(viewpoint.session.scalars(statement)) if named else set()
         for number, leaf in enumerate(leaves, start=1):
             if leaf.kind is kind and leaf.value.lower() not in known:
                 raise InvalidConditions(f"segment_{kind}_missing", name=leaf.value, number=number)

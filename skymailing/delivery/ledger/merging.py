@@ -76,12 +76,12 @@ def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[
 
 def decide(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
     """Return what happens to the letters of both clients; `for_all` are the runs that leave no one out."""
-    own = {row.run_id: row for row in rows if row.client_id == kept_id}
+    kept_rows = {row.run_id: row for row in rows if row.client_id == kept_id}
     moves = Moves()
     for row in rows:
         if row.client_id == kept_id:
             continue
-        rival = own.get(row.run_id)
+        rival = kept_rows.get(row.run_id)
         if rival is not None and (row.state in MAY_ARRIVE or row.unknowns):
             if rival.state in UNSENT:
                 moves.ended[row.run_id].append(rival)
@@ -104,8 +104,10 @@ def return_letters(
 ) -> None:
     """Give the letters that `move_letters` returned back to the restored client, and to the kept one."""
     history, detached = letters
-    own = is_one_of(Delivery.id, "ids") & (Delivery.client_id == kept_id)
-    connection.execute(update(Delivery).where(own).values(client_id=restored_id), {"ids": list(history)})
+    condition = is_one_of(Delivery.id, "ids") & (Delivery.client_id == kept_id)
+    connection.execute(
+        update(Delivery).where(condition).values(client_id=restored_id), {"ids": list(history)}
+    )
     attach_clients(connection, dict.fromkeys(detached, kept_id))
 
 

@@ -40,7 +40,7 @@ Answer = tuple[Outcome, int | None, str]
 # and the widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST_WIDTH = 1
-QUARTER = 900
+QUARTER_HOUR = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
 MAX_REPLIES = 20  # different ones per window; limits the rows if a server never repeats a reply
@@ -92,7 +92,7 @@ class Changes:
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
         """Count an attempt after which the server has not, or may not have, accepted the letter."""
-        self._answers[floor_to(at, QUARTER), outcome, code, answer] += 1
+        self._answers[floor_to(at, QUARTER_HOUR), outcome, code, answer] += 1
         self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
 
     def write(self, connection: Connection) -> None:

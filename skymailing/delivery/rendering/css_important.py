@@ -12,7 +12,7 @@ MEDIA = re.compile(r"@media\b", re.IGNORECASE)
 AT_RULE = re.compile(r"\s*@")
 STATE = re.compile(r":(?!root\b)[a-z-]+", re.IGNORECASE)
 COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-IMPORTANT = re.compile(r"!\s{0,9}important\s*\Z", re.IGNORECASE)
+IMPORTANT_MARK = re.compile(r"!\s{0,9}important\s*\Z", re.IGNORECASE)
 
 
 def add_important(css: str) -> str:
@@ -47,4 +47,4 @@ def _needs_important(prelude: str, blocks: list[bool]) -> bool:
 
 
 def _lacks_important(declaration: str) -> bool:
-    return ":" in declaration and not IMPORTANT.search(COMMENT.sub("", declaration))
+    return ":" in declaration and not IMPORTANT_MARK.search(COMMENT.sub("", declaration))

@@ -13,7 +13,7 @@ from html import escape, unescape
 from css_inline import CSSInliner, InlineError
 
 from skymailing.delivery.rendering.css_important import add_important
-from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, IMPLIED, PIECE, VOID
+from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, IMPLIED_END_TAGS, PIECE, VOID
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
@@ -28,7 +28,7 @@ MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second
 SKIPPED = frozenset("base link meta plaintext frameset frame select".split())
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
 # A tag as css-inline writes it; it reorders attributes.
-WRITTEN = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')
+ELEMENT_ATTRIBUTES = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')
 NUMBER = re.compile(r' data-lq="(\d+)"')
 STYLE = re.compile(r' style="([^"]*)"')
 
@@ -54,7 +54,7 @@ class Outline:
     is_too_deep: bool = False
 
     def start(self, name: str) -> None:
-        if name in IMPLIED and self.open and self.open[-1] == name:
+        if name in IMPLIED_END_TAGS and self.open and self.open[-1] == name:
             self.open.pop()
         if name not in VOID:
             self.open.append(name)
@@ -63,7 +63,7 @@ class Outline:
     def end(self, name: str) -> None:
         if name in self.open:
             while (last := self.open.pop()) != name:
-                self.misnested += last not in IMPLIED
+                self.misnested += last not in IMPLIED_END_TAGS
 
 
 def inline_styles(html: str, extra_css: str = "") -> str:
@@ -147,7 +147,7 @@ def compute_styles(skeleton: str, css: str) -> dict[int, str]:
     except InlineError:  # a style sheet that cannot be parsed
         return {}
     styles = {}
-    for written in WRITTEN.findall(inlined):
+    for written in ELEMENT_ATTRIBUTES.findall(inlined):
         number, style = NUMBER.search(written), STYLE.search(written)
         if number and style:
             styles[int(number[1])] = style[1].strip()

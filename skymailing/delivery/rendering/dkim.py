@@ -55,8 +55,8 @@ class Signer:
             f" d={self.domain}; t={int(now.timestamp())};\r\n h="
         ).encode("ascii")
         value = start + b":\r\n ".join(_join(names)) + b";\r\n bh=" + body_hash + b";\r\n b="
-        own = b"dkim-signature:" + _canonicalize(value)
-        signature = b64encode(self.key.sign(signed + own, padding.PKCS1v15(), SHA256()))
+        unsigned_header = b"dkim-signature:" + _canonicalize(value)
+        signature = b64encode(self.key.sign(signed + unsigned_header, padding.PKCS1v15(), SHA256()))
         lines = [signature[start : start + WIDTH] for start in range(0, len(signature), WIDTH)]
         return b"DKIM-Signature: " + value + b"\r\n ".join(lines) + b"\r\n" + letter
 

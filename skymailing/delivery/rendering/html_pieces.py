@@ -10,7 +10,7 @@ from html.entities import html5
 # Elements without an end tag.
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 # Elements that end where the next one of the same name begins.
-IMPLIED = frozenset("p li dt dd tr td th tbody thead tfoot option".split())
+IMPLIED_END_TAGS = frozenset("p li dt dd tr td th tbody thead tfoot option".split())
 PIECE = re.compile(
     r"<!--.*?(?:-->|\Z)"
     r"|<(?P<raw>style|script|title|textarea|xmp|iframe|noembed|noframes)\b(?P<head>[^<>]*)>(?P<content>.*?)(?:</(?P=raw)\b|\Z)"

@@ -178,9 +178,9 @@ def preview(
 
 def format_complaint_address(sender: Sender) -> str:
     """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
-    own, reported = (address.rpartition("@")[2] for address in (sender.address, sender.complaint_mailbox))
-    is_allowed = bool(reported) and (own == reported or own.endswith(f".{reported}"))
-    if not is_allowed:
+    from_domain = sender.address.rpartition("@")[2]
+    mailbox_domain = sender.complaint_mailbox.rpartition("@")[2]
+    if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
         return ""
     return f"\r\nCFBL-Address: {mime.check_address(sender.complaint_mailbox)}; report=arf"
 

@@ -17,7 +17,7 @@ from skymailing.delivery.rendering.liquid_tags import (
 
 # The library's error messages for a block that does not end where it should, and for an unknown tag.
 NO_END = re.compile(r"expected tag end|unexpected tag 'end")
-PLAIN = Environment()
+PLAIN_ENVIRONMENT = Environment()
 NO_TAG = re.compile(r"unexpected tag '([^']{1,50})'")
 TOO_EXPENSIVE = N_("The template is too expensive to render: shorten a loop, a range or the output")
 UNREADABLE = N_(
@@ -38,7 +38,7 @@ def find_unreadable(source: str) -> Tag | None:
     for tag in find_tags(source):
         try:
             if tag.is_output:
-                PLAIN.from_string(tag.text)
+                PLAIN_ENVIRONMENT.from_string(tag.text)
         except LiquidError:
             return tag
     return None

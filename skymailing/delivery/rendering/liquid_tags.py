@@ -11,7 +11,7 @@ from skymailing.errors import SkyMailingError
 
 MAX_TAG = 1_000  # characters between {{ and }}
 MAX_BRACKETS = 20  # in one tag
-SHOWN = 100  # characters of a tag in an error
+MAX_TAG_LENGTH = 100  # characters of a tag in an error
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name that Babel looks for
@@ -34,7 +34,7 @@ class TemplateError(SkyMailingError):
         in_subject: bool = False,
         **params: str,
     ) -> None:
-        super().__init__(f"{message % params}: {tag[:SHOWN]}" if tag else message % params)
+        super().__init__(f"{message % params}: {tag[:MAX_TAG_LENGTH]}" if tag else message % params)
         self.message = message
         self.line = line
         self.tag = tag

@@ -16,7 +16,7 @@ MARK_SIZE = 5
 SIGNATURE_SIZE = 8
 TOKEN_LENGTH = 2 * (ID_SIZE + MARK_SIZE + SIGNATURE_SIZE)
 # Hexadecimal, since servers may change the case, and base32 takes Python five times longer.
-SIGNED = re.compile(rf"<?([0-9a-f]{{{TOKEN_LENGTH}}})@", re.IGNORECASE)
+SIGNED_ID = re.compile(rf"<?([0-9a-f]{{{TOKEN_LENGTH}}})@", re.IGNORECASE)
 RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
@@ -87,7 +87,7 @@ def sign(name: bytes, key: bytes) -> bytes:
 
 def read_message_id(text: str, key: bytes) -> LetterName | None:
     """Return what a Message-ID identifies; None if we did not sign it."""
-    found = SIGNED.match(text.strip())
+    found = SIGNED_ID.match(text.strip())
     if found is None:
         return None
     value = bytes.fromhex(found[1])

@@ -20,7 +20,7 @@ FROM = re.compile(rb"^From |[\x00\x7f]", re.MULTILINE)  # programs may write > b
 PLAIN_LENGTH = 64  # characters of an unencoded value on one line
 
 # ASCII that neither needs quoting in an unstructured header nor looks like an encoded word.
-PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
+PLAIN_TEXT = re.compile(r"(?!.*=\?)[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=^_`{|}~-]+)*")
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}")
 INTERNATIONAL_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]{1,64}")
@@ -55,7 +55,7 @@ def encode_words(text: str) -> bytes:
 
 def encode_text(text: str) -> bytes:
     """Encode a one-line text as the value of an unstructured header such as Subject."""
-    if PLAIN.fullmatch(text):
+    if PLAIN_TEXT.fullmatch(text):
         if len(text) <= PLAIN_LENGTH:
             return text.encode("ascii")
         if folded := fold(text):
@@ -81,7 +81,7 @@ def encode_phrase(name: str) -> bytes:
     if len(name) <= PLAIN_LENGTH and name.isascii():
         if ATOMS.fullmatch(name) and "=?" not in name:
             return name.encode("ascii")
-        if PLAIN.fullmatch(name):
+        if PLAIN_TEXT.fullmatch(name):
             return b'"' + name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'
     return encode_words(name)
 

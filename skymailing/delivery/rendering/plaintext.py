@@ -18,14 +18,14 @@ BLOCKS = frozenset(
 SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
 SPACE = re.compile(r"[ \t\n]+")
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
-HIDDEN = frozenset("head script style template title".split())
+HIDDEN_TAGS = frozenset("head script style template title".split())
 # Elements that are tracked even where nothing is shown.
 CONTAINERS = frozenset("pre ul ol".split())
 
 
 # Markers for `get_text`: a space if words would touch, and the start of a list item. Letters contain neither.
 SPACE_IF_NEEDED, ITEM = "\x1f", "\x1e"
-TOUCHING = re.compile("(?<=[^\\s\x1f(\\[{\"'«„“‘])\x1f+(?=[^\\s.,;:!?…)\\]}\"'»”’])")
+TOUCHING_TEXTS = re.compile("(?<=[^\\s\x1f(\\[{\"'«„“‘])\x1f+(?=[^\\s.,;:!?…)\\]}\"'»”’])")
 # The padding that senders put after a preview text, so that mail programs do not show the text that follows.
 FILLER = re.compile(
     "(?:[\u00ad\u034f\u061c\u115f\u180e\u2007\u200b-\u200f\u2060-\u2064\ufeff][\u00a0 ]*){3,}"
@@ -80,7 +80,7 @@ class TextWriter:
 
     def handle_starttag(self, tag: str, attributes: str) -> None:  # noqa: C901 - one case per element
         self.reader.start(tag, read_attributes(attributes), attributes)
-        if tag in HIDDEN:
+        if tag in HIDDEN_TAGS:
             self.hidden += 1
         if self.is_skipping and tag not in CONTAINERS:
             return
@@ -110,7 +110,7 @@ class TextWriter:
     def handle_endtag(self, tag: str) -> None:
         was_skipping = self.is_skipping
         self.reader.end(tag)
-        if tag in HIDDEN and self.hidden:
+        if tag in HIDDEN_TAGS and self.hidden:
             self.hidden -= 1
         if was_skipping and tag not in CONTAINERS:
             if tag in BLOCKS:
@@ -158,7 +158,7 @@ class TextWriter:
     def get_text(self) -> str:
         text = FILLER.sub("", "".join(self.pieces))
         text = re.sub(f"{ITEM}[ \v\f{SPACE_IF_NEEDED}]*", "", text)
-        text = TOUCHING.sub(" ", text).replace(SPACE_IF_NEEDED, "")
+        text = TOUCHING_TEXTS.sub(" ", text).replace(SPACE_IF_NEEDED, "")
         text = re.sub(r"\n +", "\n", text)
         text = BREAKS.sub(lambda match: "\n\n" if "\f" in match.group() else "\n", text)
         text = re.sub(r"\n{3,}", "\n\n", text).strip("\n \v\f") + "\n"

@@ -5,7 +5,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import unescape
 
-from skymailing.delivery.rendering.html_pieces import DECLARATION, IMPLIED, PIECE, VOID, read_attributes
+from skymailing.delivery.rendering.html_pieces import (
+    DECLARATION,
+    IMPLIED_END_TAGS,
+    PIECE,
+    VOID,
+    read_attributes,
+)
 
 # Elements whose content no mail program shows.
 INVISIBLE_ELEMENTS = frozenset("head noframes object select template video audio canvas svg map".split())
@@ -22,7 +28,7 @@ ZERO_SIZE = re.compile(r"(?:^|[\s/])0(?:\.0+)?(?:px|pt|em|rem|%)?(?:/|!|$)")
 INVISIBLE_CHARACTERS = re.compile(
     "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0]+"
 )
-TINY = re.compile(r"[01](?:\.0+)?(?:px)?")
+TINY_SIZE = re.compile(r"[01](?:\.0+)?(?:px)?")
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Reader:
     names: Counter[str] = field(default_factory=Counter)  # of the open elements
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
-        if name in IMPLIED and self.elements and self.elements[-1].name == name:
+        if name in IMPLIED_END_TAGS and self.elements and self.elements[-1].name == name:
             self._pop()
         if name in VOID:
             return
@@ -117,7 +123,7 @@ def has_shape(text: str, masks: Masks | None) -> bool:
 
 
 def is_visible_picture(attributes: dict[str, str]) -> bool:
-    if any(TINY.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height")):
+    if any(TINY_SIZE.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height")):
         return False
     return not is_hidden(attributes) and bool(attributes.get("src") or attributes.get("alt"))
 

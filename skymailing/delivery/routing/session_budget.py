@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds after a worker's last request until its sessions count as free. It makes one before each window,
 # which takes about a second; if the server is slower, other workers are refused.
-BUSY = 5.0
+BUSY_SECONDS = 5.0
 LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 
 
@@ -66,7 +66,7 @@ class SessionBudget:
         self._settings = settings
         self._max_sessions = max_sessions  # for all workers together, set by the owner; None: no such limit
         # The longest time between two requests of a worker that has sessions.
-        self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY
+        self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY_SECONDS
         self._joined: float | None = None  # when this worker began to have or want sessions
         self.is_limited = False
 
@@ -80,7 +80,7 @@ class SessionBudget:
         taken = sum(holder.sessions for holder in others.values())
         if limit is None:
             return Share(want, want, taken)
-        busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY}
+        busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY_SECONDS}
         before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
         equal, left_over = divmod(limit.sessions, len(busy) + 1)
         quota = equal + (before_it < left_over)
@@ -132,9 +132,9 @@ class SessionBudget:
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
         """Write this worker's entry; return the entries of all workers, and the limit."""
-        key, own = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
+        key, entry = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
         pipeline = queue.connection().pipeline()
-        pipeline.hset(key, self._holder, json.dumps(astuple(own)))
+        pipeline.hset(key, self._holder, json.dumps(astuple(entry)))
         pipeline.expire(key, LIFETIME)
         return self._read(pipeline)
 

@@ -54,9 +54,9 @@ def _connect(
     try:
         connected.settimeout(timeout)
         connected.connect(address)
-        own, peer = connected.getsockname()[0], connected.getpeername()[0]
+        local, peer = connected.getsockname()[0], connected.getpeername()[0]
         # A public address of this host: programs that listen there may trust local connections.
-        if own == peer and not _is_in(peer, allowed):
+        if local == peer and not _is_in(peer, allowed):
             raise NotPublic(f"{peer} is an address of this host")
     except BaseException:  # including a stop or a job's timeout: no connection may stay open
         connected.close()

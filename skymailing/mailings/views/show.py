@@ -28,7 +28,7 @@ from skymailing.web.labels import state_tone
 from skymailing.web.responses import respond_if_changed
 
 # The page refreshes itself when a start is this close.
-SOON = timedelta(minutes=1)
+REFRESH_BEFORE_START = timedelta(minutes=1)
 RECENT_ATTEMPTS = 8
 
 
@@ -126,7 +126,7 @@ def is_live(mailing: Mailing) -> bool:
     if mailing.state is MailingState.RUNNING:
         return True
     starts = mailing.next_run_at if mailing.state is MailingState.SCHEDULED else None
-    return starts is not None and starts <= clock.utcnow() + SOON
+    return starts is not None and starts <= clock.utcnow() + REFRESH_BEFORE_START
 
 
 def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:

@@ -15,7 +15,7 @@ DIRECTORY = Path(__file__).parent
 # The comments around the text of a page; js/editor/page.js has the same ones.
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
-PLAIN = "letter"
+PLAIN_KEY = "letter"
 FOOTER = {
     "en": "Sent to {{ email }} by {{ sender_name }}.",
     "ru": "Письмо для {{ email }} от {{ sender_name }}.",
@@ -46,14 +46,14 @@ def read_starter(key: str, language: str) -> Starter:
     return Starter(subject=subject, format=MessageFormat.HTML, body=body, language=language)
 
 
-def lay_out(content: str, language: str, design: str = PLAIN) -> str:
+def lay_out(content: str, language: str, design: str = PLAIN_KEY) -> str:
     """Return an HTML page with `content` as its text."""
     rules = "".join((DIRECTORY / name).read_text() for name in ("rules.css", f"{design}.css"))
     parts = {
         "language": language,
         "rules": rules.strip(),
         "design": design,
-        "top": "" if design == PLAIN else TOP,
+        "top": "" if design == PLAIN_KEY else TOP,
         "foot": write_footer(language),
     }
     page = (DIRECTORY / "page.html").read_text()

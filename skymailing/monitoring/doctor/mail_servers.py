@@ -21,7 +21,7 @@ from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.site import judge_certificate, read_expiry
 
-COMMON = "common-mail-servers"
+COMMON_CHECK = "common-mail-servers"
 ADVICE = (
     "Check {prefix}SERVER, {prefix}PORT, {prefix}USE_TLS or {prefix}USE_SSL, {prefix}USERNAME and "
     "{prefix}PASSWORD."
@@ -59,11 +59,11 @@ def _check_common(server: ServerAccess, name: str) -> Check:
         session = server.open()
     except OSError as error:
         advice = f"Correct the server, or remove it: flask servers delete {server.id}"
-        return Check(COMMON, False, f"{where}: {error_text(error)}", advice)
+        return Check(COMMON_CHECK, False, f"{where}: {error_text(error)}", advice)
     with suppress(OSError):
         session.quit()
     session.close()
-    return Check(COMMON, True, f"{where} accepts connections")
+    return Check(COMMON_CHECK, True, f"{where} accepts connections")
 
 
 def _add_route_state(check: Check, name: str) -> Check:

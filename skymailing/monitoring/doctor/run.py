@@ -33,7 +33,7 @@ PARTS = (
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
     Part(("mailbox",), mailbox.check_mailbox),
     Part((probes.SIGNATURE, probes.RETURN_PATH), probes.check_routes),
-    Part((mail_servers.COMMON,), mail_servers.check_common_servers),
+    Part((mail_servers.COMMON_CHECK,), mail_servers.check_common_servers),
     Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )

@@ -9,8 +9,8 @@ from skymailing.returns.mailbox.base import TIMEOUT, MailboxFault, make_context,
 from skymailing.returns.reader import MAX_READ
 from skymailing.settings.returned_mail import MailboxAddress
 
-UNDERSTOOD = "Processed"
-UNCLEAR = "Not understood"
+UNDERSTOOD_FOLDER = "Processed"
+UNCLEAR_FOLDER = "Not understood"
 UID = re.compile(rb"\bUID (\d+)")
 SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 MAX_PAGE = 4 * MAX_READ  # bytes read at once
@@ -34,7 +34,7 @@ class ImapMailbox:
                 self._can_move = b"MOVE" in offers
                 if not self._can_move and b"UIDPLUS" not in offers:
                     raise MailboxFault("The server can move no letters: it offers neither MOVE nor UIDPLUS.")
-                self._folders = [self._find_folder(name) for name in (UNCLEAR, UNDERSTOOD)]
+                self._folders = [self._find_folder(name) for name in (UNCLEAR_FOLDER, UNDERSTOOD_FOLDER)]
             except BaseException:  # also a stop or a job's timeout: no connection may stay open
                 self._imap.shutdown()
                 raise

@@ -25,7 +25,7 @@ TIMEOUT = 5  # seconds, for each step of a request
 MAX_PAGE = 64 * 1024
 MAX_CERTIFICATES = 8
 # The signed values, in this order (Subject only if there is one).
-SIGNED = {
+SIGNED_FIELDS = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": (
         "Message",
@@ -37,7 +37,7 @@ SIGNED = {
         "Type",
     ),
 }
-SIGNED["UnsubscribeConfirmation"] = SIGNED["SubscriptionConfirmation"]
+SIGNED_FIELDS["UnsubscribeConfirmation"] = SIGNED_FIELDS["SubscriptionConfirmation"]
 # By URL: a new certificate has a new URL.
 certificates: dict[str, bytes] = {}
 
@@ -56,7 +56,7 @@ def read(post: Post) -> dict[str, Any]:
     """
     values = post.read_json()
     type = pick_text(values, "Type")
-    if type not in SIGNED:
+    if type not in SIGNED_FIELDS:
         raise BadPost("no notification of SNS; turn off raw message delivery")
     check_signature(values)
     if type == "SubscriptionConfirmation":
@@ -90,7 +90,7 @@ def check_signature(values: Any) -> None:
 
 def make_signed_text(values: dict[str, Any]) -> bytes:
     """Return what SNS signs: each name and value on its own line."""
-    names = [name for name in SIGNED[values["Type"]] if isinstance(values.get(name), str)]
+    names = [name for name in SIGNED_FIELDS[values["Type"]] if isinstance(values.get(name), str)]
     return "".join(f"{name}\n{values[name]}\n" for name in names).encode("utf-8", "replace")
 
 

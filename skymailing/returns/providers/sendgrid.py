@@ -17,7 +17,7 @@ from skymailing.returns.reports import Kind, Quoted, Report
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
 # Letters that SendGrid did not even try to deliver, by its reason in lower case.
-DROPPED = {
+DROP_REASONS = {
     "bounced address": (Kind.BOUNCE, "5.1.1"),
     "invalid": (Kind.BOUNCE, "5.1.3"),
     "spam reporting address": (Kind.COMPLAINT, ""),
@@ -68,8 +68,8 @@ def _read_report(values: Any) -> Report | None:
     status = pick_text(values, "status")
     if name in REQUESTS:
         kind: Kind = REQUESTS[name]
-    elif name == "dropped" and reason.lower() in DROPPED:
-        kind, status = DROPPED[reason.lower()]
+    elif name == "dropped" and reason.lower() in DROP_REASONS:
+        kind, status = DROP_REASONS[reason.lower()]
     elif name == "bounce":
         kind = Kind.BOUNCE
         if pick_text(values, "type") == "blocked" and status in ("", "5.0.0"):

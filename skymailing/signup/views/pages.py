@@ -24,7 +24,7 @@ from skymailing.senders.queries import list_senders
 from skymailing.signup import queries, services
 from skymailing.signup.fields import list_fields
 from skymailing.signup.forms import SignupFormEditor, name_question
-from skymailing.signup.services import PLAIN, FormValues
+from skymailing.signup.services import PLAIN_COLUMNS, FormValues
 from skymailing.signup.snippet import draw_code, form_url, write_snippet
 from skymailing.signup.texts import read_texts
 from skymailing.topics.queries import list_topics
@@ -92,7 +92,7 @@ def edit(form_id: int) -> ResponseReturnValue:
 def make_editor(form: SignupForm | None) -> SignupFormEditor:
     values = {"language": str(get_locale()), "sender": 0}
     if form is not None:
-        values = {name: getattr(form, name) for name in PLAIN}
+        values = {name: getattr(form, name) for name in PLAIN_COLUMNS}
         values |= {"sender": form.sender_id or 0, "tags": ", ".join(tag.name for tag in form.tags)}
         values["topics"] = [topic.id for topic in form.topics]
     editor = SignupFormEditor(data=values)
@@ -105,8 +105,8 @@ def make_editor(form: SignupForm | None) -> SignupFormEditor:
 
 def list_sender_choices(form: SignupForm | None) -> list[SelectChoice]:
     """Return the senders that can be used now, and the form's own."""
-    own = form.sender_id if form else None
-    senders = [s for s in list_senders(current_user.id) if is_usable(s) or s.id == own]
+    current_id = form.sender_id if form else None
+    senders = [s for s in list_senders(current_user.id) if is_usable(s) or s.id == current_id]
     service = display_address(service_address())
     return [SelectChoice(0, service), *(SelectChoice(s.id, display_address(s.address)) for s in senders)]
 
