@@ -71,7 +71,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
         used = session.scalar(select(func.count(Attempt.route.distinct())))
         shut_off = session.scalar(select(func.count()).where(Route.opened_at.is_not(None)))
     if sent != OWNERS * letters or used != (OWNERS if has_own else 1) or shut_off:
-        raise MeasurementFailed(f"{sent} letters over {used} routes, {shut_off} of them shut off")
+        raise MeasurementFailed(f"{sent} letters through {used} routes, {shut_off} of them shut off")
     return OWNERS * letters / max(0.1, float((last - first).total_seconds()))
 
 

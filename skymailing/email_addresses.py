@@ -92,7 +92,7 @@ def parse_recipient(text: str) -> str:
     """Return the address of a client, whose local part may be in any script (RFC 6531); raises InvalidEmail.
 
     Such a local part is in Unicode's form NFC. Accounts and settings use `parse_address`: their letters
-    must be deliverable over every mail server.
+    must be deliverable through every mail server.
     """
     try:
         return parse_address(text)

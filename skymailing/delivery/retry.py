@@ -44,7 +44,7 @@ class Policy:
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
         """Return whether a letter would be too old at `due_at` for another try; only sending hours count."""
-        return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
+        return self.hours.open_duration(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def _finish(run_id: int, should_stop: Callable[[], bool]) -> bool:
 
 
 def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
-    """Choose a route and send one window over it; return whether another one may follow."""
+    """Choose a route and send one window through it; return whether another one may follow."""
     now = utcnow()
     with reading_engine().connect() as connection:
         run = claims.load_open_run(connection, run_id, now)
@@ -76,21 +76,21 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         return False
     if run.server_id is None:
         chosen = routes.choose(now, run.owner_id)
-        return chosen is not None and _send_over(run, chosen, dispatcher)
+        return chosen is not None and _send_through(run, chosen, dispatcher)
     if run.server is None:
         plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "")
         return False
-    return _send_over_own_server(run, run.server, dispatcher)
+    return _send_through_own_server(run, run.server, dispatcher)
 
 
-def _send_over_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
-    """Send a window over an owner's server, unless it is slow and another worker waits for a slow one."""
+def _send_through_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
+    """Send a window through an owner's server, unless it is slow and another worker waits for a slow one."""
     with slow_servers.use(server.route, dispatcher.holder) as may_use:
         chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
-        return chosen is not None and _send_over(run, chosen, dispatcher)
+        return chosen is not None and _send_through(run, chosen, dispatcher)
 
 
-def _send_over(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> bool:
+def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> bool:
     """Claim, hand over and record one window; return whether another one may follow."""
     now, is_probe = utcnow(), chosen.is_probe
     pool, rates = dispatcher.lanes.use(chosen.route, run.server), dispatcher.rates_of(run)
@@ -136,7 +136,7 @@ def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
 
 
 def _connect(run: OpenRun, dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
-    """Return open sessions over the route, or None if it cannot be used.
+    """Return open sessions with the route's server, or None if it cannot be used.
 
     A fault is reported to the route's circuit breaker. Raises NoSession.
     """

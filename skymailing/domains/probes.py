@@ -39,7 +39,7 @@ class ProbeView:
 
 
 def request_probe(domain: SendingDomain, now: datetime) -> None:
-    """Add a test email to the outbox, to be sent over the server that the domain's mailings use.
+    """Add a test email to the outbox, to be sent through the server that the domain's mailings use.
 
     Raises DomainError.
     """

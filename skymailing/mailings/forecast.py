@@ -116,10 +116,10 @@ def _occurrence(
         return Occurrence(at, None, would_expire=letters)
     if not rate or not letters:
         return Occurrence(at, begins_at)
-    finishes_at = hours.after_open_time(at, timedelta(seconds=letters / rate))
+    finishes_at = hours.after_open_duration(at, timedelta(seconds=letters / rate))
     if finishes_at is not None and finishes_at <= ends_at:
         return Occurrence(at, begins_at, finishes_at)
-    capacity = rate * hours.open_time(at, ends_at).total_seconds()
+    capacity = rate * hours.open_duration(at, ends_at).total_seconds()
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 

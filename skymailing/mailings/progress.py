@@ -57,7 +57,7 @@ class Unknowns:
 
 @dataclass(frozen=True)
 class RouteState:
-    """Whether a mail server accepts letters and, if not, since when."""
+    """Whether a mail server accepts letters and, if not, when it stopped."""
 
     name: str
     is_open: bool = False  # the circuit breaker is open: no letters are sent
@@ -180,11 +180,11 @@ def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -
         # While all letters are waiting for a retry, the rate does not predict when they will be sent.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     remaining = progress.ledger.open - deferred.after_end
-    capacity = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
+    capacity = rate * hours.open_duration(progress.now, progress.ends_at).total_seconds()
     would_expire = deferred.after_end + max(0, ceil(remaining - capacity))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
-    finishes_at = hours.after_open_time(progress.now, timedelta(seconds=remaining / rate))
+    finishes_at = hours.after_open_duration(progress.now, timedelta(seconds=remaining / rate))
     if finishes_at is None:
         return replace(progress, rate=rate)
     return replace(progress, rate=rate, finishes_at=max(finishes_at, deferred.last_due or finishes_at))

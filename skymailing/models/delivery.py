@@ -212,7 +212,7 @@ class Route(Model):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     refusals_in_a_row: Mapped[int] = mapped_column(default=0, server_default="0")
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
-    # Since when commands are sent one by one: the server advertises PIPELINING but does not support it.
+    # When pipelining was stopped: the server advertises PIPELINING but does not support it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Identifies the settings with which all of this was learned; a change of settings discards it.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")

@@ -121,8 +121,8 @@ class StateReason(StrEnum):
 class RunState(StrEnum):
     PLANNED = "planned"
     SENDING = "sending"
-    # Planned or sending over the mail server of its sender; its own value, as older versions would use the
-    # installation's server.
+    # Planned or sending through the mail server of its sender; its own value, as older versions would use
+    # the installation's server.
     ROUTED = "routed"
     FINISHED = "finished"
     CANCELLED = "cancelled"
@@ -263,7 +263,7 @@ class Run(Model):
     # They stay sent, so neither is part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Whether links lead through this service, and what is kept about opens.
+    # Whether clicks on links are recorded, and what is recorded of opens.
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
     # Letters in which a person followed a link.

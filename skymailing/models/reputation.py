@@ -10,7 +10,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """Since when an owner's bounces and complaints have been counted, and whether they paused the mailings.
+    """The start of the counts of an owner's bounces and complaints, and whether they paused the mailings.
 
     The counts themselves are rows of `usage_hours`. An owner without problems has no row.
     """

@@ -64,8 +64,8 @@ class User(UserMixin, Timestamps, Model):
     client_columns: Mapped[list[str] | None] = mapped_column(JsonObject)
     # "dmy" or "mdy": how dates such as 06/05/1980 are read; empty: as in the country of the time zone.
     date_order: Mapped[str] = mapped_column(String(3), default="", server_default="")
-    # Since when a manager, an operator or an upgrade trusts the account: it does not have the limits of new
-    # accounts, even if its address was confirmed only recently.
+    # When a manager, an operator or an upgrade began to trust the account: it does not have the limits of
+    # new accounts, even if its address was confirmed only recently.
     trusted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Not a column: the key of the current session, so that a single session can be ended.
     session_key = ""

@@ -37,19 +37,19 @@ ERROR_LENGTH = 500
 
 
 def has_due(now: datetime, server_id: int | None) -> bool:
-    """Return whether a letter is due that is sent over this mail server; None: over the installation's."""
-    return bool(db.session.scalar(select(exists().where(_is_due(now), _is_sent_over(server_id)))))
+    """Return whether a letter is due that is sent through this mail server, or the installation's if None."""
+    return bool(db.session.scalar(select(exists().where(_is_due(now), _is_sent_through(server_id)))))
 
 
 def find_servers(now: datetime) -> Sequence[int]:
-    """Return the IDs of owners' mail servers over which letters are due."""
+    """Return the IDs of owners' mail servers through which due letters are sent."""
     due = select(OutboxLetter.server_id).where(_is_due(now), OutboxLetter.server_id.is_not(None))
     return [server_id for server_id in db.session.scalars(due.distinct()) if server_id is not None]
 
 
 def claim_next(now: datetime, limit: int, server_id: int | None) -> Sequence[int]:
     """Lease a batch of due letters: account letters first, test letters and summaries last."""
-    is_over = _is_sent_over(server_id)
+    is_over = _is_sent_through(server_id)
     can_wait = OutboxLetter.template.in_(LOW_PRIORITY_TEMPLATES)
     is_shared = OutboxLetter.template.in_(SHARED_TEMPLATES)
     return (
@@ -159,7 +159,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _is_sent_over(server_id: int | None) -> ColumnElement[bool]:
+def _is_sent_through(server_id: int | None) -> ColumnElement[bool]:
     is_over: ColumnElement[bool] = OutboxLetter.server_id == server_id  # IS NULL for None
     return is_over
 

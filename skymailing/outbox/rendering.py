@@ -127,7 +127,7 @@ def _find_source(letter: OutboxLetter) -> From:
         return source
     if letter.server_id is not None:
         raise SubjectDeleted("letter_server_changed")
-    # The letter is sent over the installation's server, which may not send from this address.
+    # The letter is sent through the installation's server, which may not send from this address.
     return replace(source, address="")
 
 

@@ -26,7 +26,7 @@ def add_letter(
 ) -> OutboxLetter:
     """Add a letter to the user's address, or to `to`; it is sent after the commit.
 
-    It is sent over the mail server with this ID, or over the installation's. `params` are IDs and plain
+    It is sent through the mail server with this ID, or through the installation's. `params` are IDs and plain
     values that JSON can represent. Links and tokens are created only when the letter is sent, so that they
     are never stored.
     """
@@ -55,7 +55,7 @@ def add_test_letter(
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It is sent from `sender`, over the mail server of its mailings, or from the service's own address;
+    It is sent from `sender`, through the mail server of its mailings, or from the service's own address;
     `sender_name` replaces the sender's name.
     """
     limit = quota_settings().test_letters_per_hour

@@ -90,7 +90,7 @@ def _send_window(now: datetime, server_id: int | None) -> int | None:
     """
     if server_id is None:
         chosen = routes.choose(utcnow(), ACCOUNT_LETTERS)
-        return _send_over(chosen, None, now) if chosen else None
+        return _send_through(chosen, None, now) if chosen else None
     start_reading()
     server = find_server(db.session.connection(), server_id)
     db.session.rollback()
@@ -100,10 +100,10 @@ def _send_window(now: datetime, server_id: int | None) -> int | None:
         return 0
     with slow_servers.use(server.route, get_dispatcher().holder) as may_use:
         chosen = routes.choose(utcnow(), ACCOUNT_LETTERS, server) if may_use else None
-        return _send_over(chosen, server, now) if chosen else None
+        return _send_through(chosen, server, now) if chosen else None
 
 
-def _send_over(chosen: RouteChoice, server: ServerAccess | None, now: datetime) -> int | None:
+def _send_through(chosen: RouteChoice, server: ServerAccess | None, now: datetime) -> int | None:
     rates = get_dispatcher().account_rates_of(server)
     rates.follow(chosen.memory, utcnow())
     if not chosen.is_probe and (wait := rates.wait_if_held_back(chosen.route)):

@@ -40,7 +40,7 @@ TEXTS = {
     ),
     405: (
         lazy_gettext("This page cannot be opened directly"),
-        lazy_gettext("A button on another page leads here. Go back and use that button."),
+        lazy_gettext("Go back and use the button that opens it."),
     ),
     413: (
         lazy_gettext("The upload is too large"),

@@ -123,14 +123,14 @@ def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_win
 
 
 def open_still_window(open_window: OpenWindow, screen: Screen, language: str) -> Window:
-    """Open a window without animations, so that no color is measured during a transition."""
+    """Open a window without animations, so that no colour is measured during a transition."""
     window = open_window(screen, language)
     window.page.emulate_media(reduced_motion="reduce")
     return window
 
 
 def check_page(window: Window, language: str) -> Problems:
-    """Check the open page; return its accessibility problems in each color scheme."""
+    """Check the open page; return its accessibility problems in each colour scheme."""
     window.expect_to_fit()
     assert window.page.locator("html").get_attribute("lang") == language
     found: Problems = {}
@@ -142,7 +142,7 @@ def check_page(window: Window, language: str) -> Problems:
 
 
 def expect_none(found: dict[str, Problems]) -> None:
-    """Check that no page has a problem in any color scheme."""
+    """Check that no page has a problem in any colour scheme."""
     serious = {
         f"{page} {color_scheme}": violations
         for page, schemes in found.items()

@@ -40,7 +40,7 @@ FIND_OVERFLOW = """() => {
 
 @dataclass(frozen=True)
 class Screen:
-    """A screen's size and color scheme."""
+    """A screen's size and colour scheme."""
 
     width: int
     height: int
@@ -176,13 +176,13 @@ class Window:
         assert not overflow, f"{self.page.url} at {self.screen} is too wide: {overflow}"
 
     def background(self) -> tuple[int, int, int]:
-        """Return the page's background color: red, green, blue, each up to 255."""
+        """Return the page's background colour: red, green, blue, each up to 255."""
         color = str(self.page.evaluate("getComputedStyle(document.body).backgroundColor"))
         red, green, blue = map(int, re.findall(r"\d+", color)[:3])
         return red, green, blue
 
     def expect_color_scheme(self) -> None:
-        """Check that the page has the screen's color scheme, light or dark."""
+        """Check that the page has the screen's colour scheme, light or dark."""
         is_dark = sum(self.background()) < 150
         assert is_dark is (self.screen.color_scheme == "dark"), self.page.url
 

@@ -45,7 +45,7 @@ REPLIES = {
 
 @dataclass
 class Turn:
-    """The server's turn to reply: a script replies itself or leaves the reply to the default behavior."""
+    """The server's turn to reply: a script replies itself or leaves the reply to the default behaviour."""
 
     sink: "Sink"
     peer: Peer
@@ -80,7 +80,7 @@ Script = Callable[[Turn], None]
 
 
 def behave(turn: Turn) -> None:
-    """Leave every reply to the default behavior, that of a correct server."""
+    """Leave every reply to the default behaviour, that of a correct server."""
 
 
 def allow_sessions(limit: int, reply: str = "421 4.7.0 too many connections") -> Script:

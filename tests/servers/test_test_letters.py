@@ -1,4 +1,4 @@
-"""Test letters over mail servers of owners: their route and envelope, and why one was not sent."""
+"""Test letters through mail servers of owners: their route and envelope, and why one was not sent."""
 
 from collections.abc import Callable
 

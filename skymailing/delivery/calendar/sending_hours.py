@@ -54,14 +54,14 @@ class SendingHours:
         begin, _end = next(self._openings(moment), (None, None))
         return None if begin is None else max(begin, moment)
 
-    def open_time(self, start: datetime, end: datetime) -> timedelta:
+    def open_duration(self, start: datetime, end: datetime) -> timedelta:
         """Return how much of the time from `start` to `end` is open, up to 400 days after `start`."""
         if not self.is_limited:
             return max(timedelta(), end - start)
         openings = takewhile(lambda opening: opening[0] < end, self._openings(start))
         return sum((min(close, end) - max(begin, start) for begin, close in openings), timedelta())
 
-    def after_open_time(self, start: datetime, needed: timedelta) -> datetime | None:
+    def after_open_duration(self, start: datetime, needed: timedelta) -> datetime | None:
         """Return when `needed` open time will have passed since `start`; None if not within 400 days."""
         if not self.is_limited:
             return start + needed

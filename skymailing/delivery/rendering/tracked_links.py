@@ -42,7 +42,7 @@ class PageLink:
 
 
 class LinkedPage:
-    """The source of a letter's page, with the links that can be counted, in their order."""
+    """The source of a letter's page, with the links that can be tracked, in their order."""
 
     def __init__(self, source: str) -> None:
         self._masked = MaskedSource(source)
@@ -118,7 +118,7 @@ class Tracking:
     has_picture: bool = False
 
     def edit(self, page: str) -> str:
-        """Return the page with links that are counted, and with the picture."""
+        """Return the page with tracked links and the picture."""
         if self.number_links is not None:
             linked = LinkedPage(page)
             page = linked.write(self.number_links(linked.links))

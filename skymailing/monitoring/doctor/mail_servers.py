@@ -77,7 +77,7 @@ def _add_route_state(check: Check, name: str) -> Check:
         return check
     limits = _describe_limits(route)
     if route.state is not BreakerState.CLOSED:
-        limits.insert(0, f"but no letters are sent over it because of this fault: {route.last_fault}")
+        limits.insert(0, f"but no letters are sent through it because of this fault: {route.last_fault}")
     found = replace(check, finding="; ".join([check.finding, *limits]))
     if route.state is BreakerState.CLOSED or not check.is_ok:
         return found

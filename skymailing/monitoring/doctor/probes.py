@@ -1,4 +1,4 @@
-"""Send a test letter to ourselves over each of the installation's mail servers, and report how it arrived.
+"""Send a test letter to ourselves through each of the installation's mail servers, and report how it arrived.
 
 The letter shows what DNS cannot: which headers the mail server signs, and whether it keeps return paths with
 tokens.
@@ -29,7 +29,7 @@ from skymailing.monitoring.doctor.mail_servers import error_text
 from skymailing.outbox.probes import find_probe_mailbox, make_probe_token, write_probe
 
 SIGNATURE, RETURN_PATH = "signature", "return-path"
-PAUSE = timedelta(hours=1)  # between two test letters over a route
+PAUSE = timedelta(hours=1)  # between two test letters through a route
 TOKEN_BYTES = TOKEN_LENGTH // 2
 SIGN_ADVICE = "Let the mail server sign letters of the domain of MAIL_DEFAULT_SENDER."
 KEY_ADVICE = "Compare the key in DNS with that of the mail server."
@@ -100,7 +100,7 @@ def _send(name: str, mailbox: str, return_path: str, token: str) -> dict[str, st
 
 
 def _hand_over(name: str, sender: str, recipient: str, token: str) -> str:
-    """Send a test letter over its own session; return the server's refusal.
+    """Send a test letter in its own session; return the server's refusal.
 
     Raises OSError and SkyMailingError.
     """

@@ -27,7 +27,7 @@ function readTable(table, limit) {
   });
   return {
     labels: rows.map((row) => row.cells[0].dataset.label || row.cells[0].textContent.trim()),
-    tones: rows.map((row) => row.dataset.tone), // in a ring, each row has its own color
+    tones: rows.map((row) => row.dataset.tone), // in a ring, each row has its own colour
     datasets,
   };
 }

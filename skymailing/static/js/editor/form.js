@@ -33,7 +33,7 @@ export function readFields() {
   return fields;
 }
 
-// Report that a script has changed the body, so that the preview, drafts and colors are updated.
+// Report that a script has changed the body, so that the preview, drafts and colours are updated.
 export function announceChange() {
   body.dispatchEvent(new Event("input", { bubbles: true }));
 }
