@@ -41,7 +41,7 @@ def test_values_that_are_not_numbers_are_shown(browser: FlaskClient, user: User)
 def test_a_sample_of_many_clients_has_the_oldest_and_the_newest(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letter_trial, "BOUND", 4)
+    monkeypatch.setattr(letter_trial, "MAX_LETTERS", 4)
     message = MessageFactory.create(owner=user, body="{{ client.age | plus: 1 }}", subject="s")
     for number in range(8):
         age = "old" if number in (0, 4, 7) else "1"
