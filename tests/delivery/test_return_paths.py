@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.routing.memory import lock_route
+from skymailing.delivery.routing.route_memory import lock_route
 from skymailing.extensions import db
 from skymailing.models import Bounce, Delivery, Proof, Route, RunState, Suppression, User
 from tests.delivery.conftest import ServeFrom, Work

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.memory import Memory
+from skymailing.delivery.routing.route_memory import RouteMemory
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -27,7 +27,7 @@ from tests.support.servers import SmtpServer
 pytestmark = pytest.mark.one_engine
 
 OWNER = 1
-FREELY = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, Memory(), OWNER)
+FREELY = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, RouteMemory(), OWNER)
 
 
 @pytest.fixture

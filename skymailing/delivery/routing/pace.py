@@ -16,7 +16,7 @@ from flask import current_app
 from sqlalchemy import case, null, update
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.routing.memory import Memory, lock_route
+from skymailing.delivery.routing.route_memory import RouteMemory, lock_route
 from skymailing.extensions import db
 from skymailing.models import Route
 from skymailing.settings.engine import EngineSettings, engine_settings
@@ -91,7 +91,7 @@ def is_paused(until: datetime | None, now: datetime) -> bool:
     return until is not None and now < until <= now + longest
 
 
-def report_accepted(name: str, memory: Memory, is_held_back: bool, now: datetime) -> None:
+def report_accepted(name: str, memory: RouteMemory, is_held_back: bool, now: datetime) -> None:
     """Record that the server accepts letters; raise the pace if the pace limited sending.
 
     Writes only after a refusal, and then every few seconds.

@@ -19,8 +19,8 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from redis import RedisError
 
-from skymailing.delivery.routing.memory import Memory
 from skymailing.delivery.routing.pace import is_paused
+from skymailing.delivery.routing.route_memory import RouteMemory
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class RateLimits:
         """Set the limit of the route, in letters per second."""
         self._limits["route"] = rate
 
-    def follow(self, memory: Memory, now: datetime) -> None:
+    def follow(self, memory: RouteMemory, now: datetime) -> None:
         """Apply the pace and the pause that the route has learned, until the next call."""
         self._pace = memory.pace
         until = memory.paused_until if is_paused(memory.paused_until, now) else None

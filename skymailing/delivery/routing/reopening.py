@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing import owner_pauses, routes, session_budget
-from skymailing.delivery.routing.memory import lock_route
+from skymailing.delivery.routing.route_memory import lock_route
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.routing import owner_pauses
-from skymailing.delivery.routing.memory import COLUMNS, Memory, lock_route
+from skymailing.delivery.routing.route_memory import COLUMNS, RouteMemory, lock_route
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.smtp.connection import SmtpSettings
 from skymailing.delivery.smtp.session import Result
@@ -58,7 +58,7 @@ class RouteChoice:
 
     route: str
     admission: Admission
-    memory: Memory
+    memory: RouteMemory
     owner_id: int
 
     @property
@@ -165,7 +165,7 @@ def admit(name: str, now: datetime, owner_id: int) -> RouteChoice:
         admission = _probe(name, now, owner_id)
     else:
         admission = Admission.TRIAL if row.until else Admission.FREE
-    return RouteChoice(name, admission, Memory.of(row), owner_id)
+    return RouteChoice(name, admission, RouteMemory.of(row), owner_id)
 
 
 def _probe(name: str, now: datetime, owner_id: int) -> Admission:

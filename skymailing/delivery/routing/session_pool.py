@@ -10,7 +10,7 @@ from flask import current_app
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
 from skymailing.delivery.routing import owner_pauses, pace, routes, session_budget
-from skymailing.delivery.routing.memory import Memory, refuse_return_paths, set_step_by_step
+from skymailing.delivery.routing.route_memory import RouteMemory, set_no_pipelining, stop_using_return_paths
 from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_budget import SessionBudget
@@ -138,7 +138,7 @@ class SessionPool:
             self._report(fault)
         return fault is None
 
-    def learn_pace(self, results: list[Result], memory: Memory, is_held_back: bool) -> None:
+    def learn_pace(self, results: list[Result], memory: RouteMemory, is_held_back: bool) -> None:
         """Slow the route down after a refusal at MAIL; speed it up again if a rate held letters back."""
         sent = sum(result.verdict is Verdict.SENT for result in results)
         refused = next((result for result in results if result.verdict is Verdict.THROTTLED), None)
@@ -149,24 +149,24 @@ class SessionPool:
         elif sent:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 
-    def follow(self, memory: Memory, now: datetime) -> None:
+    def follow(self, memory: RouteMemory, now: datetime) -> None:
         """Use what is known to work: return paths with tokens, and pipelining, retried after a day."""
         configured = current_app.config["MAIL_BOUNCE_ADDRESS"]
         self.bounce_address = configured if configured == memory.bounce_address else ""
-        if self._is_step_by_step(memory, now):
+        if self._is_without_pipelining(memory, now):
             self._pipelining.trust = Trust.BROKEN
         elif self._pipelining.trust is Trust.BROKEN:
             self._pipelining.trust = Trust.UNPROVEN
 
-    def learn_pipelining(self, memory: Memory, now: datetime) -> None:
+    def learn_pipelining(self, memory: RouteMemory, now: datetime) -> None:
         """Remember whether the server's pipelining works, if the last window has shown it."""
         trust = self._pipelining.trust
-        if trust is Trust.BROKEN and not self._is_step_by_step(memory, now):
+        if trust is Trust.BROKEN and not self._is_without_pipelining(memory, now):
             reason = self._pipelining.reason
             logger.warning("the PIPELINING of route %s does not work: %s", self.route, reason)
-            set_step_by_step(self.route, now)
+            set_no_pipelining(self.route, now)
         elif trust is Trust.PROVEN and memory.step_by_step_since:
-            set_step_by_step(self.route, None)
+            set_no_pipelining(self.route, None)
 
     def learn_return_paths(self, results: list[Result]) -> None:
         """Stop using tokens in return paths if the server has refused one."""
@@ -174,10 +174,10 @@ class SessionPool:
             if result.letter.return_path and result.verdict is Verdict.SENDER_REFUSED:
                 reply = f"{result.code} {result.answer}"
                 logger.warning("route %s refuses return paths with a token: %s", self.route, reply)
-                refuse_return_paths(self.route, reply)
+                stop_using_return_paths(self.route, reply)
                 return
 
-    def _is_step_by_step(self, memory: Memory, now: datetime) -> bool:
+    def _is_without_pipelining(self, memory: RouteMemory, now: datetime) -> bool:
         since = memory.step_by_step_since
         return since is not None and now < since + timedelta(hours=self.settings.step_by_step_hours)
 

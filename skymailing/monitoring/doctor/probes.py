@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.message_ids import TOKEN_LENGTH, add_return_token
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.memory import lock_route
+from skymailing.delivery.routing.route_memory import lock_route
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.replies import decode_reply

@@ -16,32 +16,32 @@ from skymailing.models import BreakerState, Route
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What a worker has to know before it sends letters over a route."""
+class RouteMemory:
+    """What a worker has to know before it sends letters through a route."""
 
     pace: float | None = None  # letters per second; None if the server has not asked us to slow down
     pace_changed_at: datetime | None = None
     paused_until: datetime | None = None
     refusals_in_a_row: int = 0
-    step_by_step_since: datetime | None = None  # since its PIPELINING turned out not to work
+    step_by_step_since: datetime | None = None  # when its PIPELINING turned out not to work
     bounce_address: str = ""  # for which return paths with a token have been proven to work
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]] | None) -> Self:
-        """Return the memory in a row that has COLUMNS; without a row, nothing is remembered."""
+        """Return the memory from a row with COLUMNS; empty if there is no row."""
         return cls() if row is None else cls(*(getattr(row, name) for name in cls.__slots__))
 
 
-COLUMNS = tuple(getattr(Route, name) for name in Memory.__slots__)
+COLUMNS = tuple(getattr(Route, name) for name in RouteMemory.__slots__)
 
 
-def set_step_by_step(name: str, since: datetime | None) -> None:
-    """Store since when the route's letters have been sent without pipelining; None if with it."""
+def set_no_pipelining(name: str, since: datetime | None) -> None:
+    """Store when the route stopped using pipelining; None if it uses it."""
     with Session(db.engine) as session, session.begin():
         lock_route(session, name).step_by_step_since = since
 
 
-def refuse_return_paths(name: str, reply: str) -> None:
+def stop_using_return_paths(name: str, reply: str) -> None:
     """Stop using return paths with a token on the route, because its server has refused one."""
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
