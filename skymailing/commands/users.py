@@ -100,7 +100,7 @@ def change_role(email: str, role: str, reason: str) -> None:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: EMAIL.zip.")
 def export(email: str, output: Path | None) -> None:
     """Write all of an account's data to a ZIP file that only you can read."""
-    from skymailing.auth.export import export_account
+    from skymailing.auth.export.files import export_account
 
     user = get_user(email)
     audit.record(AuditAction.ACCOUNT_EXPORTED, audit.current_actor(), user)

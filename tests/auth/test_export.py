@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.auth import export_rows
+from skymailing.auth.export import rows
 from skymailing.models import AuditAction, AuditEntry, User
 from tests.auth.account_data import create_account_data, create_sending_run
 from tests.support.factories import UserFactory
@@ -147,7 +147,7 @@ def test_an_export_is_audited_and_works_for_an_empty_account(
 def test_reading_in_chunks_loses_no_rows(
     session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_rows, "CHUNK", 2)
+    monkeypatch.setattr(rows, "CHUNK", 2)
     create_account_data(session, user)
     create_sending_run(user)
     archive = download_archive(browser)

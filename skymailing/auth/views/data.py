@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, queue
 from skymailing.auth import deletion_requests
-from skymailing.auth.export import export_account
+from skymailing.auth.export.files import export_account
 from skymailing.auth.forms import PasswordAndCodeForm
 from skymailing.auth.services import LastAdmin
 from skymailing.auth.views.confirmation import confirm_identity

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.auth.export_rows import cells, read_in_chunks, read_own
+from skymailing.auth.export.rows import cells, read_in_chunks, read_own
 from skymailing.models import OptOut, Topic, TopicChoice
 
 

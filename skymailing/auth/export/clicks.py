@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.auth.export_queries import read_run_ids
-from skymailing.auth.export_rows import cells, read_in_chunks
+from skymailing.auth.export.account import read_run_ids
+from skymailing.auth.export.rows import cells, read_in_chunks
 from skymailing.models import Delivery, Engagement, RunLink
 from skymailing.tracking.click_counts import to_time
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from skymailing.auth.export_rows import cells, read_in_chunks, read_own
+from skymailing.auth.export.rows import cells, read_in_chunks, read_own
 from skymailing.extensions import db
 from skymailing.models import Signup, SignupForm, Tag, Topic, form_tags, form_topics
 

@@ -1,4 +1,4 @@
-"""Read all data of an account in chunks ordered by key, each in its own short transaction."""
+"""Read an account's data for the export, in chunks ordered by key, each in its own short transaction."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import or_, select
 
-from skymailing.auth.export_rows import as_dict, cells, read_in_chunks, read_own
+from skymailing.auth.export.rows import as_dict, cells, read_in_chunks, read_own
 from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
 from skymailing.mailings.queries import count_runs

@@ -17,8 +17,8 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth import export_clicks, export_queries, export_signups, export_topics
-from skymailing.auth.export_rows import to_text
+from skymailing.auth.export import account, clicks, signups, topics
+from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
@@ -64,7 +64,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
     Rolls back the caller's transaction.
     """
     user_id, email = user.id, user.email
-    profile = export_queries.read_profile(user)
+    profile = account.read_profile(user)
     db.session.rollback()
     readme = _render_readme(email, now, locale)
     buffer = OutputBuffer()
@@ -91,34 +91,34 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
         file("clients.csv", export_rows),
-        file("tags.csv", export_queries.read_tags),
-        file("never-mailed.csv", export_queries.read_suppressions),
-        file("topics.json", export_topics.read_topics),
-        file("topic-choices.csv", export_topics.read_topic_choices),
-        file("unsubscriptions.csv", export_topics.read_opt_outs),
+        file("tags.csv", account.read_tags),
+        file("never-mailed.csv", account.read_suppressions),
+        file("topics.json", topics.read_topics),
+        file("topic-choices.csv", topics.read_topic_choices),
+        file("unsubscriptions.csv", topics.read_opt_outs),
         file("merged-addresses.csv", read_merged_addresses),
-        file("consents.csv", export_queries.read_consents),
-        file("forms.json", export_signups.read_forms),
-        file("sign-ups.csv", export_signups.read_signups),
-        file("segments.json", export_queries.read_segments),
-        file("messages.json", export_queries.read_messages),
-        file("senders.json", export_queries.read_senders),
-        file("domains.json", export_queries.read_domains),
-        file("mail-servers.json", export_queries.read_servers),
-        file("mailings.json", export_queries.read_mailings),
-        file("mailing-clients.csv", export_queries.read_selected_clients),
-        file("runs.json", export_queries.read_runs),
-        file("archive.json", export_queries.read_archive),
-        file("letters.csv", export_queries.read_letters),
-        file("links.csv", export_clicks.read_links),
-        file("clicks.csv", export_clicks.read_clicks),
+        file("consents.csv", account.read_consents),
+        file("forms.json", signups.read_forms),
+        file("sign-ups.csv", signups.read_signups),
+        file("segments.json", account.read_segments),
+        file("messages.json", account.read_messages),
+        file("senders.json", account.read_senders),
+        file("domains.json", account.read_domains),
+        file("mail-servers.json", account.read_servers),
+        file("mailings.json", account.read_mailings),
+        file("mailing-clients.csv", account.read_selected_clients),
+        file("runs.json", account.read_runs),
+        file("archive.json", account.read_archive),
+        file("letters.csv", account.read_letters),
+        file("links.csv", clicks.read_links),
+        file("clicks.csv", clicks.read_clicks),
         file("log.csv", lambda owner_id: export_attempts(LogFilter(owner_id=owner_id))),
         file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
-        file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
-        file("bulk-actions.csv", export_queries.read_bulk_jobs),
-        file("articles.json", export_queries.read_articles),
-        file("account-letters.csv", export_queries.read_account_letters),
-        file("audit.csv", export_queries.read_audit_entries),
+        file("imports.csv", lambda owner_id: account.read_imports(owner_id, locale)),
+        file("bulk-actions.csv", account.read_bulk_jobs),
+        file("articles.json", account.read_articles),
+        file("account-letters.csv", account.read_account_letters),
+        file("audit.csv", account.read_audit_entries),
     ]
 
 
