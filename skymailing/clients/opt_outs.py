@@ -155,7 +155,7 @@ def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
 def save_reason(
     owner_id: int, email_key: str, opt_out_id: int, reason: str, comment: str, now: datetime
 ) -> bool:
-    """Store why somebody opted out; return False if that was not today, or if it has been undone."""
+    """Store why the person opted out; return False if that was not today, or if it has been undone."""
     found = db.session.scalar(_select_undoable(owner_id, email_key, now).where(OptOut.id == opt_out_id))
     if found is None:
         return False

@@ -19,14 +19,14 @@ from skymailing.reports.queries import make_report
 from skymailing.web.csv import stream_csv
 from skymailing.web.error_texts import explain
 
-DAY = click.DateTime(["%Y-%m-%d"])
+DAY_TYPE = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("report")
 @click.option("--owner", metavar="EMAIL", help="Only this user's mailings.")
 @click.option("--mailing", "mailing_id", type=int, metavar="ID", help="Only this mailing.")
-@click.option("--since", type=DAY, help="First day. Default: 29 days before the last day.")
-@click.option("--until", type=DAY, help="Last day. Default: today.")
+@click.option("--since", type=DAY_TYPE, help="First day. Default: 29 days before the last day.")
+@click.option("--until", type=DAY_TYPE, help="Last day. Default: today.")
 @click.option("--format", "format_", type=click.Choice(["json", "csv"]), default="json", show_default=True)
 @with_appcontext
 def report(

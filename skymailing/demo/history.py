@@ -26,14 +26,14 @@ ROUTE = "default"
 SECONDS_PER_LETTER = 0.4
 
 GREYLISTED = (450, "4.2.0 Greylisted, please try again in 5 minutes")
-BUSY = (451, "4.3.0 The mail system is busy, try again later")
+BUSY_REPLY = (451, "4.3.0 The mail system is busy, try again later")
 REFUSALS = (
     (550, "5.1.1 No such user here"),
     (550, "5.1.1 Recipient address rejected: user unknown"),
     (552, "5.2.2 The mailbox is full"),
     (554, "5.7.1 Message refused by the recipient's policy"),
 )
-LOST = (None, "connection lost after the letter was handed over, before the server's reply")
+LOST_CONNECTION = (None, "connection lost after the letter was handed over, before the server's reply")
 
 Try = tuple[Outcome, tuple[int | None, str]]  # an attempt's outcome, with the reply's code and text
 
@@ -150,13 +150,13 @@ class History:
                     self.suppress(client, SuppressionReason.BOUNCED, at, f"{refusal[0]} {refusal[1]}")
             case DeliveryState.UNKNOWN:
                 # Sent again after half an hour, and unknown again.
-                outcomes += [(Outcome.UNKNOWN, LOST), (Outcome.UNKNOWN, LOST)]
+                outcomes += [(Outcome.UNKNOWN, LOST_CONNECTION), (Outcome.UNKNOWN, LOST_CONNECTION)]
                 delivery.unknowns = 2
             case DeliveryState.DEFERRED:
-                outcomes.append((Outcome.DEFERRED, BUSY))
+                outcomes.append((Outcome.DEFERRED, BUSY_REPLY))
                 delivery.due_at = at + timedelta(hours=self.random.uniform(2, 5))
             case DeliveryState.EXPIRED:
-                outcomes += [(Outcome.DEFERRED, BUSY)] * 2
+                outcomes += [(Outcome.DEFERRED, BUSY_REPLY)] * 2
             case _:
                 pass
         return outcomes

@@ -14,7 +14,7 @@ from skymailing.models import UsageKind, User
 from skymailing.quotas import counting
 from skymailing.settings.quotas import quota_settings
 
-DAY = 24  # hours
+HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ def list_limits() -> list[LetterLimit]:
     settings = quota_settings()
     limits = (
         LetterLimit(1, settings.letters_per_hour),
-        LetterLimit(DAY, settings.letters_per_day),
-        LetterLimit(DAY, settings.new_account_letters_per_day, is_for_new=True),
+        LetterLimit(HOURS_PER_DAY, settings.letters_per_day),
+        LetterLimit(HOURS_PER_DAY, settings.new_account_letters_per_day, is_for_new=True),
     )
     return [limit for limit in limits if limit.count]
 

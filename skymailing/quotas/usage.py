@@ -43,7 +43,7 @@ def measure(user: User, now: datetime) -> Limits:
 
 
 def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
-    kinds = {1: Limited.LETTERS_PER_HOUR, letters.DAY: Limited.LETTERS_PER_DAY}
+    kinds = {1: Limited.LETTERS_PER_HOUR, letters.HOURS_PER_DAY: Limited.LETTERS_PER_DAY}
     limits = [limit for limit in letters.list_limits() if is_new or not limit.is_for_new]
     usages = []
     for hours, kind in kinds.items():

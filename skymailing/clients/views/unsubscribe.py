@@ -54,7 +54,7 @@ def undo(token: str) -> ResponseReturnValue:
 
 @bp.post("/<token>/reason")
 def give_reason(token: str) -> ResponseReturnValue:
-    """Store why somebody unsubscribed."""
+    """Store why the person unsubscribed."""
     recipient = read_recipient(token)
     is_stored = opt_outs.save_reason(
         recipient.owner_id,
