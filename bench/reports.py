@@ -13,7 +13,7 @@ from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger.reconciliation import recount
-from skymailing.delivery.ledger.statistics import run_keys
+from skymailing.delivery.ledger.run_counts import run_keys
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingState, Message, MessageFormat, Run, RunState
 from skymailing.reports.aggregates import Scope

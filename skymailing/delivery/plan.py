@@ -14,7 +14,7 @@ from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occu
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
-from skymailing.delivery.ledger.statistics import RunKey
+from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.senders import describe_mailing, find_problem
 from skymailing.extensions import db
 from skymailing.models import (

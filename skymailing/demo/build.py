@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select
 
 from skymailing.delivery.ledger.reconciliation import recount
-from skymailing.delivery.ledger.statistics import run_keys
+from skymailing.delivery.ledger.run_counts import run_keys
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from skymailing.delivery import plan
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.delivery.ledger.statistics import interval_seconds
+from skymailing.delivery.ledger.run_counts import interval_seconds
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.extensions import db
 from skymailing.mailings import scheduling

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.ledger import deliveries, late_results
-from skymailing.delivery.ledger.statistics import RunKey
+from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.extensions import db
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.queries import WAITS_FOR_DECISION, count_waiting_unknowns

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, func, select
 
 from skymailing.db.engine import LARGEST_ID
-from skymailing.delivery.ledger.statistics import floor_to, interval_seconds
+from skymailing.delivery.ledger.run_counts import floor_to, interval_seconds
 from skymailing.extensions import db
 from skymailing.models import (
     OPEN_RUN_STATES,

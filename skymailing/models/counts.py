@@ -1,6 +1,6 @@
 """Models for counts of deliveries and attempts, kept up to date so that no page has to count the rows.
 
-`skymailing.delivery.ledger.statistics` writes the counts of runs, in the transactions that change
+`skymailing.delivery.ledger.run_counts` writes the counts of runs, in the transactions that change
 the ledger; `skymailing.reports.daily_rollup` adds them up by day.
 """
 

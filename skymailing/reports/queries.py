@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import Double, cast, func, select, text, union_all
 
 from skymailing.db.text_search import contains_text
-from skymailing.delivery.ledger.statistics import OTHER_WORDS
+from skymailing.delivery.ledger.run_counts import OTHER_WORDS
 from skymailing.extensions import db
 from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
 from skymailing.reports import rollup_queries

@@ -14,7 +14,7 @@ from skymailing.clients.consents import record_all
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import is_in
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Connection, Integer, bindparam, insp
 
 from skymailing.db.engine import insert_into
 from skymailing.db.json_rows import list_rows
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import Click, Engagement, Run, RunLink
 from skymailing.models.base import Model
 from skymailing.tracking.click_counts import LetterClicks

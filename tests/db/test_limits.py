@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.errors import ConfigurationError
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, RunInterval, User
@@ -90,7 +90,7 @@ HOLD = """
 import sys
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.extensions import db
 from skymailing.models import DeliveryState
 import os

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from flask import Flask
 
-from skymailing.delivery.ledger.statistics import common_words
+from skymailing.delivery.ledger.run_counts import common_words
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from skymailing import clock
-from skymailing.delivery.ledger.statistics import interval_seconds
+from skymailing.delivery.ledger.run_counts import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Attempt, Client, Mailing, OnUnknown, Outcome, Run, RunInterval

@@ -36,7 +36,7 @@ MODULES = (
     "ledger/record",
     "ledger/late_results",
     "ledger/attempts",
-    "ledger/statistics",
+    "ledger/run_counts",
     "routing/session_pool",
     "smtp/pipeline",
     "smtp/session",

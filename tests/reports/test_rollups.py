@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.ledger import late_results, reconciliation
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, Outcome, ReportDay, Run, RunInterval, User
 from skymailing.reports import daily_rollup

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger import reconciliation, statistics
+from skymailing.delivery.ledger import reconciliation, run_counts
 from skymailing.extensions import db
 from skymailing.mailings import summaries
 from skymailing.models import Delivery, RunInterval, UsageKind, User
@@ -57,7 +57,7 @@ def test_reports_and_summaries_count_returned_letters_on_the_day_they_came(
 def test_a_recount_keeps_what_came_back(came_back: tuple[Desk, Delivery]) -> None:
     desk, delivery = came_back
     with desk.app.app_context(), db.engine.begin() as connection:
-        (run,) = statistics.run_keys(connection, [delivery.run_id])
+        (run,) = run_counts.run_keys(connection, [delivery.run_id])
         reconciliation.recount(connection, run)
         sums = [func.sum(RunInterval.__table__.c[name]) for name in ("sent", "returned", "complaints")]
         assert tuple(connection.execute(select(*sums)).one()) == (1, 1, 1)

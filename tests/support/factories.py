@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger.statistics import Changes, RunKey
+from skymailing.delivery.ledger.run_counts import Changes, RunKey
 from skymailing.models import (
     Article,
     Attempt,
@@ -54,7 +54,7 @@ def bind(session: Session, app: Flask) -> None:
 
 @contextmanager
 def count_changes(run: Run) -> Iterator[Changes]:
-    """Add a factory's rows to a run's statistics, as the engine does."""
+    """Add a factory's rows to a run's counts, as the engine does."""
     changes = Changes(RunKey(run.id, run.mailing_id, run.mailing.owner_id, run.started_at))
     yield changes
     with _apps[0].app_context():
@@ -96,7 +96,7 @@ class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
 
     @classmethod
     def count(cls, created: list[T]) -> None:
-        """Add new rows to the statistics of their runs, if the engine would."""
+        """Add new rows to the counts of their runs, if the engine would."""
 
 
 class UserFactory(ModelFactory[User]):

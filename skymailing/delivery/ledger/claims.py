@@ -17,7 +17,7 @@ from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
-from skymailing.delivery.ledger.statistics import Changes, RunKey
+from skymailing.delivery.ledger.run_counts import Changes, RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess

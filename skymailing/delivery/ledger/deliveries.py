@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
+from skymailing.delivery.ledger.run_counts import Changes, RunKey, run_keys, unknown_since
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,

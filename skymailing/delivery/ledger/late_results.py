@@ -8,7 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, Row, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.statistics import Changes, RunKey, unknown_since
+from skymailing.delivery.ledger.run_counts import Changes, RunKey, unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp.session import Result
 from skymailing.models import (

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.ledger.deliveries import attach_clients, end_unsent
-from skymailing.delivery.ledger.statistics import Changes, run_keys
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import Audience, Client, Delivery, DeliveryState, Mailing, Run
 
 # States that never change. A failed or unknown letter could be sent again, to its old address, so it is

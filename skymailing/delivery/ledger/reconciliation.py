@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import Connection, delete, func, select, true, update
 
 from skymailing import counters
-from skymailing.delivery.ledger.statistics import Changes, RunKey
+from skymailing.delivery.ledger.run_counts import Changes, RunKey
 from skymailing.models import (
     COUNTED_STATES,
     LATER_COUNTS,

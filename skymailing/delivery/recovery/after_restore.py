@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from skymailing.delivery.ledger import reconciliation
-from skymailing.delivery.ledger.statistics import run_keys
+from skymailing.delivery.ledger.run_counts import run_keys
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,

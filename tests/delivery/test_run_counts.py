@@ -15,7 +15,7 @@ from skymailing import clock
 from skymailing.audit import Actor
 from skymailing.clients import deletion as clients
 from skymailing.delivery.ledger import reconciliation
-from skymailing.delivery.ledger.statistics import common_words, interval_begin, interval_seconds, run_keys
+from skymailing.delivery.ledger.run_counts import common_words, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Client, Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
