@@ -247,10 +247,11 @@ def sign_in(service: Service, owner: int) -> str:
         headers={"Referer": f"{base_url}/auth/login"},
         data={"email": email, "password": PASSWORD, "csrf_token": token},
     )
-    cookie = browser.get_cookie("session", domain="sky.example")
+    name = service.app.config["SESSION_COOKIE_NAME"]
+    cookie = browser.get_cookie(name, domain="sky.example")
     if response.status_code != 302 or cookie is None:
         raise MeasurementFailed(f"sign-in failed: {response.status}")
-    return f"session={cookie.value}"
+    return f"{name}={cookie.value}"
 
 
 ROWS = {"pages": pages, "lists": lists}

@@ -50,15 +50,29 @@ VACUUM = "VACUUM ANALYZE"  # as autovacuum does within minutes
 def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Measure the report on the last 30 days: for a daily mailing, and for many small ones."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
-        few, many = measure_page(service, port, [(FEW_ATTEMPTS, MAILING_DAYS), (sizes.many, MAILING_DAYS)])
+        daily = [
+            add_owner_with_history(service, attempts, MAILING_DAYS) for attempts in (FEW_ATTEMPTS, sizes.many)
+        ]
+        few, many = measure_page(service, port, dict.fromkeys(daily, PAGE))
         yield _row(
             f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}", few, many
         )
-        shapes = [(FEW_ATTEMPTS, FEW_ATTEMPTS // SMALL_MAILING), (sizes.many, sizes.many // SMALL_MAILING)]
-        few, many = measure_page(service, port, shapes)
+        owners = [
+            add_owner_with_history(service, attempts, attempts // SMALL_MAILING)
+            for attempts in (FEW_ATTEMPTS, sizes.many)
+        ]
+        few, many = measure_page(service, port, dict.fromkeys(owners, PAGE))
         yield _row(
             f"report on {sizes.many // SMALL_MAILING:,} mailings of {SMALL_MAILING}, "
             f"{sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}",
+            few,
+            many,
+        )
+        pages = {owner: f"/mailings/runs/{find_last_run(service, owner)}" for owner in owners}
+        few, many = measure_page(service, port, pages)
+        yield _row(
+            f"page of a run, compared with earlier ones: {sizes.many // SMALL_MAILING:,} runs "
+            f"vs. {FEW_ATTEMPTS // SMALL_MAILING:,}",
             few,
             many,
         )
@@ -70,19 +84,26 @@ def _row(what: str, few: float, many: float) -> Row:
     return Row(what, measured, "<= 1.5 x", "1.1 x", ratio <= 1.5, {"few_ms": few, "many_ms": many})
 
 
-def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
-    """Return the page's median time in milliseconds for each shape (attempts, runs).
+def measure_page(service: Service, port: int, pages: dict[int, str]) -> list[float]:
+    """Return the median time in milliseconds of each owner's page.
 
-    The shapes are measured in turn, several times, because the speed of a shared machine varies. The result
-    is each shape's best time.
+    The owners are measured in alternating turns, because the speed of a shared machine changes. The result is
+    each owner's best turn.
     """
-    cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
-    times: list[list[float]] = [[] for _shape in shapes]
+    cookies = {owner: sign_in(service, owner) for owner in pages}
+    times: dict[int, list[float]] = {owner: [] for owner in pages}
     for _turn in range(MEASURE_TURNS):
-        for cookie, medians in zip(cookies, times, strict=True):
-            load(port, PAGE, WARM_UP, 1, cookie)
-            medians.append(load(port, PAGE, MEASURE_SECONDS, 1, cookie)["median_ms"])
-    return [min(medians) for medians in times]
+        for owner, page in pages.items():
+            load(port, page, WARM_UP, 1, cookies[owner])
+            times[owner].append(load(port, page, MEASURE_SECONDS, 1, cookies[owner])["median_ms"])
+    return [min(medians) for medians in times.values()]
+
+
+def find_last_run(service: Service, owner: int) -> int:
+    """Return the ID of the owner's run that started last."""
+    runs = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == owner)
+    with Session(service.engine) as session:
+        return session.scalars(runs.order_by(Run.started_at.desc()).limit(1)).one()
 
 
 def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, func, select, upda
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
+from skymailing.clients.opt_out_counts import count_added, count_undone, find_run
 from skymailing.clients.suppression import list_merged_into, suppress
 from skymailing.clients.topic_choices import Change, choose, put_back
 from skymailing.extensions import db
@@ -85,8 +86,11 @@ def _remember(
         return
     same = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
     db.session.execute(delete(OptOut).where(same, _is_about(topic_id), OptOut.undone_at.is_not(None)))
-    db.session.add(OptOut(owner_id=owner_id, email_key=email_key, topic_id=topic_id, at=now, before=before))
+    stored = OptOut(owner_id=owner_id, email_key=email_key, topic_id=topic_id, at=now, before=before)
+    stored.run_id = find_run(owner_id, email_key, topic_id)
+    db.session.add(stored)
     db.session.flush()
+    count_added(stored)
 
 
 def _is_about(topic_id: int | None) -> ColumnElement[bool]:
@@ -123,6 +127,7 @@ def undo(
     put_back(owner_id, found.before.get("choices", ()))
     found.undone_at = now
     db.session.flush()
+    count_undone(found)
     return True
 
 

@@ -78,6 +78,11 @@ class Ledger:
         return self.total - self.open
 
     @property
+    def undelivered(self) -> int:
+        """The number of letters that were not sent and will not be, or may not have been, or came back."""
+        return self.done - self.counts[DeliveryState.SENT] + self.run.returned
+
+    @property
     def percent(self) -> int:
         """The percentage of the run that is done, rounded down so that 100 means all of it."""
         return 100 * self.done // self.total if self.total else 100

@@ -30,12 +30,14 @@ class ReportedCounts:
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # Letters in which a person followed a link, counted when the first click was added to the counts.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Letters whose recipients left the topic or everything through a link, counted when that happened.
+    unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 # The names of these columns, for code that reads or adds up all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
 # Those that change after a letter was sent, outside of the ledger.
-LATER_COUNTS = ("returned", "complaints", "clicked")
+LATER_COUNTS = ("returned", "complaints", "clicked", "unsubscribed")
 
 
 class RunInterval(ReportedCounts, Model):

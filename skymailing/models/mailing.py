@@ -266,8 +266,9 @@ class Run(Model):
     # Whether clicks on links are recorded, and what is recorded of opens.
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
-    # Letters in which a person followed a link.
+    # Letters in which a person followed a link, and those whose recipients unsubscribed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

@@ -80,6 +80,8 @@ class OptOut(Model):
     # NULL: everything. No foreign key: the reason stays when the topic is deleted.
     topic_id: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    # The run that counts it; NULL if no letter was found. No foreign key: it is a detail of the history.
+    run_id: Mapped[int | None]
     # What the undo restores, see `clients.opt_outs`.
     before: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

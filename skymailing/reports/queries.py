@@ -9,6 +9,7 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 from skymailing.db.text_search import contains_text
 from skymailing.delivery.ledger.run_counts import OTHER_WORDS
 from skymailing.extensions import db
+from skymailing.mailings.results import UNSENT, Results, sort_refusals, sum_up
 from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
 from skymailing.reports import rollup_queries
 from skymailing.reports.aggregates import (
@@ -50,6 +51,11 @@ class Figures:
         return self.counts["attempts"] / letters if letters else None
 
     @property
+    def unsent(self) -> int:
+        """Letters that ended without being sent, as far as is known."""
+        return self.counts["failed"] + sum(self.counts[state.value] for state in UNSENT)
+
+    @property
     def is_empty(self) -> bool:
         return not any(self.counts.values())
 
@@ -69,6 +75,7 @@ class Report:
 
     period: Period
     totals: Figures
+    results: Results
     reasons: list[Reason]
     days: list[tuple[date, Figures]]
     mailings: list[tuple[int, str, Figures]]
@@ -87,10 +94,18 @@ def make_report(scope: Scope, period: Period, max_mailings: int | None = None, n
     return Report(
         period,
         Figures.of(total),
+        _sum_up(total),
         _list_reasons(total),
         [(day, Figures.of(days.get(number, Aggregate()))) for number, day in enumerate(period.days)],
         _read_mailings(scope, period, rollups, ids),
         count,
+    )
+
+
+def _sum_up(total: Aggregate) -> Results:
+    counts = {name: total.counts[name] for name in REPORTED_COUNTS}
+    return sum_up(
+        counts, sort_refusals((words, count) for (_code, words), count in total.reasons.most_common())
     )
 
 

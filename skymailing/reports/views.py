@@ -9,6 +9,8 @@ from skymailing import audit, clock
 from skymailing.clients.search.matching import clean_search
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
+from skymailing.mailings.queries import find_tracking_habits
+from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
 from skymailing.reports.aggregates import Scope
@@ -52,6 +54,9 @@ def index() -> str:
         arguments=arguments,
         states=list(STATE_TONES),
         tones={state.value: tone for state, tone in STATE_TONES.items()},
+        counts_clicks=counts_clicks(mailing, report) if report else False,
+        explain_cause=explain_cause,
+        format_share=format_share,
     )
 
 
@@ -66,6 +71,15 @@ def csv() -> Response:
     audit.record_export(AuditAction.REPORT_EXPORTED, audit.current_actor(), mailing or current_user)
     db.session.commit()
     return csv_response(export.export_rows(scope, period), name)
+
+
+def counts_clicks(mailing: Mailing | None, report: queries.Report) -> bool:
+    """Return whether clicks are counted in the mailing, or in the user's newest one."""
+    if report.totals.counts["clicked"]:
+        return True
+    return (
+        mailing.track_clicks if mailing else bool(find_tracking_habits(current_user.id).get("track_clicks"))
+    )
 
 
 def make_scope(mailing: Mailing | None) -> Scope:

@@ -8,13 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from skymailing.clients.consents import record_all
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import is_in
-from skymailing.delivery.ledger.run_counts import Changes, run_keys
+from skymailing.delivery.ledger.later_counts import add_later
 from skymailing.delivery.reputation import count_problems
 from skymailing.extensions import db
 from skymailing.models import (
@@ -26,7 +26,7 @@ from skymailing.models import (
     Proof,
     ReturnedLetter,
     ReturnedState,
-    Run,
+    Suppression,
     SuppressionReason,
     Topic,
     UsageKind,
@@ -43,10 +43,10 @@ RATED_KINDS = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKi
 
 def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
     """Act on bounces that are certain, and on requests to unsubscribe."""
-    _count(bounces, now)
     repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
-    _suppress([bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now)
+    left = _suppress([bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now)
     _rate(bounces, now)
+    _count(bounces, left, now)
 
 
 def confirm(bounce: Bounce, now: datetime) -> None:
@@ -54,10 +54,10 @@ def confirm(bounce: Bounce, now: datetime) -> None:
     if not _lock_undecided(bounce):
         return
     bounce.proof = Proof.PERSON
-    _count([bounce], now)
     _suppress([bounce], [], now)
     _rate([bounce], now)
     _settle(bounce)
+    _count([bounce], [], now)
 
 
 def dismiss(bounce: Bounce) -> None:
@@ -87,8 +87,11 @@ def _settle(bounce: Bounce) -> None:
     )
 
 
-def _count(bounces: Sequence[Bounce], now: datetime) -> None:
-    """Count letters in their runs, once for all bounces of a letter and once for a complaint."""
+def _count(bounces: Sequence[Bounce], left: Sequence[Target], now: datetime) -> None:
+    """Count letters in their runs, once for all bounces of a letter and once for a complaint.
+
+    Letters whose recipients unsubscribed are counted as well.
+    """
     totals: dict[int, Counter[str]] = defaultdict(Counter)
     counted = _find_counted(bounces)
     for bounce in bounces:
@@ -99,26 +102,10 @@ def _count(bounces: Sequence[Bounce], now: datetime) -> None:
         elif bounce.delivery_id not in counted:
             counted.add(bounce.delivery_id)
             totals[bounce.run_id]["returned"] += 1
-    if not totals:
-        return
-    connection = db.session.connection()
-    for run in run_keys(connection, sorted(totals)):
-        changes = Changes(run, is_shared=True)
-        for name, count in totals[run.id].items():
-            changes.add(name, count, now)
-        changes.write(connection)
-    # After the intervals, in the same order as workers: otherwise recounting a run that ends could deadlock.
-    increase = update(Run).where(Run.id == bindparam("run"))
-    connection.execute(
-        increase.values(
-            returned=Run.returned + bindparam("more_returned"),
-            complaints=Run.complaints + bindparam("more_complaints"),
-        ),
-        [
-            {"run": run_id, "more_returned": total["returned"], "more_complaints": total["complaints"]}
-            for run_id, total in sorted(totals.items())
-        ],
-    )
+    for run_id, _email_key in {(target.run_id, target.email_key) for target in left}:
+        if run_id is not None:
+            totals[run_id]["unsubscribed"] += 1
+    add_later(db.session.connection(), totals, now)
 
 
 def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
@@ -133,7 +120,8 @@ def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
     return set(db.session.scalars(earlier)) if ids else set()
 
 
-def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
+def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> list[Target]:
+    """Suppress addresses, or record that they left a topic; return the requests that changed something."""
     by_owner: dict[int, list[NewSuppression]] = defaultdict(list)
     leaving = _find_leaving(opt_outs)
     for target in opt_outs:
@@ -153,9 +141,19 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         for reason, kind in WITHDRAWALS.items():
             withdrawn = {new.email_key for new in suppressions if new.reason is reason}
             record_all(owner_id, withdrawn, kind, now)
+    done = [target for target in opt_outs if target not in leaving and _is_unsubscribed(target, now)]
     for target in sorted(leaving, key=lambda target: (target.owner_id, target.topic_id, target.email_key)):
         assert target.topic_id is not None
-        choose(target.owner_id, target.email_key, {target.topic_id: False}, now)
+        if choose(target.owner_id, target.email_key, {target.topic_id: False}, now):
+            done.append(target)
+    return done
+
+
+def _is_unsubscribed(target: Target, now: datetime) -> bool:
+    """Return whether the address was suppressed just now."""
+    made = (Suppression.reason == SuppressionReason.UNSUBSCRIBED) & (Suppression.created_at == now)
+    own = (Suppression.owner_id == target.owner_id) & (Suppression.email_key == target.email_key)
+    return db.session.scalar(select(Suppression.id).where(own, made)) is not None
 
 
 def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:

@@ -7,7 +7,7 @@ A refusal because of the letter, the sender or the server (policy) is never coun
 import re
 from enum import StrEnum
 
-from skymailing.returns.phrases import FULL_MAILBOX, POLICY_REFUSAL, RATE_LIMITED, UNKNOWN_USER
+from skymailing.delivery.smtp.phrases import FULL_MAILBOX, POLICY_REFUSAL, RATE_LIMITED, UNKNOWN_USER
 from skymailing.returns.reports import Kind, Report
 
 

@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Periodicity, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
-from tests.e2e.window import SCREENS, Screen, Window
+from tests.e2e.window import PHONE_DARK, SCREENS, Screen, Window
 from tests.support.factories import (
     AttemptFactory,
     DeliveryFactory,
@@ -23,6 +23,7 @@ from tests.support.factories import (
 )
 
 DEMO = "demo@example.com"
+DAYS_CHART = "Chart.getChart(document.querySelector('[data-chart-of=days] canvas'))"
 
 
 @pytest.fixture
@@ -42,15 +43,18 @@ def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
     # The list itself shows the next send and the last result.
     expect(row.locator("[data-label='Next send'] time")).to_be_visible()
-    expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
+    expect(row.locator("[data-label='Last result']")).to_contain_text(
+        re.compile(r"\d+ of 81 sent, \d+ not delivered")
+    )
 
     row.get_by_role("link").click()
     demo.expect_title("Weekly digest")
     expect(demo.main.locator("#next li")).to_have_count(5)
 
-    with_failures = demo.main.locator("li", has_text="1 failed").filter(has=demo.page.get_by_role("link"))
+    with_failures = demo.main.locator("#runs li", has_text="not delivered")
     with_failures.first.get_by_role("link").click()
     demo.expect_title(re.compile("Run of"))
+    expect(demo.main.locator(".causes li").first).to_contain_text(re.compile(r": \d+"))
     reasons = demo.main.locator("#answers li", has_text="failed")
     expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))
     # The count links to the deliveries.
@@ -69,11 +73,41 @@ def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
 def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
     demo.open("/reports/")
     expect(demo.main.locator(".chart canvas").first).to_be_visible()
+    drawn = demo.page.evaluate(f"{DAYS_CHART}.data.datasets.map((dataset) => dataset.data)")
+    totals = demo.main.locator("#days tfoot td").all_inner_texts()
+    assert [str(sum(numbers)) for numbers in drawn] == totals[: len(drawn)]
+    # Days without emails are hidden, but drawn.
+    assert [len(numbers) for numbers in drawn] == [30, 30]
+    assert 0 < demo.main.locator("#days tbody tr:visible").count() < 30
+    demo.main.get_by_text("More numbers").click()
+    expect(demo.main.locator("#reasons")).to_be_visible()
     demo.main.get_by_role("link", name="Weekly digest").click()
     demo.expect_title("Report on “Weekly digest”")
     with demo.page.expect_download() as download:
         demo.main.get_by_role("link", name="Download as CSV").click()
     assert download.value.suggested_filename.endswith(".csv")
+
+
+def test_a_report_can_be_printed_in_black_on_white(open_window: OpenWindow, site: Site) -> None:
+    window = open_window(PHONE_DARK)
+    window.sign_in(DEMO, site.passwords[DEMO])
+    window.open("/reports/")
+    page = window.page
+    page.evaluate("window.print = () => { window.hasPrinted = true; }")
+    window.main.get_by_role("button", name=re.compile("Print|PDF")).click()
+    assert page.evaluate("window.hasPrinted")
+
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    expect(page.locator(".site-header")).to_be_hidden()
+    expect(window.main.locator("details").first).to_be_hidden()
+    expect(window.main.locator("#days")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('#days td')).color") == "rgb(23, 33, 43)"
+    # The labels of the chart are repainted as well.
+    assert page.evaluate(f"{DAYS_CHART}.options.plugins.legend.labels.color") == "rgb(82, 97, 112)"
+    page.emulate_media(media="screen")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import csv
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from bs4 import Tag
@@ -63,13 +64,19 @@ def read_table(browser: FlaskClient, path: str, name: str) -> dict[str, list[int
 
 def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailing: Mailing) -> None:
     # Midnight in Kathmandu is 18:15 in UTC: three letters before it, seven after.
+    assert read_table(browser, f"/reports/?{PERIOD}", "all-days") == {
+        "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0],
+        "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7, 0, 0, 0, 0],
+    }
+    assert read_table(browser, f"/reports/?{PERIOD}", "all-mailings") == {
+        "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0]
+    }
+    # At first sight, only what people look for.
     assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
-        "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3, 0, 0, 0],
-        "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7, 0, 0, 0],
+        "20 Nov 2026": [3, 0],
+        "21 Nov 2026": [5, 2],
     }
-    assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {
-        "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0]
-    }
+    assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [8, 2]}
     text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
     assert "Attempts per email 1" in text
@@ -119,12 +126,13 @@ def test_the_file_has_a_row_for_each_mailing_on_each_day(browser: FlaskClient, m
     assert lines[0] == [
         *("day", "begins_at", "mailing_id", "mailing", "planned", "sent", "failed", "unknown"),
         *("expired", "suppressed", "cancelled", "attempts", "returned", "complaints", "clicked"),
+        "unsubscribed",
     ]
     id = str(mailing.id)
     zeros = ["0", "0", "0", "0"]
     assert lines[1:] == [
-        ["2026-11-20", "2026-11-19T18:15:00Z", id, "'=Осень", "10", "3", "0", *zeros, "3", "0", "0", "0"],
-        ["2026-11-21", "2026-11-20T18:15:00Z", id, "'=Осень", "0", "5", "2", *zeros, "7", "0", "0", "0"],
+        ["2026-11-20", "2026-11-19T18:15:00Z", id, "'=Осень", "10", "3", "0", *zeros, "3", *zeros],
+        ["2026-11-21", "2026-11-20T18:15:00Z", id, "'=Осень", "0", "5", "2", *zeros, "7", *zeros],
     ]
 
 
@@ -211,3 +219,63 @@ def test_the_command_refuses_another_owners_mailing(app: Flask, user: User) -> N
     result = app.test_cli_runner().invoke(args=arguments)
     assert result.exit_code == 1
     assert "does not belong to" in result.output
+
+
+def add_letters(mailing: Mailing, **changes: Any) -> None:
+    """Add four letters that were not sent to the mailing: refused, and left out because of its recipients."""
+    run = create_run(mailing, {}, planned=4, scheduled_for=START + timedelta(hours=2), **changes)
+    at = START + timedelta(hours=3)
+    for answer in ("5.2.2 mailbox full", "4.4.1 connection timed out"):
+        delivery = DeliveryFactory.create(run=run, state=DeliveryState.FAILED, finished_at=at)
+        AttemptFactory.create(delivery=delivery, at=at, outcome=Outcome.FAILED, code=550, answer=answer)
+    for state in (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED):
+        DeliveryFactory.create(run=run, state=state, finished_at=at)
+
+
+def test_three_numbers_come_first_with_the_reasons_in_words(browser: FlaskClient, mailing: Mailing) -> None:
+    add_letters(mailing)
+    page = soup(browser.get(f"/reports/?{PERIOD}"))
+    first = " ".join(page.select("#totals .headlines")[0].get_text(" ").split())
+    assert first.startswith("Delivered 8 of 14 · 57.1% Not delivered 6 42.9%")
+    assert [" ".join(line.get_text("").split()) for line in page.select(".causes li")] == [
+        "address does not exist: 2",
+        "mailbox full: 1",
+        "mail server did not answer: 1",
+        "unsubscribed or excluded before sending: 1",
+        "the mailing ended first: 1",
+    ]
+    (folded,) = page.select("#totals details")
+    assert "open" not in folded.attrs
+    for name in ("Attempts", "Median time", "95% sent within", "5.2.2 mailbox full"):
+        assert name in folded.get_text()
+        assert name not in first
+
+
+def test_days_and_mailings_without_emails_are_hidden(browser: FlaskClient, mailing: Mailing) -> None:
+    page = soup(browser.get(f"/reports/?{PERIOD}"))
+    rows = page.select("#days tbody tr")
+    assert [row.th.get_text() for row in rows if "hidden" not in row.attrs] == ["20 Nov 2026", "21 Nov 2026"]  # type: ignore[union-attr]
+    assert len(rows) == 4, "the chart needs every day"
+    assert "2 days without emails are not shown." in page.get_text()
+    assert len(page.select("#all-days tbody tr")) == 2
+
+
+def test_the_total_is_below_the_days_that_the_chart_shows(browser: FlaskClient, mailing: Mailing) -> None:
+    page = soup(browser.get(f"/reports/?{PERIOD}"))
+    total = [int(str(cell["data-value"])) for cell in page.select("#days tfoot td")]
+    days = read_table(browser, f"/reports/?{PERIOD}", "days")
+    assert total == [sum(column) for column in zip(*days.values(), strict=True)] == [8, 2]
+    drawn = [title["data-tone"] for title in page.select("#days thead th[data-tone]")]
+    assert drawn == ["good", "bad"]
+
+
+def test_clicks_are_among_the_first_numbers_only_if_they_are_counted(
+    browser: FlaskClient, mailing: Mailing, session: Session
+) -> None:
+    text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
+    assert "Clicks are not counted. Turn on" in text
+    mailing.track_clicks = True
+    session.flush()
+    text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
+    assert "Clicks are not counted." not in text
+    assert "Clicked 0" in text

@@ -69,7 +69,7 @@ def test_returned_emails_are_listed_with_reason_and_filter(
     check_download(browser, (dead.email_key, angry.email_key, doubtful.email_key))
 
     run_page = show(browser, f"/mailings/runs/{dead.run_id}")
-    assert "Returned later" in run_page
+    assert "returned later</a>: <strong>" in run_page
     assert "Spam complaints" not in run_page
     assert "Spam complaints" in show(browser, f"/mailings/runs/{angry.run_id}")
     assert "address does not exist" in show(browser, f"/clients/{dead.client_id}")

@@ -62,7 +62,7 @@ def test_a_client_whose_letter_postfix_returns_is_suppressed(
     assert "no such user here" in bounce.diagnostic
     suppression = session.scalars(select(Suppression)).one()
     assert (suppression.email_key, suppression.reason) == ("c1@example.org", "bounced")
-    assert "Returned later" in browser.get(f"/mailings/runs/{bounce.run_id}").text
+    assert "returned later</a>: <strong>" in browser.get(f"/mailings/runs/{bounce.run_id}").text
 
 
 def test_postfix_keeps_return_paths_with_a_token_and_returns_letters_to_them(

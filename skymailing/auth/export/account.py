@@ -154,7 +154,7 @@ def read_run_ids(user_id: int) -> Iterator[int]:
 RUN_COLUMNS = (
     *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
     *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
-    *("topic_id", "track_clicks", "track_opens", "clicked", "planned"),
+    *("topic_id", "track_clicks", "track_opens", "clicked", "unsubscribed", "planned"),
 )
 
 

@@ -27,7 +27,7 @@ def read_topic_choices(user_id: int) -> Iterator[Sequence[Any]]:
 
 def read_opt_outs(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield who unsubscribed through the link in a letter, and why."""
-    yield ("email", "topic", "at", "undone_at", "reason", "comment")
+    yield ("email", "topic", "at", "undone_at", "reason", "comment", "run_id")
     columns = (OptOut.email_key, Topic.name, OptOut.at, OptOut.undone_at, OptOut.reason, OptOut.comment)
     statement = select(OptOut.id, *columns).outerjoin(Topic, Topic.id == OptOut.topic_id)
     statement = statement.where(OptOut.owner_id == user_id)

@@ -3,9 +3,13 @@
 from flask import abort, render_template
 from flask_login import current_user, login_required
 
+from skymailing import clock
 from skymailing.archive.queries import find_entry
 from skymailing.archive.services import find_obstacle
 from skymailing.mailings import log_queries, queries, run_queries
+from skymailing.mailings.comparison import compare
+from skymailing.mailings.result_text import describe_comparison, explain_cause, format_share
+from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.views.blueprint import bp
 from skymailing.models import DeliveryState
 from skymailing.web.labels import state_tone
@@ -28,6 +32,10 @@ def run(run_id: int) -> str:
         mailing=mailing,
         run=selected_run,
         ledger=ledger,
+        results=sum_up_run(ledger),
+        comparisons=[describe_comparison(row) for row in compare(ledger, mailing.owner_id, clock.utcnow())],
+        explain_cause=explain_cause,
+        format_share=format_share,
         published=find_entry(run_id),
         can_be_published=find_obstacle(selected_run) is None,
         states=list(DeliveryState),

@@ -1,0 +1,86 @@
+"""Describe results in words: why letters were not delivered, and shares of letters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
+from flask_babel import gettext as _
+
+from skymailing.delivery.smtp.reasons import RefusalReason
+from skymailing.mailings.comparison import Comparison
+from skymailing.mailings.results import RETURNED, Cause
+from skymailing.models import DeliveryState
+
+CAUSE_TEXTS: dict[str, Any] = {
+    RefusalReason.NO_ADDRESS: lazy_gettext("address does not exist"),
+    RefusalReason.NO_DOMAIN: lazy_pgettext("cause", "domain does not exist"),
+    RefusalReason.FULL_MAILBOX: lazy_pgettext("cause", "mailbox full"),
+    RefusalReason.SPAM: lazy_pgettext("cause", "blocked as spam"),
+    RefusalReason.SENDER: lazy_pgettext("cause", "sender or email refused"),
+    RefusalReason.TOO_LARGE: lazy_pgettext("cause", "email too large"),
+    RefusalReason.TOO_MANY: lazy_pgettext("cause", "too many emails in a short time"),
+    RefusalReason.UNAVAILABLE: lazy_pgettext("cause", "mail server did not answer"),
+    RefusalReason.OTHER: lazy_pgettext("cause", "another reason"),
+    DeliveryState.SUPPRESSED: lazy_pgettext("cause", "unsubscribed or excluded before sending"),
+    DeliveryState.EXPIRED: lazy_pgettext("cause", "the mailing ended first"),
+    DeliveryState.CANCELLED: lazy_pgettext("cause", "cancelled"),
+    DeliveryState.UNKNOWN: lazy_pgettext("cause", "unknown whether delivered"),
+    RETURNED: lazy_pgettext("cause", "returned later"),
+}
+
+
+MEASURE_TEXTS: dict[str, Any] = {
+    "delivered": lazy_gettext("Delivered"),
+    "clicked": lazy_gettext("Clicked"),
+    "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
+    "complaints": lazy_gettext("Spam complaints"),
+}
+# Each with the tone of its label.
+VERDICT_TEXTS: dict[str, tuple[Any, str]] = {
+    "better": (lazy_gettext("better than usual"), "good"),
+    "usual": (lazy_gettext("as usual"), "quiet"),
+    "worse": (lazy_gettext("worse than usual"), "bad"),
+    "early": (lazy_gettext("too early to say"), ""),
+}
+
+
+@dataclass(frozen=True)
+class ComparisonText:
+    """One line of the comparison with earlier runs."""
+
+    label: str
+    share: str
+    usual: str
+    verdict: str
+    tone: str
+
+
+def describe_comparison(comparison: Comparison) -> ComparisonText:
+    """Return a comparison in words."""
+    verdict, tone = VERDICT_TEXTS[comparison.verdict]
+    return ComparisonText(
+        label=str(MEASURE_TEXTS[comparison.name]),
+        share=_format_percent(comparison.share),
+        usual=_format_percent(comparison.usual),
+        verdict=str(verdict),
+        tone=tone,
+    )
+
+
+def explain_cause(cause: Cause) -> str:
+    """Return why letters were not delivered."""
+    return str(CAUSE_TEXTS[cause.name])
+
+
+def format_share(part: int, whole: int) -> str:
+    """Return a percentage that is 0 or 100 only if that is exact; empty without a whole."""
+    if not whole:
+        return ""
+    return _format_percent(100 * part / whole)
+
+
+def _format_percent(percent: float) -> str:
+    if 0 < percent < 100:
+        percent = min(max(percent, 0.01), 99.9)
+    digits = 1 if percent >= 1 else 2
+    return str(_("%(percent)s%%", percent=format_decimal(round(percent, digits))))

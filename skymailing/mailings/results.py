@@ -1,0 +1,121 @@
+"""Sum up what happened to letters, for people: delivered, not delivered and why, clicked."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+
+from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
+from skymailing.extensions import db
+from skymailing.mailings.queries import Ledger
+from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
+
+# The states of letters that were not sent and will not be, except refused ones, which have their own reasons.
+UNSENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN)
+RETURNED = "returned"
+MAX_REPLIES = 1_000  # different ones that are sorted into reasons; the others are few letters each
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """What happened to the letters of a run, of a mailing or of a period."""
+
+    planned: int
+    sent: int
+    returned: int
+    complaints: int
+    clicked: int
+    unsubscribed: int
+    causes: list[Cause] = field(default_factory=list)
+    # Letters were refused more often than they failed, so the causes are in proportion to the refusals.
+    is_estimate: bool = False
+
+    @property
+    def delivered(self) -> int:
+        """Sent letters that have not come back. In a period, more may come back than are sent."""
+        return max(0, self.sent - self.returned)
+
+    @property
+    def undelivered(self) -> int:
+        return sum(cause.count for cause in self.causes)
+
+    @property
+    def total(self) -> int:
+        """All letters: the planned ones, or more in a period in which letters of earlier runs were sent."""
+        return max(self.planned, self.delivered + self.undelivered)
+
+    @property
+    def open(self) -> int:
+        return self.total - self.delivered - self.undelivered
+
+
+def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> Results:
+    """Return the results for counts by name, as reports have them, and refusals by reason."""
+    failed, refused = counts["failed"], sum(refusals.values())
+    shares = _share_out(failed, refusals)
+    causes = [Cause(reason.value, shares[reason]) for reason in RefusalReason]
+    causes += [Cause(state.value, counts[state.value]) for state in UNSENT]
+    causes.append(Cause(RETURNED, counts["returned"]))
+    causes = sorted((cause for cause in causes if cause.count), key=lambda cause: -cause.count)
+    later = {name: counts[name] for name in LATER_COUNTS}
+    return Results(
+        counts["planned"], counts["sent"], **later, causes=causes, is_estimate=refused > failed > 0
+    )
+
+
+def sum_up_run(ledger: Ledger) -> Results:
+    """Return the results of a run."""
+    refusals = count_run_refusals(ledger.run.id) if ledger[DeliveryState.FAILED] else {}
+    later = {name: getattr(ledger.run, name) for name in LATER_COUNTS}
+    states = {state.value: count for state, count in ledger.counts.items()}
+    return sum_up({"planned": ledger.planned} | states | later, refusals)
+
+
+def count_run_refusals(run_id: int) -> Counter[RefusalReason]:
+    """Return how often a run's letters were refused for good, by reason."""
+    attempts = func.sum(RunAnswer.attempts)
+    statement = (
+        select(RunAnswer.words, attempts)
+        .where(RunAnswer.run_id == run_id, RunAnswer.outcome == Outcome.FAILED)
+        .group_by(RunAnswer.words)
+        .order_by(attempts.desc())
+    )
+    return sort_refusals((words, int(count)) for words, count in db.session.execute(statement).tuples())
+
+
+def sort_refusals(replies: Iterable[tuple[str, int]]) -> Counter[RefusalReason]:
+    """Return the number of refusals by reason; the most frequent replies come first."""
+    reasons: Counter[RefusalReason] = Counter()
+    for position, (words, count) in enumerate(replies):
+        reasons[find_reason(words) if position < MAX_REPLIES else RefusalReason.OTHER] += count
+    return reasons
+
+
+def _share_out(failed: int, refusals: Mapping[RefusalReason, int]) -> Counter[RefusalReason]:
+    """Return the failed letters by reason.
+
+    Each failed letter was refused at least once. There are more refusals if failed letters were sent again,
+    and fewer if letters failed without a reply.
+    """
+    refused = sum(refusals.values())
+    if refused <= failed:
+        shares = Counter(refusals)
+        shares[RefusalReason.OTHER] += failed - refused
+        return shares
+    ordered = sorted(refusals.items(), key=lambda item: (-item[1], item[0]))
+    shares = Counter()
+    before = 0
+    for reason, count in ordered:
+        # Rounds the running total, so that the shares add up.
+        shares[reason] = failed * (before + count) // refused - failed * before // refused
+        before += count
+    return shares
