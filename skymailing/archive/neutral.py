@@ -15,7 +15,7 @@ from skymailing.archive.letters import make_clock
 from skymailing.archive.pages import lay_out
 from skymailing.archive.tidying import ADDRESS, LINK, VALUE, tidy_html, tidy_text
 from skymailing.delivery.rendering import mime
-from skymailing.delivery.rendering.content import LINK_NAMES
+from skymailing.delivery.rendering.content import LINK_NAMES, PageEdit, keep_page
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Rendered, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.values import Habits
@@ -60,9 +60,16 @@ class Neutral:
     html: str
 
 
-def render_neutral(content: Content, sender_name: str, sent_at: datetime, habits: Habits) -> Neutral:
-    """Render a letter for the public; raises TemplateError."""
-    parts = CompiledContent(content, habits)
+def render_neutral(
+    content: Content,
+    sender_name: str,
+    sent_at: datetime,
+    habits: Habits,
+    *,
+    edit_page: PageEdit = keep_page,
+) -> Neutral:
+    """Render a letter for the public; raises TemplateError. `edit_page` changes the source of its page."""
+    parts = CompiledContent(content, habits, edit_page)
     sender_name = mime.clean_line(sender_name)
     fixed = {"sender_name": sender_name, **make_clock(sent_at)}
     marks = {"name": Mark(VALUE), "email": Mark(ADDRESS), "client": Anyone()}

@@ -129,7 +129,8 @@ def read_network_address(text: str) -> str:
 
 def find_later_confirmation(consents: Sequence[Consent], suppressed_at: datetime) -> Consent | None:
     """Return the latest confirmed subscription since an address was suppressed, if there is one."""
-    confirmed = (consent for consent in consents if consent.kind == ConsentKind.CONFIRMED)
+    letters = (consent for consent in consents if consent.purpose == ConsentPurpose.LETTERS)
+    confirmed = (consent for consent in letters if consent.kind == ConsentKind.CONFIRMED)
     return next((consent for consent in confirmed if consent.at > suppressed_at), None)
 
 

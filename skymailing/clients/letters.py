@@ -10,7 +10,17 @@ from sqlalchemy import Select, select
 from skymailing.clients.topic_choices import TopicState
 from skymailing.db.pagination import Order
 from skymailing.extensions import db
-from skymailing.models import Audience, Bounce, Client, Delivery, DeliveryState, Mailing, Proof, Run
+from skymailing.models import (
+    Audience,
+    Bounce,
+    Client,
+    Delivery,
+    DeliveryState,
+    Engagement,
+    Mailing,
+    Proof,
+    Run,
+)
 
 LETTER_ORDER: Order = [(Delivery.id, True)]
 LETTERS_PER_PAGE = 20
@@ -35,11 +45,12 @@ class Reason:
 
 
 def list_letters(client: Client) -> Select[Any]:
-    """Return a statement for (Delivery, Run, Mailing) rows: all letters to a client that are still kept."""
+    """Return a statement for (Delivery, Run, Mailing, Engagement) rows: all letters that are still kept."""
     return (
-        select(Delivery, Run, Mailing)
+        select(Delivery, Run, Mailing, Engagement)
         .join(Run, Run.id == Delivery.run_id)
         .join(Mailing, Mailing.id == Run.mailing_id)
+        .outerjoin(Engagement, Engagement.delivery_id == Delivery.id)
         .where(Delivery.client_id == client.id, Mailing.owner_id == client.owner_id)
     )
 

@@ -27,6 +27,8 @@ from skymailing.models import (
     AuditAction,
     Client,
     Consent,
+    ConsentKind,
+    ConsentPurpose,
     Removal,
     RemovalKind,
     Tag,
@@ -130,6 +132,8 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
     names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
     columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     condition = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
+    # Two different people may have been merged by mistake, so opens are counted only at the address itself.
+    condition &= (Consent.purpose == ConsentPurpose.LETTERS) | (Consent.kind == ConsentKind.WITHDRAWN)
     rows = db.session.execute(select(*columns).where(condition).order_by(Consent.id)).mappings().all()
     if not rows:
         return []

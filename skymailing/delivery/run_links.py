@@ -1,6 +1,6 @@
 """Store the links of a run's letters, each with the number that replaces it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
@@ -17,7 +17,7 @@ def number_links(run_id: int, links: Sequence[PageLink]) -> list[int]:
     middle of a run: numbers that are in letters already keep their targets.
     """
     stored = _read(run_id)
-    numbers = _match(stored, links)
+    numbers = match_links(stored, links)
     last = max(stored, default=0)
     rows = []
     for place, link in enumerate(links):
@@ -34,7 +34,7 @@ def number_links(run_id: int, links: Sequence[PageLink]) -> list[int]:
     return numbers
 
 
-def _match(stored: dict[int, str], links: Sequence[PageLink]) -> list[int]:
+def match_links(stored: Mapping[int, str], links: Sequence[PageLink]) -> list[int]:
     """Return the stored number of each link, 0 for one that is not stored; no number is used twice."""
     free = dict(stored)
     numbers = []

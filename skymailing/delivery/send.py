@@ -234,7 +234,7 @@ def _letters(
             if rates.was_held_back:
                 return
             continue
-        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
+        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)

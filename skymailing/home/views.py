@@ -1,4 +1,4 @@
-"""The home page, the guide for new users and the choice of language."""
+"""The home page, the guide for new users, the page about privacy and the choice of language."""
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,6 +10,7 @@ from skymailing.extensions import db
 from skymailing.home import guide, queries
 from skymailing.mailings.queries import count_last_runs
 from skymailing.security import is_safe_next
+from skymailing.settings.retention import retention_settings
 from skymailing.web.i18n import LANGUAGE_COOKIE
 
 bp = Blueprint("home", __name__)
@@ -35,6 +36,12 @@ def index() -> ResponseReturnValue:
         upcoming=queries.find_upcoming(current_user.id),
         **shared,
     )
+
+
+@bp.get("/privacy")
+def privacy() -> str:
+    """Describe what the service stores about the recipients of emails."""
+    return render_template("home/privacy.html", kept=retention_settings())
 
 
 @bp.post("/guide")

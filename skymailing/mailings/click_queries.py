@@ -22,7 +22,8 @@ class RunClicks:
 
     people: int
     machine_clicks: int
-    opened: int | None  # None: not recorded
+    # None: not recorded. If opens are counted per person, only of those who agreed.
+    opened: int | None
     links: Sequence[RunLink]
 
 

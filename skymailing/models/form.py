@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, text, true
+from sqlalchemy import Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
@@ -76,6 +76,9 @@ class SignupForm(Timestamps, Model):
     thanks_url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH), default="", server_default="")
     # What the form asks for besides the address: {"key", "label", "is_required"}; see `signup.fields`.
     fields: Mapped[list[dict[str, Any]]] = mapped_column(JsonObject, default=list)
+    # Whether the form also asks if opens may be counted, and in which words.
+    asks_tracking: Mapped[bool] = mapped_column(default=False, server_default=false())
+    tracking_text: Mapped[str] = mapped_column(Text, default="", server_default="")
     confirm_subject: Mapped[str] = mapped_column(String(FORM_LINE_MAX_LENGTH), default="", server_default="")
     confirm_body: Mapped[str] = mapped_column(Text, default="", server_default="")
     # Who confirmation letters are from; NULL: the service. Unlike a mailing, a form can do without.
@@ -111,6 +114,9 @@ class Signup(Model):
     ip: Mapped[str] = mapped_column(String(45), default="")
     agent: Mapped[str] = mapped_column(String(AGENT_MAX_LENGTH), default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
+    # The text with which they let us count opens; NULL if they did not. Texts are removed with their owner
+    # only, so it needs no foreign key.
+    tracking_text_id: Mapped[int | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Confirmed, but not a client yet, because the owner's limit of clients was reached.
     is_waiting: Mapped[bool] = mapped_column(default=False)
@@ -118,6 +124,9 @@ class Signup(Model):
 
     form: Mapped[SignupForm] = relationship()
     text: Mapped[ConsentText | None] = relationship()
+    tracking_text: Mapped[ConsentText | None] = relationship(
+        primaryjoin="ConsentText.id == foreign(Signup.tracking_text_id)", viewonly=True
+    )
 
     __table_args__ = (
         # One open request per form and address: a second one replaces the values of the first.

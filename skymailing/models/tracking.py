@@ -18,6 +18,7 @@ class OpenTracking(StrEnum):
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
+    PERSON = "person"  # how often, and when last, of those who agreed; nothing of others
 
 
 class RunLink(Model):
@@ -57,6 +58,9 @@ class Engagement(Model):
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     opened_on: Mapped[date | None] = mapped_column(Date)  # the last day on which it was opened
+    # Only in mailings that count opens per person, and only of those who agreed.
+    opens: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_open_at: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (Index(None, "run_id", "delivery_id"),)
 

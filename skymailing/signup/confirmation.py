@@ -1,6 +1,7 @@
 """Turn a confirmed request into a client, and record the proof."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from skymailing.extensions import db
 from skymailing.models import (
     Client,
     ConsentKind,
+    ConsentPurpose,
     Signup,
     SignupForm,
     Tag,
@@ -81,6 +83,9 @@ def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
     record(signup.owner_id, signup.email_key, ConsentKind.ASKED, signup.requested_at, asked)
     confirmed = Evidence(visitor.ip[:45], visitor.agent[:AGENT_MAX_LENGTH], **about)
     record(signup.owner_id, signup.email_key, ConsentKind.CONFIRMED, now, confirmed)
+    if signup.tracking_text_id is not None:
+        tracking = replace(confirmed, text_id=signup.tracking_text_id, purpose=ConsentPurpose.TRACKING)
+        record(signup.owner_id, signup.email_key, ConsentKind.CONFIRMED, now, tracking)
 
 
 def _add_client(signup: Signup, now: datetime) -> bool:

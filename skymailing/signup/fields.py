@@ -18,6 +18,7 @@ ATTRIBUTE_PREFIX = "attribute."
 TRAP = "website"  # hidden from people; only programs fill it in
 STAMP = "stamp"
 PROOF = "proof"
+TRACKING = "tracking"  # a box that lets us count opens
 MAX_FIELDS = 20
 LABEL_MAX_LENGTH = FORM_LINE_MAX_LENGTH
 
@@ -43,6 +44,7 @@ class Entry:
 
     raw: dict[str, str]
     email: str = ""
+    allows_tracking: bool = False
     values: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -74,6 +76,8 @@ def read_entry(form: SignupForm, submitted: Mapping[str, str]) -> Entry:
     """
     fields = list_fields(form)
     entry = Entry({name: submitted.get(name, "") for name in (EMAIL, *(f.key for f in fields))})
+    if form.asks_tracking and submitted.get(TRACKING):
+        entry.raw[TRACKING], entry.allows_tracking = "y", True
     try:
         entry.email = parse_recipient(entry.raw[EMAIL])
     except InvalidEmail as error:

@@ -88,6 +88,11 @@ class SignupFormEditor(FlaskForm):
         3,
         description=_l("What people agree to. It is stored with each confirmation as proof."),
     )
+    asks_tracking = BooleanField(
+        _l("Ask if opens may be counted"),
+        description=_l("For mailings that count opens per person. The box is never ticked in advance."),
+    )
+    tracking_text = line(_l("Text next to the box"), TEXT_MAX_LENGTH)
     language = SelectField(_l("Language"))
     title = line(_l("Title"), FORM_LINE_MAX_LENGTH)
     introduction = text_area(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
@@ -144,12 +149,16 @@ class SignupFormEditor(FlaskForm):
 
     def read_values(self, default_language: str) -> FormValues:
         """Return the validated input."""
-        text_names = ("title", "introduction", "button", "consent_text", "confirm_subject", "confirm_body")
-        texts = {name: self[name].data or "" for name in (*text_names, "thanks_text", "thanks_url")}
+        names = (
+            *("title", "introduction", "button", "consent_text", "tracking_text", "confirm_subject"),
+            *("confirm_body", "thanks_text", "thanks_url"),
+        )
+        texts = {name: str(self[name].data or "") for name in names}
         return FormValues(
             name=self.name.data or "",
             language=self.language.data or default_language,
             is_open=bool(self.is_open.data),
+            asks_tracking=bool(self.asks_tracking.data),
             fields=list(self._read_questions()),
             tags=read_tags(self.tags.data or ""),
             topic_ids=self.topics.data or [],

@@ -19,27 +19,32 @@ from skymailing.models import FormDay, Signup, SignupForm, SignupMailbox
 from skymailing.models.form import AGENT_MAX_LENGTH, IS_OPEN
 from skymailing.outbox.signup_letters import SIGNUP_LIFETIME, add_signup_letter
 from skymailing.signup.protection import Visitor
+from skymailing.signup.texts import read_texts
 
 BETWEEN_LETTERS = timedelta(minutes=10)
 LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
 # Of an open request, when the form is submitted again.
-REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "expires_at")
+REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "tracking_text_id", "expires_at")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A checked request: the address and the values by field."""
+    """A checked request: the address, the values by field, and whether opens may be counted."""
 
     email: str
     values: Mapping[str, str]
+    allows_tracking: bool = False
 
 
 def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: datetime) -> bool:
     """Store the request; the newest values count. Return whether a confirmation letter was added.
 
+    Call it with the form's language active: the words that the visitor agreed to may be its defaults.
+
     No letter is added if the mailbox has had one in the last ten minutes, or three in the last day.
     """
+    tracking_text = read_texts(form).tracking if request.allows_tracking else ""
     values = {
         "owner_id": form.owner_id,
         "form_id": form.id,
@@ -50,6 +55,7 @@ def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: da
         "ip": visitor.ip[:45],
         "agent": visitor.agent[:AGENT_MAX_LENGTH],
         "text_id": store_text(form.owner_id, form.consent_text, now),
+        "tracking_text_id": store_text(form.owner_id, tracking_text, now),
         "expires_at": now + SIGNUP_LIFETIME,
         "requests": 1,
         "is_waiting": False,

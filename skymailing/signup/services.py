@@ -36,11 +36,13 @@ class FormValues:
     confirm_subject: str = ""
     confirm_body: str = ""
     sender_id: int | None = None
+    asks_tracking: bool = False
+    tracking_text: str = ""
 
 
 PLAIN_COLUMNS = (
     *("name", "language", "consent_text", "is_open", "title", "introduction", "button"),
-    *("thanks_text", "thanks_url", "confirm_subject", "confirm_body"),
+    *("thanks_text", "thanks_url", "confirm_subject", "confirm_body", "asks_tracking", "tracking_text"),
 )
 
 

@@ -8,17 +8,17 @@ from sqlalchemy import Connection, delete, select, update
 
 from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import shared_cache
-from skymailing.db.engine import insert_into, let_others_write, reading_engine
+from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
 from skymailing.tracking.hits import HITS, PICTURE, NotedHit, decode
+from skymailing.tracking.locking import lock_row, take_turn
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
 
 SLICE = 10_000  # hits per transaction
-TURN = "turn"  # a row that each transaction locks, since it reads counts before it changes them
 
 
 def fold_hits(now: datetime) -> None:
@@ -58,9 +58,8 @@ def _count(connection: Connection, hits: list[NotedHit], now: datetime) -> None:
 
 def _lock(connection: Connection, name: str, now: datetime) -> int:
     """Wait for other folds, and return how many hits of this one have been counted."""
-    for row in (TURN, name):
-        added = insert_into(HitFold).values(name=row, done=0, folded_at=now)
-        connection.execute(added.on_conflict_do_update(index_elements=["name"], set_={"folded_at": now}))
+    take_turn(connection, now)
+    lock_row(connection, name, now)
     connection.execute(delete(HitFold).where(HitFold.folded_at < now - NAMES_KEPT))
     return connection.execute(select(HitFold.done).where(HitFold.name == name)).scalar_one()
 

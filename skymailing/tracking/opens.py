@@ -1,58 +1,115 @@
 """Store when letters were opened, as far as their mailing allows it: loading a picture shows it, as a guess.
 
-Apple's proxy loads pictures in advance, which says nothing, and machines do not open letters.
+Apple's proxy loads pictures in advance, which says nothing, and machines do not open letters. If opens are
+counted per person, only those who agreed are counted: the consent is checked here, so that a withdrawal
+takes effect with its commit.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
 
 from skymailing.db.engine import insert_into, is_in
 from skymailing.db.upserts import Insert, Upsert
-from skymailing.models import Delivery, Engagement, OpenTracking, Run
+from skymailing.delivery.open_consents import allows_counting
+from skymailing.models import Click, Client, Delivery, Engagement, Mailing, OpenTracking, Run
+from skymailing.tracking.bursts import WINDOW
 from skymailing.tracking.click_counts import to_time
 from skymailing.tracking.hits import NotedHit
+from skymailing.tracking.locking import take_turn
 from skymailing.tracking.machines import Visitor
+
+SCANNED = 2  # links that a machine followed within WINDOW of a picture: it has loaded the picture, too
 
 
 def store_opens(connection: Connection, hits: Sequence[NotedHit]) -> None:
-    """Store the day of the last open of each letter; the time is forgotten."""
-    days: dict[int, date] = {}
+    """Store the opens of each letter; of those who did not agree to more, the time is forgotten.
+
+    Call this after the clicks of the same fold are stored.
+    """
+    by_letter: dict[int, list[int]] = defaultdict(list)
     runs = {hit.delivery_id: hit.run_id for hit in hits}
     for hit in hits:
         if hit.visitor is Visitor.PERSON:
-            day = to_time(hit.at).date()
-            days[hit.delivery_id] = max(day, days.get(hit.delivery_id, day))
-    if not days:
-        return
-    found = (
-        select(Delivery.id, Delivery.run_id, Run.mailing_id)
-        .join(Run, Run.id == Delivery.run_id)
-        .where(is_in(Delivery.id, sorted(days)), Run.track_opens != OpenTracking.OFF)
-        .order_by(Delivery.id)
-    )
+            by_letter[hit.delivery_id].append(hit.at)
+    _drop_scans(connection, by_letter)
+    found = _select_letters().where(is_in(Delivery.id, sorted(by_letter)))
     rows = [
-        {
-            "delivery_id": id,
-            "run_id": run_id,
-            "mailing_id": mailing_id,
-            "clicks": 0,
-            "machine_clicks": 0,
-            "opened_on": days[id],
-        }
-        for id, run_id, mailing_id in connection.execute(found)
-        if run_id == runs[id]
+        _make_row(row, by_letter[row.id])
+        for row in connection.execute(found.order_by(Delivery.id))
+        if row.run_id == runs[row.id]
     ]
     if rows:
         _OPENS.execute(connection, rows)
 
 
+def _drop_scans(connection: Connection, by_letter: dict[int, list[int]]) -> None:
+    """Remove the hits that came with those of a scanner, which loads the pictures of a letter, too."""
+    scans = select(Click.delivery_id, Click.last_at).where(
+        is_in(Click.delivery_id, sorted(by_letter)), Click.machine_clicks > 0, ~Click.was_person
+    )
+    times: dict[int, list[int]] = defaultdict(list)
+    for id, at in connection.execute(scans):
+        times[id].append(at)
+    for id, scanned in times.items():
+        opens = [at for at in by_letter[id] if sum(abs(at - scan) <= WINDOW for scan in scanned) < SCANNED]
+        if opens:
+            by_letter[id] = opens
+        else:
+            del by_letter[id]
+
+
+def _select_letters() -> Any:
+    """Select letters whose opens may be stored."""
+    has_day = Run.track_opens == OpenTracking.DAY
+    return (
+        select(Delivery.id, Delivery.run_id, Run.mailing_id, Run.track_opens)
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .where(or_(has_day, and_(_counts_people(), allows_counting(Mailing.owner_id, Delivery.email_key))))
+    )
+
+
+def _counts_people() -> ColumnElement[bool]:
+    return Run.track_opens == OpenTracking.PERSON
+
+
+def _make_row(letter: Any, times: Sequence[int]) -> dict[str, object]:
+    last, is_counted = max(times), letter.track_opens == OpenTracking.PERSON
+    return {
+        "delivery_id": letter.id,
+        "run_id": letter.run_id,
+        "mailing_id": letter.mailing_id,
+        "clicks": 0,
+        "machine_clicks": 0,
+        "opened_on": to_time(last).date(),
+        "opens": len(times) if is_counted else 0,
+        "last_open_at": last if is_counted else None,
+    }
+
+
 def _make_upsert() -> Insert:
     statement = insert_into(Engagement)
-    stored, new = Engagement.opened_on, statement.excluded.opened_on
-    latest = case((stored > new, stored), else_=new)
-    return statement.on_conflict_do_update(index_elements=["delivery_id"], set_={"opened_on": latest})
+    new = statement.excluded
+    changed: dict[str, Any] = {
+        name: case((getattr(Engagement, name) > new[name], getattr(Engagement, name)), else_=new[name])
+        for name in ("opened_on", "last_open_at")
+    }
+    changed["opens"] = Engagement.opens + new["opens"]
+    return statement.on_conflict_do_update(index_elements=["delivery_id"], set_=changed)
 
 
 _OPENS = Upsert(_make_upsert)
+
+
+def forget_opens(connection: Connection, owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
+    """Remove what was stored because people had agreed to it; folds wait until the transaction ends."""
+    take_turn(connection, now)
+    # By the client, whose letters an index finds; letters of merged clients belong to the one who was kept.
+    own = select(Client.id).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
+    letters = select(Delivery.id).where(Delivery.client_id.in_(own))
+    counted = (Engagement.opens > 0) & Engagement.delivery_id.in_(letters)
+    connection.execute(update(Engagement).where(counted).values(opens=0, last_open_at=None, opened_on=None))

@@ -14,6 +14,7 @@ from skymailing.models import (
     SignupForm,
     User,
 )
+from tests.e2e.clicked_run import add_clicked_run
 from tests.e2e.public_pages import public_paths
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
@@ -23,6 +24,7 @@ VISITOR_PATHS = [
     "/blog/",
     "/blog/what-sent-really-means",
     "/language",
+    "/privacy",
     "/auth/login",
     "/auth/register",
     "/auth/registered",
@@ -60,13 +62,8 @@ def user_paths(site: Site) -> list[str]:
         *segment_paths(site),
         *form_paths(site),
         *("/topics/", "/topics/new"),
-        "/messages/",
-        "/messages/new",
-        f"/messages/{message}",
-        f"/messages/{message}/edit",
-        "/mailings/",
-        "/mailings/?state=cancelled&q=none",
-        "/mailings/new",
+        *(f"/messages/{page}" for page in ("", "new", message, f"{message}/edit")),
+        *("/mailings/", "/mailings/?state=cancelled&q=none", "/mailings/new"),
         *(f"/mailings/new#step-{step}" for step in ("what", "when", "check")),
         *(f"/mailings/{id}" for id in mailings.values()),
         f"/mailings/{running}/edit",
@@ -74,6 +71,7 @@ def user_paths(site: Site) -> list[str]:
         f"/mailings/{running}/cancel",
         f"/mailings/{running}/log",
         f"/mailings/runs/{run}",
+        f"/mailings/runs/{add_clicked_run(site, get_demo_user(site).id)}/clicks",
         *(f"/mailings/archive/{page}" for page in ("", f"runs/{run}")),
         "/logs/",
         "/reports/",

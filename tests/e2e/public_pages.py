@@ -9,13 +9,13 @@ from skymailing.archive.services import EntryValues, publish, read_source
 from skymailing.clients.opt_outs import opt_out
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Archive, Brand, Run, Signup, SignupForm, Topic, User
+from skymailing.models import Archive, Brand, OpenTracking, Run, Signup, SignupForm, Topic, User
 from skymailing.outbox.signup_letters import signup_token
 from skymailing.security import unsubscribe_token
 from tests.archive.letters import create_sent_run, send_letter
 from tests.e2e.site import Site
 from tests.support.archives import link_to
-from tests.support.factories import UserFactory
+from tests.support.factories import MailingFactory, UserFactory
 from tests.support.signup_factories import SignupFormFactory, TopicFactory
 
 BODY = """# Весенние чаи
@@ -46,7 +46,7 @@ def form_paths(site: Site, owner: User) -> list[str]:
     """Return the paths of an open form, a closed one, and confirmations."""
     with site.adding() as session:
         own = session.get_one(User, owner.id)
-        texts = {"language": "ru", "fields": FIELDS, "consent_text": CONSENT}
+        texts = {"language": "ru", "fields": FIELDS, "consent_text": CONSENT, "asks_tracking": True}
         form: SignupForm = SignupFormFactory.create(owner=own, **texts)
         closed = SignupFormFactory.create(owner=own, is_open=False, **texts)
         now = utcnow()
@@ -69,6 +69,7 @@ def letter_link_paths(site: Site, owner: User) -> list[str]:
         about = "Новинки, скидки и рецепты, не чаще двух раз в месяц"
         topic: Topic = TopicFactory.create(owner=own, name="Новости", description=about)
         TopicFactory.create(owner=own, name="Дегустации")
+        MailingFactory.create(owner=own, track_clicks=True, track_opens=OpenTracking.PERSON)
     with site.app.app_context():
         opt_out(owner.id, "left@tea.example", topic.id, utcnow())
         opt_out(owner.id, "stopped@tea.example", None, utcnow())

@@ -158,12 +158,20 @@ def test_links_that_give_access_to_an_account_are_not_logged(nginx: Nginx) -> No
         assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
     nginx.request("GET", "/clients/?q=anna@example.org&sort=name")
     nginx.request("GET", "/u/an-unsubscribe-token")
+    for link in (
+        "/p/a-letters-token",
+        "/v/a-letters-token",
+        "/c/a-letters-token/1",
+        "/o/a-letters-token.gif",
+    ):
+        nginx.request("GET", link)
     nginx.request("POST", "/hooks/brevo/a-secret-of-a-webhook")
     nginx.request("GET", "/senders/confirm/a-secret-token")
     nginx.request("GET", "/the-last-page")
 
     wait_until(lambda: "the-last-page" in nginx.access_log, "the log is written", 5)
     assert "an-unsubscribe-token" not in nginx.access_log
+    assert "a-letters-token" not in nginx.access_log
     assert "a-secret-of-a-webhook" not in nginx.access_log
     for page in ("verify", "reset", "email"):
         assert f"/auth/{page}/..." in nginx.access_log

@@ -70,8 +70,7 @@ DELETED_SEGMENT = {"name": "Omsk", "conditions": {"field": "email", "op": "is_se
 
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
-    "home.index": PUBLIC,
-    "home.language": PUBLIC,
+    **dict.fromkeys(("home.index", "home.language", "home.privacy"), PUBLIC),
     "home.change_guide": PRIVATE,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
@@ -237,6 +236,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.settle_unknowns": MAILING,
     "mailings.test": MAILING,
     **dict.fromkeys(("mailings.clicks", "mailings.clicks_csv"), TRACKED_RUN),
+    **dict.fromkeys(("mailings.click_map", "mailings.click_segment"), TRACKED_RUN),
     **dict.fromkeys(("tracking.click", "tracking.picture"), PUBLIC),
     "mailings.run": RUN,
     "mailings.log": MAILING,

@@ -25,6 +25,7 @@ from skymailing.models import (
     MailingState,
     Removal,
     RemovalKind,
+    RunLink,
     Security,
     Segment,
     Sender,
@@ -195,7 +196,10 @@ def make_run(owner: User) -> Any:
 
 
 def make_tracked_run(owner: User) -> Any:
-    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, track_clicks=True)
+    """Create a run with a counted link, so that its letter has a map."""
+    run = create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, track_clicks=True)
+    find_session(owner).add(RunLink(run_id=run.id, number=1, url="https://shop.example/"))
+    return run
 
 
 def make_delivery(owner: User) -> Any:

@@ -166,6 +166,7 @@ class OwnedObjects:
             "confirmed": "1",
             "decision": "resend",
             "publish": "1",
+            "clicked": "yes",
             "conditions": '{"field": "comment", "op": "is_set"}',
         }
 

@@ -1,6 +1,7 @@
 """Read the links in an account's letters, and who followed them, for the export."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -22,16 +23,21 @@ def read_links(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_clicks(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what each recipient did with a letter: first click, number of clicks, day of the last open."""
-    yield ("run_id", "email", "first_click", "clicks", "machine_clicks", "opened_on")
-    counts = (Engagement.clicks, Engagement.machine_clicks, Engagement.opened_on)
+    """Yield what each recipient did with a letter: the first click, all clicks, and opens."""
+    names = ("first_click", "clicks", "machine_clicks", "opened_on", "opens", "last_open")
+    yield ("run_id", "email", *names)
+    opens = (Engagement.opened_on, Engagement.opens, Engagement.last_open_at)
+    counts = (Engagement.clicks, Engagement.machine_clicks, *opens)
     for run_id in read_run_ids(user_id):
         statement = select(Engagement.delivery_id, Delivery.email, Engagement.first_click_at, *counts)
         statement = statement.join(Delivery, Delivery.id == Engagement.delivery_id).where(
             Engagement.run_id == run_id
         )
-        for _id, email, first, clicks, machine_clicks, opened_on in read_in_chunks(
+        for _id, email, first, *counted, last in read_in_chunks(
             statement, Engagement.__table__.c.delivery_id
         ):
-            at = to_time(first) if first is not None else None
-            yield (run_id, *cells((None, email, at, clicks, machine_clicks, opened_on)))
+            yield (run_id, *cells((None, email, _read_time(first), *counted, _read_time(last))))
+
+
+def _read_time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else to_time(milliseconds)

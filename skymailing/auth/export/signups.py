@@ -11,6 +11,7 @@ from skymailing.extensions import db
 from skymailing.models import Signup, SignupForm, Tag, Topic, form_tags, form_topics
 
 TEXTS = ("title", "introduction", "button", "consent_text", "thanks_text", "thanks_url")
+TRACKING = ("asks_tracking", "tracking_text")
 LETTER = ("confirm_subject", "confirm_body", "sender_id")
 
 
@@ -18,7 +19,7 @@ def read_forms(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's sign-up forms with their tags and topics."""
     tags = _read_names(user_id, form_tags, "tag_id", Tag)
     topics = _read_names(user_id, form_topics, "topic_id", Topic)
-    names = ("uuid", "name", "is_open", "language", "fields", *TEXTS, *LETTER)
+    names = ("uuid", "name", "is_open", "language", "fields", *TEXTS, *TRACKING, *LETTER)
     for form in read_own(SignupForm, user_id, *names):
         yield form | {"tags": tags.get(form["id"], []), "topics": topics.get(form["id"], [])}
 
@@ -42,9 +43,10 @@ def _read_names(
 
 def read_signups(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the requests to subscribe that are still stored."""
-    yield ("form_id", "email", "values", "requested_at", "ip", "browser", "confirmed_at")
+    yield ("form_id", "email", "values", "requested_at", "ip", "browser", "confirmed_at", "allows_tracking")
     columns = (Signup.form_id, Signup.email, Signup.values, Signup.requested_at, Signup.ip, Signup.agent)
-    statement = select(Signup.id, *columns, Signup.confirmed_at).where(Signup.owner_id == user_id)
+    answers = (Signup.confirmed_at, Signup.tracking_text_id.is_not(None))
+    statement = select(Signup.id, *columns, *answers).where(Signup.owner_id == user_id)
     for row in read_in_chunks(statement, Signup.__table__.c.id):
         form_id, email, values, *rest = cells(row)
         yield (form_id, email, json.dumps(values, ensure_ascii=False), *rest)

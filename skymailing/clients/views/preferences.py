@@ -4,13 +4,14 @@ from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from skymailing.brand.queries import find_brand
-from skymailing.clients import opt_outs, suppression
+from skymailing.clients import open_choice, opt_outs, suppression
 from skymailing.clients.consents import list_consents
 from skymailing.clients.language_choice import find_language, save_language
 from skymailing.clients.views.letter_links import Recipient, read_recipient
-from skymailing.clients.views.unsubscribe import refuse
+from skymailing.clients.views.unsubscribe import read_evidence, refuse
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
+from skymailing.models import Consent, ConsentPurpose
 from skymailing.security import BadToken
 from skymailing.web.ids import read_id
 from skymailing.web.urls import PREFERENCES_PREFIX
@@ -38,14 +39,21 @@ def page(token: str) -> ResponseReturnValue:
         recipient=recipient,
         states=recipient.list_topics(),
         suppressed=suppression.find_suppression(recipient.owner_id, recipient.email_key),
-        consent=next((consent for consent in consents if consent.text), None),
+        consent=next((consent for consent in consents if consent.text and is_about_letters(consent)), None),
+        counting=open_choice.find_counting(recipient.owner_id),
+        allows_opens=open_choice.is_allowed(recipient.owner_id, recipient.email_key),
+        opens_text=open_choice.describe_choice(),
         language=find_language(recipient.owner_id, recipient.email_key),
         is_saved=is_saved,
     )
 
 
+def is_about_letters(consent: Consent) -> bool:
+    return consent.purpose == ConsentPurpose.LETTERS
+
+
 def save(recipient: Recipient) -> None:
-    """Save the language, and the topics that the person changed after opening the page."""
+    """Save the language, and what the person changed after opening the page: topics, and counting opens."""
     shown = set(map(read_id, request.form.getlist("shown")))
     ticked = set(map(read_id, request.form.getlist("topic")))
     chosen = {
@@ -57,4 +65,8 @@ def save(recipient: Recipient) -> None:
     if language is not None and find_language(recipient.owner_id, recipient.email_key) is not None:
         known = current_app.config["LANGUAGES"]
         save_language(recipient.owner_id, recipient.email_key, language, known)
+    allowed, is_ticked = request.form.get("allowed_opens"), "opens" in request.form
+    if allowed is not None and is_ticked is not bool(allowed):
+        person = (recipient.owner_id, recipient.email_key)
+        open_choice.save_choice(*person, is_ticked, utcnow(), read_evidence())
     opt_outs.save_choices(recipient.owner_id, recipient.email_key, chosen, utcnow())

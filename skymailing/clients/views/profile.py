@@ -20,6 +20,7 @@ from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
+from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain
 
 
@@ -61,6 +62,7 @@ def show(client_id: int) -> ResponseReturnValue:
             request.args.get("cursor"),
             letters.LETTERS_PER_PAGE,
         ),
+        to_time=to_time,
         explain_run=letters.explain_run,
         has_left_topic=partial(
             letters.has_left_topic,

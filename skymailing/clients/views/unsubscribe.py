@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from skymailing.brand.queries import find_brand
 from skymailing.clients import opt_outs, suppression
 from skymailing.clients.consents import Evidence
+from skymailing.clients.open_choice import find_counting
 from skymailing.clients.views.letter_links import Recipient, read_recipient
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
@@ -106,5 +107,6 @@ def collect(recipient: Recipient, owner: User) -> dict[str, object]:
         "suppressed": suppressed,
         "opt_out": opt_outs.find_undoable(*person, left_id, utcnow()),
         "has_choice": bool(states),
+        "has_other_choice": find_counting(recipient.owner_id).people,
         "reasons": [(reason.value, state_label(reason)) for reason in OptOutReason],
     }

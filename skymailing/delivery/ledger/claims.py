@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal_column, select, true, update
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.run_counts import Changes, RunKey
+from skymailing.delivery.open_consents import allows_counting
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
@@ -28,6 +29,7 @@ from skymailing.models import (
     DeliveryState,
     Mailing,
     MessageFormat,
+    OpenTracking,
     Run,
     SmtpServer,
     Suppression,
@@ -87,6 +89,7 @@ class Claimed:
     unknowns: int
     full_name: str
     attributes: Mapping[str, Any]
+    counts_opens: bool  # whether the letter may have the picture that shows opens
 
 
 class Choice(Protocol):
@@ -217,7 +220,8 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choi
 
 def _claimed(row: Any) -> Claimed:
     return Claimed(
-        row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes
+        *(row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes),
+        bool(row.counts_opens),
     )
 
 
@@ -246,6 +250,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             # Deleted while the letter was being sent; the delivery then returned to pending.
             Client.id.is_(None).label("is_deleted"),
             _is_suppressed(run).label("is_suppressed"),
+            _counts_opens(run).label("counts_opens"),
         )
         .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
@@ -263,6 +268,13 @@ def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
         if run.topic_id is None
         else is_suppressed | ~gets_topic(run.topic_id, Delivery.email_key)
     )
+
+
+def _counts_opens(run: OpenRun) -> ColumnElement[bool]:
+    """Return the condition that a letter may have the picture that shows opens."""
+    if run.track_opens == OpenTracking.PERSON:
+        return allows_counting(run.owner_id, Delivery.email_key)
+    return true() if run.track_opens == OpenTracking.DAY else false()
 
 
 def _lease(connection: Connection, ids: Sequence[int], token: str, until: datetime) -> None:

@@ -50,6 +50,7 @@ class Recipient:
     email: str
     name: str
     attributes: Mapping[str, str]
+    counts_opens: bool = False  # whether the letter may have the picture that shows opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class LetterTemplate:
             token = make_letter_token(delivery_id, self.run_mark, self.run.link_key)
             values["browser_url"] = self.link_start + token
         if self.run.tracking:
-            values.update(self.run.tracking.make_values(delivery_id))
+            values.update(self.run.tracking.make_values(delivery_id, recipient.counts_opens))
         identity = self.run.make_message_id(delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)

@@ -19,11 +19,15 @@ from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 # The value with the beginning of the letter's links: the number of a link follows it.
 LINK_START = "tracked_link_start"
 PICTURE_URL = "opened_picture_url"
+# A transparent picture of one pixel.
+NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_START, PICTURE_URL))
 MAX_LINKS = 500
 MAX_URL = 2_000  # characters
 LABEL_LENGTH = 200
 WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
+# The end tag of a link, or the start of the next one.
+LINK_END = re.compile(r"<(/)a\b[^<>]*>|<a\b", re.IGNORECASE)
 ALTERNATIVE = re.compile(r"""<img\b[^<>]*?\balt\s{0,9}=\s{0,9}("[^"]*"|'[^']*')""", re.IGNORECASE)
 # Tags, and what readers do not see: comments, such as those for Outlook, and styles.
 UNSEEN = re.compile(
@@ -33,12 +37,13 @@ UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A link of a page: the place of its address, the address, and its text as readers see it."""
+    """A link of a page: the place of its address, the address, its text as readers see it, and its end."""
 
     start: int
     end: int
     url: str
     label: str
+    after: int  # behind the element, or behind its start tag if that cannot be found
 
 
 class LinkedPage:
@@ -57,6 +62,15 @@ class LinkedPage:
             end = link.end
         return self._masked.unmask("".join(pieces) + text[end:])
 
+    def add_after(self, additions: Sequence[str]) -> str:
+        """Return the page with some HTML after each link, in their order."""
+        pieces: list[str] = []
+        end, text = 0, self._masked.text
+        for link, addition in zip(self.links, additions, strict=True):
+            pieces += text[end : link.after], addition
+            end = link.after
+        return self._masked.unmask("".join(pieces) + text[end:])
+
 
 def _find_links(masked: MaskedSource) -> list[PageLink]:
     links: list[PageLink] = []
@@ -67,8 +81,16 @@ def _find_links(masked: MaskedSource) -> list[PageLink]:
         found = _find_address(piece)
         if found is not None and masked.mark not in found[2]:
             label = "" if name == "area" else _read_label(masked, piece.end())
-            links.append(PageLink(*found, label))
+            links.append(PageLink(*found, label, _find_end(masked.text, piece)))
     return links
+
+
+def _find_end(text: str, start: re.Match[str]) -> int:
+    """Return where the element of a link ends; the next link ends it, too."""
+    if start["name"].lower() == "area":
+        return start.end()
+    end = LINK_END.search(text, start.end())
+    return start.end() if end is None else end.end() if end[1] else end.start()
 
 
 def _find_address(piece: re.Match[str]) -> tuple[int, int, str] | None:
@@ -90,6 +112,8 @@ def _find_address(piece: re.Match[str]) -> tuple[int, int, str] | None:
 
 def to_location(url: str) -> str | None:
     """Return a link's address in ASCII, as a redirect contains it; None if it is not valid."""
+    if not WEB.fullmatch(url):  # such as a line break, which would end the header
+        return None
     try:
         converted = iri_to_uri(url)
     except ValueError:  # such as a port that is no number, or an empty part of a domain
@@ -124,12 +148,15 @@ class Tracking:
             page = linked.write(self.number_links(linked.links))
         return add_picture(page) if self.has_picture else page
 
-    def make_values(self, delivery_id: int) -> dict[str, str]:
-        """Return the values that the edited page uses in the letter of a delivery."""
+    def make_values(self, delivery_id: int, counts_opens: bool) -> dict[str, str]:
+        """Return the values that the edited page uses in the letter of a delivery.
+
+        Without `counts_opens`, the picture is in the letter itself, so that nothing is requested.
+        """
         token = self.signer.make_token(delivery_id)
         values = {LINK_START: f"{self.site}{CLICK_PREFIX}/{token}/"} if self.number_links else {}
         if self.has_picture:
-            values[PICTURE_URL] = f"{self.site}{OPEN_PREFIX}/{token}.gif"
+            values[PICTURE_URL] = f"{self.site}{OPEN_PREFIX}/{token}.gif" if counts_opens else NO_PICTURE
         return values
 
 

@@ -1,17 +1,28 @@
-"""The clicks of a run: per link, by whom, and as a file."""
+"""The clicks of a run: per link, by whom, when, in its letter, as a file, and as a segment."""
 
-from flask import abort, render_template, request
+from flask import Response as FlaskResponse
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit
+from skymailing.delivery.rendering.letter import TemplateError
 from skymailing.extensions import db
 from skymailing.mailings import click_queries, run_queries
+from skymailing.mailings.click_breakdown import break_down
+from skymailing.mailings.click_map import read_map
+from skymailing.mailings.click_segments import Clicked, make_segment
 from skymailing.mailings.views.blueprint import bp
+from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import AuditAction, Run, RunLink
+from skymailing.quotas.checks import LimitReached
 from skymailing.tracking.click_counts import to_time
+from skymailing.web.computing import computes
 from skymailing.web.csv import csv_response
+from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
+from skymailing.web.letter_pages import seal_frame
 
 
 @bp.get("/runs/<int:run_id>/clicks")
@@ -23,11 +34,13 @@ def clicks(run_id: int) -> str:
     chosen = db.session.get(RunLink, (run_id, number)) if number else None
     if number and chosen is None:
         abort(404)
+    counts = click_queries.count_clicks(run)
     return render_template(
         "mailings/clicks.html",
         mailing=run.mailing,
         run=run,
-        clicks=click_queries.count_clicks(run),
+        clicks=counts,
+        breakdown=break_down(run) if counts.people and not run.details_removed_at else None,
         chosen=chosen,
         people=click_queries.list_people(run_id, number, request.args.get("cursor")),
         to_time=to_time,
@@ -42,6 +55,38 @@ def clicks_csv(run_id: int) -> Response:
     audit.record(AuditAction.LOG_EXPORTED, audit.current_actor(), run.mailing)
     db.session.commit()
     return csv_response(click_queries.export_clicks(run_id), f"clicks-{run_id}.csv")
+
+
+@bp.get("/runs/<int:run_id>/clicks/letter")
+@login_required
+@computes
+def click_map(run_id: int) -> Response:
+    """Return the run's letter with the number of people next to each link, for a frame."""
+    run = get_tracked_run(run_id)
+    letter = read_map(run, click_queries.count_clicks(run).links) or abort(404)
+    db.session.rollback()  # no transaction is open while the letter is rendered
+    try:
+        return seal_frame(FlaskResponse(letter.render(), mimetype="text/html"))
+    except TemplateError as error:
+        return seal_frame(FlaskResponse(explain_template_error(error), mimetype="text/plain"))
+
+
+@bp.post("/runs/<int:run_id>/clicks/segment")
+@login_required
+def click_segment(run_id: int) -> ResponseReturnValue:
+    """Make a segment of those who clicked in the run's mailing, or did not, and open it."""
+    run = get_tracked_run(run_id)
+    which = request.form.get("clicked", "")
+    if which not in set(Clicked) or not run.track_clicks:
+        abort(400)
+    try:
+        segment = make_segment(run.mailing, Clicked(which))
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("mailings.clicks", run_id=run_id))
+    db.session.commit()
+    return redirect(url_for("segments.show", segment_id=segment.id))
 
 
 def get_tracked_run(run_id: int) -> Run:

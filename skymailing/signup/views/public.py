@@ -106,7 +106,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     start_writing()
     if not queries.keep_open(form.id):
         return shown.render("closed"), 410
-    request_signup(form, Request(entry.email, entry.values), visitor, now)
+    request_signup(form, Request(entry.email, entry.values, entry.allows_tracking), visitor, now)
     db.session.commit()
     hints.hint_outbox()
     return shown.render("sent", entry=entry)
@@ -133,7 +133,7 @@ def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
 
 
 def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
-    """Return whether the address of a token is confirmed, and the consent text; raises BadToken.
+    """Return whether the address of a token is confirmed, and the consent texts; raises BadToken.
 
     Ends the transaction, since the page should not be rendered in it.
     """
@@ -142,7 +142,8 @@ def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
         signup = confirm_signup(token, form_uuid, read_visitor(), utcnow())
     else:
         signup = read_signup_token(token, form_uuid)
-    found = signup.confirmed_at is not None, signup.text.text if signup.text else ""
+    texts = [text.text for text in (signup.text, signup.tracking_text) if text]
+    found = signup.confirmed_at is not None, "\n".join(texts)
     db.session.commit()
     return found
 

@@ -1,0 +1,68 @@
+"""Show a run's letter with the number of people next to each link, for its owner."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from flask_babel import format_decimal, format_percent, ngettext
+
+from skymailing.archive.neutral import render_neutral
+from skymailing.delivery.rendering.letter import Content
+from skymailing.delivery.rendering.tracked_links import LinkedPage
+from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.run_links import match_links
+from skymailing.models import Run, RunLink
+
+# Readable on any background; nothing of the letter's own styles may hide or stretch it.
+STYLE = (
+    "display:inline-block;margin:0 0 0 4px;padding:1px 6px;border:1px solid #fff;border-radius:9px;"
+    "background:#14366f;color:#fff;font:600 12px/16px Arial,sans-serif;letter-spacing:0;text-decoration:none;"
+    "text-transform:none;white-space:nowrap;vertical-align:middle;width:auto;max-width:none"
+)
+QUIET = STYLE.replace("#14366f", "#5c6470")  # of links that no one followed
+
+
+@dataclass(frozen=True, slots=True)
+class LetterMap:
+    """What the map of a run's letter is rendered from, without a transaction."""
+
+    content: Content
+    sender_name: str
+    sent_at: datetime
+    habits: Habits
+    people: int  # who followed any link
+    by_link: Mapping[int, int]
+    stored: Mapping[int, str]
+
+    def render(self) -> str:
+        """Return the page of the letter, without any client's data; raises TemplateError."""
+        letter = render_neutral(
+            self.content, self.sender_name, self.sent_at, self.habits, edit_page=self.add_badges
+        )
+        return letter.html
+
+    def add_badges(self, page: str) -> str:
+        """Return the page with a badge after each link that is counted."""
+        linked = LinkedPage(page)
+        numbers = match_links(self.stored, linked.links)
+        return linked.add_after([self._write_badge(number) for number in numbers])
+
+    def _write_badge(self, number: int) -> str:
+        people = self.by_link.get(number)
+        if people is None:
+            return ""
+        share = format_percent(people / self.people) if self.people else ""
+        title = ngettext("%(count)s person", "%(count)s people", people, count=format_decimal(people))
+        text = f"{format_decimal(people)}{share and ' · '}{share}"
+        return f'<span style="{STYLE if people else QUIET}" title="{escape(title)}">{escape(text)}</span>'
+
+
+def read_map(run: Run, links: Sequence[RunLink]) -> LetterMap | None:
+    """Return what the map of a run needs; None once the text of its letters has been removed."""
+    if run.details_removed_at is not None or not links:
+        return None
+    by_link = {link.number: link.people for link in links}
+    stored = {link.number: link.url for link in links}
+    habits = Habits.of(run.mailing.owner)
+    return LetterMap(Content.of(run), run.sender_name, run.started_at, habits, run.clicked, by_link, stored)

@@ -1,0 +1,42 @@
+"""Make segments of the clients who clicked in a mailing, and of those who received it and did not."""
+
+from enum import StrEnum
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from skymailing.delivery.audience.conditions import read_conditions, write_conditions
+from skymailing.extensions import db
+from skymailing.models import Mailing, Segment
+from skymailing.models.segment import SEGMENT_NAME_MAX_LENGTH
+from skymailing.segments.services import save_segment
+
+
+class Clicked(StrEnum):
+    """Whom a segment contains."""
+
+    YES = "yes"
+    NO = "no"  # received the mailing, and did not click
+
+
+def make_segment(mailing: Mailing, which: Clicked) -> Segment:
+    """Return the segment of those who clicked in a mailing, or did not; raises LimitReached.
+
+    Members are computed, so people who click later join or leave it by themselves. If the owner has a segment
+    with these conditions, it is returned.
+    """
+    about = {"field": "mailing", "value": mailing.id}
+    if which is Clicked.YES:
+        name, leaves = _("Clicked in “%(name)s”", name=mailing.name), [about | {"op": "clicked"}]
+    else:
+        name = _("Did not click in “%(name)s”", name=mailing.name)
+        leaves = [about | {"op": "received"}, about | {"op": "not_clicked"}]
+    node = read_conditions({"all": leaves}, {})
+    written = write_conditions(node)
+    own = select(Segment).where(Segment.owner_id == mailing.owner_id).order_by(Segment.id)
+    for segment in db.session.scalars(own):
+        if segment.conditions == written:
+            return segment
+    segment = Segment(owner_id=mailing.owner_id)
+    save_segment(segment, name[:SEGMENT_NAME_MAX_LENGTH], node, None)
+    return segment

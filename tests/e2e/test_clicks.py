@@ -1,0 +1,60 @@
+"""Test a click from the letter to the owner's page, in a browser."""
+
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from skymailing.models import Mailing, MessageFormat, Run
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.mailbox import Mailbox
+from tests.e2e.site import Site
+from tests.e2e.window import PHONE
+from tests.support.factories import ClientFactory, MessageFactory, due_mailing
+
+# The browser of the tests introduces itself as one without a screen, which is a program's.
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
+SUBJECT = "Spring teas"
+
+
+def send(site: Site, email: str) -> tuple[str, int]:
+    """Send a letter with a link to the blog; return the owner's address and the ID of the run."""
+    owner = site.add_user(name="Tea Shop", locale="en")
+    with site.adding():
+        ClientFactory.create(owner_id=owner.id, owner=None, email=email)
+        body = f"Hello!\n\n[Read the blog]({site.url}/blog/)\n\n[Order tea](https://shop.example/)"
+        message = MessageFactory.create(
+            owner_id=owner.id, owner=None, subject=SUBJECT, body=body, format=MessageFormat.MARKDOWN
+        )
+        mailing = due_mailing(owner, message=message, track_clicks=True)
+    return owner.email, mailing.id
+
+
+def find_run(site: Site, mailing_id: int) -> int:
+    with site.adding() as session:
+        found = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.id == mailing_id)
+        return session.scalars(found).one()
+
+
+def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_window: OpenWindow) -> None:
+    reader = open_window(PHONE)
+    mailbox = Mailbox(site, "clicking.reader@mail.example", reader)
+    owner, mailing_id = send(site, mailbox.email)
+    mailbox.open(SUBJECT)
+    reader.context.set_extra_http_headers({"User-Agent": FIREFOX})
+    mailbox.follow("Read the blog")
+    assert reader.page.url == f"{site.url}/blog/", "the click ends on the page that the link names"
+    office = open_window()
+    office.sign_in(owner)
+    path = f"/mailings/runs/{find_run(site, mailing_id)}/clicks"
+
+    def is_counted() -> bool:
+        office.open(path)
+        return office.main.get_by_text(mailbox.email).count() > 0
+
+    office.wait_until(is_counted, "the click is counted by the next sweep")
+    expect(office.main).to_contain_text("1 person")
+    expect(office.main.locator("#links tbody tr").first).to_contain_text("Read the blog")
+    badge = office.page.frame_locator("iframe.map-frame").locator("span[title]").first
+    expect(badge).to_have_text("1 · 100%")
+    office.main.get_by_role("button", name="Segment of those who clicked").click()
+    expect(office.main.locator("h1")).to_contain_text("Clicked in")
+    expect(office.main).to_contain_text(mailbox.email)
