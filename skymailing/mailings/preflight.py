@@ -21,6 +21,7 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
+from skymailing.mailings.variant_forecast import ExpectedTest, expect_test
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
@@ -30,7 +31,10 @@ from skymailing.topics.queries import find_topic
 AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients", "topic")
 STEPS = {
     "who": AUDIENCE_FIELDS,
-    "what": ("message", "name", "sender", "sender_name", "track_clicks", "track_opens"),
+    "what": (
+        *("message", "name", "sender", "sender_name", "track_clicks", "track_opens", "variants"),
+        *(*MailingForm.OF_ONE, "sample_percent", "test_hours", "winner_by"),
+    ),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
         *("on_late", "on_unknown"),
@@ -76,6 +80,7 @@ class Preflight:
     is_new: bool  # the mailing is not set up yet
     start: Start | None  # None if the mailing cannot be set up
     is_stopped: bool  # examining the recipients took too long
+    test: ExpectedTest | None
 
 
 @dataclass
@@ -110,6 +115,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], form.now),
         is_stopped=found.is_stopped,
+        test=expect_test(form, context["forecast"]),
     )
     return {"preflight": preflight, **context}
 

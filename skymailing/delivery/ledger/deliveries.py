@@ -29,6 +29,7 @@ from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
+from skymailing.delivery.variants.samples import Sample
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,
@@ -42,13 +43,18 @@ BATCH = 10_000  # rows changed in one statement, so that other writers get a tur
 
 
 def insert_deliveries(
-    connection: Connection, run: RunKey, recipients: Select[tuple[Client]], now: datetime
+    connection: Connection,
+    run: RunKey,
+    recipients: Select[tuple[Client]],
+    now: datetime,
+    sample: Sample | None = None,
 ) -> int:
     """Insert one delivery for each recipient, in one statement; return how many.
 
-    Suppressed addresses get a row too, so that the counts add up.
+    Suppressed addresses get a row too, so that the counts add up. Those in the `sample` get a variant.
     """
     suppressed = Suppression.id.is_not(None)
+    variants = [sample.variant_of(Client.id)] if sample else []
     clients = (
         recipients.with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
@@ -57,6 +63,7 @@ def insert_deliveries(
             Client.email_key,
             case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
             case((suppressed, now)),
+            *variants,
         )
         .outerjoin_from(
             Client,
@@ -66,6 +73,7 @@ def insert_deliveries(
         .order_by(Client.id)
     )
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
+    columns += ["variant"] if sample else []
     statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
     # Without this option the PostgreSQL driver does not return the number of rows.
     result = connection.execute(statement, execution_options={"preserve_rowcount": True})

@@ -17,15 +17,21 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, service_address
-from skymailing.models import Client, Message, User
+from skymailing.models import Client, User
 from skymailing.web.urls import browser_url, unsubscribe_url
 
 
 def render_test_letter(
-    message: Message, client: Client | None, user: User, source: From, signer: Signer | None = None
+    content: Content,
+    client: Client | None,
+    user: User,
+    source: From,
+    signer: Signer | None = None,
+    mark: str = "",
 ) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
+    `mark` is the letter of its variant, empty without variants.
     Its links to unsubscribe and to open it in a browser are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
@@ -40,12 +46,13 @@ def render_test_letter(
     )
     run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
     template = LetterTemplate(
-        Content.of(message),
+        content,
         sender,
         run,
         f"test.{address.rpartition('@')[2]}",
         Habits.of(user),
     )
+    label = f"test {mark}" if mark else "test"
     values = make_values(
         recipient,
         template.sender_name,
@@ -55,7 +62,7 @@ def render_test_letter(
     )
     return template.assemble(
         mime.encode_mailbox(user.name, user.email),
-        f"[test] {template.parts.fill_subject(values)}",
+        f"[{label}] {template.parts.fill_subject(values)}",
         values,
         run.make_message_id(0, template.domain),
         utcnow(),

@@ -1,0 +1,316 @@
+"""A/B tests: who gets which letter, how a test is decided, and that every letter is accounted for."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import time, timedelta
+from math import sqrt
+from statistics import NormalDist
+from uuid import UUID
+
+import pytest
+import time_machine
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from skymailing import turns
+from skymailing.clock import utcnow
+from skymailing.delivery import due, plan
+from skymailing.delivery.variants.decision import decide_test, find_due_tests
+from skymailing.delivery.variants.results import Result, chance_of_difference, choose_winner
+from skymailing.delivery.variants.samples import Sample
+from skymailing.models import Decision, Delivery, Run, RunState, User
+from tests.delivery.conftest import Start, Work
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
+from tests.delivery.tested import click, count_subjects, list_sample, plan_tested, read_subject
+from tests.support.factories import create_clients
+from tests.support.servers import SmtpServer
+
+CLIENTS = 60
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def run(session: Session, user: User, start: Start) -> Run:
+    """Return a run of which only the sample has been sent."""
+    create_clients(user, CLIENTS)
+    start(plan_tested(user, session))
+    return get_only_run(session)
+
+
+def end_test(run: Run, sweep: Work) -> None:
+    """Run a sweep after the results have been awaited."""
+    assert run.test_ends_at
+    with time_machine.travel(run.test_ends_at + timedelta(seconds=1)):
+        sweep()
+
+
+@pytest.mark.one_engine
+@given(st.uuids(), st.integers(10, 50), st.integers(2, 4), st.integers(1, 2**40))
+def test_every_variant_gets_an_equal_share(uuid: UUID, percent: int, variants: int, first: int) -> None:
+    sample = Sample(uuid, percent, variants)
+    clients = 3_000
+    counts = Counter(sample.choose(first + number) for number in range(clients))
+    assert counts.keys() <= {None, *range(1, variants + 1)}
+    share = percent / 100 / variants
+    for number in range(1, variants + 1):
+        # Six standard deviations: chance alone exceeds them once in a billion cases.
+        assert abs(counts[number] - clients * share) < 6 * sqrt(clients * share * (1 - share))
+
+
+@pytest.mark.one_engine
+def test_each_run_has_another_sample() -> None:
+    one, other = (Sample(UUID(int=number << 64 | number), 50, 2) for number in (7, 8))
+    chosen = [(one.choose(client), other.choose(client)) for client in range(1_000)]
+    assert 200 < sum(first is not None and second is not None for first, second in chosen) < 300
+
+
+def test_the_database_chooses_the_sample_that_the_code_describes(session: Session, run: Run) -> None:
+    sample = Sample(run.uuid, 50, 2)
+    deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()
+    assert len(deliveries) == CLIENTS
+    for delivery in deliveries:
+        assert delivery.client_id
+        assert delivery.variant == sample.choose(delivery.client_id)
+
+
+def test_only_the_sample_is_sent_at_first(session: Session, run: Run, smtp: SmtpServer) -> None:
+    sizes = {name: len(list_sample(session, run, number)) for number, name in enumerate("AB", 1)}
+    assert min(sizes.values()) > 0
+    assert count_subjects(smtp.letters) == sizes
+    for letter in smtp.letters:
+        (delivery,) = session.scalars(select(Delivery).where(Delivery.email == letter.to))
+        assert read_subject(letter) == "AB"[(delivery.variant or 0) - 1]
+    assert run.state is RunState.TESTED
+    assert count_states(session, run) == {"sent": len(smtp.letters), "pending": CLIENTS - len(smtp.letters)}
+    check_ledger(session, run, smtp.letters)
+
+
+def test_a_run_that_awaits_its_results_keeps_no_worker_busy(
+    app: Flask, session: Session, run: Run, sweep: Work, smtp: SmtpServer
+) -> None:
+    sent = len(smtp.letters)
+    with app.app_context():
+        assert due.find_runs(utcnow(), within_limits=False) == []
+        assert due.find_ended_runs(utcnow()) == []
+    sweep()
+    with app.app_context():
+        assert turns.peek() is None
+    assert len(smtp.letters) == sent
+    assert get_only_run(session).state is RunState.TESTED
+
+
+def test_the_other_clients_get_the_winner(session: Session, run: Run, sweep: Work, smtp: SmtpServer) -> None:
+    sample = count_subjects(smtp.letters)
+    click(session, run, list_sample(session, run, 2))
+
+    end_test(run, sweep)
+
+    run = get_only_run(session)
+    assert (run.winner, run.decision, run.state) == (2, Decision.CLICKS, RunState.FINISHED)
+    assert count_subjects(smtp.letters) == {"A": sample["A"], "B": CLIENTS - sample["A"]}
+    assert count_states(session, run) == {"sent": CLIENTS}
+    check_ledger(session, run, smtp.letters)
+
+
+def test_equal_results_are_no_difference_and_a_is_sent(
+    session: Session, run: Run, sweep: Work, smtp: SmtpServer
+) -> None:
+    b = count_subjects(smtp.letters)["B"]
+    end_test(run, sweep)
+    run = get_only_run(session)
+    assert (run.winner, run.decision) == (1, Decision.NO_DIFFERENCE)
+    assert count_subjects(smtp.letters) == {"A": CLIENTS - b, "B": b}
+
+
+def test_machines_win_no_test(session: Session, run: Run, sweep: Work) -> None:
+    click(session, run, list_sample(session, run, 2), is_machine=True)
+    click(session, run, list_sample(session, run, 1)[:1])
+    end_test(run, sweep)
+    assert get_only_run(session).winner == 1
+
+
+def test_a_variant_can_change_the_sender_name_and_the_message(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    create_clients(user, CLIENTS)
+    other = MessageFactory.create(owner=user, subject="C", body="Another text")
+    variants = [{"sender_name": "The team"}, {"message_id": other.id}]
+    start(plan_tested(user, session, variants, sender_name="The shop"))
+    run = get_only_run(session)
+    expected = [
+        ("A", "The shop", "Здравствуйте"),
+        ("A", "The team", "Здравствуйте"),
+        ("C", "The shop", "Another"),
+    ]
+    for number, (subject, name, text) in enumerate(expected, 1):
+        addresses = {delivery.email for delivery in list_sample(session, run, number)}
+        letters = [letter for letter in smtp.letters if letter.to in addresses]
+        assert letters
+        for letter in letters:
+            assert (read_subject(letter), letter.text.startswith(text)) == (subject, True)
+            assert letter.parsed["From"].addresses[0].display_name == name
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("clicked", "winner", "decision"),
+    [
+        ((100, 60), 1, Decision.CLICKS),
+        ((60, 100), 2, Decision.CLICKS),
+        ((60, 61), 2, Decision.NO_DIFFERENCE),
+        ((60, 60), 1, Decision.NO_DIFFERENCE),
+        ((0, 0), 1, Decision.NO_DIFFERENCE),
+        ((5, 80, 120), 3, Decision.CLICKS),
+        ((5, 119, 120), 3, Decision.NO_DIFFERENCE),
+    ],
+)
+def test_the_best_rate_wins_and_small_differences_are_chance(
+    clicked: tuple[int, ...], winner: int, decision: Decision
+) -> None:
+    results = [Result(number, 1_000, 1_000, count) for number, count in enumerate(clicked, 1)]
+    assert choose_winner(results) == (winner, decision)
+
+
+@pytest.mark.one_engine
+def test_the_chance_of_a_difference_is_that_of_the_two_proportion_test() -> None:
+    chance = chance_of_difference(Result(1, 1_000, 1_000, 100), Result(2, 1_000, 1_000, 60))
+    deviations = (0.10 - 0.06) / sqrt(0.08 * 0.92 * (1 / 1_000 + 1 / 1_000))
+    assert chance == pytest.approx(2 * (1 - NormalDist().cdf(deviations)), rel=1e-6)
+    assert chance_of_difference(Result(1, 10, 0, 0), Result(2, 10, 10, 5)) == 1.0
+
+
+def test_a_test_is_decided_once(app: Flask, session: Session, run: Run) -> None:
+    now = utcnow() + timedelta(hours=5)
+
+    def decide(_number: int) -> bool:
+        with app.app_context():
+            return decide_test(run.id, now)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(decide, range(4))) == [False, False, False, True]
+    with app.app_context():
+        assert find_due_tests(now) == []
+
+
+def test_letters_of_the_sample_that_were_not_sent_delay_the_decision(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    create_clients(user, CLIENTS)
+    mailing = plan_tested(user, session)
+    with app.app_context():
+        plan.start_due_run(mailing.id, utcnow())
+    mailing.state = MailingState.PAUSED
+    session.flush()
+    run = get_only_run(session)
+    ends_at = run.test_ends_at
+    assert ends_at
+
+    end_test(run, sweep)
+
+    run = get_only_run(session)
+    assert run.winner is None
+    assert run.test_ends_at
+    assert run.test_ends_at - ends_at == pytest.approx(timedelta(hours=4), abs=timedelta(seconds=2))
+    assert smtp.letters == []
+
+
+def test_a_decision_while_paused_takes_effect_when_the_mailing_is_resumed(
+    app: Flask, session: Session, run: Run, sweep: Work, smtp: SmtpServer
+) -> None:
+    sent = len(smtp.letters)
+    mailing = session.get_one(Mailing, run.mailing_id)
+    mailing.state = MailingState.PAUSED
+    session.flush()
+    end_test(run, sweep)
+    assert get_only_run(session).winner == 1
+    assert len(smtp.letters) == sent
+    session.get_one(Mailing, run.mailing_id).state = MailingState.RUNNING
+    session.flush()
+    sweep()
+    assert len(smtp.letters) == CLIENTS
+
+
+@pytest.mark.parametrize("ending", [DeliveryState.EXPIRED, DeliveryState.CANCELLED])
+def test_letters_that_wait_for_the_winner_end_with_their_mailing(
+    session: Session, run: Run, sweep: Work, smtp: SmtpServer, ending: DeliveryState
+) -> None:
+    sent = len(smtp.letters)
+    mailing = session.get_one(Mailing, run.mailing_id)
+    if ending is DeliveryState.CANCELLED:
+        mailing.state = MailingState.CANCELLED
+    else:
+        mailing.ends_at = utcnow()
+    session.flush()
+
+    sweep()
+
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": sent, ending.value: CLIENTS - sent}
+    assert run.winner is None
+    check_ledger(session, run, smtp.letters)
+    end_test(run, sweep)
+    assert get_only_run(session).winner is None, "there is nothing left to decide"
+
+
+def test_failed_letters_keep_their_variants_when_they_are_sent_again(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, work: Work, smtp: SmtpServer
+) -> None:
+    clients = create_clients(user, CLIENTS)
+    smtp.rcpt_replies.update({client.email: "550 5.7.1 no" for client in clients})
+    mailing = plan_tested(user, session)
+    start(mailing)
+    smtp.rcpt_replies.clear()
+    run = get_only_run(session)
+    failed = {number: len(list_sample(session, run, number)) for number in (1, 2)}
+    assert count_states(session, run)["failed"] == sum(failed.values())
+
+    with app.app_context():
+        assert resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == sum(failed.values())
+        db.session.commit()
+    sweep()
+
+    assert count_subjects(smtp.letters) == {"A": failed[1], "B": failed[2]}
+    assert get_only_run(session).state is RunState.TESTED
+
+
+def test_a_retry_keeps_its_variant_after_the_decision(
+    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    clients = create_clients(user, CLIENTS)
+    smtp.rcpt_replies.update({client.email: "451 4.3.0 later" for client in clients})
+    start(plan_tested(user, session))
+    run = get_only_run(session)
+    sizes = {number: len(list_sample(session, run, number)) for number in (1, 2)}
+    assert count_states(session, run)["deferred"] == sum(sizes.values())
+    smtp.rcpt_replies.clear()
+
+    end_test(run, sweep)
+
+    run = get_only_run(session)
+    assert run.winner == 1
+    assert count_subjects(smtp.letters) == {"A": CLIENTS - sizes[2], "B": sizes[2]}
+    check_ledger(session, run, smtp.letters)
+
+
+def test_a_version_without_variants_can_neither_plan_nor_send_such_a_run(session: Session, run: Run) -> None:
+    untested = RunFactory.build(mailing=run.mailing, scheduled_for=utcnow() - DAY, state=RunState.PLANNED)
+    with pytest.raises(DBAPIError, match="variants of its mailing"), session.begin_nested():
+        session.add(untested)
+        session.flush()
+    for state in ("planned", "sending", "routed"):
+        with pytest.raises(DBAPIError, match="own_variants"), session.begin_nested():
+            session.execute(update(Run).where(Run.id == run.id).values(state=state))
+
+
+def test_a_test_waits_for_the_opening_of_the_sending_hours(app: Flask, session: Session, user: User) -> None:
+    create_clients(user, 1)
+    now = utcnow().replace(hour=20, minute=0)
+    hours = {"opens_at": time(9), "closes_at": time(18), "ends_at": now + 3 * DAY}
+    mailing = plan_tested(user, session, starts_at=now, next_run_at=now, **hours)
+    with app.app_context(), time_machine.travel(now):
+        plan.start_due_run(mailing.id, utcnow())
+    opening = (now + DAY).replace(hour=9, minute=0, second=0, microsecond=0)
+    assert get_only_run(session).test_ends_at == opening + timedelta(hours=4)
