@@ -97,21 +97,26 @@ def explain_test(run: Run, results: Sequence[Result], others: int, now: datetime
     if not is_open:
         return _explain_end(others)
     if run.winner_by == WinnerBy.OWNER:
-        text: str = ngettext(
-            "%(count)s client is waiting. Choose which variant they get.",
-            "%(count)s clients are waiting. Choose which variant they get.",
-            others,
-            count=format_number(others),
-        )
+        return _explain_choice(others)
     assert run.test_ends_at is not None
     if run.test_ends_at <= now:
         return str(_("The winner is being chosen."))
-    return ngettext(
+    text: str = ngettext(
         "%(count)s client is waiting for the winner, which is chosen at %(time)s.",
         "%(count)s clients are waiting for the winner, which is chosen at %(time)s.",
         others,
         count=format_number(others),
         time=format_clock_time(run.test_ends_at, now),
+    )
+    return text
+
+
+def _explain_choice(others: int) -> str:
+    text: str = ngettext(
+        "%(count)s client is waiting. Choose which variant they get.",
+        "%(count)s clients are waiting. Choose which variant they get.",
+        others,
+        count=format_number(others),
     )
     return text
 

@@ -13,6 +13,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from skymailing import turns
@@ -21,11 +22,13 @@ from skymailing.delivery import due, plan
 from skymailing.delivery.variants.decision import decide_test, find_due_tests
 from skymailing.delivery.variants.results import Result, chance_of_difference, choose_winner
 from skymailing.delivery.variants.samples import Sample
-from skymailing.models import Decision, Delivery, Run, RunState, User
+from skymailing.extensions import db
+from skymailing.mailings.resending import resend_failed
+from skymailing.models import Decision, Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.tested import click, count_subjects, list_sample, plan_tested, read_subject
-from tests.support.factories import create_clients
+from tests.support.factories import MessageFactory, RunFactory, create_clients
 from tests.support.servers import SmtpServer
 
 CLIENTS = 60
@@ -298,8 +301,7 @@ def test_a_retry_keeps_its_variant_after_the_decision(
 def test_a_version_without_variants_can_neither_plan_nor_send_such_a_run(session: Session, run: Run) -> None:
     untested = RunFactory.build(mailing=run.mailing, scheduled_for=utcnow() - DAY, state=RunState.PLANNED)
     with pytest.raises(DBAPIError, match="variants of its mailing"), session.begin_nested():
-        session.add(untested)
-        session.flush()
+        session.merge(untested)
     for state in ("planned", "sending", "routed"):
         with pytest.raises(DBAPIError, match="own_variants"), session.begin_nested():
             session.execute(update(Run).where(Run.id == run.id).values(state=state))

@@ -123,12 +123,15 @@ def send_test_letters(user: User, letters: Sequence[LetterToTest], sender: Sende
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")
-    text = ngettext(
-        "Test email sent to %(address)s.",
-        "%(num)d test emails sent to %(address)s.",
-        len(letters),
-        address=address,
-    )
+    if len(letters) == 1:
+        text = _("Test email sent to %(address)s.", address=address)
+    else:
+        text = ngettext(
+            "%(num)d test email sent to %(address)s.",
+            "%(num)d test emails sent to %(address)s.",
+            len(letters),
+            address=address,
+        )
     flash(text, "success")
 
 
