@@ -37,6 +37,7 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     MailingState,
+    MailingVariant,
     OptOut,
     OutboxLetter,
     Proof,
@@ -66,6 +67,7 @@ from tests.support.factories import (
     DeliveryFactory,
     MailingFactory,
     RunFactory,
+    RunVariantFactory,
     SuppressionFactory,
     UserFactory,
     create_clients,
@@ -104,6 +106,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     )
     add_returned_letter(session, user, run, clients[0])
     add_click(session, run)
+    add_test(session, mailing, run)
     add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
@@ -123,6 +126,16 @@ def add_click(session: Session, run: Run) -> None:
     session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
     session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
     session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
+
+
+def add_test(session: Session, mailing: Mailing, run: Run) -> None:
+    """Add a variant of the mailing, and the results of a test."""
+    session.add(MailingVariant(mailing_id=mailing.id, number=2, subject="Autumn is here"))
+    mailing.sample_percent = 20
+    run.test_ends_at, run.winner_by, run.winner = utcnow(), "clicks", 2
+    for number, subject in ((1, "Autumn"), (2, "Autumn is here")):
+        RunVariantFactory.create(run=run, number=number, subject=subject)
+    session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(1)).one().variant = 2
 
 
 def add_consent(session: Session, user: User) -> None:

@@ -25,6 +25,7 @@ from tests.security.object_factories import (
     make_session,
     make_suppression,
     make_tag,
+    make_tested_run,
     make_topic,
     make_tracked_run,
     make_upload,
@@ -46,6 +47,7 @@ MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
+TESTED_RUN = Own("run_id", make_tested_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
@@ -239,6 +241,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("mailings.clicks", "mailings.clicks_csv"), TRACKED_RUN),
     **dict.fromkeys(("tracking.click", "tracking.picture"), PUBLIC),
     "mailings.run": RUN,
+    "mailings.choose_winner": TESTED_RUN,
     "mailings.log": MAILING,
     "mailings.log_csv": MAILING,
     "manager.index": Panel(MANAGERS | AUTHORS),

@@ -47,6 +47,7 @@ from tests.support.factories import (
     MessageFactory,
     SuppressionFactory,
     create_run,
+    create_tested_run,
 )
 from tests.support.signup_factories import SignupFormFactory
 
@@ -196,6 +197,11 @@ def make_run(owner: User) -> Any:
 
 def make_tracked_run(owner: User) -> Any:
     return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, track_clicks=True)
+
+
+def make_tested_run(owner: User) -> Any:
+    mailing = MailingFactory.create(owner=owner, state=MailingState.RUNNING)
+    return create_tested_run(mailing, {DeliveryState.PENDING: 1})
 
 
 def make_delivery(owner: User) -> Any:

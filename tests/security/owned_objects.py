@@ -166,6 +166,7 @@ class OwnedObjects:
             "confirmed": "1",
             "decision": "resend",
             "publish": "1",
+            "variant": "2",
             "conditions": '{"field": "comment", "op": "is_set"}',
         }
 
