@@ -46,7 +46,7 @@ def upgrade():
     op.add_column('mailings', sa.Column('winner_by', sa.String(length=16), server_default='clicks', nullable=False))
     create_variants()
     op.add_column('deliveries', sa.Column('variant', SMALL, nullable=True))
-    create_partial_index('ix_deliveries_sample', 'deliveries', ['run_id', 'id'], IN_SAMPLE)
+    create_partial_index('ix_deliveries_sample', 'deliveries', ['run_id', 'state', 'id'], IN_SAMPLE)
     create_partial_index('ix_deliveries_variant', 'deliveries', ['run_id', 'variant', 'state'], HAS_VARIANT)
     triggers = read_triggers()
     with op.batch_alter_table('runs', schema=None) as batch_op:

@@ -224,12 +224,11 @@ def _letters(
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
-        templates = {variant: dispatcher.template(run, variant) for variant in list_variants(confirmed)}
+        templates = {number: dispatcher.template(run, number) for number in _list_variants(confirmed)}
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
-    now, rates = utcnow(), dispatcher.rates_of(run)
-    base = unsubscribe_url("")
+    now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
     for claimed in confirmed:
         if rates.is_limited and not rates.allow(pool.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
@@ -257,7 +256,7 @@ def _letters(
         yield letter
 
 
-def list_variants(letters: Iterable[Claimed]) -> set[int | None]:
+def _list_variants(letters: Iterable[Claimed]) -> set[int | None]:
     return {claimed.variant for claimed in letters}
 
 

@@ -20,7 +20,7 @@ class ExpectedTest:
     variants: int
     letters: int | None  # for each variant; None if unknown
     is_chosen: bool  # its owner chooses the winner
-    is_small: bool  # too few letters to tell the variants apart
+    is_small: bool  # so few letters that a difference may be chance
     ends_first: bool  # the mailing ends before the other clients can get the winner
     waits_until: str  # when the sending hours open after the decision; empty if they are open then
 

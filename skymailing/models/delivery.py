@@ -143,10 +143,12 @@ class Delivery(Model):
             postgresql_where=text("unknowns > 0"),
             sqlite_where=text("unknowns > 0"),
         ),
-        # For claiming the sample of a test, without reading the letters that wait for the winner.
+        # For claiming the sample of a test, without reading the letters that wait for the winner. With the
+        # state, although it is always the same: SQLite prefers the index with more columns in the condition.
         Index(
             "ix_deliveries_sample",
             "run_id",
+            "state",
             "id",
             postgresql_where=text("state = 'pending' AND variant IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND variant IS NOT NULL"),

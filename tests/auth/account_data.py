@@ -20,7 +20,6 @@ from skymailing.models import (
     BulkChunk,
     BulkJob,
     BulkState,
-    Click,
     Client,
     ClientImport,
     ClientUpload,
@@ -29,7 +28,6 @@ from skymailing.models import (
     ConsentText,
     Delivery,
     DeliveryState,
-    Engagement,
     FormDay,
     ImportRejection,
     ImportState,
@@ -37,7 +35,6 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     MailingState,
-    MailingVariant,
     OptOut,
     OutboxLetter,
     Proof,
@@ -46,7 +43,6 @@ from skymailing.models import (
     ReturnedState,
     Route,
     Run,
-    RunLink,
     RunState,
     Security,
     Segment,
@@ -60,6 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from tests.auth.account_results import add_click, add_test
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
@@ -67,7 +64,6 @@ from tests.support.factories import (
     DeliveryFactory,
     MailingFactory,
     RunFactory,
-    RunVariantFactory,
     SuppressionFactory,
     UserFactory,
     create_clients,
@@ -116,26 +112,6 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
-
-
-def add_click(session: Session, run: Run) -> None:
-    """Add a link of the run, and a click of one of its recipients."""
-    session.flush()
-    delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
-    key = {"delivery_id": delivery_id, "run_id": run.id}
-    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
-    session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
-    session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
-
-
-def add_test(session: Session, mailing: Mailing, run: Run) -> None:
-    """Add a variant of the mailing, and the results of a test."""
-    session.add(MailingVariant(mailing_id=mailing.id, number=2, subject="Autumn is here"))
-    mailing.sample_percent = 20
-    run.test_ends_at, run.winner_by, run.winner = utcnow(), "clicks", 2
-    for number, subject in ((1, "Autumn"), (2, "Autumn is here")):
-        RunVariantFactory.create(run=run, number=number, subject=subject)
-    session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(1)).one().variant = 2
 
 
 def add_consent(session: Session, user: User) -> None:

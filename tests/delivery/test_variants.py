@@ -3,24 +3,21 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import time, timedelta
-from math import sqrt
-from statistics import NormalDist
-from uuid import UUID
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from skymailing import turns
 from skymailing.clock import utcnow
 from skymailing.delivery import due, plan
+from skymailing.delivery.ledger import claims
+from skymailing.delivery.ledger.open_runs import load_run
 from skymailing.delivery.variants.decision import decide_test, find_due_tests
-from skymailing.delivery.variants.results import Result, chance_of_difference, choose_winner
 from skymailing.delivery.variants.samples import Sample
 from skymailing.extensions import db
 from skymailing.mailings.resending import resend_failed
@@ -50,26 +47,6 @@ def end_test(run: Run, sweep: Work) -> None:
         sweep()
 
 
-@pytest.mark.one_engine
-@given(st.uuids(), st.integers(10, 50), st.integers(2, 4), st.integers(1, 2**40))
-def test_every_variant_gets_an_equal_share(uuid: UUID, percent: int, variants: int, first: int) -> None:
-    sample = Sample(uuid, percent, variants)
-    clients = 3_000
-    counts = Counter(sample.choose(first + number) for number in range(clients))
-    assert counts.keys() <= {None, *range(1, variants + 1)}
-    share = percent / 100 / variants
-    for number in range(1, variants + 1):
-        # Six standard deviations: chance alone exceeds them once in a billion cases.
-        assert abs(counts[number] - clients * share) < 6 * sqrt(clients * share * (1 - share))
-
-
-@pytest.mark.one_engine
-def test_each_run_has_another_sample() -> None:
-    one, other = (Sample(UUID(int=number << 64 | number), 50, 2) for number in (7, 8))
-    chosen = [(one.choose(client), other.choose(client)) for client in range(1_000)]
-    assert 200 < sum(first is not None and second is not None for first, second in chosen) < 300
-
-
 def test_the_database_chooses_the_sample_that_the_code_describes(session: Session, run: Run) -> None:
     sample = Sample(run.uuid, 50, 2)
     deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()
@@ -89,6 +66,28 @@ def test_only_the_sample_is_sent_at_first(session: Session, run: Run, smtp: Smtp
     assert run.state is RunState.TESTED
     assert count_states(session, run) == {"sent": len(smtp.letters), "pending": CLIENTS - len(smtp.letters)}
     check_ledger(session, run, smtp.letters)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_letters_that_wait_for_the_winner_are_not_read(app: Flask, run: Run) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        loaded = load_run(connection, run.id)
+        seen: list[tuple[str, Any]] = []
+
+        def note(
+            _connection: object, _cursor: object, statement: str, values: object, *_rest: object
+        ) -> None:
+            seen.append((statement, values))
+
+        event.listen(connection, "before_cursor_execute", note)
+        assert claims.claim(connection, loaded, "token", utcnow(), 10, utcnow()) == []
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            for statement, values in seen
+            if "variant IS NOT NULL" in statement and "'deferred'" not in statement
+        ]
+    assert len(plans) == 1
+    assert "ix_deliveries_sample" in str(plans)
 
 
 def test_a_run_that_awaits_its_results_keeps_no_worker_busy(
@@ -140,7 +139,7 @@ def test_a_variant_can_change_the_sender_name_and_the_message(
 ) -> None:
     create_clients(user, CLIENTS)
     other = MessageFactory.create(owner=user, subject="C", body="Another text")
-    variants = [{"sender_name": "The team"}, {"message_id": other.id}]
+    variants: list[dict[str, Any]] = [{"sender_name": "The team"}, {"message_id": other.id}]
     start(plan_tested(user, session, variants, sender_name="The shop"))
     run = get_only_run(session)
     expected = [
@@ -155,34 +154,6 @@ def test_a_variant_can_change_the_sender_name_and_the_message(
         for letter in letters:
             assert (read_subject(letter), letter.text.startswith(text)) == (subject, True)
             assert letter.parsed["From"].addresses[0].display_name == name
-
-
-@pytest.mark.one_engine
-@pytest.mark.parametrize(
-    ("clicked", "winner", "decision"),
-    [
-        ((100, 60), 1, Decision.CLICKS),
-        ((60, 100), 2, Decision.CLICKS),
-        ((60, 61), 2, Decision.NO_DIFFERENCE),
-        ((60, 60), 1, Decision.NO_DIFFERENCE),
-        ((0, 0), 1, Decision.NO_DIFFERENCE),
-        ((5, 80, 120), 3, Decision.CLICKS),
-        ((5, 119, 120), 3, Decision.NO_DIFFERENCE),
-    ],
-)
-def test_the_best_rate_wins_and_small_differences_are_chance(
-    clicked: tuple[int, ...], winner: int, decision: Decision
-) -> None:
-    results = [Result(number, 1_000, 1_000, count) for number, count in enumerate(clicked, 1)]
-    assert choose_winner(results) == (winner, decision)
-
-
-@pytest.mark.one_engine
-def test_the_chance_of_a_difference_is_that_of_the_two_proportion_test() -> None:
-    chance = chance_of_difference(Result(1, 1_000, 1_000, 100), Result(2, 1_000, 1_000, 60))
-    deviations = (0.10 - 0.06) / sqrt(0.08 * 0.92 * (1 / 1_000 + 1 / 1_000))
-    assert chance == pytest.approx(2 * (1 - NormalDist().cdf(deviations)), rel=1e-6)
-    assert chance_of_difference(Result(1, 10, 0, 0), Result(2, 10, 10, 5)) == 1.0
 
 
 def test_a_test_is_decided_once(app: Flask, session: Session, run: Run) -> None:
@@ -317,7 +288,7 @@ def test_a_version_without_variants_can_neither_plan_nor_send_such_a_run(app: Fl
 def test_a_test_waits_for_the_opening_of_the_sending_hours(app: Flask, session: Session, user: User) -> None:
     create_clients(user, 1)
     now = utcnow().replace(hour=20, minute=0)
-    hours = {"opens_at": time(9), "closes_at": time(18), "ends_at": now + 3 * DAY}
+    hours: dict[str, Any] = {"opens_at": time(9), "closes_at": time(18), "ends_at": now + 3 * DAY}
     mailing = plan_tested(user, session, starts_at=now, next_run_at=now, **hours)
     with app.app_context(), time_machine.travel(now):
         plan.start_due_run(mailing.id, utcnow())

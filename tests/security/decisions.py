@@ -47,7 +47,6 @@ MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
-TESTED_RUN = Own("run_id", make_tested_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
@@ -241,9 +240,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("mailings.clicks", "mailings.clicks_csv"), TRACKED_RUN),
     **dict.fromkeys(("tracking.click", "tracking.picture"), PUBLIC),
     "mailings.run": RUN,
-    "mailings.choose_winner": TESTED_RUN,
-    "mailings.log": MAILING,
-    "mailings.log_csv": MAILING,
+    "mailings.choose_winner": Own("run_id", make_tested_run),
+    **dict.fromkeys(("mailings.log", "mailings.log_csv"), MAILING),
     "manager.index": Panel(MANAGERS | AUTHORS),
     "manager_mailings.index": Panel(MANAGERS),
     "manager_mailings.show": Panel(MANAGERS, "mailing_id", make_mailing),

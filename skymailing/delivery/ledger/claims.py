@@ -58,9 +58,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Deliveries that the owner's limits do not
-    allow stay as they are, and while a test is undecided, so do those that are not in its sample. Without
-    `choice`, fewer than `limit` mean that no other delivery may be sent now.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries stay as they are if the owner's
+    limits do not allow them, or if they wait for the winner of a test. Without `choice`, fewer than `limit`
+    mean that no other delivery may be sent now.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
@@ -77,8 +77,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
             break
         mailable = _end_unmailable(connection, changes, rows, now)
         granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
-        is_over_limit = granted < len(mailable)
-        mailable = mailable[:granted]
+        is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if claimed and len(rows) < wanted:
@@ -142,9 +141,6 @@ def _rows_by_id(
     values: Mapping[str, object] | None = None,
 ) -> list[Any]:
     statement = _candidates(run, condition).order_by(Delivery.id).limit(limit)
-    if run.is_testing and values is None:
-        # Without statistics, SQLite would read all letters that wait for the winner.
-        statement = statement.with_hint(Delivery, "INDEXED BY ix_deliveries_sample", "sqlite")
     return list(connection.execute(statement, values))
 
 

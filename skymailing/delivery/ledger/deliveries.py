@@ -53,9 +53,27 @@ def insert_deliveries(
 
     Suppressed addresses get a row too, so that the counts add up. Those in the `sample` get a variant.
     """
+    columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
+    columns += ["variant"] if sample else []
+    clients = _select_rows(run, recipients, now, sample)
+    statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
+    # Without this option the PostgreSQL driver does not return the number of rows.
+    result = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    changes = Changes(run)
+    changes.add("planned", result.rowcount, now)
+    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
+    count = connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
+    changes.move(DeliveryState.SUPPRESSED, count, now)
+    changes.write(connection)
+    return result.rowcount
+
+
+def _select_rows(
+    run: RunKey, recipients: Select[tuple[Client]], now: datetime, sample: Sample | None
+) -> Select[Any]:
     suppressed = Suppression.id.is_not(None)
     variants = [sample.variant_of(Client.id)] if sample else []
-    clients = (
+    return (
         recipients.with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,
@@ -72,18 +90,6 @@ def insert_deliveries(
         )
         .order_by(Client.id)
     )
-    columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
-    columns += ["variant"] if sample else []
-    statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
-    # Without this option the PostgreSQL driver does not return the number of rows.
-    result = connection.execute(statement, execution_options={"preserve_rowcount": True})
-    changes = Changes(run)
-    changes.add("planned", result.rowcount, now)
-    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
-    count = connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
-    changes.move(DeliveryState.SUPPRESSED, count, now)
-    changes.write(connection)
-    return result.rowcount
 
 
 def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:

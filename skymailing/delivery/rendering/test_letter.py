@@ -36,14 +36,8 @@ def render_test_letter(
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
-    sender = Sender(
-        source.name,
-        source.address or address,
-        source.reply_to,
-        user.id,
-        *configured_mailboxes(),
-        signer=signer,
-    )
+    whom = (source.name, source.address or address, source.reply_to, user.id)
+    sender = Sender(*whom, *configured_mailboxes(), signer=signer)
     run = RunIdentity(uuid4())  # no delivery: nothing to attribute when it comes back
     template = LetterTemplate(
         content,
