@@ -157,7 +157,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.on_unknown.description = explain_doubles()
         self.on_late.choices = list_choices(OnLate)
         self.track_opens.choices = list_choices(OpenTracking)
-        self.offer_variants(self.message.choices)
+        self.offer_variants(owner, self.message.choices)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]

@@ -1,7 +1,7 @@
 """Collect the form's preview of a mailing: problems, recipients, forecast and example letter."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.variant_forecast import ExpectedTest, expect_test
+from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
@@ -73,6 +74,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     trial: Trial | None
+    variant_trials: list[tuple[str, Trial]]  # of the variants whose letters fail, by their letter
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -91,6 +93,7 @@ class Findings:
     example: Client | None = None
     missing: MissingValues | None = None
     trial: Trial | None = None
+    variant_trials: list[tuple[str, Trial]] = field(default_factory=list)
     is_stopped: bool = True
 
 
@@ -108,6 +111,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
         trial=found.trial,
+        variant_trials=found.variant_trials,
         selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
@@ -130,6 +134,9 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
             if message:
                 found.missing = find_missing_values(form.owner, message, conditions)
                 found.trial = try_letters(form.owner, message, conditions)
+                for letter, variant in list_contents(form.owner, message, form.values.variants):
+                    trial = try_letters(form.owner, variant, conditions)
+                    found.variant_trials += [(letter, trial)] if trial and trial.failures else []
         found.is_stopped = False
     return found
 

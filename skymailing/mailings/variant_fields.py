@@ -12,6 +12,7 @@ from wtforms.widgets import NumberInput
 
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.mailings.form_fields import read_choice
+from skymailing.mailings.queries import list_message_choices
 from skymailing.mailings.variants import (
     LONGEST_TEST,
     SAMPLE_LIMITS,
@@ -19,7 +20,7 @@ from skymailing.mailings.variants import (
     VariantValues,
     letter_of,
 )
-from skymailing.models import MOST_VARIANTS, WinnerBy
+from skymailing.models import MOST_VARIANTS, User, WinnerBy
 from skymailing.web.form_fields import strip
 from skymailing.web.ids import read_id
 
@@ -80,15 +81,18 @@ class VariantFields:
         default=WinnerBy.CLICKS.value,
     )
 
-    def offer_variants(self, messages: Sequence[SelectChoice]) -> None:
-        """Fill in the choices."""
+    def offer_variants(self, owner: User, messages: Sequence[SelectChoice]) -> None:
+        """Fill in the choices; a chosen message is offered even if it is too old for `messages`."""
         counts = range(2, MOST_VARIANTS + 1)
         labels = [ngettext("%(num)d variant", "%(num)d variants", count) for count in counts]
         pairs = zip(counts, labels, strict=True)
         self.variants.choices = [SelectChoice(0, _("No test")), *(SelectChoice(*pair) for pair in pairs)]
         for letter in "bcd":
             field = self._field("message", letter)
-            field.choices = [SelectChoice(0, _("As in the mailing")), *messages]
+            offered = list(messages)
+            if field.data and all(choice.value != field.data for choice in messages):
+                offered = [SelectChoice(*choice) for choice in list_message_choices(owner, field.data)]
+            field.choices = [SelectChoice(0, _("As in the mailing")), *offered]
             self._field("subject", letter).flags.maxlength = SUBJECT_MAX_LENGTH
 
     def read_variants(self) -> dict[str, Any]:

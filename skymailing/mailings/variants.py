@@ -1,13 +1,14 @@
 """Save and read the variants of a mailing."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import delete, select
 
+from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.variants.contents import list_variants
 from skymailing.extensions import db
-from skymailing.models import Mailing, MailingVariant, Message
+from skymailing.models import Mailing, MailingVariant, Message, User
 from skymailing.outbox.services import LetterToTest
 
 SAMPLE_LIMITS = (10, 50)  # percent
@@ -62,6 +63,24 @@ def list_test_letters(
             letter_of(number),
         )
         for number, variant in enumerate([VariantValues(), *variants], 1)
+    ]
+
+
+def list_contents(
+    owner: User, message: Message, variants: Sequence[VariantValues]
+) -> list[tuple[str, Content]]:
+    """Return what the variants of a mailing with this message contain, by their letter.
+
+    Without those whose message does not exist.
+    """
+    ids = {variant.message_id for variant in variants}
+    own = select(Message).where(Message.owner_id == owner.id, Message.id.in_(ids))
+    messages: dict[int | None, Message] = {found.id: found for found in db.session.scalars(own)}
+    messages[None] = message
+    return [
+        (letter_of(number), replace(Content.of(found), subject=variant.subject or found.subject))
+        for number, variant in enumerate(variants, 2)
+        if (found := messages.get(variant.message_id)) is not None
     ]
 
 

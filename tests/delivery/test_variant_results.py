@@ -44,6 +44,7 @@ def test_each_run_has_another_sample() -> None:
         ((0, 0), 1, Decision.NO_DIFFERENCE),
         ((5, 80, 120), 3, Decision.CLICKS),
         ((5, 119, 120), 3, Decision.NO_DIFFERENCE),
+        ((5,), 1, Decision.NO_DIFFERENCE),
     ],
 )
 def test_the_best_rate_wins_and_small_differences_are_chance(

@@ -1,4 +1,4 @@
-"""Test that an A/B test sends everyone one letter, of the right variant, when workers are killed (fault 21)."""
+"""Test that everyone gets one letter of the right variant when workers are killed (fault 21)."""
 
 import random
 from datetime import timedelta

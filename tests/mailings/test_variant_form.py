@@ -128,6 +128,16 @@ def test_a_test_that_fits_causes_no_warning(browser: FlaskClient, user: User) ->
         assert not soup(page).find(id=warning)
 
 
+def test_the_summary_shows_variants_that_fail_for_some_clients(browser: FlaskClient, user: User) -> None:
+    create_clients(user, 2, attributes={"count": "many"})
+    broken = "{% for i in (1..client.count) %}{{ i }}{% endfor %}{{ client.count | plus: 1 }}"
+    other = MessageFactory.create(owner=user, body=broken)
+    page = browser.post("/mailings/new", data=fill_in_test(user, message_b=str(other.id), check="1"))
+    (warning,) = soup(page).select(".failing-variant")
+    assert "Variant B:" in warning.text
+    assert "Affects 2 clients" in warning.text
+
+
 def test_each_variant_has_its_own_test_email(browser: FlaskClient, session: Session, user: User) -> None:
     page = browser.post("/mailings/new", data=fill_in_test(user, check="test"))
     assert "2 test emails sent" in page.text
