@@ -87,6 +87,7 @@ class VariantFields:
         labels = [ngettext("%(num)d variant", "%(num)d variants", count) for count in counts]
         pairs = zip(counts, labels, strict=True)
         self.variants.choices = [SelectChoice(0, _("No test")), *(SelectChoice(*pair) for pair in pairs)]
+        self.sample_percent.flags.required = self.test_hours.flags.required = True
         for letter in "bcd":
             field = self._field("message", letter)
             offered = list(messages)
