@@ -168,7 +168,7 @@ def zone_of(form: MailingForm) -> ZoneInfo:
 
 def list_problems(form: MailingForm) -> list[Problem]:
     return [
-        Problem(step, name, str(form[name].label.text), str(form[name].errors[0]))
+        Problem(step, name, form.label_of(name), str(form[name].errors[0]))
         for step, names in STEPS.items()
         for name in names
         if name in form and form[name].errors

@@ -115,6 +115,11 @@ class VariantFields:
         names = ("variants", "sample_percent", "test_hours", "winner_by", *self.OF_ONE)
         return any(getattr(self, name).errors for name in names)
 
+    def label_of(self, name: str) -> str:
+        """Return the label of a field, with the letter of its variant."""
+        text = str(getattr(self, name).label.text)
+        return f"{text} ({name[-1].upper()})" if name in self.OF_ONE else text
+
     def list_variant_fields(self) -> list[tuple[str, list[Any]]]:
         """Return the fields of each variant, by its letter."""
         names = ("subject", "sender_name", "message")

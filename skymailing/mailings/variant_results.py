@@ -69,7 +69,9 @@ def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | No
     others = _make_row(_subtract(run, ledger, results))
     is_open = run.state is RunState.TESTED and run.mailing.state is not MailingState.CANCELLED
     can_choose = is_open and run.is_testing and now < run.mailing.ends_at and not run.mailing.is_disabled
-    sentence = explain_test(run, results, others.planned, now, is_open=is_open)
+    # While the sample is being sent, some of its letters are pending, too.
+    waiting = min(ledger["pending"], others.planned) if is_open else others.unsent
+    sentence = explain_test(run, results, waiting, now, is_open=is_open)
     return DescribedTest(run, rows, others, sentence, can_choose)
 
 
@@ -90,33 +92,33 @@ def _subtract(run: Run, ledger: Ledger, results: Sequence[Result]) -> Result:
     )
 
 
-def explain_test(run: Run, results: Sequence[Result], others: int, now: datetime, *, is_open: bool) -> str:
+def explain_test(run: Run, results: Sequence[Result], waiting: int, now: datetime, *, is_open: bool) -> str:
     """Return what happens next in a test, or which variant has won and why."""
     if run.winner is not None:
         return _explain_decision(run, results)
     if not is_open:
-        return _explain_end(others)
+        return _explain_end(waiting)
     if run.winner_by == WinnerBy.OWNER:
-        return _explain_choice(others)
+        return _explain_choice(waiting)
     assert run.test_ends_at is not None
     if run.test_ends_at <= now:
         return str(_("The winner is being chosen."))
     text: str = ngettext(
         "%(count)s client is waiting for the winner, which is chosen at %(time)s.",
         "%(count)s clients are waiting for the winner, which is chosen at %(time)s.",
-        others,
-        count=format_number(others),
+        waiting,
+        count=format_number(waiting),
         time=format_clock_time(run.test_ends_at, now),
     )
     return text
 
 
-def _explain_choice(others: int) -> str:
+def _explain_choice(waiting: int) -> str:
     text: str = ngettext(
         "%(count)s client is waiting. Choose which variant they get.",
         "%(count)s clients are waiting. Choose which variant they get.",
-        others,
-        count=format_number(others),
+        waiting,
+        count=format_number(waiting),
     )
     return text
 
@@ -139,13 +141,13 @@ def _explain_decision(run: Run, results: Sequence[Result]) -> str:
     )
 
 
-def _explain_end(others: int) -> str:
-    if not others:
+def _explain_end(waiting: int) -> str:
+    if not waiting:
         return str(_("All clients were in the sample, so no one was waiting for the winner."))
     text: str = ngettext(
         "The mailing ended before a winner was chosen, so %(count)s client got no email.",
         "The mailing ended before a winner was chosen, so %(count)s clients got no email.",
-        others,
-        count=format_number(others),
+        waiting,
+        count=format_number(waiting),
     )
     return text

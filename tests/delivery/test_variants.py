@@ -83,7 +83,7 @@ def test_letters_that_wait_for_the_winner_are_not_read(app: Flask, run: Run) -> 
         assert claims.claim(connection, loaded, "token", utcnow(), 10, utcnow()) == []
         plans = [
             connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-            for statement, values in seen
+            for statement, values in list(seen)
             if "variant IS NOT NULL" in statement and "'deferred'" not in statement
         ]
     assert len(plans) == 1
