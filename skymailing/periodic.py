@@ -18,6 +18,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import reputation
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
+from skymailing.delivery.variants import decision
 from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
 from skymailing.mailings import tasks as mailing_tasks
@@ -29,6 +30,12 @@ from skymailing.returns import tasks as return_tasks
 from skymailing.servers.queries import has_test_requests
 from skymailing.signup import tasks as signups
 from skymailing.tracking import folding
+
+
+def _decide_tests(now: datetime) -> None:
+    for run_id in decision.find_due_tests(now):
+        if decision.decide_test(run_id, now):
+            hints.hint_run(run_id)
 
 
 def _post_letters(now: datetime) -> None:
@@ -75,6 +82,7 @@ REPAIRS: tuple[Callable[[datetime], object], ...] = (
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     folding.fold_hits,
+    _decide_tests,  # after the last clicks have been counted
     unused_images.delete_unused_images,
     _delete_expired,
     counting.delete_old,

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.rendering import mime
@@ -17,7 +17,7 @@ from skymailing.delivery.rendering.letter_links import letter_link_key, read_let
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
-from skymailing.models import Client, Delivery, Mailing, Run, User
+from skymailing.models import Client, Delivery, Mailing, Run, RunVariant, User
 from skymailing.security import unsubscribe_token
 from skymailing.web.urls import browser_url, unsubscribe_url
 
@@ -44,6 +44,7 @@ class SentLetter:
 
     token: str
     run: UUID
+    variant: int  # of its run's test; 0 without one
     owner_id: int
     content: Content
     habits: Habits
@@ -76,6 +77,7 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
     return SentLetter(
         token,
         row.uuid,
+        row.variant or 0,
         row.owner_id,
         Content.of(row),
         Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
@@ -88,8 +90,11 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
 
 
 def _select_letter(delivery_id: int) -> Any:
-    content = (Run.uuid, Run.subject, Run.format, Run.body, Run.language, Run.sender_name, Run.started_at)
-    run = (Run.details_removed_at, Run.topic_id)
+    variant = func.coalesce(Delivery.variant, Run.winner)
+    own_variant = (RunVariant.run_id == Run.id) & (RunVariant.number == variant)
+    names = ("subject", "format", "body", "language", "sender_name")
+    content = [func.coalesce(getattr(RunVariant, name), getattr(Run, name)).label(name) for name in names]
+    run = (Run.uuid, Run.started_at, Run.details_removed_at, Run.topic_id, variant.label("variant"))
     delivery = (Delivery.email, Delivery.email_key, Delivery.finished_at)
     client = (Client.email_key.label("client_key"), Client.full_name, Client.attributes)
     owner = (Mailing.owner_id, User.attribute_types, User.date_order, User.locale, User.timezone)
@@ -100,6 +105,7 @@ def _select_letter(delivery_id: int) -> Any:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .outerjoin(Client, is_owners_client)
+        .outerjoin(RunVariant, own_variant)
         .where(Delivery.id == delivery_id)
     )
 
@@ -127,18 +133,19 @@ class CompiledRuns:
     """The content of the runs whose letters were opened last, compiled: parsing takes most of the time."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[UUID, tuple[Habits, CompiledContent]] = OrderedDict()
+        self._runs: OrderedDict[tuple[UUID, int], tuple[Habits, CompiledContent]] = OrderedDict()
         self._lock = Lock()
 
     def compile(self, letter: SentLetter) -> CompiledContent:
         """Return the compiled content of a letter's run; raises TemplateError."""
+        key = letter.run, letter.variant
         with self._lock:
-            found = self._runs.get(letter.run)
+            found = self._runs.get(key)
         if found is None or found[0] != letter.habits:
             found = letter.habits, CompiledContent(letter.content, letter.habits)
         with self._lock:
-            self._runs[letter.run] = found
-            self._runs.move_to_end(letter.run)
+            self._runs[key] = found
+            self._runs.move_to_end(key)
             while len(self._runs) > COMPILED_RUNS:
                 self._runs.popitem(last=False)
         return found[1]

@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Archive, ArchiveEntry, Run, RunState, User
+from skymailing.models import Archive, ArchiveEntry, Run, RunState, RunVariant, User
 from skymailing.quotas.checks import require_room
 from skymailing.web.slugs import SLUG, find_free, make_slug
 
@@ -67,7 +67,8 @@ def read_source(run: Run) -> Source:
     """Return what is rendered when the run is published; raises ArchiveError if it cannot be."""
     if obstacle := find_obstacle(run):
         raise obstacle
-    return Source(Content.of(run), run.sender_name, run.started_at, Habits.of(run.mailing.owner))
+    sent = db.session.get(RunVariant, (run.id, run.winner)) or run if run.winner else run
+    return Source(Content.of(sent), sent.sender_name, run.started_at, Habits.of(run.mailing.owner))
 
 
 def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:

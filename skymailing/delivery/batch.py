@@ -8,7 +8,8 @@ from skymailing.db.engine import reading_engine
 from skymailing.db.retries import write_with_retries
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger import claims
-from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.ledger.claims import Claimed
+from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.record import record_results
 from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.smtp.session import Letter, Result

@@ -8,7 +8,7 @@ from flask import current_app
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.journal import WorkerJournal
-from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
@@ -41,8 +41,8 @@ class Dispatcher:
         self.window = self.settings.first_window
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
         self.lanes = Lanes(max_sessions, self.holder)
-        self._template: tuple[UUID, LetterTemplate] | None = None
-        self._queues: dict[UUID, DomainQueue] = {}
+        self._templates: dict[tuple[UUID, int], LetterTemplate] = {}
+        self._queues: dict[tuple[UUID, bool], DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         per_mailing = config["MAIL_RATE_PER_MAILING"]
@@ -69,25 +69,29 @@ class Dispatcher:
         """Return the address to which bounces go: an owner's server accepts only its own addresses."""
         return self.sender if run.server is None else run.sender_address
 
-    def template(self, run: OpenRun) -> LetterTemplate:
-        """Return the run's content, compiled at first use."""
+    def template(self, run: OpenRun, variant: int | None = None) -> LetterTemplate:
+        """Return the content of the run's letters, or of those of a variant, compiled at first use."""
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
-        if self._template is None or self._template[0] != run.uuid:
-            content = Content.of(run)
-            address = run.sender_address or self.sender
-            sender = Sender(
-                run.sender_name,
-                address,
-                run.reply_to,
-                run.owner_id,
-                *configured_mailboxes(),
-                signer=_find_signer(run),
-            )
-            list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            id_key = message_id_key() if run.has_signed_ids else b""
-            identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run))
-            self._template = run.uuid, LetterTemplate(content, sender, identity, list_id, run.habits)
-        return self._template[1]
+        key = run.uuid, variant or run.winner or 0
+        if key not in self._templates:
+            others = {known: template for known, template in self._templates.items() if known[0] == run.uuid}
+            self._templates = others | {key: self._compile(run, variant)}
+        return self._templates[key]
+
+    def _compile(self, run: OpenRun, variant: int | None) -> LetterTemplate:
+        source = run.content_of(variant)
+        sender = Sender(
+            source.sender_name,
+            run.sender_address or self.sender,
+            run.reply_to,
+            run.owner_id,
+            *configured_mailboxes(),
+            signer=_find_signer(run),
+        )
+        list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
+        id_key = message_id_key() if run.has_signed_ids else b""
+        identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run))
+        return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's position in the run's queue; None if domains have no limit."""
@@ -95,8 +99,9 @@ class Dispatcher:
         if not rates.per_domain:
             return None
         # Moved to the end, so that the least recently used one is dropped.
-        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, rates)
-        self._queues[run.uuid] = queue
+        key = run.uuid, run.is_testing
+        queue = self._queues.pop(key, None) or DomainQueue(run.id, rates, in_sample=run.is_testing)
+        self._queues[key] = queue
         if len(self._queues) > MAX_DOMAIN_QUEUES:
             del self._queues[next(iter(self._queues))]
         return queue

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
+from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     OPEN_RUN_STATES,
@@ -60,7 +61,7 @@ def find_runs(
     """Return the owner and ID of each run with letters to send now, in rounds of one run per owner.
 
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
-    letters a mail server accepts.
+    letters a mail server accepts. A run whose test is undecided has only the letters of its sample to send.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -70,7 +71,10 @@ def find_runs(
         .where(
             may_send(now),
             *_within_limits(now) if within_limits else (),
-            _has_delivery(is_pending) | _has_delivery(is_retry),
+            or_(
+                ~is_testing() & (_has_delivery(is_pending) | _has_delivery(is_retry)),
+                is_testing() & (_has_delivery(IS_PENDING_IN_SAMPLE) | _has_delivery(is_retry & IN_SAMPLE)),
+            ),
             *_is_owned(owner_id),
         )
         .order_by(Run.id)

@@ -16,6 +16,7 @@ from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.senders import describe_mailing, find_problem
+from skymailing.delivery.variant_planning import begin_test, copy_variants
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -124,10 +125,13 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
 def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     mailing = recipients.mailing
     run = _new_run(session, mailing, recipients.parts, now)
+    if mailing.sample_percent:
+        begin_test(run, mailing, now)
     session.add(run)
     session.flush()
+    sample = copy_variants(session, run, mailing)
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
-    run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now)
+    run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""

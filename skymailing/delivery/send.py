@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from uuid import uuid4
 
 from sqlalchemy import update
@@ -13,7 +13,8 @@ from skymailing.delivery import metrics, plan, reputation
 from skymailing.delivery.batch import Batch
 from skymailing.delivery.dispatcher import Dispatcher, abandon_dispatcher, get_dispatcher
 from skymailing.delivery.ledger import claims
-from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.ledger.claims import Claimed
+from skymailing.delivery.ledger.open_runs import OpenRun, load_open_run
 from skymailing.delivery.ledger.record import is_dead_address
 from skymailing.delivery.rendering.letter import Recipient, TemplateError
 from skymailing.delivery.routing import routes, slow_servers
@@ -71,7 +72,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     """Choose a route and send one window through it; return whether another one may follow."""
     now = utcnow()
     with reading_engine().connect() as connection:
-        run = claims.load_open_run(connection, run_id, now)
+        run = load_open_run(connection, run_id, now)
     if run is None:
         return False
     if run.server_id is None:
@@ -223,12 +224,11 @@ def _letters(
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
-        template = dispatcher.template(run)
+        templates = {number: dispatcher.template(run, number) for number in _list_variants(confirmed)}
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
-    now, rates = utcnow(), dispatcher.rates_of(run)
-    base = unsubscribe_url("")
+    now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
     for claimed in confirmed:
         if rates.is_limited and not rates.allow(pool.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
@@ -236,6 +236,7 @@ def _letters(
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
+        template = templates[claimed.variant]
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:
@@ -253,6 +254,10 @@ def _letters(
                 return
             continue
         yield letter
+
+
+def _list_variants(letters: Iterable[Claimed]) -> set[int | None]:
+    return {claimed.variant for claimed in letters}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:

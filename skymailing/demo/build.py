@@ -18,6 +18,7 @@ from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
 from skymailing.demo.texts import MESSAGES
+from skymailing.demo.variants import add_test
 from skymailing.extensions import db
 from skymailing.models import (
     Article,
@@ -167,6 +168,7 @@ class _Example:
         connection = db.session.connection()
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
+        add_test(self.tested, "Осень пришла: новые цвета", self.random)
 
     def _add_segment(self) -> None:
         in_english = {"field": "attribute.language", "op": "equals", "value": "en"}
@@ -201,7 +203,7 @@ class _Example:
         autumn = self._mailing("Осенняя коллекция", "autumn", start, start + timedelta(days=2))
         autumn.state = MailingState.FINISHED
         shares = {DeliveryState.FAILED: 7, DeliveryState.UNKNOWN: 2, DeliveryState.EXPIRED: 3}
-        self.history.add_run(autumn, self.clients, start, RunState.FINISHED, shares)
+        self.tested = self.history.add_run(autumn, self.clients, start, RunState.FINISHED, shares)
 
         start = self._at(days=-24, hour=9)
         digest = self._mailing(

@@ -1,5 +1,6 @@
 """Delete a mailing that has not run, and restore it."""
 
+from dataclasses import asdict
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
@@ -15,6 +16,7 @@ from skymailing.mailings.errors import MailingError
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selected_ids, save_selection
 from skymailing.mailings.services import lock_mailing
+from skymailing.mailings.variants import VariantValues, find_unknown_messages, read_variants, save_variants
 from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind, Sender
 from skymailing.models.types import UTCDateTime
 from skymailing.topics.queries import find_topic
@@ -34,6 +36,7 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
         "clients": read_selected_ids(mailing).to_values(),
         "include": [write_id(part) for part in parts.include],
         "exclude": [write_id(part) for part in parts.exclude],
+        "variants": [asdict(variant) for variant in read_variants(mailing)],
     }
     removal = undo.save_removal(mailing.owner_id, RemovalKind.MAILING, content, now)
     # Its start job, if any, finds no mailing and ends quietly.
@@ -62,6 +65,10 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
         chosen = select(Sender.id).where(Sender.id == sender_id, Sender.owner_id == owner_id)
         if db.session.scalar(chosen.with_for_update(read=True, key_share=True)) is None:
             raise MailingError("mailing_sender_deleted")
+    # Nor do they have variants.
+    variants = [VariantValues(**variant) for variant in content.get("variants", [])]
+    if find_unknown_messages(owner_id, variants):
+        raise MailingError("mailing_message_deleted")
     topic_id = values.get("topic_id")
     if topic_id is not None and find_topic(owner_id, topic_id, keep=True) is None:
         raise MailingError("mailing_topic_deleted")
@@ -72,6 +79,7 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     # Mailings deleted before an upgrade have no parts.
     parts = find_parts_by_id(owner_id, content.get("include", []), content.get("exclude", []))
     save_parts(mailing, parts)
+    save_variants(mailing, variants)
     audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
     return mailing
 

@@ -13,11 +13,13 @@ from skymailing.delivery.audience.parts import read_parts
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection, is_selection_of
 from skymailing.mailings.validation import MailingValidation
+from skymailing.mailings.variants import read_variants
 from skymailing.models import Mailing, MailingState, User
 
 COMPARED_FIELDS = (
     *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
     *("weekdays", "opens_at", "closes_at", "on_late", "topic_id", "track_clicks", "track_opens"),
+    *("sample_percent", "test_hours", "winner_by"),
 )
 
 
@@ -42,7 +44,8 @@ def find_duplicate(validation: MailingValidation, opened_at: datetime, *, is_dra
     )
     selection = values.selection or Selection()
     for mailing in db.session.scalars(statement.order_by(Mailing.id)):
-        if is_selection_of(mailing, selection) and read_parts(mailing) == validation.parts:
+        is_same_audience = is_selection_of(mailing, selection) and read_parts(mailing) == validation.parts
+        if is_same_audience and read_variants(mailing) == values.variants:
             return mailing.id
     return None
 

@@ -3,35 +3,39 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-from flask import current_app
-from flask_babel import get_locale, lazy_pgettext, ngettext
-from flask_babel import gettext as _
+from flask_babel import get_locale, lazy_pgettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
-    Field,
     HiddenField,
     RadioField,
     SelectChoice,
     SelectField,
-    SelectMultipleField,
     StringField,
     TimeField,
 )
 from wtforms.validators import Optional
-from wtforms.widgets import CheckboxInput
 
 from skymailing.mailings import audience, scheduling
 from skymailing.mailings.errors import InvalidMailing, MailingError
-from skymailing.mailings.selection import Selection, SelectionTooComplex, UnreadableSelection
+from skymailing.mailings.form_fields import (
+    DaysField,
+    PartsField,
+    SelectionField,
+    explain_doubles,
+    list_choices,
+    name_missing,
+    read_choice,
+)
+from skymailing.mailings.selection import Selection
 from skymailing.mailings.sender_choices import list_sender_choices
-from skymailing.mailings.validation import NAME_MAX_LENGTH, SENDER_NAME_MAX_LENGTH, MailingValidation
-from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
+from skymailing.mailings.validation import NAME_MAX_LENGTH, MailingValidation
+from skymailing.mailings.values import CONTENT_FIELDS, SENDER_NAME_MAX_LENGTH, MailingValues
+from skymailing.mailings.variant_fields import VariantFields
 from skymailing.models import (
     EVERY_DAY,
     Audience,
@@ -46,54 +50,8 @@ from skymailing.topics.queries import list_topic_choices
 from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import LocalTimeField, strip
 from skymailing.web.ids import read_id
-from skymailing.web.labels import state_label
 
-E = TypeVar("E", bound=StrEnum)
 VALUE_NAMES = [field.name for field in fields(MailingValues)]
-
-
-class SelectionField(Field):
-    """Client IDs (`7`, `7-300`, `7,9-12` in each value), or values written by `Selection.to_values`."""
-
-    def process_formdata(self, values: list[str]) -> None:
-        self.data: Selection = Selection()
-        try:
-            selection = Selection.parse(values)
-            selection.check_complexity()
-            self.data = selection
-        except (UnreadableSelection, SelectionTooComplex) as error:
-            raise ValueError(explain(error)) from error
-
-
-class DaysField(SelectMultipleField):
-    """Days of the week as check boxes."""
-
-    option_widget = CheckboxInput()
-
-
-class PartsField(SelectMultipleField):
-    """Segments and tags as check boxes; the services check whether the owner has them."""
-
-    option_widget = CheckboxInput()
-
-    def __init__(self, label: Any, **options: Any) -> None:
-        super().__init__(label, validate_choice=False, choices=[], **options)
-
-
-def list_choices(enum: type[StrEnum]) -> list[SelectChoice]:
-    """Return a choice for every member of an enum, with its label."""
-    return [SelectChoice(item.value, state_label(item)) for item in enum]
-
-
-def read_choice(field: Field, default: E) -> E:
-    """Return the chosen member of the enum of `default`, or `default` if the value is not a member."""
-    enum = type(default)
-    return enum(field.data) if field.data in set(enum) else default
-
-
-def _name_missing(part: str) -> str:
-    name: str = _("%(name)s (not found)", name=part.partition(":")[2] or part)
-    return name
 
 
 def field_name(value_name: str) -> str:
@@ -101,16 +59,16 @@ def field_name(value_name: str) -> str:
     return value_name.removesuffix("_id")
 
 
-class MailingForm(FlaskForm):
+class MailingForm(VariantFields, FlaskForm):
     """The mailing form: it parses the input, and shows the services' errors next to the fields."""
 
     # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
     # that are posted for them.
-    FIXED = tuple(map(field_name, CONTENT_FIELDS))
+    FIXED = (*map(field_name, CONTENT_FIELDS), *VariantFields.OF_ONE)
     # The fields that determine the next starts.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
     # Fields with a few fixed values; only a forged request contains others.
-    CHOICES = ("audience", "periodicity", "on_late", "on_unknown", "track_opens")
+    CHOICES = ("audience", "periodicity", "on_late", "on_unknown", "track_opens", "winner_by")
     # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
@@ -199,13 +157,14 @@ class MailingForm(FlaskForm):
         self.on_unknown.description = explain_doubles()
         self.on_late.choices = list_choices(OnLate)
         self.track_opens.choices = list_choices(OpenTracking)
+        self.offer_variants(owner, self.message.choices)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]
         for field in (self.include, self.exclude):
             # A tag that was renamed while the form was open stays ticked, so that its error is not lost.
             missing = set(field.data or ()) - {choice.value for choice in parts}
-            field.choices = [*parts, *(SelectChoice(name, _name_missing(name)) for name in sorted(missing))]
+            field.choices = [*parts, *(SelectChoice(name, name_missing(name)) for name in sorted(missing))]
         self._set_browser_checks()
         if self.is_fixed:
             for name in self.FIXED:
@@ -275,6 +234,7 @@ class MailingForm(FlaskForm):
                 "on_late": read_choice(self.on_late, OnLate.SEND),
                 "track_clicks": bool(self.track_clicks.data),
                 "track_opens": read_choice(self.track_opens, OpenTracking.OFF),
+                **self.read_variants(),
             }
         return MailingValues(**values)
 
@@ -283,16 +243,3 @@ class MailingForm(FlaskForm):
         """Whether days or hours were entered, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)
-
-
-def explain_doubles() -> str:
-    """Return how many letters may arrive twice: one for each session with the mail server."""
-    config = current_app.config
-    sentence: str = ngettext(
-        "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "
-        "delivered. If it is sent again, it may arrive twice.",
-        "If the mail server restarts or a connection drops, it may be unknown whether up to %(num)d "
-        "emails were delivered. If they are sent again, they may arrive twice.",
-        max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
-    )
-    return sentence

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.rendering.content import Content, HasContent
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient, make_values
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.delivery.rendering.values import Habits, unreadable
@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Conditions
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.models import Client, Message, User
+from skymailing.models import Client, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
 MAX_LETTERS = 2_000  # half to the first recipients, half to the last
@@ -41,7 +41,7 @@ class Trial:
     covers_all: bool
 
 
-def try_letters(owner: User, message: Message, conditions: Conditions) -> Trial | None:
+def try_letters(owner: User, message: HasContent, conditions: Conditions) -> Trial | None:
     """Render the letters to the recipients in the audience.
 
     Returns None if clients' values cannot make a letter fail, because the message only prints them.

@@ -10,9 +10,11 @@ from sqlalchemy import Select, func, select
 from skymailing.db.pagination import Page, paginate
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
+from skymailing.mailings.variants import letter_of
 from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
+VARIANT_COLUMN = "variant"  # only if a run of the log has a test
 EXPORT_CHUNK = 2000  # rows read in one short transaction
 MAILINGS_LISTED = 100
 
@@ -52,11 +54,12 @@ class LogFilter:
 
 
 def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50) -> Page:
-    """Return a page of (Attempt, Delivery, mailing name) rows, newest first."""
+    """Return a page of (Attempt, Delivery, mailing name, winner of the test) rows, newest first."""
     statement = (
-        select(Attempt, Delivery, Mailing.name.label("mailing_name"))
+        select(Attempt, Delivery, Mailing.name.label("mailing_name"), Run.winner)
         .join(Delivery, Delivery.id == Attempt.delivery_id)
         .join(Mailing, Mailing.id == Attempt.mailing_id)
+        .join(Run, Run.id == Delivery.run_id)
     )
     return paginate(log_filter.apply(statement), [(Attempt.id, True)], cursor, per_page)
 
@@ -74,12 +77,23 @@ def has_removed_attempts(log_filter: LogFilter) -> bool:
     return bool(db.session.scalar(select(removed.exists())))
 
 
+def has_test(log_filter: LogFilter) -> bool:
+    """Return whether a run in the log of one mailing has a test, so that its letters have variants."""
+    if log_filter.mailing_id is None:
+        return False
+    tested = select(Run.id).where(Run.mailing_id == log_filter.mailing_id, Run.test_ends_at.is_not(None))
+    if log_filter.run_id is not None:
+        tested = tested.where(Run.id == log_filter.run_id)
+    return bool(db.session.scalar(select(tested.exists())))
+
+
 def export_attempts(log_filter: LogFilter) -> Iterator[Sequence[Any]]:
     """Yield the rows of log.csv, header first, up to the latest attempt when the export began.
 
     Reads chunks by key, each in its own transaction, so that a slow download does not keep one open.
     """
-    yield EXPORT_COLUMNS
+    with_variants = has_test(log_filter)
+    yield (*EXPORT_COLUMNS, VARIANT_COLUMN) if with_variants else EXPORT_COLUMNS
     last = db.session.scalar(select(func.max(Attempt.id))) or 0
     position = 0
     while True:
@@ -90,8 +104,9 @@ def export_attempts(log_filter: LogFilter) -> Iterator[Sequence[Any]]:
             .limit(EXPORT_CHUNK)
         ).all()
         db.session.rollback()
-        for id, at, mailing, run, email, number, outcome, code, answer in rows:
-            yield (format_time(at), mailing, run, email, number, outcome.value, code, answer)
+        for id, at, mailing, run, email, number, outcome, code, answer, variant in rows:
+            row = (format_time(at), mailing, run, email, number, outcome.value, code, answer)
+            yield (*row, letter_of(variant) if variant else "") if with_variants else row
             position = id
         if len(rows) < EXPORT_CHUNK:
             return
@@ -109,9 +124,11 @@ def _export_statement() -> Select[Any]:
             Attempt.outcome,
             Attempt.code,
             Attempt.answer,
+            func.coalesce(Delivery.variant, Run.winner),
         )
         .join(Delivery, Delivery.id == Attempt.delivery_id)
         .join(Mailing, Mailing.id == Attempt.mailing_id)
+        .join(Run, Run.id == Delivery.run_id)
     )
 
 

@@ -1,7 +1,7 @@
 """Collect the form's preview of a mailing: problems, recipients, forecast and example letter."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,8 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
+from skymailing.mailings.variant_forecast import ExpectedTest, expect_test
+from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
@@ -30,7 +32,10 @@ from skymailing.topics.queries import find_topic
 AUDIENCE_FIELDS = ("audience", "include", "exclude", "clients", "topic")
 STEPS = {
     "who": AUDIENCE_FIELDS,
-    "what": ("message", "name", "sender", "sender_name", "track_clicks", "track_opens"),
+    "what": (
+        *("message", "name", "sender", "sender_name", "track_clicks", "track_opens", "variants"),
+        *(*MailingForm.OF_ONE, "sample_percent", "test_hours", "winner_by"),
+    ),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
         *("on_late", "on_unknown"),
@@ -69,6 +74,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     trial: Trial | None
+    variant_trials: list[tuple[str, Trial]]  # of the variants whose letters fail, by their letter
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -76,6 +82,7 @@ class Preflight:
     is_new: bool  # the mailing is not set up yet
     start: Start | None  # None if the mailing cannot be set up
     is_stopped: bool  # examining the recipients took too long
+    test: ExpectedTest | None
 
 
 @dataclass
@@ -86,6 +93,7 @@ class Findings:
     example: Client | None = None
     missing: MissingValues | None = None
     trial: Trial | None = None
+    variant_trials: list[tuple[str, Trial]] = field(default_factory=list)
     is_stopped: bool = True
 
 
@@ -103,6 +111,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
         trial=found.trial,
+        variant_trials=found.variant_trials,
         selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
@@ -110,6 +119,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], form.now),
         is_stopped=found.is_stopped,
+        test=expect_test(form, context["forecast"]),
     )
     return {"preflight": preflight, **context}
 
@@ -124,6 +134,9 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
             if message:
                 found.missing = find_missing_values(form.owner, message, conditions)
                 found.trial = try_letters(form.owner, message, conditions)
+                for letter, variant in list_contents(form.owner, message, form.values.variants):
+                    trial = try_letters(form.owner, variant, conditions)
+                    found.variant_trials += [(letter, trial)] if trial and trial.failures else []
         found.is_stopped = False
     return found
 
@@ -155,7 +168,7 @@ def zone_of(form: MailingForm) -> ZoneInfo:
 
 def list_problems(form: MailingForm) -> list[Problem]:
     return [
-        Problem(step, name, str(form[name].label.text), str(form[name].errors[0]))
+        Problem(step, name, form.label_of(name), str(form[name].errors[0]))
         for step, names in STEPS.items()
         for name in names
         if name in form and form[name].errors

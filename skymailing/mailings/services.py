@@ -22,6 +22,7 @@ from skymailing.mailings.run_queries import find_last_run, find_open_run
 from skymailing.mailings.selection import Selection, save_selection
 from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.values import MailingValues
+from skymailing.mailings.variants import save_variants
 from skymailing.models import (
     MAILING_TRANSITIONS,
     AuditAction,
@@ -64,6 +65,7 @@ def create_mailing(
     db.session.flush()
     save_selection(mailing, values.selection or Selection())
     save_parts(mailing, validation.parts)
+    save_variants(mailing, values.variants)
     if not is_draft:
         activate_mailing(mailing, now)
     return mailing
@@ -87,6 +89,7 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
     if not validation.keeps_content:
         save_selection(mailing, values.selection or Selection())
         save_parts(mailing, validation.parts)
+        save_variants(mailing, values.variants)
     if mailing.state is not MailingState.DRAFT:
         has_new_times = (starts_at, periodicity) != (mailing.starts_at, mailing.periodicity)
         scheduling.reschedule(mailing, now, has_new_times=has_new_times)

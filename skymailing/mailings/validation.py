@@ -1,6 +1,5 @@
 """Validate a mailing's values, for forms and for services."""
 
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,14 +19,15 @@ from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.audience import MAX_PARTS, choose_parts, find_parts
 from skymailing.mailings.errors import SENDER_PROBLEMS, MailingError
+from skymailing.mailings.header_text import check_line
 from skymailing.mailings.selection import Conditions, Selection, count_selected
-from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
+from skymailing.mailings.values import CONTENT_FIELDS, SENDER_NAME_MAX_LENGTH, MailingValues
+from skymailing.mailings.variant_validation import check_test
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, Sender, User
 from skymailing.topics.queries import find_topic
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
-SENDER_NAME_MAX_LENGTH = 200
 # Filling in the form takes a while; a start that passes in that time still means "now".
 PAST_TOLERANCE = timedelta(minutes=10)
 
@@ -58,7 +58,11 @@ class MailingValidation:
         """The errors by field; locks the chosen message against deletion until the transaction ends."""
         skipped = self.unread | (set(CONTENT_FIELDS) if self.keeps_content else set())
         results = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
-        return {name: error for name, error in results if error is not None}
+        errors = {name: error for name, error in results if error is not None}
+        if "variants" not in skipped:
+            of_test = check_test(self.owner, self.values)
+            errors |= {name: error for name, error in of_test.items() if name not in skipped}
+        return errors
 
     @cached_property
     def selected(self) -> int:
@@ -229,14 +233,6 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "opens_at": MailingValidation.check_opens_at,
     "closes_at": MailingValidation.check_closes_at,
 }
-
-
-def check_line(text: str, max_length: int) -> MailingError | None:
-    """Check text that goes into a letter's header: no line breaks, no control characters."""
-    if len(text) > max_length:
-        return MailingError("mailing_text_too_long", limit=max_length)
-    has_control = any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
-    return MailingError("mailing_text_not_one_line") if has_control else None
 
 
 def check_year(moment: datetime | None) -> MailingError | None:

@@ -6,13 +6,25 @@ from zoneinfo import ZoneInfo
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.selection import Selection
-from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, OpenTracking, Periodicity
+from skymailing.mailings.variants import VariantValues
+from skymailing.models import (
+    EVERY_DAY,
+    Audience,
+    Mailing,
+    OnLate,
+    OnUnknown,
+    OpenTracking,
+    Periodicity,
+    WinnerBy,
+)
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
     *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
     *("starts_at", "periodicity", "on_late", "track_clicks", "track_opens"),
+    *("variants", "sample_percent", "test_hours", "winner_by"),
 )
+SENDER_NAME_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,10 @@ class MailingValues:
     on_unknown: OnUnknown = OnUnknown.HOLD
     track_clicks: bool = False
     track_opens: OpenTracking = OpenTracking.OFF
+    variants: tuple[VariantValues, ...] = ()  # other than A; none: no test
+    sample_percent: int = 20
+    test_hours: int = 4
+    winner_by: WinnerBy = WinnerBy.CLICKS
 
     @property
     def selection(self) -> Selection | None:
@@ -52,7 +68,7 @@ class MailingValues:
     def apply_to(self, mailing: Mailing, now: datetime, *, keeps_content: bool = False) -> None:
         """Copy these values, which must be valid, to a mailing; `keeps_content` skips CONTENT_FIELDS.
 
-        The clients are not copied.
+        The clients and the variants are not copied.
         """
         mailing.name = self.name.strip()
         mailing.on_unknown = self.on_unknown
@@ -67,6 +83,8 @@ class MailingValues:
             mailing.audience = Audience.ALL_EXCEPT if has_exclusions else self.audience
             mailing.on_late = self.on_late
             mailing.track_clicks, mailing.track_opens = self.track_clicks, self.track_opens
+            mailing.sample_percent = self.sample_percent if self.variants else 0
+            mailing.test_hours, mailing.winner_by = self.test_hours, self.winner_by
 
     def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:
         """Copy the times, which must be valid, to a mailing; `keeps_start` skips start and periodicity."""

@@ -12,7 +12,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.messages import drafts
 from skymailing.messages.drafts import MessageChanged
-from skymailing.models import AuditAction, Mailing, Message, MessageDraft
+from skymailing.models import AuditAction, Mailing, MailingVariant, Message, MessageDraft
 from skymailing.quotas.checks import require_room, select_messages
 from skymailing.settings.quotas import quota_settings
 
@@ -29,7 +29,9 @@ class MessageInUse(UserError):
 
 def find_mailings(message_id: int, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
     """Return the newest mailings that use a message."""
-    using = select(Mailing).where(Mailing.message_id == message_id).order_by(Mailing.id.desc())
+    in_variant = select(MailingVariant.mailing_id).where(MailingVariant.message_id == message_id)
+    is_used = (Mailing.message_id == message_id) | Mailing.id.in_(in_variant)
+    using = select(Mailing).where(is_used).order_by(Mailing.id.desc())
     return list(db.session.scalars(using.limit(limit)))
 
 

@@ -56,19 +56,21 @@ from skymailing.models.form import (
 )
 from skymailing.models.mailing import (
     EVERY_DAY,
-    MAILING_TRANSITIONS,
-    OPEN_RUN_STATES,
-    RUN_TRANSITIONS,
     Audience,
     Mailing,
-    MailingState,
     OnLate,
     OnUnknown,
     Periodicity,
     Run,
+    mailing_clients,
+)
+from skymailing.models.mailing_states import (
+    MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
+    RUN_TRANSITIONS,
+    MailingState,
     RunState,
     StateReason,
-    mailing_clients,
 )
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LetterState, OutboxLetter
@@ -90,6 +92,7 @@ from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
+from skymailing.models.variant import MOST_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
 
 __all__ = [
     "BULK_TRANSITIONS",
@@ -99,6 +102,7 @@ __all__ = [
     "IMPORT_TRANSITIONS",
     "LATER_COUNTS",
     "MAILING_TRANSITIONS",
+    "MOST_VARIANTS",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",
@@ -135,6 +139,7 @@ __all__ = [
     "ConsentKind",
     "ConsentPurpose",
     "ConsentText",
+    "Decision",
     "Delivery",
     "DeliveryState",
     "Engagement",
@@ -148,6 +153,7 @@ __all__ = [
     "Mailing",
     "MailingAudience",
     "MailingState",
+    "MailingVariant",
     "MergedAddress",
     "Message",
     "MessageDraft",
@@ -179,6 +185,7 @@ __all__ = [
     "RunInterval",
     "RunLink",
     "RunState",
+    "RunVariant",
     "Security",
     "Segment",
     "Sender",
@@ -199,6 +206,7 @@ __all__ = [
     "User",
     "UserSession",
     "ViewFold",
+    "WinnerBy",
     "client_forms",
     "client_tags",
     "form_tags",

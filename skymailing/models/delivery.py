@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Float, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model
@@ -105,6 +105,8 @@ class Delivery(Model):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # For an unknown delivery: NULL until its owner decides to leave it unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Its variant, if it is in the sample of the run's test. NULL for the others, who get the winner.
+    variant: Mapped[int | None] = mapped_column(SmallInteger)
 
     run: Mapped[Run] = relationship()
 
@@ -140,6 +142,25 @@ class Delivery(Model):
             "state",
             postgresql_where=text("unknowns > 0"),
             sqlite_where=text("unknowns > 0"),
+        ),
+        # For claiming the sample of a test, without reading the letters that wait for the winner. With the
+        # state, although it is always the same: SQLite prefers the index with more columns in the condition.
+        Index(
+            "ix_deliveries_sample",
+            "run_id",
+            "state",
+            "id",
+            postgresql_where=text("state = 'pending' AND variant IS NOT NULL"),
+            sqlite_where=text("state = 'pending' AND variant IS NOT NULL"),
+        ),
+        # For the results of each variant.
+        Index(
+            "ix_deliveries_variant",
+            "run_id",
+            "variant",
+            "state",
+            postgresql_where=text("variant IS NOT NULL"),
+            sqlite_where=text("variant IS NOT NULL"),
         ),
     )
 

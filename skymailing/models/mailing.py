@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -24,10 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
+from skymailing.models.mailing_states import MailingState, RunState
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
 from skymailing.models.topic import Topic
-from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
+from skymailing.models.types import JsonObject, UTCDateTime, enum_column
 from skymailing.models.user import User
 
 
@@ -58,92 +60,6 @@ class OnLate(StrEnum):
     SEND = "send"
     SKIP = "skip"
 
-
-class MailingState(StrEnum):
-    DRAFT = "draft"
-    SCHEDULED = "scheduled"
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-
-
-MAILING_TRANSITIONS = Transitions(
-    "mailing",
-    {
-        MailingState.DRAFT: {MailingState.SCHEDULED, MailingState.FINISHED, MailingState.CANCELLED},
-        MailingState.SCHEDULED: {
-            MailingState.DRAFT,
-            MailingState.RUNNING,
-            MailingState.PAUSED,
-            MailingState.FINISHED,
-            MailingState.CANCELLED,
-        },
-        MailingState.RUNNING: {
-            MailingState.SCHEDULED,
-            MailingState.PAUSED,
-            MailingState.FINISHED,
-            MailingState.CANCELLED,
-        },
-        MailingState.PAUSED: {
-            MailingState.SCHEDULED,
-            MailingState.RUNNING,
-            MailingState.FINISHED,
-            MailingState.CANCELLED,
-        },
-        # Resending to failed addresses reopens the last run; extending the end resumes a recurring mailing.
-        MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
-        MailingState.CANCELLED: set(),
-    },
-)
-
-
-class StateReason(StrEnum):
-    """Why a mailing is in its state, where that is not obvious; a detail may follow after ": "."""
-
-    WINDOW_OVER = "window-over"
-    NO_CLIENTS = "no-clients"
-    TOO_LATE = "too-late"
-    REFUSED = "refused"  # the server refuses the sender, for every recipient
-    REJECTED = "rejected"  # consecutive letters were rejected for the same reason
-    RENDER_FAILED = "not-writable"  # the letters cannot be rendered
-    AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
-    SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
-    # Of the owner's last letters; the detail is "<how many>/<letters>".
-    TOO_MANY_BOUNCES = "too-many-bounces"
-    TOO_MANY_COMPLAINTS = "too-many-complaints"
-    SERVER_UNUSABLE = "server-unusable"  # its sender's mail server failed its test; the detail is the server
-    SERVER_DELETED = "server-deleted"  # the mail server with which its run was planned
-    RESTORED = "restored"  # from a backup; the detail is when it was made
-    ACCOUNT_DELETION = "owner-leaves"
-
-
-class RunState(StrEnum):
-    PLANNED = "planned"
-    SENDING = "sending"
-    # Planned or sending through the mail server of its sender; its own value, as older versions would use
-    # the installation's server.
-    ROUTED = "routed"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-    # It could not start on time, and the mailing skips late starts; it has no deliveries.
-    SKIPPED = "skipped"
-
-
-# A mailing has at most one run in these states.
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED)
-
-RUN_TRANSITIONS = Transitions(
-    "run",
-    {
-        RunState.PLANNED: {RunState.SENDING, RunState.FINISHED, RunState.CANCELLED},
-        RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED},
-        RunState.CANCELLED: set(),
-        RunState.SKIPPED: set(),
-    },
-)
 
 EVERY_DAY = "1234567"
 
@@ -201,6 +117,11 @@ class Mailing(Timestamps, Model):
     disabled_reason: Mapped[str] = mapped_column(String(500), default="")
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
+    # The A/B test of each run, see models/variant.py: the share of clients in the sample, 0 for no test, how
+    # long its results are awaited, and who chooses the winner.
+    sample_percent: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    test_hours: Mapped[int] = mapped_column(SmallInteger, default=4, server_default="4")
+    winner_by: Mapped[str] = mapped_column(String(16), default="clicks", server_default="clicks")  # WinnerBy
 
     owner: Mapped[User] = relationship()
     message: Mapped[Message] = relationship()
@@ -269,13 +190,29 @@ class Run(Model):
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # The A/B test: when its results are compared, NULL for no test; how long they are awaited once the
+    # sample is sent, and who chooses the winner.
+    test_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    test_hours: Mapped[int | None] = mapped_column(SmallInteger)
+    winner_by: Mapped[str | None] = mapped_column(String(16))  # WinnerBy
+    # The variant that the other clients get, why, and since when. NULL until the test is decided.
+    winner: Mapped[int | None] = mapped_column(SmallInteger)
+    decision: Mapped[str | None] = mapped_column(String(16))  # Decision
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 
     @property
     def reopened_state(self) -> RunState:
         """The state in which its letters are sent again."""
+        if self.test_ends_at is not None:
+            return RunState.TESTED
         return RunState.SENDING if self.server_id is None else RunState.ROUTED
+
+    @property
+    def is_testing(self) -> bool:
+        """Whether only the letters of its sample may be sent."""
+        return self.test_ends_at is not None and self.winner is None
 
     @property
     def details_kept_days(self) -> int:
@@ -288,6 +225,9 @@ class Run(Model):
         # Prevents a second run after a double click, with two schedulers or after a repeated command.
         UniqueConstraint("mailing_id", "scheduled_for"),
         CheckConstraint("server_id IS NULL OR state NOT IN ('planned', 'sending')", name="own_server"),
+        CheckConstraint(
+            "test_ends_at IS NULL OR state NOT IN ('planned', 'sending', 'routed')", name="own_variants"
+        ),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.
         Index(
@@ -295,5 +235,12 @@ class Run(Model):
             "finished_at",
             postgresql_where=text("has_details"),
             sqlite_where=text("has_details"),
+        ),
+        # The sweep looks for tests to decide.
+        Index(
+            "ix_runs_test",
+            "test_ends_at",
+            postgresql_where=text("test_ends_at IS NOT NULL AND winner IS NULL"),
+            sqlite_where=text("test_ends_at IS NOT NULL AND winner IS NULL"),
         ),
     )

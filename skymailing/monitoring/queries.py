@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, sel
 
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import servers
+from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.extensions import db
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
@@ -54,9 +55,9 @@ def find_oldest_due(now: datetime) -> datetime | None:
         select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
     )
     sending = _runs_that_may_send(now)
-    has_pending = (
-        select(Delivery.id).where(Delivery.run_id == Run.id, Delivery.state == DeliveryState.PENDING).exists()
-    )
+    # Letters that wait for the winner of a test are not due.
+    is_pending = case((is_testing(), IS_PENDING_IN_SAMPLE), else_=Delivery.state == DeliveryState.PENDING)
+    has_pending = select(Delivery.id).where(Delivery.run_id == Run.id, is_pending).exists()
     pending = select(func.min(Run.started_at)).where(Run.id.in_(sending), has_pending)
     deferred = select(func.min(Delivery.due_at)).where(
         Delivery.run_id.in_(sending), Delivery.state == DeliveryState.DEFERRED, Delivery.due_at <= now

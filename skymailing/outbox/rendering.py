@@ -104,11 +104,15 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
         raise SubjectDeleted("client_deleted")
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.author_test import render_test_letter
+    from skymailing.delivery.rendering.content import Content
     from skymailing.delivery.signing import find_signer
 
     source = _find_source(letter)
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
-    content = render_test_letter(message, client, letter.user, source, signer)
+    # Letters of older versions lack these parameters.
+    subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
+    tested = Content(subject, message.format, message.body, message.language)
+    content = render_test_letter(tested, client, letter.user, source, signer, mark)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""
     return Letter(letter.id, letter.attempts, letter.to, content, return_path)

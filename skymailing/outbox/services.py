@@ -1,5 +1,6 @@
 """Add account letters to the outbox, in the transaction of the change that they report."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -44,23 +45,31 @@ def add_letter(
     return letter
 
 
+@dataclass(frozen=True, slots=True)
+class LetterToTest:
+    """What a test letter contains: a message, with another subject and sender name unless they are empty."""
+
+    message_id: int
+    sender_name: str = ""
+    subject: str = ""
+    mark: str = ""  # of a variant, in the subject
+
+
 def add_test_letter(
     user: User,
-    message_id: int,
+    test: LetterToTest,
     client_id: int | None,
     now: datetime,
     *,
     sender: Sender | None = None,
-    sender_name: str = "",
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It is sent from `sender`, through the mail server of its mailings, or from the service's own address;
-    `sender_name` replaces the sender's name.
+    It is sent from `sender`, through the mail server of its mailings, or from the service's own address.
     """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
-    source: dict[str, Any] = {"sender_id": sender.id if sender else None, "sender_name": sender_name}
+    source = {"sender_id": sender.id if sender else None, "client_id": client_id}
     server_id = sender.server_id if sender else None
-    values = {"message_id": message_id, "client_id": client_id, **source}
+    values: dict[str, Any] = asdict(test) | source
     return add_letter(user, TEST_LETTER, server_id=server_id, **values)

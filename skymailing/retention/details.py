@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, exists, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.variants.results import keep_results
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Delivery, Mailing, Run
 from skymailing.retention.batches import TimeBudget, remove_letters
@@ -56,6 +57,8 @@ def _mark_removed(run_id: int, cutoff: datetime, now: datetime) -> bool:
             or run.finished_at >= cutoff
         ):
             return False
+        if run.details_removed_at is None and run.test_ends_at is not None:
+            keep_results(session, run_id)
         run.details_removed_at = run.details_removed_at or now
         run.body = ""
     return True

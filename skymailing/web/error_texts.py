@@ -134,6 +134,15 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_message_unknown": _l("This message does not exist. Choose another."),
     "mailing_limit": _l("You can have up to %(limit)s mailings."),
     "mailing_name_missing": _l("Enter a name."),
+    "mailing_number_outside": _l("Enter a number from %(least)s to %(most)s."),
+    "mailing_subject_broken": _l("The placeholders of the subject cannot be read: %(problem)s"),
+    "mailing_test_needs_clicks": _l(
+        "Turn on “Count clicks” under Statistics, or choose the winner yourself."
+    ),
+    "mailing_test_over": _l("The test is over: no emails are waiting for its winner."),
+    "mailing_variant_same": _l("This is the same email as variant %(variant)s. Change something."),
+    "mailing_variant_unknown": _l("This variant does not exist."),
+    "mailing_winner_chosen": _l("The test is decided already: the other clients get variant %(variant)s."),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
     "mailing_no_run_to_resend": _l("There is no run whose emails can be sent again."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),

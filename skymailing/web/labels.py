@@ -58,6 +58,7 @@ _register(
         RunState.PLANNED: (lazy_pgettext("run", "planned"), "planned"),
         RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
         RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
+        RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),

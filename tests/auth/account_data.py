@@ -20,7 +20,6 @@ from skymailing.models import (
     BulkChunk,
     BulkJob,
     BulkState,
-    Click,
     Client,
     ClientImport,
     ClientUpload,
@@ -29,7 +28,6 @@ from skymailing.models import (
     ConsentText,
     Delivery,
     DeliveryState,
-    Engagement,
     FormDay,
     ImportRejection,
     ImportState,
@@ -45,7 +43,6 @@ from skymailing.models import (
     ReturnedState,
     Route,
     Run,
-    RunLink,
     RunState,
     Security,
     Segment,
@@ -59,6 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from tests.auth.account_results import add_click, add_test
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
@@ -104,6 +102,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     )
     add_returned_letter(session, user, run, clients[0])
     add_click(session, run)
+    add_test(session, mailing, run)
     add_published_letter(user, run)
     session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason="too-many-bounces: 60/1000"))
     add_segment(session, user, mailing)
@@ -113,16 +112,6 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     ArticleFactory.create(author=user)
     session.flush()
     return mailing
-
-
-def add_click(session: Session, run: Run) -> None:
-    """Add a link of the run, and a click of one of its recipients."""
-    session.flush()
-    delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
-    key = {"delivery_id": delivery_id, "run_id": run.id}
-    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
-    session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
-    session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
 
 
 def add_consent(session: Session, user: User) -> None:

@@ -108,6 +108,20 @@ def test_the_archive_contains_links_and_clicks(session: Session, user: User, bro
     assert "@" in click["email"]
 
 
+def test_the_archive_contains_tests(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (mailing,) = json.loads(archive.read("mailings.json"))
+    assert [(row["number"], row["subject"]) for row in mailing["variants"]] == [(2, "Autumn is here")]
+    (run,) = json.loads(archive.read("runs.json"))
+    assert (run["winner_by"], run["winner"]) == ("clicks", 2)
+    assert [(row["subject"], row["sent"]) for row in run["variants"]] == [
+        ("Autumn", 0),
+        ("Autumn is here", 1),
+    ]
+    assert [row["variant"] for row in read_table(archive, "letters.csv")] == ["2", "", ""]
+
+
 def test_the_archive_contains_topics_and_who_left_them(
     session: Session, user: User, browser: FlaskClient
 ) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.ledger import claims
-from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger.open_runs import OpenRun, load_run
 from skymailing.delivery.routing import domain_queue
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import RateLimits
@@ -113,7 +113,7 @@ def create_worker(app: Flask, session: Session, user: User) -> Iterator[CreateWo
         run_id = plan.start_due_run(mailing.id, utcnow())
         assert run_id
         with db.engine.connect() as connection:
-            run = claims.load_run(connection, run_id)
+            run = load_run(connection, run_id)
         yield lambda: ClaimingWorker(app, run)
 
 

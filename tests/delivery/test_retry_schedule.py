@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
-from skymailing.delivery.ledger import claims
+from skymailing.delivery.ledger import claims, open_runs
 from skymailing.delivery.retry import wait_after
 from skymailing.extensions import db
 from skymailing.mailings import resending
@@ -131,7 +131,7 @@ def test_due_letters_are_claimed_in_the_order_in_which_they_became_due(
         session.flush()
         not_due, *due = session.scalars(select(Delivery.id).order_by(Delivery.id)).all()
         with db.engine.begin() as connection:
-            run = claims.load_run(connection, run_id)
+            run = open_runs.load_run(connection, run_id)
             lease_until = utcnow() + timedelta(minutes=3)
             claimed = [claims.claim(connection, run, "t", lease_until, 2, utcnow()) for _ in range(3)]
 

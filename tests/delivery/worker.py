@@ -12,7 +12,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.journal import WorkerJournal, read_dead_journals
 from skymailing.delivery.ledger import claims, record
-from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.ledger.claims import Claimed
+from skymailing.delivery.ledger.open_runs import OpenRun, load_run
 from skymailing.delivery.recovery import sweep
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -32,7 +33,7 @@ class Worker:
             assert run_id
             self.journal = WorkerJournal(app.config["DATA_DIR"] / "journal")
             with db.engine.connect() as connection:
-                self.run: OpenRun = claims.load_run(connection, run_id)
+                self.run: OpenRun = load_run(connection, run_id)
         self.token = str(uuid4())
         self.claimed: list[Claimed] = []
         self.is_dead = False

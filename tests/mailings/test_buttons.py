@@ -138,7 +138,7 @@ def test_a_test_letter_goes_only_to_the_owner(browser: FlaskClient, user: User, 
     letter = session.scalars(select(OutboxLetter)).one()
     assert (letter.to, letter.template) == (user.email, "test-letter")
     content = {"message_id": mailing.message_id, "client_id": None}
-    assert letter.params == content | {"sender_id": None, "sender_name": ""}
+    assert letter.params == content | {"sender_id": None, "sender_name": "", "subject": "", "mark": ""}
 
 
 def test_an_owner_cannot_act_on_a_disabled_mailing(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger import claims, record
+from skymailing.delivery.ledger import open_runs, record
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
@@ -241,7 +241,7 @@ def test_a_late_result_finishes_an_unknown_delivery_after_any_decision(
     result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")
     with app.app_context(), db.engine.begin() as connection:
         record.record_results(
-            connection, claims.load_run(connection, run.id), "ours", [result], {}, "primary", now
+            connection, open_runs.load_run(connection, run.id), "ours", [result], {}, "primary", now
         )
     session.expire_all()
     assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)

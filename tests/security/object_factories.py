@@ -48,6 +48,7 @@ from tests.support.factories import (
     MessageFactory,
     SuppressionFactory,
     create_run,
+    create_tested_run,
 )
 from tests.support.signup_factories import SignupFormFactory
 
@@ -200,6 +201,11 @@ def make_tracked_run(owner: User) -> Any:
     run = create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, track_clicks=True)
     find_session(owner).add(RunLink(run_id=run.id, number=1, url="https://shop.example/"))
     return run
+
+
+def make_tested_run(owner: User) -> Any:
+    mailing = MailingFactory.create(owner=owner, state=MailingState.RUNNING)
+    return create_tested_run(mailing, {DeliveryState.PENDING: 1})
 
 
 def make_delivery(owner: User) -> Any:

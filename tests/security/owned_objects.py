@@ -167,6 +167,7 @@ class OwnedObjects:
             "decision": "resend",
             "publish": "1",
             "clicked": "yes",
+            "variant": "2",
             "conditions": '{"field": "comment", "op": "is_set"}',
         }
 

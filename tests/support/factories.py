@@ -31,6 +31,7 @@ from skymailing.models import (
     Outcome,
     Run,
     RunState,
+    RunVariant,
     Suppression,
     SuppressionReason,
     User,
@@ -182,6 +183,22 @@ class RunFactory(ModelFactory[Run]):
                 changes.add("planned", run.planned, run.started_at)
 
 
+class RunVariantFactory(ModelFactory[RunVariant]):
+    """A variant of a run's test, with the content of the run."""
+
+    class Meta:
+        model = RunVariant
+        exclude = ("run",)
+
+    run = SubFactory(RunFactory)
+    run_id = LazyAttribute(lambda variant: variant.run.id)
+    number = 1
+    subject = LazyAttribute(lambda variant: variant.run.subject)
+    sender_name = LazyAttribute(lambda variant: variant.run.sender_name)
+    format = LazyAttribute(lambda variant: variant.run.format)
+    body = LazyAttribute(lambda variant: variant.run.body)
+
+
 class DeliveryFactory(ModelFactory[Delivery]):
     class Meta:
         model = Delivery
@@ -262,6 +279,16 @@ def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: 
             for client, state in zip(clients, states, strict=True)
         ]
     )
+    return run
+
+
+def create_tested_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: Any) -> Run:
+    """Create a run with the variants A and B, whose winner its owner chooses; the sample is empty."""
+    ends_at = utcnow() + timedelta(hours=4)
+    test = {"state": RunState.TESTED, "test_ends_at": ends_at, "test_hours": 4, "winner_by": "owner"}
+    run = create_run(mailing, counts, **test | values)
+    for number in (1, 2):
+        RunVariantFactory.create(run=run, number=number)
     return run
 
 

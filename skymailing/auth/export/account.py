@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import force_locale
 from sqlalchemy import or_, select
 
+from skymailing.auth.export import variants
 from skymailing.auth.export.rows import as_dict, cells, read_in_chunks, read_own
 from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
@@ -109,7 +110,8 @@ def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
     columns = [column for column in table if column.name != "owner_id"]
     parts = _read_audience_parts(user_id)
     for row in read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id):
-        yield as_dict(row) | {"audience_parts": parts.get(row.id, [])}
+        tested = variants.list_of_mailing(row.id) if row.sample_percent else []
+        yield as_dict(row) | {"audience_parts": parts.get(row.id, []), "variants": tested}
 
 
 def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
@@ -155,6 +157,7 @@ RUN_COLUMNS = (
     *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
     *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
     *("topic_id", "track_clicks", "track_opens", "clicked", "unsubscribed", "planned"),
+    *("test_ends_at", "test_hours", "winner_by", "winner", "decision", "decided_at"),
 )
 
 
@@ -166,17 +169,18 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
             continue
         (ledger,) = count_runs([run])
         values = {name: getattr(run, name) for name in RUN_COLUMNS}
-        yield values | {"letters": {state.value: count for state, count in ledger.counts.items()}}
+        letters = {state.value: count for state, count in ledger.counts.items()}
+        yield values | {"letters": letters, "variants": variants.list_of_run(run)}
         db.session.rollback()
 
 
 def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield each letter with its result."""
-    yield ("run_id", "email", "state", "attempts", "due_at", "finished_at")
+    yield ("run_id", "email", "state", "attempts", "due_at", "finished_at", "variant")
     columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
     for run_id in read_run_ids(user_id):
         for state in DeliveryState:  # one query per state, to use the index on run, state and ID
-            statement = select(Delivery.id, *columns, Delivery.finished_at)
+            statement = select(Delivery.id, *columns, Delivery.finished_at, Delivery.variant)
             statement = statement.where(Delivery.run_id == run_id, Delivery.state == state)
             for row in read_in_chunks(statement, Delivery.__table__.c.id):
                 yield cells(row)

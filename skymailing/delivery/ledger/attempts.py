@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from skymailing.db.engine import insert_into, is_one_of
-from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.retry import OUTCOMES, Series
 from skymailing.delivery.smtp.session import Result
 from skymailing.models import Attempt, Outcome

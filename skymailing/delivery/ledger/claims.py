@@ -1,4 +1,4 @@
-"""Claim deliveries to hand over: load a run that may send, and lease a window of its deliveries.
+"""Claim deliveries to hand over: lease a window of a run's deliveries.
 
 Each function works in the caller's transaction. Unlike an import or an account letter
 (`skymailing.db.leases`), a delivery is leased with a token, by which a worker's journal proves which
@@ -6,10 +6,9 @@ rows the worker held, even if the clock jumps.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal_column, select, true, update
 
@@ -17,65 +16,12 @@ from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
-from skymailing.delivery.ledger.run_counts import Changes, RunKey
+from skymailing.delivery.ledger.open_runs import OpenRun
+from skymailing.delivery.ledger.run_counts import Changes
 from skymailing.delivery.open_consents import allows_counting
-from skymailing.delivery.rendering.values import Habits
-from skymailing.delivery.retry import Policy
-from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
-from skymailing.models import (
-    OPEN_RUN_STATES,
-    Client,
-    Delivery,
-    DeliveryState,
-    Mailing,
-    MessageFormat,
-    OpenTracking,
-    Run,
-    SmtpServer,
-    Suppression,
-    User,
-)
+from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE
+from skymailing.models import Client, Delivery, DeliveryState, Mailing, OpenTracking, Run, Suppression, User
 from skymailing.quotas import letters
-from skymailing.settings.engine import engine_settings
-
-# The fields of OpenRun that are columns of the statement.
-COPIED = (
-    *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
-    *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
-    *("has_signed_ids", "track_clicks", "track_opens"),
-)
-HABITS = (User.attribute_types, User.date_order, User.locale)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """The data of a run that sending needs."""
-
-    id: int
-    uuid: UUID
-    mailing_id: int
-    owner_id: int
-    subject: str
-    format: MessageFormat
-    body: str
-    language: str
-    sender_name: str
-    sender_address: str  # empty: the service's own
-    reply_to: str
-    # The end of the time window or of the current sending hours, after which nothing may be sent.
-    ends_at: datetime
-    policy: Policy
-    habits: Habits
-    has_signed_ids: bool
-    track_clicks: bool
-    track_opens: str  # OpenTracking
-    server_id: int | None  # None: the installation's server
-    server: ServerAccess | None  # also None if it has been deleted
-    topic_id: int | None
-
-    @property
-    def key(self) -> RunKey:
-        return RunKey(self.id, self.mailing_id, self.owner_id, self.policy.started_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +36,7 @@ class Claimed:
     full_name: str
     attributes: Mapping[str, Any]
     counts_opens: bool  # whether the letter may have the picture that shows opens
+    variant: int | None = None  # of a letter in the sample of a test
 
 
 class Choice(Protocol):
@@ -98,43 +45,6 @@ class Choice(Protocol):
     def pick(self, connection: Connection, limit: int) -> list[int]: ...
 
     def drop_claimed(self, connection: Connection) -> None: ...
-
-
-def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
-    """Return the run if its mailing may send now and its owner has not reached a limit."""
-    is_open = Run.state.in_(OPEN_RUN_STATES)
-    statement = _run_columns(run_id).where(is_open, may_send(now), letters.has_room(now))
-    row = connection.execute(statement).one_or_none()
-    if row is None or not (hours := hours_of(row)).is_open(now):
-        return None
-    run, closes_at = _open_run(row), hours.closes_after(now)
-    return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
-
-
-def load_run(connection: Connection, run_id: int) -> OpenRun:
-    """Return the run in any state, to record results of letters that were already started."""
-    return _open_run(connection.execute(_run_columns(run_id)).one())
-
-
-def _run_columns(run_id: int) -> Select[Any]:
-    return (
-        select(
-            Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
-        )
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .join(User, User.id == Mailing.owner_id)
-        .outerjoin(SmtpServer, SmtpServer.id == Run.server_id)
-        .where(Run.id == run_id)
-    )
-
-
-def _open_run(row: Any) -> OpenRun:
-    return OpenRun(
-        **{name: getattr(row, name) for name in COPIED},
-        policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
-        habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
-        server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
-    )
 
 
 def claim(  # noqa: PLR0913 - a lease, its limits, and the time
@@ -150,8 +60,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Deliveries that the owner's limits do not
-    allow stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries stay as they are if the owner's
+    limits do not allow them, or if they wait for the winner of a test. Without `choice`, fewer than `limit`
+    mean that no other delivery may be sent now.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
@@ -168,8 +79,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
             break
         mailable = _end_unmailable(connection, changes, rows, now)
         granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
-        is_over_limit = granted < len(mailable)
-        mailable = mailable[:granted]
+        is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if claimed and len(rows) < wanted:
@@ -201,12 +111,14 @@ def _due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -
     # A literal instead of a parameter, so that both databases use the partial index.
     # Hundreds of thousands of deliveries may be deferred, and SQLite would read them all to sort them.
     is_due = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
+    if run.is_testing:
+        is_due &= IN_SAMPLE
     statement = _candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
 
 
 def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choice | None) -> list[Any]:
-    is_pending = Delivery.state == DeliveryState.PENDING
+    is_pending = IS_PENDING_IN_SAMPLE if run.is_testing else Delivery.state == DeliveryState.PENDING
     if choice is None:
         return _rows_by_id(connection, run, is_pending, limit)
     # Other workers may have claimed the offered rows in the meantime.
@@ -222,6 +134,7 @@ def _claimed(row: Any) -> Claimed:
     return Claimed(
         *(row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes),
         bool(row.counts_opens),
+        row.variant,
     )
 
 
@@ -245,6 +158,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.email_key,
             Delivery.attempts,
             Delivery.unknowns,
+            Delivery.variant,
             Client.full_name,
             Client.attributes,
             # Deleted while the letter was being sent; the delivery then returned to pending.

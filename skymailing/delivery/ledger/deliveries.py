@@ -29,6 +29,7 @@ from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.ledger.run_counts import Changes, RunKey, run_keys, unknown_since
+from skymailing.delivery.variants.samples import Sample
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,
@@ -42,30 +43,19 @@ BATCH = 10_000  # rows changed in one statement, so that other writers get a tur
 
 
 def insert_deliveries(
-    connection: Connection, run: RunKey, recipients: Select[tuple[Client]], now: datetime
+    connection: Connection,
+    run: RunKey,
+    recipients: Select[tuple[Client]],
+    now: datetime,
+    sample: Sample | None = None,
 ) -> int:
     """Insert one delivery for each recipient, in one statement; return how many.
 
-    Suppressed addresses get a row too, so that the counts add up.
+    Suppressed addresses get a row too, so that the counts add up. Those in the `sample` get a variant.
     """
-    suppressed = Suppression.id.is_not(None)
-    clients = (
-        recipients.with_only_columns(
-            bindparam("run_id", run.id).label("run_id"),
-            Client.id,
-            Client.email,
-            Client.email_key,
-            case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
-            case((suppressed, now)),
-        )
-        .outerjoin_from(
-            Client,
-            Suppression,
-            (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
-        )
-        .order_by(Client.id)
-    )
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
+    columns += ["variant"] if sample else []
+    clients = _select_rows(run, recipients, now, sample)
     statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
     # Without this option the PostgreSQL driver does not return the number of rows.
     result = connection.execute(statement, execution_options={"preserve_rowcount": True})
@@ -76,6 +66,30 @@ def insert_deliveries(
     changes.move(DeliveryState.SUPPRESSED, count, now)
     changes.write(connection)
     return result.rowcount
+
+
+def _select_rows(
+    run: RunKey, recipients: Select[tuple[Client]], now: datetime, sample: Sample | None
+) -> Select[Any]:
+    suppressed = Suppression.id.is_not(None)
+    variants = [sample.variant_of(Client.id)] if sample else []
+    return (
+        recipients.with_only_columns(
+            bindparam("run_id", run.id).label("run_id"),
+            Client.id,
+            Client.email,
+            Client.email_key,
+            case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
+            case((suppressed, now)),
+            *variants,
+        )
+        .outerjoin_from(
+            Client,
+            Suppression,
+            (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
+        )
+        .order_by(Client.id)
+    )
 
 
 def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select, update
 
 from skymailing.db.engine import insert_into, is_one_of
 from skymailing.delivery.ledger.attempts import find_series, insert_attempts
-from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.ledger.late_results import reconcile_late_results
+from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.run_counts import Changes
 from skymailing.delivery.reputation import count_problems
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step

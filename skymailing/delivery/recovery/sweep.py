@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import is_one_of, reading_engine
 from skymailing.delivery import due, metrics, plan
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
-from skymailing.delivery.ledger import claims, record
-from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger import record
+from skymailing.delivery.ledger.open_runs import OpenRun, load_run
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
@@ -131,7 +131,7 @@ def _assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
 
 def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
     for run_id in {row.run_id for row in rows}:
-        run = claims.load_run(session.connection(), run_id)
+        run = load_run(session.connection(), run_id)
         yield run, [row for row in rows if row.run_id == run_id]
 
 

@@ -17,35 +17,30 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, service_address
-from skymailing.models import Client, Message, User
+from skymailing.models import Client, User
 from skymailing.web.urls import browser_url, unsubscribe_url
 
 
 def render_test_letter(
-    message: Message, client: Client | None, user: User, source: From, signer: Signer | None = None
+    content: Content,
+    client: Client | None,
+    user: User,
+    source: From,
+    signer: Signer | None = None,
+    mark: str = "",
 ) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
+    `mark` is the letter of its variant, empty without variants.
     Its unsubscribe and browser links are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
-    sender = Sender(
-        source.name,
-        source.address or address,
-        source.reply_to,
-        user.id,
-        *configured_mailboxes(),
-        signer=signer,
-    )
+    envelope = (source.address or address, source.reply_to, user.id)
+    sender = Sender(source.name, *envelope, *configured_mailboxes(), signer=signer)
     run = RunIdentity(uuid4())  # no delivery, so a bounce cannot be attributed to one
-    template = LetterTemplate(
-        Content.of(message),
-        sender,
-        run,
-        f"test.{address.rpartition('@')[2]}",
-        Habits.of(user),
-    )
+    template = LetterTemplate(content, sender, run, f"test.{address.rpartition('@')[2]}", Habits.of(user))
+    label = f"test {mark}" if mark else "test"
     values = make_values(
         recipient,
         template.sender_name,
@@ -55,7 +50,7 @@ def render_test_letter(
     )
     return template.assemble(
         mime.encode_mailbox(user.name, user.email),
-        f"[test] {template.parts.fill_subject(values)}",
+        f"[{label}] {template.parts.fill_subject(values)}",
         values,
         run.make_message_id(0, template.domain),
         utcnow(),

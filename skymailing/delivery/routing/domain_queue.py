@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.routing.rate_limits import RateLimits, get_domain, wait_for_next_second
+from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE
 from skymailing.models import Delivery, DeliveryState
 
 ROWS_PER_QUERY = 5_000
@@ -25,13 +26,22 @@ RESCAN_SECONDS = 60.0
 
 
 class DomainQueue:
-    """One worker's position in one run, whose letters are limited per second and domain by `rates`."""
+    """One worker's position in one run, whose letters are limited per second and domain by `rates`.
+
+    With `in_sample`, the queue contains only the sample of the run's test.
+    """
 
     def __init__(
-        self, run_id: int, rates: RateLimits, monotonic: Callable[[], float] = time.monotonic
+        self,
+        run_id: int,
+        rates: RateLimits,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        in_sample: bool = False,
     ) -> None:
         assert rates.per_domain
         self._run_id = run_id
+        self._is_pending = IS_PENDING_IN_SAMPLE if in_sample else Delivery.state == DeliveryState.PENDING
         self._domain_limit = rates.per_domain
         self._has_room = rates.has_room
         self._monotonic = monotonic
@@ -121,8 +131,8 @@ class DomainQueue:
             size = ROWS_PER_QUERY
 
     def _next_rows(self, connection: Connection, size: int) -> list[tuple[int, str]]:
-        # Uses the index of run, state and id, from this worker's position.
-        is_pending = (Delivery.run_id == self._run_id) & (Delivery.state == DeliveryState.PENDING)
-        statement = select(Delivery.id, Delivery.email).where(is_pending, Delivery.id > self._position)
+        # Uses the index of run, state and id, or that of the sample, from this worker's position.
+        is_ahead = (Delivery.run_id == self._run_id) & (Delivery.id > self._position)
+        statement = select(Delivery.id, Delivery.email).where(is_ahead, self._is_pending)
         rows = connection.execute(statement.order_by(Delivery.id).limit(size))
         return [(row.id, row.email) for row in rows]

@@ -1,6 +1,6 @@
 """The buttons on a mailing's page. Each calls one service, and pressing it twice is harmless."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -20,9 +20,11 @@ from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
 from skymailing.mailings import queries, resending, services
 from skymailing.mailings.errors import MailingError
+from skymailing.mailings.variants import list_test_letters, read_variants
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, Sender, User
 from skymailing.outbox import services as outbox
+from skymailing.outbox.services import LetterToTest
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_label
@@ -99,19 +101,21 @@ def settle_unknowns(mailing_id: int) -> str | Response:
 @bp.post("/<int:mailing_id>/test")
 @login_required
 def test(mailing_id: int) -> Response:
-    """Send the mailing's message only to its owner."""
+    """Send the mailing's message, or each of its variants, only to its owner."""
     mailing = get_own_mailing(mailing_id)
-    send_test_letter(current_user, mailing.message_id, mailing.sender, mailing.sender_name)
+    letters = list_test_letters(mailing.message_id, mailing.sender_name, read_variants(mailing))
+    send_test_letters(current_user, letters, mailing.sender)
     return show(mailing_id)
 
 
-def send_test_letter(user: User, message_id: int, sender: Sender | None, sender_name: str) -> None:
-    """Send one of the user's messages only to the user; commits, and flashes the result."""
+def send_test_letters(user: User, letters: Sequence[LetterToTest], sender: Sender | None) -> None:
+    """Send the user's messages only to the user; commits, and flashes the result."""
     if sender is not None and not is_usable(sender):
         flash(explain(MailingError("mailing_sender_unconfirmed")), "danger")
         return
     try:
-        outbox.add_test_letter(user, message_id, None, clock.utcnow(), sender=sender, sender_name=sender_name)
+        for letter in letters:
+            outbox.add_test_letter(user, letter, None, clock.utcnow(), sender=sender)
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "danger")
@@ -119,7 +123,16 @@ def send_test_letter(user: User, message_id: int, sender: Sender | None, sender_
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Test email sent to %(address)s.", address=address), "success")
+    if len(letters) == 1:
+        text = _("Test email sent to %(address)s.", address=address)
+    else:
+        text = ngettext(
+            "%(num)d test email sent to %(address)s.",
+            "%(num)d test emails sent to %(address)s.",
+            len(letters),
+            address=address,
+        )
+    flash(text, "success")
 
 
 def apply_action(

@@ -1,7 +1,7 @@
 """Pages to create, edit and delete a mailing."""
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -13,11 +13,9 @@ from werkzeug.wrappers import Response
 from skymailing import audit, clock
 from skymailing.db.engine import start_writing
 from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery.audience.parts import read_parts
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import deletion, queries, services
-from skymailing.mailings.audience import write_name
 from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.forecast import Reach
@@ -30,20 +28,19 @@ from skymailing.mailings.preflight import (
     measure_reach,
 )
 from skymailing.mailings.run_queries import has_runs
-from skymailing.mailings.selection import Selection, read_selection
+from skymailing.mailings.selection import Selection
 from skymailing.mailings.sender_choices import find_sender
+from skymailing.mailings.variants import list_test_letters
 from skymailing.mailings.views import client_picker
-from skymailing.mailings.views.actions import send_test_letter
+from skymailing.mailings.views.actions import send_test_letters
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
-from skymailing.models import EVERY_DAY, Audience, Mailing
+from skymailing.mailings.views.form_data import current_values, initial_values
+from skymailing.models import Audience, Mailing
 from skymailing.quotas.checks import LimitReached
-from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
-
-DEFAULT_WINDOW = timedelta(days=7)
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -166,44 +163,6 @@ def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = N
     return MailingForm(current_user, messages, now, mailing, data=values)
 
 
-def initial_values(now: datetime) -> dict[str, Any]:
-    """Return the initial values of the form for a new mailing; by default, it ends in a week."""
-    sender = find_default_sender(current_user.id)
-    return {
-        "sender": sender.id if sender else 0,
-        "sender_name": "" if sender else current_user.name,
-        "message": request.args.get("message"),
-        "topic": request.args.get("topic"),
-        "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
-        **queries.find_tracking_habits(current_user.id),
-    }
-
-
-def current_values(mailing: Mailing) -> dict[str, Any]:
-    parts = read_parts(mailing)
-    return {
-        "name": mailing.name,
-        "message": mailing.message_id,
-        "sender": mailing.sender_id or 0,
-        "sender_name": mailing.sender_name,
-        "topic": mailing.topic_id or 0,
-        "audience": "all" if mailing.audience is Audience.ALL_EXCEPT else mailing.audience.value,
-        "clients": read_selection(mailing),
-        "include": [write_name(part) for part in parts.include],
-        "exclude": [write_name(part) for part in parts.exclude],
-        "starts_at": mailing.starts_at,
-        "ends_at": mailing.ends_at,
-        "periodicity": mailing.periodicity.value,
-        "weekdays": [] if mailing.weekdays == EVERY_DAY else list(mailing.weekdays),
-        "opens_at": mailing.opens_at,
-        "closes_at": mailing.closes_at,
-        "on_late": mailing.on_late.value,
-        "on_unknown": mailing.on_unknown.value,
-        "track_clicks": mailing.track_clicks,
-        "track_opens": mailing.track_opens,
-    }
-
-
 def is_save_request() -> bool:
     """Return whether the form was submitted by a button that saves."""
     is_other = client_picker.is_step(request.form) or "check" in request.form
@@ -220,7 +179,8 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     if request.form.get("check") == "test" and (message := find_chosen_message(form)):
         message_id, sender = message.id, find_sender(current_user, form.sender.data)
         start_writing()
-        send_test_letter(current_user, message_id, sender, form.sender_name.data or "")
+        letters = list_test_letters(message_id, form.sender_name.data or "", form.values.variants)
+        send_test_letters(current_user, letters, sender)
     picker = None
     is_picking = (
         client_picker.is_step(request.form) and request.form[client_picker.STEP_FIELD] != client_picker.STAY

@@ -60,6 +60,7 @@ def render_log(mailing: Mailing | None) -> str:
         page=page,
         arguments=arguments,
         is_filtered=arguments,
+        has_test=log_queries.has_test(log_filter),
         has_removed_attempts=log_queries.has_removed_attempts(log_filter),
         kept_days=retention_settings().run_details,
     )

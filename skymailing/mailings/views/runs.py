@@ -1,17 +1,26 @@
 """A run's page: its results, its timeline and the mail servers' replies."""
 
-from flask import abort, render_template
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
 from flask_login import current_user, login_required
+from werkzeug.wrappers import Response
 
 from skymailing import clock
 from skymailing.archive.queries import find_entry
 from skymailing.archive.services import find_obstacle
-from skymailing.mailings import log_queries, queries, run_queries
+from skymailing.dispatch import commit_and_dispatch
+from skymailing.extensions import db
+from skymailing.mailings import log_queries, queries, run_queries, variant_choice
 from skymailing.mailings.comparison import compare
+from skymailing.mailings.errors import MailingError
 from skymailing.mailings.result_text import describe_comparison, explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
+from skymailing.mailings.variant_results import describe_test
+from skymailing.mailings.variants import letter_of
 from skymailing.mailings.views.blueprint import bp
 from skymailing.models import DeliveryState
+from skymailing.web.error_texts import explain
+from skymailing.web.ids import read_id
 from skymailing.web.labels import state_tone
 
 RECENT_ATTEMPTS = 8
@@ -45,4 +54,26 @@ def run(run_id: int) -> str:
         top_refusals=run_queries.list_top_refusals(selected_run),
         domains=run_queries.list_worst_domains(selected_run),
         attempts=log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
+        test=describe_test(selected_run, ledger, clock.utcnow()),
     )
+
+
+@bp.post("/runs/<int:run_id>/winner")
+@login_required
+def choose_winner(run_id: int) -> Response:
+    """Send a variant to the clients outside the sample of a test."""
+    selected_run = run_queries.find_run(current_user, run_id)
+    if selected_run is None:
+        abort(404)
+    number = read_id(request.form.get("variant"))
+    page = url_for("mailings.run", run_id=run_id, _anchor="test")
+    now = clock.utcnow()
+    try:
+        variant_choice.choose_winner(selected_run, number, now)
+    except MailingError as error:
+        db.session.rollback()
+        flash(explain(error), "warning")
+        return redirect(page)
+    commit_and_dispatch(selected_run.mailing, now)
+    flash(_("The other clients get variant %(variant)s.", variant=letter_of(number)), "success")
+    return redirect(page)

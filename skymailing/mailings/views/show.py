@@ -22,6 +22,7 @@ from skymailing.mailings.queries import Ledger
 from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.state_text import explain_state
+from skymailing.mailings.variant_results import describe_test
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.outbox.queries import find_unsent_test
@@ -50,6 +51,7 @@ def show(mailing_id: int) -> str:
         can_be_edited=services.can_be_edited(mailing),
         **audience_context(mailing, clock.utcnow()),
         **archive_context(live["ledger"]),
+        test=describe_test(last.run, last, clock.utcnow()) if (last := live["ledger"]) else None,
         **live,
     )
 

@@ -19,6 +19,7 @@ from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_mailing
+from skymailing.delivery.variants.contents import list_contents
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -32,7 +33,7 @@ from skymailing.manager.views.base import MAX_SELECTED, PanelView
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 from skymailing.web.error_texts import explain
-from skymailing.web.ids import selected_ids
+from skymailing.web.ids import read_id, selected_ids
 
 # The letter runs no scripts and loads no pictures, so that senders cannot see that a manager viewed it.
 LETTER_POLICY = (
@@ -71,14 +72,16 @@ class MailingsView(PanelView):
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
             states=list(DeliveryState),
             explain_state=explain_state,
+            variants=list_contents(db.session(), mailing, find_last_run(mailing)),
         )
 
     @expose("/<int:mailing_id>/letter")
     def letter(self, mailing_id: int) -> ResponseReturnValue:
         """Return the letter to show in a frame: as the last run sent it, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
-        run_or_message = find_last_run(mailing) or mailing.message
-        content = Content.of(run_or_message)
+        last = find_last_run(mailing)
+        variants = list_contents(db.session(), mailing, last)
+        content = Content.of(variants.get(read_id(request.args.get("variant"))) or last or mailing.message)
         try:
             rendered = preview(
                 content,

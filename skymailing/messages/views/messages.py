@@ -22,6 +22,7 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_starters
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
+from skymailing.outbox.services import LetterToTest
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
@@ -164,9 +165,8 @@ def test(message_id: int) -> ResponseReturnValue:
         return redirect(url_for("messages.show", message_id=message.id))
     try:
         sender = find_default_sender(current_user.id)
-        outbox.add_test_letter(
-            current_user, message.id, client.id if client else None, utcnow(), sender=sender
-        )
+        client_id = client.id if client else None
+        outbox.add_test_letter(current_user, LetterToTest(message.id), client_id, utcnow(), sender=sender)
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "danger")

@@ -1,0 +1,108 @@
+"""Load a run that may send, with all that sending needs; both functions work in the caller's transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, select
+
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send
+from skymailing.delivery.ledger.run_counts import RunKey
+from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.retry import Policy
+from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
+from skymailing.delivery.variants.contents import VariantContent, load_contents
+from skymailing.delivery.variants.samples import is_testing
+from skymailing.models import OPEN_RUN_STATES, Mailing, MessageFormat, Run, SmtpServer, User
+from skymailing.quotas import letters
+from skymailing.settings.engine import engine_settings
+
+# The fields of OpenRun that are columns of the statement.
+COPIED = (
+    *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
+    *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
+    *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner"),
+)
+HABITS = (User.attribute_types, User.date_order, User.locale)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """The data of a run that sending needs."""
+
+    id: int
+    uuid: UUID
+    mailing_id: int
+    owner_id: int
+    subject: str
+    format: MessageFormat
+    body: str
+    language: str
+    sender_name: str
+    sender_address: str  # empty: the service's own
+    reply_to: str
+    # The end of the time window or of the current sending hours, after which nothing may be sent.
+    ends_at: datetime
+    policy: Policy
+    habits: Habits
+    has_signed_ids: bool
+    track_clicks: bool
+    track_opens: str  # OpenTracking
+    server_id: int | None  # None: the installation's server
+    server: ServerAccess | None  # also None if it has been deleted
+    topic_id: int | None
+    # Of its test, if it has one: whether only the letters of the sample may be sent, and otherwise the
+    # variant that the other clients get.
+    is_testing: bool
+    winner: int | None
+    variants: Mapping[int, VariantContent] = field(default_factory=dict)
+
+    def content_of(self, variant: int | None) -> "OpenRun | VariantContent":
+        """Return the text and the sender's name of a letter, which is in the sample if it has a `variant`."""
+        return self.variants[variant or self.winner or 0] if self.variants else self
+
+    @property
+    def key(self) -> RunKey:
+        return RunKey(self.id, self.mailing_id, self.owner_id, self.policy.started_at)
+
+
+def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
+    """Return the run if its mailing may send now and its owner has not reached a limit."""
+    is_open = Run.state.in_(OPEN_RUN_STATES)
+    statement = _run_columns(run_id).where(is_open, may_send(now), letters.has_room(now))
+    row = connection.execute(statement).one_or_none()
+    if row is None or not (hours := hours_of(row)).is_open(now):
+        return None
+    run, closes_at = _open_run(row), hours.closes_after(now)
+    if row.test_ends_at is not None:
+        run = replace(run, variants=load_contents(connection, run_id))
+    return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
+
+
+def load_run(connection: Connection, run_id: int) -> OpenRun:
+    """Return the run in any state, to record results of letters that were already started."""
+    return _open_run(connection.execute(_run_columns(run_id)).one())
+
+
+def _run_columns(run_id: int) -> Select[Any]:
+    return (
+        select(
+            Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
+        )
+        .add_columns(is_testing().label("is_testing"))
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .outerjoin(SmtpServer, SmtpServer.id == Run.server_id)
+        .where(Run.id == run_id)
+    )
+
+
+def _open_run(row: Any) -> OpenRun:
+    return OpenRun(
+        **{name: getattr(row, name) for name in COPIED},
+        policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
+        habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
+        server=ServerAccess.of(row, row.server_id) if row.server_host is not None else None,
+    )

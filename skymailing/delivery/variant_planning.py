@@ -1,0 +1,57 @@
+"""Plan the test of a run: copy the variants of its mailing, and choose its sample."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.senders import describe_from
+from skymailing.delivery.variants.contents import list_variants
+from skymailing.delivery.variants.samples import Sample
+from skymailing.models import Mailing, MailingVariant, Run, RunState, RunVariant
+
+
+def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
+    """Give a new run of a mailing with variants the settings of its test.
+
+    The results are awaited from the opening of the sending hours.
+    """
+    opening = SendingHours.of(mailing).next_opening(now) or now
+    run.state = RunState.TESTED
+    run.test_hours, run.winner_by = mailing.test_hours, mailing.winner_by
+    run.test_ends_at = opening + timedelta(hours=mailing.test_hours)
+
+
+def copy_variants(session: Session, run: Run, mailing: Mailing) -> Sample | None:
+    """Copy the variants of a mailing to its new run; return the sample, or None if there is no test."""
+    if run.test_ends_at is None:
+        return None
+    others = list_variants(session, mailing.id)
+    session.add(
+        RunVariant(
+            run_id=run.id,
+            number=1,
+            subject=run.subject,
+            sender_name=run.sender_name,
+            format=run.format,
+            body=run.body,
+            language=run.language,
+        )
+    )
+    session.add_all(_copy_variant(run, mailing, variant) for variant in others)
+    session.flush()
+    return Sample(run.uuid, mailing.sample_percent, 1 + len(others))
+
+
+def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant) -> RunVariant:
+    message = variant.message or mailing.message
+    name = variant.sender_name or mailing.sender_name
+    return RunVariant(
+        run_id=run.id,
+        number=variant.number,
+        subject=variant.subject or message.subject,
+        sender_name=describe_from(mailing.owner, mailing.sender, name).name,
+        format=message.format,
+        body=message.body,
+        language=message.language,
+    )

@@ -1,0 +1,29 @@
+"""Let an owner choose the winner of a test."""
+
+from datetime import datetime
+
+from skymailing.delivery.variants.decision import set_winner
+from skymailing.extensions import db
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.services import lock_mailing, require_enabled
+from skymailing.mailings.variants import letter_of
+from skymailing.models import Decision, MailingState, Run, RunState, RunVariant
+
+
+def choose_winner(run: Run, number: int, now: datetime) -> None:
+    """Send a variant to the clients outside the sample, before or instead of a decision by clicks.
+
+    The choice is final. Raises MailingError if the test is decided or the mailing is over.
+    """
+    mailing = run.mailing
+    lock_mailing(mailing)
+    require_enabled(mailing)
+    db.session.refresh(run)
+    if run.winner is not None:
+        raise MailingError("mailing_winner_chosen", variant=letter_of(run.winner))
+    is_over = run.state is not RunState.TESTED or mailing.state is MailingState.CANCELLED
+    if is_over or now >= mailing.ends_at:
+        raise MailingError("mailing_test_over")
+    if db.session.get(RunVariant, (run.id, number)) is None:
+        raise MailingError("mailing_variant_unknown")
+    set_winner(run, number, Decision.OWNER, now)

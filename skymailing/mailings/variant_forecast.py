@@ -1,0 +1,49 @@
+"""Foresee problems of a mailing's test, for the form's summary."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from skymailing.mailings.forecast import Forecast
+from skymailing.mailings.formats import format_clock_time
+from skymailing.mailings.forms import MailingForm
+from skymailing.models import WinnerBy
+
+# With fewer letters, most differences are chance.
+FEW_LETTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTest:
+    """The next test of a mailing: its size, and when the other clients get their letters."""
+
+    variants: int
+    letters: int | None  # for each variant; None if unknown
+    is_chosen: bool  # its owner chooses the winner
+    is_small: bool  # so few letters that a difference may be chance
+    ends_first: bool  # the mailing ends before the other clients can get the winner
+    waits_until: str  # when the sending hours open after the decision; empty if they are open then
+
+
+def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
+    """Return what to expect of the test in a form; None without one, or if the form cannot be read."""
+    if form.is_fixed or not form.values.variants or form.has_test_error:
+        return None
+    values = form.values
+    count = 1 + len(values.variants)
+    letters = None
+    if forecast and forecast.reach:
+        letters = forecast.reach.letters * values.sample_percent // (100 * count)
+    is_small = letters is not None and letters < FEW_LETTERS
+    is_chosen = values.winner_by is WinnerBy.OWNER
+    if not forecast or not forecast.occurrences or forecast.occurrences[0].begins_at is None:
+        return ExpectedTest(count, letters, is_chosen, is_small, ends_first=False, waits_until="")
+    decided_at = forecast.occurrences[0].begins_at + timedelta(hours=values.test_hours)
+    opens_at = values.sending_hours(ZoneInfo(form.owner.timezone)).next_opening(decided_at)
+    ends_first = opens_at is None or opens_at >= forecast.ends_at
+    waits_until = _format_opening(decided_at, opens_at) if not ends_first else ""
+    return ExpectedTest(count, letters, is_chosen, is_small, ends_first, waits_until)
+
+
+def _format_opening(decided_at: datetime, opens_at: datetime | None) -> str:
+    return format_clock_time(opens_at, decided_at) if opens_at and opens_at > decided_at else ""

@@ -1,0 +1,93 @@
+"""Save and read the variants of a mailing."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from sqlalchemy import delete, select
+
+from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.variants.contents import list_variants
+from skymailing.extensions import db
+from skymailing.models import Mailing, MailingVariant, Message, User
+from skymailing.outbox.services import LetterToTest
+
+SAMPLE_LIMITS = (10, 50)  # percent
+LONGEST_TEST = 72  # hours
+SUBJECT_MAX_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class VariantValues:
+    """What a variant changes; empty fields stay as in the mailing."""
+
+    subject: str = ""
+    sender_name: str = ""
+    message_id: int | None = None
+
+
+def letter_of(number: int) -> str:
+    """Return the letter by which pages name a variant: A for the first."""
+    return "ABCD"[number - 1]
+
+
+def read_variants(mailing: Mailing) -> tuple[VariantValues, ...]:
+    """Return the variants of a mailing other than A, in order."""
+    return tuple(
+        VariantValues(variant.subject, variant.sender_name, variant.message_id)
+        for variant in list_variants(db.session(), mailing.id)
+    )
+
+
+def save_variants(mailing: Mailing, variants: Sequence[VariantValues]) -> None:
+    """Replace the variants of a mailing."""
+    db.session.execute(delete(MailingVariant).where(MailingVariant.mailing_id == mailing.id))
+    rows = [
+        MailingVariant(mailing_id=mailing.id, number=number, **asdict(variant))
+        for number, variant in enumerate(variants, 2)
+    ]
+    db.session.add_all(rows)
+    db.session.flush()
+
+
+def list_test_letters(
+    message_id: int, sender_name: str, variants: Sequence[VariantValues]
+) -> list[LetterToTest]:
+    """Return the test letters of a mailing: one, or one for each of its variants."""
+    if not variants:
+        return [LetterToTest(message_id, sender_name)]
+    return [
+        LetterToTest(
+            variant.message_id or message_id,
+            variant.sender_name or sender_name,
+            variant.subject,
+            letter_of(number),
+        )
+        for number, variant in enumerate([VariantValues(), *variants], 1)
+    ]
+
+
+def list_contents(
+    owner: User, message: Message, variants: Sequence[VariantValues]
+) -> list[tuple[str, Content]]:
+    """Return what the variants of a mailing with this message contain, by their letter.
+
+    Without those whose message does not exist.
+    """
+    ids = {variant.message_id for variant in variants}
+    own = select(Message).where(Message.owner_id == owner.id, Message.id.in_(ids))
+    messages: dict[int | None, Message] = {found.id: found for found in db.session.scalars(own)}
+    messages[None] = message
+    return [
+        (letter_of(number), replace(Content.of(found), subject=variant.subject or found.subject))
+        for number, variant in enumerate(variants, 2)
+        if (found := messages.get(variant.message_id)) is not None
+    ]
+
+
+def find_unknown_messages(owner_id: int, variants: Sequence[VariantValues]) -> set[int]:
+    """Return the messages of variants that the owner does not have; locks the others against deletion."""
+    chosen = {variant.message_id for variant in variants if variant.message_id}
+    if not chosen:
+        return set()
+    own = select(Message.id).where(Message.owner_id == owner_id, Message.id.in_(chosen)).order_by(Message.id)
+    return chosen - set(db.session.scalars(own.with_for_update(read=True, key_share=True)))

@@ -1,0 +1,95 @@
+"""The states of mailings and their runs, and the reasons for them."""
+
+from enum import StrEnum
+
+from skymailing.models.types import Transitions
+
+
+class MailingState(StrEnum):
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+MAILING_TRANSITIONS = Transitions(
+    "mailing",
+    {
+        MailingState.DRAFT: {MailingState.SCHEDULED, MailingState.FINISHED, MailingState.CANCELLED},
+        MailingState.SCHEDULED: {
+            MailingState.DRAFT,
+            MailingState.RUNNING,
+            MailingState.PAUSED,
+            MailingState.FINISHED,
+            MailingState.CANCELLED,
+        },
+        MailingState.RUNNING: {
+            MailingState.SCHEDULED,
+            MailingState.PAUSED,
+            MailingState.FINISHED,
+            MailingState.CANCELLED,
+        },
+        MailingState.PAUSED: {
+            MailingState.SCHEDULED,
+            MailingState.RUNNING,
+            MailingState.FINISHED,
+            MailingState.CANCELLED,
+        },
+        # Resending to failed addresses reopens the last run; extending the end resumes a recurring mailing.
+        MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
+        MailingState.CANCELLED: set(),
+    },
+)
+
+
+class StateReason(StrEnum):
+    """Why a mailing is in its state, where that is not obvious; a detail may follow after ": "."""
+
+    WINDOW_OVER = "window-over"
+    NO_CLIENTS = "no-clients"
+    TOO_LATE = "too-late"
+    REFUSED = "refused"  # the server refuses the sender, for every recipient
+    REJECTED = "rejected"  # consecutive letters were rejected for the same reason
+    RENDER_FAILED = "not-writable"  # the letters cannot be rendered
+    AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
+    SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
+    # Of the owner's last letters; the detail is "<how many>/<letters>".
+    TOO_MANY_BOUNCES = "too-many-bounces"
+    TOO_MANY_COMPLAINTS = "too-many-complaints"
+    SERVER_UNUSABLE = "server-unusable"  # its sender's mail server failed its test; the detail is the server
+    SERVER_DELETED = "server-deleted"  # the mail server with which its run was planned
+    RESTORED = "restored"  # from a backup; the detail is when it was made
+    ACCOUNT_DELETION = "owner-leaves"
+
+
+class RunState(StrEnum):
+    PLANNED = "planned"
+    SENDING = "sending"
+    # Planned or sending through the mail server of its sender; its own value, as older versions would use
+    # the installation's server.
+    ROUTED = "routed"
+    # Planned or sending with variants; its own value, as older versions would send everyone the same letter.
+    TESTED = "tested"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    # It could not start on time, and the mailing skips late starts; it has no deliveries.
+    SKIPPED = "skipped"
+
+
+# A mailing has at most one run in these states.
+OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+
+RUN_TRANSITIONS = Transitions(
+    "run",
+    {
+        RunState.PLANNED: {RunState.SENDING, RunState.FINISHED, RunState.CANCELLED},
+        RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
+        RunState.CANCELLED: set(),
+        RunState.SKIPPED: set(),
+    },
+)

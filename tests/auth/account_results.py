@@ -1,0 +1,28 @@
+"""Add what the recipients of a run did, and what its test has shown, to an account."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import Click, Delivery, Engagement, Mailing, MailingVariant, Run, RunLink
+from tests.support.factories import RunVariantFactory
+
+
+def add_click(session: Session, run: Run) -> None:
+    """Add a link of the run, and a click of one of its recipients."""
+    session.flush()
+    delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
+    key = {"delivery_id": delivery_id, "run_id": run.id}
+    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
+    session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
+    session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
+
+
+def add_test(session: Session, mailing: Mailing, run: Run) -> None:
+    """Add a variant of the mailing, and the results of a test."""
+    session.add(MailingVariant(mailing_id=mailing.id, number=2, subject="Autumn is here"))
+    mailing.sample_percent = 20
+    run.test_ends_at, run.winner_by, run.winner = utcnow(), "clicks", 2
+    for number, subject in ((1, "Autumn"), (2, "Autumn is here")):
+        RunVariantFactory.create(run=run, number=number, subject=subject)
+    session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(1)).one().variant = 2
