@@ -23,13 +23,13 @@ class SubjectDeleted(UserError):
 
 
 def add_letter(
-    user: User, template: str, *, to: str = "", server_id: int | None = None, **params: Any
+    user: User, template: str, *, to: str = "", locale: str = "", server_id: int | None = None, **params: Any
 ) -> OutboxLetter:
     """Add a letter to the user's address, or to `to`; it is sent after the commit.
 
-    It is sent through the mail server with this ID, or through the installation's. `params` are IDs and plain
-    values that JSON can represent. Links and tokens are created only when the letter is sent, so that they
-    are never stored.
+    It is in `locale`, or in the user's language, and is sent through the mail server with this ID, or through
+    the installation's. `params` are IDs and plain values that JSON can represent. Links and tokens are
+    created only when the letter is sent, so that they are never stored.
     """
     db.session.flush()  # gives a new user the ID that the letter refers to
     letter = OutboxLetter(
@@ -38,7 +38,7 @@ def add_letter(
         server_id=server_id,
         template=template,
         params=params,
-        locale=user.locale or current_app.config["BABEL_DEFAULT_LOCALE"],
+        locale=locale or user.locale or current_app.config["BABEL_DEFAULT_LOCALE"],
     )
     db.session.add(letter)
     db.session.flush()

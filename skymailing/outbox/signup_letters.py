@@ -26,9 +26,14 @@ def add_signup_letter(form: SignupForm, signup_id: int, email: str) -> OutboxLet
     """Add a confirmation letter, sent through the mail server of the form's sender, or the installation's."""
     sender = form.sender
     server_id = sender.server_id if sender is not None and is_usable(sender) else None
-    letter = add_letter(form.owner, CONFIRM_SIGNUP, to=email, server_id=server_id, signup_id=signup_id)
-    letter.locale = form.language
-    return letter
+    return add_letter(
+        form.owner,
+        CONFIRM_SIGNUP,
+        to=email,
+        locale=form.language,
+        server_id=server_id,
+        signup_id=signup_id,
+    )
 
 
 def signup_token(signup: Signup) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.extensions import db
-from skymailing.models import FormDay, Sender, Signup, SignupForm, User
+from skymailing.models import Brand, FormDay, Sender, Signup, SignupForm, User
 from skymailing.signup.requests import today
 
 RECENT_DAYS = 30
@@ -48,13 +48,17 @@ def count_waiting(form_id: int) -> int:
     return db.session.scalar(waiting) or 0
 
 
-def find_form(uuid: str) -> SignupForm | None:
+def find_public_form(uuid: str) -> tuple[SignupForm, Brand | None] | None:
     """Return a form with what its public page needs."""
-    return db.session.scalar(PUBLIC.where(SignupForm.uuid == uuid))
+    return db.session.execute(PUBLIC.where(SignupForm.uuid == uuid)).tuples().one_or_none()
 
 
-PUBLIC = select(SignupForm).options(
-    joinedload(SignupForm.owner, innerjoin=True), joinedload(SignupForm.sender).joinedload(Sender.server)
+PUBLIC = (
+    select(SignupForm, Brand)
+    .outerjoin(Brand, Brand.owner_id == SignupForm.owner_id)
+    .options(
+        joinedload(SignupForm.owner, innerjoin=True), joinedload(SignupForm.sender).joinedload(Sender.server)
+    )
 )
 
 

@@ -44,14 +44,13 @@ def _measure(keys: Sequence[str], now: datetime, adds: int) -> list[float]:
 
 def _count_in_redis(redis: "Redis", names: list[tuple[str, str]], adds: int) -> list[tuple[int, int]]:
     with redis.pipeline(transaction=False) as pipeline:
-        for current, earlier in names:
-            if adds:
+        if adds:
+            for current, _earlier in names:
                 pipeline.incrby(_full(current), adds)
                 pipeline.expire(_full(current), 2 * PERIOD)
-            pipeline.mget(_full(current), _full(earlier))
-        results = pipeline.execute()
-    found = [result for result in results if isinstance(result, list)]
-    return [(int(current or 0), int(earlier or 0)) for current, earlier in found]
+        pipeline.mget([_full(name) for pair in names for name in pair])
+        found = [int(count or 0) for count in pipeline.execute()[-1]]
+    return list(zip(found[::2], found[1::2], strict=True))
 
 
 def _full(name: str) -> str:

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 
 from skymailing import hints
-from skymailing.brand.queries import PublicBrand, find_brand
+from skymailing.brand.queries import PublicBrand, describe_brand
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.errors import UserError
@@ -75,10 +75,11 @@ def load(uuid: UUID) -> PublicForm:
 
     It is detached: what follows asks Redis and DNS, or renders a page, and may not keep a transaction open.
     """
-    form = queries.find_form(str(uuid))
-    if form is None:
+    found = queries.find_public_form(str(uuid))
+    if found is None:
         abort(404)
-    shown = PublicForm(form, find_brand(form.owner))
+    form, brand = found
+    shown = PublicForm(form, describe_brand(form.owner, brand))
     db.session.expunge_all()
     db.session.rollback()
     return shown
