@@ -1,25 +1,25 @@
-# Short targets that print what they run. They need only Python >= 3.11 and make.
+# The targets are short and print what they run. They need only Python >= 3.11 and make.
 #   make run     everything, on http://127.0.0.1:5000/   (another port: PORT=5001 make run)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
-#                installs Debian's chromium if missing, or unpacks it into .cache/ without root
+#                installs Debian's chromium if it is missing (without root: unpacks it into .cache/)
 #   make bench   benchmarks, see bench/README.md         (make bench ARGS="throughput")
 #   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
-#   make soak    long tests: a hundred kill -9, outages of days, a gigabyte in one line of an import,
+#   make soak    long tests: kill -9 a hundred times, outages that last days, a gigabyte in one line of an import,
 #                50 users clicking while letters are sent, real Exim and Postfix that limit the rate
 #   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
 #                the repository; 15 seconds. Without a network the first check is skipped with a message
 #   make screenshots  screenshots for README and docs, from the demo's data
 #   make assets  reduce Bootstrap's stylesheet to the rules that we use; needs Node.js
-# With another interpreter: make PYTHON=/path/to/python3.12 run
+# To use another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
 	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 ARGS ?=
-# Always through the interpreter: a virtualenv's scripts fail in a path with spaces.
+# Run programs through the interpreter: a virtualenv's scripts fail in a path with spaces.
 RUN := .venv/bin/python -m
-# uv takes seconds, pip a minute; but pip supports proxies and mirrors that uv does not.
+# uv takes seconds and pip a minute, but pip supports proxies and mirrors that uv does not.
 INSTALL = $(RUN) uv pip install -q --compile-bytecode --python .venv/bin/python -r $(1) 2>/dev/null || $(RUN) pip install -q -r $(1)
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
@@ -68,11 +68,11 @@ translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing
 	$(RUN) babel.messages.frontend -q update -i messages.pot -d skymailing/translations -l ru --no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
 
-# The exact files, by hash, that production hosts and the image install. Run after changing requirements.txt.
+# Pin by hash the files that production hosts and the image install. Run this after changing requirements.txt.
 lock: install
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.txt
 
-# Only what a production host needs, nothing for tests: see docs/operations.md.
+# Install only what a production host needs, nothing for tests: see docs/operations.md.
 release: .venv/pyvenv.cfg
 	$(RUN) pip install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --no-binary crontab -r requirements.lock
 	$(RUN) babel.messages.frontend -q compile -d skymailing/translations
