@@ -25,6 +25,7 @@ POINTERS = {
     "client_comment_too_long": "/comment",
     "client_attribute_too_long": "/attributes",
     "client_too_many_attributes": "/attributes",
+    "client_attribute_unnamed": "/attributes",
     **dict.fromkeys(("tag_too_long", "client_too_many_tags", "tag_limit"), "/tags"),
     **dict.fromkeys(("tag_exists", "tag_nameless"), "/name"),
 }

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
+from skymailing.clients.columns import attribute_key
 from skymailing.clients.imported_tags import tag_clients
 from skymailing.clients.rows import ClientRow
 from skymailing.clients.tags import (
@@ -66,18 +67,27 @@ class Known:
 
 
 def read_row(
-    email: str, full_name: str, comment: str, attributes: Mapping[str, str], tags: Iterable[str]
+    email: str, full_name: str, comment: str, attributes: Mapping[str, str | None], tags: Iterable[str]
 ) -> ClientRow:
-    """Return a row with cleaned values; raises InvalidEmail, InvalidValue or InvalidTag."""
+    """Return a row with cleaned values; raises UserError."""
     address = parse_recipient(email)
+    given = [(name, value) for name, value in key_attributes(attributes).items() if value]
     return ClientRow(
         email=address,
         email_key=address_key(address),
         full_name=clean_name(full_name),
         comment=clean_comment(comment),
-        attributes=clean_attributes(attributes.items()),
+        attributes=clean_attributes(given),
         tags=tuple(clean_tags(tags)),
     )
+
+
+def key_attributes(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return attributes by the keys under which clients have them; raises UserError for a name without one."""
+    keyed = {attribute_key(name): value for name, value in values.items()}
+    if "" in keyed:
+        raise UserError("client_attribute_unnamed")
+    return keyed
 
 
 def clean_tags(names: Iterable[str]) -> list[str]:

@@ -32,6 +32,6 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "api_idempotency_key_invalid": _l("An Idempotency-Key has 1 to 255 printable ASCII characters."),
     "api_idempotency_key_reused": _l("This Idempotency-Key was used for another request."),
     "api_idempotency_running": _l("The first request with this Idempotency-Key is still being processed."),
-    "api_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
+    "client_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
     "mailing_sent": _l("This mailing has already been sent, so this field cannot change."),
 }

@@ -45,10 +45,8 @@ def parse_row(values: Any) -> ClientRow | UserError:
     """Return the row, or what is wrong with it."""
     try:
         row = ROW.load(values)
-        given = {name: value for name, value in row.get("attributes", {}).items() if value is not None}
-        return read_row(
-            row["email"], row.get("full_name", ""), row.get("comment", ""), given, row.get("tags", ())
-        )
+        texts = (row["email"], row.get("full_name", ""), row.get("comment", ""))
+        return read_row(*texts, row.get("attributes", {}), row.get("tags", ()))
     except ValidationError as error:
         return InvalidFields(list(list_errors(error.normalized_messages())))
     except UserError as error:

@@ -16,7 +16,7 @@ from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clients import queries, services, tags
-from skymailing.clients.batches import Verdict, clean_tags, read_row, save_batch
+from skymailing.clients.batches import Verdict, clean_tags, key_attributes, read_row, save_batch
 from skymailing.clients.deletion import delete_clients
 from skymailing.clients.filters import ClientFilter, find_clients
 from skymailing.clients.search.matching import clean_search
@@ -70,11 +70,12 @@ def create_client(values: dict[str, Any]) -> Any:
 
     There must be none with this address; to add or update one, put it by its address.
     """
+    attributes = key_attributes(values.get("attributes", {}))
     entered = ClientValues(
         email=values["email"],
         full_name=values.get("full_name", ""),
         comment=values.get("comment", ""),
-        attributes=[(name, value) for name, value in values.get("attributes", {}).items() if value],
+        attributes=[(name, value) for name, value in attributes.items() if value],
         tags=TagChanges(added=clean_tags(values.get("tags", ()))),
     )
     client = services.create_client(current_access().owner_id, entered)
@@ -97,10 +98,8 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
     owner_id = current_access().owner_id
     existing = find_by_email(email, to_change=True)
     check_if_match(SCHEMA, describe_client(existing) if existing else {})
-    given = {name: value for name, value in values.get("attributes", {}).items() if value is not None}
-    row = read_row(
-        email, values.get("full_name", ""), values.get("comment", ""), given, values.get("tags", ())
-    )
+    texts = (email, values.get("full_name", ""), values.get("comment", ""))
+    row = read_row(*texts, values.get("attributes", {}), values.get("tags", ()))
     (result,) = save_batch(owner_id, [row], utcnow())
     if result.error is not None:
         raise result.error
@@ -116,16 +115,12 @@ def update_client(values: dict[str, Any], client_id: int) -> Any:
     """Change some values of a client."""
     client = find_own(client_id, to_change=True)
     check_if_match(SCHEMA, describe_client(client))
-    attributes = dict(client.attributes)
-    for name, value in values.get("attributes", {}).items():
-        attributes.pop(name, None)
-        if value:
-            attributes[name] = value
+    attributes = client.attributes | key_attributes(values.get("attributes", {}))
     entered = ClientValues(
         email=values.get("email", client.email),
         full_name=values.get("full_name", client.full_name),
         comment=values.get("comment", client.comment),
-        attributes=list(attributes.items()),
+        attributes=[(name, value) for name, value in attributes.items() if value],
         tags=compare_tags(client, values["tags"]) if "tags" in values else TagChanges(),
     )
     services.update_client(client, entered)
