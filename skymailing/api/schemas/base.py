@@ -1,6 +1,7 @@
 """Fields and schemas that several resources share. Types are strict: "1" is not a number."""
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load
@@ -57,6 +58,7 @@ def id_field(*, is_big: bool = False, **options: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=Range(1, largest), **options)
 
 
+@cache
 def list_of(schema: type[Schema]) -> type[Schema]:
     """Return the schema of a page of a list."""
     name = schema.__name__.removesuffix("Schema")
