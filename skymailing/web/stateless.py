@@ -17,7 +17,9 @@ class SessionInterface(SecureCookieSessionInterface):
     """Flask's own sessions, which are empty and read-only for programs."""
 
     def open_session(self, app: Flask, request: Any) -> Any:
-        return self.make_null_session(app) if is_stateless(request.path) else super().open_session(app, request)
+        return (
+            self.make_null_session(app) if is_stateless(request.path) else super().open_session(app, request)
+        )
 
 
 def configure(app: Flask) -> None:

@@ -19,7 +19,8 @@ def test_the_main_job_through_the_api_alone(
     assert batch.json is not None
     assert batch.json["created"] == 3
     message = program.post(
-        "/messages", {"subject": "Hello, {{ name }}", "format": "markdown", "body": "Hi {{ unsubscribe_url }}"}
+        "/messages",
+        {"subject": "Hello, {{ name }}", "format": "markdown", "body": "Hi {{ unsubscribe_url }}"},
     )
     assert message.status_code == 201, message.text
     assert message.json is not None

@@ -110,9 +110,7 @@ class RowResult(Schema):
     """What happened to a row of a batch."""
 
     index = fields.Integer(required=True)
-    verdict = fields.String(
-        required=True, validate=OneOf(["created", "updated", "unchanged", "refused"])
-    )
+    verdict = fields.String(required=True, validate=OneOf(["created", "updated", "unchanged", "refused"]))
     id = fields.Integer(allow_none=True, required=True)
     errors = fields.List(fields.Nested(FieldErrorSchema))
 
@@ -153,5 +151,3 @@ class TagInput(StrictSchema):
     """The name of a tag."""
 
     name = fields.String(required=True)
-
-

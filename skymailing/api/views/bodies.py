@@ -34,9 +34,7 @@ class Parser(FlaskParser):
             raise ApiError(400, "json_nul")
         return super().load_querystring(req, schema)
 
-    def handle_error(
-        self, error: ValidationError, req: Any, schema: Schema, **_options: Any
-    ) -> NoReturn:  # noqa: ARG002 - as in webargs
+    def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_options: Any) -> NoReturn:  # noqa: ARG002 - as in webargs
         (location, messages), *_rest = error.normalized_messages().items()
         raise InvalidFields(list(list_errors(messages, is_query=location == "query"))[:MAX_ERRORS])
 

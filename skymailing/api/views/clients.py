@@ -108,9 +108,7 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
     return describe_client(client), 201 if is_new else 200, location_of(client) if is_new else {}
 
 
-@bp.operation(
-    "PATCH /clients/<big:client_id>", Scope.CLIENTS_WRITE, takes=ClientChange, gives=ClientSchema
-)
+@bp.operation("PATCH /clients/<big:client_id>", Scope.CLIENTS_WRITE, takes=ClientChange, gives=ClientSchema)
 def update_client(values: dict[str, Any], client_id: int) -> Any:
     """Change some values of a client."""
     client = find_own(client_id, to_change=True)

@@ -52,9 +52,7 @@ def get_mailing(mailing_id: int) -> Any:
     return describe(find_own(mailing_id))
 
 
-@bp.operation(
-    "POST /mailings", Scope.MAILINGS_WRITE, takes=NewMailing, gives=MailingSchema, status=201
-)
+@bp.operation("POST /mailings", Scope.MAILINGS_WRITE, takes=NewMailing, gives=MailingSchema, status=201)
 def create_mailing(values: dict[str, Any]) -> Any:
     """Set up a mailing.
 

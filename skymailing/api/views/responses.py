@@ -38,7 +38,9 @@ def answer_http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return make_response(error.get_response())
     status = error.code or 500
-    problem = describe(ApiError(status, HTTP_CODES.get(status, "bad_request" if status < 500 else "internal")))
+    problem = describe(
+        ApiError(status, HTTP_CODES.get(status, "bad_request" if status < 500 else "internal"))
+    )
     response = write_problem(problem)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):

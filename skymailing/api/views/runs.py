@@ -115,9 +115,7 @@ def describe(ledger: Ledger) -> dict[str, Any]:
 
 def write_rows(listing: Listing, names: tuple[str, ...]) -> Response:
     """Return a page of rows without a schema, whose checks would take longer than reading the rows."""
-    response = answer_json(
-        {"data": [write_row(row, names) for row in listing.items], "next": listing.next}
-    )
+    response = answer_json({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
     response.headers.update(link_header(listing))
     return response
 
