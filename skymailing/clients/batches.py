@@ -83,7 +83,7 @@ def read_row(
 
 
 def key_attributes(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return attributes by the keys under which clients have them; raises UserError for a name without one."""
+    """Return attributes by the keys under which clients have them; raises UserError if one is empty."""
     keyed = {attribute_key(name): value for name, value in values.items()}
     if "" in keyed:
         raise UserError("client_attribute_unnamed")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load
+from marshmallow import RAISE, Schema, fields
 from marshmallow.validate import Length, Range
 
 from skymailing.api.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -21,7 +21,7 @@ class StrictSchema(Schema):
 class Flag(fields.Boolean):
     """True or false, not "yes" or 1."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+    def _deserialize(self, value: Any, *_place: Any, **_options: Any) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
@@ -33,11 +33,11 @@ class Moment(fields.AwareDateTime):
     def __init__(self, **options: Any) -> None:
         super().__init__(format="iso", default_timezone=None, **options)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> datetime:
+    def _deserialize(self, value: Any, *place: Any, **options: Any) -> datetime:
         if not isinstance(value, str):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+            return super()._deserialize(value, *place, **options).astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 

@@ -15,7 +15,7 @@ MAX_BATCH = 1_000
 class AttributeValue(fields.Raw):
     """A text, or a number or boolean, which is stored as text; null removes the attribute."""
 
-    def _deserialize(self, value: object, attr: object, data: object, **kwargs: object) -> str | None:
+    def _deserialize(self, value: object, *_place: object, **_options: object) -> str | None:
         if value is None or isinstance(value, str):
             return value
         if isinstance(value, bool):

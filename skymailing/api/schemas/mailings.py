@@ -20,8 +20,8 @@ class AudienceField(fields.String):
         metadata = {"enum": [audience.value for audience in INPUT_AUDIENCES]}
         super().__init__(metadata=metadata, **options)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
+        text = super()._deserialize(value, *place, **options)
         if text not in INPUT_AUDIENCES:
             raise self.make_error("invalid")
         return Audience(text)
@@ -46,7 +46,8 @@ class MailingChange(StrictSchema):
         validate=Length(max=MAX_PARTS),
         metadata={"description": "For the audience “segments”: “segment:<id>” or “tag:<name>”"},
     )
-    exclude = fields.List(fields.String(), validate=Length(max=MAX_PARTS))
+    # `Schema` itself has an attribute of this name, which is that of instances.
+    exclude = fields.List(fields.String(), validate=Length(max=MAX_PARTS))  # type: ignore[assignment]
     starts_at = Moment(allow_none=True, metadata={"description": "null: now"})
     ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
     periodicity = fields.Enum(Periodicity, by_value=True)
@@ -88,7 +89,7 @@ class MailingSchema(Schema):
     topic_id = fields.Integer(required=True, allow_none=True)
     audience = fields.String(required=True, metadata={"enum": [one.value for one in INPUT_AUDIENCES]})
     include = fields.List(fields.String(), required=True)
-    exclude = fields.List(fields.String(), required=True)
+    exclude = fields.List(fields.String(), required=True)  # type: ignore[assignment]  # as above
     starts_at = fields.DateTime(required=True)
     ends_at = fields.DateTime(required=True)
     next_run_at = fields.DateTime(required=True, allow_none=True)

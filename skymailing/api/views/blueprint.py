@@ -34,14 +34,15 @@ class Resource(flask_smorest.Blueprint):
     ARGUMENTS_PARSER = Parser()
 
     def __init__(self, name: str, description: str) -> None:
+        self.limits: dict[str, int] = {}  # of the bytes of a body, by operation
         super().__init__(ENDPOINTS + name, __name__, url_prefix=PREFIX, description=description)
         self.before_request(self._admit)
         self.after_request(rate_limits.add_headers)
         self.after_request(forbid_sharing)
 
     def _admit(self) -> None:
-        view = getattr(self, "limits", {}).get((request.endpoint or "").partition(".")[2], BODY_LIMIT)
-        request.max_content_length = view
+        operation = (request.endpoint or "").partition(".")[2]
+        request.max_content_length = self.limits[operation]
         authentication.authenticate()
 
     def operation(
@@ -75,9 +76,9 @@ class Resource(flask_smorest.Blueprint):
                 security=[{"key": [scope.value]}],
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
             )(run)
-            limits = vars(self).setdefault("limits", {})
-            limits[name] = options.get("limit", BODY_LIMIT)
-            return self.route(path, methods=[method], endpoint=name)(run)
+            self.limits[name] = options.get("limit", BODY_LIMIT)
+            self.route(path, methods=[method], endpoint=name)(run)
+            return run
 
         return decorate
 

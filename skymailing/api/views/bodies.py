@@ -35,7 +35,7 @@ class Parser(FlaskParser):
         return super().load_querystring(req, schema)
 
     def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_options: Any) -> NoReturn:  # noqa: ARG002 - as in webargs
-        (location, messages), *_rest = error.normalized_messages().items()
+        (location, messages), *_rest = error.normalized_messages().items()  # type: ignore[no-untyped-call]
         raise InvalidFields(list(list_errors(messages, is_query=location == "query"))[:MAX_ERRORS])
 
 

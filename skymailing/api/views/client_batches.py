@@ -48,7 +48,7 @@ def parse_row(values: Any) -> ClientRow | UserError:
         texts = (row["email"], row.get("full_name", ""), row.get("comment", ""))
         return read_row(*texts, row.get("attributes", {}), row.get("tags", ()))
     except ValidationError as error:
-        return InvalidFields(list(list_errors(error.normalized_messages())))
+        return InvalidFields(list(list_errors(error.messages)))
     except UserError as error:
         return error
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import flask_smorest
-from flask import Blueprint, Flask, Response, current_app, render_template, request
+from flask import Blueprint, Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from skymailing.api import documentation
@@ -55,7 +55,7 @@ def read_document(api: Api) -> dict[str, Any]:
 
 
 @bp.get("/openapi.json")
-def specification() -> Response:
+def specification() -> ResponseReturnValue:
     """Return the OpenAPI document."""
     response = answer_json(read_document(current_app.extensions[EXTENSION]))
     response.set_etag(etag_of(response.get_data()))

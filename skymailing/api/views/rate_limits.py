@@ -26,7 +26,9 @@ def count_request(digest: str) -> bool:
 
     def count(redis: "Redis") -> int:
         with redis.pipeline(transaction=False) as pipeline:
-            return int(pipeline.incr(name).expire(name, WINDOW).execute()[0])
+            pipeline.incr(name)
+            pipeline.expire(name, WINDOW)
+            return int(pipeline.execute()[0])
 
     used = shared_cache().run(count)
     if used is None or not limit:
