@@ -1,6 +1,7 @@
 """Fixtures for programs that use the API."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,11 +10,11 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.api.keys import digest_of
-from skymailing.clock import utcnow
-from skymailing.models import ApiKey, KeyKind, User
+from skymailing.models import User
+from tests.support.api_factories import ApiKeyFactory
 
-MakeKey = Callable[..., str]
+MakeProgram = Callable[..., "Program"]
+numbers = count()
 
 
 class Program:
@@ -40,6 +41,21 @@ class Program:
         assert response.status_code == 200, response.text
         return response.json
 
+    def write(self, method: str, path: str, json: Any = None, status: int = 200) -> Any:
+        """Return the JSON of a change that succeeds with this status."""
+        response = self.send(method, path, json)
+        assert response.status_code == status, response.text
+        return response.json
+
+    def refuse(self, method: str, path: str, json: Any = None, **options: Any) -> tuple[int, str, list[str]]:
+        """Return the status and the code of an error, and the places of wrong values."""
+        response = self.send(method, path, json, **options)
+        assert response.mimetype == "application/problem+json", response.text
+        assert response.json is not None
+        assert response.json["status"] == response.status_code
+        places = [error.get("pointer", error.get("parameter")) for error in response.json["errors"]]
+        return response.status_code, response.json["code"], places
+
     def read_all(self, path: str) -> list[Any]:
         """Return all rows of a list, page by page."""
         rows: list[Any] = []
@@ -50,31 +66,24 @@ class Program:
             assert page.json is not None
             rows += page.json["data"]
             link = page.headers.get("Link", "")
-            following = link.partition("<")[2].partition(">")[0].partition("/api/v1")[2] if link else None
+            assert bool(link) == (page.json["next"] is not None)
+            following = link.partition("/api/v1")[2].partition(">")[0] if link else None
         return rows
 
 
-def add_key(session: Session, owner: User, secret: str = "", **values: Any) -> str:
-    """Store a key for the owner and return it."""
-    kind = values.pop("kind", KeyKind.LIVE)
-    count = session.query(ApiKey).count()
-    secret = secret or f"sky_{kind}_{count:027d}"
-    row = ApiKey(
-        owner_id=owner.id, name="Shop", kind=kind, prefix=secret[:13], digest=digest_of(secret), **values
-    )
-    row.created_at = row.created_at or utcnow()
-    session.add(row)
-    session.flush()
-    return secret
-
-
 @pytest.fixture
-def make_program(app: Flask, session: Session) -> Callable[..., Program]:
+def make_program(app: Flask, session: Session) -> MakeProgram:
     """Return a function that gives an owner's program a key."""
-    return lambda owner, **values: Program(app.test_client(), add_key(session, owner, **values))
+
+    def make(owner: User, **values: Any) -> Program:
+        secret = f"sky_{values.get('kind', 'live')}_{next(numbers):027d}"
+        ApiKeyFactory.create(owner=owner, secret=secret, **values)
+        return Program(app.test_client(), secret)
+
+    return make
 
 
 @pytest.fixture
-def program(make_program: Callable[..., Program], user: User) -> Program:
+def program(make_program: MakeProgram, user: User) -> Program:
     """Return a program of `user` whose key may do everything."""
     return make_program(user)

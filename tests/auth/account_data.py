@@ -57,6 +57,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from tests.auth.account_results import add_click, add_test
+from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
@@ -110,6 +111,8 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_form(session, user, clients[0])
     add_audit_entries(session, user, network_address)
     ArticleFactory.create(author=user)
+    ApiKeyFactory.create(owner=user, name="Shop")
+    IdempotentRequestFactory.create(owner_id=user.id)
     session.flush()
     return mailing
 

@@ -65,6 +65,8 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert [row["answer"] for row in read_table(archive, "log.csv")] == ["2.0.0 queued"] * 3
     assert [row["file"] for row in read_table(archive, "imports.csv")] == ["a.csv"]
     assert len(json.loads(archive.read("articles.json"))) == 1
+    (key,) = read_table(archive, "api-keys.csv")
+    assert (key["name"], key["kind"], key["begins_with"][:9]) == ("Shop", "live", "sky_live_")
     assert [row["letter"] for row in read_table(archive, "account-letters.csv")] == ["verify-address"]
 
     everything = "".join(archive.read(name).decode() for name in archive.namelist())

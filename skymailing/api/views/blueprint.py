@@ -71,14 +71,16 @@ class Resource(flask_smorest.Blueprint):
                 handler = self.arguments(query, location="query")(handler)
             run = make_runner(handler, method, scope, computes=options.get("computes", False))
             errors = list_errors(method, path, takes is not None or query is not None, options)
-            run = self.doc(
+            documented: View = self.doc(
                 operationId=name,
                 security=[{"key": [scope.value]}],
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
             )(run)
             self.limits[name] = options.get("limit", BODY_LIMIT)
-            self.route(path, methods=[method], endpoint=name)(run)
-            return run
+            # Without OPTIONS: browsers of other sites get no permission (CORS).
+            routing = {"methods": [method], "endpoint": name, "provide_automatic_options": False}
+            self.route(path, **routing)(documented)
+            return documented
 
         return decorate
 
