@@ -53,9 +53,10 @@ class PageQuery(StrictSchema):
     )
 
 
-def id_field(*, is_big: bool = False, **options: Any) -> fields.Integer:
+def id_field(*, is_big: bool = False, in_query: bool = False, **options: Any) -> fields.Integer:
+    """Return the field of an ID that a key can hold; in a query it is a text."""
     largest = LARGEST_BIG_ID if is_big else LARGEST_ID
-    return fields.Integer(strict=True, validate=Range(1, largest), **options)
+    return fields.Integer(strict=not in_query, validate=Range(1, largest), **options)
 
 
 @cache

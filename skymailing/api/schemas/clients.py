@@ -133,7 +133,7 @@ class ClientQuery(PageQuery):
         validate=Length(1, SEARCH_MAX_LENGTH), metadata={"description": "A part of the address or the name"}
     )
     tag = fields.String(validate=Length(1, TAG_MAX_LENGTH), metadata={"description": "The name of a tag"})
-    segment = id_field(metadata={"description": "The ID of a segment"})
+    segment = id_field(in_query=True, metadata={"description": "The ID of a segment"})
     status = fields.Enum(State, by_value=True)
     updated_since = Moment(metadata={"description": "Only clients that have changed since then"})
 

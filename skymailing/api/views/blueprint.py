@@ -77,9 +77,7 @@ class Resource(flask_smorest.Blueprint):
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
             )(run)
             self.limits[name] = options.get("limit", BODY_LIMIT)
-            # Without OPTIONS: browsers of other sites get no permission (CORS).
-            routing = {"methods": [method], "endpoint": name, "provide_automatic_options": False}
-            self.route(path, **routing)(documented)
+            self.route(path, methods=[method], endpoint=name)(documented)
             return documented
 
         return decorate
@@ -127,6 +125,8 @@ def make_runner(handler: View, method: str, scope: Scope, *, computes: bool) -> 
 
     run.scope = scope  # type: ignore[attr-defined]  # for the matrix of permissions
     run.starts_reading = True  # type: ignore[attr-defined]  # see db.engine: the key is only read
+    # Browsers that ask for another site get no permission (CORS).
+    run.provide_automatic_options = False  # type: ignore[attr-defined]  # Flask reads it
     return run
 
 
