@@ -58,12 +58,21 @@ def complete(document: dict[str, Any], prefix: str) -> dict[str, Any]:
             "description": "An API key. Scopes: " + ", ".join(scope.value for scope in Scope),
         }
     }
+    for schema in components["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            _add_type(field)
     document["tags"] = [tag | {"name": tag["name"].removeprefix(prefix)} for tag in document["tags"]]
     for path in document["paths"].values():
         for method, operation in path.items():
             if method != "parameters":
                 _complete_operation(method, operation, prefix)
     return document
+
+
+def _add_type(field: dict[str, Any]) -> None:
+    """Add the type of an enum, which apispec leaves out."""
+    if "enum" in field and "type" not in field:
+        field["type"] = ["string", "null"] if None in field["enum"] else "string"
 
 
 def _complete_operation(method: str, operation: dict[str, Any], prefix: str) -> None:

@@ -239,6 +239,7 @@ class ApiKeyForm(FlaskForm):
             SelectChoice("90", _l("In 90 days")),
             SelectChoice("365", _l("In a year")),
         ],
+        default="",
     )
     code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from marshmallow import RAISE, Schema, fields
+from marshmallow import EXCLUDE, RAISE, Schema, fields
 from marshmallow.validate import Length, Range
 
 from skymailing.api.paging import DEFAULT_LIMIT, MAX_LIMIT
@@ -16,6 +16,13 @@ class StrictSchema(Schema):
 
     class Meta:
         unknown = RAISE
+
+
+class OutputSchema(Schema):
+    """Output: later versions may add fields, so programs must ignore those that they do not know."""
+
+    class Meta:
+        unknown = EXCLUDE
 
 
 class Flag(fields.Boolean):
@@ -69,4 +76,4 @@ def list_of(schema: type[Schema]) -> type[Schema]:
             required=True, allow_none=True, metadata={"description": "The cursor of the next page"}
         ),
     }
-    return Schema.from_dict(page, name=f"{name}List")
+    return OutputSchema.from_dict(page, name=f"{name}List")

@@ -1,9 +1,9 @@
 """Schemas of clients and tags."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from skymailing.api.schemas.base import Moment, PageQuery, StrictSchema, id_field
+from skymailing.api.schemas.base import Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.clients.search.matching import SEARCH_MAX_LENGTH
 from skymailing.delivery.audience.fields import State
 from skymailing.models import SuppressionReason
@@ -27,7 +27,7 @@ class AttributeValue(fields.Raw):
     default_error_messages = {"invalid": "Not a string, number, boolean or null."}  # noqa: RUF012
 
 
-class ClientSchema(Schema):
+class ClientSchema(OutputSchema):
     """A client."""
 
     id = fields.Integer(required=True)
@@ -97,7 +97,7 @@ class ClientBatch(StrictSchema):
     )
 
 
-class FieldErrorSchema(Schema):
+class FieldErrorSchema(OutputSchema):
     """What is wrong with one value."""
 
     pointer = fields.String(metadata={"description": "A JSON pointer into the body (RFC 6901)"})
@@ -106,7 +106,7 @@ class FieldErrorSchema(Schema):
     detail = fields.String(required=True)
 
 
-class RowResult(Schema):
+class RowResult(OutputSchema):
     """What happened to a row of a batch."""
 
     index = fields.Integer(required=True)
@@ -115,7 +115,7 @@ class RowResult(Schema):
     errors = fields.List(fields.Nested(FieldErrorSchema))
 
 
-class BatchResult(Schema):
+class BatchResult(OutputSchema):
     """The verdicts about the rows of a batch, in their order, and how many there are of each."""
 
     created = fields.Integer(required=True)
@@ -138,7 +138,7 @@ class ClientQuery(PageQuery):
     updated_since = Moment(metadata={"description": "Only clients that have changed since then"})
 
 
-class TagSchema(Schema):
+class TagSchema(OutputSchema):
     """A tag, and how many clients have it."""
 
     id = fields.Integer(required=True)

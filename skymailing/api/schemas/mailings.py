@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 from marshmallow.validate import Length, Range
 
-from skymailing.api.schemas.base import Flag, Moment, PageQuery, StrictSchema, id_field
+from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.mailings.audience import MAX_PARTS
 from skymailing.models import Audience, MailingState, OnLate, OnUnknown, OpenTracking, Periodicity
 
@@ -74,7 +74,7 @@ class NewMailing(MailingChange):
     draft = Flag(load_default=False)
 
 
-class MailingSchema(Schema):
+class MailingSchema(OutputSchema):
     """A mailing."""
 
     id = fields.Integer(required=True)

@@ -1,16 +1,16 @@
 """Schemas of messages."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
-from skymailing.api.schemas.base import StrictSchema
+from skymailing.api.schemas.base import OutputSchema, StrictSchema
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.messages.forms import MAX_SUBJECT
 from skymailing.models import MessageFormat
 
 
-class MessageHead(Schema):
+class MessageHead(OutputSchema):
     """A message without its body."""
 
     id = fields.Integer(required=True)

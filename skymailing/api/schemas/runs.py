@@ -3,16 +3,16 @@
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
-from skymailing.api.schemas.base import PageQuery
+from skymailing.api.schemas.base import OutputSchema, PageQuery
 from skymailing.models import DeliveryState, Outcome
 
 RUN_STATES = ("planned", "sending", "finished", "cancelled", "skipped")
-Counts: type[Schema] = Schema.from_dict(
+Counts: type[Schema] = OutputSchema.from_dict(
     {state.value: fields.Integer(required=True) for state in DeliveryState}, name="RunCounts"
 )
 
 
-class RunSchema(Schema):
+class RunSchema(OutputSchema):
     """A run: one occurrence of a mailing. `planned` is always the sum of its counts."""
 
     id = fields.Integer(required=True)
@@ -30,7 +30,7 @@ class RunSchema(Schema):
     unsubscribed = fields.Integer(required=True)
 
 
-class DeliverySchema(Schema):
+class DeliverySchema(OutputSchema):
     """One client's letter in one run."""
 
     id = fields.Integer(required=True)
@@ -49,7 +49,7 @@ class DeliverySchema(Schema):
     finished_at = fields.DateTime(required=True, allow_none=True)
 
 
-class AttemptSchema(Schema):
+class AttemptSchema(OutputSchema):
     """An attempt to hand a letter to the mail server, with the server's own words."""
 
     id = fields.Integer(required=True)

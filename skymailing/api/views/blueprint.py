@@ -57,14 +57,16 @@ class Resource(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Decorate a view: its method and path, the scope that it needs, and its schemas.
 
-        Options: `status` of success, `errors` (further statuses), `computes` if the view calls
-        `start_writing` itself after reading, `limit` for the bytes of the body.
+        Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
+        `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body.
         """
         method, _space, path = rule.partition(" ")
 
         def decorate(view: View) -> View:
             name = view.__name__
             handler = self.response(options.get("status", 200), gives)(view)
+            for other in options.get("also", ()):
+                handler = self.alt_response(other, schema=gives)(handler)
             if takes is not None:
                 handler = self.arguments(takes, location="json")(handler)
             if query is not None:

@@ -87,7 +87,7 @@ def create_client(values: dict[str, Any]) -> Any:
     Scope.CLIENTS_WRITE,
     takes=ClientUpsert,
     gives=ClientSchema,
-    errors=(201,),
+    also=(201,),
 )
 def upsert_client(values: dict[str, Any], email: str) -> Any:
     """Add a client, or update the one with this address.
