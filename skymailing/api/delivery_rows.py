@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, String, func, literal, select, type_coerce, union_all
+from sqlalchemy import Select, String, bindparam, func, literal, select, type_coerce, union_all
 
 from skymailing.db.pagination import Column, Order
 from skymailing.extensions import db
@@ -43,16 +43,23 @@ def select_deliveries(run_id: int, state: DeliveryState | None) -> Select[Any]:
     return statement.where(Delivery.run_id + 0 == run_id, Delivery.id.between(first, last))
 
 
-def find_bounds(run_id: int) -> tuple[int, int]:
-    """Return the first and the last ID of a run's deliveries, from an index by state and ID."""
+def _select_bounds() -> Select[Any]:
     bounds = [
         select(func.min(Delivery.id).label("first"), func.max(Delivery.id).label("last")).where(
-            Delivery.run_id == run_id, Delivery.state == state
+            Delivery.run_id == bindparam("run_id"), Delivery.state == literal(state, Delivery.state.type)
         )
         for state in DeliveryState
     ]
     each = union_all(*bounds).subquery()
-    first, last = db.session.execute(select(func.min(each.c.first), func.max(each.c.last))).one()
+    return select(func.min(each.c.first), func.max(each.c.last))
+
+
+BOUNDS = _select_bounds()  # composed once, since that takes longer than executing it
+
+
+def find_bounds(run_id: int) -> tuple[int, int]:
+    """Return the first and the last ID of a run's deliveries, from an index by state and ID."""
+    first, last = db.session.execute(BOUNDS, {"run_id": run_id}).one()
     return (first, last) if first is not None else (1, 0)
 
 

@@ -32,4 +32,4 @@ def list_after(statement: Select[Any], order: Order, after: str | None, limit: i
     has_more = len(rows) > limit
     rows = rows[:limit]
     cursor = write_cursor(order, rows[-1], is_backward=False) if has_more else None
-    return Listing([unwrap(row, statement) for row in rows], cursor)
+    return Listing(unwrap(rows, statement), cursor)

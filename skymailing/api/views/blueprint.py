@@ -10,6 +10,7 @@ from typing import Any
 
 import flask_smorest
 from flask import Response, g, make_response, request
+from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 
 from skymailing.api.scopes import Scope
@@ -50,9 +51,9 @@ class Resource(flask_smorest.Blueprint):
         rule: str,
         scope: Scope,
         *,
-        takes: Any = None,
-        query: Any = None,
-        gives: Any = None,
+        takes: type[Schema] | None = None,
+        query: type[Schema] | None = None,
+        gives: type[Schema] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
         """Decorate a view: its method and path, the scope that it needs, and its schemas.
@@ -68,9 +69,9 @@ class Resource(flask_smorest.Blueprint):
             for other in options.get("also", ()):
                 handler = self.alt_response(other, schema=gives)(handler)
             if takes is not None:
-                handler = self.arguments(takes, location="json")(handler)
+                handler = self.arguments(takes(), location="json")(handler)
             if query is not None:
-                handler = self.arguments(query, location="query")(handler)
+                handler = self.arguments(query(), location="query")(handler)
             run = make_runner(handler, method, scope, computes=options.get("computes", False))
             errors = list_errors(method, path, takes is not None or query is not None, options)
             documented: View = self.doc(

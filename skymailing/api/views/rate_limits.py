@@ -31,8 +31,10 @@ def count_request(digest: str) -> bool:
             return int(pipeline.execute()[0])
 
     used = shared_cache().run(count)
-    if used is None or not limit:
+    if used is None:
         return True
+    if not limit:
+        return used == 1
     left, seconds = max(0, limit - used), WINDOW - passed
     g.rate_limit = {
         "RateLimit-Policy": f'"default";q={limit};w={WINDOW}',
