@@ -28,7 +28,7 @@ def test_each_row_has_its_own_verdict(program: Program, session: Session, user: 
         {"email": "KNOWN@example.org", "attributes": {"city": "Tula"}},
         {"email": "wrong"},
         {"email": "known@example.org", "full_name": "Known"},
-        {"full_name": "nobody"},
+        {"full_name": "No address"},
         {"email": "x@example.org", "owner_id": 5},
         {"email": "new@example.org"},
         {"email": "new@example.org", "tags": ["b"]},

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeated request changes nothing, whatever happened to the first one."""
+"""Idempotency-Key: a repeated request changes nothing, even if the first one was interrupted."""
 
 import os
 import signal
