@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+import string
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +19,9 @@ from skymailing.extensions import db
 from skymailing.models import ApiKey, AuditAction, KeyKind, User
 from skymailing.quotas.checks import count_up_to
 
-RANDOM_BYTES = 20  # 160 bits
-KEY = re.compile(r"sky_(?:live|test)_[A-Za-z0-9_-]{27}")
+ALPHABET = string.ascii_letters + string.digits
+RANDOM_LENGTH = 27  # characters, 160 bits
+KEY = re.compile(rf"sky_(?:live|test)_[A-Za-z0-9]{{{RANDOM_LENGTH}}}")
 SHOWN = 13  # characters of a key by which its owner recognizes it
 NAME_MAX_LENGTH = 100
 MAX_KEYS = 50  # of an owner that work
@@ -41,7 +43,7 @@ def make_key(
     active = select(ApiKey.id).where(ApiKey.owner_id == owner.id, ApiKey.revoked_at.is_(None))
     if count_up_to(active, MAX_KEYS) >= MAX_KEYS:
         raise TooManyKeys
-    secret = f"sky_{kind}_{secrets.token_urlsafe(RANDOM_BYTES)}"
+    secret = f"sky_{kind}_" + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     row = ApiKey(
         owner_id=owner.id,
         name=name,

@@ -18,7 +18,7 @@ from tests.auth.authenticator import App
 from tests.support.api_factories import ApiKeyFactory
 
 PAGE = "/auth/api-keys"
-KEY = re.compile(r"sky_(?:live|test)_[A-Za-z0-9_-]{27}")
+KEY = re.compile(r"sky_(?:live|test)_[A-Za-z0-9]{27}")
 
 
 def create(browser: FlaskClient, **form: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import flask_smorest
 from flask import Blueprint, Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
 
 from skymailing.api import documentation
 from skymailing.api.scopes import SCOPE_LABELS, Scope
@@ -67,11 +68,13 @@ def specification() -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     """Show the operations of the API."""
     document = read_document(current_app.extensions[EXTENSION])
+    with force_locale("en"):  # as everything that the document says
+        scopes = [(scope.value, str(SCOPE_LABELS[scope])) for scope in Scope]
     return render_template(
         "api/index.html",
         groups=list_groups(document),
         schemas=document["components"]["schemas"],
-        scopes=[(scope.value, SCOPE_LABELS[scope]) for scope in Scope],
+        scopes=scopes,
         errors=[(code, response["description"]) for code, response in list_errors(document)],
         requests_per_minute=quota_settings().api_requests_per_minute,
         site=current_app.config["PUBLIC_URL"],
