@@ -9,7 +9,7 @@ from skymailing.db import engine
 from skymailing.delivery.audience import typed_values
 from skymailing.logs import access
 from skymailing.tracking import redirects
-from skymailing.web import compression, error_pages, i18n, responses, static_files
+from skymailing.web import compression, error_pages, i18n, responses, stateless, static_files
 from skymailing.web.lazy_pages import LazyPagesFlask
 
 
@@ -29,6 +29,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     typed_values.configure(app)
     invalidation.configure(app)
     i18n.configure(app)
+    stateless.configure(app)
     static_files.configure(app)
     responses.configure(app)
     if defer_pages:
@@ -59,6 +60,7 @@ def register_pages(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
+    from skymailing.api import views as api
     from skymailing.archive import views as archive
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
@@ -88,6 +90,7 @@ def register_blueprints(app: Flask) -> None:
         for blueprint in feature.BLUEPRINTS:
             app.register_blueprint(blueprint)
     manager.register(app)
+    api.register(app)
 
 
 def register_cached_pages(app: Flask) -> None:

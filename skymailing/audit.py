@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert
 
 from skymailing.extensions import db
 from skymailing.models import (
+    ApiKey,
     Article,
     AuditAction,
     AuditEntry,
@@ -32,7 +33,7 @@ from skymailing.models import (
 )
 
 Sending = Sender | SendingDomain | SmtpServer | SignupForm
-Target = User | Mailing | Message | Client | Segment | Tag | Topic | Article | Sending
+Target = User | Mailing | Message | Client | Segment | Tag | Topic | ApiKey | Article | Sending
 
 # The kind of each target, and the attribute that names it.
 KINDS: dict[type, tuple[AuditKind, str]] = {
@@ -47,6 +48,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
     SmtpServer: (AuditKind.SERVER, "name"),
     Tag: (AuditKind.TAG, "name"),
     Topic: (AuditKind.TOPIC, "name"),
+    ApiKey: (AuditKind.API_KEY, "name"),
     Article: (AuditKind.ARTICLE, "title"),
 }
 

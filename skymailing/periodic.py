@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from skymailing import counters, hints, schedule, undo
+from skymailing.api import idempotency, keys
 from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
@@ -60,7 +61,7 @@ def _resume_stalled(now: datetime) -> None:
 
 def _delete_expired(now: datetime) -> None:
     expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
-    for forget in (*expiring, signups.delete_expired):
+    for forget in (*expiring, signups.delete_expired, idempotency.delete_expired, keys.delete_old):
         forget(now)
         db.session.commit()
 

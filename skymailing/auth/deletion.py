@@ -22,6 +22,7 @@ from skymailing.models import (
     MAILING_TRANSITIONS,
     OPEN_RUN_STATES,
     ROUTE_PREFIX,
+    ApiKey,
     ArchiveEntry,
     AuditAction,
     AuditEntry,
@@ -35,6 +36,7 @@ from skymailing.models import (
     ClientUpload,
     Consent,
     ConsentText,
+    IdempotentRequest,
     ImportRejection,
     Mailing,
     MailingState,
@@ -66,6 +68,8 @@ MAILINGS_AT_A_TIME = 100
 CHUNKS_AT_A_TIME = 50  # of a thousand clients each
 ENDED = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
+    (ApiKey, ApiKey.owner_id),
+    (IdempotentRequest, IdempotentRequest.owner_id),
     (ArchiveEntry, ArchiveEntry.owner_id),
     (Client, Client.owner_id),
     (ClientUpload, ClientUpload.owner_id),

@@ -1,17 +1,31 @@
 """Account forms: sign-up, sign-in, profile, passwords and two-factor authentication."""
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_login import current_user
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, Field, HiddenField, PasswordField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+)
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
+from skymailing.api.keys import NAME_MAX_LENGTH
+from skymailing.api.scopes import SCOPE_LABELS
 from skymailing.auth.password_policy import MAX_LENGTH, WeakPassword, check_password_strength
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+from skymailing.models import KeyKind
 from skymailing.web.error_texts import explain
+from skymailing.web.form_fields import ChoicesField
 from skymailing.web.i18n import LANGUAGE_NAMES
 from skymailing.web.timezone_choices import is_timezone, list_timezone_choices
 
@@ -193,3 +207,43 @@ class ChangePasswordForm(FlaskForm):
     current_password = current_password_field()
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
+
+
+class ApiKeyForm(FlaskForm):
+    """Create an API key. Accounts with two-factor authentication confirm it with a code."""
+
+    name = StringField(
+        lazy_pgettext("key", "Name"),
+        validators=[DataRequired(_l("Enter a name.")), Length(max=NAME_MAX_LENGTH)],
+        filters=[lambda text: clean_line(text) if text else text],
+        description=_l("For example, the program that will use the key."),
+    )
+    kind = RadioField(
+        _l("Kind"),
+        choices=[
+            SelectChoice(KeyKind.LIVE.value, _l("Live")),
+            SelectChoice(KeyKind.TEST.value, _l("Test: cannot send emails")),
+        ],
+        default=KeyKind.LIVE.value,
+    )
+    scopes = ChoicesField(
+        _l("Permissions"),
+        choices=[SelectChoice(scope.value, label) for scope, label in SCOPE_LABELS.items()],
+        description=_l("If none is selected, the key can do everything."),
+    )
+    expiry = SelectField(
+        _l("Expires"),
+        choices=[
+            SelectChoice("", _l("Never")),
+            SelectChoice("30", _l("In 30 days")),
+            SelectChoice("90", _l("In 90 days")),
+            SelectChoice("365", _l("In a year")),
+        ],
+        default="",
+    )
+    code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if not current_user.has_two_factor:
+            del self.code

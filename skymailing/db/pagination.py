@@ -99,7 +99,7 @@ def paginate(
     has_previous = has_more if position and position.is_backward else bool(position or skipped)
     has_next = True if position and position.is_backward else has_more
     return Page(
-        items=[unwrap(row, statement) for row in rows],
+        items=unwrap(rows, statement),
         next_cursor=write_cursor(order, rows[-1], is_backward=False) if has_next else None,
         previous_cursor=write_cursor(order, rows[0], is_backward=True) if has_previous else None,
         number=max(number, 2) if has_previous else 1,
@@ -136,8 +136,9 @@ def is_beyond(columns: list[Column], directions: list[bool], values: list[Any]) 
     return or_(*steps)
 
 
-def unwrap(row: Any, statement: Select[Any]) -> Any:
-    return row[0] if len(statement.column_descriptions) == 1 else row
+def unwrap(rows: list[Any], statement: Select[Any]) -> list[Any]:
+    """Return the entities of rows, if the statement selects only one in each."""
+    return [row[0] for row in rows] if len(statement.column_descriptions) == 1 else rows
 
 
 def signature(order: Order) -> str:

@@ -25,7 +25,8 @@ NAMED_SECRETS = (
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
-SECRETS = re.compile("|".join((LINKS, SIGNED_TOKENS, HASHES, NAMED_SECRETS)), re.IGNORECASE)
+API_KEYS = r"sky_(?:live|test)_[\w-]+"
+SECRETS = re.compile("|".join((LINKS, API_KEYS, SIGNED_TOKENS, HASHES, NAMED_SECRETS)), re.IGNORECASE)
 ADDRESSES = re.compile(
     r"(?:\"[^\"\s]{1,64}\"|[^\s<>\"'(),;:\[\]=\\@&?/]{1,128})(?:@|%40)(?P<domain>[^\s<>\"'(),;:\[\]=\\@&?/#]+)"
 )

@@ -39,14 +39,19 @@ def choose_language(chosen: str | None, text: str) -> str:
     return chosen if chosen in LANGUAGES else guess_language(text, get_locale().language)
 
 
+def make_content(subject: str, format: MessageFormat, body: str, language: str | None) -> Content:
+    """Return the content of a message, whose texts are cleaned already, with our footer in its language."""
+    chosen = choose_language(language, subject + body)
+    return Content(subject, format, follow_language(body, chosen), chosen)
+
+
 def read_typed() -> Content:
     """Return the content that the editor sends while the user types, valid or not."""
     format_name = request.form.get("format", "")
     subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
     format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
     body = clean(request.form.get("body", ""))
-    language = choose_language(request.form.get("language"), subject + body)
-    return Content(subject, format, follow_language(body, language), language)
+    return make_content(subject, format, body, request.form.get("language"))
 
 
 class MessageForm(FlaskForm):
@@ -72,8 +77,7 @@ class MessageForm(FlaskForm):
     def read_content(self) -> Content:
         """Return the submitted content."""
         subject, body = self.subject.data or "", self.body.data or ""
-        language = choose_language(self.language.data, subject + body)
-        return Content(subject, MessageFormat(self.format.data), follow_language(body, language), language)
+        return make_content(subject, MessageFormat(self.format.data), body, self.language.data)
 
     def validate(self, extra_validators: object = None) -> bool:
         if not super().validate(extra_validators):

@@ -1,6 +1,7 @@
 """The models, one file per aggregate; importing this package registers every table."""
 
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
+from skymailing.models.api import ApiKey, IdempotentRequest, KeyKind
 from skymailing.models.archive import Archive, ArchiveEntry
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
@@ -111,6 +112,7 @@ __all__ = [
     "RUN_TRANSITIONS",
     "TRUSTED_PROOFS",
     "UNFINISHED_BULK_STATES",
+    "ApiKey",
     "AppendOnly",
     "Archive",
     "ArchiveEntry",
@@ -145,8 +147,10 @@ __all__ = [
     "Engagement",
     "FormDay",
     "HitFold",
+    "IdempotentRequest",
     "ImportRejection",
     "ImportState",
+    "KeyKind",
     "KnownDevice",
     "LetterState",
     "Limited",

@@ -58,6 +58,8 @@ class AuditAction(StrEnum):
     CLIENTS_EXPORTED = "clients-exported"
     LOG_EXPORTED = "log-exported"
     REPORT_EXPORTED = "report-exported"
+    API_KEY_CREATED = "api-key-created"
+    API_KEY_REVOKED = "api-key-revoked"
     ARTICLE_CREATED = "article-created"
     ARTICLE_EDITED = "article-edited"
     ARTICLE_DELETED = "article-deleted"
@@ -77,6 +79,7 @@ class AuditKind(StrEnum):
     SERVER = "server"
     TOPIC = "topic"
     TAG = "tag"
+    API_KEY = "api-key"
     ARTICLE = "article"
 
 

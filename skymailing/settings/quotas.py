@@ -35,6 +35,7 @@ class QuotaSettings:
     pictures_mb: int = 200
     unfinished_imports: int = 3
     imports_per_day: int = 100
+    api_requests_per_minute: int = 600  # of one API key
     rejections_per_import: int = 20_000  # stored to be corrected; further ones are only counted
 
     @classmethod

@@ -59,6 +59,8 @@ ACTION_LABELS: Labels = {
     AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
     AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
     AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),
+    AuditAction.API_KEY_CREATED: (lazy_pgettext("audit", "API key created"), "planned"),
+    AuditAction.API_KEY_REVOKED: (lazy_pgettext("audit", "API key revoked"), "gone"),
     AuditAction.ARTICLE_CREATED: (lazy_pgettext("audit", "article created"), "planned"),
     AuditAction.ARTICLE_EDITED: (lazy_pgettext("audit", "article edited"), "quiet"),
     AuditAction.ARTICLE_DELETED: (lazy_pgettext("audit", "article deleted"), "gone"),
@@ -76,5 +78,6 @@ KIND_LABELS: Labels = {
     AuditKind.SERVER: (lazy_pgettext("audit", "mail server"), "quiet"),
     AuditKind.TOPIC: (lazy_pgettext("audit", "topic"), "quiet"),
     AuditKind.TAG: (lazy_pgettext("audit", "tag"), "quiet"),
+    AuditKind.API_KEY: (lazy_pgettext("audit", "API key"), "quiet"),
     AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
 }

@@ -1,8 +1,9 @@
 """Respond to errors: a page for people, plain text for programs."""
 
 import logging
+from collections.abc import Callable
 
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
@@ -19,6 +20,9 @@ from skymailing.web.error_texts import explain
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5  # a restarting database is back by then
+FORMATS = (
+    "skymailing_error_formats"  # in app.extensions: functions that respond instead, by prefix of the path
+)
 
 # The title and the text of each error, translated when it is shown.
 EXPIRED = (
@@ -53,6 +57,18 @@ TEXTS = {
     ),
     503: (lazy_gettext("The service is busy"), lazy_gettext("Try again in a minute.")),
 }
+
+
+def register_error_format(
+    app: Flask, prefix: str, respond: Callable[[HTTPException | UserError], Response]
+) -> None:
+    """Respond to the errors of paths with this prefix in another format."""
+    app.extensions.setdefault(FORMATS, {})[prefix] = respond
+
+
+def find_error_format() -> Callable[[HTTPException | UserError], Response] | None:
+    formats = current_app.extensions.get(FORMATS, {})
+    return next((formats[prefix] for prefix in formats if request.path.startswith(prefix)), None)
 
 
 def register_error_pages(app: Flask) -> None:
@@ -90,6 +106,8 @@ def show_deleted(_error: ObjectDeletedError) -> Response:
 def show_user_error(error: UserError) -> Response:
     """Respond with 422 and the error's text, unless a view shows it next to a field."""
     db.session.rollback()
+    if respond := find_error_format():
+        return respond(error)
     response = make_response(render_error(422, _("This is not possible"), explain(error)))
     response.status_code = 422
     return response
@@ -99,6 +117,8 @@ def show_error(error: HTTPException) -> Response:
     """Return the page for an HTTP error with the error's own status and headers."""
     if error.response is not None or error.code is None:  # an abort() with a complete response
         return make_response(error.get_response())
+    if respond := find_error_format():
+        return respond(error)
     title, text = explain_http_error(error)
     response = make_response(render_error(error.code, title, text))
     response.status_code = error.code

@@ -6,12 +6,14 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 from skymailing.errors import UserError
+from skymailing.web.api_error_texts import API_ERROR_TEXTS
 from skymailing.web.labels import state_label
 from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
     **SEGMENT_ERROR_TEXTS,
+    **API_ERROR_TEXTS,
     #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),

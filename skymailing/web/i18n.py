@@ -12,6 +12,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from skymailing.extensions import babel
+from skymailing.web.stateless import is_stateless
 
 # Each language by its own name, so that visitors find theirs on a page in another language.
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
@@ -47,6 +48,8 @@ def choose_locale() -> str:
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if not has_request_context():
         return languages[0]
+    if is_stateless(request.path):
+        return best_language(request.headers.get("Accept-Language", ""), languages)
     if current_user.is_authenticated and current_user.locale in languages:
         return str(current_user.locale)
     return visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
@@ -68,7 +71,7 @@ def best_language(accept_language: str, languages: tuple[str, ...]) -> str:
 
 def choose_timezone() -> str:
     """Return the IANA name of the user's time zone, else the service's default."""
-    if has_request_context() and current_user.is_authenticated:
+    if has_request_context() and not is_stateless(request.path) and current_user.is_authenticated:
         return str(current_user.timezone)
     return str(current_app.config["DEFAULT_TIMEZONE"])
 

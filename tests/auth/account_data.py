@@ -57,6 +57,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from tests.auth.account_results import add_click, add_test
+from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
@@ -109,9 +110,15 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_sender(session, user, mailing)
     add_form(session, user, clients[0])
     add_audit_entries(session, user, network_address)
-    ArticleFactory.create(author=user)
+    add_api_key_and_article(user)
     session.flush()
     return mailing
+
+
+def add_api_key_and_article(user: User) -> None:
+    ArticleFactory.create(author=user)
+    ApiKeyFactory.create(owner=user, name="Shop")
+    IdempotentRequestFactory.create(owner_id=user.id)
 
 
 def add_consent(session: Session, user: User) -> None:

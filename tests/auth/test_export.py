@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.auth.export import rows
-from skymailing.models import AuditAction, AuditEntry, User
+from skymailing.models import ApiKey, AuditAction, AuditEntry, User
 from tests.auth.account_data import create_account_data, create_sending_run
 from tests.support.factories import UserFactory
 
@@ -70,6 +70,16 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     everything = "".join(archive.read(name).decode() for name in archive.namelist())
     assert other.email not in everything
     assert user.password_hash not in everything
+
+
+def test_the_archive_contains_api_keys_without_the_keys_themselves(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (key,) = read_table(archive, "api-keys.csv")
+    assert (key["name"], key["kind"], key["begins_with"][:9]) == ("Shop", "live", "sky_live_")
+    assert session.scalars(select(ApiKey.digest)).one() not in archive.read("api-keys.csv").decode()
 
 
 def test_the_archive_contains_forms_and_signups(session: Session, user: User, browser: FlaskClient) -> None:

@@ -17,6 +17,7 @@ from skymailing.extensions import db, limiter
 from skymailing.models import Delivery, DeliveryState, MailingState, Role, User
 from skymailing.tracking.targets import forget_targets
 from tests.security.object_factories import (
+    make_api_key,
     make_bounce,
     make_bulk_job,
     make_domain,
@@ -29,6 +30,7 @@ from tests.security.object_factories import (
     make_topic,
     make_upload,
 )
+from tests.security.rules import page_rules
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     PASSWORD,
@@ -87,7 +89,7 @@ class World:
 
     def requests(self, app: Flask) -> Iterator[tuple[str, str, str]]:
         """Yield the endpoint, method and path of every route."""
-        for rule in app.url_map.iter_rules():
+        for rule in page_rules(app):
             with app.test_request_context():
                 path = app.url_for(rule.endpoint, **{name: self.arguments[name] for name in rule.arguments})
             for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
@@ -142,6 +144,7 @@ def world(session: Session) -> World:
             "server_id": make_server(owner).id,
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
+            "key_id": make_api_key(owner).id,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             **WITHOUT_OBJECTS,
         },

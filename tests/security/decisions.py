@@ -5,6 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security.object_factories import (
+    make_api_key,
     make_archive_entry,
     make_article,
     make_bounce,
@@ -95,14 +96,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "unsubscribe.give_reason": PUBLIC,
     "preferences.page": PUBLIC,
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
-    "auth.register": PUBLIC,
-    "auth.registered": PUBLIC,
-    "auth.login": PUBLIC,
-    "auth.login_code": PUBLIC,
-    "auth.logout": PUBLIC,
-    "auth.resend": PUBLIC,
-    "auth.reset_request": PUBLIC,
-    "auth.reset_requested": PUBLIC,
+    **dict.fromkeys(("auth.register", "auth.registered", "auth.login", "auth.login_code"), PUBLIC),
+    **dict.fromkeys(("auth.logout", "auth.resend", "auth.reset_request", "auth.reset_requested"), PUBLIC),
     "auth.profile": PRIVATE,
     "auth.change_password": PRIVATE,
     "auth.new_email": PRIVATE,
@@ -113,6 +108,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.two_factor_setup": PRIVATE,
     "auth.two_factor_off": PRIVATE,
     "auth.recovery_codes": PRIVATE,
+    "auth.api_keys": PRIVATE,
+    "auth.revoke_api_key": Own("key_id", make_api_key),
     "account.export": PRIVATE,
     "account.delete": PRIVATE,
     "account.leaving": PRIVATE,
@@ -273,6 +270,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "returns.dismiss": Own("bounce_id", make_bounce),
     "logs.index": PRIVATE,
     "logs.csv": PRIVATE,
+    # The operations themselves are in tests/api/test_permissions.py.
+    **dict.fromkeys(("api_docs.index", "api_docs.specification"), PUBLIC),
     "reports.index": PRIVATE,
     "reports.csv": PRIVATE,
 }

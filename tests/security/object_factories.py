@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
+    ApiKey,
     Archive,
     Bounce,
     BounceKind,
@@ -38,6 +39,7 @@ from skymailing.models import (
     User,
     UserSession,
 )
+from tests.support.api_factories import ApiKeyFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     ArticleFactory,
@@ -210,3 +212,7 @@ def make_tested_run(owner: User) -> Any:
 
 def make_delivery(owner: User) -> Any:
     return DeliveryFactory.create(run__mailing__owner=owner)
+
+
+def make_api_key(owner: User) -> ApiKey:
+    return ApiKeyFactory.create(owner=owner)

@@ -1,9 +1,12 @@
 """Who sends requests, what may come of them, and the rules that limit a route to some people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Rule
 
 from skymailing.models import Role, User
 
@@ -58,3 +61,10 @@ class Panel:
     roles: frozenset[Role]
     argument: str = ""
     make: Callable[[User], Any] | None = None
+
+
+def page_rules(app: Flask) -> Iterator[Rule]:
+    """Yield the routes of pages: all but the operations of the API, whose matrix is in tests/api."""
+    for rule in app.url_map.iter_rules():
+        if not hasattr(app.view_functions[rule.endpoint], "scope"):
+            yield rule

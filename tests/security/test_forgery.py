@@ -70,6 +70,7 @@ EXPECTED_ACTIONS = {
 }
 ACTIONS_ON_OWN_DATA = {
     "account-exported",
+    "api-key-created",
     "clients-exported",
     "log-exported",
     "report-exported",

@@ -22,7 +22,7 @@ from tests.security.decisions import (
     expected_outcome,
 )
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
-from tests.security.rules import Outcome, Own, Panel, Person
+from tests.security.rules import Outcome, Own, Panel, Person, page_rules
 from tests.support.factories import UserFactory
 
 # Python code decides who may open what, so one database is enough; the tests of each feature read both
@@ -58,13 +58,13 @@ def request(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) ->
 
 
 def test_every_route_has_a_decision(app: Flask) -> None:
-    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()} - DEVELOPMENT_ONLY
+    endpoints = {rule.endpoint for rule in page_rules(app)} - DEVELOPMENT_ONLY
     assert endpoints == set(ACCESS)
 
 
 def test_every_route_with_an_id_has_a_decision_about_that_object(app: Flask) -> None:
     undecided = []
-    for rule in app.url_map.iter_rules():
+    for rule in page_rules(app):
         ids = {name for name in rule.arguments if name.endswith("_id")}
         access = ACCESS.get(rule.endpoint)
         argument = access.argument if isinstance(access, Own | Panel) else None

@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import account, clicks, signups, topics
+from skymailing.auth.export import access, account, clicks, signups, topics
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -118,6 +118,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("bulk-actions.csv", account.read_bulk_jobs),
         file("articles.json", account.read_articles),
         file("account-letters.csv", account.read_account_letters),
+        file("api-keys.csv", access.read_api_keys),
         file("audit.csv", account.read_audit_entries),
     ]
 

@@ -255,6 +255,7 @@ limit_registrations = throttle(
 )
 limit_resends = throttle("resend", Limit("5 per hour", unconfirmed_account, network), counts=always)
 limit_password_checks = throttle("password", Limit("20 per hour", signed_in_account), counts=was_refused)
+limit_key_changes = throttle("api-keys", Limit("30 per hour", signed_in_account), counts=always)
 limit_new_email_checks = throttle("new-email", Limit("20 per hour", account_of_new_email), counts=was_refused)
 # There are only a million codes, and anyone who gets here knows the password.
 limit_codes = throttle(

@@ -1,0 +1,35 @@
+"""Lists in pages: a cursor after the last row, and no totals, which would take longer than the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select
+
+from skymailing.api.problems import ApiError
+from skymailing.db.pagination import Order, fetch_rows, read_cursor, unwrap, write_cursor
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of a list, and the cursor of the next one if there is one."""
+
+    items: list[Any]
+    next: str | None
+
+
+def list_after(statement: Select[Any], order: Order, after: str | None, limit: int) -> Listing:
+    """Return the rows after a cursor; raises ApiError for one that this list did not give.
+
+    Unlike a page for people, an invalid cursor is an error: a program would read the first page forever.
+    """
+    position = read_cursor(after, order) if after else None
+    if after and (position is None or position.is_backward):
+        raise ApiError(422, "cursor_invalid")
+    rows = fetch_rows(statement, order, position, limit + 1)
+    has_more = len(rows) > limit
+    rows = rows[:limit]
+    cursor = write_cursor(order, rows[-1], is_backward=False) if has_more else None
+    return Listing(unwrap(rows, statement), cursor)

@@ -1,0 +1,141 @@
+"""What a request's error means for programs: its status, and the fields that it is about."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from skymailing.errors import IllegalTransition, UserError
+from skymailing.mailings.errors import InvalidMailing
+from skymailing.quotas.checks import LimitReached
+from skymailing.web.error_texts import explain
+
+UNPROCESSABLE = 422
+CONFLICT = 409
+# Errors about the state of something rather than about the values in the request.
+CONFLICTS = {
+    *("mailing_transition_not_allowed", "mailing_not_startable", "mailing_not_paused"),
+    *("mailing_window_over", "mailing_cancelled", "mailing_disabled", "mailing_has_runs"),
+    *("mailing_no_recipients", "mailing_end_stops_run", "mailing_sent"),
+    *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
+}
+MISSING = {"mailing_deleted", "message_deleted", "client_deleted", "tag_deleted"}
+# The field that an error of a service is about.
+POINTERS = {
+    "client_duplicate": "/email",
+    "client_name_too_long": "/full_name",
+    "client_comment_too_long": "/comment",
+    "client_attribute_too_long": "/attributes",
+    "client_too_many_attributes": "/attributes",
+    "client_attribute_unnamed": "/attributes",
+    **dict.fromkeys(("tag_too_long", "client_too_many_tags", "tag_limit"), "/tags"),
+    **dict.fromkeys(("tag_exists", "tag_nameless"), "/name"),
+}
+TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Request too large",
+    415: "Unsupported media type",
+    422: "Invalid request",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Service unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one value: a JSON pointer into the body (RFC 6901), a code, and a text.
+
+    For a query parameter, its name instead of the pointer.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+    parameter: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        place = {"parameter": self.parameter} if self.parameter else {"pointer": self.pointer}
+        return place | {"code": self.code, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The answer to a request that failed (RFC 9457)."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "type": f"/api/#status-{self.status}",
+            "title": TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "errors": [error.to_json() for error in self.errors],
+        }
+
+
+class ApiError(UserError):
+    """A request that the API itself refuses, not a service; the text is that of `api_<code>`."""
+
+    def __init__(
+        self, status: int, code: str, headers: Mapping[str, str] | None = None, **values: object
+    ) -> None:
+        super().__init__(f"api_{code}", **values)
+        self.status = status
+        self.public_code = code
+        self.headers = dict(headers or {})
+
+
+class InvalidFields(UserError):
+    """Some values of a request do not fit its schema."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("api_invalid")
+        self.errors = errors
+
+
+class InvalidField(UserError):
+    """A service's error about one value."""
+
+    def __init__(self, pointer: str, error: UserError) -> None:
+        super().__init__(error.code, **error.values)
+        self.pointer = pointer
+
+
+def describe(error: UserError | IllegalTransition) -> Problem:
+    """Return the problem to report for an error, in the current language."""
+    if isinstance(error, IllegalTransition):
+        return Problem(CONFLICT, "state_not_allowed", str(error))
+    text = explain(error)
+    if isinstance(error, ApiError):
+        return Problem(error.status, error.public_code, text, headers=error.headers)
+    if isinstance(error, InvalidFields):
+        return Problem(UNPROCESSABLE, "invalid", text, error.errors)
+    if isinstance(error, InvalidMailing):
+        errors = [FieldError(f"/{name}", one.code, explain(one)) for name, one in error.errors.items()]
+        return Problem(UNPROCESSABLE, error.code, text, errors)
+    return Problem(status_of(error), error.code, text, list(fields_of(error)))
+
+
+def status_of(error: UserError) -> int:
+    if error.code in MISSING:
+        return 404
+    return CONFLICT if error.code in CONFLICTS or isinstance(error, LimitReached) else UNPROCESSABLE
+
+
+def fields_of(error: UserError) -> list[FieldError]:
+    """Return the field that a service's error is about, if it is about one."""
+    pointer = getattr(error, "pointer", "") or POINTERS.get(error.code, "")
+    if not pointer and error.code.startswith("address_"):
+        pointer = "/email"
+    return [FieldError(pointer, error.code, explain(error))] if pointer else []

@@ -1,0 +1,1 @@
+"""Schemas: what programs send and get, one module for each resource."""

@@ -1,0 +1,112 @@
+"""Schemas of mailings."""
+
+from typing import Any
+
+from marshmallow import fields
+from marshmallow.validate import Length, Range
+
+from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
+from skymailing.mailings.audience import MAX_PARTS
+from skymailing.models import Audience, MailingState, OnLate, OnUnknown, OpenTracking, Periodicity
+
+MAX_CLIENTS = 10_000
+INPUT_AUDIENCES = (Audience.ALL, Audience.SELECTED, Audience.SEGMENTS)
+
+
+class AudienceField(fields.String):
+    """Whom a mailing is for."""
+
+    def __init__(self, **options: Any) -> None:
+        metadata = {"enum": [audience.value for audience in INPUT_AUDIENCES]}
+        super().__init__(metadata=metadata, **options)
+
+    def _deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
+        text = super()._deserialize(value, *place, **options)
+        if text not in INPUT_AUDIENCES:
+            raise self.make_error("invalid")
+        return Audience(text)
+
+
+class MailingChange(StrictSchema):
+    """Some values of a mailing; the others stay."""
+
+    name = fields.String()
+    message_id = id_field()
+    sender_id = id_field(allow_none=True, metadata={"description": "null: the address of the service"})
+    sender_name = fields.String()
+    topic_id = id_field(allow_none=True)
+    audience = AudienceField()
+    clients = fields.List(
+        id_field(is_big=True),
+        validate=Length(max=MAX_CLIENTS),
+        metadata={"description": "IDs of clients, for the audience “selected”"},
+    )
+    include = fields.List(
+        fields.String(),
+        validate=Length(max=MAX_PARTS),
+        metadata={"description": "For the audience “segments”: “segment:<id>” or “tag:<name>”"},
+    )
+    # `Schema` itself has an attribute of this name, which is that of instances.
+    exclude = fields.List(fields.String(), validate=Length(max=MAX_PARTS))  # type: ignore[assignment]
+    starts_at = Moment(allow_none=True, metadata={"description": "null: now"})
+    ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
+    periodicity = fields.Enum(Periodicity, by_value=True)
+    weekdays = fields.List(
+        fields.Integer(strict=True, validate=Range(1, 7)),
+        validate=Length(max=7),
+        metadata={"description": "Days on which letters are sent; 1 is Monday, none means all"},
+    )
+    opens_at = fields.Time(format="%H:%M", allow_none=True)
+    closes_at = fields.Time(format="%H:%M", allow_none=True)
+    on_late = fields.Enum(OnLate, by_value=True)
+    on_unknown = fields.Enum(OnUnknown, by_value=True)
+    track_clicks = Flag()
+    track_opens = fields.Enum(OpenTracking, by_value=True)
+    draft = Flag(metadata={"description": "Whether a draft stays one; otherwise, it is scheduled"})
+
+
+class NewMailing(MailingChange):
+    """A mailing to add. It starts automatically at its start, or now without one, unless it is a draft."""
+
+    name = fields.String(required=True)
+    message_id = id_field(required=True)
+    ends_at = Moment(required=True, metadata={"description": "Nothing is sent after this time"})
+    draft = Flag(load_default=False)
+
+
+class MailingSchema(OutputSchema):
+    """A mailing."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    state = fields.Enum(MailingState, by_value=True, required=True)
+    state_reason = fields.String(required=True)
+    is_disabled = fields.Boolean(required=True, metadata={"description": "Whether a manager has stopped it"})
+    disabled_reason = fields.String(required=True)
+    message_id = fields.Integer(required=True)
+    sender_id = fields.Integer(required=True, allow_none=True)
+    sender_name = fields.String(required=True)
+    topic_id = fields.Integer(required=True, allow_none=True)
+    audience = fields.String(required=True, metadata={"enum": [one.value for one in INPUT_AUDIENCES]})
+    include = fields.List(fields.String(), required=True)
+    exclude = fields.List(fields.String(), required=True)  # type: ignore[assignment]  # as above
+    starts_at = fields.DateTime(required=True)
+    ends_at = fields.DateTime(required=True)
+    next_run_at = fields.DateTime(required=True, allow_none=True)
+    periodicity = fields.Enum(Periodicity, by_value=True, required=True)
+    weekdays = fields.List(fields.Integer(), required=True)
+    opens_at = fields.Time(format="%H:%M", required=True, allow_none=True)
+    closes_at = fields.Time(format="%H:%M", required=True, allow_none=True)
+    on_late = fields.Enum(OnLate, by_value=True, required=True)
+    on_unknown = fields.Enum(OnUnknown, by_value=True, required=True)
+    track_clicks = fields.Boolean(required=True)
+    track_opens = fields.String(required=True)
+    created_at = fields.DateTime(required=True)
+    updated_at = fields.DateTime(required=True)
+
+
+class MailingQuery(PageQuery):
+    """Filters of the list of mailings."""
+
+    state = fields.Enum(MailingState, by_value=True)
+    q = fields.String(validate=Length(1, 200), metadata={"description": "A part of the name"})

@@ -1,0 +1,41 @@
+"""The scopes of API keys: what a key may do. The form, the documentation and the tests read this table."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+
+class Scope(StrEnum):
+    CLIENTS_READ = "clients:read"
+    CLIENTS_WRITE = "clients:write"
+    MESSAGES_READ = "messages:read"
+    MESSAGES_WRITE = "messages:write"
+    MAILINGS_READ = "mailings:read"
+    MAILINGS_WRITE = "mailings:write"
+    MAILINGS_SEND = "mailings:send"
+    REPORTS_READ = "reports:read"
+
+
+SCOPE_LABELS: dict[Scope, Any] = {
+    Scope.CLIENTS_READ: _l("Read clients and tags"),
+    Scope.CLIENTS_WRITE: _l("Change clients and tags"),
+    Scope.MESSAGES_READ: _l("Read messages"),
+    Scope.MESSAGES_WRITE: _l("Change messages"),
+    Scope.MAILINGS_READ: _l("Read mailings"),
+    Scope.MAILINGS_WRITE: _l("Change, pause and cancel mailings"),
+    Scope.MAILINGS_SEND: _l("Start and resume mailings"),
+    Scope.REPORTS_READ: _l("Read sends and their log"),
+}
+
+
+def clean_scopes(chosen: Collection[str]) -> list[str]:
+    """Return the chosen scopes in the order of the table; empty if all or none are chosen."""
+    scopes = [scope.value for scope in Scope if scope in chosen]
+    return [] if len(scopes) == len(Scope) else scopes
+
+
+def allows(scopes: Collection[str], scope: Scope) -> bool:
+    """Return whether a key with these scopes, where none means all, may do this."""
+    return not scopes or scope in scopes

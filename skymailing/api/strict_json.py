@@ -1,0 +1,63 @@
+"""Read JSON strictly: what another parser could read differently is refused (RFC 8259, section 4)."""
+
+import json
+import re
+from typing import Any
+
+from skymailing.api.problems import ApiError
+
+MAX_DEPTH = 64
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+OPENING = b"[{"
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+# A lone surrogate or NUL, which no database stores; found only where it can be escaped.
+ESCAPES = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+
+
+class _Refused(ValueError):
+    """A part of the text that Python would accept."""
+
+
+def read_json(data: bytes) -> Any:
+    """Return the value in a request's body; raises ApiError."""
+    if is_too_deep(data):
+        raise ApiError(400, "json_too_deep", limit=MAX_DEPTH)
+    try:
+        text = data.decode()
+        value = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        if ESCAPES.search(text):
+            _check_texts(value)
+    except _Refused as error:
+        raise ApiError(400, str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "json_invalid") from error
+    return value
+
+
+def is_too_deep(data: bytes) -> bool:
+    """Return whether arrays and objects are nested too deeply, without reading any value."""
+    depth = 0
+    for bracket in STRINGS.sub(b"", data).translate(None, NO_BRACKETS):
+        depth += 1 if bracket in OPENING else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _Refused("json_duplicate")
+    return values
+
+
+def _refuse_constant(_name: str) -> Any:
+    raise _Refused("json_constant")
+
+
+def _check_texts(value: Any) -> None:
+    """Raise ValueError for a character that cannot be stored."""
+    text = json.dumps(value, ensure_ascii=False)
+    text.encode()
+    if "\\u0000" in text:
+        raise _Refused("json_nul")

@@ -1,0 +1,154 @@
+"""The blueprint of a resource, whose operations all pass the same steps.
+
+Before the view: the key, its rate, and its scope. Around it: the schema, the Idempotency-Key, one commit
+together with the stored answer, and problems for errors. So a view reads or changes, and returns.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flask_smorest
+from flask import Response, g, make_response, request
+from marshmallow import Schema
+from werkzeug.exceptions import HTTPException
+
+from skymailing.api.scopes import Scope
+from skymailing.api.views import authentication, etags, idempotency, rate_limits
+from skymailing.api.views.bodies import Parser
+from skymailing.api.views.responses import answer_problem
+from skymailing.db.engine import start_writing
+from skymailing.errors import IllegalTransition, UserError
+from skymailing.extensions import db
+
+PREFIX = "/api/v1"
+ENDPOINTS = "api_"  # what the names of these blueprints begin with, as pages have blueprints too
+BODY_LIMIT = 1024 * 1024  # bytes
+# Statuses that any operation can have, and those of operations with a certain feature.
+ALWAYS = (400, 401, 403, 405, 429, 500, 503)
+View = Callable[..., Any]
+
+
+class Resource(flask_smorest.Blueprint):
+    """The operations of one resource."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, name: str, description: str) -> None:
+        self.limits: dict[str, int] = {}  # of the bytes of a body, by operation
+        super().__init__(ENDPOINTS + name, __name__, url_prefix=PREFIX, description=description)
+        self.before_request(self._admit)
+        self.after_request(rate_limits.add_headers)
+        self.after_request(forbid_sharing)
+
+    def _admit(self) -> None:
+        operation = (request.endpoint or "").partition(".")[2]
+        request.max_content_length = self.limits[operation]
+        authentication.authenticate()
+
+    def operation(
+        self,
+        rule: str,
+        scope: Scope,
+        *,
+        takes: type[Schema] | None = None,
+        query: type[Schema] | None = None,
+        gives: type[Schema] | None = None,
+        **options: Any,
+    ) -> Callable[[View], View]:
+        """Decorate a view: its method and path, the scope that it needs, and its schemas.
+
+        Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
+        `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body.
+        """
+        method, _space, path = rule.partition(" ")
+
+        def decorate(view: View) -> View:
+            name = view.__name__
+            handler = self.response(options.get("status", 200), gives)(view)
+            for other in options.get("also", ()):
+                handler = self.alt_response(other, schema=gives)(handler)
+            if takes is not None:
+                handler = self.arguments(takes(), location="json")(handler)
+            if query is not None:
+                handler = self.arguments(query(), location="query")(handler)
+            run = make_runner(handler, method, scope, computes=options.get("computes", False))
+            errors = list_errors(method, path, takes is not None or query is not None, options)
+            documented: View = self.doc(
+                operationId=name,
+                security=[{"key": [scope.value]}],
+                responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
+            )(run)
+            self.limits[name] = options.get("limit", BODY_LIMIT)
+            self.route(path, methods=[method], endpoint=name)(documented)
+            return documented
+
+        return decorate
+
+
+def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]) -> Sequence[int]:
+    """Return the statuses of an operation's possible errors."""
+    statuses = {*ALWAYS, *options.get("errors", ())}
+    if "<" in path:
+        statuses.add(404)
+    if has_input or method == "POST":
+        statuses.add(422)
+    if method != "GET":
+        statuses.add(413)
+    if method in ("POST", "PUT", "PATCH"):
+        statuses |= {409, 415}
+    if method in ("PUT", "PATCH", "DELETE"):
+        statuses |= {409, 412}
+    return sorted(statuses)
+
+
+def make_runner(handler: View, method: str, scope: Scope, *, computes: bool) -> View:
+    """Return the view that Flask calls."""
+
+    @functools.wraps(handler)
+    def run(*args: Any, **kwargs: Any) -> Response:
+        authentication.require_scope(scope)
+        if method == "GET":
+            return etags.add_etag(make_response(handler(*args, **kwargs)))
+
+        def attempt() -> Response:
+            if not computes:
+                start_writing()
+            return attempt_change(functools.partial(handler, *args, **kwargs))
+
+        key = request.headers.get(idempotency.HEADER)
+        if method == "POST" and key is not None:
+            response = idempotency.process_once(key, attempt)
+        else:
+            response = attempt()
+            db.session.commit()
+        for follow_up in g.pop("follow_ups", ()):
+            follow_up()
+        return response
+
+    run.scope = scope  # type: ignore[attr-defined]  # for the matrix of permissions
+    run.starts_reading = True  # type: ignore[attr-defined]  # see db.engine: the key is only read
+    # Browsers that ask for another site get no permission (CORS).
+    run.provide_automatic_options = False  # type: ignore[attr-defined]  # Flask reads it
+    return run
+
+
+def attempt_change(handler: Callable[[], Any]) -> Response:
+    """Return the answer to a change that is not committed yet; undo it if it failed."""
+    try:
+        return etags.add_etag(make_response(handler()))
+    except (UserError, IllegalTransition, HTTPException) as error:
+        db.session.rollback()
+        g.pop("follow_ups", None)
+        return answer_problem(error)
+
+
+def after_commit(follow_up: Callable[[], Any]) -> None:
+    """Call a function once the change is committed, for hints to workers."""
+    g.setdefault("follow_ups", []).append(follow_up)
+
+
+def forbid_sharing(response: Response) -> Response:
+    """Let only the program itself keep an answer, and ask whether it is still the same."""
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    return response

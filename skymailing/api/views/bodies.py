@@ -1,0 +1,67 @@
+"""Read the body and the query of a request with a schema, and report all errors with their places."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+from flask_babel import gettext as _
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from skymailing.api.problems import ApiError, FieldError, InvalidFields
+from skymailing.api.strict_json import read_json
+
+MAX_ERRORS = 100
+# The codes of marshmallow's own messages.
+MESSAGES = {
+    "Missing data for required field.": "required",
+    "Unknown field.": "unknown_field",
+    "Field may not be null.": "null",
+}
+
+
+class Parser(FlaskParser):
+    """The parser of all views: strict JSON, and no fields that the schema does not have."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": RAISE, "query": RAISE}  # noqa: RUF012 - as in webargs
+
+    def load_json(self, req: Any, schema: Schema) -> Any:  # noqa: ARG002 - as in webargs
+        if not req.is_json:
+            raise ApiError(415, "not_json")
+        return read_json(req.get_data())
+
+    def load_querystring(self, req: Any, schema: Schema) -> Any:
+        if any("\0" in value for _name, value in req.args.items(multi=True)):
+            raise ApiError(400, "json_nul")
+        return super().load_querystring(req, schema)
+
+    def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_options: Any) -> NoReturn:  # noqa: ARG002 - as in webargs
+        (location, messages), *_rest = error.normalized_messages().items()  # type: ignore[no-untyped-call]
+        raise InvalidFields(list(list_errors(messages, is_query=location == "query"))[:MAX_ERRORS])
+
+
+def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Iterator[FieldError]:
+    """Yield marshmallow's errors, which are nested like the value."""
+    if isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            here = path if name == "_schema" else f"{path}/{escape_pointer(str(name))}"
+            yield from list_errors(inner, here, is_query=is_query)
+        return
+    for message in messages if isinstance(messages, list) else [messages]:
+        code = MESSAGES.get(str(message), "invalid_value")
+        parameter = path.lstrip("/") if is_query else ""
+        yield FieldError(path, code, translate(code) or str(message), parameter)
+
+
+def escape_pointer(name: str) -> str:
+    return name[:100].replace("~", "~0").replace("/", "~1")
+
+
+def translate(code: str) -> str:
+    match code:
+        case "required":
+            return str(_("This field is required."))
+        case "unknown_field":
+            return str(_("There is no such field."))
+        case "null":
+            return str(_("This field cannot be null."))
+    return ""

@@ -1,0 +1,100 @@
+"""The OpenAPI document, and the page that shows it."""
+
+import copy
+from functools import cache
+from typing import Any
+
+import flask_smorest
+from flask import Blueprint, Flask, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
+
+from skymailing.api import documentation
+from skymailing.api.scopes import SCOPE_LABELS, Scope
+from skymailing.api.views.blueprint import ENDPOINTS
+from skymailing.api.views.etags import etag_of
+from skymailing.api.views.responses import answer_json
+from skymailing.settings.quotas import quota_settings
+
+bp = Blueprint("api_docs", __name__, url_prefix="/api")
+
+EXTENSION = "skymailing_api"  # in app.extensions: the Api of flask-smorest
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+class Api(flask_smorest.Api):
+    """Collects the documentation of views. Errors and the document itself are ours."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to `error_pages`, which asks `answer_problem`."""
+
+    def _register_doc_blueprint(self) -> None:
+        """Leave the document to this module."""
+
+
+def make_api(app: Flask) -> Api:
+    """Return the Api to which the resources are added."""
+    options = {"info": {"description": documentation.INTRODUCTION}, "servers": [{"url": "/"}]}
+    api = Api(
+        app,
+        spec_kwargs={
+            "title": "SkyMailing",
+            "version": documentation.VERSION,
+            "openapi_version": documentation.OPENAPI,
+            **options,
+        },
+    )
+    app.cli.commands.pop("openapi", None)  # added by flask-smorest
+    app.extensions[EXTENSION] = api
+    return api
+
+
+@cache
+def read_document(api: Api) -> dict[str, Any]:
+    """Return the OpenAPI document, which is made once for each app."""
+    return documentation.complete(copy.deepcopy(api.spec.to_dict()), ENDPOINTS)
+
+
+@bp.get("/openapi.json")
+def specification() -> ResponseReturnValue:
+    """Return the OpenAPI document."""
+    response = answer_json(read_document(current_app.extensions[EXTENSION]))
+    response.set_etag(etag_of(response.get_data()))
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response.make_conditional(request)
+
+
+@bp.get("/")
+def index() -> ResponseReturnValue:
+    """Show the operations of the API."""
+    document = read_document(current_app.extensions[EXTENSION])
+    with force_locale("en"):  # as everything that the document says
+        scopes = [(scope.value, str(SCOPE_LABELS[scope])) for scope in Scope]
+    return render_template(
+        "api/index.html",
+        groups=list_groups(document),
+        schemas=document["components"]["schemas"],
+        scopes=scopes,
+        errors=[(code, response["description"]) for code, response in list_errors(document)],
+        requests_per_minute=quota_settings().api_requests_per_minute,
+        site=current_app.config["PUBLIC_URL"],
+    )
+
+
+def list_errors(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(document["components"]["responses"].items())
+
+
+def list_groups(document: dict[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Return each group of operations with its name and description."""
+    operations: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in document["tags"]}
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                operation = item[method] | {
+                    "method": method.upper(),
+                    "path": path,
+                    "path_parameters": item.get("parameters", []),
+                }
+                operations[operation["tags"][0]].append(operation)
+    return [(tag["name"], tag.get("description", ""), operations[tag["name"]]) for tag in document["tags"]]

@@ -1,0 +1,44 @@
+"""Process a POST request with an Idempotency-Key once, and repeat its answer."""
+
+from collections.abc import Callable
+
+from flask import Response, g, request
+
+from skymailing.api import idempotency
+from skymailing.api.idempotency import Answer
+from skymailing.api.views.authentication import current_access
+from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing
+from skymailing.extensions import db
+
+HEADER = "Idempotency-Key"
+STORED_HEADERS = ("Content-Type", "Location", "ETag")
+NOT_STORED = (401, 429)
+
+
+def process_once(key: str, attempt: Callable[[], Response]) -> Response:
+    """Return the answer of `attempt`, which has not been committed yet; commits it with its change."""
+    idempotency.check_key(key)
+    request_hash = idempotency.hash_request(request.method, request.full_path, request.get_data())
+    start_writing()
+    claimed = idempotency.claim(current_access().owner_id, key, request_hash, utcnow())
+    db.session.commit()
+    g.may_write = False
+    if isinstance(claimed, Answer):
+        response = Response(claimed.body, claimed.status, headers=dict(claimed.headers))
+        response.headers["Idempotency-Replayed"] = "true"
+        return response
+    try:
+        response = attempt()
+    except Exception:
+        db.session.rollback()
+        idempotency.release(claimed)
+        db.session.commit()
+        raise
+    if response.status_code >= 500 or response.status_code in NOT_STORED:
+        idempotency.release(claimed)
+    else:
+        stored = [[name, response.headers[name]] for name in STORED_HEADERS if name in response.headers]
+        idempotency.store(claimed, Answer(response.status_code, stored, response.get_data()))
+    db.session.commit()
+    return response

@@ -1,0 +1,156 @@
+"""Mailings: list, read, set up, change and delete them."""
+
+from dataclasses import replace
+from typing import Any
+
+from flask import abort, url_for
+from sqlalchemy import select
+
+from skymailing.api.paging import list_after
+from skymailing.api.schemas.base import list_of
+from skymailing.api.schemas.mailings import MailingChange, MailingQuery, MailingSchema, NewMailing
+from skymailing.api.scopes import Scope
+from skymailing.api.views.authentication import current_access, current_owner, require_sending
+from skymailing.api.views.blueprint import Resource, after_commit
+from skymailing.api.views.etags import check_if_match
+from skymailing.api.views.pages import page_of
+from skymailing.audit import current_actor
+from skymailing.clock import utcnow
+from skymailing.db.text_search import contains_text
+from skymailing.dispatch import dispatch_mailings
+from skymailing.extensions import db
+from skymailing.mailings import scheduling, services
+from skymailing.mailings.deletion import delete_mailing as delete_unsent
+from skymailing.mailings.errors import InvalidMailing, MailingError
+from skymailing.mailings.saved_values import read_part_names, read_values, shown_audience
+from skymailing.mailings.selection import Selection
+from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
+from skymailing.models import EVERY_DAY, Mailing, MailingState
+from skymailing.senders.queries import find_default_sender
+
+bp = Resource("mailings", "Which message goes to whom, and when.")
+
+SCHEMA = MailingSchema()
+COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
+
+
+@bp.operation("GET /mailings", Scope.MAILINGS_READ, query=MailingQuery, gives=list_of(MailingSchema))
+def list_mailings(query: dict[str, Any]) -> Any:
+    """List mailings, oldest first."""
+    statement = select(Mailing).where(Mailing.owner_id == current_access().owner_id)
+    if "state" in query:
+        statement = statement.where(Mailing.state == query["state"])
+    if "q" in query:
+        statement = statement.where(contains_text(Mailing.name, query["q"]))
+    listing = list_after(statement, [(Mailing.id, False)], query.get("after"), query["limit"])
+    return page_of(listing, describe_mailings(listing.items))
+
+
+@bp.operation("GET /mailings/<int:mailing_id>", Scope.MAILINGS_READ, gives=MailingSchema)
+def get_mailing(mailing_id: int) -> Any:
+    """Get a mailing."""
+    return describe(find_own(mailing_id))
+
+
+@bp.operation("POST /mailings", Scope.MAILINGS_WRITE, takes=NewMailing, gives=MailingSchema, status=201)
+def create_mailing(values: dict[str, Any]) -> Any:
+    """Set up a mailing.
+
+    It starts at its start time, or at once without one, unless it is a draft. Except for drafts, this also
+    needs the scope mailings:send.
+    """
+    is_draft = values.pop("draft")
+    if not is_draft:
+        require_sending()
+    now, owner = utcnow(), current_owner()
+    sender = find_default_sender(owner.id)
+    defaults = MailingValues(
+        sender_id=sender.id if sender else None, sender_name="" if sender else owner.name
+    )
+    mailing = services.create_mailing(owner, read_changes(defaults, values), now, is_draft=is_draft)
+    mailing_id = mailing.id
+    after_commit(lambda: dispatch_mailings([mailing_id], now))
+    return describe(mailing), 201, {"Location": url_for("api_mailings.get_mailing", mailing_id=mailing_id)}
+
+
+@bp.operation(
+    "PATCH /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, takes=MailingChange, gives=MailingSchema
+)
+def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
+    """Change some values of a mailing, for its future runs.
+
+    A draft stays one unless `draft` is false. What is not a draft also needs the scope mailings:send.
+    """
+    mailing, now = find_own(mailing_id, to_change=True), utcnow()
+    check_if_match(SCHEMA, describe(mailing))
+    is_draft = values.pop("draft", True)
+    if mailing.state is not MailingState.DRAFT or not is_draft:
+        require_sending()
+    saved = read_values(mailing)
+    changed = read_changes(saved, values)
+    if scheduling.has_happened(mailing):
+        refuse_changes_of_content(saved, changed, values)
+    services.update_mailing(mailing, changed, now, is_draft=is_draft)
+    db.session.flush()
+    after_commit(lambda: dispatch_mailings([mailing_id], now))
+    return describe(mailing)
+
+
+@bp.operation("DELETE /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, status=204)
+def delete_mailing(mailing_id: int) -> Any:
+    """Delete a mailing that has not run."""
+    mailing = find_own(mailing_id, to_change=True)
+    check_if_match(SCHEMA, describe(mailing))
+    delete_unsent(mailing, utcnow(), current_actor())
+    return "", 204
+
+
+def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
+    """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
+    is_own = (Mailing.id == mailing_id) & (Mailing.owner_id == current_access().owner_id)
+    mailing = db.session.scalar(select(Mailing).where(is_own)) or abort(404)
+    if to_change:
+        services.lock_mailing(mailing)
+    return mailing
+
+
+def read_changes(saved: MailingValues, values: dict[str, Any]) -> MailingValues:
+    """Return the values with the given changes."""
+    changes = dict(values)
+    if "clients" in changes:
+        changes["clients"] = Selection.of(changes["clients"])
+    if "weekdays" in changes:
+        changes["weekdays"] = "".join(map(str, sorted(set(changes["weekdays"]))))
+    for name in ("include", "exclude"):
+        if name in changes:
+            changes[name] = tuple(changes[name])
+    return replace(saved, **changes)
+
+
+def refuse_changes_of_content(saved: MailingValues, changed: MailingValues, given: dict[str, Any]) -> None:
+    """Raise InvalidMailing for changes of what a mailing that has been sent keeps."""
+    names = [name for name in given if name in CONTENT_FIELDS]
+    errors = {
+        name: MailingError("mailing_sent") for name in names if getattr(saved, name) != getattr(changed, name)
+    }
+    if errors:
+        raise InvalidMailing(errors)
+
+
+def describe(mailing: Mailing) -> dict[str, Any]:
+    return describe_mailings([mailing])[0]
+
+
+def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
+    """Return mailings with their segments and tags, for the schema."""
+    parts = read_part_names([mailing.id for mailing in mailings]) if mailings else {}
+    return [
+        {name: getattr(mailing, name) for name in COPIED}
+        | {
+            "audience": shown_audience(mailing).value,
+            "weekdays": [] if mailing.weekdays == EVERY_DAY else [int(day) for day in mailing.weekdays],
+            "include": list(parts.get(mailing.id, ((), ()))[0]),
+            "exclude": list(parts.get(mailing.id, ((), ()))[1]),
+        }
+        for mailing in mailings
+    ]

@@ -1,0 +1,118 @@
+"""Messages: list, read, write and delete them."""
+
+from typing import Any
+
+from flask import abort, url_for
+from sqlalchemy import select
+
+from skymailing.api.paging import list_after
+from skymailing.api.problems import FieldError, InvalidFields
+from skymailing.api.schemas.base import PageQuery, list_of
+from skymailing.api.schemas.messages import MessageChange, MessageHead, MessageSchema, NewMessage
+from skymailing.api.scopes import Scope
+from skymailing.api.views.authentication import current_access
+from skymailing.api.views.blueprint import Resource
+from skymailing.api.views.etags import check_if_match
+from skymailing.api.views.pages import page_of
+from skymailing.audit import current_actor
+from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing
+from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
+from skymailing.delivery.rendering.mime import clean_line
+from skymailing.extensions import db
+from skymailing.messages import services
+from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.forms import make_content
+from skymailing.models import Message
+
+bp = Resource("messages", "What letters say: subjects and texts with placeholders.")
+
+SCHEMA = MessageSchema()
+
+
+@bp.operation("GET /messages", Scope.MESSAGES_READ, query=PageQuery, gives=list_of(MessageHead))
+def list_messages(query: dict[str, Any]) -> Any:
+    """List messages, oldest first, without their bodies."""
+    statement = select(Message).where(Message.owner_id == current_access().owner_id)
+    return page_of(list_after(statement, [(Message.id, False)], query.get("after"), query["limit"]))
+
+
+@bp.operation("GET /messages/<int:message_id>", Scope.MESSAGES_READ, gives=MessageSchema)
+def get_message(message_id: int) -> Any:
+    """Get a message."""
+    return find_own(message_id)
+
+
+@bp.operation(
+    "POST /messages",
+    Scope.MESSAGES_WRITE,
+    takes=NewMessage,
+    gives=MessageSchema,
+    status=201,
+    computes=True,
+)
+def create_message(values: dict[str, Any]) -> Any:
+    """Add a message.
+
+    Its placeholders are checked.
+    """
+    content = read_content(values)
+    start_writing()
+    message = Message(owner_id=current_access().owner_id)
+    services.save_message(message, content, None)
+    return message, 201, {"Location": url_for("api_messages.get_message", message_id=message.id)}
+
+
+@bp.operation(
+    "PATCH /messages/<int:message_id>",
+    Scope.MESSAGES_WRITE,
+    takes=MessageChange,
+    gives=MessageSchema,
+    computes=True,
+)
+def update_message(values: dict[str, Any], message_id: int) -> Any:
+    """Change some values of a message.
+
+    Runs that have started keep its text.
+    """
+    message = find_own(message_id)
+    version = message.version
+    content = read_content(
+        {"subject": message.subject, "format": message.format, "body": message.body}
+        | {"language": message.language}
+        | values
+    )
+    start_writing()
+    message = find_own(message_id, to_change=True)
+    check_if_match(SCHEMA, message)
+    services.save_message(message, content, version)
+    return message
+
+
+@bp.operation("DELETE /messages/<int:message_id>", Scope.MESSAGES_WRITE, status=204)
+def delete_message(message_id: int) -> Any:
+    """Delete a message that no mailing uses."""
+    message = find_own(message_id, to_change=True)
+    check_if_match(SCHEMA, message)
+    services.delete_message(message, current_actor(), utcnow())
+    return "", 204
+
+
+def find_own(message_id: int, *, to_change: bool = False) -> Message:
+    """Return the owner's message, or abort with 404."""
+    is_own = (Message.id == message_id) & (Message.owner_id == current_access().owner_id)
+    statement = select(Message).where(is_own)
+    return db.session.scalar(statement.with_for_update() if to_change else statement) or abort(404)
+
+
+def read_content(values: dict[str, Any]) -> Content:
+    """Return the content, whose placeholders have no errors; raises InvalidFields."""
+    subject, body = clean_line(values["subject"]), clean(values["body"])
+    content = make_content(subject, values["format"], body, values.get("language"))
+    try:
+        check_content(content)
+    except TemplateError as error:
+        pointer = "/subject" if error.in_subject else "/body"
+        problem = FieldError(pointer, "message_template", explain_template_error(error))
+        raise InvalidFields([problem]) from error
+    return content

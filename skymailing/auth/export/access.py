@@ -1,0 +1,19 @@
+"""Read an account's API keys for the export, without what could be used to forge one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from skymailing.auth.export.rows import cells, read_in_chunks
+from skymailing.models import ApiKey
+
+
+def read_api_keys(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the API keys of the user; no scopes means all."""
+    yield ("name", "kind", "begins_with", "created_at", "expires_at", "revoked_at", "scopes")
+    columns = (ApiKey.name, ApiKey.kind, ApiKey.prefix, ApiKey.created_at, ApiKey.expires_at)
+    statement = select(ApiKey.id, *columns, ApiKey.revoked_at, ApiKey.scopes)
+    for row in read_in_chunks(statement.where(ApiKey.owner_id == user_id), ApiKey.__table__.c.id):
+        *values, scopes = cells(row)
+        yield (*values, " ".join(scopes))

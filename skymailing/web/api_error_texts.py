@@ -1,0 +1,37 @@
+"""Define the texts of the errors that only the API reports; `error_texts` includes them."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+API_ERROR_TEXTS: dict[str, Any] = {
+    "api_key_limit": _l("You can have up to %(limit)s API keys. Revoke some that you do not need."),
+    "api_key_missing": _l("Send an API key in the header “Authorization: Bearer …”."),
+    "api_key_invalid": _l("This API key does not work. It may be revoked or expired."),
+    "api_key_in_url": _l(
+        "Do not send an API key in the URL, which logs may store. Revoke this key and create a new one."
+    ),
+    "api_scope_missing": _l("This API key lacks the scope %(scope)s."),
+    "api_test_key_cannot_send": _l("A test key cannot send emails. Use a live key, or save a draft."),
+    "api_not_found": _l("There is nothing at this address."),
+    "api_method_not_allowed": _l("This address does not support this method."),
+    "api_bad_request": _l("The request is malformed."),
+    "api_too_large": _l("The request is too large."),
+    "api_not_json": _l("Send the body as JSON, with the header “Content-Type: application/json”."),
+    "api_json_invalid": _l("The body is not valid JSON in UTF-8."),
+    "api_json_duplicate": _l("An object in the body has the same key twice."),
+    "api_json_constant": _l("NaN and Infinity are not valid in JSON."),
+    "api_json_nul": _l("Texts cannot contain the NUL character."),
+    "api_json_too_deep": _l("The body is nested more than %(limit)s levels deep."),
+    "api_invalid": _l("Some values are not valid."),
+    "api_cursor_invalid": _l("This cursor is not valid. Use the one in the “next” link."),
+    "api_rate_limit": _l("Too many requests. Try again in %(seconds)s seconds."),
+    "api_changed": _l("This has changed since you read it. Read it again."),
+    "api_internal": _l("Something went wrong on our side. The error has been logged."),
+    "api_unavailable": _l("The service is busy. Try again in a few seconds."),
+    "api_idempotency_key_invalid": _l("An Idempotency-Key has 1 to 255 printable ASCII characters."),
+    "api_idempotency_key_reused": _l("This Idempotency-Key was used for another request."),
+    "api_idempotency_running": _l("The first request with this Idempotency-Key is still being processed."),
+    "client_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
+    "mailing_sent": _l("This mailing has already been sent, so this field cannot change."),
+}

@@ -1,0 +1,89 @@
+"""Fixtures for programs that use the API."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing.models import User
+from tests.support.api_factories import ApiKeyFactory
+
+MakeProgram = Callable[..., "Program"]
+numbers = count()
+
+
+class Program:
+    """A program with an API key."""
+
+    def __init__(self, client: FlaskClient, key: str) -> None:
+        self.client, self.key = client, key
+
+    def send(
+        self, method: str, path: str, json: Any = None, headers: dict[str, str] | None = None, **options: Any
+    ) -> TestResponse:
+        sent = {"Authorization": f"Bearer {self.key}"} | (headers or {})
+        return self.client.open(f"/api/v1{path}", method=method, json=json, headers=sent, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.send("POST", path, json, **options)
+
+    def read(self, path: str) -> Any:
+        """Return the JSON of a successful request."""
+        response = self.get(path)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def write(self, method: str, path: str, json: Any = None, status: int = 200) -> Any:
+        """Return the JSON of a change that succeeds with this status."""
+        response = self.send(method, path, json)
+        assert response.status_code == status, response.text
+        return response.json
+
+    def refuse(self, method: str, path: str, json: Any = None, **options: Any) -> tuple[int, str, list[str]]:
+        """Return the status and the code of an error, and the places of wrong values."""
+        response = self.send(method, path, json, **options)
+        assert response.mimetype == "application/problem+json", response.text
+        assert response.json is not None
+        assert response.json["status"] == response.status_code
+        places = [error.get("pointer", error.get("parameter")) for error in response.json["errors"]]
+        return response.status_code, response.json["code"], places
+
+    def read_all(self, path: str) -> list[Any]:
+        """Return all rows of a list, page by page."""
+        rows: list[Any] = []
+        following: str | None = path
+        while following:
+            page = self.get(following)
+            assert page.status_code == 200, page.text
+            assert page.json is not None
+            rows += page.json["data"]
+            link = page.headers.get("Link", "")
+            assert bool(link) == (page.json["next"] is not None)
+            following = link.partition("/api/v1")[2].partition(">")[0] if link else None
+        return rows
+
+
+@pytest.fixture
+def make_program(app: Flask, session: Session) -> MakeProgram:
+    """Return a function that gives an owner's program a key."""
+
+    def make(owner: User, **values: Any) -> Program:
+        secret = f"sky_{values.get('kind', 'live')}_{next(numbers):027d}"
+        ApiKeyFactory.create(owner=owner, secret=secret, **values)
+        return Program(app.test_client(), secret)
+
+    return make
+
+
+@pytest.fixture
+def program(make_program: MakeProgram, user: User) -> Program:
+    """Return a program of `user` whose key may do everything."""
+    return make_program(user)

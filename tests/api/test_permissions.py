@@ -1,0 +1,160 @@
+"""The matrix of the API: each operation for each scope and each person, derived from the declared scopes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.api.scopes import Scope
+from skymailing.api.views.blueprint import PREFIX
+from skymailing.clock import utcnow
+from skymailing.models import MailingState, User
+from tests.api.conftest import MakeProgram, Program
+from tests.conftest import SignIn
+from tests.security.object_factories import make_delivery, make_run, make_tag
+from tests.security.test_csrf import read_tables
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+
+pytestmark = pytest.mark.one_engine
+
+MISSING_KEY = 401
+
+
+def list_operations(app: Flask) -> Iterator[tuple[str, str, Scope, set[str]]]:
+    """Yield the endpoint, method, scope and arguments of every operation."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(PREFIX):
+            scope = vars(app.view_functions[rule.endpoint])["scope"]
+            (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            yield rule.endpoint, method, scope, set(rule.arguments)
+
+
+@pytest.fixture
+def arguments(user: User) -> dict[str, Any]:
+    """Return an object of `user` for each argument of a path."""
+    return {
+        "client_id": ClientFactory.create(owner=user).id,
+        "email": ClientFactory.create(owner=user).email,
+        "tag_id": make_tag(user).id,
+        "message_id": MessageFactory.create(owner=user).id,
+        "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
+        "run_id": make_run(user).id,
+        "delivery_id": make_delivery(user).id,
+    }
+
+
+def path_of(app: Flask, endpoint: str, names: set[str], arguments: dict[str, Any]) -> str:
+    with app.test_request_context():
+        path = app.url_for(endpoint, **{name: arguments[name] for name in names})
+    return path.removeprefix(PREFIX)
+
+
+def test_every_operation_declares_a_scope(app: Flask) -> None:
+    operations = list(list_operations(app))
+    assert len(operations) > 30
+    assert all(isinstance(scope, Scope) for _endpoint, _method, scope, _names in operations)
+    names = [endpoint.partition(".")[2] for endpoint, *_rest in operations]
+    assert len(names) == len(set(names))  # clients are generated from them
+
+
+@pytest.mark.parametrize("granted", list(Scope), ids=str)
+def test_a_key_can_do_only_what_its_scopes_allow(
+    app: Flask,
+    session: Session,
+    user: User,
+    arguments: dict[str, Any],
+    make_program: MakeProgram,
+    granted: Scope,
+) -> None:
+    program = make_program(user, scopes=[granted.value])
+    before = read_tables(session)
+    for endpoint, method, scope, names in list_operations(app):
+        if scope is granted:
+            continue
+        path = path_of(app, endpoint, names, arguments)
+        assert program.refuse(method, path, {})[:2] == (403, "scope_missing"), endpoint
+    assert read_tables(session) == before
+    for endpoint, method, scope, names in list_operations(app):
+        if scope is granted and method == "GET":
+            assert program.get(path_of(app, endpoint, names, arguments)).status_code == 200, endpoint
+
+
+def test_without_a_key_everything_is_refused(
+    app: Flask, session: Session, user: User, arguments: dict[str, Any], visitor: FlaskClient
+) -> None:
+    before = read_tables(session)
+    for endpoint, _method, _scope, names in list_operations(app):
+        path = PREFIX + path_of(app, endpoint, names, arguments)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            response = visitor.open(path, method=method, json={})
+            assert response.status_code in (MISSING_KEY, 405), endpoint
+            if response.status_code == MISSING_KEY:
+                assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert read_tables(session) == before
+
+
+def test_a_browser_session_is_not_a_key(
+    app: Flask, user: User, arguments: dict[str, Any], sign_in: SignIn
+) -> None:
+    browser = sign_in(user)
+    for endpoint, method, _scope, names in list_operations(app):
+        path = PREFIX + path_of(app, endpoint, names, arguments)
+        assert browser.open(path, method=method, json={}).status_code == MISSING_KEY, endpoint
+
+
+BODIES: dict[str, Any] = {
+    "update_client": {"full_name": "Taken over"},
+    "rename_tag": {"name": "Taken over"},
+    "update_message": {"subject": "Taken over"},
+    "update_mailing": {"name": "Taken over"},
+}
+
+
+def test_somebody_elses_objects_do_not_exist(
+    app: Flask, session: Session, user: User, arguments: dict[str, Any], make_program: MakeProgram
+) -> None:
+    other = make_program(UserFactory.create())
+    before = read_tables(session)
+    requests = 0
+    for endpoint, method, _scope, names in list_operations(app):
+        if not names or method == "PUT":  # a PUT by address adds the program's own client
+            continue
+        path = path_of(app, endpoint, names, arguments)
+        body = BODIES.get(endpoint.partition(".")[2])
+        assert other.refuse(method, path, body)[:2] == (404, "not_found"), endpoint
+        requests += 1
+    assert requests > 20
+    assert read_tables(session) == before
+
+
+def test_lists_contain_only_own_objects(
+    app: Flask, user: User, arguments: dict[str, Any], make_program: MakeProgram
+) -> None:
+    other = make_program(UserFactory.create())
+    for endpoint, method, _scope, names in list_operations(app):
+        if method == "GET" and not names:
+            path = path_of(app, endpoint, names, arguments)
+            assert other.read(path)["data"] == [], endpoint
+
+
+@pytest.mark.parametrize("state", ["blocked", "unconfirmed", "leaving", "revoked", "expired"])
+def test_a_key_stops_at_once(session: Session, user: User, make_program: MakeProgram, state: str) -> None:
+    values: dict[str, Any] = {}
+    if state == "revoked":
+        values["revoked_at"] = utcnow()
+    if state == "expired":
+        values["expires_at"] = utcnow()
+    program: Program = make_program(user, **values)
+    if not values:
+        assert program.get("/clients").status_code == 200
+    if state == "blocked":
+        user.blocked_at = utcnow()
+    if state == "unconfirmed":
+        user.confirmed_at = None
+    if state == "leaving":
+        user.deletion_at = utcnow()
+    session.flush()
+    assert program.refuse("GET", "/clients")[:2] == (401, "key_invalid")
