@@ -1,5 +1,6 @@
 """What a request's error means for programs: its status, and the fields that it is about."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,8 +17,13 @@ CONFLICTS = {
     *("mailing_window_over", "mailing_cancelled", "mailing_disabled", "mailing_has_runs"),
     *("mailing_no_recipients", "mailing_end_stops_run", "mailing_sent"),
     *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
+    *("segment_in_use", "segment_changed", "topic_in_use", "topic_exists", "topic_left_by_client"),
+    *("mailing_winner_chosen", "mailing_test_over"),
 }
-MISSING = {"mailing_deleted", "message_deleted", "client_deleted", "tag_deleted"}
+MISSING = {
+    *("mailing_deleted", "message_deleted", "client_deleted", "tag_deleted", "segment_deleted"),
+    *("topic_deleted", "mailing_variant_unknown"),
+}
 # The field that an error of a service is about.
 POINTERS = {
     "client_duplicate": "/email",
@@ -27,8 +33,9 @@ POINTERS = {
     "client_too_many_attributes": "/attributes",
     "client_attribute_unnamed": "/attributes",
     **dict.fromkeys(("tag_too_long", "client_too_many_tags", "tag_limit"), "/tags"),
-    **dict.fromkeys(("tag_exists", "tag_nameless"), "/name"),
+    **dict.fromkeys(("tag_exists", "tag_nameless", "topic_exists"), "/name"),
 }
+OF_VARIANT = re.compile(r"(subject|sender_name|message)_([bcd])")
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",
@@ -105,11 +112,11 @@ class InvalidFields(UserError):
 
 
 class InvalidField(UserError):
-    """A service's error about one value."""
+    """A service's error about one value in the body, or about a parameter of the query."""
 
-    def __init__(self, pointer: str, error: UserError) -> None:
+    def __init__(self, pointer: str, error: UserError, parameter: str = "") -> None:
         super().__init__(error.code, **error.values)
-        self.pointer = pointer
+        self.pointer, self.parameter = pointer, parameter
 
 
 def describe(error: UserError | IllegalTransition) -> Problem:
@@ -122,7 +129,9 @@ def describe(error: UserError | IllegalTransition) -> Problem:
     if isinstance(error, InvalidFields):
         return Problem(UNPROCESSABLE, "invalid", text, error.errors)
     if isinstance(error, InvalidMailing):
-        errors = [FieldError(f"/{name}", one.code, explain(one)) for name, one in error.errors.items()]
+        errors = [
+            FieldError(point_to_value(name), one.code, explain(one)) for name, one in error.errors.items()
+        ]
         return Problem(UNPROCESSABLE, error.code, text, errors)
     return Problem(status_of(error), error.code, text, list(fields_of(error)))
 
@@ -135,7 +144,18 @@ def status_of(error: UserError) -> int:
 
 def fields_of(error: UserError) -> list[FieldError]:
     """Return the field that a service's error is about, if it is about one."""
-    pointer = getattr(error, "pointer", "") or POINTERS.get(error.code, "")
+    if isinstance(error, InvalidField):
+        return [FieldError(error.pointer, error.code, explain(error), error.parameter)]
+    pointer = POINTERS.get(error.code, "")
     if not pointer and error.code.startswith("address_"):
         pointer = "/email"
     return [FieldError(pointer, error.code, explain(error))] if pointer else []
+
+
+def point_to_value(name: str) -> str:
+    """Return the pointer of a field of MailingValues; a variant's is named like subject_b."""
+    found = OF_VARIANT.fullmatch(name)
+    if not found:
+        return f"/{name}"
+    field = "message_id" if found[1] == "message" else found[1]
+    return f"/variants/{'bcd'.index(found[2])}/{field}"

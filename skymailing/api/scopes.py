@@ -15,18 +15,20 @@ class Scope(StrEnum):
     MAILINGS_READ = "mailings:read"
     MAILINGS_WRITE = "mailings:write"
     MAILINGS_SEND = "mailings:send"
+    FORMS_READ = "forms:read"
     REPORTS_READ = "reports:read"
 
 
 SCOPE_LABELS: dict[Scope, Any] = {
-    Scope.CLIENTS_READ: _l("Read clients and tags"),
-    Scope.CLIENTS_WRITE: _l("Change clients and tags"),
+    Scope.CLIENTS_READ: _l("Read clients, tags, segments, topics and suppressions"),
+    Scope.CLIENTS_WRITE: _l("Change and import clients, tags, segments, topics and suppressions"),
     Scope.MESSAGES_READ: _l("Read messages"),
     Scope.MESSAGES_WRITE: _l("Change messages"),
-    Scope.MAILINGS_READ: _l("Read mailings"),
+    Scope.MAILINGS_READ: _l("Read mailings and senders"),
     Scope.MAILINGS_WRITE: _l("Change, pause and cancel mailings"),
     Scope.MAILINGS_SEND: _l("Start and resume mailings"),
-    Scope.REPORTS_READ: _l("Read sends and their log"),
+    Scope.FORMS_READ: _l("Read sign-up forms and requests to subscribe"),
+    Scope.REPORTS_READ: _l("Read sends, their log, returned mail and reports"),
 }
 
 

@@ -137,10 +137,22 @@ def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) ->
     Raises NoAddressColumn, UnusableFile or InvalidMapping.
     """
     check_mapping(mapping.fields)
-    table = inspect_table(io.BytesIO(upload.content), mapping)
-    import_ = create_import(upload.owner_id, upload.filename, table, upload.content)
-    import_.consent_text = clean_text(consent_text)[:TEXT_MAX_LENGTH]
+    import_ = start_import(upload.owner_id, upload.filename, upload.content, mapping, consent_text)
     db.session.delete(upload)
+    return import_
+
+
+def start_import(
+    owner_id: int, filename: str, content: bytes, mapping: Mapping, consent_text: str
+) -> ClientImport:
+    """Create an import of a CSV file, for any worker; columns without a mapping are recognized.
+
+    Raises NoAddressColumn, UnusableFile or InvalidMapping.
+    """
+    table = inspect_table(io.BytesIO(content), mapping)
+    check_mapping(table.mapping.fields)
+    import_ = create_import(owner_id, filename, table, content)
+    import_.consent_text = clean_text(consent_text)[:TEXT_MAX_LENGTH]
     return import_
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from skymailing.db.pagination import Page, is_beyond, paginate
+from skymailing.db.pagination import Order, Page, is_beyond, paginate
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import format_time
 from skymailing.models import Click, Delivery, Engagement, Run, RunLink
@@ -39,12 +39,16 @@ def count_clicks(run: Run) -> RunClicks:
 
 def list_people(run_id: int, number: int | None, cursor: str | None) -> Page:
     """Return a page of (first click, clicks, Delivery) rows of those who followed links, or one link."""
+    return paginate(select_people(run_id, number), order_people(number), cursor)
+
+
+def order_people(number: int | None) -> Order:
     # By the column of the index, which a database does not replace by the equal one of deliveries.
-    letter = Engagement.delivery_id if number is None else Click.delivery_id
-    return paginate(_select_people(run_id, number), [(letter, False)], cursor)
+    return [(Engagement.delivery_id if number is None else Click.delivery_id, False)]
 
 
-def _select_people(run_id: int, number: int | None) -> Select[Any]:
+def select_people(run_id: int, number: int | None) -> Select[Any]:
+    """Return a statement for the rows of `list_people`."""
     model = Engagement if number is None else Click
     first = Engagement.first_click_at if number is None else Click.first_at
     people = select(first.label("first_at"), model.clicks.label("clicks"), Delivery)

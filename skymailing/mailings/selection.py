@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select, true
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, literal, or_, select, true
 
 from skymailing.clients.search.matching import SEARCH_MAX_LENGTH, matches
 from skymailing.db.engine import LARGEST_BIG_ID
@@ -249,6 +250,13 @@ def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
     both = of_mailing.join_from(mailing_clients, Client, Client.id == members.client_id)
     conditions = selection.conditions()
     return count == sum(db.session.scalar(both.where(condition)) or 0 for condition in conditions)
+
+
+def select_selected(mailing_id: int) -> Select[Any]:
+    """Return a statement for the IDs and addresses of the clients who are selected for a mailing."""
+    members = mailing_clients.c
+    rows = select(Client.id, Client.email).join(mailing_clients, members.client_id == Client.id)
+    return rows.where(members.mailing_id == mailing_id)
 
 
 def save_selection(mailing: Mailing, selection: Selection) -> None:

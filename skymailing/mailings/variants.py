@@ -38,6 +38,16 @@ def read_variants(mailing: Mailing) -> tuple[VariantValues, ...]:
     )
 
 
+def read_all_variants(mailing_ids: Sequence[int]) -> dict[int, list[VariantValues]]:
+    """Return the variants of several mailings, by the ID of the mailing."""
+    rows = select(MailingVariant).where(MailingVariant.mailing_id.in_(mailing_ids))
+    found: dict[int, list[VariantValues]] = {}
+    for one in db.session.scalars(rows.order_by(MailingVariant.mailing_id, MailingVariant.number)):
+        values = VariantValues(one.subject, one.sender_name, one.message_id)
+        found.setdefault(one.mailing_id, []).append(values)
+    return found
+
+
 def save_variants(mailing: Mailing, variants: Sequence[VariantValues]) -> None:
     """Replace the variants of a mailing."""
     db.session.execute(delete(MailingVariant).where(MailingVariant.mailing_id == mailing.id))

@@ -55,14 +55,19 @@ def _cells(bounce: Bounce, mailing: str) -> Sequence[Any]:
 
 
 def list_returns(filter: ReturnFilter, cursor: str | None) -> Page:
-    """Return a page of (Bounce, mailing name, ID of the client) rows, newest first."""
+    """Return a page of the rows of `select_returns`, newest first."""
+    return paginate(select_returns(filter), [(Bounce.id, True)], cursor)
+
+
+def select_returns(filter: ReturnFilter) -> Select[Any]:
+    """Return a statement for (Bounce, mailing name, ID of the client) rows."""
     is_client = (Client.owner_id == Bounce.owner_id) & (Client.email_key == Bounce.email_key)
     found = (
         select(Bounce, Mailing.name.label("mailing_name"), Client.id.label("client_id"))
         .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
         .outerjoin(Client, is_client)
     )
-    return paginate(_apply(filter, found), [(Bounce.id, True)], cursor)
+    return _apply(filter, found)
 
 
 def _apply(filter: ReturnFilter, statement: Select[Any]) -> Select[Any]:

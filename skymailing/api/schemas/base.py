@@ -1,5 +1,6 @@
 """Fields and schemas that several resources share. Types are strict: "1" is not a number."""
 
+import unicodedata
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -32,6 +33,25 @@ class Flag(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class QueryFlag(fields.Boolean):
+    """True or false in a query."""
+
+    truthy = {"true"}  # noqa: RUF012 - as in marshmallow
+    falsy = {"false"}  # noqa: RUF012
+
+
+class Line(fields.String):
+    """One line of text, without the spaces around it."""
+
+    default_error_messages = {"not_a_line": "Use one line without special characters."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *place: Any, **options: Any) -> str:
+        text: str = super()._deserialize(value, *place, **options).strip()
+        if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
+            raise self.make_error("not_a_line")
+        return text
 
 
 class Moment(fields.AwareDateTime):

@@ -7,7 +7,16 @@ from marshmallow.validate import Length, Range
 
 from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.mailings.audience import MAX_PARTS
-from skymailing.models import Audience, MailingState, OnLate, OnUnknown, OpenTracking, Periodicity
+from skymailing.models import (
+    MOST_VARIANTS,
+    Audience,
+    MailingState,
+    OnLate,
+    OnUnknown,
+    OpenTracking,
+    Periodicity,
+    WinnerBy,
+)
 
 MAX_CLIENTS = 10_000
 INPUT_AUDIENCES = (Audience.ALL, Audience.SELECTED, Audience.SEGMENTS)
@@ -25,6 +34,22 @@ class AudienceField(fields.String):
         if text not in INPUT_AUDIENCES:
             raise self.make_error("invalid")
         return Audience(text)
+
+
+class VariantInput(StrictSchema):
+    """What a variant of an A/B test changes; the rest is as in the mailing."""
+
+    subject = fields.String(load_default="")
+    sender_name = fields.String(load_default="")
+    message_id = id_field(allow_none=True, load_default=None)
+
+
+class VariantSchema(OutputSchema):
+    """What a variant of an A/B test changes; empty values are those of the mailing."""
+
+    subject = fields.String(required=True)
+    sender_name = fields.String(required=True)
+    message_id = fields.Integer(required=True, allow_none=True)
 
 
 class MailingChange(StrictSchema):
@@ -62,6 +87,18 @@ class MailingChange(StrictSchema):
     on_unknown = fields.Enum(OnUnknown, by_value=True)
     track_clicks = Flag()
     track_opens = fields.Enum(OpenTracking, by_value=True)
+    variants = fields.List(
+        fields.Nested(VariantInput),
+        validate=Length(max=MOST_VARIANTS - 1),
+        metadata={"description": "Of an A/B test, besides the mailing itself; none: no test"},
+    )
+    sample_percent = fields.Integer(
+        strict=True, metadata={"description": "How many of the clients get the variants, in equal parts"}
+    )
+    test_hours = fields.Integer(
+        strict=True, metadata={"description": "After how many hours the winner is chosen"}
+    )
+    winner_by = fields.Enum(WinnerBy, by_value=True)
     draft = Flag(metadata={"description": "Whether a draft stays one; otherwise, it is scheduled"})
 
 
@@ -101,8 +138,19 @@ class MailingSchema(OutputSchema):
     on_unknown = fields.Enum(OnUnknown, by_value=True, required=True)
     track_clicks = fields.Boolean(required=True)
     track_opens = fields.String(required=True)
+    variants = fields.List(fields.Nested(VariantSchema), required=True)
+    sample_percent = fields.Integer(required=True, metadata={"description": "0: no A/B test"})
+    test_hours = fields.Integer(required=True)
+    winner_by = fields.String(required=True, metadata={"enum": [one.value for one in WinnerBy]})
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
+
+
+class MailingClientSchema(OutputSchema):
+    """A client who is selected for a mailing."""
+
+    id = fields.Integer(required=True)
+    email = fields.String(required=True)
 
 
 class MailingQuery(PageQuery):

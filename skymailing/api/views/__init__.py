@@ -6,18 +6,31 @@ from skymailing.api.views import (
     client_batches,
     clients,
     documentation,
+    forms,
+    imports,
     mailing_actions,
     mailings,
     messages,
+    reports,
+    returned,
+    run_results,
     runs,
+    segments,
+    senders,
+    suppressions,
     tags,
+    topic_choices,
+    topics,
 )
 from skymailing.api.views.blueprint import PREFIX
 from skymailing.api.views.responses import answer_problem
 from skymailing.extensions import csrf
 from skymailing.web.error_pages import register_error_format
 
-RESOURCES = (clients, client_batches, tags, messages, mailings, mailing_actions, runs)
+RESOURCES = (
+    *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
+    *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports),
+)
 
 
 def register(app: Flask) -> None:

@@ -59,7 +59,8 @@ class Resource(flask_smorest.Blueprint):
         """Decorate a view: its method and path, the scope that it needs, and its schemas.
 
         Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
-        `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body.
+        `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body,
+        `body` to describe one that is not JSON.
         """
         method, _space, path = rule.partition(" ")
 
@@ -77,6 +78,7 @@ class Resource(flask_smorest.Blueprint):
             documented: View = self.doc(
                 operationId=name,
                 security=[{"key": [scope.value]}],
+                **({"requestBody": options["body"]} if "body" in options else {}),
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
             )(run)
             self.limits[name] = options.get("limit", BODY_LIMIT)

@@ -7,8 +7,14 @@ from flask import abort, url_for
 from sqlalchemy import select
 
 from skymailing.api.paging import list_after
-from skymailing.api.schemas.base import list_of
-from skymailing.api.schemas.mailings import MailingChange, MailingQuery, MailingSchema, NewMailing
+from skymailing.api.schemas.base import PageQuery, list_of
+from skymailing.api.schemas.mailings import (
+    MailingChange,
+    MailingClientSchema,
+    MailingQuery,
+    MailingSchema,
+    NewMailing,
+)
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner, require_sending
 from skymailing.api.views.blueprint import Resource, after_commit
@@ -17,15 +23,17 @@ from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.text_search import contains_text
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.mailings import scheduling, services
 from skymailing.mailings.deletion import delete_mailing as delete_unsent
 from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.saved_values import read_part_names, read_values, shown_audience
-from skymailing.mailings.selection import Selection
+from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
-from skymailing.models import EVERY_DAY, Mailing, MailingState
+from skymailing.mailings.variants import VariantValues, read_all_variants
+from skymailing.models import EVERY_DAY, Client, Mailing, MailingState
 from skymailing.senders.queries import find_default_sender
 
 bp = Resource("mailings", "Which message goes to whom, and when.")
@@ -105,6 +113,18 @@ def delete_mailing(mailing_id: int) -> Any:
     return "", 204
 
 
+@bp.operation(
+    "GET /mailings/<int:mailing_id>/clients",
+    Scope.MAILINGS_READ,
+    query=PageQuery,
+    gives=list_of(MailingClientSchema),
+)
+def list_mailing_clients(query: dict[str, Any], mailing_id: int) -> Any:
+    """List the clients who are selected for a mailing with the audience “selected”."""
+    statement = select_selected(find_own(mailing_id).id)
+    return page_of(list_after(statement, [(Client.id, False)], query.get("after"), query["limit"]))
+
+
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
     is_own = (Mailing.id == mailing_id) & (Mailing.owner_id == current_access().owner_id)
@@ -121,10 +141,17 @@ def read_changes(saved: MailingValues, values: dict[str, Any]) -> MailingValues:
         changes["clients"] = Selection.of(changes["clients"])
     if "weekdays" in changes:
         changes["weekdays"] = "".join(map(str, sorted(set(changes["weekdays"]))))
+    if "variants" in changes:
+        changes["variants"] = tuple(read_variant(one) for one in changes["variants"])
     for name in ("include", "exclude"):
         if name in changes:
             changes[name] = tuple(changes[name])
     return replace(saved, **changes)
+
+
+def read_variant(values: dict[str, Any]) -> VariantValues:
+    """Return a variant, cleaned as in the form."""
+    return VariantValues(clean_line(values["subject"]), values["sender_name"].strip(), values["message_id"])
 
 
 def refuse_changes_of_content(saved: MailingValues, changed: MailingValues, given: dict[str, Any]) -> None:
@@ -143,7 +170,9 @@ def describe(mailing: Mailing) -> dict[str, Any]:
 
 def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
     """Return mailings with their segments and tags, for the schema."""
-    parts = read_part_names([mailing.id for mailing in mailings]) if mailings else {}
+    ids = [mailing.id for mailing in mailings]
+    parts = read_part_names(ids) if ids else {}
+    variants = read_all_variants(ids) if ids else {}
     return [
         {name: getattr(mailing, name) for name in COPIED}
         | {
@@ -151,6 +180,7 @@ def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
             "weekdays": [] if mailing.weekdays == EVERY_DAY else [int(day) for day in mailing.weekdays],
             "include": list(parts.get(mailing.id, ((), ()))[0]),
             "exclude": list(parts.get(mailing.id, ((), ()))[1]),
+            "variants": variants.get(mailing.id, ()),
         }
         for mailing in mailings
     ]

@@ -16,6 +16,7 @@ HTTP_CODES = {
     405: "method_not_allowed",
     413: "too_large",
     415: "not_json",
+    429: "busy",
     500: "internal",
     503: "unavailable",
 }

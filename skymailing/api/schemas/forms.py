@@ -1,0 +1,78 @@
+"""Schemas of sign-up forms and sign-ups."""
+
+from marshmallow import fields
+
+from skymailing.api.schemas.base import OutputSchema, PageQuery, QueryFlag
+
+
+class FormHead(OutputSchema):
+    """A sign-up form, and how many people requested and confirmed a subscription through it."""
+
+    id = fields.Integer(required=True)
+    uuid = fields.String(required=True, metadata={"description": "Names the form in conditions of segments"})
+    name = fields.String(required=True)
+    is_open = fields.Boolean(required=True)
+    language = fields.String(required=True)
+    url = fields.String(required=True, metadata={"description": "The address of its public page"})
+    sender_id = fields.Integer(required=True, allow_none=True)
+    requested = fields.Integer(required=True)
+    confirmed = fields.Integer(required=True)
+    recently_requested = fields.Integer(required=True, metadata={"description": "In the last 30 days"})
+    recently_confirmed = fields.Integer(required=True, metadata={"description": "In the last 30 days"})
+    created_at = fields.DateTime(required=True)
+    updated_at = fields.DateTime(required=True)
+
+
+class FormFieldSchema(OutputSchema):
+    """What a form asks for besides the address."""
+
+    key = fields.String(required=True)
+    label = fields.String(required=True)
+    is_required = fields.Boolean(required=True)
+
+
+class FormSchema(FormHead):
+    """A sign-up form with its texts and its code for websites."""
+
+    title = fields.String(
+        required=True, metadata={"description": "Empty texts: those of the form's language"}
+    )
+    introduction = fields.String(required=True)
+    button = fields.String(required=True)
+    consent_text = fields.String(required=True)
+    thanks_text = fields.String(required=True)
+    thanks_url = fields.String(required=True)
+    # `Schema` itself has an attribute of this name, which is that of instances.
+    form_fields = fields.List(fields.Nested(FormFieldSchema), required=True, data_key="fields")
+    tags = fields.List(fields.String(), required=True)
+    topic_ids = fields.List(fields.Integer(), required=True)
+    waiting = fields.Integer(
+        required=True, metadata={"description": "People beyond the limit of clients, who wait for a place"}
+    )
+    snippet = fields.String(required=True, metadata={"description": "HTML for a website"})
+
+
+class SignupSchema(OutputSchema):
+    """A person's request to subscribe. Until it is confirmed, the person is no client."""
+
+    id = fields.Integer(required=True)
+    email = fields.String(required=True)
+    values = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "What the person entered, by the keys of the form's fields"},
+    )
+    requests = fields.Integer(required=True, metadata={"description": "How often the form was sent"})
+    requested_at = fields.DateTime(required=True)
+    confirmed_at = fields.DateTime(required=True, allow_none=True)
+    is_waiting = fields.Boolean(
+        required=True, metadata={"description": "Confirmed, but beyond the limit of clients"}
+    )
+    expires_at = fields.DateTime(required=True, metadata={"description": "When the request is forgotten"})
+
+
+class SignupQuery(PageQuery):
+    """Filters of a form's sign-ups."""
+
+    confirmed = QueryFlag(metadata={"description": "Only those that are confirmed, or are not"})

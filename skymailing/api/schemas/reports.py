@@ -1,0 +1,127 @@
+"""Schemas of reports, and of the clicks and variants of a run."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Length, Range
+
+from skymailing.api.schemas.base import OutputSchema, PageQuery, StrictSchema, id_field
+from skymailing.clients.search.matching import SEARCH_MAX_LENGTH
+from skymailing.models import MOST_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
+
+FIGURES: dict[str, Any] = {name: fields.Integer(required=True) for name in REPORTED_COUNTS} | {
+    "attempts_per_letter": fields.Float(required=True, allow_none=True),
+    "median_seconds": fields.Integer(
+        required=True, allow_none=True, metadata={"description": "From a run's start until half were sent"}
+    ),
+    "p95_seconds": fields.Integer(required=True, allow_none=True),
+}
+OF_DAY: dict[str, Any] = {"day": fields.Date(required=True), "begins_at": fields.DateTime(required=True)}
+OF_MAILING: dict[str, Any] = {"id": fields.Integer(required=True), "name": fields.String(required=True)}
+Figures: type[Schema] = OutputSchema.from_dict(FIGURES, name="Figures")
+DayFigures: type[Schema] = OutputSchema.from_dict(OF_DAY | FIGURES, name="DayFigures")
+MailingFigures: type[Schema] = OutputSchema.from_dict(OF_MAILING | FIGURES, name="MailingFigures")
+
+
+class Reason(OutputSchema):
+    """Failed attempts with the same reply from the mail server."""
+
+    code = fields.Integer(required=True, allow_none=True)
+    words = fields.String(required=True)
+    attempts = fields.Integer(required=True)
+
+
+class ReportSchema(OutputSchema):
+    """The results of a period, in total, by day and by mailing; days are in `timezone`."""
+
+    since = fields.Date(required=True)
+    until = fields.Date(required=True)
+    timezone = fields.String(required=True)
+    begins_at = fields.DateTime(required=True)
+    ends_at = fields.DateTime(required=True)
+    totals = fields.Nested(Figures, required=True)
+    reasons = fields.List(fields.Nested(Reason), required=True)
+    days = fields.List(fields.Nested(DayFigures), required=True)
+    mailings = fields.List(
+        fields.Nested(MailingFigures), required=True, metadata={"description": "The 100 largest"}
+    )
+    mailing_count = fields.Integer(required=True, metadata={"description": "All, also those not listed"})
+
+
+class ReportQuery(StrictSchema):
+    """The period and the mailings of a report; by default the last 30 days."""
+
+    since = fields.Date(metadata={"description": "The first day"})
+    until = fields.Date(metadata={"description": "The last day; at most 366 days in all"})
+    mailing = id_field(in_query=True, metadata={"description": "The ID of one mailing"})
+    q = fields.String(
+        validate=Length(1, SEARCH_MAX_LENGTH),
+        metadata={"description": "List only mailings whose name contains this"},
+    )
+
+
+class LinkSchema(OutputSchema):
+    """A link in the letters of a run, and how often it was followed."""
+
+    number = fields.Integer(required=True)
+    url = fields.String(required=True)
+    label = fields.String(required=True)
+    people = fields.Integer(required=True)
+    clicks = fields.Integer(required=True)
+    machine_clicks = fields.Integer(
+        required=True, metadata={"description": "By programs that check links, which count for nothing else"}
+    )
+
+
+class RunClicksSchema(OutputSchema):
+    """How many people clicked and opened the letters of a run, and its links."""
+
+    people = fields.Integer(required=True)
+    machine_clicks = fields.Integer(required=True)
+    opened = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "null: opens are not counted"}
+    )
+    links = fields.List(fields.Nested(LinkSchema), required=True)
+
+
+class ClickSchema(OutputSchema):
+    """A recipient who followed links of a run."""
+
+    delivery_id = fields.Integer(required=True)
+    client_id = fields.Integer(required=True, allow_none=True)
+    email = fields.String(required=True)
+    first_at = fields.DateTime(required=True)
+    clicks = fields.Integer(required=True)
+
+
+class ClickQuery(PageQuery):
+    """Filters of those who clicked."""
+
+    link = id_field(in_query=True, metadata={"description": "The number of one link"})
+
+
+class VariantResult(OutputSchema):
+    """The sample of one variant of an A/B test."""
+
+    number = fields.Integer(required=True, metadata={"description": "1 is variant A, the mailing as it is"})
+    subject = fields.String(required=True)
+    sender_name = fields.String(required=True)
+    planned = fields.Integer(required=True)
+    sent = fields.Integer(required=True)
+    clicked = fields.Integer(required=True)
+
+
+class AbTestSchema(OutputSchema):
+    """The A/B test of a run."""
+
+    ends_at = fields.DateTime(required=True, allow_none=True, metadata={"description": "null: no test"})
+    winner_by = fields.Enum(WinnerBy, by_value=True, required=True, allow_none=True)
+    winner = fields.Integer(required=True, allow_none=True)
+    decision = fields.Enum(Decision, by_value=True, required=True, allow_none=True)
+    variants = fields.List(fields.Nested(VariantResult), required=True)
+
+
+class WinnerInput(StrictSchema):
+    """The number of a variant."""
+
+    number = fields.Integer(required=True, strict=True, validate=Range(1, MOST_VARIANTS))
