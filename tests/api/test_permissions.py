@@ -142,7 +142,7 @@ def test_somebody_elses_objects_do_not_exist(
     before = read_tables(session)
     requests = 0
     for endpoint, method, _scope, names in list_operations(app):
-        if not names or "email" in names and method == "PUT":  # which adds the program's own client
+        if not names or ("email" in names and method == "PUT"):  # which adds the program's own client
             continue
         path = path_of(app, endpoint, names, arguments)
         body = BODIES.get(endpoint.partition(".")[2])

@@ -115,9 +115,11 @@ class AbTestSchema(OutputSchema):
     """The A/B test of a run."""
 
     ends_at = fields.DateTime(required=True, allow_none=True, metadata={"description": "null: no test"})
-    winner_by = fields.Enum(WinnerBy, by_value=True, required=True, allow_none=True)
-    winner = fields.Integer(required=True, allow_none=True)
-    decision = fields.Enum(Decision, by_value=True, required=True, allow_none=True)
+    winner_by = fields.String(required=True, allow_none=True, metadata={"enum": [*WinnerBy, None]})
+    winner = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "null until it is chosen"}
+    )
+    decision = fields.String(required=True, allow_none=True, metadata={"enum": [*Decision, None]})
     variants = fields.List(fields.Nested(VariantResult), required=True)
 
 
