@@ -10,8 +10,21 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.models import User
+from skymailing.models import MailingState, User
+from tests.security.object_factories import (
+    make_bounce,
+    make_delivery,
+    make_form,
+    make_import,
+    make_run,
+    make_segment,
+    make_sender,
+    make_suppression,
+    make_tag,
+    make_topic,
+)
 from tests.support.api_factories import ApiKeyFactory
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
 
 MakeProgram = Callable[..., "Program"]
 numbers = count()
@@ -87,3 +100,24 @@ def make_program(app: Flask, session: Session) -> MakeProgram:
 def program(make_program: MakeProgram, user: User) -> Program:
     """Return a program of `user` whose key may do everything."""
     return make_program(user)
+
+
+@pytest.fixture
+def arguments(user: User) -> dict[str, Any]:
+    """Return an object of `user` for each argument of a path."""
+    return {
+        "client_id": ClientFactory.create(owner=user).id,
+        "email": ClientFactory.create(owner=user).email,
+        "tag_id": make_tag(user).id,
+        "message_id": MessageFactory.create(owner=user).id,
+        "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
+        "run_id": make_run(user).id,
+        "delivery_id": make_delivery(user).id,
+        "segment_id": make_segment(user).id,
+        "topic_id": make_topic(user).id,
+        "suppression_id": make_suppression(user).id,
+        "sender_id": make_sender(user).id,
+        "form_id": make_form(user).id,
+        "bounce_id": make_bounce(user).id,
+        "import_id": make_import(user).id,
+    }

@@ -11,23 +11,11 @@ from sqlalchemy.orm import Session
 from skymailing.api.scopes import Scope
 from skymailing.api.views.blueprint import PREFIX
 from skymailing.clock import utcnow
-from skymailing.models import MailingState, User
+from skymailing.models import User
 from tests.api.conftest import MakeProgram, Program
 from tests.conftest import SignIn
-from tests.security.object_factories import (
-    make_bounce,
-    make_delivery,
-    make_form,
-    make_import,
-    make_run,
-    make_segment,
-    make_sender,
-    make_suppression,
-    make_tag,
-    make_topic,
-)
 from tests.security.test_csrf import read_tables
-from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -41,27 +29,6 @@ def list_operations(app: Flask) -> Iterator[tuple[str, str, Scope, set[str]]]:
             scope = vars(app.view_functions[rule.endpoint])["scope"]
             (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
             yield rule.endpoint, method, scope, set(rule.arguments)
-
-
-@pytest.fixture
-def arguments(user: User) -> dict[str, Any]:
-    """Return an object of `user` for each argument of a path."""
-    return {
-        "client_id": ClientFactory.create(owner=user).id,
-        "email": ClientFactory.create(owner=user).email,
-        "tag_id": make_tag(user).id,
-        "message_id": MessageFactory.create(owner=user).id,
-        "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
-        "run_id": make_run(user).id,
-        "delivery_id": make_delivery(user).id,
-        "segment_id": make_segment(user).id,
-        "topic_id": make_topic(user).id,
-        "suppression_id": make_suppression(user).id,
-        "sender_id": make_sender(user).id,
-        "form_id": make_form(user).id,
-        "bounce_id": make_bounce(user).id,
-        "import_id": make_import(user).id,
-    }
 
 
 def path_of(app: Flask, endpoint: str, names: set[str], arguments: dict[str, Any]) -> str:
