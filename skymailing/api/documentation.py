@@ -10,6 +10,7 @@ OPENAPI = "3.1.0"
 INTRODUCTION = """\
 Programs manage clients, messages and mailings, and read what happened to every letter.
 """
+UNUSED = ("Error", "PaginationMetadata")  # schemas of flask-smorest
 HEADERS = {
     "RateLimit-Policy": "How many requests (q) a key may send in how many seconds (w)",
     "RateLimit": "How many requests are left (r), and when the count starts again (t, in seconds)",
@@ -45,6 +46,8 @@ PROBLEM: dict[str, Any] = {
 def complete(document: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Return the document of the views with errors, keys and headers; `prefix` is dropped from tags."""
     components = document.setdefault("components", {})
+    for name in UNUSED:
+        components["schemas"].pop(name, None)
     components["schemas"]["Problem"] = PROBLEM
     components["responses"] = {str(status): _describe_error(status) for status in TITLES}
     components["headers"] = {

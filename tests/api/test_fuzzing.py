@@ -38,7 +38,7 @@ SETTINGS = settings(
 
 def list_operations(app: Flask) -> Iterator[Any]:
     """Yield the operations, deletions last, so that the others find objects."""
-    schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
+    schema: Any = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
     operations = [result.ok() for result in schema.get_all_operations()]
     yield from sorted(operations, key=lambda operation: operation.method == "delete")
 

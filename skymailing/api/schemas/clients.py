@@ -86,15 +86,19 @@ class ClientRowSchema(ClientUpsert):
     email = fields.String(required=True)
 
 
+class UncheckedRow(fields.Nested):
+    """A row that is checked later, with a verdict of its own."""
+
+    def _deserialize(self, value: object, *_place: object, **_options: object) -> object:
+        if not isinstance(value, dict):
+            raise self.make_error("type", input=value, type=type(value).__name__)
+        return value
+
+
 class ClientBatch(StrictSchema):
     """Clients to add or update. Each is checked on its own, so one that is refused does not stop others."""
 
-    clients = fields.List(
-        fields.Dict(),
-        required=True,
-        validate=Length(1, MAX_BATCH),
-        metadata={"items": {"$ref": "#/components/schemas/ClientRow"}},
-    )
+    clients = fields.List(UncheckedRow(ClientRowSchema), required=True, validate=Length(1, MAX_BATCH))
 
 
 class FieldErrorSchema(OutputSchema):

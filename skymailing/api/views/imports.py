@@ -37,9 +37,9 @@ COPIED = [name for name in ImportSchema().fields if name not in ("columns", "err
 FILE = {"type": "string", "format": "binary"}
 BODY = {
     "required": True,
-    "description": "CSV, XLSX, vCard or a ZIP archive of them; the body itself, or the part “file” of a form",
+    "description": "CSV, XLSX, vCard or a ZIP archive of them: the body itself, or the part “file” of a "
+    "form. The type of CSV may also be text/csv",
     "content": {
-        "text/csv": {"schema": FILE},
         "application/octet-stream": {"schema": FILE},
         "multipart/form-data": {
             "schema": {"type": "object", "required": ["file"], "properties": {"file": FILE}}
