@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, String, func, literal, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
@@ -22,6 +24,7 @@ from skymailing.clients.tags import (
     tag_key,
 )
 from skymailing.clients.upsert import upsert_clients
+from skymailing.db.text_search import is_sqlite
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -142,10 +145,9 @@ def judge(row: ClientRow, earlier: ClientRow | None, known: Known | None) -> Ver
 
 def find_known(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, Known]:
     """Return the clients that exist already, by address key."""
-    keys = {row.email_key for row in rows}
+    keys = sorted({row.email_key for row in rows})
     columns = (Client.email_key, Client.id, Client.full_name, Client.comment, Client.attributes)
-    statement = select(*columns).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
-    found = db.session.execute(statement).tuples().all()
+    found = db.session.execute(select_by_keys(owner_id, keys, columns)).all()
     tagged = {row.email_key for row in rows if row.tags}
     tags = find_tags([id for key, id, *_rest in found if key in tagged]) if tagged else {}
     return {
@@ -157,9 +159,20 @@ def find_known(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, Known]:
 def find_ids(owner_id: int, keys: Sequence[str]) -> dict[str, int]:
     if not keys:
         return {}
-    statement = select(Client.email_key, Client.id)
-    rows = db.session.execute(statement.where(Client.owner_id == owner_id, Client.email_key.in_(keys)))
+    rows = db.session.execute(select_by_keys(owner_id, keys, (Client.email_key, Client.id)))
     return dict(rows.tuples().all())
+
+
+def select_by_keys(owner_id: int, keys: Sequence[str], columns: Sequence[Any]) -> Select[Any]:
+    """Return a statement for columns of the owner's clients with these address keys."""
+    own = select(*columns).where(Client.owner_id == owner_id)
+    if is_sqlite():
+        return own.where(Client.email_key.in_(keys))
+    # PostgreSQL has no statistics for a table that is still being filled, and would scan the whole address
+    # book; the limit makes it look up each key.
+    given = select(func.unnest(literal(keys, ARRAY(String))).label("key")).subquery()
+    found = own.where(Client.email_key == given.c.key).limit(1).lateral()
+    return select(*found.c).select_from(given).join(found, true())
 
 
 def refuse_excess(
