@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from bench import (
+    api,
     crowd,
     mailbox,
     many,
@@ -34,6 +35,7 @@ MODULES = (
     segments,
     search,
     pages,
+    api,
     signup,
     tracking,
     reports,

@@ -1,4 +1,4 @@
-"""Generate HTTP load: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
+"""Generate HTTP load: python -m bench.load PORT PATH SECONDS CONNECTIONS [HEADER]; prints JSON.
 
 Each connection sends a request, waits for the whole response and sends the next, as in `wrk`. The generator
 is a single process: on two cores, a stronger one would take processor time from the server.
@@ -59,11 +59,11 @@ def has_any_response(connections: list[Connection]) -> bool:
     return any(connection.times for connection in connections)
 
 
-def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> dict[str, float]:
-    """Return responses per second, and the median and 99th percentile of response times in milliseconds."""
+def run(port: int, path: str, seconds: float, connections: int, header: str) -> dict[str, float]:
+    """Return responses per second, and the median and percentiles of response times in milliseconds."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Language: en"]
-    if cookie:
-        lines.append(f"Cookie: {cookie}")
+    if header:
+        lines.append(header)
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     selector = selectors.DefaultSelector()
     all_connections = [Connection(port, request) for _ in range(connections)]
@@ -86,11 +86,12 @@ def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> 
     return {
         "per_second": len(times) / elapsed,
         "median_ms": statistics.median(times) * 1000,
+        "p95_ms": times[int(len(times) * 0.95)] * 1000,
         "p99_ms": times[int(len(times) * 0.99)] * 1000,
         "bytes": all_connections[0].size,
     }
 
 
 if __name__ == "__main__":
-    _, port, path, seconds, connections, *cookie = sys.argv
-    print(json.dumps(run(int(port), path, float(seconds), int(connections), cookie[0] if cookie else "")))
+    _, port, path, seconds, connections, *header = sys.argv
+    print(json.dumps(run(int(port), path, float(seconds), int(connections), header[0] if header else "")))

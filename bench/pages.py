@@ -98,10 +98,17 @@ def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]
 
 
 def load(
-    port: int, path: str, seconds: float, connections: int = CONNECTIONS, cookie: str = ""
+    port: int,
+    path: str,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    cookie: str = "",
+    *,
+    header: str = "",
 ) -> dict[str, float]:
     """Load a page repeatedly in a separate process; return the figures from bench.load."""
-    command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
+    line = f"Cookie: {cookie}" if cookie else header
+    command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), line]
     result = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if result.returncode:
         raise MeasurementFailed(f"{path}: {result.stderr}")

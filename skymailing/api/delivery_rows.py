@@ -1,5 +1,6 @@
 """Read deliveries and attempts for programs, which read millions: rows of plain columns, no objects."""
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, String, bindparam, func, literal, select, type_coerce, union_all
@@ -32,33 +33,39 @@ def select_runs(mailing_id: int) -> Select[tuple[Run]]:
     return select(Run).where(Run.mailing_id == mailing_id)
 
 
-def select_deliveries(run_id: int, state: DeliveryState | None) -> Select[Any]:
+def select_deliveries(run: Run, state: DeliveryState | None) -> Select[Any]:
     """Return a statement for a run's deliveries."""
     statement = select(*DELIVERY_COLUMNS)
     if state is not None:
-        return statement.where(Delivery.run_id == run_id, Delivery.state == state)
+        return statement.where(Delivery.run_id == run.id, Delivery.state == state)
     # A run's rows are inserted together, so the primary key finds them in order between the first and the
     # last. No index begins with the run and continues with the ID; the sum keeps others from being used.
-    first, last = find_bounds(run_id)
-    return statement.where(Delivery.run_id + 0 == run_id, Delivery.id.between(first, last))
+    first, last = find_bounds(run.id, run.uuid, run.planned)
+    return statement.where(Delivery.run_id + 0 == run.id, Delivery.id.between(first, last))
 
 
 def _select_bounds() -> Select[Any]:
+    # SQLite finds a minimum or a maximum in an index, but not both in one SELECT.
     bounds = [
-        select(func.min(Delivery.id).label("first"), func.max(Delivery.id).label("last")).where(
+        select(find(Delivery.id).label("id")).where(
             Delivery.run_id == bindparam("run_id"), Delivery.state == literal(state, Delivery.state.type)
         )
         for state in DeliveryState
+        for find in (func.min, func.max)
     ]
     each = union_all(*bounds).subquery()
-    return select(func.min(each.c.first), func.max(each.c.last))
+    return select(func.min(each.c.id), func.max(each.c.id))
 
 
 BOUNDS = _select_bounds()  # composed once, since that takes longer than executing it
 
 
-def find_bounds(run_id: int) -> tuple[int, int]:
-    """Return the first and the last ID of a run's deliveries, from an index by state and ID."""
+@lru_cache(maxsize=1_000)
+def find_bounds(run_id: int, _uuid: str, _planned: int) -> tuple[int, int]:
+    """Return the first and the last ID of a run's deliveries, from an index by state and ID.
+
+    Once they are planned, none are added, so later pages need not look again.
+    """
     first, last = db.session.execute(BOUNDS, {"run_id": run_id}).one()
     return (first, last) if first is not None else (1, 0)
 

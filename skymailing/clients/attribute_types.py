@@ -57,9 +57,10 @@ def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
 
 def set_types(owner_id: int, types: Mapping[str, AttributeType], *, keeps_known: bool = False) -> None:
     """Store types; with `keeps_known`, only for attributes that have none yet."""
-    user = db.session.scalar(
-        select(User).where(User.id == owner_id).with_for_update().execution_options(populate_existing=True)
-    )
+    # Inserted clients share the key of their owner's row. A stronger lock would wait for the clients of
+    # another batch, which may be waiting for the tags of this one.
+    locked = select(User).where(User.id == owner_id).with_for_update(key_share=True)
+    user = db.session.scalar(locked.execution_options(populate_existing=True))
     if user is None:
         return
     written = {name: type.value for name, type in types.items()}

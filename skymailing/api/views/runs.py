@@ -59,7 +59,7 @@ def get_run(run_id: int) -> Any:
 )
 def list_deliveries(query: dict[str, Any], run_id: int) -> Response:
     """List the deliveries of a run, in the order in which they were planned."""
-    statement = delivery_rows.select_deliveries(find_own(run_id).id, query.get("state"))
+    statement = delivery_rows.select_deliveries(find_own(run_id), query.get("state"))
     return write_rows(
         list_after(statement, DELIVERY_ORDER, query.get("after"), query["limit"]), DELIVERY_FIELDS
     )
