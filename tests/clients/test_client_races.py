@@ -6,11 +6,13 @@ The races need two open transactions, which only PostgreSQL has.
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clients import duplicates
+from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.bulk import tasks
+from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import BulkJob, Client, Tag, User, client_tags
@@ -111,3 +113,20 @@ def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_left_out(
     response = browser.get("/clients/duplicates")
     assert response.status_code == 200
     assert "same name" not in response.text
+
+
+def test_learning_types_does_not_wait_for_the_clients_of_another_batch(
+    app: Flask, session: Session, user: User
+) -> None:
+    """The other batch may be waiting for a tag that this one has just added."""
+    row = ClientRow("a@example.org", "a@example.org", "", "", {"price": "5"})
+    values = {"owner_id": user.id, "email": "b@example.org", "email_key": "b@example.org", "full_name": ""}
+    times = {"created_at": utcnow(), "updated_at": utcnow()}
+    with transaction(app) as other:
+        other.execute(insert(Client).values(**values, comment="", attributes={}, **times))
+        with app.app_context():
+            db.session.connection().exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            learn_types(user.id, [row])
+            db.session.commit()
+    session.refresh(user)
+    assert user.attribute_types == {"price": "number"}
