@@ -3,10 +3,11 @@
 import http.client
 import json
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
@@ -95,21 +96,16 @@ def write_batch(number: int) -> str:
 
 def send_all(port: int, batches: list[str]) -> list[dict[str, int]]:
     """Send the batches over several connections at once, each with its own Idempotency-Key."""
-    answers: list[dict[str, int]] = []
-    left = list(batches)
 
-    def work() -> None:
+    def work(share: list[str]) -> list[dict[str, int]]:
         send = connect(port)
-        while left:
-            key = {"Idempotency-Key": f"bench-{time.monotonic_ns()}-{len(left)}"}
-            answers.append(send("POST", "/api/v1/clients/batch", left.pop(), key))
+        return [
+            send("POST", "/api/v1/clients/batch", batch, {"Idempotency-Key": str(uuid4())}) for batch in share
+        ]
 
-    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+    shares = [batches[number::CONNECTIONS] for number in range(CONNECTIONS)]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return [answer for answers in pool.map(work, shares) for answer in answers]
 
 
 def connect(port: int) -> Send:
@@ -129,19 +125,15 @@ def connect(port: int) -> Send:
 
 
 def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row:
-    """Read all deliveries of a run over one connection, page by page; the median of three times."""
-    send, rates = connect(port), []
+    """Read all deliveries of a run, page by page, over some connections; the median of three times."""
+    rates = []
     for _ in range(3):
-        start, read, after = time.perf_counter(), 0, ""
-        while True:
-            page = send("GET", f"/api/v1/runs/{run_id}/deliveries?limit=200{after}")
-            read += len(page["data"])
-            if page["next"] is None:
-                break
-            after = f"&after={page['next']}"
-        if read != count:
+        start = time.perf_counter()
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            read = list(pool.map(lambda _: read_deliveries(port, run_id), range(CONNECTIONS)))
+        if read != [count] * CONNECTIONS:
             raise MeasurementFailed(f"read {read} of {count} deliveries")
-        rates.append(count / (time.perf_counter() - start))
+        rates.append(sum(read) / (time.perf_counter() - start))
     rate = statistics.median(rates)
     return Row(
         f"API, {database}: deliveries per second by cursor",
@@ -151,6 +143,17 @@ def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row
         rate >= 20_000,
         {"per_second": rates},
     )
+
+
+def read_deliveries(port: int, run_id: int) -> int:
+    """Return how many deliveries the pages of a run contain."""
+    send, read, after = connect(port), 0, ""
+    while True:
+        page = send("GET", f"/api/v1/runs/{run_id}/deliveries?limit=200{after}")
+        read += len(page["data"])
+        if page["next"] is None:
+            return read
+        after = f"&after={page['next']}"
 
 
 def measure_get(port: int, cookie: str, database: str) -> Row:

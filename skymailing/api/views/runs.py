@@ -1,6 +1,5 @@
 """Runs, and their deliveries and attempts: what became of every letter."""
 
-from datetime import datetime
 from typing import Any
 
 from flask import Response, abort
@@ -30,6 +29,7 @@ bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
 SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+TIMES = {"at", "due_at", "finished_at"}
 COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
 
 
@@ -121,7 +121,8 @@ def write_rows(listing: Listing, names: tuple[str, ...]) -> Response:
 
 
 def write_row(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in zip(names, row, strict=False)
-    }
+    written = dict(zip(names, row, strict=False))
+    for name in TIMES & written.keys():
+        if moment := written[name]:
+            written[name] = moment.isoformat()
+    return written
