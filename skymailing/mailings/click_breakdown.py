@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, func, select
+from sqlalchemy import ColumnElement, String, Subquery, case, func, select
 
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.extensions import db
+from skymailing.mailings.click_variants import has_variant
 from skymailing.models import Delivery, Engagement, Run
 from skymailing.tracking.click_counts import to_milliseconds
 
@@ -43,23 +45,30 @@ class Breakdown:
     hours: Sequence[HourClicks] = ()
 
 
-def break_down(run: Run) -> Breakdown | None:
-    """Return the people who clicked in a run by domain and by hour; None if that takes too long."""
+def break_down(run: Run, variant: int = 0) -> Breakdown | None:
+    """Return the people who clicked in a run, or in the letters of a variant, by domain and by hour.
+
+    None if that takes too long.
+    """
     try:
         with limit_time(SECONDS):
-            return Breakdown(_count_domains(run.id), _count_hours(run))
+            return Breakdown(_count_domains(run, variant), _count_hours(run, variant))
     except TookTooLong:
         return None
 
 
-def _count_domains(run_id: int) -> list[DomainClicks]:
-    clicked = (
-        select(_domain_of().label("domain"))
-        .select_from(Engagement)
-        .join(Delivery, Delivery.id == Engagement.delivery_id)
-        .where(Engagement.run_id == run_id, Engagement.clicks > 0)
-        .subquery()  # so that PostgreSQL recognizes the expression by which it groups
-    )
+def _select_clicked(run: Run, variant: int, value: ColumnElement[Any]) -> Subquery:
+    """Select a value of each letter in which a person clicked.
+
+    As a subquery, so that PostgreSQL recognizes the expression by which it groups.
+    """
+    clicked = select(value).select_from(Engagement).where(Engagement.run_id == run.id, Engagement.clicks > 0)
+    clicked = clicked.join(Delivery, Delivery.id == Engagement.delivery_id)
+    return (clicked.where(has_variant(run, variant)) if variant else clicked).subquery()
+
+
+def _count_domains(run: Run, variant: int) -> list[DomainClicks]:
+    clicked = _select_clicked(run, variant, _domain_of().label("domain"))
     rows = select(clicked.c.domain, func.count()).group_by(clicked.c.domain)
     counted = sorted(db.session.execute(rows).tuples(), key=lambda row: (-row[1], row[0]))
     shown = [DomainClicks(*row) for row in counted[:DOMAINS_SHOWN]]
@@ -73,13 +82,12 @@ def _domain_of() -> ColumnElement[str]:
     return func.split_part(Delivery.email_key, "@", 2, type_=String)
 
 
-def _count_hours(run: Run) -> list[HourClicks]:
+def _count_hours(run: Run, variant: int) -> list[HourClicks]:
     """Count first clicks by the hour, up to the last hour that has any."""
     since = Engagement.first_click_at - to_milliseconds(run.started_at)
     # Clocks can differ a little: nothing is before the start.
     hour = case((since < 0, 0), (since >= HOUR * HOURS_SHOWN, HOURS_SHOWN), else_=since // HOUR)
-    is_own = (Engagement.run_id == run.id) & (Engagement.clicks > 0)
-    clicked = select(hour.label("hour")).where(is_own).subquery()
+    clicked = _select_clicked(run, variant, hour.label("hour"))
     rows = select(clicked.c.hour, func.count()).group_by(clicked.c.hour)
     counted = dict(db.session.execute(rows).tuples().all())
     return [
