@@ -66,8 +66,8 @@ def run(session: Session, user: User) -> Run:
 @pytest.mark.parametrize(
     ("locale", "texts"),
     [
-        ("en", ("10 clients are waiting. Choose which variant they get.", "Waiting for the winner")),
-        ("ru", ("Ждут 10 клиентов. Выберите вариант для них.", "Ждут победителя")),
+        ("en", ("10 clients are waiting. Choose which variant they get, by", "Waiting for the winner")),
+        ("ru", ("Ждут 10 клиентов. Выберите для них вариант до", "Ждут победителя")),
     ],
 )
 def test_the_page_shows_the_results(
