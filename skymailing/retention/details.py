@@ -77,7 +77,7 @@ def _remove(run_id: int, now: datetime, budget: TimeBudget) -> None:
 
 def _finish(run_id: int, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
-        # A fold that was being stored while the letters were removed may have added clicks of theirs.
+        # A fold that was being stored while the letters were removed may have added their clicks again.
         take_turn(session.connection(), now)
         for detail in (Click, Engagement):
             session.execute(delete(detail).where(detail.run_id == run_id))
