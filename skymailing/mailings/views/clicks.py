@@ -107,8 +107,8 @@ def click_segment(run_id: int) -> ResponseReturnValue:
 
 
 def read_variant(variants: Sequence[VariantClicks]) -> int:
-    """Return the variant that the request asks for, 0 for all; aborts with 404 if there is none such."""
-    number = read_id(request.args.get("variant"))
+    """Return the variant that the request asks for, 0 for all; aborts with 404 if the test has none such."""
+    number = read_id(request.args.get("variant")) if variants else 0
     if number and all(variant.number != number for variant in variants):
         abort(404)
     return number
