@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from skymailing import audit
+from skymailing import audit, clock
 from skymailing.delivery.rendering.letter import TemplateError
 from skymailing.extensions import db
 from skymailing.mailings import click_queries, run_queries
@@ -49,7 +49,9 @@ def clicks(run_id: int) -> str:
         mailing=run.mailing,
         run=run,
         clicks=counts,
-        breakdown=break_down(run, variant) if counts.people and not run.details_removed_at else None,
+        breakdown=break_down(run, clock.utcnow(), variant)
+        if counts.people and not run.details_removed_at
+        else None,
         chosen=chosen,
         people=click_queries.list_people(run, number, request.args.get("cursor"), variant),
         variants=variants,
