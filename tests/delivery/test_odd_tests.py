@@ -15,12 +15,14 @@ from skymailing.delivery.variants.decision import find_due_tests
 from skymailing.extensions import db
 from skymailing.mailings.resending import resend_failed
 from skymailing.mailings.variant_choice import choose_winner
+from skymailing.mailings.variants import save_variants
 from skymailing.models import (
     Client,
     Decision,
     Delivery,
     DeliveryState,
     Mailing,
+    Message,
     Periodicity,
     Run,
     RunState,
@@ -30,8 +32,8 @@ from skymailing.models import (
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.test_variants import CLIENTS, end_test
-from tests.delivery.tested import count_subjects, list_sample, plan_tested
-from tests.support.factories import SuppressionFactory, create_clients
+from tests.delivery.tested import click, count_subjects, list_sample, plan_tested
+from tests.support.factories import MessageFactory, SuppressionFactory, create_clients
 from tests.support.servers import SmtpServer
 
 OTHERS = Delivery.variant.is_(None)
@@ -178,3 +180,27 @@ def test_a_clock_that_jumps_back_decides_a_test_later_and_not_twice(
     run = get_only_run(session)
     assert len(smtp.letters) == CLIENTS
     assert count_states(session, run) == {DeliveryState.SENT.value: CLIENTS}
+
+
+def test_a_mailing_that_is_edited_while_its_clients_wait_changes_nothing_for_them(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    create_clients(user, CLIENTS)
+    other = MessageFactory.create(owner=user, subject="B", body="Text of B")
+    mailing = plan_tested(user, session, [{"message_id": other.id}])
+    start(mailing)
+    run = get_only_run(session)
+    a = len(list_sample(session, run, 1))
+    click(session, run, list_sample(session, run, 2))
+    with app.app_context():
+        edited = db.session.get_one(Mailing, mailing.id)
+        save_variants(edited, ())
+        edited.sample_percent = 0
+        edited.message.subject = "Another subject"
+        db.session.delete(db.session.get_one(Message, other.id))
+        db.session.commit()
+
+    end_test(run, sweep)
+
+    assert count_subjects(smtp.letters) == {"A": a, "B": CLIENTS - a}
+    check_ledger(session, get_only_run(session), smtp.letters)

@@ -71,6 +71,7 @@ def test_a_test_can_be_turned_off(browser: FlaskClient, session: Session, user: 
     [
         ({"track_clicks": ""}, "winner_by", "Turn on “Count clicks”"),
         ({"subject_b": ""}, "subject_b", "same email as variant A"),
+        ({"subject_b": "Autumn"}, "subject_b", "same email as variant A"),
         ({"variants": "3", "subject_c": "Autumn is here"}, "subject_c", "same email as variant B"),
         ({"subject_b": "Hi {{ name"}, "subject_b", "cannot be read"),
         ({"subject_b": "x" * 501}, "subject_b", "at most 500"),
