@@ -168,3 +168,13 @@ def test_the_log_names_the_variants(browser: FlaskClient, session: Session, run:
     assert row.endswith(',"B"')
     plain = browser.get(f"/mailings/{untested.id}/log.csv").text.splitlines()[0]
     assert plain.endswith('"answer"')
+
+
+def test_a_mailing_whose_clients_wait_is_not_said_to_be_over(
+    browser: FlaskClient, session: Session, run: Run
+) -> None:
+    address = f"/mailings/{run.mailing_id}/edit"
+    assert "This one-time mailing is being sent" in get_main_text(browser.get(address))
+    run.state, run.winner = RunState.FINISHED, 1
+    session.flush()
+    assert "This one-time mailing has already been sent" in get_main_text(browser.get(address))
