@@ -90,7 +90,7 @@ class Dispatcher:
         )
         list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
         id_key = message_id_key() if run.has_signed_ids else b""
-        identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run))
+        identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run, variant or run.winner or 0))
         return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
@@ -126,12 +126,12 @@ class Dispatcher:
             self.window = min(self.settings.largest_window, self.window * 2)
 
 
-def _track(run: OpenRun) -> Tracking | None:
-    """Return what is counted in the run's letters; None for nothing."""
+def _track(run: OpenRun, variant: int) -> Tracking | None:
+    """Return what is counted in the run's letters, or those of a variant; None for nothing."""
     has_picture = run.track_opens != OpenTracking.OFF
     if not run.track_clicks and not has_picture:
         return None
-    number = partial(number_links, run.id) if run.track_clicks else None
+    number = partial(number_links, run.id, variant=variant) if run.track_clicks else None
     return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_picture)
 
 

@@ -16,7 +16,7 @@ from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.senders import describe_mailing, find_problem
-from skymailing.delivery.variant_planning import begin_test, copy_variants
+from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -132,6 +132,8 @@ def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     sample = copy_variants(session, run, mailing)
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
     run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
+    if sample is not None:
+        skip_empty_test(session, run, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""

@@ -162,8 +162,11 @@ def measure_rate() -> float | None:
 
     None if there were none that took long enough, or if their rates differ too much.
     """
-    newest = select(Run.id, Run.planned, Run.state).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
+    columns = (Run.id, Run.planned, Run.state, Run.test_ends_at)
+    newest = select(*columns).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
     is_large = (newest.c.planned >= LARGE_RUN) & (newest.c.state == RunState.FINISHED)
+    # Most letters of an A/B test are sent hours after its start, when intervals are too long to show a rate.
+    is_large &= newest.c.test_ends_at.is_(None)
     large = select(newest.c.id).where(is_large).order_by(newest.c.id.desc()).limit(RUNS_MEASURED)
     rows = db.session.execute(
         select(

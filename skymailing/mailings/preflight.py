@@ -21,7 +21,7 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
-from skymailing.mailings.variant_forecast import ExpectedTest, expect_test
+from skymailing.mailings.variant_forecast import ExpectedTest, expect_test, find_uncountable
 from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
@@ -83,6 +83,7 @@ class Preflight:
     start: Start | None  # None if the mailing cannot be set up
     is_stopped: bool  # examining the recipients took too long
     test: ExpectedTest | None
+    uncountable: list[str] | None  # see `find_uncountable`
 
 
 @dataclass
@@ -120,6 +121,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         start=None if problems else find_start(context["forecast"], form.now),
         is_stopped=found.is_stopped,
         test=expect_test(form, context["forecast"]),
+        uncountable=None if form.is_fixed else find_uncountable(form, message),
     )
     return {"preflight": preflight, **context}
 
@@ -237,10 +239,17 @@ def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | Non
     values.apply_times_to(changed, form.now)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
     hours = values.sending_hours(zone_of(form))
-    return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
+    context = make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
+    return context | {"has_test": bool(values.variants)}
 
 
-def make_forecast_context(result: forecast.Forecast | None) -> dict[str, Any]:
+def make_forecast_context(result: forecast.Forecast | None, *, has_test: bool = False) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a forecast."""
     pace = format_rate(result.rate) if result and result.rate else ""
-    return {"forecast": result, "pace": pace, "errors": [], "clock_time": format_clock_time}
+    return {
+        "forecast": result,
+        "pace": pace,
+        "errors": [],
+        "clock_time": format_clock_time,
+        "has_test": has_test,
+    }

@@ -1,6 +1,6 @@
 """Check the A/B test of a mailing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content
 from skymailing.mailings.errors import MailingError
@@ -13,6 +13,7 @@ from skymailing.mailings.variants import (
     VariantValues,
     find_unknown_messages,
     letter_of,
+    read_subjects,
 )
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import MessageFormat, User, WinnerBy
@@ -24,7 +25,8 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
         return {}
     errors = dict(_check_settings(values))
     unknown = find_unknown_messages(owner.id, values.variants)
-    earlier = [_effect_of(VariantValues(), values)]
+    subjects = read_subjects(owner.id, values.message_id, values.variants)
+    earlier = [_effect_of(VariantValues(), values, subjects)]
     for number, variant in enumerate(values.variants, 2):
         letter = letter_of(number).lower()
         if variant.message_id in unknown:
@@ -33,10 +35,10 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
             errors[f"sender_name_{letter}"] = error
         if error := _check_subject(variant.subject):
             errors[f"subject_{letter}"] = error
-        elif (effect := _effect_of(variant, values)) in earlier:
+        elif (effect := _effect_of(variant, values, subjects)) in earlier:
             same = letter_of(1 + earlier.index(effect))
             errors[f"subject_{letter}"] = MailingError("mailing_variant_same", variant=same)
-        earlier.append(_effect_of(variant, values))
+        earlier.append(_effect_of(variant, values, subjects))
     return errors
 
 
@@ -50,10 +52,13 @@ def _check_settings(values: MailingValues) -> Iterator[tuple[str, MailingError]]
         yield "winner_by", MailingError("mailing_test_needs_clicks")
 
 
-def _effect_of(variant: VariantValues, values: MailingValues) -> tuple[str, str, int | None]:
+def _effect_of(
+    variant: VariantValues, values: MailingValues, subjects: Mapping[int, str]
+) -> tuple[str, str, int | None]:
     """Return what the letters of a variant contain."""
     name = variant.sender_name or values.sender_name.strip()
-    return variant.subject, name, variant.message_id or values.message_id
+    message_id = variant.message_id or values.message_id
+    return variant.subject or subjects.get(message_id or 0, ""), name, message_id
 
 
 def _check_subject(subject: str) -> MailingError | None:

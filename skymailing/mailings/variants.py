@@ -1,6 +1,6 @@
 """Save and read the variants of a mailing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import delete, select
@@ -82,6 +82,15 @@ def list_contents(
         for number, variant in enumerate(variants, 2)
         if (found := messages.get(variant.message_id)) is not None
     ]
+
+
+def read_subjects(
+    owner_id: int, message_id: int | None, variants: Sequence[VariantValues]
+) -> Mapping[int, str]:
+    """Return the subjects of the messages that the variants of a mailing use, by ID."""
+    ids = {message_id, *(variant.message_id for variant in variants)} - {None}
+    own = select(Message.id, Message.subject).where(Message.owner_id == owner_id, Message.id.in_(ids))
+    return dict(db.session.execute(own).tuples().all())
 
 
 def find_unknown_messages(owner_id: int, variants: Sequence[VariantValues]) -> set[int]:

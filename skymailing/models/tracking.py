@@ -6,7 +6,7 @@ Times are in milliseconds since 1970, as hits have them: converting a hundred th
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, String, Text, false
+from sqlalchemy import BigInteger, Date, ForeignKey, Index, SmallInteger, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model
@@ -34,10 +34,17 @@ class RunLink(Model):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
+    # The variants of a test whose letters contain it: the bit `variant_bit` of each. 0 without a test.
+    variants: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     # Recipients who followed it, how often they did, and how often machines did.
     people: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+def variant_bit(variant: int) -> int:
+    """Return the bit of `RunLink.variants` for a variant, given by its number."""
+    return 1 << variant >> 1
 
 
 class Engagement(Model):

@@ -3,15 +3,17 @@
 Hits of one letter that form a burst count as a machine's, even if an earlier fold counted some as a person's.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_in
+from skymailing.delivery.variants.samples import sent_variant
 from skymailing.models import Click, Delivery, Run, RunLink
+from skymailing.models.tracking import variant_bit
 from skymailing.tracking.bursts import Hit, find_bursts
 from skymailing.tracking.hits import NotedHit
 from skymailing.tracking.machines import Visitor
@@ -52,6 +54,7 @@ class LetterClicks:
     delivery_id: int
     run_id: int
     mailing_id: int
+    variant: int  # that it contains; 0 without a test
     links: dict[int, LinkClicks] = field(default_factory=dict)
     # As stored: clicks of people and of machines by the number of the link.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -95,7 +98,7 @@ def count_clicks(connection: Connection, hits: Sequence[NotedHit]) -> list[Lette
     """Return the letters with these hits and their new counts; hits of removed letters are ignored."""
     letters = _find_letters(connection, hits)
     _read_stored(connection, letters)
-    link_counts = _count_links(connection, {letter.run_id for letter in letters.values()})
+    link_counts = _count_links(connection, {(letter.run_id, letter.variant) for letter in letters.values()})
     by_letter: dict[int, list[NotedHit]] = defaultdict(list)
     for hit in hits:
         letter = letters.get(hit.delivery_id)
@@ -103,13 +106,14 @@ def count_clicks(connection: Connection, hits: Sequence[NotedHit]) -> list[Lette
         if letter is not None and letter.run_id == hit.run_id:
             by_letter[hit.delivery_id].append(hit)
     for id, own_hits in by_letter.items():
-        letters[id].add(own_hits, link_counts[letters[id].run_id])
+        letters[id].add(own_hits, link_counts[letters[id].run_id, letters[id].variant])
     return [letters[id] for id in sorted(by_letter)]
 
 
 def _find_letters(connection: Connection, hits: Iterable[NotedHit]) -> dict[int, LetterClicks]:
     ids = sorted({hit.delivery_id for hit in hits})
-    found = select(Delivery.id, Delivery.run_id, Run.mailing_id).join(Run, Run.id == Delivery.run_id)
+    columns = (Delivery.id, Delivery.run_id, Run.mailing_id, sent_variant())
+    found = select(*columns).join(Run, Run.id == Delivery.run_id)
     rows = connection.execute(found.where(is_in(Delivery.id, ids))).tuples()
     return {row[0]: LetterClicks(*row) for row in rows}
 
@@ -123,9 +127,19 @@ def _read_stored(connection: Connection, letters: Mapping[int, LetterClicks]) ->
         letters[id].stored[number] = link.clicks, link.machine_clicks
 
 
-def _count_links(connection: Connection, run_ids: Iterable[int]) -> Mapping[int, int]:
-    counted = select(RunLink.run_id, func.count()).where(is_in(RunLink.run_id, sorted(run_ids)))
-    return defaultdict(int, connection.execute(counted.group_by(RunLink.run_id)).tuples().all())
+def _count_links(connection: Connection, letters: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+    """Return how many links the letters of each run and variant contain."""
+    variants: dict[int, list[int]] = defaultdict(list)
+    for run_id, variant in letters:
+        variants[run_id].append(variant)
+    links = select(RunLink.run_id, RunLink.variants).where(is_in(RunLink.run_id, sorted(variants)))
+    return Counter(
+        (run_id, variant)
+        for run_id, bits in connection.execute(links).tuples()
+        for variant in variants[run_id]
+        # A link without bits belongs to all letters.
+        if not variant or not bits or bits & variant_bit(variant)
+    )
 
 
 def to_milliseconds(moment: datetime) -> int:

@@ -4,6 +4,7 @@ The sweep adds them to the counts (`folding`). Without Redis, links still work, 
 """
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 from threading import Lock
@@ -19,6 +20,8 @@ PICTURE = 0  # the number of the picture that shows opens; links are numbered fr
 # About 40 MB in Redis. More within one sweep is an attack.
 MAX_WAITING = 1_000_000
 LOST = "hits_lost"  # counter
+# As `NotedHit.encode` writes it; the database can store all of these numbers.
+HIT = re.compile(rb"(\d{1,10}) (\d{1,18}) (\d{1,4}) (\d{1,14}) ([pma])")
 
 _lock = Lock()
 _lost = 0  # not yet added to the counter
@@ -38,10 +41,21 @@ class NotedHit:
         return f"{self.run_id} {self.delivery_id} {self.number} {self.at} {self.visitor}"
 
 
-def decode(text: bytes) -> NotedHit:
-    """Return the hit that `encode` wrote."""
-    run_id, delivery_id, number, at, visitor = text.decode().split()
-    return NotedHit(int(run_id), int(delivery_id), int(number), int(at), Visitor(visitor))
+def decode(text: bytes) -> NotedHit | None:
+    """Return the hit that `encode` wrote; None for anything else, which a program has put into Redis."""
+    found = HIT.fullmatch(text)
+    if found is None:
+        return None
+    run_id, delivery_id, number, at = map(int, found.groups()[:4])
+    return NotedHit(run_id, delivery_id, number, at, Visitor(found[5].decode()))
+
+
+def skip(count: int) -> None:
+    """Count hits that cannot be read as lost."""
+    logger.warning("%d clicks and opens could not be read", count)
+    from skymailing import counters  # slow to import, so commands avoid it
+
+    counters.add({LOST: count})
 
 
 def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:

@@ -13,7 +13,11 @@ def add_click(session: Session, run: Run) -> None:
     session.flush()
     delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
     key = {"delivery_id": delivery_id, "run_id": run.id}
-    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
+    session.add(
+        RunLink(
+            run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1, variants=0b101
+        )
+    )
     session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
     session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
 

@@ -47,10 +47,12 @@ def read_links(letter: Letter) -> dict[str, str]:
 
 
 def test_variants_share_the_numbers_of_equal_links(session: Session, run: Run, smtp: SmtpServer) -> None:
-    urls = {
-        link.number: link.url for link in session.scalars(select(RunLink).where(RunLink.run_id == run.id))
-    }
-    assert sorted(urls.values()) == ["https://shop.example/", "https://shop.example/sale"]
+    links = session.scalars(select(RunLink).where(RunLink.run_id == run.id)).all()
+    urls = {link.number: link.url for link in links}
+    assert sorted((link.url, link.variants) for link in links) == [
+        ("https://shop.example/", 0b11),
+        ("https://shop.example/sale", 0b10),
+    ]
     expected = {"Shop": "https://shop.example/", "Sale": "https://shop.example/sale"}
     for variant, names in ((1, {"Shop"}), (2, {"Shop", "Sale"})):
         for letter in letters_to(smtp, list_sample(session, run, variant)):

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 from sqlalchemy import select
 
-from skymailing.models import Mailing, MessageFormat, Run
+from skymailing.models import Mailing, MessageFormat, Run, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
@@ -18,14 +18,12 @@ SUBJECT = "Spring teas"
 def send(site: Site, email: str) -> tuple[str, int]:
     """Send a letter with a link to the blog; return the owner's address and the ID of the run."""
     owner = site.add_user(name="Tea Shop", locale="en")
-    with site.adding():
-        ClientFactory.create(owner_id=owner.id, owner=None, email=email)
+    with site.adding() as session:
+        user = session.get_one(User, owner.id)
+        ClientFactory.create(owner=user, email=email)
         body = f"Hello!\n\n[Read the blog]({site.url}/blog/)\n\n[Order tea](https://shop.example/)"
-        message = MessageFactory.create(
-            owner_id=owner.id, owner=None, subject=SUBJECT, body=body, format=MessageFormat.MARKDOWN
-        )
-        mailing = due_mailing(owner, message=message, track_clicks=True)
-    return owner.email, mailing.id
+        message = MessageFactory.create(owner=user, subject=SUBJECT, body=body, format=MessageFormat.MARKDOWN)
+        return owner.email, due_mailing(user, message=message, track_clicks=True).id
 
 
 def find_run(site: Site, mailing_id: int) -> int:

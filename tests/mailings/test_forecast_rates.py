@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing import routes
@@ -14,6 +15,7 @@ from skymailing.models import (
     BreakerState,
     MailingState,
     Route,
+    Run,
     User,
 )
 from tests.conftest import SignIn
@@ -69,6 +71,15 @@ def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> No
     text = get_text(preview(browser, user))
     assert "3 clients" in text
     assert "Expected rate" not in text
+
+
+def test_a_run_with_a_test_predicts_nothing(browser: FlaskClient, session: Session, user: User) -> None:
+    """Most of its letters were sent hours after its start."""
+    create_clients(user, 3)
+    add_measured_run(user, per_second=5)
+    session.execute(update(Run).values(test_ends_at=NOW))
+    session.flush()
+    assert "Expected rate" not in get_text(preview(browser, user))
 
 
 def test_a_run_of_a_moment_predicts_nothing(browser: FlaskClient, user: User) -> None:

@@ -28,7 +28,9 @@ class ClickSigner:
     def __init__(self, run_id: int, run_uuid: UUID) -> None:
         self._run = run_id.to_bytes(RUN_SIZE, "big")
         secret = blake2b(current_app.config["SECRET_KEY"].encode(), digest_size=32, person=b"sky.clicks")
-        self._key = blake2s(run_uuid.bytes, digest_size=32, key=secret.digest()).digest()
+        key = blake2s(run_uuid.bytes, digest_size=32, key=secret.digest()).digest()
+        # Copied for each letter, which is faster than starting with the key.
+        self._start = blake2s(digest_size=SIGNATURE_SIZE, key=key)
 
     def make_token(self, delivery_id: int) -> str:
         """Return the token of a delivery, the same on every attempt."""
@@ -39,7 +41,9 @@ class ClickSigner:
         return hmac.compare_digest(self._sign(name), signature)
 
     def _sign(self, name: bytes) -> bytes:
-        return blake2s(name, digest_size=SIGNATURE_SIZE, key=self._key).digest()
+        signature = self._start.copy()
+        signature.update(name)
+        return signature.digest()
 
 
 class ClickToken:
