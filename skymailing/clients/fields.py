@@ -8,7 +8,7 @@ class Field(StrEnum):
     """The meaning of a column. Stored with imports, and typed as `--map COLUMN=FIELD`."""
 
     EMAIL = "email"
-    OTHER_EMAIL = "other_email"  # used if the first is empty, otherwise kept as an attribute
+    OTHER_EMAIL = "other_email"  # used if the first address is empty, otherwise kept as an attribute
     FULL_NAME = "full_name"
     FIRST_NAME = "first_name"
     MIDDLE_NAME = "middle_name"

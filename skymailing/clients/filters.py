@@ -74,7 +74,7 @@ def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClien
     """Return the owner's clients who pass the filter."""
     search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
     if criteria:
-        # Perhaps none of the clients who are counted for a frequent word meets the other criteria.
+        # For a frequent word, only some clients are counted; possibly none of them meets the other criteria.
         search = replace(search, some=None)
     return FoundClients(owner.id, and_(search.condition, *criteria), search)
 

@@ -8,7 +8,7 @@ from skymailing.models import User
 # In addition to the address and the name, which are always shown.
 STANDARD = ("tags", "comment", "added", "changed")
 DEFAULT = ("tags", "comment", "added")
-ATTRIBUTE = "attribute."  # before the name of an attribute
+ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
 
 

@@ -39,7 +39,7 @@ def count_added(opt_out: OptOut) -> None:
 
 
 def count_undone(opt_out: OptOut) -> None:
-    """Take back an opt-out, where it was counted."""
+    """Subtract an opt-out where it was counted."""
     _count(opt_out, -1, opt_out.at)
 
 

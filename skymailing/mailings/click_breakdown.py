@@ -1,4 +1,4 @@
-"""Count the people who clicked in a run by the domain of their mailbox, and by the hour of a first click."""
+"""Count the people who clicked in a run, by mailbox domain and by the hour of their first click."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from skymailing.extensions import db
 from skymailing.models import Delivery, Engagement, Run
 from skymailing.tracking.click_counts import to_milliseconds
 
-SECONDS = 3.0  # for both statements together; longer ones are left out
+SECONDS = 3.0  # for both statements together; if they take longer, the breakdown is not shown
 DOMAINS_SHOWN = 10
 HOUR = 3_600_000  # milliseconds
 HOURS_SHOWN = 48
@@ -19,7 +19,7 @@ HOURS_SHOWN = 48
 
 @dataclass(frozen=True, slots=True)
 class DomainClicks:
-    """People with a mailbox at a domain; without one, those at all other domains."""
+    """The number of people with a mailbox at a domain; an empty domain stands for all others."""
 
     domain: str
     people: int
@@ -27,7 +27,7 @@ class DomainClicks:
 
 @dataclass(frozen=True, slots=True)
 class HourClicks:
-    """People whose first click was in an hour after the start; `is_last` includes all later ones."""
+    """The number of people who first clicked in an hour after the start; `is_last`: or later."""
 
     begins_at: datetime
     number: int  # of the hour, from 1
@@ -37,7 +37,7 @@ class HourClicks:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Who clicked, by domain, and when."""
+    """The people who clicked, by domain and by hour."""
 
     domains: Sequence[DomainClicks] = ()
     hours: Sequence[HourClicks] = ()
@@ -58,7 +58,7 @@ def _count_domains(run_id: int) -> list[DomainClicks]:
         .select_from(Engagement)
         .join(Delivery, Delivery.id == Engagement.delivery_id)
         .where(Engagement.run_id == run_id, Engagement.clicks > 0)
-        .subquery()  # so that PostgreSQL recognizes the expression by which it groups
+        .subquery()  # otherwise PostgreSQL does not recognize the expression in GROUP BY
     )
     rows = select(clicked.c.domain, func.count()).group_by(clicked.c.domain)
     counted = sorted(db.session.execute(rows).tuples(), key=lambda row: (-row[1], row[0]))
@@ -76,7 +76,7 @@ def _domain_of() -> ColumnElement[str]:
 def _count_hours(run: Run) -> list[HourClicks]:
     """Count first clicks by the hour, up to the last hour that has any."""
     since = Engagement.first_click_at - to_milliseconds(run.started_at)
-    # Clocks can differ a little: nothing is before the start.
+    # Clocks can differ a little: count clicks before the start in the first hour.
     hour = case((since < 0, 0), (since >= HOUR * HOURS_SHOWN, HOURS_SHOWN), else_=since // HOUR)
     is_own = (Engagement.run_id == run.id) & (Engagement.clicks > 0)
     clicked = select(hour.label("hour")).where(is_own).subquery()

@@ -1,4 +1,4 @@
-"""Show a run's letter with the number of people next to each link, for its owner."""
+"""Show the owner a run's letter, with the number of people who followed it next to each link."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.run_links import match_links
 from skymailing.models import Run, RunLink
 
-# Readable on any background; nothing of the letter's own styles may hide or stretch it.
+# The badge is readable on any background, and the letter's own styles cannot hide or stretch it.
 STYLE = (
     "display:inline-block;margin:0 0 0 4px;padding:1px 6px;border:1px solid #fff;border-radius:9px;"
     "background:#14366f;color:#fff;font:600 12px/16px Arial,sans-serif;letter-spacing:0;text-decoration:none;"
     "text-transform:none;white-space:nowrap;vertical-align:middle;width:auto;max-width:none"
 )
-QUIET = STYLE.replace("#14366f", "#5c6470")  # of links that no one followed
+QUIET = STYLE.replace("#14366f", "#5c6470")  # for links that no one followed
 
 
 @dataclass(frozen=True, slots=True)
 class LetterMap:
-    """What the map of a run's letter is rendered from, without a transaction."""
+    """The data from which the map of a run's letter is rendered, without a transaction."""
 
     content: Content
     sender_name: str
@@ -43,7 +43,7 @@ class LetterMap:
         return letter.html
 
     def add_badges(self, page: str) -> str:
-        """Return the page with a badge after each link that is counted."""
+        """Return the page with a badge after each counted link."""
         linked = LinkedPage(page)
         numbers = match_links(self.stored, linked.links)
         return linked.add_after([self._write_badge(number) for number in numbers])
@@ -59,7 +59,7 @@ class LetterMap:
 
 
 def read_map(run: Run, links: Sequence[RunLink]) -> LetterMap | None:
-    """Return what the map of a run needs; None once the text of its letters has been removed."""
+    """Return the data for a run's map; None once the text of its letters has been removed."""
     if run.details_removed_at is not None or not links:
         return None
     by_link = {link.number: link.people for link in links}

@@ -1,4 +1,4 @@
-"""Compare a run with the owner's runs before it."""
+"""Compare a run with the owner's earlier runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,31 @@ from skymailing.models import DeliveryState, Run, RunInterval, RunState
 
 MOST_RUNS = 10
 FEWEST_RUNS = 3
-# Runs that are looked at to find ten that are finished.
+# Runs that are examined to find ten that are finished.
 CANDIDATES = 20
-# People click and unsubscribe for days, so a run is not judged by that on its first day.
+# People click and unsubscribe for days, so these shares are not judged on a run's first day.
 TIME_TO_REACT = timedelta(days=1)
-# One letter more or less says nothing.
+# A difference of one letter means nothing.
 FEWEST_LETTERS = 2
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A share of a run's letters, and by how much it must differ from the usual one to be better or worse."""
+    """A share of a run's letters, and how far from the usual share it must be to count as better or worse."""
 
     name: str
     part: Callable[[Ledger], int]
     whole: Callable[[Ledger], int]
     more_is_better: bool
     points: float  # percentage points
-    portion: float  # of the usual share
+    portion: float  # relative to the usual share
     applies: Callable[[Run], bool] = lambda _run: True
     needs_time: bool = True
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's share, in percent, beside the median of the runs before it."""
+    """A run's share and the median of earlier runs, both in percent."""
 
     name: str
     share: float
@@ -74,7 +74,7 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
     """Return the owner's last finished runs that started before this one.
 
     `planned` is counted once per run, in the interval in which it starts, so an index on intervals finds
-    the owner's runs by time. Runs have none, and an owner can have tens of thousands.
+    the owner's runs by time. The table of runs has no such index, and an owner can have tens of thousands.
     """
     starts = (
         select(RunInterval.run_id)

@@ -33,7 +33,7 @@ STARTS_SHOWN = 5
 LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
-BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
+BULK = 0.9  # the share of a run's letters that is measured; the rest are mostly retries
 # A run with fewer intervals was too fast to measure.
 MIN_INTERVALS = 3
 # If the rates of the measured runs differ by a larger factor, they do not predict the next run.
@@ -42,7 +42,7 @@ LARGEST_SPREAD = 3.0
 
 @dataclass(frozen=True)
 class Reach:
-    """The number of clients that a mailing addresses, and the number of them that are suppressed."""
+    """How many clients a mailing addresses, and how many of them are suppressed."""
 
     audience: int
     suppressed: int
@@ -171,7 +171,7 @@ def measure_rate() -> float | None:
         )
         .join(Run, Run.id == RunInterval.run_id)
         .where(RunInterval.run_id.in_(large), RunInterval.sent > 0)
-        .group_by(RunInterval.run_id, RunInterval.elapsed, Run.started_at)  # one interval of all workers
+        .group_by(RunInterval.run_id, RunInterval.elapsed, Run.started_at)  # all workers together
     )
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():

@@ -22,7 +22,7 @@ from skymailing.models import (
 )
 
 MAX_BARS = 60
-# The possible lengths of a bar: round numbers of seconds, minutes and hours.
+# The possible durations of a bar: round numbers of seconds, minutes and hours.
 BAR_SECONDS = (1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 REFUSALS_SHOWN = 12
 DOMAINS_SHOWN = 8
@@ -60,7 +60,7 @@ def find_run(owner: User, run_id: int) -> Run | None:
 
 
 def find_last_run(mailing: Mailing) -> Run | None:
-    """Return the mailing's latest run that was not skipped, as it is in the database now."""
+    """Return the mailing's latest run that was not skipped, with its current values in the database."""
     return db.session.scalar(
         select(Run)
         .where(Run.mailing_id == mailing.id, Run.state != RunState.SKIPPED)

@@ -51,14 +51,14 @@ class MailingValues:
     on_unknown: OnUnknown = OnUnknown.HOLD
     track_clicks: bool = False
     track_opens: OpenTracking = OpenTracking.OFF
-    variants: tuple[VariantValues, ...] = ()  # other than A; none: no test
+    variants: tuple[VariantValues, ...] = ()  # other than A; empty: no test
     sample_percent: int = 20
     test_hours: int = 4
     winner_by: WinnerBy = WinnerBy.CLICKS
 
     @property
     def selection(self) -> Selection | None:
-        """The selected clients; None when the mailing is for all."""
+        """The selected clients; None if the mailing is not for selected clients."""
         return self.clients if self.audience is Audience.SELECTED else None
 
     def sending_hours(self, zone: ZoneInfo) -> SendingHours:

@@ -9,7 +9,7 @@ from skymailing.mailings.formats import format_clock_time
 from skymailing.mailings.forms import MailingForm
 from skymailing.models import WinnerBy
 
-# With fewer letters, most differences are chance.
+# With fewer letters, most differences are due to chance.
 FEW_LETTERS = 100
 
 
@@ -20,13 +20,13 @@ class ExpectedTest:
     variants: int
     letters: int | None  # for each variant; None if unknown
     is_chosen: bool  # its owner chooses the winner
-    is_small: bool  # so few letters that a difference may be chance
+    is_small: bool  # so few letters that a difference may be due to chance
     ends_first: bool  # the mailing ends before the other clients can get the winner
     waits_until: str  # when the sending hours open after the decision; empty if they are open then
 
 
 def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
-    """Return what to expect of the test in a form; None without one, or if the form cannot be read."""
+    """Return what to expect of the test in a form; None if there is no test or the form cannot be read."""
     if form.is_fixed or not form.values.variants or form.has_test_error:
         return None
     values = form.values

@@ -27,18 +27,18 @@ class Row:
     planned: int
     sent: int
     clicked: int
-    share: str  # of the sent letters, in which a person clicked
+    share: str  # the percentage of sent letters in which a person clicked
     is_winner: bool = False
 
     @property
     def unsent(self) -> int:
-        """The number of letters that were not sent, or not yet."""
+        """The number of letters that have not been sent, at least not yet."""
         return self.planned - self.sent
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTest:
-    """The test of a run, as its page shows it."""
+    """The test of a run as shown on its page."""
 
     run: Run
     rows: list[Row]
@@ -53,7 +53,7 @@ class DescribedTest:
 
 
 def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | None:
-    """Return the test of a run with its results; None if it has none."""
+    """Return the test of a run with its results; None if the run has no test."""
     if run.test_ends_at is None:
         return None
     results = read_results(db.session(), run)

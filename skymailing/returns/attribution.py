@@ -37,7 +37,7 @@ class Target:
     delivery_id: int | None = None
     run_id: int | None = None
     mailing_id: int | None = None
-    # Of the unsubscribe link; None if it has none, or if the letter was found in another way.
+    # The topic of the unsubscribe link; None if it has none, or if the letter was found in another way.
     topic_id: int | None = None
 
 
@@ -93,7 +93,7 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
         return None
     if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
         return None
-    # The link does not say which letter it was in, so the last one is assumed.
+    # The link does not say which letter it was in, so the last letter is assumed.
     row = db.session.execute(_last_letters(email_key, now).where(Mailing.owner_id == owner_id)).first()
     target = _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
     return replace(target, topic_id=topic_id)

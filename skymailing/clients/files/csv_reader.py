@@ -153,7 +153,7 @@ def read_records(source: BinaryIO, encoding: str | None = None) -> Iterator[Reco
                 yield record
     finally:
         if not source.closed:
-            text.detach()  # leave the caller's file open
+            text.detach()  # keep the caller's file open
 
 
 def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
@@ -172,7 +172,7 @@ def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, dialect: Dialect) -> Record:
-    """Return a record for invalid CSV lines; a row that continues on the next line stays invalid."""
+    """Return a record for invalid CSV lines; a row that continues on the next line remains invalid."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
     if was_one_line or BACKSLASH + '"' in first:

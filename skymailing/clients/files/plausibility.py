@@ -1,7 +1,7 @@
 """Rate how closely a decoded text resembles names and places, to recognize its encoding.
 
 Every encoding with one byte per character can decode a text, but the wrong ones yield words that no one
-writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Frequencies of letters alone do not distinguish Windows-1250 from
+writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Letter frequencies alone do not distinguish Windows-1250 from
 Windows-1252 in a table of names, so pairs of neighbouring letters are compared with those of common names.
 """
 

@@ -12,8 +12,8 @@ from skymailing.models import Client
 
 MAX_COUNTED = 500  # clients found by words: counting more takes longer than finding them
 MAX_CANDIDATES = 10_000
-# Words that one client in ten has are frequent. The second sample is read only if they are frequent in the
-# first, which may be an import of clients from one city.
+# A word is frequent if one client in ten has it. The second sample is read only if the word is frequent in
+# the first, which may be an import of clients from one city.
 SAMPLES = (200, 2_000)  # newest clients
 FREQUENT_SHARE = 0.1
 

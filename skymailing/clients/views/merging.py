@@ -58,7 +58,7 @@ def merge(client_id: int) -> ResponseReturnValue:
 
 
 def choose_other(client: Client) -> str:
-    """Show the clients that a search finds, to choose the other one."""
+    """Show the clients that a search finds, so that the user can choose the other one."""
     search, found = clean_search(request.args.get("q", "")), []
     try:
         with limit_time():

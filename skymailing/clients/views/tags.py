@@ -74,7 +74,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
         except tag_changes.TagInUse as error:
             mailings = error.mailings
         else:
-            text = _("Tag deleted. The clients stay.")
+            text = _("Tag deleted. The clients were kept.")
             if removal is None:
                 flash(text, "success")
             else:

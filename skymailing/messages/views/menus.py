@@ -18,9 +18,9 @@ class Value:
     label: str
     text: str
     sample: str
-    # Whether some clients may have no such value, so that a default makes sense.
+    # Whether some clients may lack the value, so that a default makes sense.
     may_be_missing: bool = True
-    # What a link is called in the letter, by the letter's language.
+    # The link's text, in each language of letters.
     words: dict[str, str] | None = None
 
 
