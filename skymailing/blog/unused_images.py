@@ -35,7 +35,7 @@ def delete_unused_images(now: datetime) -> int:
         mark.touch()
         os.utime(mark, (now.timestamp(), now.timestamp()))
         return _delete(directory, now)
-    except OSError as error:  # must not stop the rest of the sweep
+    except OSError as error:  # the rest of the sweep must continue
         logger.warning("Unused pictures could not be deleted: %s", error)
         return 0
 

@@ -19,7 +19,7 @@ DEFAULT_COLOR = "#0b5fa5"  # the service's own
 
 
 def web_address(_form: FlaskForm, field: Field) -> None:
-    """Accept only addresses of web pages, since visitors follow the link."""
+    """Accept only URLs of web pages, since visitors follow the link."""
     if not field.data:
         return
     try:
@@ -32,7 +32,7 @@ def web_address(_form: FlaskForm, field: Field) -> None:
 
 
 class BrandForm(FlaskForm):
-    """How the user appears on public pages."""
+    """Edit how the user appears on public pages."""
 
     name = StringField(
         lazy_pgettext("brand", "Name"),
@@ -58,6 +58,6 @@ class BrandForm(FlaskForm):
     @property
     def values(self) -> BrandValues:
         """The validated input."""
-        # The standard colour is stored as none: that is also what browsers send if nothing was chosen.
+        # The standard colour is stored as no colour: browsers send it even if the user has chosen none.
         color = self.color.data if self.color.data != DEFAULT_COLOR else ""
         return BrandValues(self.name.data or "", self.website.data or "", color or "")

@@ -11,14 +11,14 @@ from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.models import DeliveryState, Run, RunInterval, RunState
 
-MOST_RUNS = 10
-FEWEST_RUNS = 3
+MAX_RUNS = 10
+MIN_RUNS = 3
 # Runs that are examined to find ten that are finished.
 CANDIDATES = 20
 # People click and unsubscribe for days, so these shares are not judged on a run's first day.
 TIME_TO_REACT = timedelta(days=1)
 # A difference of one letter means nothing.
-FEWEST_LETTERS = 2
+MIN_LETTERS = 2
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
     )
     ids = db.session.scalars(starts).all()
     finished = select(Run).where(Run.id.in_(ids), Run.state == RunState.FINISHED)
-    return db.session.scalars(finished.order_by(Run.started_at.desc()).limit(MOST_RUNS)).all()
+    return db.session.scalars(finished.order_by(Run.started_at.desc()).limit(MAX_RUNS)).all()
 
 
 def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -> Comparison | None:
     whole = measure.whole(ledger)
     others = [other for other in earlier if measure.applies(other.run) and measure.whole(other)]
-    if not whole or not measure.applies(ledger.run) or len(others) < FEWEST_RUNS:
+    if not whole or not measure.applies(ledger.run) or len(others) < MIN_RUNS:
         return None
     usual = median(100 * measure.part(other) / measure.whole(other) for other in others)
     share = 100 * measure.part(ledger) / whole
@@ -108,7 +108,7 @@ def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: d
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:
     difference = share - usual
-    needed = max(measure.points, measure.portion * usual, 100 * FEWEST_LETTERS / whole)
+    needed = max(measure.points, measure.portion * usual, 100 * MIN_LETTERS / whole)
     if abs(difference) < needed:
         return "usual"
     return "better" if (difference > 0) is measure.more_is_better else "worse"

@@ -37,7 +37,7 @@ BULK = 0.9  # the share of a run's letters that is measured; the rest are mostly
 # A run with fewer intervals was too fast to measure.
 MIN_INTERVALS = 3
 # If the rates of the measured runs differ by a larger factor, they do not predict the next run.
-LARGEST_SPREAD = 3.0
+MAX_SPREAD = 3.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def measure_rate() -> float | None:
     for run_id, begins_at, started_at, sent in rows.tuples():
         runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
     rates = [rate for intervals in runs.values() if (rate := _bulk_rate(intervals)) is not None]
-    if not rates or max(rates) > LARGEST_SPREAD * min(rates):
+    if not rates or max(rates) > MAX_SPREAD * min(rates):
         return None
     return statistics.geometric_mean(rates)
 

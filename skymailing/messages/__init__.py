@@ -1,1 +1,1 @@
-"""Messages: the editor, drafts, images and previews."""
+"""Messages: the editor, drafts, pictures and previews."""

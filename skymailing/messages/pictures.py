@@ -1,4 +1,4 @@
-"""Images in letters: stored under URLs that cannot be guessed, for as long as they are in use."""
+"""Pictures in letters: stored under URLs that cannot be guessed, for as long as they are in use."""
 
 import os
 import secrets
@@ -29,28 +29,28 @@ from skymailing.web.images import (
 
 MAX_SIDE = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-GRACE = timedelta(days=2)  # after an image was last in use; an undo may restore its use
-PAUSE = timedelta(hours=6)  # between two checks of the same image
+GRACE = timedelta(days=2)  # after a picture was last in use; an undo may restore its use
+PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES_PER_QUERY = 500
 MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
-BATCH = 20  # images per check; keeps the transaction short
+BATCH = 20  # pictures per check; keeps the transaction short
 
 
 def picture_directory() -> Path:
-    """Return the directory of letter images."""
+    """Return the directory of letter pictures."""
     return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPicture:
-    """An image that has a file in the folder, but no row yet."""
+    """A picture that has a file in the folder, but no row yet."""
 
     name: str
     size: int  # bytes
 
 
 def write_file(file: IO[bytes]) -> WrittenPicture:
-    """Decode an uploaded image and write its file; raises UserError. May take seconds.
+    """Decode an uploaded picture and write its file; raises UserError. May take seconds.
 
     If no row is added for it, `delete_orphans` deletes the file later.
     """
@@ -65,7 +65,7 @@ def write_file(file: IO[bytes]) -> WrittenPicture:
 
 
 def add_picture(owner_id: int, written: WrittenPicture, now: datetime) -> MessagePicture:
-    """Add the row of a written image; raises LimitReached."""
+    """Add the row of a written picture; raises LimitReached."""
     require_room_for_pictures(owner_id)
     row = MessagePicture(
         owner_id=owner_id,
@@ -85,7 +85,7 @@ def is_opaque(image: Image.Image) -> bool:
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete images that no message, draft or run shows; return how many."""
+    """Delete pictures that no message, draft or run shows; return how many."""
     with Session(db.engine) as session, session.begin():
         unchecked = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
         pictures = list(session.scalars(unchecked.order_by(MessagePicture.looked_at).limit(BATCH)))
@@ -97,7 +97,7 @@ def delete_unused(now: datetime) -> int:
             elif picture.seen_at < now - GRACE:
                 session.delete(picture)
                 deleted.append(picture.name)
-    # Delete files after the commit: a row without its file would show a broken image.
+    # Delete files after the commit: a row without its file would show a broken picture.
     delete_files(deleted)
     return len(deleted)
 
@@ -110,7 +110,7 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
     published = exists().where(
         ArchiveEntry.owner_id == picture.owner_id, ArchiveEntry.html.contains(picture.name)
     )
-    # Sent letters still load their images.
+    # Sent letters still load their pictures.
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )

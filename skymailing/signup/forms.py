@@ -129,12 +129,12 @@ class SignupFormEditor(FlaskForm):
         self.language.choices = [(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]]
 
     def validate_thanks_url(self, field: Field) -> None:
-        """Accept only complete https addresses."""
+        """Accept only complete https URLs."""
         if field.data and not is_https(field.data):
             raise ValidationError(_("Enter a full address that begins with https://"))
 
     def validate_questions(self, field: Field) -> None:
-        """Refuse more questions than anyone would answer."""
+        """Reject more questions than anyone would answer."""
         if sum(bool(row.form.is_asked.data) for row in field) > MAX_FIELDS:
             raise ValidationError(_("Ask for at most %(limit)d fields.", limit=MAX_FIELDS))
 
@@ -190,7 +190,7 @@ def name_question(key: str) -> str:
 
 
 def is_https(url: str) -> bool:
-    """Return whether a text is a complete https address that is safe in an attribute of a page."""
+    """Return whether a string is a complete https URL that is safe in an HTML attribute."""
     try:
         parts = urlsplit(url)
     except ValueError:

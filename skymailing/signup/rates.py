@@ -1,7 +1,7 @@
 """Count sign-ups over a sliding period: in Redis for all processes, in memory while Redis is down.
 
-Without Redis each process counts on its own, so limits are a few times higher, but neither gone nor closed
-to everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
+Without Redis, each process counts separately: limits are a few times higher, but they neither disappear nor
+block everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
 """
 
 from collections.abc import Sequence

@@ -40,7 +40,7 @@ def _fold_slice(name: str, now: datetime) -> bool:
         finish_fold(HITS, name)
         return False
     with db.engine.begin() as connection:
-        # Another process may have counted the same slice in the meantime.
+        # Another process may have counted the same slice since it was read.
         if _lock(connection, name, now) == done:
             _count(connection, [decode(hit) for hit in raw], now)
             progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))

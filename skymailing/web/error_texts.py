@@ -255,14 +255,14 @@ ERROR_TEXTS: dict[str, Any] = {
 
 
 def explain(error: UserError) -> str:
-    """Return the text for an error in the current language, and the labels and texts of its values."""
+    """Return the text for an error, with the labels and texts of its values, in the current language."""
     text = ERROR_TEXTS[error.code]
     values = {name: _write_value(value) for name, value in error.values.items()}
     return str(text % values if values else text)
 
 
 def explain_stored(text: str) -> str:
-    """Return the text for a code that was stored, in the current language; other texts stay as they are."""
+    """Return the text for a stored code, in the current language; other texts are returned unchanged."""
     return explain(UserError(text)) if text in ERROR_TEXTS else text
 
 

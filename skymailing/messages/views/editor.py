@@ -1,4 +1,4 @@
-"""The editor page, and its requests while the user types: drafts, images and conversions."""
+"""The editor page, and its requests while the user types: drafts, pictures and conversions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -203,7 +203,7 @@ def convert_body() -> ResponseReturnValue:
 @limiter.limit("20 per minute; 300 per hour", key_func=get_user_key)
 @starts_reading
 def upload_picture() -> ResponseReturnValue:
-    """Store an image and return its URL; 503 while other images are being decoded."""
+    """Store a picture and return its URL; 503 while other pictures are being decoded."""
     file = request.files.get("picture")
     if file is None:
         return jsonify(problem=_("Choose an image.")), 422
@@ -228,7 +228,7 @@ def upload_picture() -> ResponseReturnValue:
 
 @bp.get("/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
-    """Return an image to anyone who has its URL; its content never changes."""
+    """Return a picture to anyone who has its URL; its content never changes."""
     parsed = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(
@@ -238,6 +238,6 @@ def picture(name: str) -> ResponseReturnValue:
         abort(404)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
-    # Webmail shows the image on pages of another origin.
+    # Webmail shows the picture on pages of another origin.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
