@@ -44,7 +44,7 @@ class BrandForm(FlaskForm):
         _l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_address]
     )
     color = ColorField(_l("Colour"), filters=[strip])
-    removes_color = BooleanField(_l("Use the standard colour"))
+    removes_color = BooleanField(_l("Use the default colour"))
     logo = FileField(_l("Logo"), description=_l("JPEG, PNG or WebP. It is resized automatically."))
     removes_logo = BooleanField(_l("Remove the logo"))
 

@@ -89,7 +89,7 @@ class MailingForm(VariantFields, FlaskForm):
         _l("Topic"),
         coerce=read_id,
         validate_choice=False,
-        description=_l("Clients who left the topic do not get the email."),
+        description=_l("Clients who unsubscribed from the topic do not get the email."),
     )
     audience = RadioField(
         _l("Recipients"),
@@ -101,7 +101,9 @@ class MailingForm(VariantFields, FlaskForm):
         default=Audience.ALL.value,
     )
     include = PartsField(_l("Send to"), description=_l("Clients in any of these get the email once."))
-    exclude = PartsField(_l("Do not send to"), description=_l("They do not get the email in any case."))
+    exclude = PartsField(
+        _l("Do not send to"), description=_l("Clients in any of these do not get the email.")
+    )
     clients = SelectionField(_l("Clients"), default=Selection())
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
@@ -125,12 +127,12 @@ class MailingForm(VariantFields, FlaskForm):
     )
 
     track_clicks = BooleanField(
-        _l("Count clicks"), description=_l("Links lead through this service, which counts who follows them.")
+        _l("Count clicks"), description=_l("Links go through this service, which counts who clicks them.")
     )
     track_opens = SelectField(
         _l("Opens"),
         default=OpenTracking.OFF.value,
-        description=_l("An estimate: many mail programs load pictures in advance or not at all."),
+        description=_l("An estimate: many mail programs load images in advance or not at all."),
     )
 
     def __init__(

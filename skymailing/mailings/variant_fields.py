@@ -63,7 +63,7 @@ class VariantFields:
         [Optional()],
         default=DEFAULT_PERCENT,
         widget=NumberInput(step=1, min=SAMPLE_LIMITS[0], max=SAMPLE_LIMITS[1]),
-        description=_l("They get the variants, in equal parts."),
+        description=_l("Divided equally between the variants."),
     )
     test_hours = IntegerField(
         _l("Wait, hours"),

@@ -135,7 +135,7 @@ def _explain_decision(run: Run, results: Sequence[Result]) -> str:
         return str(_("No difference: equal shares clicked, so the others get %(winner)s.", winner=winner))
     return str(
         _(
-            "No clear difference: it may be chance. The others get %(winner)s, the best so far.",
+            "No clear difference: it may be due to chance. The others get %(winner)s, the best so far.",
             winner=winner,
         )
     )

@@ -101,11 +101,11 @@ class SignupFormEditor(FlaskForm):
     tags = StringField(
         _l("Tags"),
         [check_with(read_tags)],
-        description=_l("Given to everyone who confirms. Separated by commas."),
+        description=_l("Added to everyone who confirms. Separated by commas."),
         render_kw={"autocomplete": "off", "list": "known-tags"},
     )
     topics = ChoicesField(
-        _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms joins them.")
+        _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms is subscribed to these.")
     )
     sender = SelectField(_l("Sender"), coerce=int, default=0)
     confirm_subject = line(_l("Subject"), FORM_LINE_MAX_LENGTH)
@@ -117,7 +117,7 @@ class SignupFormEditor(FlaskForm):
     )
     thanks_text = text_area(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
     thanks_url = URLField(
-        _l("Then open this page"),
+        _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],
         filters=[strip, complete_address],
         description=_l("A page of your website."),

@@ -183,7 +183,7 @@ def test_renaming_and_merging_follow_in_segments_and_mailings(
     assert read_tags(session)["a@x.com"] == {"Resale", "vip"}
 
     page = browser.post(f"{url}/merge", data=into, follow_redirects=True).text
-    assert "The tag “Resale” is now part of “partners”" in page
+    assert "The tag “Resale” was merged into “partners”" in page
     session.expire_all()
     assert read_tags(session) == {
         "a@x.com": {"partners", "vip"},

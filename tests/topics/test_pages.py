@@ -109,7 +109,7 @@ def test_topics_are_listed_in_order_with_their_numbers(
     browser.post(f"/topics/{events.id}/up")
     rows = [" ".join(row.get_text(" ").split()) for row in soup(browser.get("/topics/")).select("tbody tr")]
     assert [row.split()[0] for row in rows] == ["Events", "News", "Offers"]
-    assert "all except those who left 1 2" in rows[2]
+    assert "all except those who unsubscribed 1 2" in rows[2]
     assert [topic.position for topic in read_topics(session)] == [0, 1, 2]
 
 
@@ -208,7 +208,7 @@ def test_the_topic_of_another_owner_cannot_be_chosen(
 
 def test_the_form_offers_topics_only_if_there_are_any(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
-    assert "Let clients leave individual topics" in get_main_text(browser.get("/mailings/new"))
+    assert "Let clients unsubscribe from individual topics" in get_main_text(browser.get("/mailings/new"))
     TopicFactory.create(owner=user, name="News")
     assert soup(browser.get("/mailings/new")).select("select[name=topic] option")[1].get_text() == "News"
 

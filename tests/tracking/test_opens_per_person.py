@@ -150,7 +150,7 @@ def test_the_owner_sees_opens_on_pages_and_in_the_export(
     client = client_of(session, letters[0])
     choose(client)
     open_letter(letters[0], 0, 60)
-    assert "Loaded by at least 1 person who agreed to counting" in get_main_text(
+    assert "By at least 1 person who agreed to be counted" in get_main_text(
         browser.get(f"/mailings/runs/{run.id}/clicks")
     )
     page = get_main_text(browser.get(f"/clients/{client.id}"))

@@ -58,7 +58,7 @@ def tag_merge(tag_id: int) -> ResponseReturnValue:
     names = {"name": source.name, "other": target.name}
     tag_changes.merge_tags(source, target, current_actor())
     db.session.commit()
-    flash(_("The tag “%(name)s” is now part of “%(other)s”.", **names), "success")
+    flash(_("The tag “%(name)s” was merged into “%(other)s”.", **names), "success")
     return redirect(url_for("clients.tags"))
 
 

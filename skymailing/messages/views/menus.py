@@ -68,7 +68,7 @@ def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
         ("{{ name }}", _("the client's full name")),
         ("{{ email }}", _("the client's email address")),
         ("{{ sender_name }}", _("your sender name")),
-        ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you leave it out")),
+        ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you omit it")),
         ("{{ preferences_url }}", _("the link to the page where clients choose topics")),
         ("{{ browser_url }}", _("a link that opens this email in a browser")),
         *((write_path(("client", name)), _("from your client list")) for name in attributes),
