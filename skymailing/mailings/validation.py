@@ -28,7 +28,7 @@ from skymailing.topics.queries import find_topic
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
-# Filling in the form takes a while; a start time that passes meanwhile still means "now".
+# Filling in the form takes a while; a start time that passes before it is submitted still means "now".
 PAST_TOLERANCE = timedelta(minutes=10)
 
 

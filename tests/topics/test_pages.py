@@ -154,7 +154,7 @@ def test_deleting_a_topic_warns_about_choices_and_segments(
     session.add(Segment(owner_id=user.id, name="Readers", conditions=condition))
     session.flush()
     page = get_main_text(browser.get(f"/topics/{topic.id}/delete"))
-    assert "1 left this topic, and 0 joined it." in page
+    assert "1 unsubscribed from this topic, and 0 subscribed to it." in page
     assert "Readers" in page
     browser.post(f"/topics/{topic.id}/delete")
     assert session.scalars(select(TopicChoice)).all() == []
@@ -231,7 +231,7 @@ def test_a_deleted_mailing_is_restored_with_its_topic_unless_that_is_deleted(
             browser.post(f"/topics/{topic.id}/delete")
         page = browser.post(str(form["action"]), follow_redirects=True)
         if is_topic_deleted:
-            assert "Its topic has been deleted" in page.text
+            assert "because its topic has been deleted" in page.text
         else:
             assert session.scalars(select(Mailing.topic_id)).one() == topic.id
 
