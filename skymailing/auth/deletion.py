@@ -254,7 +254,7 @@ def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
 
 
 def _delete_routes(connection: Connection, user_id: int) -> int:
-    """Delete what was learned about the user's mail servers, including these servers' replies."""
+    """Delete the data collected about the user's mail servers, including their replies."""
     servers = select(SmtpServer.id).where(SmtpServer.owner_id == user_id)
     names = [f"{ROUTE_PREFIX}{server_id}" for server_id in connection.scalars(servers)]
     return forget_routes(connection, names)

@@ -20,7 +20,7 @@ from skymailing.models import KnownDevice, User, UserSession
 from skymailing.security import last_seen_key
 
 REMEMBERED_LIFETIME = timedelta(days=30)
-# Without "Keep me signed in", a session ends when the browser is closed, or after this time at the latest.
+# Without "Keep me signed in", a session ends when the browser is closed, or at the latest after this time.
 SESSION_LIFETIME = timedelta(days=7)
 DEVICE_LIFETIME = timedelta(days=400)  # browsers keep cookies no longer than this
 

@@ -10,7 +10,7 @@ from skymailing.models import Brand, User
 
 @dataclass(frozen=True, slots=True)
 class PublicBrand:
-    """What `templates/public/base.html` shows of an owner."""
+    """The details of an owner that `templates/public/base.html` shows."""
 
     name: str
     website: str = ""

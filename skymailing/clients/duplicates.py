@@ -24,7 +24,7 @@ PHONE_DIGITS = 7  # minimum; only the last ten are compared, since a number may 
 
 
 class MatchKind(StrEnum):
-    """What two clients have in common, the strongest evidence first."""
+    """A property that two clients have in common; the strongest evidence comes first."""
 
     MAILBOX = "mailbox"
     PHONE = "phone"

@@ -91,7 +91,7 @@ OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(("complained", "complaint", "spamcomplaint", "жалоба"), Field.COMPLAINED),
     **dict.fromkeys(("subscribed", "issubscribed", "подписан"), Field.SUBSCRIBED),
 }
-# Headers of columns that are read as statuses if every cell contains a known one.
+# Headers of columns that are read as statuses if every cell contains a known status.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
     *(

@@ -17,7 +17,7 @@ from skymailing.tracking.opens import forget_opens
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What an owner's mailings count: who follows links, and opens by day or per person."""
+    """What an owner's mailings record: clicks, and opens by day or per person."""
 
     clicks: bool
     days: bool
@@ -46,7 +46,7 @@ def save_choice(
 ) -> None:
     """Record that a person agrees that opens are counted, or withdraws it; repeating it changes nothing.
 
-    A withdrawal removes what has been counted. Like unsubscribing, it also applies to addresses into which
+    A withdrawal removes the recorded opens. Like unsubscribing, it also applies to addresses into which
     this one was merged.
     """
     keys = [email_key] if is_given else [email_key, *list_merged_into(owner_id, [email_key])]

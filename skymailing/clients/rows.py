@@ -35,7 +35,7 @@ FLAGS = {
 
 
 class RowFault(StrEnum):
-    """Why a row does not fit its table; stored with rejected rows."""
+    """The reason why a row does not fit its table; stored with rejected rows."""
 
     TOO_MANY_CELLS = "too_many_cells"
     UNKNOWN_STATUS = "unknown_status"

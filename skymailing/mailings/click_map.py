@@ -31,7 +31,7 @@ class LetterMap:
     sender_name: str
     sent_at: datetime
     habits: Habits
-    people: int  # who followed any link
+    people: int  # people who followed any link
     by_link: Mapping[int, int]
     stored: Mapping[int, str]
 

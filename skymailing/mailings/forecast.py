@@ -42,7 +42,7 @@ MAX_SPREAD = 3.0
 
 @dataclass(frozen=True)
 class Reach:
-    """How many clients a mailing addresses, and how many of them are suppressed."""
+    """The number of clients in a mailing's audience, and the number of them that are suppressed."""
 
     audience: int
     suppressed: int

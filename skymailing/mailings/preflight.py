@@ -125,7 +125,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
 
 
 def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
-    """Return what is known about a form's recipients, without anything that takes too long to find."""
+    """Return the facts about a form's recipients that can be found in time."""
     found = Findings()
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):

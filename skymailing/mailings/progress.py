@@ -50,7 +50,7 @@ class Unknowns:
 
     waiting: int = 0  # until the owner decides
     left: int = 0  # unknown, because the owner decided not to resend them
-    resend: int = 0  # to be sent again, automatically or because the owner decided so
+    resend: int = 0  # to be sent again, automatically or by the owner's decision
     resend_at: datetime | None = None  # when the first one is due
     sent_again: int = 0  # and accepted that time
 

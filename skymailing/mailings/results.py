@@ -14,12 +14,12 @@ from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
 # The final states of unsent letters, except failed ones, which have their own reasons.
 UNSENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN)
 RETURNED = "returned"
-MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest is about few letters
+MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest concerns few letters
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
+    """A reason why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
 
     name: str
     count: int
@@ -27,7 +27,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Results:
-    """What happened to the letters of a run, of a mailing or of a period."""
+    """The results of the letters of a run, of a mailing or of a period."""
 
     planned: int
     sent: int

@@ -28,7 +28,7 @@ LEASE = 120  # seconds without progress after which a reader counts as dead
 PAGE = 50  # letters listed at once
 BATCH = 100  # reports per transaction, because a search by address takes a while; most letters have one
 MAX_HELD = 4 * 1024 * 1024  # bytes of letters kept in memory
-# Letters per session: POP3 deletes when the session ends, and imaplib remembers what was moved.
+# Letters per session: POP3 deletes letters when the session ends, and imaplib remembers the moved ones.
 SESSION = 500
 MAX_FAULTS = 20  # unreadable letters after which reading stops for now
 

@@ -47,7 +47,7 @@ OPPOSITES = NEGATIONS | {positive: negative for negative, positive in NEGATIONS.
 
 
 class Rule(StrEnum):
-    """How many of a group's conditions must hold."""
+    """A rule for how many of a group's conditions must hold."""
 
     ALL = "all"
     ANY = "any"

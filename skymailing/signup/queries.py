@@ -16,7 +16,7 @@ RECENT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How many people requested and confirmed a subscription, in total and in the last 30 days."""
+    """The numbers of people who requested and confirmed a subscription, in total and in the last 30 days."""
 
     requested: int = 0
     confirmed: int = 0

@@ -18,7 +18,7 @@ MAX_PROOF_LENGTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The time when a page was shown, and the number of zero bits with which its proof of work must begin."""
+    """The time when a page was shown, and how many zero bits its proof of work must begin with."""
 
     at: datetime
     bits: int = 0

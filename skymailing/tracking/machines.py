@@ -27,7 +27,7 @@ MAX_AGENT_LENGTH = 500  # characters that are examined
 
 
 class Visitor(StrEnum):
-    """Who made a request."""
+    """The kind of visitor that made a request."""
 
     PERSON = "p"
     MACHINE = "m"

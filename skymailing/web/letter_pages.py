@@ -8,7 +8,7 @@ POLICY = (
     "{sandbox}; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
-# Links open as on any page, and what they open is not restricted.
+# Links open as on any page, and the linked pages are not restricted.
 LINKS = "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
 
 

@@ -183,7 +183,7 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 def address(email: str) -> str:
     """Return an email address in readable form, with a Unicode domain."""
-    # Only pages need it: commands start faster without the library behind it.
+    # Imported here, since only pages need it: commands start faster without the library behind it.
     from skymailing.email_addresses import display_address
 
     return display_address(email)
@@ -198,7 +198,7 @@ def domain(name: str) -> str:
 
 def server_reply(text: str) -> str:
     """Return a mail server's reply, or the engine's message in its place, translated if possible."""
-    # Only pages need it, as above.
+    # Imported here for the same reason.
     from skymailing.web.server_replies import translate_reply
 
     return translate_reply(text)

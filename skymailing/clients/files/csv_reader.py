@@ -23,7 +23,7 @@ BACKSLASH = "\\"
 
 
 class RecordFault(StrEnum):
-    """Why lines of a file do not form a valid row; stored with rejected rows."""
+    """The reason why lines of a file do not form a valid row; stored with rejected rows."""
 
     OPEN_QUOTE = "open_quote"
     LINE_TOO_LONG = "line_too_long"
@@ -98,7 +98,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the cells of a file are separated and quoted."""
+    """The rules by which the cells of a file are separated and quoted."""
 
     separator: str
     # Spaces between a separator and a quotation mark, as in `a, "b"`.

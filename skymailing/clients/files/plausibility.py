@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAMES = Path(__file__).with_name("names.txt")
 
-# Per non-ASCII character. A plausible text scores about 1, a wrong one less than 0.
+# Scores per non-ASCII character. Plausible text scores about 1, wrong text less than 0.
 COMMON_LETTER, RARE_LETTER, STRANGE_LETTER = 0.5, 0.0, -1.0
 KNOWN_PAIR = 0.4
 KNOWN_WORD = 0.5

@@ -35,7 +35,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client, ClientToIndex
 
-# As stored in PostgreSQL. On SQLite, it is an FTS5 table, whose content is text.
+# The table in PostgreSQL. On SQLite, it is an FTS5 table, whose content is text.
 INDEX = table("client_search", column("client_id", BigInteger), column("content", ARRAY(Integer)))
 BATCH = 1000  # maximum number of clients per transaction
 BATCH_CHARACTERS = 1_000_000  # a transaction ends after this many, to keep it short and save memory

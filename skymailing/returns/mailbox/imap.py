@@ -29,7 +29,7 @@ class ImapMailbox:
                 self._imap.login(address.username, address.password)
                 found = self._check(self._imap.select(_quote(address.folder)))
                 self._count = int(found[0] or 0)
-                # Capabilities can change with the sign-in, but the library keeps the earlier ones.
+                # Capabilities can change after sign-in, but the library keeps the earlier ones.
                 offers = b" ".join(self._check(self._imap.capability())).upper().split()
                 self._can_move = b"MOVE" in offers
                 if not self._can_move and b"UIDPLUS" not in offers:
