@@ -178,7 +178,7 @@ def list_opt_outs(owner_id: int, email_key: str) -> list[tuple[OptOut, str | Non
 
 def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | None]]:
     """Return the newest opt-outs with a comment, each with the name of its topic."""
-    return _list_with_topics([_counted(owner_id, since), OptOut.comment != ""])
+    return _list_with_topics([_is_counted(owner_id, since), OptOut.comment != ""])
 
 
 def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | None]]:
@@ -188,9 +188,9 @@ def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | Non
 
 def count_reasons(owner_id: int, since: datetime) -> dict[str, int]:
     """Return how many people gave each reason; "" is for those who gave none."""
-    rows = select(OptOut.reason, func.count()).where(_counted(owner_id, since)).group_by(OptOut.reason)
+    rows = select(OptOut.reason, func.count()).where(_is_counted(owner_id, since)).group_by(OptOut.reason)
     return dict(db.session.execute(rows).tuples().all())
 
 
-def _counted(owner_id: int, since: datetime) -> Any:
+def _is_counted(owner_id: int, since: datetime) -> Any:
     return (OptOut.owner_id == owner_id) & (OptOut.at >= since) & OptOut.undone_at.is_(None)

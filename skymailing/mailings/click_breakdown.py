@@ -54,7 +54,7 @@ def break_down(run: Run) -> Breakdown | None:
 
 def _count_domains(run_id: int) -> list[DomainClicks]:
     clicked = (
-        select(_domain_of().label("domain"))
+        select(_extract_domain().label("domain"))
         .select_from(Engagement)
         .join(Delivery, Delivery.id == Engagement.delivery_id)
         .where(Engagement.run_id == run_id, Engagement.clicks > 0)
@@ -67,7 +67,7 @@ def _count_domains(run_id: int) -> list[DomainClicks]:
     return [*shown, DomainClicks("", others)] if others else shown
 
 
-def _domain_of() -> ColumnElement[str]:
+def _extract_domain() -> ColumnElement[str]:
     if db.engine.dialect.name == "sqlite":
         return func.substr(Delivery.email_key, func.instr(Delivery.email_key, "@") + 1, type_=String)
     return func.split_part(Delivery.email_key, "@", 2, type_=String)

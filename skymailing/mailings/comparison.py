@@ -46,18 +46,18 @@ class Comparison:
     verdict: str
 
 
-def _delivered(ledger: Ledger) -> int:
+def _count_delivered(ledger: Ledger) -> int:
     return max(0, ledger[DeliveryState.SENT] - ledger.run.returned)
 
 
 MEASURES = (
-    Measure("delivered", _delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
+    Measure("delivered", _count_delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
     Measure(
-        *("clicked", lambda ledger: ledger.run.clicked, _delivered, True, 0.5, 0.2),
+        *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
         applies=lambda run: run.track_clicks,
     ),
-    Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _delivered, False, 0.1, 0.5),
-    Measure("complaints", lambda ledger: ledger.run.complaints, _delivered, False, 0.05, 0.5),
+    Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
+    Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
 
 

@@ -102,13 +102,13 @@ def forecast_starts(
     moment = max(first, now) if first else None
     while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
         letters = reach.letters if reach else 0
-        occurrences.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
+        occurrences.append(_make_occurrence(moment, mailing.ends_at, hours, letters, rate))
         moment = plan.next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
     return Forecast(tuple(occurrences), mailing.ends_at, has_more, reach, rate)
 
 
-def _occurrence(
+def _make_occurrence(
     at: datetime, ends_at: datetime, hours: SendingHours, letters: int, rate: float | None
 ) -> Occurrence:
     begins_at = hours.next_opening(at)
@@ -176,13 +176,13 @@ def measure_rate() -> float | None:
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
         runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
-    rates = [rate for intervals in runs.values() if (rate := _bulk_rate(intervals)) is not None]
+    rates = [rate for intervals in runs.values() if (rate := _measure_bulk_rate(intervals)) is not None]
     if not rates or max(rates) > MAX_SPREAD * min(rates):
         return None
     return statistics.geometric_mean(rates)
 
 
-def _bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
+def _measure_bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
     """Return the letters per second of a run, from the letters and seconds of its intervals; None if unknown.
 
     Only the busiest intervals count: pauses, closed hours and late retries say nothing about the rate.

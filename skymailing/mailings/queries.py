@@ -141,12 +141,12 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
     in_progress = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
     sending = dict(db.session.execute(in_progress).tuples().all())
     return [
-        _ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
+        _make_ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
         for run in runs
     ]
 
 
-def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
+def _make_ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
     remainder = run.planned - sum(counts.values())
     # Results may have been recorded between the two statements.
     counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, remainder))

@@ -92,7 +92,7 @@ def build_timeline(run: Run) -> list[Bar]:
         return []
     first, last = min(row[0] for row in rows), max(row[0] for row in rows)
     widest = max(interval_seconds(row[0], run.started_at) for row in rows)
-    seconds = _bar_seconds((last - first).total_seconds(), widest)
+    seconds = _choose_bar_seconds((last - first).total_seconds(), widest)
     start = floor_to(first, seconds)
     count = int((last - start).total_seconds()) // seconds + 1
     bars = [
@@ -106,7 +106,7 @@ def build_timeline(run: Run) -> list[Bar]:
     return bars
 
 
-def _bar_seconds(span: float, widest: int) -> int:
+def _choose_bar_seconds(span: float, widest: int) -> int:
     fitting = (seconds for seconds in BAR_SECONDS if seconds >= widest and span / seconds < MAX_BARS)
     days = int(span // 86_400 // MAX_BARS + 1)
     return next(fitting, days * 86_400)

@@ -24,7 +24,7 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
         return {}
     errors = dict(_check_settings(values))
     unknown = find_unknown_messages(owner.id, values.variants)
-    earlier = [_effect_of(VariantValues(), values)]
+    earlier = [_find_content(VariantValues(), values)]
     for number, variant in enumerate(values.variants, 2):
         letter = letter_of(number).lower()
         if variant.message_id in unknown:
@@ -33,10 +33,10 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
             errors[f"sender_name_{letter}"] = error
         if error := _check_subject(variant.subject):
             errors[f"subject_{letter}"] = error
-        elif (effect := _effect_of(variant, values)) in earlier:
+        elif (effect := _find_content(variant, values)) in earlier:
             same = letter_of(1 + earlier.index(effect))
             errors[f"subject_{letter}"] = MailingError("mailing_variant_same", variant=same)
-        earlier.append(_effect_of(variant, values))
+        earlier.append(_find_content(variant, values))
     return errors
 
 
@@ -50,7 +50,7 @@ def _check_settings(values: MailingValues) -> Iterator[tuple[str, MailingError]]
         yield "winner_by", MailingError("mailing_test_needs_clicks")
 
 
-def _effect_of(variant: VariantValues, values: MailingValues) -> tuple[str, str, int | None]:
+def _find_content(variant: VariantValues, values: MailingValues) -> tuple[str, str, int | None]:
     """Return what the letters of a variant contain."""
     name = variant.sender_name or values.sender_name.strip()
     return variant.subject, name, variant.message_id or values.message_id

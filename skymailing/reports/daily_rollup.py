@@ -82,10 +82,10 @@ def _find_next_day(
             tuple_(*at) >= tuple_(literal(position[0]), literal(position[1], UTCDateTime))
         )
     row = session.execute(statement.order_by(*at).limit(1)).first()
-    return (row.owner_id, _day_of(row.begins_at, ZoneInfo(row.timezone))) if row else None
+    return (row.owner_id, _find_day(row.begins_at, ZoneInfo(row.timezone))) if row else None
 
 
-def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
+def _find_day(moment: datetime, zone: ZoneInfo) -> TimeRange:
     day = moment.astimezone(zone).date()
     return start_of_day(day, zone), end_of_day(day, zone)
 
@@ -95,7 +95,7 @@ def _roll_up_day(session: Session, owner_id: int, day: TimeRange, cutoff: dateti
     owner = select(User.timezone).where(User.id == owner_id)
     # This lock still lets other transactions add rows that refer to the user.
     zone = session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
-    if zone is None or _day_of(day[0], ZoneInfo(zone)) != day:
+    if zone is None or _find_day(day[0], ZoneInfo(zone)) != day:
         return False
     in_day = RunInterval.begins_at >= day[0], RunInterval.begins_at < day[1]
     fresh = select(*KEY).where(IS_FRESH, RunInterval.owner_id == owner_id, *in_day)

@@ -82,15 +82,15 @@ def read_entry(form: SignupForm, submitted: Mapping[str, str]) -> Entry:
         entry.email = parse_recipient(entry.raw[EMAIL])
     except InvalidEmail as error:
         entry.errors[EMAIL] = explain(error)
-    for asked in fields:
-        clean = clean_attribute if asked.attribute else clean_name
+    for question in fields:
+        clean = clean_attribute if question.attribute else clean_name
         try:
-            value = clean(entry.raw[asked.key])
+            value = clean(entry.raw[question.key])
         except InvalidValue as error:
-            entry.errors[asked.key] = explain(error)
+            entry.errors[question.key] = explain(error)
             continue
         if value:
-            entry.values[asked.key] = value
-        elif asked.is_required:
-            entry.errors[asked.key] = _("Please fill this in.")
+            entry.values[question.key] = value
+        elif question.is_required:
+            entry.errors[question.key] = _("Please fill this in.")
     return entry

@@ -58,12 +58,14 @@ class QuestionForm(Form):
     is_required = BooleanField(_l("Required"))
 
 
-def text_area(label: Any, most: int, rows: int, **options: Any) -> TextAreaField:
-    return TextAreaField(label, [Length(max=most)], filters=[strip], render_kw={"rows": rows}, **options)
+def text_area_field(label: Any, max_length: int, rows: int, **options: Any) -> TextAreaField:
+    return TextAreaField(
+        label, [Length(max=max_length)], filters=[strip], render_kw={"rows": rows}, **options
+    )
 
 
-def line(label: Any, most: int, *validators: Any, **options: Any) -> StringField:
-    checks = [*validators, Length(max=most), one_line]
+def line_field(label: Any, max_length: int, *validators: Any, **options: Any) -> StringField:
+    checks = [*validators, Length(max=max_length), one_line]
     return StringField(label, checks, filters=[strip], render_kw={"autocomplete": "off"}, **options)
 
 
@@ -76,13 +78,13 @@ class ChoicesField(SelectMultipleField):
 class SignupFormEditor(FlaskForm):
     """A new or existing sign-up form."""
 
-    name = line(
+    name = line_field(
         lazy_pgettext("form", "Name"),
         FORM_NAME_MAX_LENGTH,
         DataRequired(_l("Enter a name.")),
         description=_l("Only you can see it."),
     )
-    consent_text = text_area(
+    consent_text = text_area_field(
         _l("Consent text"),
         TEXT_MAX_LENGTH,
         3,
@@ -92,11 +94,11 @@ class SignupFormEditor(FlaskForm):
         _l("Ask if opens may be counted"),
         description=_l("For mailings that count opens per person. The box is never ticked in advance."),
     )
-    tracking_text = line(_l("Text next to the box"), TEXT_MAX_LENGTH)
+    tracking_text = line_field(_l("Text next to the box"), TEXT_MAX_LENGTH)
     language = SelectField(_l("Language"))
-    title = line(_l("Title"), FORM_LINE_MAX_LENGTH)
-    introduction = text_area(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
-    button = line(_l("Button"), BUTTON_MAX_LENGTH)
+    title = line_field(_l("Title"), FORM_LINE_MAX_LENGTH)
+    introduction = text_area_field(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
+    button = line_field(_l("Button"), BUTTON_MAX_LENGTH)
     questions = FieldList(SubForm(QuestionForm))
     tags = StringField(
         _l("Tags"),
@@ -108,14 +110,14 @@ class SignupFormEditor(FlaskForm):
         _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms is subscribed to these.")
     )
     sender = SelectField(_l("Sender"), coerce=int, default=0)
-    confirm_subject = line(_l("Subject"), FORM_LINE_MAX_LENGTH)
-    confirm_body = text_area(
+    confirm_subject = line_field(_l("Subject"), FORM_LINE_MAX_LENGTH)
+    confirm_body = text_area_field(
         _l("Text"),
         PAGE_TEXT_MAX_LENGTH,
         5,
         description=_l("Plain text. The confirmation link follows below it."),
     )
-    thanks_text = text_area(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
+    thanks_text = text_area_field(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
     thanks_url = URLField(
         _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],
@@ -140,10 +142,10 @@ class SignupFormEditor(FlaskForm):
 
     def show_questions(self, form: SignupForm | None, attributes: Iterable[str]) -> None:
         """Add a row for each question of the form, each other field of the client data, and new ones."""
-        asked = [{**stored, "is_asked": True} for stored in form.fields] if form else []
-        keys = {row["key"] for row in asked}
+        questions = [{**stored, "is_asked": True} for stored in form.fields] if form else []
+        keys = {row["key"] for row in questions}
         known = [FULL_NAME, *(ATTRIBUTE_PREFIX + key for key in attributes)][: SHOWN_ATTRIBUTES + 1]
-        rows = asked + [{"key": key} for key in known if key not in keys]
+        rows = questions + [{"key": key} for key in known if key not in keys]
         for row in [*rows, *({} for _number in range(BLANK_ROWS))]:
             self.questions.append_entry(row)
 

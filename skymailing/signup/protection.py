@@ -72,10 +72,10 @@ def _demand(counts: list[float]) -> int:
 
 def list_network_keys(ip: str) -> list[str]:
     """Return the names of a visitor's counters: for the address (in IPv6, a /64), and for its network."""
-    return [f"ip:{_network(ip, 32, 64)}", f"net:{_network(ip, 24, 48)}"]
+    return [f"ip:{_name_network(ip, 32, 64)}", f"net:{_name_network(ip, 24, 48)}"]
 
 
-def _network(ip: str, prefix: int, prefix6: int) -> str:
+def _name_network(ip: str, prefix: int, prefix6: int) -> str:
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

@@ -46,14 +46,14 @@ def _count_in_redis(redis: "Redis", names: list[tuple[str, str]], adds: int) -> 
     with redis.pipeline(transaction=False) as pipeline:
         if adds:
             for current, _earlier in names:
-                pipeline.incrby(_full(current), adds)
-                pipeline.expire(_full(current), 2 * PERIOD)
-        pipeline.mget([_full(name) for pair in names for name in pair])
+                pipeline.incrby(_make_key(current), adds)
+                pipeline.expire(_make_key(current), 2 * PERIOD)
+        pipeline.mget([_make_key(name) for pair in names for name in pair])
         found = [int(count or 0) for count in pipeline.execute()[-1]]
     return list(zip(found[::2], found[1::2], strict=True))
 
 
-def _full(name: str) -> str:
+def _make_key(name: str) -> str:
     return f"{PREFIX}signup:{name}"
 
 

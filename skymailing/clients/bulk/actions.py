@@ -103,28 +103,28 @@ def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
 
 def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
     changed = _find(order, Client.id, Client.id.in_(set(ids) - _find_tagged(order, ids)))
-    add_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
     return changed
 
 
 def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
     changed = _find(order, Client.id, Client.id.in_(_find_tagged(order, ids)))
-    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
     return changed
 
 
 def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
     """Return which of these clients have the tag; looked up by key, since many more clients may have it."""
-    tagged = (client_tags.c.tag_id == _tag_id(order)) & client_tags.c.client_id.in_(ids)
+    tagged = (client_tags.c.tag_id == _require_tag_id(order)) & client_tags.c.client_id.in_(ids)
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
 def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
+    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    add_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
+    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
@@ -194,7 +194,7 @@ def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any
     return list(db.session.scalars(statement.order_by(column)))
 
 
-def _tag_id(order: Order) -> int:
+def _require_tag_id(order: Order) -> int:
     assert order.tag_id is not None  # `check_tag` has found it
     return order.tag_id
 

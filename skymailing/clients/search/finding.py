@@ -55,8 +55,8 @@ def is_frequent(owner_id: int, search: str) -> bool:
     """Return whether many of the owner's newest clients match."""
     for size in SAMPLES:
         sample = select(Client).where(matches(search), among_newest(owner_id, size))
-        least = int(size * FREQUENT_SHARE)
-        if count_up_to(sample, least).is_exact:
+        minimum = int(size * FREQUENT_SHARE)
+        if count_up_to(sample, minimum).is_exact:
             return False
     return True
 

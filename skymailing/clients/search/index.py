@@ -63,13 +63,13 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
 
 
 def _find_on_sqlite(owner_id: int, words: list[list[list[str]]], limit: int) -> Sequence[int]:
-    every = " AND ".join(f"({' OR '.join(map(_and, alternatives))})" for alternatives in words)
+    every = " AND ".join(f"({' OR '.join(map(_join_with_and, alternatives))})" for alternatives in words)
     statement = text("SELECT rowid FROM client_search WHERE client_search MATCH :query LIMIT :limit")
     query = f"{_quote(owner_trigram(owner_id))} AND (({every}) OR {_quote(TOO_LONG)})"
     return db.session.scalars(statement, {"query": query, "limit": limit}).all()
 
 
-def _and(trigrams: list[str]) -> str:
+def _join_with_and(trigrams: list[str]) -> str:
     return f"({' AND '.join(map(_quote, trigrams))})"
 
 
@@ -134,14 +134,14 @@ def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
     characters = 0
     with db.session.execute(statement, execution_options={"yield_per": 50}) as rows:
         for row in rows:
-            texts[row.id] = indexed_text(row.owner_id, _texts(row))
+            texts[row.id] = indexed_text(row.owner_id, _list_texts(row))
             characters += len(texts[row.id])
             if characters >= BATCH_CHARACTERS:
                 return texts, row.id
     return texts, ids[-1] if ids else 0
 
 
-def _texts(row: Any) -> list[str]:
+def _list_texts(row: Any) -> list[str]:
     return [row.email_key, row.full_name, *map(str, row.attributes.values())]
 
 
