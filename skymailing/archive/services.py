@@ -150,5 +150,5 @@ def _check_format(slug: str) -> None:
 
 
 def _lock_owner(owner_id: int) -> None:
-    """Lock the owner's row, so that addresses are unique and the limit holds."""
+    """Lock the owner's row, to keep addresses unique and to enforce the limit."""
     db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))

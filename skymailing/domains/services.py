@@ -1,4 +1,4 @@
-"""Add, check, sign and delete sending domains; lock the owner's row, so that limits hold."""
+"""Add, check, sign and delete sending domains; lock the owner's row to enforce limits."""
 
 import secrets
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Add, change and delete mail servers, and request tests; lock the owner's row, so that limits hold."""
+"""Add, change and delete mail servers, and request tests; lock the owner's row to enforce limits."""
 
 import re
 from dataclasses import dataclass, fields

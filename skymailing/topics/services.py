@@ -1,4 +1,4 @@
-"""Add, change, order and delete topics; lock the owner's row, so that limits and the order hold."""
+"""Add, change, order and delete topics; lock the owner's row to enforce the limit and keep the order."""
 
 from dataclasses import dataclass
 

@@ -30,7 +30,7 @@ def is_rejected(response: Response) -> bool:
 @bp.route("/<provider>/<secret>", methods=["GET", "POST"])
 @limiter.limit("60 per minute", deduct_when=is_rejected)
 def receive(provider: str, secret: str) -> Response:
-    """Process events; GET only confirms the address, as some providers check it."""
+    """Process events; GET only confirms that the URL exists, because some providers check it."""
     settings = returned_mail_settings()
     expected = settings.webhook_secrets.get(provider, "")
     if not expected or not hmac.compare_digest(secret.encode(), expected.encode()):
