@@ -1,7 +1,7 @@
 """Delete an account with all its data, in small transactions that can be interrupted and continued.
 
-No progress is stored: the rows that still exist are the ones left to delete. The first transaction removes
-the person's name, address and password, and cannot be undone. The account's row is deleted last.
+No progress is stored: the remaining rows are those still to be deleted. The first transaction removes the
+person's name, address and password, and cannot be undone. The account's row is deleted last.
 """
 
 import time
@@ -161,7 +161,7 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
         runs = session.scalars(
             select(Run.id).where(Run.mailing_id.in_(mailing_ids), Run.state.in_(OPEN_RUN_STATES))
         ).all()
-    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # a list, so that every run is finished
+    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # a list, so that `all` cannot skip a run
     return all(have_ended)
 
 
@@ -228,9 +228,9 @@ def _delete_topics(connection: Connection, user_id: int) -> int:
     topic_id = connection.scalar(select(Topic.id).where(Topic.owner_id == user_id).limit(1))
     if topic_id is None:
         return 0
-    of_topic = TopicChoice.topic_id == topic_id
-    batch = select(TopicChoice.email_key).where(of_topic).limit(BATCH)
-    choices = delete(TopicChoice).where(of_topic, TopicChoice.email_key.in_(batch))
+    has_topic = TopicChoice.topic_id == topic_id
+    batch = select(TopicChoice.email_key).where(has_topic).limit(BATCH)
+    choices = delete(TopicChoice).where(has_topic, TopicChoice.email_key.in_(batch))
     if removed := connection.execute(choices).rowcount:
         return removed
     return connection.execute(delete(Topic).where(Topic.id == topic_id)).rowcount
@@ -250,15 +250,15 @@ def _delete_bulk_jobs(connection: Connection, user_id: int) -> int:
     job_id = connection.scalar(select(BulkJob.id).where(BulkJob.owner_id == user_id).limit(1))
     if job_id is None:
         return 0
-    of_job = BulkChunk.job_id == job_id
-    batch = select(BulkChunk.number).where(of_job).limit(CHUNKS_AT_A_TIME)
-    if removed := connection.execute(delete(BulkChunk).where(of_job, BulkChunk.number.in_(batch))).rowcount:
+    chunks = BulkChunk.job_id == job_id
+    batch = select(BulkChunk.number).where(chunks).limit(CHUNKS_AT_A_TIME)
+    if removed := connection.execute(delete(BulkChunk).where(chunks, BulkChunk.number.in_(batch))).rowcount:
         return removed
     return connection.execute(delete(BulkJob).where(BulkJob.id == job_id)).rowcount
 
 
 def _delete_routes(connection: Connection, user_id: int) -> int:
-    """Delete what was learned about the user's mail servers, including these servers' replies."""
+    """Delete the data collected about the user's mail servers, including their replies."""
     servers = select(SmtpServer.id).where(SmtpServer.owner_id == user_id)
     names = [f"{ROUTE_PREFIX}{server_id}" for server_id in connection.scalars(servers)]
     return forget_routes(connection, names)

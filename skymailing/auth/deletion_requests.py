@@ -62,7 +62,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
 
 
 def cancel_deletion(user: User, now: datetime, actor: Actor) -> None:
-    """Cancel the deletion; the mailings stay paused until their owner resumes them. Raises TooLate."""
+    """Cancel the deletion; the mailings remain paused until their owner resumes them. Raises TooLate."""
     lock_user(user)
     if user.deletion_at is None:
         return

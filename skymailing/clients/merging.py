@@ -1,8 +1,8 @@
 """Merge two clients who are the same person, and undo it.
 
-The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
+The kept client's values win, and empty ones are filled. Suppressions do not change, since each is about an
 address: only that of the kept address counts for mailings. But a person who later opts out with a link in
-an old letter to the removed address also opts out at the kept one. If either of them has left a topic, the
+an old letter to the removed address also opts out at the kept one. If either client has left a topic, the
 merged client does not get it.
 """
 
@@ -61,7 +61,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
 
 
 def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Client | None:
-    """Restore the removed client, and take its data back from the kept one; return the restored client.
+    """Restore the removed client, and remove its data from the kept one; return the restored client.
 
     Return None if this can no longer be undone. Raises UserError if the address has been added again.
     Letters that were cancelled or readdressed keep that state.
@@ -79,7 +79,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
-        # Merges before an upgrade have no topics.
+        # Merges by earlier versions have no topics.
         put_back(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
@@ -128,7 +128,7 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
-    """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
+    """Copy the proofs of consent to the kept address; the originals remain with the removed one."""
     names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
     columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     condition = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
@@ -142,7 +142,7 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
 
 
 def _take_back(kept: Client, content: dict[str, Any]) -> None:
-    """Remove from the kept client what it was given, unless it has been changed since."""
+    """Remove from the kept client the data that the merge added, unless it has been changed since."""
     filled = content["filled"]
     for name in FILLED_COLUMNS:
         if name in filled and getattr(kept, name) == filled[name]:

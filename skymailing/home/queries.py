@@ -14,7 +14,7 @@ from skymailing.extensions import cache, db
 from skymailing.models import Client, Mailing, MailingState, User
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
-MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; which are active depends on the time
+MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; the number of active mailings depends on the time
 COUNTING_SECONDS = 60  # after this time, another process may count
 SLOW_SECONDS = 0.05
 REUSE_FACTOR = 100  # a slow count is reused for this multiple of the time that it took

@@ -16,7 +16,7 @@ from skymailing.mailings.click_variants import has_variant
 from skymailing.models import Client, Delivery, Engagement, Run, Tag, User
 from skymailing.tracking.click_counts import to_milliseconds
 
-SECONDS = 3.0  # for all statements together; longer ones are left out
+SECONDS = 3.0  # for all statements together; slower ones are skipped
 DOMAINS_SHOWN = 10
 HOUR = 3_600_000  # milliseconds
 HOURS_SHOWN = 48
@@ -24,7 +24,7 @@ HOURS_SHOWN = 48
 
 @dataclass(frozen=True, slots=True)
 class DomainClicks:
-    """People with a mailbox at a domain; without one, those at all other domains."""
+    """The number of people with a mailbox at a domain; an empty domain stands for all others."""
 
     domain: str
     people: int
@@ -32,7 +32,7 @@ class DomainClicks:
 
 @dataclass(frozen=True, slots=True)
 class HourClicks:
-    """People whose first click was in an hour after the start; `is_last` includes all later ones."""
+    """The number of people who first clicked in an hour after the start; `is_last`: or later."""
 
     begins_at: datetime
     number: int  # of the hour, from 1
@@ -78,7 +78,7 @@ def _select_clicked(run: Run, variant: int, value: ColumnElement[Any]) -> Subque
 
 
 def _count_domains(run: Run, variant: int) -> list[DomainClicks]:
-    clicked = _select_clicked(run, variant, _domain_of().label("domain"))
+    clicked = _select_clicked(run, variant, _extract_domain().label("domain"))
     rows = select(clicked.c.domain, func.count()).group_by(clicked.c.domain)
     counted = sorted(db.session.execute(rows).tuples(), key=lambda row: (-row[1], row[0]))
     shown = [DomainClicks(*row) for row in counted[:DOMAINS_SHOWN]]
@@ -116,7 +116,7 @@ def _read_part(part: Mapping[str, Any], owner: User, now: datetime) -> ColumnEle
         return None
 
 
-def _domain_of() -> ColumnElement[str]:
+def _extract_domain() -> ColumnElement[str]:
     if db.engine.dialect.name == "sqlite":
         return func.substr(Delivery.email_key, func.instr(Delivery.email_key, "@") + 1, type_=String)
     return func.split_part(Delivery.email_key, "@", 2, type_=String)
@@ -125,7 +125,7 @@ def _domain_of() -> ColumnElement[str]:
 def _count_hours(run: Run, variant: int) -> list[HourClicks]:
     """Count first clicks by the hour, up to the last hour that has any."""
     since = Engagement.first_click_at - to_milliseconds(run.started_at)
-    # Clocks can differ a little: nothing is before the start.
+    # Clocks can differ a little: count clicks before the start in the first hour.
     hour = case((since < 0, 0), (since >= HOUR * HOURS_SHOWN, HOURS_SHOWN), else_=since // HOUR)
     clicked = _select_clicked(run, variant, hour.label("hour"))
     rows = select(clicked.c.hour, func.count()).group_by(clicked.c.hour)

@@ -1,4 +1,4 @@
-"""Show a run's letter with the number of people next to each link, for its owner."""
+"""Show the owner a run's letter, with the number of people who followed it next to each link."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from skymailing.extensions import db
 from skymailing.mailings.click_queries import RunClicks
 from skymailing.models import Run, RunLink, RunVariant
 
-# Readable on any background; nothing of the letter's own styles may hide or stretch it.
+# The badge is readable on any background, and the letter's own styles cannot hide or stretch it.
 STYLE = (
     "display:inline-block;margin:0 0 0 4px;padding:1px 6px;border:1px solid #fff;border-radius:9px;"
     "background:#14366f;color:#fff;font:600 12px/16px Arial,sans-serif;letter-spacing:0;text-decoration:none;"
     "text-transform:none;white-space:nowrap;vertical-align:middle;width:auto;max-width:none"
 )
-QUIET = STYLE.replace("#14366f", "#5c6470")  # of links that no one followed
+QUIET = STYLE.replace("#14366f", "#5c6470")  # for links that no one followed
 
 
 @dataclass(frozen=True, slots=True)
 class LetterMap:
-    """What the map of a run's letter is rendered from, without a transaction."""
+    """The data from which the map of a run's letter is rendered, without a transaction."""
 
     content: Content
     sender_name: str
     sent_at: datetime
     habits: Habits
-    people: int  # who followed any link
+    people: int  # people who followed any link
     by_link: Mapping[int, int]
     stored: Mapping[int, str]
 
@@ -46,7 +46,7 @@ class LetterMap:
         return letter.html
 
     def add_badges(self, page: str) -> str:
-        """Return the page with a badge after each link that is counted."""
+        """Return the page with a badge after each counted link."""
         linked = LinkedPage(page)
         numbers = match_links(self.stored, linked.links)
         return linked.add_after([self._write_badge(number) for number in numbers])

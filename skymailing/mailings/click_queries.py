@@ -21,11 +21,11 @@ EXPORT_CHUNK = 2_000  # rows read in one short transaction
 
 @dataclass(frozen=True, slots=True)
 class RunClicks:
-    """What happened in the letters of a run: people who clicked and opened, and their links."""
+    """The results of a run's letters: people who clicked and opened, and the links."""
 
     people: int
     machine_clicks: int
-    # None: not recorded. If opens are counted per person, only of those who agreed.
+    # None if not recorded. If opens are counted per person, only people who agreed are included.
     opened: int | None
     links: Sequence[RunLink | LinkCounts]
 
@@ -49,7 +49,7 @@ def count_clicks(run: Run, variant: int = 0) -> RunClicks:
 
 def list_people(run: Run, number: int | None, cursor: str | None, variant: int = 0) -> Page:
     """Return a page of (first click, clicks, Delivery) rows of those who followed links, or one link."""
-    # By the column of the index, which a database does not replace by the equal one of deliveries.
+    # Sort by the indexed column: databases do not use the index for the equal column of deliveries.
     model = Engagement if number is None else Click
     people = _select_people(run.id, number)
     if variant:

@@ -14,7 +14,7 @@ from skymailing.mailings.variants import letter_of
 from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
-VARIANT_COLUMN = "variant"  # only if a run of the log has a test
+VARIANT_COLUMN = "variant"  # only if a run in the log has a test
 EXPORT_CHUNK = 2000  # rows read in one short transaction
 MAILINGS_LISTED = 100
 

@@ -64,7 +64,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Preflight:
-    """The form's contents, as far as they can be read; None where they cannot."""
+    """The form's contents; None for those that cannot be read."""
 
     problems: list[Problem]
     message: Message | None
@@ -74,7 +74,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     trial: Trial | None
-    variant_trials: list[tuple[str, Trial]]  # of the variants whose letters fail, by their letter
+    variant_trials: list[tuple[str, Trial]]  # variants whose letters fail, each with its letter
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -88,7 +88,7 @@ class Preflight:
 
 @dataclass
 class Findings:
-    """The facts about the recipients, as far as there was time to examine them."""
+    """The facts about the recipients that could be found in time."""
 
     reach: Reach | None = None
     example: Client | None = None
@@ -127,7 +127,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
 
 
 def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
-    """Return what is known about a form's recipients, without anything that takes too long to find."""
+    """Return the facts about a form's recipients that can be found in time."""
     found = Findings()
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):
@@ -213,13 +213,13 @@ def name_topic(form: MailingForm) -> str:
 
 
 def find_conditions(form: MailingForm) -> Conditions:
-    """Return the conditions of the form's audience; none if it cannot be read or evaluated."""
+    """Return the conditions of the form's audience; empty if it cannot be read or evaluated."""
     has_error = any(form.has_error(name) for name in AUDIENCE_FIELDS)
     return () if form.is_fixed or has_error else form.validation.conditions
 
 
 def measure_reach(form: MailingForm) -> Reach | None:
-    """Return how many clients the form's audience has; None if it cannot be read or is fixed."""
+    """Return how many clients the form's audience reaches; None if it cannot be read or is fixed."""
     conditions = find_conditions(form)
     if not conditions:
         return None

@@ -1,4 +1,4 @@
-"""Carry out actions on mailings by changing states; workers send letters once the caller has committed."""
+"""Perform actions on mailings by changing states; workers send letters once the caller has committed."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -34,8 +34,8 @@ from skymailing.models import (
 from skymailing.quotas.checks import require_room, select_mailings
 from skymailing.settings.quotas import quota_settings
 
-# A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not show
-# a double start. A start within this time after the previous one is a repeated click or command.
+# A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not reveal
+# a repeated start. A start within this time after the previous one is a repeated click or command.
 DOUBLE_START = timedelta(seconds=10)
 REPUTATION_REASONS = (StateReason.TOO_MANY_BOUNCES, StateReason.TOO_MANY_COMPLAINTS)
 
@@ -158,8 +158,8 @@ def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
 def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) -> bool:
     """Make a draft or scheduled mailing due now; return False if it is running already.
 
-    `obstacle` is the result of `find_obstacle`; planning evaluates the audience again. Harmless for
-    a mailing that has just run, as this may be a second click.
+    `obstacle` is the result of `find_obstacle`; planning evaluates the audience again. A mailing that has
+    just run is not started again, because this may be a second click.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -184,7 +184,7 @@ def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) ->
 
 
 def _has_just_run(mailing: Mailing, now: datetime) -> bool:
-    """Return whether this start repeats one whose short run is already over."""
+    """Return whether this start repeats an earlier one whose short run is already over."""
     last = find_last_run(mailing)
     is_over = mailing.state in (MailingState.SCHEDULED, MailingState.FINISHED)
     return is_over and last is not None and now - last.started_at < DOUBLE_START
@@ -201,7 +201,7 @@ def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - al
 def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     """Continue a paused mailing where it stopped; clients who already got the letter do not get it again.
 
-    After a pause because of bounces or complaints, their count starts again, as when any mailing is started.
+    After a pause because of bounces or complaints, these are counted from zero, as after any start.
     """
     lock_mailing(mailing)
     require_enabled(mailing)

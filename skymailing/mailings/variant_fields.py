@@ -45,7 +45,7 @@ def message_field() -> SelectField:
 
 
 class VariantFields:
-    """What the variants B, C and D change, and how their test works; without variants there is no test."""
+    """The variants B, C and D, and the settings of their test; without variants, there is no test."""
 
     # The fields of one variant.
     OF_ONE = tuple(f"{name}_{letter}" for letter in "bcd" for name in ("subject", "sender_name", "message"))
@@ -63,7 +63,7 @@ class VariantFields:
         [Optional()],
         default=DEFAULT_PERCENT,
         widget=NumberInput(step=1, min=SAMPLE_LIMITS[0], max=SAMPLE_LIMITS[1]),
-        description=_l("They get the variants, in equal parts."),
+        description=_l("Divided equally between the variants."),
     )
     test_hours = IntegerField(
         _l("Wait, hours"),

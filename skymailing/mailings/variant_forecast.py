@@ -10,7 +10,7 @@ from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.variants import list_contents
 from skymailing.models import Message, MessageFormat, OpenTracking, WinnerBy
 
-# With fewer letters, most differences are chance.
+# With fewer letters, most differences are due to chance.
 FEW_LETTERS = 100
 
 
@@ -21,14 +21,14 @@ class ExpectedTest:
     variants: int
     letters: int | None  # for each variant; None if unknown
     is_chosen: bool  # its owner chooses the winner
-    is_small: bool  # so few letters that a difference may be chance
+    is_small: bool  # so few letters that a difference may be due to chance
     has_next: bool  # the next start comes before the winner is known, so it has to wait
     ends_first: bool = False  # the mailing ends before the other clients can get the winner
     waits_until: str = ""  # when the sending hours open after the decision; empty if they are open then
 
 
 def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
-    """Return what to expect of the test in a form; None without one, or if the form cannot be read."""
+    """Return what to expect of the test in a form; None if there is no test or the form cannot be read."""
     if form.is_fixed or not form.values.variants or form.has_test_error:
         return None
     values = form.values

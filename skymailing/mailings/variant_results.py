@@ -28,18 +28,18 @@ class Row:
     planned: int
     sent: int
     clicked: int
-    share: str  # of the sent letters, in which a person clicked
+    share: str  # the percentage of sent letters in which a person clicked
     is_winner: bool = False
 
     @property
     def unsent(self) -> int:
-        """The number of letters that were not sent, or not yet."""
+        """The number of letters that have not been sent, at least not yet."""
         return self.planned - self.sent
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTest:
-    """The test of a run, as its page shows it."""
+    """The test of a run as shown on its page."""
 
     run: Run
     rows: list[Row]
@@ -139,7 +139,7 @@ def _explain_decision(run: Run, results: Sequence[Result]) -> str:
         return str(_("No difference: equal shares clicked, so the others get %(winner)s.", winner=winner))
     return str(
         _(
-            "No clear difference: it may be chance. The others get %(winner)s, the best so far.",
+            "No clear difference: it may be due to chance. The others get %(winner)s, the best so far.",
             winner=winner,
         )
     )

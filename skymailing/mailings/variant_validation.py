@@ -26,7 +26,7 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
     errors = dict(_check_settings(values))
     unknown = find_unknown_messages(owner.id, values.variants)
     subjects = read_subjects(owner.id, values.message_id, values.variants)
-    earlier = [_effect_of(VariantValues(), values, subjects)]
+    earlier = [_find_content(VariantValues(), values, subjects)]
     for number, variant in enumerate(values.variants, 2):
         letter = letter_of(number).lower()
         if variant.message_id in unknown:
@@ -35,10 +35,10 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
             errors[f"sender_name_{letter}"] = error
         if error := _check_subject(variant.subject):
             errors[f"subject_{letter}"] = error
-        elif (effect := _effect_of(variant, values, subjects)) in earlier:
+        elif (effect := _find_content(variant, values, subjects)) in earlier:
             same = letter_of(1 + earlier.index(effect))
             errors[f"subject_{letter}"] = MailingError("mailing_variant_same", variant=same)
-        earlier.append(_effect_of(variant, values, subjects))
+        earlier.append(_find_content(variant, values, subjects))
     return errors
 
 
@@ -52,7 +52,7 @@ def _check_settings(values: MailingValues) -> Iterator[tuple[str, MailingError]]
         yield "winner_by", MailingError("mailing_test_needs_clicks")
 
 
-def _effect_of(
+def _find_content(
     variant: VariantValues, values: MailingValues, subjects: Mapping[int, str]
 ) -> tuple[str, str, int | None]:
     """Return what the letters of a variant contain."""

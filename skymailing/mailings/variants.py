@@ -18,7 +18,7 @@ SUBJECT_MAX_LENGTH = 500
 
 @dataclass(frozen=True, slots=True)
 class VariantValues:
-    """What a variant changes; empty fields stay as in the mailing."""
+    """The changes in a variant; empty fields are as in the mailing."""
 
     subject: str = ""
     sender_name: str = ""
@@ -69,9 +69,9 @@ def list_test_letters(
 def list_contents(
     owner: User, message: Message, variants: Sequence[VariantValues]
 ) -> list[tuple[str, Content]]:
-    """Return what the variants of a mailing with this message contain, by their letter.
+    """Return the content of the variants of a mailing with this message, by their letter.
 
-    Without those whose message does not exist.
+    Variants whose message does not exist are skipped.
     """
     ids = {variant.message_id for variant in variants}
     own = select(Message).where(Message.owner_id == owner.id, Message.id.in_(ids))
@@ -94,7 +94,7 @@ def read_subjects(
 
 
 def find_unknown_messages(owner_id: int, variants: Sequence[VariantValues]) -> set[int]:
-    """Return the messages of variants that the owner does not have; locks the others against deletion."""
+    """Return the variants' messages that the owner does not have; locks the others against deletion."""
     chosen = {variant.message_id for variant in variants if variant.message_id}
     if not chosen:
         return set()

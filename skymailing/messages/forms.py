@@ -35,7 +35,7 @@ def clean_subject(text: str | None) -> str | None:
 
 
 def choose_language(chosen: str | None, text: str) -> str:
-    """Return the chosen language of a message, or else that of its text, or else that of the page."""
+    """Return a message's chosen language, or else the language of its text, or else the page's."""
     return chosen if chosen in LANGUAGES else guess_language(text, get_locale().language)
 
 
@@ -71,7 +71,7 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
-    # The error in the body as shown in writing mode, which has no line numbers.
+    # The error in the body, without its line number, for writing mode, which shows none.
     problem_in_writing = ""
 
     def read_content(self) -> Content:

@@ -29,7 +29,7 @@ from skymailing.web.images import (
 
 MAX_SIDE = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
+GRACE = timedelta(days=2)  # after a picture was last in use; an undo may restore its use
 PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES_PER_QUERY = 500
 MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
@@ -97,7 +97,7 @@ def delete_unused(now: datetime) -> int:
             elif picture.seen_at < now - GRACE:
                 session.delete(picture)
                 deleted.append(picture.name)
-    # After the commit: a row without its file would show a broken picture.
+    # Delete files after the commit: a row without its file would show a broken picture.
     delete_files(deleted)
     return len(deleted)
 

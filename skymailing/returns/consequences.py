@@ -68,7 +68,7 @@ def dismiss(bounce: Bounce) -> None:
 
 
 def _lock_undecided(bounce: Bounce) -> bool:
-    """Lock a bounce, reload it, as it may have been decided or deleted, and return whether it is unclear."""
+    """Lock and reload a bounce, which may have been decided or deleted; return whether it is unclear."""
     unclear = select(Bounce).where(Bounce.id == bounce.id, Bounce.proof == Proof.ADDRESS)
     locked = unclear.with_for_update().execution_options(populate_existing=True)
     return db.session.scalar(locked) is not None
@@ -157,7 +157,7 @@ def _is_unsubscribed(target: Target, now: datetime) -> bool:
 
 
 def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:
-    """Return the requests that leave a topic; the others, also about deleted topics, stop everything."""
+    """Return the requests that leave an existing topic; all other requests stop everything."""
     ids = {target.topic_id for target in opt_outs if target.topic_id is not None}
     known = select(Topic.id, Topic.owner_id).where(is_in(Topic.id, sorted(ids)))
     topics = set(db.session.execute(known).tuples()) if ids else set()

@@ -36,7 +36,7 @@ class TakenIn:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The meaning of a report, and the client it is about."""
+    """The meaning of a report, and the client that it concerns."""
 
     report: Report
     verdict: Verdict

@@ -82,7 +82,7 @@ def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
     flags = members.with_only_columns(Client.id, is_suppressed()).limit(COUNT_LIMIT + 1)
     found = dict(db.session.execute(flags).tuples().all())
     if is_exact := len(found) <= COUNT_LIMIT:
-        # All were read, so the newest are known without evaluating the conditions again.
+        # All clients were read, so the newest are known without evaluating the conditions again.
         members = select(Client).where(Client.id.in_(heapq.nlargest(CLIENTS_SHOWN, found)))
     return Reach(
         count=BoundedCount(min(len(found), COUNT_LIMIT), is_exact=is_exact),
@@ -97,7 +97,7 @@ def count_segments(
 ) -> dict[int, BoundedCount | InvalidConditions]:
     """Return the number of clients in each segment by ID, or the reason why it cannot be evaluated.
 
-    Segments that are not counted within `seconds` are left out.
+    Segments that are not counted within `seconds` are skipped.
     """
     nodes: dict[int, Node] = {}
     found: dict[int, BoundedCount | InvalidConditions] = {}

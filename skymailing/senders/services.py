@@ -1,4 +1,4 @@
-"""Add, change, confirm and delete senders; lock the owner's row, so that limits hold."""
+"""Add, change, confirm and delete senders; lock the owner's row to enforce limits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -38,7 +38,7 @@ from skymailing.signup.requests import count_day
 def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) -> Signup:
     """Confirm the address that the token was sent to. Raises BadToken.
 
-    A repetition changes nothing: the person may have unsubscribed since. If the owner's limit of clients is
+    Repeating it changes nothing: the person may have unsubscribed since. If the owner's client limit is
     reached, the person becomes a client as soon as there is room (`add_waiting`).
     """
     keep_form(SignupForm.uuid == form_uuid)
@@ -62,7 +62,8 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
 def keep_form(is_form: ColumnElement[bool]) -> None:
     """Keep a form from being deleted until the transaction ends.
 
-    Before its requests are locked, since the deletion locks the form first and would deadlock otherwise.
+    Call this before locking the form's requests: a deletion locks the form first, so the opposite order could
+    deadlock.
     """
     db.session.execute(select(SignupForm.id).where(is_form).with_for_update(read=True, key_share=True))
 
@@ -99,7 +100,7 @@ def _add_client(signup: Signup, now: datetime) -> bool:
             return False
         new = {"owner_id": signup.owner_id, "email": signup.email, "email_key": signup.email_key}
         values = {"full_name": "", "comment": "", "attributes": {}, "created_at": now, "updated_at": now}
-        # Another request may add the same client at this moment.
+        # A concurrent request may add the same client.
         db.session.execute(insert_into(Client).values(new | values).on_conflict_do_nothing())
         client = _lock_client(signup)
         assert client is not None
@@ -114,10 +115,10 @@ def _add_client(signup: Signup, now: datetime) -> bool:
 
 
 def _lock_tags(form_id: int) -> Sequence[int]:
-    of_form = (
+    form_tag_ids = (
         select(Tag.id).join(form_tags, form_tags.c.tag_id == Tag.id).where(form_tags.c.form_id == form_id)
     )
-    locked = of_form.order_by(Tag.id).with_for_update(read=True, key_share=True, of=Tag)
+    locked = form_tag_ids.order_by(Tag.id).with_for_update(read=True, key_share=True, of=Tag)
     return db.session.scalars(locked).all()
 
 
@@ -128,7 +129,7 @@ def _lock_client(signup: Signup) -> Client | None:
 
 
 def _fill(client: Client, values: dict[str, Any]) -> None:
-    """Write what the person entered; what they left empty, and everything else, stays."""
+    """Write the values that the person entered; all other values are kept."""
     if name := values.get(FULL_NAME):
         client.full_name = name
     attributes = dict(client.attributes)

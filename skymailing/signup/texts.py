@@ -12,12 +12,12 @@ from skymailing.models import SignupForm
 
 @dataclass(frozen=True, slots=True)
 class FormTexts:
-    """What visitors read on the pages of a form."""
+    """The texts on the pages of a form."""
 
     title: str
     button: str
     thanks: str
-    tracking: str  # next to the box that lets us count opens
+    tracking: str  # next to the check box that allows us to count opens
 
 
 def read_texts(form: SignupForm) -> FormTexts:

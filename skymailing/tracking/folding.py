@@ -41,7 +41,7 @@ def _fold_slice(name: str, now: datetime) -> bool:
         return False
     hits = [hit for hit in map(decode, raw) if hit is not None]
     with db.engine.begin() as connection:
-        # Another process may have counted the same slice in the meantime.
+        # Another process may have counted the same slice since it was read.
         if _lock(connection, name, now) == done:
             _count(connection, hits, now)
             progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))

@@ -1,4 +1,4 @@
-"""Note requests for links and pictures in Redis, without a statement on the database.
+"""Note requests for links and tracking images in Redis, without a database statement.
 
 The sweep adds them to the counts (`folding`). Without Redis, links still work, and hits are counted as lost.
 """
@@ -16,8 +16,8 @@ from skymailing.tracking.machines import Visitor
 logger = logging.getLogger(__name__)
 
 HITS = "skymailing:hits"  # list, the oldest first
-PICTURE = 0  # the number of the picture that shows opens; links are numbered from 1
-# About 40 MB in Redis. More within one sweep is an attack.
+PICTURE = 0  # the number of the tracking image; links are numbered from 1
+# About 40 MB in Redis. More hits between two sweeps are an attack.
 MAX_WAITING = 1_000_000
 LOST = "hits_lost"  # counter
 # As `NotedHit.encode` writes it; the database can store all of these numbers.
@@ -29,7 +29,7 @@ _lost = 0  # not yet added to the counter
 
 @dataclass(frozen=True, slots=True)
 class NotedHit:
-    """A request for a link, or for the picture, of a letter, at a time in milliseconds since 1970."""
+    """A request for a letter's link or tracking image, at a time in milliseconds since 1970."""
 
     run_id: int
     delivery_id: int

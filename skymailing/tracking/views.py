@@ -1,4 +1,4 @@
-"""The public addresses in letters: links that count clicks, and the picture that shows opens."""
+"""The public URLs in letters: links that count clicks, and the image that shows opens."""
 
 from base64 import b64decode
 
@@ -14,7 +14,7 @@ from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 bp = Blueprint("tracking", __name__)
 BLUEPRINTS = (bp,)
 
-# A transparent picture of one pixel.
+# A transparent image of one pixel.
 PIXEL = b64decode(b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
@@ -35,7 +35,7 @@ def click(token: str, number: int) -> ResponseReturnValue:
 
 @bp.get(f"{OPEN_PREFIX}/<token>.gif")
 def picture(token: str) -> ResponseReturnValue:
-    """Return the picture of a letter, and note that it was loaded; forged tokens get the same picture."""
+    """Return a letter's tracking image, and note that it was loaded; forged tokens get the same image."""
     try:
         letter, _targets = find_letter(token, PICTURE)
     except (UnknownLink, DisabledLink):

@@ -21,7 +21,9 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "topic_deleted": _l("This topic has been deleted."),
     "topic_in_use": _l("This topic is used in mailings, so it cannot be deleted: %(names)s."),
     "topic_limit": _l("You can have up to %(limit)s topics."),
-    "topic_left_by_client": _l("This client has left the topic. Only the client can join it again."),
+    "topic_left_by_client": _l(
+        "This client has unsubscribed from the topic. Only the client can resubscribe."
+    ),
     "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
     "segment_unreadable": _l("The conditions cannot be read."),
     "segment_empty": _l("Add at least one condition."),

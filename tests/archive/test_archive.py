@@ -190,7 +190,7 @@ def test_a_letter_may_be_too_long(shop: User, owner: FlaskClient) -> None:
 def test_there_is_a_limit(
     session: Session, shop: User, owner: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MOST_ENTRIES", 1)
+    monkeypatch.setattr(services, "MAX_ENTRIES", 1)
     first, second = create_sent_run(shop, "a"), create_sent_run(shop, "b")
     publish(owner, first)
     assert "up to 1 emails" in get_main_text(publish(owner, second))

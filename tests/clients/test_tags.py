@@ -183,7 +183,7 @@ def test_renaming_and_merging_follow_in_segments_and_mailings(
     assert read_tags(session)["a@x.com"] == {"Resale", "vip"}
 
     page = browser.post(f"{url}/merge", data=into, follow_redirects=True).text
-    assert "The tag “Resale” is now part of “partners”" in page
+    assert "The tag “Resale” was merged into “partners”" in page
     session.expire_all()
     assert read_tags(session) == {
         "a@x.com": {"partners", "vip"},
@@ -269,7 +269,7 @@ def test_a_tag_of_too_many_clients_cannot_be_restored(
     session.commit()
     few, many = (f"/clients/tags/{tags[name].id}/delete" for name in ("vip", "all"))
     assert "You can undo this" in browser.get(few).text
-    assert "Too many clients have it to undo this." in browser.get(many).text
+    assert "because too many clients have this tag." in browser.get(many).text
     page = browser.post(many, follow_redirects=True).text
     assert "Tag deleted." in page
     assert not BeautifulSoup(page, "html.parser").select(".flash form")

@@ -53,7 +53,7 @@ def test_the_owner_can_take_back_what_the_owner_recorded(
 ) -> None:
     client = ClientFactory.create(owner=user)
     assert "News gets emails" in get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "recorded by you" in press(browser, client, news, "leave")
+    assert "set by you" in press(browser, client, news, "leave")
     assert read(session) == {("News", client.email_key): (False, True)}
     assert "The client now gets emails about “News”." in press(browser, client, news, "join")
     assert read(session) == {("News", client.email_key): (True, True)}
@@ -65,10 +65,10 @@ def test_the_owner_cannot_add_a_client_who_has_left(
     client = ClientFactory.create(owner=user)
     TopicChoiceFactory.create(topic=news, email_key=client.email_key)
     shown = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "Only the client can join a topic again after leaving it." in shown
-    assert "Add" not in shown.partition("Topics")[2].partition("Emails")[0]
-    assert "Only the client can join it again." in press(browser, client, news, "join")
-    assert "left on" in press(browser, client, news, "leave"), "it stays the client's own choice"
+    assert "Only the client can resubscribe to a topic after unsubscribing." in shown
+    assert "Subscribe" not in shown.partition("Topics")[2].partition("Emails")[0]
+    assert "Only the client can resubscribe." in press(browser, client, news, "join")
+    assert "unsubscribed on" in press(browser, client, news, "leave"), "it stays the client's own choice"
     assert read(session) == {("News", client.email_key): (False, False)}
 
 
@@ -120,7 +120,7 @@ def test_what_a_client_left_at_either_address_is_not_the_owners_to_take_back(
     before = read(session)
     undo = merge(browser, anna, double)
     assert read(session)["News", anna.email_key] == (False, False)
-    assert "Only the client can join it again." in press(browser, anna, news, "join")
+    assert "Only the client can resubscribe." in press(browser, anna, news, "join")
     browser.post(undo)
     assert read(session) == before
 
@@ -133,7 +133,7 @@ def test_a_choice_survives_that_the_client_is_deleted_and_added_again(
     browser.post(f"/clients/{client.id}/delete")
     browser.post("/clients/new", data={"email": "Anna@x.com"})
     again = session.scalars(select(Client.id)).one()
-    assert "left on" in get_main_text(browser.get(f"/clients/{again}"))
+    assert "unsubscribed on" in get_main_text(browser.get(f"/clients/{again}"))
 
 
 def test_a_merged_client_has_left_what_either_of_them_left_until_the_undo(
@@ -179,10 +179,12 @@ def test_the_page_says_which_letters_were_not_sent_because_of_the_topic(
         run = RunFactory.create(mailing=mailing, topic_id=topic_id)
         DeliveryFactory.create(run=run, client=client, state=DeliveryState.SUPPRESSED, finished_at=at)
     rows = read_letters(browser.get(f"/clients/{client.id}").text)
-    assert {name: "left the topic" in row for name, row in rows.items()} == {
+    assert {name: "unsubscribed from the topic" in row for name, row in rows.items()} == {
         "After": True,
         "Before": False,
         "Other": False,
     }
     SuppressionFactory.create(owner_id=user.id, email_key=client.email_key)
-    assert "left the topic" not in read_letters(browser.get(f"/clients/{client.id}").text)["After"]
+    assert (
+        "unsubscribed from the topic" not in read_letters(browser.get(f"/clients/{client.id}").text)["After"]
+    )

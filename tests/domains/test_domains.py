@@ -103,7 +103,7 @@ def test_a_new_key_signs_once_its_record_is_found(
     domain = check(app, session, domain, now)
     assert [key.published_at is None for key in domain.keys] == [False, True]
     assert (
-        "Create the record of the new key first"
+        "Create the DNS record for the new key first"
         in browser.post(f"/domains/{domain.id}/key", follow_redirects=True).text
     )
     publish(dns, domain)

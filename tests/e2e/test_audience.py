@@ -62,7 +62,7 @@ def send_to_segment(window: Window) -> None:
     expect(page.locator("#picker")).not_to_be_visible()
     included = page.locator(".audience-include")
     included.get_by_role("checkbox", name="Omsk").check()
-    page.get_by_text("Leave some clients out").click()
+    page.get_by_text("Exclude some clients").click()
     page.locator(".audience-exclude").get_by_role("checkbox", name="wholesale").check()
     current = page.locator(".form-step:visible")
     current.locator("[data-next]").click()

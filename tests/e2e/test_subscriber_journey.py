@@ -161,7 +161,7 @@ def expect_client(journey: Journey) -> None:
     office.expect_title("Anna")
     expect(office.main.get_by_role("link", name="subscribers")).to_be_visible()
     topics = office.main.locator("#topics li")
-    expect(topics.filter(has_text="News")).to_contain_text("joined on")
+    expect(topics.filter(has_text="News")).to_contain_text("subscribed on")
     expect(topics.filter(has_text="Tastings")).to_contain_text("gets emails")
     expect(office.main).to_contain_text("I agree to get news about tea.")
     office.open("/forms/")

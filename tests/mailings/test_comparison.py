@@ -126,4 +126,4 @@ def test_an_unfinished_run_is_not_compared(find: Find, mailing: Mailing) -> None
     for day in range(3):
         add_run(mailing, day)
     assert find(add_run(mailing, 9, state=RunState.SENDING), "delivered") is None
-    assert comparison.FEWEST_RUNS == 3
+    assert comparison.MIN_RUNS == 3

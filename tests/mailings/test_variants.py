@@ -99,7 +99,7 @@ def test_a_choice_is_final(browser: FlaskClient, session: Session, run: Run) -> 
     address = f"/mailings/runs/{run.id}/winner"
     browser.post(address, data={"variant": "2"})
     page = browser.post(address, data={"variant": "1"}, follow_redirects=True)
-    assert "The test is decided already: the other clients get variant B." in page.text
+    assert "The winner has already been chosen: the other clients get variant B." in page.text
     session.refresh(run)
     assert run.winner == 2
 

@@ -244,7 +244,7 @@ def test_a_hostile_body_is_refused_and_logged_without_its_content(
     for body in bodies:
         assert deliver(provider, body).status_code in (400, 403), body[:40]
     assert deliver(provider, b"[" + b" " * 3_000_000 + b"]").status_code == 413
-    assert caplog.text.count(f"Refused a webhook from {provider}") == len(bodies)
+    assert caplog.text.count(f"Rejected a webhook from {provider}") == len(bodies)
     assert "ann@example.org" not in caplog.text
     assert session.scalars(select(ReturnedLetter)).all() == []
 

@@ -134,7 +134,7 @@ def test_a_run_whose_server_was_deleted_is_paused_instead_of_using_another(
         assert run_id is not None
     sender.server_id = other.id
     session.flush()
-    assert "is being sent through it" in browser.post(f"/senders/servers/{server.id}/delete").text
+    assert "is being sent through this server" in browser.post(f"/senders/servers/{server.id}/delete").text
     session.delete(server)  # as if a restore had lost it
     session.flush()
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Read the links in an account's letters, and who followed them, for the export."""
+"""Read the links in an account's letters, and the clicks on them, for the export."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ def read_links(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_clicks(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what each recipient did with a letter: the first click, all clicks, and opens."""
+    """Yield each recipient's reaction to a letter: the first click, the number of clicks, and opens."""
     names = ("first_click", "clicks", "machine_clicks", "opened_on", "opens", "last_open")
     yield ("run_id", "email", *names)
     opens = (Engagement.opened_on, Engagement.opens, Engagement.last_open_at)

@@ -124,7 +124,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
 
 
 def read_merged_addresses(user_id: int) -> Iterator[Sequence[str]]:
-    """Yield the addresses of clients who were merged into others; they are few, since merging is manual."""
+    """Yield the addresses of clients who were merged into other clients: few, since merging is manual."""
     yield ("email", "kept_email", "since")
     columns = (MergedAddress.email_key, MergedAddress.kept_key, MergedAddress.created_at)
     rows = db.session.execute(select(*columns).where(MergedAddress.owner_id == user_id)).tuples().all()

@@ -144,7 +144,7 @@ def apply_action(
     try:
         result = action(mailing, now)
     except (UserError, IllegalTransition) as error:
-        return refuse(mailing_id, error)
+        return show_obstacle(mailing_id, error)
     commit_and_dispatch(mailing, now)
     flash_result(result)
     return show(mailing_id)
@@ -197,12 +197,12 @@ def flash_no_unknowns() -> None:
     flash(_("No emails need your decision."), "warning")
 
 
-def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:
+def show_obstacle(mailing_id: int, error: UserError | IllegalTransition) -> Response:
     db.session.rollback()
     if isinstance(error, UserError):
         text = explain(error)
     else:
-        # A double click, or the mailing has changed since the page was shown.
+        # The button was clicked twice, or the mailing has changed since the page was shown.
         state = state_label(get_own_mailing(mailing_id).state)
         text = _("This is not possible now: the mailing is %(state)s.", state=state)
     flash(text, "warning")

@@ -1,4 +1,4 @@
-"""The clicks of a run: per link, by whom, when, in its letter, as a file, and as a segment."""
+"""Clicks in a run: per link, by person and time, on the letter, as a file, and as a segment."""
 
 from collections.abc import Sequence
 
@@ -93,7 +93,7 @@ def click_map(run_id: int) -> Response:
 @bp.post("/runs/<int:run_id>/clicks/segment")
 @login_required
 def click_segment(run_id: int) -> ResponseReturnValue:
-    """Make a segment of those who clicked in the run's mailing, or did not, and open it."""
+    """Make a segment of those who clicked in the run's mailing, or of those who did not, and open it."""
     run = get_tracked_run(run_id)
     which = request.form.get("clicked", "")
     if which not in set(Clicked) or not run.track_clicks:
@@ -117,7 +117,7 @@ def read_variant(variants: Sequence[VariantClicks]) -> int:
 
 
 def get_tracked_run(run_id: int) -> Run:
-    """Return the user's run, or abort with 404 if nothing was recorded in it."""
+    """Return the user's run, or abort with 404 if it recorded neither clicks nor opens."""
     run = run_queries.find_run(current_user, run_id)
     if run is None or not (run.track_clicks or run.track_opens != "off"):
         abort(404)

@@ -137,7 +137,7 @@ def is_live(mailing: Mailing) -> bool:
 
 
 def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
-    """Return the actions to offer now; services refuse all others in any case."""
+    """Return the actions to offer now; services reject all other actions in any case."""
     by_state = {
         MailingState.DRAFT: {"start"},
         MailingState.SCHEDULED: {"start", "pause", "cancel"},

@@ -1,7 +1,7 @@
 """Designs to start from, in each language of the service.
 
-Each is an HTML page whose text is between two comments. Everything else is the design, which the
-editor's writing mode does not change.
+Each design is an HTML page whose text is between two comments. The editor's writing mode changes only that
+text.
 """
 
 from functools import cache

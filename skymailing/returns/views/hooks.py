@@ -22,15 +22,15 @@ csrf.exempt(bp)
 MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, SendGrid's, have 768 KB
 
 
-def is_refused(response: Response) -> bool:
-    """Return whether a request counts against the limit: only refused ones do, others are unlimited."""
+def is_rejected(response: Response) -> bool:
+    """Return whether a request counts against the limit: only rejected ones do."""
     return response.status_code in (400, 403, 404)
 
 
 @bp.route("/<provider>/<secret>", methods=["GET", "POST"])
-@limiter.limit("60 per minute", deduct_when=is_refused)
+@limiter.limit("60 per minute", deduct_when=is_rejected)
 def receive(provider: str, secret: str) -> Response:
-    """Process events; GET only confirms the address, as some providers check it."""
+    """Process events; GET only confirms that the URL exists, because some providers check it."""
     settings = returned_mail_settings()
     expected = settings.webhook_secrets.get(provider, "")
     if not expected or not hmac.compare_digest(secret.encode(), expected.encode()):
@@ -53,8 +53,8 @@ def read_events(provider: str, post: Post) -> list[Event]:
     try:
         return READERS[provider](post)
     except ForgedPost as error:
-        logger.warning("Refused a webhook from %s: its signature is wrong. %s", provider, error)
+        logger.warning("Rejected a webhook from %s: its signature is wrong. %s", provider, error)
         abort(403)
     except BadPost as error:
-        logger.warning("Refused a webhook from %s with %d bytes: %s", provider, len(post.body), error)
+        logger.warning("Rejected a webhook from %s with %d bytes: %s", provider, len(post.body), error)
         abort(400)
