@@ -23,7 +23,8 @@ from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 
 logger = logging.getLogger(__name__)
 
-# Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
+# These are sent after all other letters, because no one needs them to sign in, and only a few at a time,
+# because rendering one may take long.
 LOW_PRIORITY_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
 LOW_PRIORITY_BATCH = 5
 # Strangers trigger these, so they are sent after account letters, and their owners take turns.
@@ -76,7 +77,7 @@ def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> S
 def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
     """Render the claimed letters; record the result of those that cannot be rendered.
 
-    Rendering only reads, so that on SQLite others can write in the meantime.
+    Rendering only reads, so that other processes can write at the same time on SQLite.
     """
     rendered: list[Letter] = []
     changes: list[Callable[[], None]] = []
@@ -147,7 +148,7 @@ def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) 
 
 
 def fail(letter_ids: Sequence[int], now: datetime, reason: str) -> None:
-    """Give up claimed letters."""
+    """Give up on claimed letters."""
     _finish(letter_ids, LetterState.FAILED, now, reason)
 
 

@@ -54,7 +54,7 @@ def configure(app: Flask) -> None:
 
 
 def read_number(text: object, has_decimal_comma: int) -> float | None:
-    """Return the number in a text, or None."""
+    """Return the number in a string, or None."""
     if not isinstance(text, str):
         return None
     number = BY_COMMA[bool(has_decimal_comma)].parse_number(text)
@@ -62,7 +62,7 @@ def read_number(text: object, has_decimal_comma: int) -> float | None:
 
 
 def read_date(text: object, is_day_first: int) -> str | None:
-    """Return the date in a text as YYYY-MM-DD, or None."""
+    """Return the date in a string as YYYY-MM-DD, or None."""
     if not isinstance(text, str):
         return None
     found = BY_ORDER[bool(is_day_first)].parse_date(text)
