@@ -42,7 +42,7 @@ LARGEST_PAGE = (
     200_000  # bytes; larger ones, such as letters with images in their text, are rendered each time
 )
 RENDER_SECONDS = 5.0  # longest time to render a page
-KEPT_SECONDS = 3600.0  # for which an expired page is kept in case the database stops responding
+KEPT_SECONDS = 3600.0  # time for which an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]

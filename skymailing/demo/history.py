@@ -66,7 +66,7 @@ class History:
         state: RunState,
         shares: Mapping[DeliveryState, int],
     ) -> Run:
-        """Create a run with the given number of deliveries per state; all others were sent."""
+        """Create a run with the given number of deliveries per state; all other deliveries were sent."""
         run = Run(
             mailing_id=mailing.id,
             scheduled_for=at,

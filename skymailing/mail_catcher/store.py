@@ -16,7 +16,7 @@ from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
 HEADER_BYTES = 65_536  # read per letter in a list
-MAX_NAME_BYTES = 200  # of the recipient in a file name; file systems allow 255 for the whole name
+MAX_NAME_BYTES = 200  # for the recipient in a file name; file systems allow 255 for the whole name
 LETTER_ID = re.compile(r"\d{19}-\d{6}_[A-Za-z0-9@.+_=-]+")
 SUFFIX = ".eml"
 UNFINISHED = ".unfinished-"

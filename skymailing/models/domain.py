@@ -74,7 +74,7 @@ class SendingDomain(Timestamps, Model):
 class SigningKey(Model):
     """A key that signs a domain's letters (DKIM), once its public half has been seen in DNS.
 
-    The last such key signs; the earlier ones stay for letters that are on their way.
+    The newest such key signs; earlier ones are kept for letters that are still on their way.
     """
 
     __tablename__ = "signing_keys"

@@ -22,7 +22,7 @@ class Reputation(Model):
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Only letters sent after this time count: the owner resumed mailings after a pause.
     counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # What was counted before, in the hour that contains `counted_since`.
+    # The counts before that time, in the hour that contains `counted_since`.
     earlier_letters: Mapped[int] = mapped_column(default=0, server_default="0")
     earlier_bounces: Mapped[int] = mapped_column(default=0, server_default="0")
     earlier_complaints: Mapped[int] = mapped_column(default=0, server_default="0")
