@@ -34,9 +34,9 @@ def hint_start(mailing_id: int) -> None:
 
 def hint_run(run_id: int) -> None:
     """Ask as many workers as its letters need, on all hosts, to send a run in parallel."""
-    of_run = select(Mailing.owner_id, Run.planned).join(Run.mailing).where(Run.id == run_id)
+    statement = select(Mailing.owner_id, Run.planned).join(Run.mailing).where(Run.id == run_id)
     with reading_engine().connect() as connection:
-        run = connection.execute(of_run).one_or_none()
+        run = connection.execute(statement).one_or_none()
     if run is not None:
         windows = math.ceil(run.planned / engine_settings().first_window)
         _hint([(run.owner_id, run_id)], max_slots=max(1, windows))

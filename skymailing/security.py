@@ -123,7 +123,7 @@ def visible_page() -> str:
 
 
 def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Restrict the view to these roles and administrators; abort with 403 for others."""
+    """Restrict the view to these roles and administrators; abort with 403 for anyone else."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)

@@ -52,8 +52,8 @@ def _describe_return_paths(route: Route | None) -> str:
     return f", letters do not have their own return paths: {problem}" if problem else ""
 
 
-def _describe_retry(moment: datetime) -> str:
-    return f"next try at {moment:%H:%M:%S} UTC"
+def _describe_retry(at: datetime) -> str:
+    return f"next try at {at:%H:%M:%S} UTC"
 
 
 @routes.command("reopen")

@@ -121,7 +121,7 @@ class DeliveryRow(Protocol):
 
 @dataclass
 class Lease:
-    """What a journal contains about a lease."""
+    """The contents of a journal about a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)

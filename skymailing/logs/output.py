@@ -89,8 +89,8 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 def _format_time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    written_at = datetime.fromtimestamp(record.created, UTC)
+    return written_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_json(entry: Mapping[str, Any]) -> str:
@@ -112,9 +112,9 @@ class SupervisorFormat:
     LEVELS = {"CRIT": "critical", "ERRO": "error", "WARN": "warning", "INFO": "info"}  # noqa: RUF012
 
     def __mod__(self, values: Mapping[str, Any]) -> str:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        written_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = {
-            "time": moment,
+            "time": written_at,
             "level": self.LEVELS.get(values["levelname"], "debug"),
             "logger": "supervisor",
             "message": Redactor().clean(str(values["message"])),

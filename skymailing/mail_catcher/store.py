@@ -86,9 +86,9 @@ class LetterStore:
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 
-    def list_older(self, moment: datetime) -> list[CaughtLetter]:
-        """Return the letters that were caught before `moment`, oldest first."""
-        first_kept = f"{int(moment.timestamp() * 1e9):019}"
+    def list_older(self, cutoff: datetime) -> list[CaughtLetter]:
+        """Return the letters that were caught before `cutoff`, oldest first."""
+        first_kept = f"{int(cutoff.timestamp() * 1e9):019}"
         names = sorted(name for name in self._names() if name[:19] < first_kept)
         return [CaughtLetter(self._directory / name) for name in names]
 

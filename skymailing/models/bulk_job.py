@@ -14,7 +14,7 @@ from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_c
 
 
 class BulkAction(StrEnum):
-    """What can be done with many clients; stored as text, so that a new action needs no migration."""
+    """The actions on many clients; stored as text, so that a new action needs no migration."""
 
     TAG = "tag"
     UNTAG = "untag"

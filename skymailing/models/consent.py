@@ -29,7 +29,7 @@ class ConsentPurpose(StrEnum):
 
 
 class ConsentText(Model):
-    """The words in which an owner described a consent, stored once."""
+    """The text with which an owner described a consent, stored once."""
 
     __tablename__ = "consent_texts"
 
@@ -43,7 +43,7 @@ class ConsentText(Model):
 
 
 class Consent(Model):
-    """When and how the person with an address agreed to something, or withdrew it."""
+    """A record of when and how the person with an address agreed to something, or withdrew that consent."""
 
     __tablename__ = "consents"
 

@@ -247,7 +247,7 @@ class Route(Model):
 
 
 class OwnerPause(Model):
-    """A route refuses the letters of one user, but accepts those of others; see `delivery.routing`."""
+    """A route refuses the letters of one user, but accepts other users' letters; see `delivery.routing`."""
 
     __tablename__ = "owner_pauses"
 

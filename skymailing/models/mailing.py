@@ -48,14 +48,14 @@ class Periodicity(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What to do when it is unknown whether the server accepted a letter."""
+    """The action when it is unknown whether the server accepted a letter."""
 
     RESEND = "resend"
     HOLD = "hold"
 
 
 class OnLate(StrEnum):
-    """What to do when a run could not start on time, for example because the service was down."""
+    """The action when a run could not start on time, for example because the service was down."""
 
     SEND = "send"
     SKIP = "skip"
@@ -216,7 +216,7 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """How many days after the run its details were kept; 0 until they are removed."""
+        """The number of days for which the run's details were kept after it; 0 until they are removed."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days

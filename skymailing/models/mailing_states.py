@@ -45,7 +45,7 @@ MAILING_TRANSITIONS = Transitions(
 
 
 class StateReason(StrEnum):
-    """Why a mailing is in its state, where that is not obvious; a detail may follow after ": "."""
+    """The reason why a mailing is in its state, if not obvious; a detail may follow after ": "."""
 
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"

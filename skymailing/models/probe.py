@@ -47,7 +47,7 @@ class SignatureFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeArrival:
-    """How a test letter arrived. `author` is the domain of its From address."""
+    """The arrival of a test letter. `author` is the domain of its From address."""
 
     author: str
     signatures: tuple[Signature, ...]

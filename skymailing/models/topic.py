@@ -42,9 +42,10 @@ class Topic(Timestamps, Model):
 
 
 class TopicChoice(Model):
-    """Whether the person with an address joined or left a topic.
+    """The choice of the person with an address to join or leave a topic.
 
-    By address, as suppressions are, so that it outlives the client and applies if the client is added again.
+    It is stored by address, like suppressions, so that it outlives the client and applies if the client is
+    added again.
     """
 
     __tablename__ = "topic_choices"
@@ -61,7 +62,7 @@ class TopicChoice(Model):
 
 
 class OptOutReason(StrEnum):
-    """Why people unsubscribe, as they say; stored as text, so that a new reason needs no migration."""
+    """The reasons that people give for unsubscribing; stored as text, so that new ones need no migration."""
 
     TOO_MANY = "too-many"
     NOT_INTERESTING = "not-interesting"

@@ -18,7 +18,7 @@ class OpenTracking(StrEnum):
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # how often and when last, for those who agreed; nothing for others
+    PERSON = "person"  # how often and when last, for those who agreed; nothing for the rest
 
 
 class RunLink(Model):
@@ -30,7 +30,7 @@ class RunLink(Model):
     __tablename__ = "run_links"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    # From 1, in the order of the links in the letter.
+    # Counts from 1, in the order of the links in the letter.
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
@@ -66,7 +66,7 @@ class Engagement(Model):
 
 
 class Click(Model):
-    """How often a recipient followed one link of a letter. A detail of the run, like `Engagement`."""
+    """A recipient's clicks on one link of a letter. A detail of the run, like `Engagement`."""
 
     __tablename__ = "clicks"
 

@@ -68,7 +68,7 @@ def find_oldest_due(now: datetime) -> datetime | None:
         OutboxLetter.server_id.is_(None),
     )
     found = [db.session.scalar(statement) for statement in (start, pending, deferred, letters)]
-    return min((moment for moment in found if moment is not None), default=None)
+    return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:

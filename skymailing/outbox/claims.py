@@ -178,7 +178,7 @@ def _claim_batch(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    # Not as a subquery: PostgreSQL may execute that for each row of an UPDATE, and exceed the limit.
+    # This is not a subquery: PostgreSQL may execute one for each row of an UPDATE, and exceed the limit.
     ids = db.session.scalars(due).all()
     return leases.take_lease(
         OutboxLetter,

@@ -55,8 +55,8 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
     sent = 0
     for server_id in _list_servers(now):
         # Each window has a new time, so that its letters are leased for the whole lease.
-        while _has_due(moment := now + timedelta(seconds=time.monotonic() - start), server_id):
-            count = _send_window(moment, server_id)
+        while _has_due(at := now + timedelta(seconds=time.monotonic() - start), server_id):
+            count = _send_window(at, server_id)
             sent += count or 0
             # Check this even if the server cannot be used: finding that out may have taken long.
             if should_yield(time.monotonic() - start):

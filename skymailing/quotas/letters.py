@@ -1,6 +1,6 @@
 """Limit the letters that a user's mailings may send in an hour and in a day.
 
-A letter is counted when a worker claims it, and subtracted again if it remains pending. Thus, several
+A letter is counted when a worker claims it, and subtracted again if it remains pending. So several
 workers together cannot exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
 remain pending. Account letters are not limited here.
 """

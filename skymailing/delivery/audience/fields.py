@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """Whether a client may get letters, and why not."""
+    """The state that decides whether a client may get letters."""
 
     MAILABLE = "mailable"
     SUPPRESSED = "suppressed"  # for any reason

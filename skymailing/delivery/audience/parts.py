@@ -116,8 +116,8 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
             continue
         if not is_excluded and mailing.state not in (MailingState.FINISHED, MailingState.CANCELLED):
             continue
-        of_mailing = MailingAudience.mailing_id == mailing_id
-        last = session.scalar(select(func.max(MailingAudience.position)).where(of_mailing))
+        in_mailing = MailingAudience.mailing_id == mailing_id
+        last = session.scalar(select(func.max(MailingAudience.position)).where(in_mailing))
         use = MailingAudience(mailing_id=mailing_id, is_excluded=is_excluded)
         use.position = 0 if last is None else last + 1
         use.tag_id, use.segment_id = (part.id, None) if isinstance(part, Tag) else (None, part.id)

@@ -1,8 +1,8 @@
-"""Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
+"""Maintain a run's counts together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
 last step: rows stay locked until the commit. Each process counts in its own rows, so that a worker
-whose host vanishes within a transaction does not block the others; only refusals by domain are shared.
+whose host vanishes within a transaction does not block other workers; only refusals by domain are shared.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ class RunKey:
 
 
 class Changes:
-    """Changes of a run's counts within one transaction; `write` is its last step.
+    """Changes to a run's counts within one transaction; `write` is its last step.
 
     With `is_shared`, all processes count in the same rows. This is for short-lived processes, such as those
     that each receive one returned letter.

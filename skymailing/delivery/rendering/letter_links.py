@@ -1,4 +1,4 @@
-"""Make the tokens in links that open one's own letter on the web.
+"""Make the tokens in links with which recipients open their letter on the web.
 
 A token identifies a delivery like a Message-ID does (`message_ids`), but it is signed with another key: mail
 servers and archives of mailing lists show Message-IDs, which must not open the letter.

@@ -21,7 +21,7 @@ RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
 class LetterName(NamedTuple):
-    """What a Message-ID identifies: a delivery, with the mark of its run, since a database can reuse IDs."""
+    """The delivery that a Message-ID identifies, with its run's mark, because a database can reuse IDs."""
 
     delivery_id: int
     run_mark: bytes
@@ -29,8 +29,8 @@ class LetterName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A run's UUID, the keys that sign the Message-IDs of its letters and the links that open them, and
-    what is counted in them.
+    """A run's UUID, the keys that sign the Message-IDs of its letters and the links that open them, and the
+    tracking in them.
 
     `key` is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID.
     Both are empty for letters without a delivery.
@@ -39,7 +39,7 @@ class RunIdentity:
     uuid: UUID
     key: bytes = b""
     link_key: bytes = b""  # see `letter_links`
-    tracking: Tracking | None = None  # None: nothing in the letters is counted
+    tracking: Tracking | None = None  # None: nothing in the letters is tracked
 
     @property
     def mark(self) -> bytes:

@@ -21,7 +21,8 @@ from skymailing.models import Delivery, DeliveryState
 ROWS_PER_QUERY = 5_000
 MAX_ROWS_PER_CLAIM = 20_000  # so that the worker notices when the mailing is paused
 IDS_PER_CHECK = 1_000
-# Between scans while only limited domains have letters left, to find letters that returned to pending.
+# The time between scans while only limited domains have letters left; a scan finds letters that returned
+# to pending.
 RESCAN_SECONDS = 60.0
 
 

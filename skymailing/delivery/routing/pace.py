@@ -43,7 +43,7 @@ class Meter:
             self._counts.popleft()
 
     def estimate_rate(self) -> float:
-        """Return the rate of all workers, assuming that the others are as fast as this one."""
+        """Return the rate of all workers, assuming that the other workers are as fast as this one."""
         workers: int = max(1, current_app.config["WORKERS"])
         return workers * sum(count for _, count in self._counts) / self._seconds
 
