@@ -156,7 +156,7 @@ class FormDay(Model):
 
 
 class SignupMailbox(Model):
-    """The times of the latest three confirmation letters, of all forms, to a mailbox, to protect it.
+    """The times of the latest three confirmation letters to a mailbox, from all forms, to limit them.
 
     It is in the database because this limit must also work without Redis. It belongs to no owner, and
     contains only a hash of the address.

@@ -109,7 +109,7 @@ class Mailing(Timestamps, Model):
     )
     # A StateReason, optionally with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due. NULL if there is none, and usually while a run is open: only a change of
+    # When the next run is due. NULL if there is none, and usually while a run is open: only a change to
     # the schedule sets the next start before that run ends.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Set by a manager, independent of the state: while set, nothing is sent.

@@ -10,7 +10,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """The start of the counts of an owner's bounces and complaints, and whether they paused the mailings.
+    """The start of an owner's bounce and complaint counts, and whether these have paused the mailings.
 
     The counts themselves are rows of `usage_hours`. An owner without problems has no row.
     """

@@ -65,7 +65,7 @@ def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> S
     turn = func.row_number().over(partition_by=OutboxLetter.user_id, order_by=OutboxLetter.due_at)
     due = select(OutboxLetter.id, OutboxLetter.due_at, turn.label("turn")).where(condition, _is_due(now))
     waiting = due.subquery()
-    # Twice as many, since another worker may be claiming the first ones.
+    # Select twice as many, since another worker may be claiming the first ones.
     ranked = select(waiting.c.id).order_by(waiting.c.turn, waiting.c.due_at).limit(2 * limit)
     ids = db.session.scalars(ranked).all()
     if not ids:

@@ -33,7 +33,7 @@ from skymailing.extensions import db
 from skymailing.models import Client
 
 DIGITS = "0123456789"
-# The days of every year, as MM-DD.
+# The days that every year has, as MM-DD.
 DAYS = [f"{date(2001, 1, 1) + timedelta(days):%m-%d}" for days in range(365)]
 BY_ORDER = {is_day_first: Habits(is_day_first=is_day_first) for is_day_first in (False, True)}
 BY_COMMA = {has_comma: Habits(has_decimal_comma=has_comma) for has_comma in (False, True)}

@@ -17,8 +17,8 @@ HORIZON = timedelta(days=400)
 class SendingHours:
     """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
 
-    Each opening belongs to the day on which it begins. It begins and ends when the clock first shows
-    its hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
+    Each opening belongs to the day on which it begins. Openings begin and end when the clock first shows
+    the hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
     """
 
     weekdays: str

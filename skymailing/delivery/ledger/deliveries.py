@@ -202,7 +202,7 @@ def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
 
 
 def _attach(letter: ColumnElement[int], client: ColumnElement[int]) -> Update:
-    """Return the statement that lets a detached letter refer to a client who has no other in its run."""
+    """Return the statement that lets a detached letter refer to a client without another one in its run."""
     other = aliased(Delivery)
     has_other = exists().where(other.run_id == Delivery.run_id, other.client_id == client)
     is_detached = (Delivery.id == letter) & Delivery.client_id.is_(None)

@@ -100,7 +100,7 @@ def is_untouched(row: Any) -> bool:
 def return_letters(
     connection: Connection, letters: tuple[Sequence[int], Sequence[int]], kept_id: int, restored_id: int
 ) -> None:
-    """Give the letters that `move_letters` returned back to the restored client, and to the kept one."""
+    """Undo `move_letters`: return the letters in its result to the restored client and to the kept one."""
     history, detached = letters
     condition = is_one_of(Delivery.id, "ids") & (Delivery.client_id == kept_id)
     connection.execute(

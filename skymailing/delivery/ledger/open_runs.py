@@ -53,8 +53,8 @@ class OpenRun:
     server_id: int | None  # None: the installation's server
     server: ServerAccess | None  # also None if it has been deleted
     topic_id: int | None
-    # The state of its test, if it has one: whether only the letters of the sample may be sent, and then which
-    # variant the other clients get.
+    # The state of its test, if it has one: whether only the letters of the sample may be sent, and the
+    # winner, which the other clients get.
     is_testing: bool
     winner: int | None
     variants: Mapping[int, VariantContent] = field(default_factory=dict)

@@ -43,9 +43,9 @@ FINEST_WIDTH = 1
 QUARTER_HOUR = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
-MAX_REPLIES = 20  # different ones per window; limits the rows if a server never repeats a reply
+MAX_REPLIES = 20  # different replies per window; limits the rows if a server never repeats a reply
 WORDS_LENGTH = 200
-SEARCHED_LENGTH = 600  # characters of a reply that are searched, as VARIABLE takes quadratic time
+SEARCHED_LENGTH = 600  # characters of a reply that are searched; VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
 # The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers

@@ -29,11 +29,10 @@ class LetterName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A run's UUID, the keys that sign the Message-IDs of its letters and the links that open them, and the
-    tracking in them.
+    """A run's UUID, the keys that sign its letters' Message-IDs and web links, and the letters' tracking.
 
     `key` is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID.
-    Both are empty for letters without a delivery.
+    Both keys are empty for letters without a delivery.
     """
 
     uuid: UUID

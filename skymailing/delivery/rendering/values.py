@@ -75,7 +75,7 @@ class YesNoText(str):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """An owner's way to write values: the types of attributes, the order of dates, and the decimal sign."""
+    """An owner's way of writing values: the types of attributes, the order of dates, and the decimal sign."""
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True

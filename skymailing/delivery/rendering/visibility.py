@@ -55,7 +55,7 @@ class Reader:
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
     hidden: int = 0  # open elements that hide their content
-    names: Counter[str] = field(default_factory=Counter)  # names of the open elements
+    names: Counter[str] = field(default_factory=Counter)  # how many elements with each name are open
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
         if name in IMPLIED_END_TAGS and self.elements and self.elements[-1].name == name:

@@ -226,8 +226,8 @@ class Fault:
 def report_fault(name: str, fault: Fault, now: datetime, must_open: bool = False) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
 
-    It opens after too many faults in a row, after a failed probe, if the server refuses our credentials, and
-    if `must_open`, for example because the share of faults is too high.
+    The breaker opens after too many faults in a row, after a failed probe, if the server refuses our
+    credentials, and if `must_open`, for example because the share of faults is too high.
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)

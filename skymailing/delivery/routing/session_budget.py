@@ -22,8 +22,8 @@ from skymailing.settings.engine import EngineSettings
 
 logger = logging.getLogger(__name__)
 
-# Seconds after a worker's last request until its sessions count as free. It makes one before each window,
-# which takes about a second; if the server is slower, other workers are refused.
+# Seconds after a worker's last request until its sessions count as free. A worker makes one before each
+# window, which takes about a second; if the server is slower, other workers are refused.
 BUSY_SECONDS = 5.0
 LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 

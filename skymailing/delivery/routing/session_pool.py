@@ -1,4 +1,4 @@
-"""Keep a worker's sessions on one route, as many as the mail server accepts."""
+"""Keep a worker's sessions on one route, as many as the mail server allows."""
 
 import logging
 import smtplib
@@ -68,7 +68,7 @@ class SessionPool:
         """Return the pipeline with this worker's share of sessions, at most the target.
 
         Raises OSError if none can be opened, and NoSession if that is because other workers have them all.
-        An urgent letter waits a while for one of theirs.
+        An urgent letter waits a while for another worker to release one.
         """
         if self._pipeline is None:
             self._pipeline = Pipeline(

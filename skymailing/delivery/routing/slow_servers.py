@@ -16,7 +16,7 @@ from skymailing import queue
 logger = logging.getLogger(__name__)
 
 SLOW_SECONDS = 5.0  # to open sessions and to send a window, which is meant to take one second
-MARK_SECONDS = 900  # for which a server counts as slow
+MARK_SECONDS = 900  # time for which a server counts as slow
 LEASE = "slow-servers"
 LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter
 
