@@ -56,7 +56,7 @@ class DomainQueue:
         self._scan_began_at = self._monotonic()
 
     def wait_for_more(self) -> bool:
-        """After an empty claim, wait until skipped letters may be sent; return whether letters may be left."""
+        """After an empty claim, wait until skipped letters may be sent; return whether any may be left."""
         if self._is_at_end and self._skipped:
             wait_for_next_second()
         return not self._is_at_end or bool(self._skipped)
