@@ -22,7 +22,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     app.config.from_object(config)
     app.cli = CommandGroup(app.name)
     compression.configure(app)  # first, so that it compresses finished responses
-    middleware.configure(app)  # second, as cached pages need none of the following
+    middleware.configure(app)  # second, because cached pages need none of the following
     redirects.configure(app)
     bind_extensions(app)
     engine.configure_database(app)
@@ -38,7 +38,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
         register_pages(app)
     error_pages.register_error_pages(app)
     access.configure(app)  # around every layer that can respond
-    responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
+    responses.trust_proxies(app)  # last and outermost, so that all other layers see the visitor's address
     return app
 
 

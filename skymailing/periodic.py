@@ -71,7 +71,7 @@ def _record_sweep(_now: datetime) -> None:
     db.session.rollback()  # an open transaction would block other writers on SQLite
 
 
-# What a sweep repairs in the ledger, before anything else: letters are sent even if a task below fails.
+# A sweep repairs the ledger before anything else, so that letters are sent even if a task below fails.
 REPAIRS: tuple[Callable[[datetime], object], ...] = (
     lambda now: recovery.recover_dead_journals(_journals(), now),
     lambda now: recovery.recover_lost_leases(_journals(), now),

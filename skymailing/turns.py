@@ -1,9 +1,9 @@
-"""Take turns between owners: whose letters a worker sends next.
+"""Let owners take turns: decide whose letters a worker sends next.
 
-Each run has an entry per worker that may send its letters. An owner's entries are served at the times
-that the owner has earned: an entry costs a second in advance, and the difference to the seconds that a
-worker really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with
-slow letters gets the same share as one with a single letter, who is served next (start-time fair queueing).
+Each run has an entry per worker that may send its letters. An owner's entries are served at the times that
+the owner has earned: an entry costs a second in advance, and the difference from the seconds that a worker
+really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with slow
+letters gets the same share as an owner with one letter, who is served next (start-time fair queueing).
 
 The entries are hints like everything in Redis: while it is down, nothing waits, and the sweep adds the
 entries that are missing.
@@ -83,7 +83,7 @@ def charge(turn: Turn, seconds: float) -> None:
 
 
 def of_runs(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
-    """Return the turns of runs, given as pairs of owner and run: first one of each run, then the others."""
+    """Return the turns of runs, given as pairs of owner and run: first one of each run, then the rest."""
     pairs = list(runs)
     return [Turn(owner_id, run_id, slot) for slot in range(slots) for owner_id, run_id in pairs]
 

@@ -73,7 +73,7 @@ def worker() -> None:
     reopen_changed_routes()
     from skymailing import jobs  # only this command needs them; imported before the first job
 
-    current_app.url_map.update()  # built now, as it would delay the first job too
+    current_app.url_map.update()  # built now, because it would delay the first job, too
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
 
 

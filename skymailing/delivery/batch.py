@@ -29,7 +29,7 @@ class Batch:
     # because its response may be delayed.
     checked_at: float
     results: list[Result] = field(default_factory=list)
-    # Why further letters of the mailing would fail too, and the server's reply.
+    # The reason why further letters of the mailing would fail, too, and the server's reply.
     pause: tuple[StateReason, str] | None = None
 
     def untried(self) -> list[Claimed]:

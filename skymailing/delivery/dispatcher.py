@@ -36,7 +36,7 @@ class Dispatcher:
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
-        self.sender = sender  # of every envelope, and of letters without their own From address
+        self.sender = sender  # for every envelope, and for letters without their own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
@@ -127,12 +127,12 @@ class Dispatcher:
 
 
 def _track(run: OpenRun, variant: int) -> Tracking | None:
-    """Return what is counted in the run's letters, or those of a variant; None for nothing."""
-    has_picture = run.track_opens != OpenTracking.OFF
-    if not run.track_clicks and not has_picture:
+    """Return what is tracked in the letters of a run or variant; None for nothing."""
+    has_image = run.track_opens != OpenTracking.OFF
+    if not run.track_clicks and not has_image:
         return None
     number = partial(number_links, run.id, variant=variant) if run.track_clicks else None
-    return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_picture)
+    return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_image)
 
 
 def _find_signer(run: OpenRun) -> Signer | None:
@@ -166,7 +166,7 @@ def close_dispatcher() -> None:
 
 def abandon_dispatcher(dispatcher: Dispatcher) -> None:
     """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
-    # The journal first: closing sessions may fail after an exception.
+    # Abandon the journal first, because closing sessions may fail after an exception.
     current_app.extensions.pop("skymailing_dispatcher", None)
     dispatcher.journal.abandon()
     dispatcher.lanes.disconnect()

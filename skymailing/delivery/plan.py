@@ -37,7 +37,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
     """Plan the run of a mailing that is due; return its ID, or None if there is nothing to start.
 
     Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
-    it running.
+    the mailing running.
     """
     with Session(db.engine) as session, session.begin():
         mailing = session.scalar(

@@ -261,7 +261,7 @@ def _list_variants(letters: Iterable[Claimed]) -> set[int | None]:
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:
-    """Fail letters that this mail server cannot accept (RFC 6531); return the others.
+    """Fail letters that this mail server cannot accept (RFC 6531); return the rest.
 
     Neither the route nor the message is at fault, so they do not count as rejections.
     """

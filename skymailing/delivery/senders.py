@@ -12,7 +12,7 @@ from skymailing.models import Mailing, Sender, StateReason, User
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """A From header and the address for replies; an empty `address` is the service's own."""
+    """A From header and the address for replies; an empty `address` means the service's."""
 
     name: str
     address: str

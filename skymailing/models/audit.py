@@ -135,13 +135,13 @@ class AppendOnly(SkyMailingError):
 
 @event.listens_for(AuditEntry, "before_update")
 @event.listens_for(AuditEntry, "before_delete")
-def refuse_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
+def reject_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
     """Reject a change that the ORM is about to flush."""
     raise AppendOnly("entries of the audit log cannot be changed or deleted")
 
 
 @event.listens_for(Session, "do_orm_execute")
-def refuse_bulk_change(state: ORMExecuteState) -> None:
+def reject_bulk_change(state: ORMExecuteState) -> None:
     """Reject bulk statements, which raise no mapper events."""
     if (state.is_update or state.is_delete) and state.bind_mapper is AuditEntry.__mapper__:
         raise AppendOnly("entries of the audit log cannot be changed or deleted")

@@ -35,7 +35,7 @@ from skymailing.models.user import User
 
 class Audience(StrEnum):
     ALL = "all"
-    ALL_EXCEPT = "all_except"  # as ALL on pages; its own value, as older versions would ignore exclusions
+    ALL_EXCEPT = "all_except"  # shown as ALL; a separate value, because old versions would ignore exclusions
     SELECTED = "selected"
     SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 
@@ -48,14 +48,14 @@ class Periodicity(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What to do when it is unknown whether the server accepted a letter."""
+    """The action when it is unknown whether the server accepted a letter."""
 
     RESEND = "resend"
     HOLD = "hold"
 
 
 class OnLate(StrEnum):
-    """What to do when a run could not start on time, for example because the service was down."""
+    """The action when a run could not start on time, for example because the service was down."""
 
     SEND = "send"
     SKIP = "skip"
@@ -87,7 +87,7 @@ class Mailing(Timestamps, Model):
     # NULL: the service's own address. No cascade: a sender must not disappear from a mailing unnoticed.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="RESTRICT"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
-    # What the mailing is about: people who left the topic do not get it. No cascade, or they would get it.
+    # The topic: people who left it do not get the mailing. No cascade, or they would get it.
     topic_id: Mapped[int | None] = mapped_column(ForeignKey("topics.id", ondelete="RESTRICT"), index=True)
     # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -109,7 +109,7 @@ class Mailing(Timestamps, Model):
     )
     # A StateReason, optionally with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due. NULL if there is none, and usually while a run is open: only a change of
+    # When the next run is due. NULL if there is none, and usually while a run is open: only a change to
     # the schedule sets the next start before that run ends.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Set by a manager, independent of the state: while set, nothing is sent.
@@ -156,7 +156,7 @@ class Run(Model):
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When the removal of its deliveries, attempts and text began; its counts stay.
+    # When the removal of its deliveries, attempts and text began; its counts are kept.
     details_removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # False once all of them are removed.
     has_details: Mapped[bool] = mapped_column(default=True, server_default=true())
@@ -165,26 +165,26 @@ class Run(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
-    # The sender, as it was; without an address, letters have the service's own.
+    # The sender at that time; without an address, letters have the service's address.
     sender_name: Mapped[str] = mapped_column(String(200))
     sender_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
     reply_to: Mapped[str] = mapped_column(String(320))
-    # The mail server of the sender; NULL: the installation's. No foreign key: without its server, a reopened
-    # run must not use another one.
+    # The mail server of the sender; NULL: the installation's. No foreign key: a reopened run whose server was
+    # deleted must not use another one.
     server_id: Mapped[int | None]
-    # The topic of the mailing. No foreign key: without its topic, a reopened run must reach no one else.
+    # The topic of the mailing. No foreign key: a reopened run whose topic was deleted must reach no one else.
     topic_id: Mapped[int | None]
-    # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
-    # NULL for runs that are older than the column.
+    # The run's audience, with its segments' conditions at that time; see `describe_audience`. NULL for runs
+    # that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     # Whether its Message-IDs identify deliveries; false for runs that an earlier version planned, since a
     # Message-ID stays the same on every attempt.
     has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
     # Letters that were returned after the server had accepted them, and those about which clients complained.
-    # They stay sent, so neither is part of the ledger's sum.
+    # They remain sent, so neither is part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Whether clicks on links are recorded, and what is recorded of opens.
+    # Whether clicks on links are recorded, and what is recorded about opens.
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
@@ -216,7 +216,7 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """How many days after the run its details were kept; 0 until they are removed."""
+        """The number of days for which the run's details were kept after it; 0 until they are removed."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days

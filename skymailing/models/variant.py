@@ -1,6 +1,6 @@
 """Models for A/B tests: the variants of a mailing, and those that a run has sent.
 
-Variant 1, "A", is the mailing as it is; the others differ from it in some fields.
+Variant 1, "A", is the mailing as it is; the other variants differ from it in some fields.
 """
 
 from enum import StrEnum
@@ -16,14 +16,14 @@ MOST_VARIANTS = 4
 
 
 class WinnerBy(StrEnum):
-    """Who chooses the winner of a test."""
+    """The ways to choose the winner of a test."""
 
     CLICKS = "clicks"  # the clients of the sample, by following links
     OWNER = "owner"
 
 
 class Decision(StrEnum):
-    """How the winner of a test was chosen."""
+    """The way in which the winner of a test was chosen."""
 
     CLICKS = "clicks"
     NO_DIFFERENCE = "no-difference"  # by clicks, although the difference may be chance

@@ -1,8 +1,8 @@
 """Limit the letters that a user's mailings may send in an hour and in a day.
 
-A letter is counted when a worker claims it, and the count is taken back if the letter stays pending. Thus,
-several workers cannot jointly exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
-stay pending. Account letters are not limited here.
+A letter is counted when a worker claims it, and subtracted again if it remains pending. So several
+workers together cannot exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
+remain pending. Account letters are not limited here.
 """
 
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
 
 
 def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
-    """Take back the count of letters that were claimed but stay pending."""
+    """Subtract letters that were claimed but remain pending from the owner's count."""
     if count:
         counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
 

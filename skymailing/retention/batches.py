@@ -49,7 +49,7 @@ def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
     ids = connection.scalars(select(Delivery.id).where(Delivery.run_id == run_id).limit(BATCH)).all()
     if not ids:
         return 0, 0
-    # Attempts first, so that no foreign key has to be checked row by row.
+    # Delete attempts first, so that no foreign key has to be checked row by row.
     parameters = {"ids": list(ids)}
     their_attempts = delete(Attempt).where(is_one_of(Attempt.delivery_id, "ids"))
     attempts = connection.execute(their_attempts, parameters).rowcount

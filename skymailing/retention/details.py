@@ -1,6 +1,6 @@
 """Remove the details of runs that ended long ago: the recipients, attempts and text of the letters.
 
-Their totals stay in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
+Their totals are kept in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
 balances, and no report changes.
 """
 

@@ -118,7 +118,7 @@ def remove_orphaned_consents(cutoff: datetime, budget: TimeBudget) -> None:
 
 
 def remove_opt_outs(cutoff: datetime, budget: TimeBudget) -> None:
-    """Remove why people unsubscribed; their suppressions and choices of topics stay."""
+    """Remove the reasons why people unsubscribed; their suppressions and topic choices are kept."""
     table: Any = OptOut.__table__
     _remove_oldest(table, table.c.at < cutoff, "opt_outs", budget)
 

@@ -96,7 +96,7 @@ def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
             turn.say("553 5.1.8 sender address rejected")
 
     runner = app.test_cli_runner()
-    assert "letters have return paths of their own" in runner.invoke(args=["routes", "list"]).output
+    assert "each letter has its own return path" in runner.invoke(args=["routes", "list"]).output
     create_clients(user, 5)
     due_mailing(user)
     with Sink(refuse, extensions) as sink:
@@ -109,4 +109,4 @@ def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
     route = session.get_one(Route, "primary")
     assert route.bounce_address == ""
     assert route.probe["return_path_problem"] == "553 5.1.8 sender address rejected"
-    assert "no return paths of their own: 553 5.1.8" in runner.invoke(args=["routes", "list"]).output
+    assert "do not have their own return paths: 553 5.1.8" in runner.invoke(args=["routes", "list"]).output

@@ -35,8 +35,8 @@ class Claimed:
     unknowns: int
     full_name: str
     attributes: Mapping[str, Any]
-    counts_opens: bool  # whether the letter may have the picture that shows opens
-    variant: int | None = None  # of a letter in the sample of a test
+    counts_opens: bool  # whether the letter may have the tracking image
+    variant: int | None = None  # set in the sample of a test
 
 
 class Choice(Protocol):
@@ -60,9 +60,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Deliveries stay as they are if the owner's
-    limits do not allow them, or if they wait for the winner of a test. Without `choice`, fewer than `limit`
-    mean that no other delivery may be sent now.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries remain unchanged if the owner's
+    limits do not allow them, or if they wait for the winner of a test. Without `choice`, a result below
+    `limit` means that no other delivery may be sent now.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
@@ -90,7 +90,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
-    """End the deliveries to recipients who may no longer be mailed, and return the others."""
+    """End the deliveries to recipients who may no longer be mailed, and return the rest."""
     suppressed = [row for row in rows if row.is_suppressed]
     deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
     deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
@@ -121,7 +121,7 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choi
     is_pending = IS_PENDING_IN_SAMPLE if run.is_testing else Delivery.state == DeliveryState.PENDING
     if choice is None:
         return _rows_by_id(connection, run, is_pending, limit)
-    # Other workers may have claimed the offered rows in the meantime.
+    # Other workers may have claimed the offered rows since.
     while ids := choice.pick(connection, limit):
         is_offered = is_one_of(Delivery.id, "ids")
         if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
@@ -161,7 +161,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.variant,
             Client.full_name,
             Client.attributes,
-            # Deleted while the letter was being sent; the delivery then returned to pending.
+            # The client was deleted while the letter was being sent; the delivery then returned to pending.
             Client.id.is_(None).label("is_deleted"),
             _is_suppressed(run).label("is_suppressed"),
             _counts_opens(run).label("counts_opens"),
@@ -174,9 +174,9 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
 
 
 def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
-    """Return the condition that a delivery's address gets no letters, or none of the run's topic."""
-    of_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
-    is_suppressed = exists().where(of_address)
+    """Return the condition that a delivery's address gets no letters, or none about the run's topic."""
+    is_its_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
+    is_suppressed = exists().where(is_its_address)
     return (
         is_suppressed
         if run.topic_id is None
@@ -185,7 +185,7 @@ def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
 
 
 def _counts_opens(run: OpenRun) -> ColumnElement[bool]:
-    """Return the condition that a letter may have the picture that shows opens."""
+    """Return the condition that a letter may have the tracking image."""
     if run.track_opens == OpenTracking.PERSON:
         return allows_counting(run.owner_id, Delivery.email_key)
     return true() if run.track_opens == OpenTracking.DAY else false()

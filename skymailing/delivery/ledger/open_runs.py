@@ -1,4 +1,4 @@
-"""Load a run that may send, with all that sending needs; both functions work in the caller's transaction."""
+"""Load a run that may send, with everything that sending needs, in the caller's transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ class OpenRun:
     body: str
     language: str
     sender_name: str
-    sender_address: str  # empty: the service's own
+    sender_address: str  # empty: the service's address
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
@@ -53,8 +53,8 @@ class OpenRun:
     server_id: int | None  # None: the installation's server
     server: ServerAccess | None  # also None if it has been deleted
     topic_id: int | None
-    # Of its test, if it has one: whether only the letters of the sample may be sent, and otherwise the
-    # variant that the other clients get.
+    # The state of its test, if it has one: whether only the letters of the sample may be sent, and the
+    # winner, which the other clients get.
     is_testing: bool
     winner: int | None
     variants: Mapping[int, VariantContent] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Make the tokens in links that count clicks: one per letter, verified without a query.
 
-A token names the run and the delivery. Its key depends on the run's UUID, since a database can give the ID of
-a deleted run to another one. It opens nothing: the target of a link is stored with the run, by number.
+A token names the run and the delivery. Its key depends on the run's UUID, because a database can give the ID
+of a deleted run to another one. A token opens nothing: the target of a link is stored with the run, by
+number.
 """
 
 import hmac
@@ -52,7 +53,7 @@ class ClickToken:
     __slots__ = ("_name", "_signature")
 
     def __init__(self, text: str) -> None:
-        """Raise ValueError for a text that cannot be a token."""
+        """Raise ValueError for a string that cannot be a token."""
         if TOKEN.fullmatch(text) is None:
             raise ValueError(text)
         value = a2b_base64(text.translate(FROM_URL))

@@ -185,7 +185,7 @@ def add_footer_to_text(source: str, language: str) -> tuple[Parsed, Footer]:
 
 def trim_statements(text: str, masked: MaskedSource) -> str:
     """Remove the line breaks of lines that contain only statements, so that they leave no empty lines."""
-    # With blank lines on both sides, remove one of them too.
+    # If there are blank lines on both sides, remove one of them, too.
     alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{masked.statements})\n(?P<next>\n?)"
 
     def trim(line: re.Match[str]) -> str:
@@ -242,7 +242,7 @@ def find_placeholders(content: Content) -> list[tuple[str, ...]]:
 
 # Letters are rendered without a query for the tags of each client.
 TAGS = ("client", "tags")
-# Links to the recipient's own pages, which a published letter leaves out.
+# Links to the recipient's own pages, which a published letter omits.
 EXAMPLE_LINKS = {
     "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
     "preferences_url": preferences_url(EXAMPLE_UNSUBSCRIBE_URL),

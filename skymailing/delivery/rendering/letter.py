@@ -50,7 +50,7 @@ class Recipient:
     email: str
     name: str
     attributes: Mapping[str, str]
-    counts_opens: bool = False  # whether the letter may have the picture that shows opens
+    counts_opens: bool = False  # whether the letter may have the tracking image
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +210,12 @@ class LetterTemplate:
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
         self.run_mark = run.mark
-        # What the letters' links to themselves begin with; empty if the letters have none.
+        # The beginning of the letters' links to themselves; empty if the letters have none.
         self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
-        # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
-        # run's UUID.
+        # The boundary cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do
+        # not know a run's UUID.
         boundary = f"=_{run.uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:

@@ -93,7 +93,7 @@ class RateLimits:
     def allow(self, route: str, mailing_id: int, recipient: str) -> bool:
         """Return whether a letter to this address may start now; if so, count it."""
         domain = get_domain(recipient)
-        # The narrowest limit first: a letter that it rejects does not count against the wider ones.
+        # Check the narrowest limit first: a letter that it rejects does not count against the wider ones.
         if not self.has_room(domain):
             return False
         if not self._hit("domain", domain):

@@ -12,7 +12,7 @@ from typing import Any
 Network = IPv4Network | IPv6Network
 
 # IPv6 addresses that lead to the IPv4 address that they contain, via a translator or a tunnel. `is_global`
-# refuses mapped addresses and Teredo, but not these.
+# rejects mapped addresses and Teredo, but not these.
 EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
 
 

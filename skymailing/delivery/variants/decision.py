@@ -63,5 +63,5 @@ def is_due(run: Run, mailing: Mailing, now: datetime) -> bool:
 
 
 def set_winner(run: Run, winner: int, decision: Decision, now: datetime) -> None:
-    """Record a decision, with which the other letters may be sent; the mailing must be locked."""
+    """Record a decision, after which the other letters may be sent; the mailing must be locked."""
     run.winner, run.decision, run.decided_at = winner, decision, now

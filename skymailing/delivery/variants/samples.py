@@ -1,7 +1,7 @@
 """Choose the clients who get the variants of a run's letter, and find their deliveries.
 
 The choice is computed by the database while the run is planned, and is the same on both databases. It depends
-on the client and the run, so that each run of a mailing has another sample.
+on the client and the run, so that each run of a mailing has a different sample.
 """
 
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ def test_doctor_says_what_the_mail_server_signs(
     cases: list[tuple[Callable[[Letter], bytes], str]] = [
         (lambda found: found.content, "primary: letters have no DKIM signature"),
         (lambda found: sign(found.content, key, "relay.example", *COVERING), "not by sky.example"),
-        (lambda found: sign(found.content, key, "sky.example", COVERING[0]), "out list-unsubscribe-post"),
+        (lambda found: sign(found.content, key, "sky.example", COVERING[0]), "cover list-unsubscribe-post"),
         (lambda found: sign(found.content, key, "sky.example", *COVERING), ""),
     ]
     for change, problem in cases:
