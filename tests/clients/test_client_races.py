@@ -1,4 +1,4 @@
-"""Test that changes of clients cannot deadlock with other changes at the same moment.
+"""Test that changes to clients cannot deadlock with other simultaneous changes.
 
 The races need two open transactions, which only PostgreSQL has.
 """
@@ -22,7 +22,7 @@ from tests.support.windows import Window, transaction
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
     app: Flask, session: Session, browser: FlaskClient
 ) -> None:
@@ -47,7 +47,7 @@ def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
     assert count_tagged(session) == 3
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_an_action_whose_tag_is_just_being_deleted_says_so(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
@@ -95,7 +95,7 @@ def test_deleting_clients_cannot_deadlock_with_an_import(
     assert session.scalars(select(Client.id)).all() == []
 
 
-def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_left_out(
+def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_skipped(
     session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]

@@ -46,7 +46,7 @@ def read_suppressions(session: Session) -> dict[str, str]:
 
 
 def count(import_: ClientImport) -> dict[str, int]:
-    """Return how many rows had each result; all rows of a file are in one of them."""
+    """Return how many rows had each result; each row of a file is counted once."""
     names = ("created", "updated", "rejected", "suppressed", "left_out")
     counts = {name: getattr(import_, name) for name in names}
     assert sum(counts.values()) == import_.rows_done == import_.rows_total
@@ -201,7 +201,7 @@ def test_an_opt_out_becomes_a_suppression(
     assert read_suppressions(session) == {"out@example.org": expected.value}
 
 
-def test_people_who_never_confirmed_are_left_out(run: Import, session: Session) -> None:
+def test_people_who_never_confirmed_are_skipped(run: Import, session: Session) -> None:
     import_ = run("email,status\na@example.org,active\nb@example.org,pending\nc@example.org,inactive\n")
     assert count(import_) == {"created": 1, "left_out": 2}
     assert read_suppressions(session) == {}

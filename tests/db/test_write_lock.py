@@ -120,7 +120,7 @@ def test_others_can_write_while_a_request_computes(
 def test_a_view_that_only_writes_takes_the_lock_at_its_start(
     browser: FlaskClient, message: Message, watch: Callable[[str], list[bool]]
 ) -> None:
-    """This is what keeps two requests from overwriting each other's change."""
+    """This keeps two requests from overwriting each other's changes."""
     free = watch("skymailing.messages.services.duplicate_message")
     assert browser.post(f"/messages/{message.id}/duplicate").status_code == 302
     assert free == [False]

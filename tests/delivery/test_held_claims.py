@@ -37,7 +37,7 @@ def run_id(
 
 @contextmanager
 def after_claim(session: Session, act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` after the first claim has been committed, and before its worker gets the answer."""
+    """Call `act` after the first claim has been committed, but before its worker gets the reply."""
     engine, is_done = db.engine, False
 
     def hold(_connection: object, _record: object) -> None:
@@ -86,7 +86,7 @@ def test_a_client_who_unsubscribes_during_a_held_claim_gets_no_letter(
 def test_a_lease_that_has_run_out_is_not_used(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
-    """Once: the letters return to pending, and leave with the next claim."""
+    """The letters return to pending once, and are sent after the next claim."""
     seen: list[int] = []
 
     def expire() -> None:

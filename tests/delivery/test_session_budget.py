@@ -1,4 +1,4 @@
-"""Count sessions for several workers: shares, refusals, killed workers, and how a limit grows."""
+"""Test how sessions are counted for several workers: shares, refusals, killed workers, growing limits."""
 
 from collections.abc import Callable, Iterator
 
@@ -106,7 +106,9 @@ def test_a_refusal_without_other_sessions_is_an_outage(new_budget: NewBudget) ->
     assert first.request(0, 20) == Share(20, 20, 0)
 
 
-def test_an_unreachable_server_is_an_outage_although_others_have_sessions(new_budget: NewBudget) -> None:
+def test_an_unreachable_server_is_an_outage_although_other_workers_have_sessions(
+    new_budget: NewBudget,
+) -> None:
     first, second = new_budget("first"), new_budget("second")
     first.request(1, 1)
     second.request(0, 20)
@@ -155,7 +157,7 @@ def test_a_refusal_lowers_the_grown_limit(new_budget: NewBudget, clock: time_mac
     assert share_of(budget, 2) == (2, 2)
 
 
-def test_a_limit_that_no_worker_reaches_stays(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
+def test_a_limit_that_no_worker_reaches_is_kept(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
     budget = new_budget("first")
     budget.request(2, 20)
     budget.learn(2, is_busy=True)

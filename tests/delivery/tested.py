@@ -42,7 +42,7 @@ def list_sample(session: Session, run: Run, variant: int) -> list[Delivery]:
 
 
 def click(session: Session, run: Run, deliveries: Iterable[Delivery], *, is_machine: bool = False) -> None:
-    """Let the recipients of letters, or machines, follow a link."""
+    """Make the letters' recipients, or machines, follow a link."""
     for delivery in deliveries:
         counts = {"machine_clicks": 1} if is_machine else {"clicks": 1, "first_click_at": 1}
         session.add(Engagement(delivery_id=delivery.id, run_id=run.id, mailing_id=run.mailing_id, **counts))

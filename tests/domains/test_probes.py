@@ -1,4 +1,4 @@
-"""Test emails of domains: how they leave, what their arrival shows, and letters that only look like them."""
+"""Test the test emails of domains: sending, what their arrival shows, and letters that only resemble them."""
 
 from collections.abc import Callable
 from datetime import timedelta

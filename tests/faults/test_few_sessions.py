@@ -1,4 +1,4 @@
-"""Three workers share the few sessions that a mail server allows, without losing time (`make soak`)."""
+"""Test that three workers share a few sessions without losing time (`make soak`)."""
 
 import logging
 import time
@@ -41,7 +41,7 @@ def allow_slow_sessions(limit: int) -> Script:
 def measure(
     app: Flask, environment: dict[str, str], session: Session, workers: int, sessions: int
 ) -> tuple[float, float]:
-    """Return the seconds for all letters, and those that an account letter waited."""
+    """Return the seconds that all letters took, and the seconds that an account letter waited."""
     user = UserFactory.create()
     add_clients(session, user, LETTERS)
     mailing = due_mailing(user)

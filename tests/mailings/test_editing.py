@@ -209,7 +209,7 @@ def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
 
 
 @pytest.mark.parametrize("state", [MailingState.RUNNING, MailingState.PAUSED])
-def test_an_end_in_the_past_is_refused_during_a_run(
+def test_an_end_in_the_past_is_rejected_during_a_run(
     browser: FlaskClient, user: User, session: Session, state: MailingState
 ) -> None:
     for make in (create_daily_mailing, MailingFactory.create):

@@ -160,7 +160,7 @@ def test_a_selection_needs_at_least_one_client(browser: FlaskClient, user: User,
     assert no_mailing_exists(session)
 
 
-def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: Session) -> None:
+def test_a_time_that_a_clock_change_skips_is_rejected(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")
     fields = mailing_fields(
         MessageFactory.create(owner=owner), starts_at="2027-03-28T02:30", ends_at="2027-04-28T02:30"

@@ -123,7 +123,7 @@ def test_a_mailing_that_has_run_keeps_its_content(app: Flask, user: User) -> Non
     ("state", "disabled_at", "code"),
     [(MailingState.CANCELLED, None, "mailing_cancelled"), (MailingState.DRAFT, NOW, "mailing_disabled")],
 )
-def test_a_mailing_that_cannot_be_edited_is_refused(
+def test_a_change_to_a_mailing_that_cannot_be_edited_is_rejected(
     app: Flask, user: User, state: MailingState, disabled_at: datetime | None, code: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=state, disabled_at=disabled_at)
