@@ -1,4 +1,4 @@
-"""Owners take turns: an owner with many or slow runs does not keep another one waiting."""
+"""Test that owners take turns: an owner with many or slow runs does not keep another one waiting."""
 
 from collections.abc import Callable
 

@@ -24,7 +24,7 @@ CITY = {"field": "full_name", "op": "is_set"}
 
 @pytest.fixture
 def tags(session: Session, user: User) -> dict[str, int]:
-    """Create a client's two tags; the one with the lower ID is stored, and sorted by name, after the other."""
+    """Create two tags of a client; the one with the lower ID is stored and sorted after the other."""
     ids = {name: tag.id for name, tag in add_tags(session, user, {"z": "a", "a": "a"}).items()}
     session.commit()
     return ids

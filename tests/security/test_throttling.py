@@ -1,4 +1,4 @@
-"""Guessing and flooding are stopped, even with forged addresses, and other users are not affected."""
+"""Test that guessing and flooding are stopped, even with forged addresses, without affecting other users."""
 
 import re
 import threading
@@ -162,7 +162,7 @@ def test_another_spelling_of_the_address_allows_no_more_guesses(
 
 
 @pytest.mark.parametrize("other", ["owner@exam\u00adple.com", "own\u200ber@a.example", "ｏwner@example.com"])
-def test_no_password_is_checked_for_a_spelling_that_is_refused(
+def test_no_password_is_checked_for_a_spelling_that_is_rejected(
     throttled: Flask, session: Session, other: str
 ) -> None:
     UserFactory.create(email="owner@example.com")

@@ -89,7 +89,7 @@ def test_a_new_address_needs_a_new_confirmation(
     assert read_sender(session, "sales@shop.example").is_confirmed
 
 
-def test_a_link_expires_and_dies_with_its_sender_and_its_account(
+def test_a_link_expires_and_ends_with_its_sender_and_its_account(
     session: Session, user: User, browser: FlaskClient, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
     add(browser)
@@ -107,9 +107,7 @@ def test_a_link_expires_and_dies_with_its_sender_and_its_account(
     assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.SENDER_DELETED]
 
 
-def test_the_own_address_of_the_account_needs_no_letter(
-    session: Session, user: User, browser: FlaskClient
-) -> None:
+def test_the_accounts_own_address_needs_no_letter(session: Session, user: User, browser: FlaskClient) -> None:
     add(browser, address=user.email)
     assert read_sender(session, user.email).is_confirmed
     assert session.scalars(select(OutboxLetter)).all() == []
@@ -134,7 +132,7 @@ def test_no_one_can_flood_a_mailbox(
     assert len(session.scalars(select(OutboxLetter)).all()) == 23
 
 
-def test_invalid_senders_are_refused_at_their_field(
+def test_invalid_senders_are_rejected_at_their_field(
     session: Session, browser: FlaskClient, set_limits: SetLimits
 ) -> None:
     for field, value, text in (

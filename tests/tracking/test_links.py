@@ -1,4 +1,4 @@
-"""Links in letters: which are counted, where they lead, and what forged and old ones get."""
+"""Test links in letters: which are counted, where they lead, and the responses to forged and old ones."""
 
 import re
 from binascii import b2a_base64
@@ -95,7 +95,7 @@ def test_only_links_to_pages_on_the_web_are_counted() -> None:
 
 @pytest.mark.one_engine
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
-def test_everything_but_the_links_stays_byte_for_byte(source: str) -> None:
+def test_everything_but_the_links_remains_unchanged(source: str) -> None:
     page = LinkedPage(source)
     written = page.write(range(1, len(page.links) + 1))
     if not page.links:

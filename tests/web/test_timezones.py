@@ -38,19 +38,19 @@ def test_a_repeated_time_means_its_first_occurrence() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-03-29T02:00", "2026-03-29T02:59:59"])
-def test_a_skipped_time_is_refused(text: str) -> None:
+def test_a_skipped_time_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_skipped$"):
         parse_local(text, BERLIN)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59"])
-def test_a_year_out_of_range_is_refused(text: str) -> None:
+def test_a_year_out_of_range_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_year_out_of_range$"):
         parse_local(text, BERLIN)
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2026-02-30T10:00", "2026-12-31"])
-def test_text_without_a_time_is_refused(text: str) -> None:
+def test_text_without_a_time_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_unreadable$"):
         parse_local(text, BERLIN)
 
