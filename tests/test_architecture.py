@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "skymailing"
 
-# From top to bottom.
+# The layers, from top to bottom.
 LAYERS = (
     "start",  # wsgi.py and create_app
     "commands",

@@ -195,9 +195,9 @@ def test_the_last_administrator_keeps_the_role(app: Flask, session: Session) -> 
     admin = UserFactory.create(role=Role.ADMIN)
     blocked = UserFactory.create(role=Role.ADMIN, blocked_at=utcnow())
     runner = app.test_cli_runner()
-    refused = runner.invoke(args=["users", "role", admin.email, "user"])
-    assert refused.exit_code == 1
-    assert "last administrator" in refused.output
+    rejected = runner.invoke(args=["users", "role", admin.email, "user"])
+    assert rejected.exit_code == 1
+    assert "last administrator" in rejected.output
     allowed = runner.invoke(args=["users", "role", blocked.email, "user"])
     assert allowed.exit_code == 0, allowed.output
     session.expire_all()

@@ -206,7 +206,7 @@ def test_the_fast_check_accepts_nothing_that_the_exact_check_rejects(text: str) 
     try:
         exact = parse_strictly(text)
     except EmailSyntaxError as error:
-        pytest.fail(f"{text!r} is refused: {error}")
+        pytest.fail(f"{text!r} is rejected: {error}")
     assert normalise(plain["local"], plain["domain"]) == exact
 
 

@@ -1,4 +1,4 @@
-"""Test real-world files that were once imported wrongly, and others of the same kinds."""
+"""Test real-world files that were once imported wrongly, and similar files."""
 
 import csv
 import io
@@ -33,8 +33,8 @@ def read_people(session: Session) -> list[Person]:
     session.expire_all()
     people = []
     for client in session.scalars(select(Client).order_by(Client.email_key)).all():
-        of_client = client_tags.c.client_id == client.id
-        statement = select(Tag.name).join(client_tags).where(of_client).order_by(Tag.name_key)
+        is_clients_tag = client_tags.c.client_id == client.id
+        statement = select(Tag.name).join(client_tags).where(is_clients_tag).order_by(Tag.name_key)
         tags = ", ".join(session.scalars(statement))
         assert "tags" not in client.attributes
         people.append((client.email, client.full_name, client.attributes | ({"tags": tags} if tags else {})))

@@ -55,7 +55,7 @@ def after_claim(session: Session, act: Callable[[], None]) -> Iterator[None]:
     assert is_done
 
 
-def test_no_letter_leaves_after_a_cancel_during_a_held_claim(
+def test_no_letter_is_sent_after_a_cancel_during_a_held_claim(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
     def cancel() -> None:
@@ -105,7 +105,7 @@ def test_a_lease_that_has_run_out_is_not_used(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_letters_leave_even_if_every_claim_takes_longer_than_a_window(
+def test_letters_are_sent_even_if_every_claim_takes_longer_than_a_window(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
     with app.app_context(), after_claim(session, lambda: time.sleep(3 * WINDOW)):

@@ -125,7 +125,7 @@ def test_a_new_account_sends_few_letters_until_a_manager_trusts_it(
     assert count_states(session, get_only_run(session)) == {"sent": 12}
 
 
-def test_a_new_account_becomes_an_ordinary_one_with_time(
+def test_a_new_account_becomes_an_ordinary_one_over_time(
     app: Flask, session: Session, newcomer: User, start: Start, sweep: Work, set_limits: SetLimits
 ) -> None:
     set_limits(new_account_letters_per_day=5, new_account_days=1)

@@ -139,7 +139,7 @@ def test_a_server_that_refuses_everyone_remains_shut_off(
 
 
 @pytest.mark.usefixtures("refuse_user")
-def test_two_refused_users_do_not_keep_others_from_sending(
+def test_two_refused_users_do_not_keep_other_users_from_sending(
     app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work, refused: set[str]
 ) -> None:
     refused |= {client.email for client in create_clients(other, 9)}
@@ -155,7 +155,7 @@ def test_two_refused_users_do_not_keep_others_from_sending(
     assert read_pauses(session).keys() == {user.id, other.id}
 
 
-def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
+def test_alternating_faults_of_two_users_do_not_keep_other_users_from_sending(
     app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work
 ) -> None:
     with app.app_context():
@@ -170,7 +170,7 @@ def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
 
 
 @pytest.mark.usefixtures("refuse_user")
-def test_an_account_letter_leaves_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
+def test_an_account_letter_is_sent_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
     """It also shows that the fault is tied to the user's letters."""
     letter = add_letter(app, session, UserFactory.create(), "reset-password")
     with app.app_context():

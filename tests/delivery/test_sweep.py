@@ -97,7 +97,7 @@ def test_letters_go_first_between_the_parts_of_a_long_sweep(
     assert seen[-1] == 1
 
 
-def test_a_sweep_that_another_one_has_replaced_stops(app: Flask, session: Session, user: User) -> None:
+def test_a_replaced_sweep_stops(app: Flask, session: Session, user: User) -> None:
     create_clients(user, 1)
     due_mailing(user)
     with app.app_context():

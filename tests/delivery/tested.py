@@ -37,8 +37,8 @@ def count_subjects(letters: Iterable[Letter]) -> Counter[str]:
 
 def list_sample(session: Session, run: Run, variant: int) -> list[Delivery]:
     """Return the deliveries of a variant."""
-    of_variant = (Delivery.run_id == run.id) & (Delivery.variant == variant)
-    return list(session.scalars(select(Delivery).where(of_variant).order_by(Delivery.id)))
+    is_variant = (Delivery.run_id == run.id) & (Delivery.variant == variant)
+    return list(session.scalars(select(Delivery).where(is_variant).order_by(Delivery.id)))
 
 
 def click(session: Session, run: Run, deliveries: Iterable[Delivery], *, is_machine: bool = False) -> None:

@@ -57,7 +57,7 @@ def measure(
             hints.hint_outbox()
             wait_for_letters(sink, LETTERS + 1)
     seconds = sink.started[-1][0] - sink.started[0][0]
-    waited = next(moment for moment, recipient in sink.started if recipient == user.email) - added_at
+    waited = next(at for at, recipient in sink.started if recipient == user.email) - added_at
     assert set(sink.per_address().values()) == {1}
     assert session.scalar(select(OutboxLetter.state).where(OutboxLetter.id == letter_id)) is LetterState.SENT
     logger.warning(

@@ -293,7 +293,7 @@ def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
     browser.post(f"/mailings/{mailing.id}/edit", data=fields)
     session.refresh(mailing)
     assert mailing.next_run_at == start + timedelta(weeks=2)
-    # After the change to a one-time mailing, it has already run.
+    # Once it is a one-time mailing, it has already run.
     browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
     session.refresh(mailing)
     after: tuple[MailingState, object] = (mailing.state, mailing.next_run_at)

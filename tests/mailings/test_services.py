@@ -155,9 +155,9 @@ def test_a_start_that_passed_while_the_form_was_filled_in_means_now(app: Flask, 
         db.session.rollback()
 
 
-@pytest.mark.parametrize(("state", "is_refused"), [(MailingState.DRAFT, True), (MailingState.PAUSED, False)])
+@pytest.mark.parametrize(("state", "is_rejected"), [(MailingState.DRAFT, True), (MailingState.PAUSED, False)])
 def test_only_a_mailing_that_has_started_keeps_a_past_start(
-    app: Flask, user: User, state: MailingState, is_refused: bool
+    app: Flask, user: User, state: MailingState, is_rejected: bool
 ) -> None:
     starts_at = NOW - timedelta(days=1)
     mailing = MailingFactory.create(
@@ -166,7 +166,7 @@ def test_only_a_mailing_that_has_started_keeps_a_past_start(
     values = make_values(mailing.message_id, starts_at=starts_at, name="Renamed")
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        if is_refused:
+        if is_rejected:
             with pytest.raises(InvalidMailing):
                 services.update_mailing(own, values, NOW)
         else:

@@ -129,8 +129,8 @@ def test_guesses_are_counted_in_a_sliding_window(throttled: Flask, user: User) -
     """The counter does not restart every quarter of an hour."""
     quarter = int(utcnow().timestamp()) // 900 * 900 + 900
     codes = []
-    for moment in (quarter - 20, quarter + 20):
-        with time_machine.travel(moment, tick=False):
+    for at in (quarter - 20, quarter + 20):
+        with time_machine.travel(at, tick=False):
             codes += [guess(throttled, user.email, "203.0.113.7").status_code for _ in range(6)]
     assert codes == [200] * 10 + [429] * 2
 

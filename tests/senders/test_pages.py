@@ -120,10 +120,10 @@ def test_no_one_can_flood_a_mailbox(
     path = f"/senders/{read_sender(session).id}/confirmation"
     for _ in range(2):
         assert "We sent a confirmation link" in browser.post(path, follow_redirects=True).text
-    refusal = "Up to 3 confirmation links per day"
-    assert refusal in browser.post(path, follow_redirects=True).text
+    error = "Up to 3 confirmation links per day"
+    assert error in browser.post(path, follow_redirects=True).text
     other = sign_in(UserFactory.create())
-    assert refusal in add(other, address="HELLO@shop.example").text, "the limit is for all accounts together"
+    assert error in add(other, address="HELLO@shop.example").text, "the limit is for all accounts together"
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         other = sign_in(UserFactory.create())
         for number in range(20):

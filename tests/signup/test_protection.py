@@ -74,9 +74,9 @@ def test_one_network_cannot_put_a_form_under_attack(app: Flask, session: Session
     attacker = Visitor(app)
     codes = [attacker.sign_up(form, email=f"v{n}@mail.example").status_code for n in range(8)]
     assert codes == [200] * 5 + [429] * 3
-    refused = attacker.sign_up(form)
-    assert "try again in an hour" in get_main_text(refused)
-    assert read_fields(refused)["email"] == EMAIL
+    rejected = attacker.sign_up(form)
+    assert "try again in an hour" in get_main_text(rejected)
+    assert read_fields(rejected)["email"] == EMAIL
     neighbours = [Visitor(app, ip=f"203.0.113.{n}") for n in range(70)]
     answers = [person.sign_up(form, email=f"n{n}@mail.example") for n, person in enumerate(neighbours)]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429] * 10
@@ -99,7 +99,7 @@ def test_networks_are_those_of_one_customer(ip: str, keys: list[str]) -> None:
     assert protection.list_network_keys(ip) == keys
 
 
-def test_a_proof_is_good_for_one_address_only(app: Flask, session: Session, form: SignupForm) -> None:
+def test_a_proof_is_valid_for_one_address_only(app: Flask, session: Session, form: SignupForm) -> None:
     with app.app_context():
         now = utcnow()
         rates.count([f"form:{form.id}"] * 1, now)

@@ -200,7 +200,7 @@ def test_unsubscribing_is_undone_by_a_confirmed_subscription(
 
 
 @pytest.mark.parametrize(
-    ("reason", "days", "stays"),
+    ("reason", "days", "is_kept"),
     [
         (SuppressionReason.COMPLAINED, 400, True),
         (SuppressionReason.MANUAL, 400, True),
@@ -217,14 +217,14 @@ def test_other_suppressions_are_kept(
     work: Work,
     reason: SuppressionReason,
     days: int,
-    stays: bool,
+    is_kept: bool,
 ) -> None:
     since = utcnow() - timedelta(days=days)
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower(), reason=reason, created_at=since)
     Visitor(app).sign_up(form)
     confirm(app, smtp, work)
     assert find_client(session) is not None
-    assert bool(session.scalars(select(Suppression)).all()) is stays
+    assert bool(session.scalars(select(Suppression)).all()) is is_kept
 
 
 def test_a_complaint_after_unsubscribing_counts(

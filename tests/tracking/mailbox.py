@@ -80,7 +80,7 @@ class Visit:
 
 @dataclass(slots=True)
 class Truth:
-    """How many people really followed any link and each link, and opened their letters."""
+    """The true numbers of people who followed any link, followed each link, and opened their letters."""
 
     people: int = 0
     by_link: Counter[int] = field(default_factory=Counter)

@@ -70,9 +70,9 @@ def test_a_users_turn_keeps_no_other_user_waiting(
 ) -> None:
     other = sign_in(UserFactory.create())
     release = hold_turn(app, user)
-    refused = browser.post("/messages/convert", data=TYPED)
-    assert refused.status_code == 429
-    assert refused.headers["Retry-After"] == "1"
+    rejected = browser.post("/messages/convert", data=TYPED)
+    assert rejected.status_code == 429
+    assert rejected.headers["Retry-After"] == "1"
     assert other.post("/messages/convert", data=TYPED).status_code == 200
     release()
     assert browser.post("/messages/convert", data=TYPED).status_code == 200

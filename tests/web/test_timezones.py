@@ -21,7 +21,7 @@ NEPAL = ZoneInfo("Asia/Kathmandu")
 
 
 @pytest.mark.parametrize(
-    ("text", "zone", "moment"),
+    ("text", "zone", "expected"),
     [
         ("2026-12-31T09:00", BERLIN, datetime(2026, 12, 31, 8, 0, tzinfo=UTC)),
         ("2026-12-31T09:00:30", BERLIN, datetime(2026, 12, 31, 8, 0, 30, tzinfo=UTC)),
@@ -29,8 +29,8 @@ NEPAL = ZoneInfo("Asia/Kathmandu")
         ("2026-01-01T00:00", NEPAL, datetime(2025, 12, 31, 18, 15, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, moment: datetime) -> None:
-    assert parse_local(text, zone) == moment
+def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, expected: datetime) -> None:
+    assert parse_local(text, zone) == expected
 
 
 def test_a_repeated_time_means_its_first_occurrence() -> None:
