@@ -1,4 +1,4 @@
-"""Benchmark the site for simulated users during a mailing, also while Redis or the database is down."""
+"""Benchmark the site for simulated users during a mailing, even while Redis or the database is down."""
 
 import contextlib
 import json

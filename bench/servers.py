@@ -78,7 +78,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
 def _add_senders(service: Service, owners: list[int], port: int | None) -> None:
     """Give each owner's mailing a sender; with `port`, also give each sender its own server there.
 
-    The servers belong to no owner, since the sink offers neither encryption nor passwords.
+    The servers belong to no owner, because the sink offers neither encryption nor passwords.
     """
     access = {"host": "127.0.0.1", "port": port, "security": Security.NONE, "sessions": 20}
     with Session(service.engine) as session:

@@ -181,7 +181,7 @@ def test_a_letter_that_cannot_be_rendered_is_rejected(shop: User, owner: FlaskCl
 
 
 def test_a_letter_may_be_too_long(shop: User, owner: FlaskClient) -> None:
-    """The style sheet is written into each paragraph."""
+    """The styles are inlined into each paragraph."""
     style = f"<style>p {{ font-family: {'x' * 200} }}</style>"
     run = create_sent_run(shop, f"{style}{'<p>a</p>' * 4_000}", format=MessageFormat.HTML)
     assert "too long" in get_main_text(publish(owner, run))

@@ -19,7 +19,7 @@ Act = Callable[..., str]
 
 @pytest.fixture
 def people(session: Session, user: User) -> dict[str, Client]:
-    """Create three clients, one of whom has unsubscribed, and one of another user."""
+    """Create three clients, one of whom has unsubscribed, and another user's client."""
     user.attribute_types = {"city": "text"}
     people = {
         name: ClientFactory.create(owner=user, email=f"{name}@example.org", attributes={"city": city})

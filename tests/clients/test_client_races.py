@@ -48,7 +48,7 @@ def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
 
 
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_an_action_whose_tag_is_just_being_deleted_says_so(
+def test_an_action_whose_tag_is_being_deleted_says_so(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     tag_id = add_tags(session, user, {"vip": "a"})["vip"].id
@@ -101,13 +101,13 @@ def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_skipped(
     clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]
     compare = duplicates.compare_clients
 
-    def delete_then(owner_id: int) -> duplicates.Comparison:
+    def compare_then_delete(owner_id: int) -> duplicates.Comparison:
         search = compare(owner_id)
         assert search.pairs
         session.execute(delete(Client).where(Client.id == clients[0].id))
         return search
 
-    monkeypatch.setattr(duplicates, "compare_clients", delete_then)
+    monkeypatch.setattr(duplicates, "compare_clients", compare_then_delete)
     response = browser.get("/clients/duplicates")
     assert response.status_code == 200
     assert "same name" not in response.text

@@ -1,4 +1,4 @@
-"""Test that imports put tags on clients, with one statement for many rows."""
+"""Test that imports add tags to clients, with one statement for many rows."""
 
 from typing import Any
 

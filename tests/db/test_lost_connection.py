@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 def end_connection() -> None:
-    """End the request's connection, as a restart of PostgreSQL does."""
+    """End the request's connection, as a PostgreSQL restart does."""
     driver: Any = db.session.connection().connection.dbapi_connection
     with db.engine.connect() as other:
         other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": driver.info.backend_pid})

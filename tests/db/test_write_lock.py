@@ -27,7 +27,7 @@ def message(user: User) -> Message:
 
 @pytest.fixture
 def watch(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[bool]]:
-    """Return a function that replaces another one and lists for each call whether other connections could write."""
+    """Return a function that replaces another one and lists for each call whether anyone else could write."""
 
     def replace(name: str) -> list[bool]:
         module, _, function = name.rpartition(".")

@@ -37,7 +37,7 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 
 class RateLimit:
-    """Accept `limit` letters per second, and refuse others at MAIL, as a script of a Sink."""
+    """A script for a Sink that accepts `limit` letters per second and refuses more at MAIL."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit

@@ -1,4 +1,4 @@
-"""Provide an SMTP server that stores accepted letters and misbehaves at any step as a script says."""
+"""Provide an SMTP server that stores accepted letters and misbehaves at any step according to a script."""
 
 import socket
 import ssl

@@ -106,8 +106,8 @@ def test_the_tracking_image_is_only_in_letters_to_those_who_agreed(
     assert "/o/" in html[anna.email]
     assert "/o/" not in html[boris.email]
     assert "http" not in html[boris.email].replace("http://sky.example/u/", "")
-    picture = find_tracking_image(html[anna.email])
-    assert visitor.get(picture.removeprefix("http://sky.example"), headers=LOADED).mimetype == "image/gif"
+    image_url = find_tracking_image(html[anna.email])
+    assert visitor.get(image_url.removeprefix("http://sky.example"), headers=LOADED).mimetype == "image/gif"
     with app.app_context():
         fold_hits(utcnow())
     assert [opens for opens, _last in read_opens(session).values()] == [1]
