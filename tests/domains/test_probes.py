@@ -123,7 +123,7 @@ def test_the_page_says_what_a_mail_servers_signature_lacks(
         (lambda raw: sign(raw, relay_key, "relay.example"), "Signed by relay.example, not by your domain"),
         (lambda raw: sign(raw, relay_key, "shop.example", covering[0]), "does not cover List-Unsubscribe"),
         (
-            # There are two signatures, of which the domain's own counts.
+            # Of the two signatures, the domain's own counts; a parent domain's would be enough.
             lambda raw: sign(sign(raw, relay_key, "shop.example", *covering), relay_key, "relay.example"),
             "Signed by shop.example, as DMARC requires. The signature covers",
         ),

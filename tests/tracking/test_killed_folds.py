@@ -1,4 +1,4 @@
-"""Test that the sweep after a fold that was killed counts each hit exactly once."""
+"""Test that the sweep after a killed fold counts each hit exactly once."""
 
 import os
 import random
