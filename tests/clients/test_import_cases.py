@@ -98,7 +98,7 @@ SUPPRESSED = {
 
 @pytest.mark.both_engines
 @pytest.mark.parametrize("name", sorted(PEOPLE))
-def test_a_real_world_file_gives_the_people_in_it(run: Import, session: Session, name: str) -> None:
+def test_the_people_in_a_real_world_file_are_imported(run: Import, session: Session, name: str) -> None:
     import_ = run((CASES / name).read_bytes())
     assert not list(session.scalars(select(ImportRejection.value)))
     assert read_people(session) == PEOPLE[name]

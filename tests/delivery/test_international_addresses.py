@@ -35,7 +35,7 @@ def create_international(user: User, count: int) -> list[str]:
 
 
 def send(session: Session, user: User, sweep: Work, sink: Sink, serve_from: ServeFrom) -> Mailing:
-    """Send a mailing to all clients over the server, and check the ledger; return the mailing."""
+    """Send a mailing to all clients through the server, and check the ledger; return the mailing."""
     mailing = due_mailing(user)
     with sink:
         serve_from(sink.port)

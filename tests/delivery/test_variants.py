@@ -117,7 +117,7 @@ def test_the_other_clients_get_the_winner(session: Session, run: Run, sweep: Wor
     check_ledger(session, run, smtp.letters)
 
 
-def test_equal_results_are_no_difference_and_a_is_sent(
+def test_with_equal_results_variant_a_is_sent(
     session: Session, run: Run, sweep: Work, smtp: SmtpServer
 ) -> None:
     b = count_subjects(smtp.letters)["B"]

@@ -195,7 +195,7 @@ def test_a_broken_row_does_not_affect_other_rows(
     assert page.status_code == 200
 
 
-def test_random_bytes_give_a_table_or_an_error() -> None:
+def test_random_bytes_are_read_as_a_table_or_rejected() -> None:
     generator = random.Random(7)
     alphabet = [
         b'"',

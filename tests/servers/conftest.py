@@ -129,7 +129,7 @@ def make_sender(session: Session) -> MakeSender:
 
 @pytest.fixture
 def send_from(app: Flask, session: Session, make_sender: MakeSender) -> SendFrom:
-    """Return a function that sends a mailing over its owner's server once, and returns the run's ID."""
+    """Return a function that sends a mailing through its owner's server once, and returns the run's ID."""
 
     def send(owner: User, server: SmtpServer | None, clients: int = 3) -> int:
         create_clients(owner, clients)

@@ -1,4 +1,4 @@
-"""Test runs over owners' mail servers: their route and envelope, changes, and older workers."""
+"""Test runs through owners' mail servers: their route and envelope, changes, and older workers."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ OLD_PLAN = """
 """
 
 
-def test_a_run_is_sent_over_its_senders_server(
+def test_a_run_is_sent_through_its_senders_server(
     session: Session, user: User, sink: Sink, smtp: Installation, make_server: MakeServer, send_from: SendFrom
 ) -> None:
     server = make_server(user, sink.port)

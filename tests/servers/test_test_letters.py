@@ -1,4 +1,4 @@
-"""Test the test letters over owners' mail servers: their route and envelope, and why one was not sent."""
+"""Test test letters through owners' mail servers: their route and envelope, and why one was not sent."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def envelopes(sink: Sink) -> list[str]:
 
 
 @pytest.mark.one_engine
-def test_test_letters_are_sent_over_their_senders_server_but_account_letters_are_not(
+def test_test_letters_are_sent_through_their_senders_server_but_account_letters_are_not(
     session: Session,
     user: User,
     browser: FlaskClient,
@@ -139,7 +139,7 @@ def test_account_letters_do_not_wait_for_many_servers_that_cannot_be_reached(
 
 
 @pytest.mark.one_engine
-def test_the_test_email_of_a_domain_is_sent_over_its_senders_server(
+def test_the_test_email_of_a_domain_is_sent_through_its_senders_server(
     app: Flask,
     session: Session,
     user: User,

@@ -148,7 +148,7 @@ def test_what_is_entered_is_text_only(
         st.one_of(st.text(), st.emails()),
     )
 )
-def test_any_input_gives_clean_values_or_errors(app: Flask, entered: dict[str, str]) -> None:
+def test_any_input_becomes_clean_values_or_errors(app: Flask, entered: dict[str, str]) -> None:
     asked = [
         {"key": "full_name", "label": "Name", "is_required": True},
         {"key": "attribute.city", "label": "City", "is_required": False},

@@ -171,7 +171,7 @@ def test_errors_are_shown_beside_the_fields_with_the_values_kept(
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("path", ["/f/00000000-0000-4000-8000-000000000000", "/f/none", "/f/1/confirm/x"])
-def test_an_unknown_form_does_not_exist(app: Flask, session: Session, path: str) -> None:
+def test_an_unknown_form_is_not_found(app: Flask, session: Session, path: str) -> None:
     anna = Visitor(app)
     assert (anna.get(path).status_code, anna.post(path, ENTERED).status_code) == (404, 404)
 
