@@ -16,9 +16,9 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs send the first request themselves. The signed link in a letter authorizes it and
-# those of the same pages. Mail providers post to `hooks.receive`, with a secret in its URL. Visitors post
-# sign-up forms from any website.
+# RFC 8058: mail programs send the first request themselves. The signed link in a letter authorizes this
+# request and the others of its pages. Mail providers post to `hooks.receive`, with a secret in its URL.
+# Visitors post sign-up forms from any website.
 WITHOUT_TOKEN = {
     *("unsubscribe.page", "unsubscribe.undo", "unsubscribe.give_reason", "preferences.page"),
     *("hooks.receive", "signup.show", "signup.confirm"),
