@@ -124,7 +124,7 @@ def requirements() -> str:
 
 
 def count_vulnerabilities() -> int:
-    """Look up advisories for every pinned package; return their number."""
+    """Look up advisories for every pinned package; return the number of vulnerabilities."""
     try:
         options = ("--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off")
         result = run("pip_audit", "--requirement", requirements(), *options, seconds=NETWORK_SECONDS)

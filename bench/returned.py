@@ -1,4 +1,4 @@
-"""Benchmark returned mail: the letters per second that are read, and that are processed."""
+"""Benchmark returned mail: how many letters per second are read, and how many are processed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ DOMAIN = "sky.example"
 
 
 def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Read returned letters, then process them: some alone, as from a pipe, others as from a mailbox."""
+    """Read returned letters; process some alone, as from a pipe, and the rest in pages, as from a mailbox."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service, service.app.app_context():
             letters = send_and_return(testbed, service)
@@ -33,9 +33,9 @@ def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             together = measure([raw for number, raw in enumerate(letters) if number % 4], take_in_pages)
             check_counts()
         yield Row(
-            f"returned letters read, and taken in alone and together, {database}",
+            f"returned letters read, processed alone and processed together, {database}",
             f"{read:,.0f}, {alone:,.0f} and {together:,.0f} per second",
-            "500 read, 100 taken in together per second",
+            "500 read, 100 processed together per second",
             "",
             read >= 500 and together >= 100,
             {"read": read, "taken_in_alone": alone, "taken_in_together": together},

@@ -122,7 +122,7 @@ def add_api_key_and_article(user: User) -> None:
 
 
 def add_consent(session: Session, user: User) -> None:
-    """Add the consent of an imported person, with the owner's words."""
+    """Add the consent of an imported person, with the owner's description of it."""
     text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
     session.add(text)
     session.flush()
@@ -131,7 +131,7 @@ def add_consent(session: Session, user: User) -> None:
 
 
 def add_published_letter(user: User, run: Run) -> None:
-    """Add an archive with what the run has sent."""
+    """Add an archive that contains the run's letter."""
     ArchiveFactory.create(owner=user, slug=f"shop-{user.id}")
     ArchiveEntryFactory.create(run=run, title="Published", html="<p>News</p>")
 
@@ -172,7 +172,7 @@ def add_tags(session: Session, user: User, client: Client) -> None:
 
 
 def add_topic(session: Session, user: User, mailing: Mailing, run: Run) -> None:
-    """Add the topic of the mailing, somebody who left it, and why."""
+    """Add the mailing's topic, and a person who unsubscribed from it and gave a reason."""
     topic = TopicFactory.create(owner=user, name="Offers")
     mailing.topic_id = run.topic_id = topic.id
     TopicChoiceFactory.create(topic=topic, email_key="left@example.org")

@@ -1,4 +1,4 @@
-"""Add what the recipients of a run did, and what its test has shown, to an account."""
+"""Add a recipient's click and the results of an A/B test to an account."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from tests.support.factories import RunVariantFactory
 
 
 def add_click(session: Session, run: Run) -> None:
-    """Add a link of the run, and a click of one of its recipients."""
+    """Add a link of the run, and one recipient's click on it."""
     session.flush()
     delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
     key = {"delivery_id": delivery_id, "run_id": run.id}

@@ -133,7 +133,7 @@ def test_the_archive_contains_tests(session: Session, user: User, browser: Flask
     assert [row["variant"] for row in read_table(archive, "letters.csv")] == ["2", "", ""]
 
 
-def test_the_archive_contains_topics_and_who_left_them(
+def test_the_archive_contains_topics_and_who_unsubscribed_from_them(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     create_account_data(session, user)

@@ -108,7 +108,7 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
     assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 
 
-def test_a_duplicate_address_is_refused(app: Flask, session: Session, user: User) -> None:
+def test_a_duplicate_address_is_rejected(app: Flask, session: Session, user: User) -> None:
     with app.app_context():
         create_client(user.id, ClientValues("anna@x.com"))
         with pytest.raises(DuplicateClient):

@@ -37,7 +37,7 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 
 class RateLimit:
-    """Accept `limit` letters per second, and refuse others at MAIL, as a script of a Sink."""
+    """A script for a Sink that accepts `limit` letters per second and refuses more at MAIL."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -94,7 +94,7 @@ def memory(app: Flask) -> RouteMemory:
 
 
 def test_the_pace_falls_at_once_and_grows_evenly_until_it_is_forgotten(app: Flask, session: Session) -> None:
-    """An increase of a tenth in every fifth second of sending."""
+    """The pace grows by a tenth in every fifth second of sending."""
     slow_down(app, rate=20)
     assert memory(app).pace == pytest.approx(14)
     paces = []
@@ -150,7 +150,7 @@ def test_the_pace_is_lowered_once_while_the_server_still_counts_earlier_letters(
 
 
 @pytest.mark.both_engines
-def test_workers_that_are_refused_at_the_same_moment_slow_down_once(app: Flask, session: Session) -> None:
+def test_workers_that_are_refused_at_the_same_time_slow_down_once(app: Flask, session: Session) -> None:
     for _ in range(3):
         slow_down(app, rate=20)
 

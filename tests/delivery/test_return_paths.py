@@ -1,4 +1,4 @@
-"""Return paths with a token: when letters have them, what comes back, and servers that refuse them."""
+"""Test return paths with a token: when letters have them, which bounces they attribute, and refusals."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_a_bounce_that_quotes_nothing_is_attributed_by_its_recipient(
 
 
 @pytest.mark.one_engine
-def test_letters_have_none_before_one_has_been_proven(
+def test_letters_have_no_tokens_before_one_has_been_proven(
     session: Session,
     app: Flask,
     user: User,
@@ -77,7 +77,7 @@ def test_letters_have_none_before_one_has_been_proven(
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT])
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
 @pytest.mark.one_engine
-def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
+def test_a_refusal_turns_tokens_off_instead_of_pausing_the_mailing(
     app: Flask,
     session: Session,
     user: User,

@@ -1,4 +1,4 @@
-"""What the letters of a test link to: counted links, and the page that shows a letter in a browser."""
+"""Test the links in letters of an A/B test: counted links, and the page that shows a letter in a browser."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ def letters_to(smtp: SmtpServer, deliveries: list[Delivery]) -> list[Letter]:
 
 
 def read_links(letter: Letter) -> dict[str, str]:
-    """Return the addresses of a letter's links by their text."""
+    """Return the URLs of a letter's links by their text."""
     page = BeautifulSoup(letter.html, "html.parser")
     return {link.text: str(link["href"]) for link in page.find_all("a")}
 

@@ -1,4 +1,4 @@
-"""Test emails of domains: how they leave, what their arrival shows, and letters that only look like them."""
+"""Test the test emails of domains: sending, what their arrival shows, and letters that only resemble them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -123,7 +123,7 @@ def test_the_page_says_what_a_mail_servers_signature_lacks(
         (lambda raw: sign(raw, relay_key, "relay.example"), "Signed by relay.example, not by your domain"),
         (lambda raw: sign(raw, relay_key, "shop.example", covering[0]), "does not cover List-Unsubscribe"),
         (
-            # Two signatures: the one of the domain counts, and one of the domain above it is enough.
+            # Of the two signatures, the domain's own counts; a parent domain's would be enough.
             lambda raw: sign(sign(raw, relay_key, "shop.example", *covering), relay_key, "relay.example"),
             "Signed by shop.example, as DMARC requires. The signature covers",
         ),
@@ -181,8 +181,8 @@ def test_the_page_explains_why_there_is_no_result(
     work: Work,
 ) -> None:
     page = f"/domains/{domain.id}"
-    refusal = browser.post(f"{page}/probe", follow_redirects=True).text
-    assert "Create the DNS records first" in refusal
+    rejection = browser.post(f"{page}/probe", follow_redirects=True).text
+    assert "Create the DNS records first" in rejection
     publish(dns, domain)
     check(app, session, domain)
     assert "has no mailbox for test emails" in get_main_text(browser.get(page))

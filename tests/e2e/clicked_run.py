@@ -1,4 +1,4 @@
-"""Create a run whose letters people have clicked in, for the page of clicks."""
+"""Create a run with clicks, for the page that shows them."""
 
 from datetime import timedelta
 from random import Random

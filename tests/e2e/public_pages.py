@@ -98,7 +98,7 @@ def publish_letter(site: Site, owner: User) -> tuple[str, str]:
 
 
 def public_paths(site: Site) -> list[str]:
-    """Return the path of each public page of an owner, except letters, which have pages of their own."""
+    """Return the path of each public page of an owner, except letters."""
     owner = add_owner(site)
     archive, _letter = publish_letter(site, owner)
     return [
@@ -110,7 +110,7 @@ def public_paths(site: Site) -> list[str]:
 
 
 def letter_paths(site: Site) -> list[str]:
-    """Return the paths of a published letter and of somebody's own letter."""
+    """Return the paths of a published letter and of one client's letter."""
     owner = add_owner(site)
     _archive, letter = publish_letter(site, owner)
     with site.adding() as session:

@@ -1,4 +1,4 @@
-"""Test the way from a tag to the reason for a letter: tag, build a segment, send, and read the answer."""
+"""Test the path from a tag to the reason for a letter: tag, build a segment, send, and read the reason."""
 
 import re
 

@@ -10,7 +10,7 @@ from tests.e2e.site import Site
 from tests.e2e.window import PHONE
 from tests.support.factories import ClientFactory, MessageFactory, due_mailing
 
-# The browser of the tests introduces itself as one without a screen, which is a program's.
+# The tests' browser identifies itself as headless, so its clicks would count as a program's.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
 SUBJECT = "Spring teas"
 

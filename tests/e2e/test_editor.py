@@ -92,9 +92,7 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     window.page.locator("#preview-search").fill("bob")
     recipients = window.page.locator(".preview-people")
     # Wait for the search result, because the full list also includes Bob.
-    expect(recipients.get_by_role("button")).to_have_count(
-        1
-    )  # wait for the search result, because the full list also includes Bob
+    expect(recipients.get_by_role("button")).to_have_count(1)
     recipients.get_by_role("button", name="Bob Ray").click()
     expect(letter(window).get_by_text("Hi Bob Ray,")).to_be_visible()
     expect(notes).to_contain_text("This client has no data for: {{ client.city }}")

@@ -1,4 +1,4 @@
-"""Test letters that are pages of their own: they look right, their links work, and their scripts do not."""
+"""Test letters that are shown as pages: they look right, their links work, and their scripts do not."""
 
 from skymailing.models import Delivery, MessageFormat
 from tests.archive.letters import create_sent_run

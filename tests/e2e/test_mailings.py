@@ -240,7 +240,7 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     expect(current).to_have_attribute("data-step", "check")
     expect(window.main.get_by_role("button", name="Schedule for 2 Jan 2031, 09:00")).to_be_visible()
 
-    # On a slow line, the button that described the earlier start cannot be pressed.
+    # On a slow connection, the button that described the earlier start cannot be pressed.
     window.main.locator(".form-steps").get_by_text("When").click()
     window.fill(starts_at="")
     current.locator("[data-next]").click()
@@ -265,7 +265,7 @@ def test_boxes_checked_while_a_response_is_pending_are_kept(
     window.page.locator("#pick-all").click()
     boxes.locator(f"#client-{first.id}").check()
     boxes.locator(f"#client-{first.id}").uncheck()
-    expect(chosen).to_have_text("7 selected")  # after "8 selected", which may last too short to be seen
+    expect(chosen).to_have_text("7 selected")  # after "8 selected", which may be too brief to be seen
     expect(boxes.locator(f"#client-{first.id}")).not_to_be_checked()
 
     # The list in the response does not contain the second client.

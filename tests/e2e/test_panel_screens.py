@@ -54,7 +54,7 @@ def test_the_panel_fits_every_screen(
 
 
 def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:
-    """With the longest words, all links of an administrator, and a long name."""
+    """Use the longest words, all of an administrator's links, and a long name."""
     window = open_window(Screen(980, 700))
     user = site.add_user(Role.ADMIN, locale="ru", name="Константин Константинопольский")
     window.sign_in(user.email)

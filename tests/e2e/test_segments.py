@@ -167,7 +167,7 @@ def test_an_error_is_beside_its_condition(window: Window) -> None:
     expect(window.page.locator("#reach")).to_contain_text("0 of 4 clients")
 
 
-def test_the_newest_conditions_win_on_a_slow_line(window: Window) -> None:
+def test_the_newest_conditions_win_on_a_slow_connection(window: Window) -> None:
     window.open("/segments/new")
     window.delay_responses("**/segments/preview", 1000)
     row, reach = window.main.locator(".condition").first, window.page.locator("#reach")
@@ -185,7 +185,7 @@ def test_the_newest_conditions_win_on_a_slow_line(window: Window) -> None:
     assert len(requests) <= 3
 
 
-def test_conditions_of_a_program_are_edited_as_json(window: Window, site: Site, owner: User) -> None:
+def test_conditions_written_by_a_program_are_edited_as_json(window: Window, site: Site, owner: User) -> None:
     city = {"field": "attribute.city", "op": "equals", "value": "Omsk"}
     with site.adding() as session:
         segment = Segment(owner_id=owner.id, name="Deep", conditions={"all": [{"any": [{"all": [city]}]}]})

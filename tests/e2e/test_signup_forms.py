@@ -66,7 +66,7 @@ def test_an_owner_creates_a_form_and_a_person_subscribes(
         assert session.scalar(select(Client).where(Client.email == email, Client.owner_id == owner.id))
 
 
-def test_a_browser_does_the_work_by_itself(site: Site, open_window: OpenWindow, form: SignupForm) -> None:
+def test_a_browser_does_the_work_automatically(site: Site, open_window: OpenWindow, form: SignupForm) -> None:
     put_under_attack(site, form)
     visitor = open_window(DESKTOP)
     visitor.open(f"/f/{form.uuid}")

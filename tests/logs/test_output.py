@@ -15,7 +15,7 @@ from skymailing.logs.redaction import Redactor, secrets_of
 from skymailing.models import User
 from tests.logs.conftest import Lines
 
-# Lines of the log do not depend on the database.
+# Log lines do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 logger = logging.getLogger("skymailing.tests")

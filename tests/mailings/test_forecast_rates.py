@@ -64,7 +64,7 @@ def test_a_configured_limit_is_the_expected_rate(
 
 
 def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> None:
-    """Such as a run through a slow server that has been replaced since."""
+    """One of the runs may have used a slow server that has since been replaced."""
     create_clients(user, 3)
     add_measured_run(user, per_second=5)
     add_measured_run(user, per_second=200)
@@ -82,7 +82,7 @@ def test_a_run_with_a_test_predicts_nothing(browser: FlaskClient, session: Sessi
     assert "Expected rate" not in get_text(preview(browser, user))
 
 
-def test_a_run_of_a_moment_predicts_nothing(browser: FlaskClient, user: User) -> None:
+def test_a_very_short_run_predicts_nothing(browser: FlaskClient, user: User) -> None:
     """Its letters may all have left in a tenth of the second in which they are counted."""
     create_clients(user, 3)
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)

@@ -1,4 +1,4 @@
-"""Set up an A/B test in the form of a mailing."""
+"""Set up an A/B test in a mailing's form."""
 
 from datetime import timedelta
 from typing import Any
@@ -94,13 +94,15 @@ def test_errors_are_shown_next_to_their_fields(
     assert details.has_attr("open")
 
 
-def test_another_owners_message_is_no_variant(browser: FlaskClient, user: User) -> None:
+def test_another_owners_message_cannot_be_a_variant(browser: FlaskClient, user: User) -> None:
     theirs = MessageFactory.create()
     page = browser.post("/mailings/new", data=fill_in_test(user, message_b=str(theirs.id)))
     assert "does not exist" in get_field_error(page, "message_b")
 
 
-def test_an_owner_who_chooses_needs_no_clicks(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_test_that_the_owner_decides_needs_no_clicks(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     browser.post("/mailings/new", data=fill_in_test(user, track_clicks="", winner_by="owner", draft="1"))
     assert session.scalars(select(Mailing)).one().winner_by == "owner"
 

@@ -1,4 +1,4 @@
-"""Runs whose letters were sent, and letters of mail servers about them."""
+"""Create runs whose letters were sent, and mail servers' letters about them."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ USER_UNKNOWN = "550 5.1.1 user unknown"
 
 @dataclass
 class Desk:
-    """Takes in letters, as a mail server pipes them, and shows what follows."""
+    """Takes in letters, as a mail server pipes them, and shows the consequences."""
 
     app: Flask
     session: Session
@@ -55,7 +55,7 @@ class Desk:
         )
 
     def bounce(self, delivery: Delivery, diagnostic: str = USER_UNKNOWN, to: str = "") -> bytes:
-        """Return what a mail server writes about the delivery."""
+        """Return a mail server's bounce of the delivery."""
         return make_status(to or delivery.email, "5.0.0", diagnostic, quoted=self.quote(delivery))
 
     def complain(self, delivery: Delivery, to: str = "") -> bytes:

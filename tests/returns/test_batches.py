@@ -137,11 +137,11 @@ def test_letters_about_many_addresses_do_not_share_a_transaction(
     many = [make_status("ann@example.org", "5.1.1", f"550 {number}", extra=extra) for number in range(3)]
     sizes: list[int] = []
 
-    def note(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+    def record(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
         sizes.append(sum(len(arrival.reports) for arrival in arrivals))
         return take_in(arrivals, now)
 
-    monkeypatch.setattr(tasks, "take_in", note)
+    monkeypatch.setattr(tasks, "take_in", record)
     single = [f"Call {number}".encode() for number in range(31)]
     assert desk.take_in_together(*many, *single) == [UNCLEAR] * 34
     assert sizes == [70, 70, 100, 1]
@@ -152,7 +152,7 @@ def test_a_batch_takes_few_statements(desk: Desk) -> None:
     links = [quote_headers(link=desk.quote(desk.send()).split("List-Unsubscribe: ")[1].split("\n")[0])]
     with record_statements() as statements:
         desk.take_in_together(*letters)
-    # One for each letter, bounce and interval of a run, of which there are 30.
+    # There is one statement for each letter, bounce and run interval, and there are 30 of each.
     assert len(statements) <= 3 * 30 + 15
     with record_statements() as statements:
         desk.take_in_together(*[make_complaint("", quoted=quoted) for quoted in links])

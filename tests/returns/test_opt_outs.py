@@ -1,4 +1,4 @@
-"""Letters that unsubscribe: as mail programs write them, and forged ones."""
+"""Test letters that unsubscribe: those that mail programs write, and forged ones."""
 
 from base64 import b64encode
 from email import message_from_bytes
@@ -74,8 +74,8 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
     assert (desk.bounces(), deliveries[0].run.returned) == ([], 0)
 
 
-def test_a_letter_about_a_topic_leaves_only_the_topic(desk: Desk, session: Session) -> None:
-    """Unless the topic has been deleted: then everything."""
+def test_a_letter_about_a_topic_unsubscribes_only_from_the_topic(desk: Desk, session: Session) -> None:
+    """If the topic has been deleted, it unsubscribes from everything."""
     topic = TopicFactory.create(owner=desk.user)
     delivery, other = desk.send(), desk.send()
     with desk.app.app_context():
@@ -111,7 +111,7 @@ def test_a_letter_without_our_token_unsubscribes_no_one(desk: Desk) -> None:
     assert desk.suppressions() == {}
 
 
-def test_complaints_are_asked_for_where_the_domain_allows_it() -> None:
+def test_complaints_are_requested_where_the_domain_allows_it() -> None:
     def find_header(address: str, complaints: str) -> str | None:
         sender = Sender("Sky", address, "", 1, "", complaints)
         content = Content("Hello", MessageFormat.TEXT, "x {{ unsubscribe_url }}")

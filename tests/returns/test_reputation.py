@@ -1,4 +1,4 @@
-"""Test that returned letters and complaints pause an owner's mailings, and what counts for that."""
+"""Test that returned letters and complaints pause an owner's mailings, and what counts towards that."""
 
 from datetime import timedelta
 

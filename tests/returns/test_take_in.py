@@ -27,7 +27,7 @@ def desk(app: Flask, session: Session, user: User) -> Desk:
     return Desk(app, session, user)
 
 
-def test_a_dead_address_is_suppressed_once_and_the_ledger_stays(desk: Desk) -> None:
+def test_a_dead_address_is_suppressed_once_and_the_ledger_is_unchanged(desk: Desk) -> None:
     delivery = desk.send()
     letter = desk.bounce(delivery)
 
@@ -87,7 +87,7 @@ def test_a_report_about_someone_else_changes_nothing(desk: Desk) -> None:
     assert {proof for _, proof in desk.bounces()} == {"address"}
 
 
-def test_a_message_id_of_a_delivery_that_was_deleted_is_not_believed(desk: Desk) -> None:
+def test_the_message_id_of_a_deleted_delivery_is_not_trusted(desk: Desk) -> None:
     delivery = desk.send()
     quoted = desk.quote(delivery).replace("List-Unsubscribe", "X-Removed")
     letter = make_status(delivery.email, "5.1.1", USER_UNKNOWN, quoted=quoted)
@@ -152,7 +152,7 @@ def test_warnings_and_automatic_replies_are_ignored_and_questions_are_kept(desk:
 
 
 def test_returned_mail_is_never_answered(desk: Desk) -> None:
-    """Otherwise two automatic systems could write to each other for ever."""
+    """Otherwise two automatic systems could write to each other forever."""
     delivery = desk.send()
     notices = [path.read_bytes() for path in sorted((DATA / "notices").iterdir())]
     letters = [desk.bounce(delivery), desk.complain(delivery), ENGLISH_VACATION, b"Call me", *notices]
@@ -203,7 +203,7 @@ def test_a_person_decides_about_unclear_letters(app: Flask, desk: Desk) -> None:
     assert (dead.run.returned, alive.run.returned) == (1, 0)
     assert {letter.state for letter in desk.session.scalars(select(ReturnedLetter))} == {UNDERSTOOD}
 
-    # The one that was dismissed turns out to be true.
+    # The dismissed report turns out to be true.
     assert desk.take_in(desk.bounce(alive)) is UNDERSTOOD
     assert desk.bounces() == [("hard", "person"), ("hard", "signed")]
     assert (alive.email_key in desk.suppressions(), alive.run.returned) == (True, 1)
@@ -215,7 +215,7 @@ def test_a_decision_in_two_tabs_counts_once(app: Flask, desk: Desk) -> None:
     desk.take_in(make_status(delivery.email, "5.1.1", USER_UNKNOWN))
     with app.app_context():
         first = db.session.scalars(select(Bounce)).one()
-        # The other tab's decision, which this one has not read.
+        # The other tab has decided, and this one has not read the decision.
         with db.engine.connect() as other:
             other.execute(update(Bounce).values(proof=Proof.DISMISSED))
             other.commit()
@@ -225,7 +225,7 @@ def test_a_decision_in_two_tabs_counts_once(app: Flask, desk: Desk) -> None:
 
 
 def test_nul_characters_do_not_stop_the_queue(desk: Desk) -> None:
-    """A letter that raised would be tried for days, and would keep a mailbox from being read further."""
+    """A letter that raises an error would be retried for days, and block the rest of a mailbox."""
     report = b"""From: MAILER-DAEMON@relay.example
 Subject: failure notice
 

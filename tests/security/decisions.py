@@ -188,7 +188,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "servers.edit": SERVER,
     "servers.test": SERVER,
     "servers.delete": SERVER,
-    # With the signed token of a letter; tests/archive/test_letters.py tries others.
+    # The signed token of a letter grants access; tests/archive/test_letters.py tries others.
     "letters.show": PUBLIC,
     "archive.index": PUBLIC,
     "archive.feed": PUBLIC,

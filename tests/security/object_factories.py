@@ -125,7 +125,7 @@ def make_suppression(owner: User) -> Any:
 
 def make_tag(owner: User) -> Any:
     name = f"loyal-{uuid4()}"
-    # An ID that no other tag had: SQLite gives that of a deleted tag to the next one.
+    # The ID is new, because SQLite gives the ID of a deleted tag to the next one.
     tag = Tag(id=randrange(10**6, LARGEST_ID), owner_id=owner.id, name=name, name_key=name)
     return add(owner, tag)
 

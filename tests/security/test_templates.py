@@ -101,7 +101,7 @@ def test_exploits_for_other_template_languages_do_nothing(source: str) -> None:
         "{% with a: 1 %}{{ a }}{% endwith %}",
     ],
 )
-def test_tags_that_load_files_or_recurse_are_refused(tag: str) -> None:
+def test_tags_that_load_files_or_recurse_are_rejected(tag: str) -> None:
     with pytest.raises(TemplateError):
         check_content(Content("x", MessageFormat.TEXT, tag))
 

@@ -1,4 +1,4 @@
-"""Runs over mail servers of owners: their route and envelope, changes, and older workers."""
+"""Test runs through owners' mail servers: their route and envelope, changes, and older workers."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ OLD_PLAN = """
 """
 
 
-def test_a_run_leaves_over_the_server_of_its_sender(
+def test_a_run_is_sent_through_its_senders_server(
     session: Session, user: User, sink: Sink, smtp: Installation, make_server: MakeServer, send_from: SendFrom
 ) -> None:
     server = make_server(user, sink.port)
@@ -78,7 +78,7 @@ def test_an_older_worker_never_sends_such_a_run(
 
 
 @pytest.mark.one_engine
-def test_a_server_costs_no_query_per_letter_or_window(
+def test_a_server_needs_no_query_per_letter_or_window(
     app: Flask, session: Session, user: User, sink: Sink, make_server: MakeServer, make_sender: MakeSender
 ) -> None:
     create_clients(user, 5)

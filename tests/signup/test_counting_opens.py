@@ -1,4 +1,4 @@
-"""Forms that ask if opens may be counted: an answer of its own, recorded only if the box is ticked."""
+"""Test forms that ask if opens may be counted: a separate answer, recorded only if the box is ticked."""
 
 from collections.abc import Callable
 

@@ -26,7 +26,7 @@ def test_complaints_are_part_of_the_history(app: Flask, session: Session, user: 
 
 
 @pytest.mark.one_engine
-def test_a_record_about_no_client_does_not_stay_forever(app: Flask, session: Session, user: User) -> None:
+def test_a_record_about_no_client_is_not_kept_forever(app: Flask, session: Session, user: User) -> None:
     ClientFactory.create(owner=user, email="here@mail.example")
     now = utcnow()
     with app.app_context():

@@ -55,7 +55,7 @@ def test_a_topic_is_added_and_changed(browser: FlaskClient, session: Session, us
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "two\nlines"])
-def test_a_topic_without_a_valid_name_is_refused(browser: FlaskClient, session: Session, name: str) -> None:
+def test_a_topic_without_a_valid_name_is_rejected(browser: FlaskClient, session: Session, name: str) -> None:
     page = browser.post("/topics/new", data=NEWS | {"name": name})
     assert get_field_error(page, "name")
     assert read_topics(session) == []
@@ -199,9 +199,7 @@ def test_the_summary_counts_selected_clients_who_get_the_topic(
     assert "1 client topic: News" in " ".join(preview.get_text(" ").split())
 
 
-def test_the_topic_of_another_owner_cannot_be_chosen(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
+def test_another_owners_topic_cannot_be_chosen(browser: FlaskClient, session: Session, user: User) -> None:
     foreign = TopicFactory.create(owner=UserFactory.create())
     assert create_mailing(browser, session, user, topic=foreign.id) is None
 

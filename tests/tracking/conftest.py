@@ -54,7 +54,7 @@ def letters(session: Session, run: Run) -> list[Delivery]:
 
 @pytest.fixture
 def open_letter(app: Flask, run: Run) -> Open:
-    """Return a function that loads a letter's picture, some seconds after NOW, and folds."""
+    """Return a function that loads a letter's tracking image, some seconds after NOW, and folds."""
 
     def open_letter(letter: Delivery, *seconds: int) -> None:
         with app.app_context():

@@ -1,4 +1,4 @@
-"""What an owner learns from clicks: the map of the letter, hours, mailboxes, and segments."""
+"""Test what an owner learns from clicks: the map of the letter, hours, mailboxes, and segments."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -133,7 +133,7 @@ def test_people_are_counted_by_segment_and_tag(
     assert read_rows(soup(browser.get(path_of(run))), "parts") == [["Omsk", "3"], ["Wholesale", "2"]]
 
 
-def test_more_than_ten_mailboxes_are_others(
+def test_mailboxes_after_the_first_ten_are_shown_as_others(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     counts = {DeliveryState.SENT: 14}
@@ -250,7 +250,7 @@ def test_a_reached_limit_of_segments_is_explained(
     assert soup(response).select(".flash-danger")
 
 
-def test_segments_can_say_clicked_lately_and_nothing_for_half_a_year(
+def test_segments_can_find_recent_clicks_and_none_for_half_a_year(
     session: Session, user: User, run: Run, letters: list[Delivery], click: Click_, browser: FlaskClient
 ) -> None:
     click(letters[0])

@@ -115,7 +115,7 @@ def test_a_scanner_that_follows_all_links_at_once_is_a_machine(
     assert run.clicked == 1
 
 
-def test_a_burst_across_two_folds_is_taken_back(
+def test_a_burst_across_two_folds_is_corrected(
     app: Flask, session: Session, run: Run, letters: list[int], click: Note
 ) -> None:
     click(letters[0], 1)
@@ -148,7 +148,7 @@ def test_only_the_day_of_the_last_open_is_kept(
     assert type(session.get_one(Engagement, letters[0]).opened_on) is date
 
 
-def test_opens_are_not_kept_unless_the_mailing_asks_for_them(
+def test_opens_are_not_kept_unless_the_mailing_counts_them(
     app: Flask, session: Session, run: Run, letters: list[int], click: Note
 ) -> None:
     run.track_opens = OpenTracking.OFF

@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of a fold: the next sweep counts each hit exactly once."""
+"""Test that the sweep after a killed fold counts each hit exactly once."""
 
 import os
 import random
@@ -35,7 +35,7 @@ NOW = utcnow().replace(microsecond=0)
 
 
 class Steps:
-    """A context manager that counts the lines of folding as they run, and kills the process before one."""
+    """A context manager that counts folding's lines of code as they run, and kills the process before one."""
 
     def __init__(self, killed_at: int = 0) -> None:
         self.killed_at = killed_at
@@ -91,7 +91,7 @@ def run(session: Session, user: User) -> Run:
 
 
 class Clicks:
-    """Hits in random order, of which each letter and link has a known number."""
+    """Hits in random order, with a known number for each letter and link."""
 
     def __init__(self, app: Flask, run: Run, letters: list[int]) -> None:
         self.app, self.run, self.letters = app, run, letters

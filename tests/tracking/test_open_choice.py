@@ -1,4 +1,4 @@
-"""The choice whether opens are counted, on the page of preferences."""
+"""Test the choice whether opens are counted, on the preferences page."""
 
 import pytest
 from flask import Flask
@@ -36,7 +36,7 @@ def send_form(visitor: FlaskClient, path: str, **fields: str) -> str:
     return get_main_text(visitor.post(path, data=fields, headers={"Accept-Language": "en"}))
 
 
-def test_people_agree_and_withdraw_on_the_page_of_preferences(
+def test_people_agree_and_withdraw_on_the_preferences_page(
     session: Session, user: User, letters: list[Delivery], open_letter: Open, visitor: FlaskClient, path: str
 ) -> None:
     page = visitor.get(path, headers={"Accept-Language": "en"})

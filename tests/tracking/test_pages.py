@@ -1,4 +1,4 @@
-"""The mailing's choice of what is recorded, and the pages that show clicks to their owner."""
+"""Test a mailing's choice of what is recorded, and the pages that show clicks to the owner."""
 
 import csv
 import io
