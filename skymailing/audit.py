@@ -55,7 +55,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person who acts, and their network address; on the command line, `id` and `role` are None."""
+    """The person who acts, and their IP address; on the command line, `id` and `role` are None."""
 
     id: int | None
     name: str

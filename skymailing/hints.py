@@ -54,7 +54,7 @@ def _hint(runs: Sequence[tuple[int, int]], max_slots: int | None) -> None:
         return  # no hint could be stored; the sweep repeats them
     # With more runs than workers, each run needs only one of them.
     slots = workers if len(runs) <= workers else 1
-    turns.add(turns.of_runs(runs, min(slots, max_slots or slots)))
+    turns.add(turns.list_turns(runs, min(slots, max_slots or slots)))
     for slot in range(workers):
         hint_turn(slot)
 

@@ -82,7 +82,7 @@ def charge(turn: Turn, seconds: float) -> None:
     _eval(CHARGE, [SPENT_KEY], turn.owner_id, f"{seconds - COST:.6f}")
 
 
-def of_runs(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
+def list_turns(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
     """Return the turns of runs, given as pairs of owner and run: first one of each run, then the rest."""
     pairs = list(runs)
     return [Turn(owner_id, run_id, slot) for slot in range(slots) for owner_id, run_id in pairs]

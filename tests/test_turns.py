@@ -22,7 +22,7 @@ Work = Callable[[], None]
 
 
 def add_runs(owner_id: int, count: int) -> None:
-    turns.add(turns.of_runs([(owner_id, number) for number in range(count)], 2))
+    turns.add(turns.list_turns([(owner_id, number) for number in range(count)], 2))
 
 
 def test_an_owner_who_comes_later_is_served_next(app: Flask, session: Session) -> None:

@@ -1,7 +1,7 @@
 """Remove a deleted user from the audit log.
 
 The user's actions are kept under a label such as "user 17". The addresses of the user, and of the user's
-clients and senders, are removed, and so are network addresses. Reasons given by other users, mailing names
+clients and senders, are removed, and so are IP addresses. Reasons given by other users, mailing names
 and article titles are kept.
 """
 

@@ -13,7 +13,7 @@ from wtforms.validators import Length
 from skymailing.brand.colors import parse_color
 from skymailing.brand.services import BrandValues
 from skymailing.models.brand import BRAND_NAME_MAX_LENGTH
-from skymailing.web.form_fields import complete_address, one_line, strip
+from skymailing.web.form_fields import complete_url, one_line, strip
 
 DEFAULT_COLOR = "#0b5fa5"  # the service's own
 
@@ -40,9 +40,7 @@ class BrandForm(FlaskForm):
         filters=[strip],
         description=_l("If empty, the name from your profile is used."),
     )
-    website = URLField(
-        _l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_address]
-    )
+    website = URLField(_l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_url])
     color = ColorField(_l("Colour"), filters=[strip])
     removes_color = BooleanField(_l("Use the default colour"))
     logo = FileField(_l("Logo"), description=_l("JPEG, PNG or WebP. It is resized automatically."))

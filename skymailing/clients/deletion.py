@@ -37,7 +37,7 @@ def delete_clients(
 
     Their unsent letters are cancelled. Sent letters remain in the log with the address.
     """
-    clients, content = take_out_clients(owner_id, client_ids, now)
+    clients, content = remove_clients(owner_id, client_ids, now)
     if not clients:
         return 0, None
     for client in clients:
@@ -45,10 +45,10 @@ def delete_clients(
     return len(clients), undo.save_removal(owner_id, RemovalKind.CLIENTS, {"clients": content}, now)
 
 
-def take_out_clients(
+def remove_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime
 ) -> tuple[Sequence[Client], list[dict[str, Any]]]:
-    """Delete the owner's clients with these IDs; return them, and what `put_back_clients` needs."""
+    """Delete the owner's clients with these IDs; return them, and what `restore_removed_clients` needs."""
     condition = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
     clients = db.session.scalars(
         select(Client).where(condition).order_by(locking_order()).with_for_update()
@@ -86,14 +86,14 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
-    restored = put_back_clients(owner_id, content["clients"])
+    restored = restore_removed_clients(owner_id, content["clients"])
     for client in restored:
         audit.record(AuditAction.CLIENT_RESTORED, actor, client)
     return len(restored)
 
 
-def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
-    """Restore clients whom `take_out_clients` deleted; return them.
+def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
+    """Restore clients whom `remove_clients` deleted; return them.
 
     All their values, tags and letters are restored, and they are selected again in unfinished mailings. If a
     client with the same address has been added since, the new client is kept and gets the letters. Cancelled

@@ -67,7 +67,7 @@ class FoundClients:
 
     def count(self, page: Page) -> BoundedCount:
         """Count clients up to a limit, given a page; if a search finds many, only some are counted."""
-        return page.count_alone() or self.search.count(self.statement)
+        return page.count_if_single_page() or self.search.count(self.statement)
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:

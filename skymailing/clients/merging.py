@@ -16,9 +16,9 @@ from sqlalchemy import delete, insert, select, update
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
-from skymailing.clients.deletion import locking_order, put_back_clients, take_out_clients
+from skymailing.clients.deletion import locking_order, remove_clients, restore_removed_clients
 from skymailing.clients.suppression import forget_merge, remember_merge
-from skymailing.clients.topic_choices import copy_choices, put_back
+from skymailing.clients.topic_choices import copy_choices, restore_choices
 from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger.merging import move_letters, return_letters
 from skymailing.errors import UserError
@@ -56,7 +56,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
-    _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
+    _clients, content["removed"] = remove_clients(kept.owner_id, [removed.id], now)
     return undo.save_removal(kept.owner_id, RemovalKind.MERGE, content, now)
 
 
@@ -71,7 +71,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         return None
     statement = select(Client).where(Client.owner_id == owner_id, Client.id == content["kept"])
     kept = db.session.scalar(statement.with_for_update())
-    restored = put_back_clients(owner_id, content["removed"])
+    restored = restore_removed_clients(owner_id, content["removed"])
     if not restored:
         raise UserError("client_duplicate")
     (client,) = restored
@@ -80,7 +80,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
         # Merges by earlier versions have no topics.
-        put_back(owner_id, content.get("topics", []))
+        restore_choices(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)

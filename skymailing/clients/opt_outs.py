@@ -14,7 +14,7 @@ from skymailing.clients.cleaning import clean_text
 from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
 from skymailing.clients.opt_out_counts import count_added, count_undone, find_run
 from skymailing.clients.suppression import list_merged_into, suppress
-from skymailing.clients.topic_choices import Change, choose, put_back
+from skymailing.clients.topic_choices import Change, choose, restore_choices
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -124,7 +124,7 @@ def undo(
         _lift(found, key, manual)
     if found.before.get("suppressions"):
         record(owner_id, email_key, ConsentKind.RESUMED, now, evidence)
-    put_back(owner_id, found.before.get("choices", ()))
+    restore_choices(owner_id, found.before.get("choices", ()))
     found.undone_at = now
     db.session.flush()
     count_undone(found)

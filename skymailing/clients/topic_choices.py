@@ -18,7 +18,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Topic, TopicChoice
 
-# What `put_back` needs: the topic, the address, when the new choice was made, and the earlier one, if any.
+# What `restore_choices` needs: the topic, the address, when the new choice was made, and any earlier one.
 Change = dict[str, Any]
 
 
@@ -71,8 +71,9 @@ def list_states(owner_id: int, email_key: str) -> list[TopicState]:
 
 
 def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Record what a person chose: for each topic's ID, whether they join it. Return what `put_back` needs.
+    """Record what a person chose: for each topic's ID, whether they join it.
 
+    Return what `restore_choices` needs.
     Leaving also applies to addresses into which this one was merged, as unsubscribing does; joining does not,
     since owners can merge two different people by mistake. Other owners' topics are ignored.
     """
@@ -99,7 +100,7 @@ def choose_as_owner(owner_id: int, email_key: str, topic_id: int, is_joined: boo
 def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
     """Copy the choices of an address to another address of the same person; leaving a topic wins.
 
-    Return what `put_back` needs.
+    Return what `restore_choices` needs.
     """
     keys = (TopicChoice.owner_id == owner_id) & TopicChoice.email_key.in_([old_key, new_key])
     rows = db.session.scalars(select(TopicChoice).where(keys).execution_options(populate_existing=True))
@@ -115,7 +116,7 @@ def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
     return _record(owner_id, wanted)
 
 
-def put_back(owner_id: int, changes: Iterable[Change]) -> None:
+def restore_choices(owner_id: int, changes: Iterable[Change]) -> None:
     """Restore earlier choices, except where the person or the owner has changed them again since."""
     for change in changes:
         condition = (TopicChoice.owner_id == owner_id) & (TopicChoice.topic_id == change["topic_id"])

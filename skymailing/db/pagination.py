@@ -48,12 +48,12 @@ class Page:
     def __len__(self) -> int:
         return len(self.items)
 
-    def count_alone(self) -> "BoundedCount | None":
+    def count_if_single_page(self) -> "BoundedCount | None":
         """Return the number of the list's rows if this is the only page, otherwise None."""
         is_only = self.next_cursor is None and self.previous_cursor is None
         return BoundedCount(len(self), is_exact=True) if is_only else None
 
-    def near_numbers(self, count: "BoundedCount") -> list[int | None]:
+    def list_page_numbers(self, count: "BoundedCount") -> list[int | None]:
         """Return the numbers of the first, the last and the neighbouring pages, with None for a gap.
 
         The last page of a list that is too long to count has no number.

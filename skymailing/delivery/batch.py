@@ -50,7 +50,7 @@ class Batch:
         """Start no more letters, and pause the mailing once the results are recorded."""
         self.pause = self.pause or (reason, detail)
 
-    def put_back_last(self) -> None:
+    def return_last_to_pending(self) -> None:
         """Return the last result's letter to pending: it was refused while the mailing was pausing."""
         self.results[-1] = replace(self.results[-1], verdict=Verdict.RELEASED)
 

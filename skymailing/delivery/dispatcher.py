@@ -154,7 +154,7 @@ def get_dispatcher() -> Dispatcher:
 def give_back_sessions(only_scarce: bool = False) -> bool:
     """Close this process's sessions, or only those that other workers may be waiting for."""
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
-    return existing is not None and existing.lanes.give_back(only_scarce)
+    return existing is not None and existing.lanes.release(only_scarce)
 
 
 def close_dispatcher() -> None:

@@ -95,11 +95,11 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
     """Claim, hand over and record one window; return whether another one may follow."""
     now, is_probe = utcnow(), chosen.is_probe
     pool, rates = dispatcher.lanes.use(chosen.route, run.server), dispatcher.rates_of(run)
-    rates.follow(chosen.memory, now)
-    pool.follow(chosen.memory, now)
+    rates.apply_memory(chosen.memory, now)
+    pool.apply_memory(chosen.memory, now)
     if not is_probe and (wait := rates.wait_if_held_back(chosen.route, run.mailing_id)):
         if run.server is None:  # more workers would not make an owner's server faster
-            pool.give_back(only_scarce=True)
+            pool.release(only_scarce=True)
         return wait < LONG_WAIT
     if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
         return False
@@ -201,7 +201,7 @@ def _hand_over(
         elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.limit:
             batch.stop(StateReason.REJECTED, reply)
             if count > dispatcher.rejections.limit:
-                batch.put_back_last()
+                batch.return_last_to_pending()
         return batch.pause is not None
 
     window = dispatcher.settings.window_seconds

@@ -61,7 +61,7 @@ def name_missing(part: str) -> str:
     return name
 
 
-def explain_doubles() -> str:
+def explain_duplicates() -> str:
     """Explain how many letters may arrive twice: one for each session with the mail server."""
     config = current_app.config
     sentence: str = ngettext(

@@ -26,7 +26,7 @@ from skymailing.mailings.form_fields import (
     DaysField,
     PartsField,
     SelectionField,
-    explain_doubles,
+    explain_duplicates,
     list_choices,
     name_missing,
     read_choice,
@@ -156,7 +156,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.topic.choices = [SelectChoice(*choice) for choice in list_topic_choices(owner.id)]
         self.periodicity.choices = list_choices(Periodicity)
         self.on_unknown.choices = list_choices(OnUnknown)
-        self.on_unknown.description = explain_doubles()
+        self.on_unknown.description = explain_duplicates()
         self.on_late.choices = list_choices(OnLate)
         self.track_opens.choices = list_choices(OpenTracking)
         self.offer_variants(owner, self.message.choices)

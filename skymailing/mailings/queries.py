@@ -211,7 +211,7 @@ def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[i
     return listed
 
 
-def find_tracking_habits(owner_id: int) -> dict[str, Any]:
+def find_default_tracking(owner_id: int) -> dict[str, Any]:
     """Return what the owner's newest mailing tracks, as the default for the next; empty if there is none."""
     tracked = select(Mailing.track_clicks, Mailing.track_opens).where(Mailing.owner_id == owner_id)
     newest = db.session.execute(tracked.order_by(Mailing.id.desc()).limit(1)).one_or_none()

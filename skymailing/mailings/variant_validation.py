@@ -7,7 +7,7 @@ from skymailing.mailings.errors import MailingError
 from skymailing.mailings.header_text import check_line
 from skymailing.mailings.values import SENDER_NAME_MAX_LENGTH, MailingValues
 from skymailing.mailings.variants import (
-    LONGEST_TEST,
+    MAX_TEST_HOURS,
     SAMPLE_LIMITS,
     SUBJECT_MAX_LENGTH,
     VariantValues,
@@ -46,8 +46,8 @@ def _check_settings(values: MailingValues) -> Iterator[tuple[str, MailingError]]
     least, most = SAMPLE_LIMITS
     if not least <= values.sample_percent <= most:
         yield "sample_percent", MailingError("mailing_number_outside", least=least, most=most)
-    if not 1 <= values.test_hours <= LONGEST_TEST:
-        yield "test_hours", MailingError("mailing_number_outside", least=1, most=LONGEST_TEST)
+    if not 1 <= values.test_hours <= MAX_TEST_HOURS:
+        yield "test_hours", MailingError("mailing_number_outside", least=1, most=MAX_TEST_HOURS)
     if values.winner_by is WinnerBy.CLICKS and not values.track_clicks:
         yield "winner_by", MailingError("mailing_test_needs_clicks")
 

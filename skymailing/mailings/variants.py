@@ -9,10 +9,10 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.variants.contents import list_variants
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingVariant, Message, User
-from skymailing.outbox.services import LetterToTest
+from skymailing.outbox.services import TestLetterContent
 
 SAMPLE_LIMITS = (10, 50)  # percent
-LONGEST_TEST = 72  # hours
+MAX_TEST_HOURS = 72  # hours
 SUBJECT_MAX_LENGTH = 500
 
 
@@ -51,12 +51,12 @@ def save_variants(mailing: Mailing, variants: Sequence[VariantValues]) -> None:
 
 def list_test_letters(
     message_id: int, sender_name: str, variants: Sequence[VariantValues]
-) -> list[LetterToTest]:
+) -> list[TestLetterContent]:
     """Return the test letters of a mailing: one, or one for each of its variants."""
     if not variants:
-        return [LetterToTest(message_id, sender_name)]
+        return [TestLetterContent(message_id, sender_name)]
     return [
-        LetterToTest(
+        TestLetterContent(
             variant.message_id or message_id,
             variant.sender_name or sender_name,
             variant.subject,

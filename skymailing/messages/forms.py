@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.messages.starters import follow_language
+from skymailing.messages.starters import translate_footer
 from skymailing.models import MessageFormat
 from skymailing.web.i18n import LANGUAGE_NAMES
 
@@ -42,7 +42,7 @@ def choose_language(chosen: str | None, text: str) -> str:
 def make_content(subject: str, format: MessageFormat, body: str, language: str | None) -> Content:
     """Return the content of a message, whose texts are cleaned already, with our footer in its language."""
     chosen = choose_language(language, subject + body)
-    return Content(subject, format, follow_language(body, chosen), chosen)
+    return Content(subject, format, translate_footer(body, chosen), chosen)
 
 
 def read_typed() -> Content:

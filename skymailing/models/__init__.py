@@ -93,7 +93,7 @@ from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
-from skymailing.models.variant import MOST_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
+from skymailing.models.variant import MAX_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
 
 __all__ = [
     "BULK_TRANSITIONS",
@@ -103,7 +103,7 @@ __all__ = [
     "IMPORT_TRANSITIONS",
     "LATER_COUNTS",
     "MAILING_TRANSITIONS",
-    "MOST_VARIANTS",
+    "MAX_VARIANTS",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",

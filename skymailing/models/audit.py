@@ -108,7 +108,7 @@ class AuditEntry(Model):
     # None for the command line, where `actor` is the operating system account.
     actor_id: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(320))
-    # The network address of the request; empty for the command line.
+    # The IP address of the request; empty for the command line.
     address: Mapped[str] = mapped_column(String(45), default="")
     action: Mapped[AuditAction] = mapped_column(text_column(AuditAction))
     kind: Mapped[AuditKind] = mapped_column(text_column(AuditKind))

@@ -12,7 +12,7 @@ from skymailing.models.base import Model
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.types import enum_column
 
-MOST_VARIANTS = 4
+MAX_VARIANTS = 4
 
 
 class WinnerBy(StrEnum):
@@ -44,7 +44,7 @@ class MailingVariant(Model):
 
     message: Mapped[Message | None] = relationship()
 
-    __table_args__ = (CheckConstraint(f"number BETWEEN 2 AND {MOST_VARIANTS}", name="number"),)
+    __table_args__ = (CheckConstraint(f"number BETWEEN 2 AND {MAX_VARIANTS}", name="number"),)
 
 
 class RunVariant(Model):
@@ -65,4 +65,4 @@ class RunVariant(Model):
     sent: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
-    __table_args__ = (CheckConstraint(f"number BETWEEN 1 AND {MOST_VARIANTS}", name="number"),)
+    __table_args__ = (CheckConstraint(f"number BETWEEN 1 AND {MAX_VARIANTS}", name="number"),)

@@ -46,7 +46,7 @@ def add_letter(
 
 
 @dataclass(frozen=True, slots=True)
-class LetterToTest:
+class TestLetterContent:
     """The content of a test letter: a message, whose subject and sender name can be overridden."""
 
     message_id: int
@@ -57,7 +57,7 @@ class LetterToTest:
 
 def add_test_letter(
     user: User,
-    test: LetterToTest,
+    test: TestLetterContent,
     client_id: int | None,
     now: datetime,
     *,

@@ -105,7 +105,7 @@ def _send_window(now: datetime, server_id: int | None) -> int | None:
 
 def _send_through(chosen: RouteChoice, server: ServerAccess | None, now: datetime) -> int | None:
     rates = get_dispatcher().account_rates_of(server)
-    rates.follow(chosen.memory, utcnow())
+    rates.apply_memory(chosen.memory, utcnow())
     if not chosen.is_probe and (wait := rates.wait_if_held_back(chosen.route)):
         return 0 if wait < LONG_WAIT else None
     results: list[Result] = []
@@ -133,7 +133,7 @@ def _hand_over(
     """Hand over letters, and record and report the results; return whether the route is usable."""
     dispatcher = get_dispatcher()
     pool, rates = dispatcher.lanes.use(chosen.route, server), dispatcher.account_rates_of(server)
-    pool.follow(chosen.memory, utcnow())
+    pool.apply_memory(chosen.memory, utcnow())
     if chosen.is_probe:
         pool.reset()
     if (pipeline := _connect(pool, letters, now)) is None:

@@ -114,5 +114,5 @@ def use(code: str, owner_id: int, kind: UsageKind, limit: int, hours: int, now: 
     counting.add(connection, owner_id, kind, 1, now)
     used: ColumnElement[int] = counting.total(owner_id, kind, hours, now)
     if limit and (connection.scalar(select(used)) or 0) > limit:
-        counting.take_back(connection, owner_id, kind, 1, now)
+        counting.subtract(connection, owner_id, kind, 1, now)
         raise LimitReached(code, limit)

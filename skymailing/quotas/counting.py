@@ -46,7 +46,7 @@ def _upsert_count() -> Insert:
 UPSERT_COUNT = Upsert(_upsert_count)
 
 
-def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
+def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
 
     The use may have been counted in the previous hour. No count falls below zero.

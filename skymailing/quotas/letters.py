@@ -93,14 +93,14 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
     excess: int = max(used - limit.count for used, limit in zip(row, limits, strict=True))
     refused = min(max(excess, 0), wanted)
     if refused:
-        give_back(connection, owner_id, refused, now)
+        release(connection, owner_id, refused, now)
     return wanted - refused
 
 
-def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
+def release(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
     """Subtract letters that were claimed but remain pending from the owner's count."""
     if count:
-        counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
+        counting.subtract(connection, owner_id, UsageKind.LETTERS, count, now)
 
 
 def find_reached(user: User, now: datetime) -> ReachedLimit | None:

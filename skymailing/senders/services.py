@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.domains.queries import is_proven
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
@@ -81,7 +81,7 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     if is_new_address:
         _check_new(sender, key)
     sender.server = _find_server(sender.owner_id, values)
-    if domain := find_refused_domain(values.address, sender.server):
+    if domain := find_protected_domain(values.address, sender.server):
         raise SenderError("sender_freemail", "address", domain=domain)
     sender.name, sender.reply_to, sender.is_default = values.name, values.reply_to, values.is_default
     sender.address, sender.address_key = values.address, key

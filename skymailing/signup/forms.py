@@ -38,7 +38,7 @@ from skymailing.models.form import (
 )
 from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, LABEL_MAX_LENGTH, MAX_FIELDS, FormField
 from skymailing.signup.services import FormValues
-from skymailing.web.form_fields import ChoicesField, complete_address, one_line, strip
+from skymailing.web.form_fields import ChoicesField, complete_url, one_line, strip
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 PAGE_TEXT_MAX_LENGTH = 5_000
@@ -113,7 +113,7 @@ class SignupFormEditor(FlaskForm):
     thanks_url = URLField(
         _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],
-        filters=[strip, complete_address],
+        filters=[strip, complete_url],
         description=_l("A page of your website."),
     )
     is_open = BooleanField(_l("Accept sign-ups"), default=True)

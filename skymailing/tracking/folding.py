@@ -13,7 +13,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, decode, skip
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, decode, skip
 from skymailing.tracking.locking import lock_row, take_turn
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
@@ -54,9 +54,9 @@ def _fold_slice(name: str, now: datetime) -> bool:
 
 
 def _count(connection: Connection, hits: list[NotedHit], now: datetime) -> None:
-    clicks = [hit for hit in hits if hit.number != PICTURE]
+    clicks = [hit for hit in hits if hit.number != TRACKING_IMAGE]
     store_clicks(connection, count_clicks(connection, clicks), now)
-    store_opens(connection, [hit for hit in hits if hit.number == PICTURE])
+    store_opens(connection, [hit for hit in hits if hit.number == TRACKING_IMAGE])
 
 
 def _lock(connection: Connection, name: str, now: datetime) -> int:

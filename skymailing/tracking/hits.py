@@ -16,7 +16,7 @@ from skymailing.tracking.machines import Visitor
 logger = logging.getLogger(__name__)
 
 HITS = "skymailing:hits"  # list, the oldest first
-PICTURE = 0  # the number of the tracking image; links are numbered from 1
+TRACKING_IMAGE = 0  # the number of the tracking image; links are numbered from 1
 # About 40 MB in Redis. More hits between two sweeps are an attack.
 MAX_WAITING = 1_000_000
 LOST = "hits_lost"  # counter

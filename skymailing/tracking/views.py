@@ -5,7 +5,7 @@ from base64 import b64decode
 from flask import Blueprint, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
-from skymailing.tracking.hits import PICTURE, note_now
+from skymailing.tracking.hits import TRACKING_IMAGE, note_now
 from skymailing.tracking.machines import judge_click, judge_open
 from skymailing.tracking.redirects import HEADERS
 from skymailing.tracking.targets import DisabledLink, UnknownLink, find_letter
@@ -37,10 +37,10 @@ def click(token: str, number: int) -> ResponseReturnValue:
 def picture(token: str) -> ResponseReturnValue:
     """Return a letter's tracking image, and note that it was loaded; forged tokens get the same image."""
     try:
-        letter, _targets = find_letter(token, PICTURE)
+        letter, _targets = find_letter(token, TRACKING_IMAGE)
     except (UnknownLink, DisabledLink):
         pass
     else:
         if request.method == "GET":
-            note_now(letter, PICTURE, judge_open(request.headers))
+            note_now(letter, TRACKING_IMAGE, judge_open(request.headers))
     return Response(PIXEL, mimetype="image/gif", headers=HEADERS)

@@ -77,7 +77,7 @@ def strip(text: str | None) -> str | None:
     return text.replace("\0", "").strip() if text else text
 
 
-def complete_address(text: str | None) -> str | None:
+def complete_url(text: str | None) -> str | None:
     """Return a web address, adding the https:// that people omit."""
     return f"https://{text}" if text and WITHOUT_SCHEME.match(text) else text
 

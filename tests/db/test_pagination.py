@@ -199,4 +199,4 @@ def test_pages_have_numbers(user: User) -> None:
     ],
 )
 def test_the_page_numbers_around_a_page(number: int, count: BoundedCount, shown: list[int | None]) -> None:
-    assert Page([], number=number).near_numbers(count) == shown
+    assert Page([], number=number).list_page_numbers(count) == shown

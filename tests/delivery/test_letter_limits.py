@@ -203,6 +203,6 @@ def test_letters_released_in_the_next_hour_are_subtracted_from_their_own_hour(
     with app.app_context(), db.engine.begin() as connection:
         counting.add(connection, user.id, UsageKind.LETTERS, 480, late)
         counting.add(connection, user.id, UsageKind.LETTERS, 7, late + timedelta(seconds=1))
-        letters.give_back(connection, user.id, 470, late + timedelta(seconds=2))
+        letters.release(connection, user.id, 470, late + timedelta(seconds=2))
     assert sum(session.scalars(select(UsageHour.count))) == 17
     assert min(session.scalars(select(UsageHour.count))) == 0

@@ -91,7 +91,7 @@ def test_the_last_session_that_is_released_wakes_a_worker(
         get_dispatcher().lanes._configured = {routes.PRIMARY: other}  # as if this were the other worker
         jobs.give_back_sessions()
         assert queue.is_waiting(queue.DELIVERY)
-        assert not get_dispatcher().lanes.give_back(), "there are none left"
+        assert not get_dispatcher().lanes.release(), "there are none left"
 
 
 @pytest.mark.parametrize("reply", ["421 4.7.0 too many connections", "451 try again later", ""])

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.models import AuditAction, AuditEntry, MailingState, OutboxLetter, Sender, User
 from tests.auth.test_register import link_in
 from tests.conftest import SetLimits, SignIn
@@ -199,4 +199,4 @@ def test_freemail_addresses_are_only_for_their_own_servers(
     monkeypatch.setitem(app.config, "MAIL_SERVER", server)
     monkeypatch.setitem(app.config, "MAIL_FALLBACK", fallback and SimpleNamespace(server=fallback))
     with app.app_context():
-        assert find_refused_domain(address) == refused
+        assert find_protected_domain(address) == refused

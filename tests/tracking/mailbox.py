@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from skymailing.tracking.hits import PICTURE
+from skymailing.tracking.hits import TRACKING_IMAGE
 
 LINKS = 9
 HOUR = 3600.0
@@ -103,7 +103,9 @@ class Mailboxes:
         """Simulate what machines and the recipient do with a letter."""
         has_apple = self.random.random() < 0.25
         if has_apple:  # loads all images in advance
-            self.visit(sent_at + self.random.uniform(1, 600), letter, PICTURE, self.random.choice(APPLE))
+            self.visit(
+                sent_at + self.random.uniform(1, 600), letter, TRACKING_IMAGE, self.random.choice(APPLE)
+            )
         if self.random.random() < 0.25:
             self.scan(letter, sent_at)
         if self.random.random() < 0.06:
@@ -129,7 +131,7 @@ class Mailboxes:
         if self.random.random() < 0.3:
             self.random.shuffle(numbers)
         if self.random.random() < 0.4:
-            self.visit(start, letter, PICTURE, agent)
+            self.visit(start, letter, TRACKING_IMAGE, agent)
         for place, number in enumerate(numbers):
             at = start + duration * place / LINKS
             if self.random.random() < 0.2:
@@ -166,7 +168,7 @@ class Mailboxes:
         """Open a letter, once or more."""
         agent = self.random.choice((*PROXIES, *BROWSERS[:2], PHONES[2]))
         for _time in range(self.random.choices((1, 2, 3), (7, 2, 1))[0]):
-            self.visit(at, letter, PICTURE, agent)
+            self.visit(at, letter, TRACKING_IMAGE, agent)
             at += self.random.uniform(60, 24 * HOUR)
         self.truth.opened += 1
 

@@ -30,7 +30,7 @@ from skymailing.models import (
 )
 from skymailing.security import unsubscribe_token
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import PICTURE
+from skymailing.tracking.hits import TRACKING_IMAGE
 from skymailing.tracking.targets import forget_targets
 from tests.support.factories import MailingFactory, create_run
 from tests.tracking.mailbox import GATEWAYS, LINKS, Mailboxes, Visit
@@ -84,12 +84,12 @@ class Web:
 
     def request(self, visit: Visit) -> None:
         token = self.signer.make_token(visit.letter)
-        path = f"/o/{token}.gif" if visit.number == PICTURE else f"/c/{token}/{visit.number}"
+        path = f"/o/{token}.gif" if visit.number == TRACKING_IMAGE else f"/c/{token}/{visit.number}"
         headers = {"HTTP_USER_AGENT": visit.agent, "HTTP_SEC_PURPOSE": visit.purpose}
         about = {"REQUEST_METHOD": visit.method, "PATH_INFO": path}
         # This avoids the test client, which takes longer than the request.
         _body, status, _headers = run_wsgi_app(self.app, self.environ | about | headers)
-        assert status.startswith("200" if visit.number == PICTURE else "302")
+        assert status.startswith("200" if visit.number == TRACKING_IMAGE else "302")
 
     def fold(self, at: float) -> None:
         with self.app.app_context():

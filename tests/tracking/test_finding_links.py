@@ -6,7 +6,7 @@ import pytest
 
 from skymailing.delivery.rendering.content import Content, compile_content
 from skymailing.delivery.rendering.liquid import MAX_TAGS
-from skymailing.delivery.rendering.tracked_links import MAX_LINKS, LinkedPage, add_picture
+from skymailing.delivery.rendering.tracked_links import MAX_LINKS, LinkedPage, add_tracking_image
 from skymailing.models import MessageFormat
 from tests.support.timing import cpu_seconds
 
@@ -81,12 +81,12 @@ def test_labels_of_a_hostile_page_take_linear_time() -> None:
     ],
 )
 def test_the_tracking_image_is_at_the_end_of_the_body(page: str, expected: str) -> None:
-    assert re.sub("<img[^>]+>", "|", add_picture(page)) == expected
+    assert re.sub("<img[^>]+>", "|", add_tracking_image(page)) == expected
 
 
 def edit(page: str) -> str:
     linked = LinkedPage(page)
-    return add_picture(linked.write(range(1, len(linked.links) + 1)))
+    return add_tracking_image(linked.write(range(1, len(linked.links) + 1)))
 
 
 def test_counted_links_do_not_make_a_message_too_complicated() -> None:

@@ -27,7 +27,7 @@ from skymailing.retention.batches import remove_letters
 from skymailing.tracking import hits as hits_module
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, note
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
@@ -136,12 +136,12 @@ def test_only_the_day_of_the_last_open_is_kept(
     app: Flask, session: Session, letters: list[int], click: Note
 ) -> None:
     day = 24 * 3600 * 1000
-    click(letters[0], PICTURE, 2 * day)
-    click(letters[0], PICTURE, day)
-    click(letters[1], PICTURE, visitor=Visitor.APPLE)
-    click(letters[2], PICTURE, visitor=Visitor.MACHINE)
+    click(letters[0], TRACKING_IMAGE, 2 * day)
+    click(letters[0], TRACKING_IMAGE, day)
+    click(letters[1], TRACKING_IMAGE, visitor=Visitor.APPLE)
+    click(letters[2], TRACKING_IMAGE, visitor=Visitor.MACHINE)
     fold(app)
-    click(letters[0], PICTURE)
+    click(letters[0], TRACKING_IMAGE)
     fold(app)
     opened = select(Engagement.delivery_id, Engagement.opened_on)
     assert session.execute(opened).tuples().all() == [(letters[0], (NOW + timedelta(days=2)).date())]
@@ -153,7 +153,7 @@ def test_opens_are_not_kept_unless_the_mailing_counts_them(
 ) -> None:
     run.track_opens = OpenTracking.OFF
     session.flush()
-    click(letters[0], PICTURE)
+    click(letters[0], TRACKING_IMAGE)
     fold(app)
     assert session.scalars(select(Engagement)).all() == []
 

@@ -21,7 +21,7 @@ from skymailing.extensions import db
 from skymailing.models import Click, Delivery, DeliveryState, Engagement, OpenTracking, Run, RunLink, User
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, note
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
@@ -102,9 +102,9 @@ class Clicks:
         with self.app.app_context():
             for _hit in range(count):
                 self.at += 60_000
-                letter, number = chance.choice(self.letters), chance.randint(PICTURE, LINKS)
+                letter, number = chance.choice(self.letters), chance.randint(TRACKING_IMAGE, LINKS)
                 note(NotedHit(self.run.id, letter, number, self.at, Visitor.PERSON))
-                if number != PICTURE:
+                if number != TRACKING_IMAGE:
                     self.counted[letter, number] = self.counted.get((letter, number), 0) + 1
 
 

@@ -17,7 +17,7 @@ from skymailing.delivery.run_links import number_links
 from skymailing.models import Delivery, DeliveryState, MessageFormat, Run, RunLink, RunVariant, User
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import PICTURE, NotedHit, note
+from skymailing.tracking.hits import TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import MailingFactory, create_tested_run
@@ -133,7 +133,7 @@ def test_each_variant_has_its_own_counts_which_add_up(
     click(1, 1, 2)
     click(2, 1, 3)
     click(5, 3)
-    click(5, PICTURE)
+    click(5, TRACKING_IMAGE)
     every = read_links(soup(browser.get(path_of(run))))
     a, b = (read_links(soup(browser.get(path_of(run, variant=number)))) for number in (1, 2))
     assert a == {"sale": ("2", "2"), "news": ("1", "1")}

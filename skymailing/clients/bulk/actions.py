@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from skymailing.clients.deletion import put_back_clients, take_out_clients
+from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
 from skymailing.db.engine import insert_into
 from skymailing.delivery.audience.recipients import is_suppressed
@@ -181,12 +181,12 @@ def _is_manual(order: Order) -> ColumnElement[bool]:
 
 
 def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, Any]]:
-    _clients, content = take_out_clients(order.owner_id, ids, now)
+    _clients, content = remove_clients(order.owner_id, ids, now)
     return content
 
 
 def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
-    put_back_clients(order.owner_id, changed)
+    restore_removed_clients(order.owner_id, changed)
 
 
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:

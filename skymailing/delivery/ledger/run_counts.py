@@ -136,7 +136,7 @@ def interval_begin(at: datetime, started_at: datetime) -> datetime:
 
 
 def own_row(begin: datetime) -> datetime:
-    """Return the time of this process's row in an interval: microseconds after its beginning.
+    """Return the time of this process's row in an interval: up to 0.4 s after its beginning.
 
     So no two processes share a row, and sums over runs, days and mailings stay the same.
     """

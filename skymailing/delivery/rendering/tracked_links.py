@@ -146,7 +146,7 @@ class Tracking:
         if self.number_links is not None:
             linked = LinkedPage(page)
             page = linked.write(self.number_links(linked.links))
-        return add_picture(page) if self.has_image else page
+        return add_tracking_image(page) if self.has_image else page
 
     def make_values(self, delivery_id: int, counts_opens: bool) -> dict[str, str]:
         """Return the values that the edited page uses in the letter of a delivery.
@@ -161,7 +161,7 @@ class Tracking:
         return values
 
 
-def add_picture(page: str) -> str:
+def add_tracking_image(page: str) -> str:
     """Return the page with the tracking image at the end of its body."""
     source = f"{{{{ {TRACKING_IMAGE_URL} }}}}"
     image = f'<img src="{source}" width="1" height="1" alt="" style="display:block">'

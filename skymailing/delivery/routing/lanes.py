@@ -56,9 +56,9 @@ class Lanes:
             count -= len(other)
             other.disconnect()
 
-    def give_back(self, only_scarce: bool = False) -> bool:
+    def release(self, only_scarce: bool = False) -> bool:
         """Close the sessions, or only those with servers that allow few; return whether there were any."""
-        return sum(pool.give_back(only_scarce) for pool in self) > 0
+        return sum(pool.release(only_scarce) for pool in self) > 0
 
     def disconnect(self) -> None:
         """Close all sessions."""

@@ -79,7 +79,7 @@ class RateLimits:
         """Set the limit of the route, in letters per second."""
         self._limits["route"] = rate
 
-    def follow(self, memory: RouteMemory, now: datetime) -> None:
+    def apply_memory(self, memory: RouteMemory, now: datetime) -> None:
         """Apply the pace and the pause that the route has learned, until the next call."""
         self._pace = memory.pace
         until = memory.paused_until if is_paused(memory.paused_until, now) else None

@@ -149,7 +149,7 @@ class SessionPool:
         elif sent:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 
-    def follow(self, memory: RouteMemory, now: datetime) -> None:
+    def apply_memory(self, memory: RouteMemory, now: datetime) -> None:
         """Use return-path tokens and pipelining only where they work; retry pipelining after a day."""
         configured = current_app.config["MAIL_BOUNCE_ADDRESS"]
         self.bounce_address = configured if configured == memory.bounce_address else ""
@@ -193,7 +193,7 @@ class SessionPool:
     def _report(self, fault: Fault, must_open: bool = False) -> None:
         routes.report_fault(self.route, fault, utcnow(), must_open or self._faults.is_too_high())
 
-    def give_back(self, only_scarce: bool = False) -> bool:
+    def release(self, only_scarce: bool = False) -> bool:
         """End all sessions, or only if the server allows few; return whether there were any."""
         if self._pipeline is None or (only_scarce and not self.budget.is_limited):
             return False

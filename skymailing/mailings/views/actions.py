@@ -24,7 +24,7 @@ from skymailing.mailings.variants import list_test_letters, read_variants
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, Sender, User
 from skymailing.outbox import services as outbox
-from skymailing.outbox.services import LetterToTest
+from skymailing.outbox.services import TestLetterContent
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_label
@@ -108,7 +108,7 @@ def test(mailing_id: int) -> Response:
     return show(mailing_id)
 
 
-def send_test_letters(user: User, letters: Sequence[LetterToTest], sender: Sender | None) -> None:
+def send_test_letters(user: User, letters: Sequence[TestLetterContent], sender: Sender | None) -> None:
     """Send the user's messages only to the user; commits, and flashes the result."""
     if sender is not None and not is_usable(sender):
         flash(explain(MailingError("mailing_sender_unconfirmed")), "danger")

@@ -67,7 +67,7 @@ def write_footer(language: str) -> str:
     return FOOTER_LINE.format(foot=FOOTER[language], unsubscribe=UNSUBSCRIBE[language])
 
 
-def follow_language(body: str, language: str) -> str:
+def translate_footer(body: str, language: str) -> str:
     """Return the page with our own footer in the message's language; an edited footer is kept."""
     for other in LANGUAGES:
         if other != language:
