@@ -93,6 +93,16 @@ from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking,
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 from skymailing.models.variant import MOST_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
+from skymailing.models.webhook import (
+    OFFERED_TYPES,
+    CallState,
+    DisabledReason,
+    EndpointState,
+    EventType,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "BULK_TRANSITIONS",
@@ -103,6 +113,7 @@ __all__ = [
     "LATER_COUNTS",
     "MAILING_TRANSITIONS",
     "MOST_VARIANTS",
+    "OFFERED_TYPES",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",
@@ -130,6 +141,7 @@ __all__ = [
     "BulkChunk",
     "BulkJob",
     "BulkState",
+    "CallState",
     "Click",
     "Client",
     "ClientImport",
@@ -142,7 +154,10 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "DisabledReason",
+    "EndpointState",
     "Engagement",
+    "EventType",
     "FormDay",
     "HitFold",
     "ImportRejection",
@@ -206,6 +221,9 @@ __all__ = [
     "User",
     "UserSession",
     "ViewFold",
+    "WebhookCall",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "WinnerBy",
     "client_forms",
     "client_tags",
