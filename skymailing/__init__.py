@@ -7,6 +7,7 @@ from skymailing.caching import invalidation, middleware
 from skymailing.commands import CommandGroup
 from skymailing.db import engine
 from skymailing.delivery.audience import typed_values
+from skymailing.events import recording
 from skymailing.logs import access
 from skymailing.tracking import redirects
 from skymailing.web import compression, error_pages, i18n, responses, static_files
@@ -28,6 +29,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     engine.configure_database(app)
     typed_values.configure(app)
     invalidation.configure(app)
+    recording.configure(app)
     i18n.configure(app)
     static_files.configure(app)
     responses.configure(app)

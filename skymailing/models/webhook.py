@@ -23,6 +23,7 @@ class EventType(StrEnum):
 
     CLIENT_CONFIRMED = "client.confirmed"
     CLIENT_UNSUBSCRIBED = "client.unsubscribed"
+    CLIENT_RESUBSCRIBED = "client.resubscribed"  # undid it
     CLIENT_COMPLAINED = "client.complained"
     CLIENT_SUPPRESSED = "client.suppressed"
     BOUNCE_RECEIVED = "bounce.received"
