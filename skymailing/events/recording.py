@@ -46,7 +46,7 @@ def record(connection: Connection, *events: Event) -> None:
     """Write events and their calls, for those endpoints that are enabled and want their type."""
     if not events:
         return
-    endpoints = _find_endpoints(connection, {event.owner_id for event in events})
+    endpoints = _find_endpoints(connection, {event.owner_id for event in events}, keep=True)
     wanted = [event for event in events if (event.owner_id, event.type) in endpoints]
     if wanted:
         add_calls(connection, [(event, endpoints[event.owner_id, event.type]) for event in wanted])
@@ -82,13 +82,18 @@ def add_calls(connection: Connection, calls: Sequence[tuple[Event, Iterable[int]
 
 
 def _find_endpoints(
-    connection: Connection, owner_ids: Collection[int] | None
+    connection: Connection, owner_ids: Collection[int] | None, *, keep: bool = False
 ) -> dict[tuple[int, str], list[int]]:
-    """Return the IDs of the enabled endpoints by owner and type."""
+    """Return the IDs of the enabled endpoints by owner and type.
+
+    With `keep`, they cannot be deleted until the transaction ends, so that calls can refer to them.
+    """
     enabled = select(WebhookEndpoint.id, WebhookEndpoint.owner_id, WebhookEndpoint.events)
     enabled = enabled.where(WebhookEndpoint.state == EndpointState.ENABLED)
     if owner_ids is not None:
         enabled = enabled.where(WebhookEndpoint.owner_id.in_(owner_ids))
+    if keep:
+        enabled = enabled.order_by(WebhookEndpoint.id).with_for_update(read=True, key_share=True)
     found: dict[tuple[int, str], list[int]] = defaultdict(list)
     for id, owner_id, types in connection.execute(enabled).tuples():
         for type_ in types:

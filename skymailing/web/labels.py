@@ -229,6 +229,7 @@ _register(
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.SERVERS: (lazy_gettext("Mail servers"), "quiet"),
+        Limited.WEBHOOKS: (lazy_gettext("Webhooks"), "quiet"),
         Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),
