@@ -81,9 +81,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.signup import views as signup
     from skymailing.topics import views as topics
     from skymailing.tracking import views as tracking
+    from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

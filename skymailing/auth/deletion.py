@@ -56,6 +56,9 @@ from skymailing.models import (
     Topic,
     TopicChoice,
     User,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
     client_tags,
     mailing_clients,
 )
@@ -86,6 +89,9 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),
+    (WebhookCall, WebhookCall.owner_id),
+    (WebhookEvent, WebhookEvent.owner_id),
+    (WebhookEndpoint, WebhookEndpoint.owner_id),
 )
 
 

@@ -22,6 +22,7 @@ class RetentionSettings:
     # How people agreed, since their client was deleted, and why people unsubscribed: proof in case of claims.
     consents: int = 1095
     returned_letters: int = 90  # the letters themselves; what they report stays with the run's details
+    webhook_calls: int = 30  # events that webhooks have reported, with their calls
     caught_letters: int = 30  # letters of the mail catcher, in development
 
     @classmethod

@@ -16,7 +16,6 @@ from wtforms import (
     Form,
     HiddenField,
     SelectField,
-    SelectMultipleField,
     StringField,
     TextAreaField,
     URLField,
@@ -24,7 +23,6 @@ from wtforms import (
 )
 from wtforms import FormField as SubForm
 from wtforms.validators import DataRequired, Length
-from wtforms.widgets import CheckboxInput
 
 from skymailing.clients.columns import attribute_key
 from skymailing.clients.consents import TEXT_MAX_LENGTH
@@ -40,7 +38,7 @@ from skymailing.models.form import (
 )
 from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, LABEL_MAX_LENGTH, MAX_FIELDS, FormField
 from skymailing.signup.services import FormValues
-from skymailing.web.form_fields import complete_address, one_line, strip
+from skymailing.web.form_fields import ChoicesField, complete_address, one_line, strip
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 PAGE_TEXT_MAX_LENGTH = 5_000
@@ -65,12 +63,6 @@ def text_area(label: Any, most: int, rows: int, **options: Any) -> TextAreaField
 def line(label: Any, most: int, *validators: Any, **options: Any) -> StringField:
     checks = [*validators, Length(max=most), one_line]
     return StringField(label, checks, filters=[strip], render_kw={"autocomplete": "off"}, **options)
-
-
-class ChoicesField(SelectMultipleField):
-    """Several choices as check boxes."""
-
-    option_widget = CheckboxInput()
 
 
 class SignupFormEditor(FlaskForm):

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, ValidationError
+from wtforms import DateField, Field, SelectMultipleField, ValidationError
 from wtforms.validators import Optional
-from wtforms.widgets import DateTimeLocalInput
+from wtforms.widgets import CheckboxInput, DateTimeLocalInput
 
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
@@ -27,6 +27,12 @@ from skymailing.web.timezones import (
 )
 
 WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(?=[/?#]|$)")
+
+
+class ChoicesField(SelectMultipleField):
+    """Several choices as check boxes."""
+
+    option_widget = CheckboxInput()
 
 
 class LocalTimeField(Field):

@@ -10,6 +10,7 @@ from skymailing.models import (
     AuditKind,
     BounceKind,
     BulkState,
+    CallState,
     ConsentKind,
     DeliveryState,
     ImportState,
@@ -106,6 +107,14 @@ _register(
         BulkState.FAILED: (lazy_pgettext("bulk", "failed"), "bad"),
         BulkState.UNDOING: (lazy_pgettext("bulk", "undoing"), "active"),
         BulkState.UNDONE: (lazy_pgettext("bulk", "undone"), "gone"),
+    },
+)
+_register(
+    CallState,
+    {
+        CallState.PENDING: (lazy_pgettext("webhook", "waiting"), "waiting"),
+        CallState.DELIVERED: (lazy_pgettext("webhook", "accepted"), "good"),
+        CallState.FAILED: (lazy_pgettext("webhook", "given up"), "bad"),
     },
 )
 _register(

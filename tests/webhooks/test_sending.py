@@ -1,4 +1,4 @@
-"""Send calls to a real receiver: signatures, retries, pauses, order, and limits per endpoint and owner."""
+"""Send calls to a real receiver: signatures, connections, dead workers, and limits per endpoint and owner."""
 
 import ssl
 import threading
@@ -18,13 +18,9 @@ from skymailing.clock import utcnow
 from skymailing.encryption import WEBHOOK_ACCESS, encrypt
 from skymailing.extensions import db
 from skymailing.models import (
-    AuditAction,
-    AuditEntry,
     CallState,
-    DisabledReason,
     EndpointState,
     EventType,
-    OutboxLetter,
     User,
     WebhookEvent,
 )
@@ -32,7 +28,7 @@ from skymailing.webhooks import claims, lane, tasks
 from skymailing.webhooks.signatures import make_secret
 from tests.support.factories import UserFactory
 from tests.webhooks.conftest import SECRET, Emit, ListCalls, MakeEndpoint, SendCalls
-from tests.webhooks.receiver import OK, Received, Receiver, answer_code, send
+from tests.webhooks.receiver import OK, Received, Receiver
 
 
 def test_a_call_is_signed_and_contains_the_event(
@@ -150,135 +146,14 @@ def test_both_secrets_sign_while_one_is_being_replaced(
             request.verify(old)
 
 
-def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-) -> None:
-    receiver.answer_with(answer_code(500, "try\r\nlater"))
-    make_endpoint(user, receiver.port)
-    start = utcnow()
-    with time_machine.travel(start, tick=False) as clock:
-        emit(user, {"n": 1})
-        delays = []
-        for _ in range(len(claims.RETRIES) + 1):
-            send_calls()
-            (call,) = list_calls()
-            assert (call.last_code, call.last_answer) == (500, "try later")
-            delays.append(call.due_at - utcnow())
-            send_calls()  # not due yet
-            clock.move_to(max(call.due_at, utcnow() + claims.PAUSES[-1]))
-    assert tuple(delays[:-1]) == claims.RETRIES
-    assert call.state is CallState.FAILED
-    assert call.attempts == len(receiver.requests) == len(claims.RETRIES) + 1
-    assert len(set(receiver.ids)) == 1
-    assert len({request.body for request in receiver.requests}) == 1
+def send_in_thread(app: Flask) -> threading.Thread:
+    def send() -> None:
+        with app.app_context():
+            tasks.send_due_calls()
 
-
-def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    session: Session,
-) -> None:
-    receiver.answer_with(answer_code(503))
-    endpoint = make_endpoint(user, receiver.port, faults=1, faults_since=utcnow())
-    emit(user, *({"n": n} for n in range(20)))
-
-    send_calls()
-
-    session.refresh(endpoint)
-    assert len(receiver.requests) == 1
-    assert sorted(call.attempts for call in list_calls()) == [0] * 19 + [1]
-    assert endpoint.faults == 2
-    assert endpoint.paused_until is not None
-
-    receiver.answer = lambda connection, _request: send(connection, OK)
-    with time_machine.travel(endpoint.paused_until + timedelta(seconds=1)):
-        send_calls()
-
-    session.refresh(endpoint)
-    assert {call.state for call in list_calls()} == {CallState.DELIVERED}
-    assert (endpoint.faults, endpoint.faults_since, endpoint.paused_until) == (0, None, None)
-
-
-@pytest.mark.parametrize(
-    "answer", [answer_code(302, "", "Location: https://127.0.0.1/\r\n"), answer_code(404)]
-)
-def test_redirects_and_errors_are_faults(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    answer: bytes,
-) -> None:
-    receiver.answer_with(answer)
-    make_endpoint(user, receiver.port)
-    emit(user, {"n": 1})
-
-    send_calls()
-
-    assert [call.state for call in list_calls()] == [CallState.PENDING]
-    assert len(receiver.requests) == 1
-
-
-def test_an_endpoint_that_is_gone_is_turned_off_and_its_owner_gets_a_letter(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    session: Session,
-) -> None:
-    receiver.answer_with(answer_code(410))
-    endpoint = make_endpoint(user, receiver.port)
-    emit(user, {"n": 1}, {"n": 2})
-
-    send_calls()
-    emit(user, {"n": 3})
-
-    session.refresh(endpoint)
-    assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, DisabledReason.GONE)
-    assert [call.state for call in list_calls()] == [CallState.FAILED, CallState.PENDING]
-    letter = session.scalars(select(OutboxLetter)).one()
-    assert (letter.template, letter.user_id) == ("webhook-disabled", user.id)
-    entry = session.scalars(select(AuditEntry)).one()
-    assert (entry.action, entry.target) == (AuditAction.WEBHOOK_DISABLED, endpoint.url)
-
-
-@pytest.mark.parametrize(
-    ("days", "faults", "is_off"), [(4, 50, False), (6, claims.MIN_FAULTS - 2, False), (6, 50, True)]
-)
-def test_an_endpoint_is_turned_off_after_many_faults_over_days(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    session: Session,
-    days: int,
-    faults: int,
-    is_off: bool,
-) -> None:
-    receiver.answer_with(answer_code(500))
-    since = utcnow() - timedelta(days=days)
-    endpoint = make_endpoint(user, receiver.port, faults=faults, faults_since=since)
-    emit(user, {"n": 1})
-
-    send_calls()
-
-    session.refresh(endpoint)
-    assert (endpoint.state is EndpointState.DISABLED) is is_off
-    assert endpoint.disabled_reason == (DisabledReason.FAULTS if is_off else "")
+    sender = threading.Thread(target=send)
+    sender.start()
+    return sender
 
 
 def test_slow_endpoints_do_not_delay_others(
@@ -306,12 +181,7 @@ def test_slow_endpoints_do_not_delay_others(
         make_endpoint(user, receiver.port)
         emit(user, *({"n": n} for n in range(150)))
 
-        def send() -> None:
-            with app.app_context():
-                tasks.send_due_calls()
-
-        sender = threading.Thread(target=send)
-        sender.start()
+        sender = send_in_thread(app)
         try:
             deadline = time.monotonic() + 60
             while len(receiver.requests) < 150 and time.monotonic() < deadline:
