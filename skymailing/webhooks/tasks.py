@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # between two looks at the database while nothing ends
 LINGER_SECONDS = 7.0  # for which the thread waits for more, such as the first retries
-LEASE_SECONDS = 60  # after which a worker that sends calls counts as dead
+LEASE_SECONDS = 30  # after which a worker that sends calls counts as dead
 RENEWAL_SECONDS = 10.0
 RECORD_SECONDS = 30.0  # for retries while the database is unavailable
 # While letters wait: the pause after each look at the database.

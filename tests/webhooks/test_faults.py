@@ -77,7 +77,9 @@ def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(
 
     session.refresh(endpoint)
     assert {call.state for call in list_calls()} == {CallState.DELIVERED}
-    assert (endpoint.faults, endpoint.faults_since, endpoint.paused_until) == (0, None, None)
+    assert endpoint.faults == 0
+    assert not endpoint.faults_since
+    assert not endpoint.paused_until
 
 
 @pytest.mark.parametrize(
