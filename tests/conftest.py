@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,9 @@ from skymailing.extensions import cache, db
 from skymailing.models import User
 from skymailing.settings.database import write_json
 from skymailing.settings.returned_mail import PROVIDERS
-from skymailing.webhooks import tasks as webhooks
-from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.databases import empty_database
+from tests.support.jobs import run_jobs
 from tests.support.servers import RedisServer, SmtpServer
 
 gc.disable()  # until all tests are collected, which creates no garbage
@@ -287,16 +287,6 @@ def visitor(app: Flask, session: Session) -> FlaskClient:
 
 
 @pytest.fixture
-def work(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def work(app: Flask, session: Session) -> Callable[[], None]:
     """Return a function that runs a worker until the queues are empty."""
-
-    monkeypatch.setattr(webhooks, "LINGER_SECONDS", 0.0)
-
-    def run_worker() -> None:
-        with app.app_context():
-            worker = make_worker()
-            worker.work(burst=True, logging_level="WARNING")
-            worker.connection.connection_pool.disconnect()  # workers are counted by their connections
-        webhooks.wait_until_served(60)
-
-    return run_worker
+    return partial(run_jobs, app)

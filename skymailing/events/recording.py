@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask, has_app_context
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import ColumnElement, Connection, event, insert, literal_column, select
 
 from skymailing import hints
 from skymailing.extensions import db
-from skymailing.models import EndpointState, EventType, WebhookCall, WebhookEndpoint, WebhookEvent
+from skymailing.models import EventType, WebhookCall, WebhookEndpoint, WebhookEvent
 
+# Exactly as in the index: databases do not recognize that a parameter means the same.
+IS_ENABLED: ColumnElement[bool] = literal_column("webhook_endpoints.state = 'enabled'")
 HAS_CALLS = "skymailing_has_webhook_calls"  # in the `info` of a connection until it returns to its pool
 
 
@@ -89,7 +91,7 @@ def _find_endpoints(
     With `keep`, they cannot be deleted until the transaction ends, so that calls can refer to them.
     """
     enabled = select(WebhookEndpoint.id, WebhookEndpoint.owner_id, WebhookEndpoint.events)
-    enabled = enabled.where(WebhookEndpoint.state == EndpointState.ENABLED)
+    enabled = enabled.where(IS_ENABLED)
     if owner_ids is not None:
         enabled = enabled.where(WebhookEndpoint.owner_id.in_(owner_ids))
     if keep:

@@ -22,6 +22,7 @@ THREADS = 32
 TURNS_PER_ENDPOINT = 2
 TURNS_PER_OWNER = 6  # so that a few owners with slow endpoints cannot use all threads
 CALLS_PER_TURN = 100
+MOST_CALLS = THREADS * CALLS_PER_TURN
 TURN_SECONDS = 5.0  # after which a turn sends no further call
 MOST_IDLE = 100  # connections that are kept for further calls
 
@@ -53,8 +54,11 @@ class Lane:
         """Whether turns are being sent."""
         return self._by_endpoint.total() > 0
 
-    def choose(self, due: Sequence[DueEndpoint]) -> dict[DueEndpoint, int]:
-        """Return whose turn it is, and how many calls each may send: those that have waited longest."""
+    def choose(self, due: Sequence[DueEndpoint], most_calls: int = MOST_CALLS) -> dict[DueEndpoint, int]:
+        """Return whose turn it is, and how many calls each may send: those that have waited longest.
+
+        All of them together send up to `most_calls`.
+        """
         chosen: dict[DueEndpoint, int] = {}
         by_owner = self._by_owner.copy()
         room = THREADS - self._by_endpoint.total()
@@ -62,8 +66,9 @@ class Lane:
             # After a fault, a single call shows whether the endpoint works again.
             most_turns = 1 if endpoint.has_faults else TURNS_PER_ENDPOINT
             has_room = self._by_endpoint[endpoint.id] < most_turns
-            if room and has_room and by_owner[endpoint.owner_id] < TURNS_PER_OWNER:
-                chosen[endpoint] = 1 if endpoint.has_faults else CALLS_PER_TURN
+            if room and most_calls and has_room and by_owner[endpoint.owner_id] < TURNS_PER_OWNER:
+                chosen[endpoint] = 1 if endpoint.has_faults else min(CALLS_PER_TURN, most_calls)
+                most_calls -= chosen[endpoint]
                 by_owner[endpoint.owner_id] += 1
                 room -= 1
         return chosen

@@ -1,7 +1,7 @@
 """Send the calls of webhooks, beside the worker's jobs: a thread of the worker claims and records them.
 
-Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are waiting to
-be sent it makes pauses. One worker at a time does this. If it dies, the leases of its calls expire, and the
+Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are being sent
+it makes pauses. One worker at a time does this. If it dies, the leases of its calls expire, and the
 calls are sent again with the same IDs.
 """
 
@@ -13,15 +13,17 @@ from functools import partial
 from uuid import uuid4
 
 from flask import Flask, current_app
+from sqlalchemy import ColumnElement, exists, literal_column, select
 
-from skymailing import hints, queue, turns, worker
+from skymailing import hints, queue, worker
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_reading
 from skymailing.db.retries import write_with_retries
 from skymailing.extensions import db
+from skymailing.models import Delivery
 from skymailing.webhooks import claims, letters
 from skymailing.webhooks.claims import TurnResult
-from skymailing.webhooks.lane import Lane
+from skymailing.webhooks.lane import MOST_CALLS, Lane
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,12 @@ LINGER_SECONDS = 7.0  # for which the thread waits for more, such as the first r
 LEASE_SECONDS = 30  # after which a worker that sends calls counts as dead
 RENEWAL_SECONDS = 10.0
 RECORD_SECONDS = 30.0  # for retries while the database is unavailable
-# While letters wait: the pause after each look at the database.
+# While letters are being sent: the calls of each round, and the pause after it.
+POLITE_CALLS = 50
 POLITE_PAUSE = 0.2
+POLITE_SECONDS = 3.0  # after letters were seen, since there are moments between two windows of them
+# Exactly as in the index: databases do not recognize that a parameter means the same.
+IS_SENDING: ColumnElement[bool] = literal_column("deliveries.state = 'sending'")
 
 _serving: dict[str, threading.Thread] = {}
 _starting = threading.Lock()
@@ -77,6 +83,7 @@ def send_due_calls(linger_seconds: float = 0.0) -> None:
 
 def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
     last_work = renewed = time.monotonic()
+    polite_until = 0.0
     while True:
         now = time.monotonic()
         if now - renewed > RENEWAL_SECONDS:
@@ -84,7 +91,10 @@ def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
                 return
             renewed = now
         may_start = not worker.stop_is_requested()
-        is_waiting = may_start and _start_turns(lane)
+        if _letters_are_sent():
+            polite_until = now + POLITE_SECONDS
+        is_polite = now < polite_until
+        is_waiting = may_start and _start_turns(lane, POLITE_CALLS if is_polite else MOST_CALLS)
         if lane.is_busy:
             record(lane.collect(POLL_SECONDS))
             last_work = time.monotonic()
@@ -95,15 +105,23 @@ def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
             return
         else:
             time.sleep(POLL_SECONDS)
-        if turns.peek() is not None:
+        if is_polite:
             time.sleep(POLITE_PAUSE)
 
 
-def _start_turns(lane: Lane) -> bool:
-    """Claim and start what is due; return whether letters remain to be reported."""
+def _letters_are_sent() -> bool:
+    """Return whether a worker is sending letters, which go first."""
+    start_reading()
+    found = db.session.scalar(select(exists().where(IS_SENDING).select_from(Delivery)))
+    db.session.rollback()
+    return bool(found)
+
+
+def _start_turns(lane: Lane, most_calls: int) -> bool:
+    """Claim and start up to `most_calls` that are due; return whether letters remain to be reported."""
     has_letters = _add_letter_calls()
     start_reading()
-    wanted = lane.choose(claims.list_due_endpoints(utcnow()))
+    wanted = lane.choose(claims.list_due_endpoints(utcnow()), most_calls)
     db.session.rollback()
     if not wanted:
         return has_letters

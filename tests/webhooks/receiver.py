@@ -47,6 +47,7 @@ class Receiver:
     answer: Callable[[ssl.SSLSocket, Received], bool] = field(default=lambda *_: send(_[0], OK))
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    keeps_requests: bool = True
 
     def __enter__(self) -> "Receiver":
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -96,7 +97,8 @@ class Receiver:
             self._open.append(connection)
             with connection:
                 while (request := read_request(connection)) is not None:
-                    self.requests.append(request)
+                    if self.keeps_requests:
+                        self.requests.append(request)
                     if not self.answer(connection, request):
                         return
 

@@ -185,6 +185,7 @@ def test_a_decided_test(
     work()
     (run,) = mailing.runs
     click(session, run, list_sample(session, run, 2))
+    assert run.test_ends_at
     with time_machine.travel(run.test_ends_at + timedelta(seconds=1)), app.app_context():
         jobs.sweep()
     decided = dict(read())["test.decided"]

@@ -5,6 +5,7 @@ import random
 import ssl
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -61,6 +62,10 @@ def expire_leases(app: Flask, session: Session) -> None:
         jobs.sweep()
 
 
+def has_ended(worker: Forked) -> bool:
+    return worker.poll() is not None
+
+
 def test_events_arrive_although_workers_are_killed(
     app: Flask,
     session: Session,
@@ -84,7 +89,7 @@ def test_events_arrive_although_workers_are_killed(
             worker = start_worker(environment | settings)
             killer.victim, killer.at = worker, killer.count + random.randint(1, EVENTS // KILLS // 2)
             expire_leases(app, session)
-            wait_until(lambda worker=worker: worker.poll() is not None, f"worker {number} is killed", 60)
+            wait_until(partial(has_ended, worker), f"worker {number} is killed", 60)
         killer.victim = None
         worker = start_worker(environment | settings)
         expire_leases(app, session)

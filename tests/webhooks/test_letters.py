@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import create_engine, delete, select
+from sqlalchemy import create_engine, delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
@@ -166,7 +166,7 @@ def test_attempts_of_a_transaction_that_commits_later_are_not_skipped(
     with app.app_context():
         engine = create_engine(db.engine.url)
     with engine.connect() as slow:
-        slow.execute(Attempt.__table__.insert().values(columns | {"number": 2}))
+        slow.execute(insert(Attempt).values(columns | {"number": 2}))
         early = slow.execute(select(Attempt.id).where(Attempt.number == 2)).scalar_one()
         late = add_attempts(run, 1)[0]
         assert early < late.id
