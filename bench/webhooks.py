@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from unittest import mock
@@ -133,7 +134,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                 with service.app.app_context():
                     events = add_endpoints(Owners(10, 2), port)
                 for _ in range(ROUNDS):
-                    service.wait_until(lambda service=service: not count_waiting(service), "the calls", 120)
+                    service.wait_until(partial(has_no_calls, service), "the calls", 120)
                     alone.append(send(testbed, service, sizes.letters))
                     with service.app.app_context():
                         record(db.session.connection(), *events)
@@ -155,6 +156,10 @@ def count_waiting(service: Service) -> int:
     with service.app.app_context():
         waiting = select(func.count()).where(WebhookCall.state == CallState.PENDING)
         return db.session.scalar(waiting) or 0
+
+
+def has_no_calls(service: Service) -> bool:
+    return count_waiting(service) == 0
 
 
 ROWS = {"webhooks": webhooks, "webhooks-beside-mailings": beside_mailings}

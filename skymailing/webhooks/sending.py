@@ -27,6 +27,13 @@ MOST_HEADER_BYTES = 32 * 1024
 MOST_BODY_BYTES = 8 * 1024
 USER_AGENT = "SkyMailing-Webhooks"
 
+# Faults, as stored; `words` translates them.
+NOT_PUBLIC = "the host has no public address"
+NOT_FOUND = "the host was not found"
+TOO_SLOW = f"no answer within {CALL_SECONDS:.0f} seconds"
+NOT_HTTP = "the answer is not valid HTTP"
+TOO_LONG = "the answer is too long"
+
 
 class CallFailed(Exception):
     """There was no answer; the text says why."""
@@ -90,7 +97,7 @@ class LimitedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if self._left <= 0:
-            raise CallFailed("the answer is too long")
+            raise CallFailed(TOO_LONG)
         self._socket.settimeout(self._deadline.left())
         count = self._socket.recv_into(memoryview(buffer)[: self._left])
         self._left -= count
@@ -225,15 +232,15 @@ def _describe(error: Exception) -> str:
     """Return why there is no answer, without addresses of our network."""
     match error:
         case NotPublic():
-            return "the host has no public address"
+            return NOT_PUBLIC
         case socket.gaierror():
-            return "the host was not found"
+            return NOT_FOUND
         case ssl.SSLError():
             return f"TLS failed: {describe_tls_error(error)}"
         case TimeoutError():
-            return f"no answer within {CALL_SECONDS:.0f} seconds"
+            return TOO_SLOW
         case http.client.HTTPException():
-            return "the answer is not valid HTTP"
+            return NOT_HTTP
         case OSError():
             return f"no connection: {error.strerror or 'closed by the server'}"
     return "the call could not be sent"

@@ -19,7 +19,7 @@ from skymailing.webhooks import queries, services
 from skymailing.webhooks.forms import EndpointForm
 from skymailing.webhooks.services import WebhookError
 from skymailing.webhooks.urls import InvalidUrl
-from skymailing.webhooks.words import DISABLED_WORDS, EVENT_WORDS
+from skymailing.webhooks.words import DISABLED_WORDS, EVENT_WORDS, describe_answer
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 BLUEPRINTS = (bp,)
@@ -79,6 +79,7 @@ def show(endpoint_id: int) -> ResponseReturnValue:
         page=queries.list_calls(endpoint.id, request.args.get("cursor")),
         event_words=EVENT_WORDS,
         disabled_words=DISABLED_WORDS,
+        describe_answer=describe_answer,
         kept_days=retention_settings().webhook_calls,
         now=utcnow(),
     )
