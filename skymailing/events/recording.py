@@ -13,7 +13,6 @@ from typing import Any
 from flask import Flask, has_app_context
 from sqlalchemy import ColumnElement, Connection, event, insert, literal_column, select
 
-from skymailing import hints
 from skymailing.extensions import db
 from skymailing.models import EventType, WebhookCall, WebhookEndpoint, WebhookEvent
 
@@ -41,6 +40,8 @@ def configure(app: Flask) -> None:
     def hint_worker(_connection: Any, record: Any) -> None:
         # A connection is returned to the pool after its transaction. After a rollback this is harmless.
         if record.info.pop(HAS_CALLS, False) and has_app_context():
+            from skymailing import hints  # imports rq, which commands avoid
+
             hints.hint_webhooks()
 
 

@@ -144,7 +144,7 @@ def _load(wanted: Iterable[DueEndpoint], ids: Sequence[int], lease: datetime) ->
     found = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(calls))
     stored = {endpoint.id: endpoint for endpoint in db.session.scalars(found)}
     return [
-        Turn(endpoint, stored[endpoint.id].url, list_secrets(stored[endpoint.id], lease), own, lease)
+        Turn(endpoint, stored[endpoint.id].url, list_secrets(stored[endpoint.id], lease - LEASE), own, lease)
         for endpoint in wanted
         if (own := calls.get(endpoint.id))
     ]

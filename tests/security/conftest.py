@@ -28,6 +28,8 @@ from tests.security.object_factories import (
     make_tag,
     make_topic,
     make_upload,
+    make_webhook,
+    make_webhook_call,
 )
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -140,6 +142,8 @@ def world(session: Session) -> World:
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
+            "endpoint_id": make_webhook(owner).id,
+            "call_id": make_webhook_call(owner).id,
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
