@@ -139,6 +139,9 @@ class Config(EnvironmentReader):
         # Networks that may contain users' mail servers; public addresses are always allowed.
         networks = self._text("MAIL_SERVERS_PRIVATE_NETWORKS") or ""
         self.MAIL_SERVERS_PRIVATE_NETWORKS = parse_networks("MAIL_SERVERS_PRIVATE_NETWORKS", networks)
+        # Where the programs that users' webhooks call may be, besides public addresses.
+        networks = self._text("WEBHOOKS_PRIVATE_NETWORKS") or ""
+        self.WEBHOOKS_PRIVATE_NETWORKS = parse_networks("WEBHOOKS_PRIVATE_NETWORKS", networks)
         # Flask-Mail sends nothing while TESTING is on, but our tests use a real server.
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:

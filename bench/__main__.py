@@ -23,6 +23,7 @@ from bench import (
     servers,
     signup,
     tracking,
+    webhooks,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
@@ -41,6 +42,7 @@ MODULES = (
     mailbox,
     many,
     servers,
+    webhooks,
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}

@@ -7,6 +7,7 @@ from skymailing.caching import invalidation, middleware
 from skymailing.commands import CommandGroup
 from skymailing.db import engine
 from skymailing.delivery.audience import typed_values
+from skymailing.events import recording
 from skymailing.logs import access
 from skymailing.tracking import redirects
 from skymailing.web import compression, error_pages, i18n, responses, stateless, static_files
@@ -28,6 +29,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     engine.configure_database(app)
     typed_values.configure(app)
     invalidation.configure(app)
+    recording.configure(app)
     i18n.configure(app)
     stateless.configure(app)
     static_files.configure(app)
@@ -81,9 +83,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.signup import views as signup
     from skymailing.topics import views as topics
     from skymailing.tracking import views as tracking
+    from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

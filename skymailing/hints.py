@@ -20,6 +20,7 @@ OUTBOX = "outbox"
 INDEX = "index"
 MAILBOX = "mailbox"
 SERVER_TESTS = "server-tests"
+WEBHOOKS = "webhooks"
 
 
 def hint_outbox() -> None:
@@ -84,6 +85,11 @@ def hint_mailbox() -> None:
 def hint_server_tests() -> None:
     """Ask a worker to test the mail servers that are waiting for a test."""
     queue.hint(SERVER_TESTS, "test_servers")
+
+
+def hint_webhooks() -> None:
+    """Ask a worker to send the calls of webhooks that are due."""
+    queue.hint(WEBHOOKS, "send_webhooks")
 
 
 def hint_bulk_job(job_id: int) -> None:

@@ -27,6 +27,7 @@ from skymailing.returns import tasks as return_tasks
 from skymailing.servers.tasks import run_tests
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
+from skymailing.webhooks import tasks as webhook_tasks
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
 TESTS_LEASE = 60  # seconds after which a worker that tests mail servers counts as dead
@@ -98,6 +99,13 @@ def test_servers() -> None:
         queue.end_lease(hints.SERVER_TESTS, lease)
     if has_more:
         hints.hint_server_tests()
+
+
+@job
+def send_webhooks() -> None:
+    """Send the calls of webhooks that are due, in a thread beside the jobs of this worker."""
+    queue.clear_hint(hints.WEBHOOKS)
+    webhook_tasks.serve_in_background()
 
 
 @job

@@ -31,6 +31,7 @@ from skymailing.returns import tasks as return_tasks
 from skymailing.servers.queries import has_test_requests
 from skymailing.signup import tasks as signups
 from skymailing.tracking import folding
+from skymailing.webhooks import tasks as webhooks
 
 
 def _decide_tests(now: datetime) -> None:
@@ -55,6 +56,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_domain(domain_id)
     if has_test_requests():
         hints.hint_server_tests()
+    if webhooks.has_work():
+        hints.hint_webhooks()
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 

@@ -43,6 +43,7 @@ JOBS = frozenset(
         "read_mailbox",
         "send_outbox",
         "send_slice",
+        "send_webhooks",
         "start_mailing",
         "sweep",
         "test_servers",

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ from skymailing.extensions import cache, db
 from skymailing.models import User
 from skymailing.settings.database import write_json
 from skymailing.settings.returned_mail import PROVIDERS
-from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.databases import empty_database
+from tests.support.jobs import run_jobs
 from tests.support.servers import RedisServer, SmtpServer
 
 gc.disable()  # until all tests are collected, which creates no garbage
@@ -288,11 +289,4 @@ def visitor(app: Flask, session: Session) -> FlaskClient:
 @pytest.fixture
 def work(app: Flask, session: Session) -> Callable[[], None]:
     """Return a function that runs a worker until the queues are empty."""
-
-    def run_worker() -> None:
-        with app.app_context():
-            worker = make_worker()
-            worker.work(burst=True, logging_level="WARNING")
-            worker.connection.connection_pool.disconnect()  # workers are counted by their connections
-
-    return run_worker
+    return partial(run_jobs, app)

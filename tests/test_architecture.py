@@ -34,6 +34,7 @@ SHARED_FOLDERS = {
     "jobs": "tasks",
     "periodic": "tasks",
     "delivery": "engine",
+    "events": "engine",
     "outbox": "engine",
     "quotas": "engine",
     "security": "engine",

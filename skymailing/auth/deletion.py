@@ -58,6 +58,9 @@ from skymailing.models import (
     Topic,
     TopicChoice,
     User,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
     client_tags,
     mailing_clients,
 )
@@ -90,6 +93,9 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),
+    (WebhookCall, WebhookCall.owner_id),
+    (WebhookEvent, WebhookEvent.owner_id),
+    (WebhookEndpoint, WebhookEndpoint.owner_id),
 )
 
 

@@ -15,6 +15,8 @@ from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
 from skymailing.clients.opt_out_counts import count_added, count_undone, find_run
 from skymailing.clients.suppression import list_merged_into, suppress
 from skymailing.clients.topic_choices import Change, choose, restore_choices
+from skymailing.events import payloads
+from skymailing.events.recording import record as record_events
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -55,8 +57,12 @@ def opt_out(
 
 
 def save_choices(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Save what a person chose on the preference page."""
-    return choose(owner_id, email_key, choices, now)
+    """Save what a person chose on the preference page, and report the topics that they left."""
+    changes = choose(owner_id, email_key, choices, now)
+    left = {change["topic_id"] for change in changes if not choices[change["topic_id"]]}
+    events = [payloads.client_unsubscribed(owner_id, email_key, id, None, now) for id in sorted(left)]
+    record_events(db.session.connection(), *events)
+    return changes
 
 
 def _stop_everything(owner_id: int, email_key: str, now: datetime) -> dict[str, list[str] | None]:
@@ -90,6 +96,8 @@ def _remember(
     stored.run_id = find_run(owner_id, email_key, topic_id)
     db.session.add(stored)
     db.session.flush()
+    event = payloads.client_unsubscribed(owner_id, email_key, topic_id, stored.run_id, now)
+    record_events(db.session.connection(), event)
     count_added(stored)
 
 
@@ -127,6 +135,8 @@ def undo(
     restore_choices(owner_id, found.before.get("choices", ()))
     found.undone_at = now
     db.session.flush()
+    event = payloads.client_resubscribed(owner_id, email_key, found.topic_id, found.run_id, now)
+    record_events(db.session.connection(), event)
     count_undone(found)
     return True
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, select
 
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
+from skymailing.events.suppressions import report_suppressed
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -40,8 +41,10 @@ class NewSuppression:
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Stop this owner's mailings to the address."""
+    """Stop this owner's mailings to the address, and report it."""
     suppress_all(owner_id, [NewSuppression(email_key, reason, note)], now)
+    if reason is SuppressionReason.MANUAL:  # the others are reported as what the person did
+        report_suppressed(db.session.connection(), owner_id, [email_key], now)
 
 
 def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: datetime) -> None:

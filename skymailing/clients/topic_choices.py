@@ -71,9 +71,8 @@ def list_states(owner_id: int, email_key: str) -> list[TopicState]:
 
 
 def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Record what a person chose: for each topic's ID, whether they join it.
+    """Record what a person chose, by topic ID: True to subscribe. Return what `restore_choices` needs.
 
-    Return what `restore_choices` needs.
     Leaving also applies to addresses into which this one was merged, as unsubscribing does; joining does not,
     since owners can merge two different people by mistake. Other owners' topics are ignored.
     """

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
 from skymailing.db.upserts import Insert, Upsert
+from skymailing.delivery.run_events import report_all_paused
 from skymailing.extensions import db
 from skymailing.models import (
     RATED_KINDS,
@@ -146,10 +147,10 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
         # Mailings are locked before the reputation, as when an owner resumes one.
         is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE_STATES)
-        locked = select(Mailing.id).where(is_active).order_by(Mailing.id).with_for_update()
-        has_active = bool(session.scalars(locked).all())
+        locked = select(Mailing.id, Mailing.name).where(is_active).order_by(Mailing.id).with_for_update()
+        active = session.execute(locked).tuples().all()
         # Measured again: the owner may have resumed since.
-        if not has_active or not (reason := measure(session.connection(), owner_id, now).find_excess()):
+        if not active or not (reason := measure(session.connection(), owner_id, now).find_excess()):
             return
         for statement in (
             update(Mailing).where(is_active).values(state=MailingState.PAUSED, state_reason=reason),
@@ -158,6 +159,7 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
             .values(paused_at=now, pause_reason=reason, is_notice_due=True),
         ):
             session.execute(statement, execution_options={"synchronize_session": False})
+        report_all_paused(session.connection(), owner_id, active, reason, now)
 
 
 def check_changed(now: datetime) -> None:

@@ -79,7 +79,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         chosen = routes.choose(now, run.owner_id)
         return chosen is not None and _send_through(run, chosen, dispatcher)
     if run.server is None:
-        plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "")
+        plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "", now)
         return False
     return _send_through_own_server(run, run.server, dispatcher)
 
@@ -131,7 +131,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
 def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
     """Pause the mailing if all its letters fail, and its owner's mailings if too many addresses are dead."""
     if batch.pause:
-        plan.pause_mailing(run.id, *batch.pause)
+        plan.pause_mailing(run.id, *batch.pause, utcnow())
     if any(map(is_dead_address, batch.results)):
         reputation.pause_if_needed(run.owner_id, utcnow())
 

@@ -54,11 +54,11 @@ def copy_variants(session: Session, run: Run, mailing: Mailing) -> Sample | None
     return Sample(run.uuid, mailing.sample_percent, 1 + len(others))
 
 
-def skip_empty_test(session: Session, run: Run, now: datetime) -> None:
+def skip_empty_test(session: Session, mailing: Mailing, run: Run, now: datetime) -> None:
     """Let all clients get variant A at once if chance has left the sample empty, as with very few clients."""
     in_sample = select(Delivery.id).where(Delivery.run_id == run.id, IN_SAMPLE).limit(1)
     if run.winner_by == WinnerBy.CLICKS and session.scalar(in_sample) is None:
-        set_winner(run, 1, Decision.NO_DIFFERENCE, now)
+        set_winner(mailing, run, 1, Decision.NO_DIFFERENCE, now)
 
 
 def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant) -> RunVariant:

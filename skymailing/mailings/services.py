@@ -11,6 +11,7 @@ from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
@@ -190,12 +191,13 @@ def _has_just_run(mailing: Mailing, now: datetime) -> bool:
     return is_over and last is not None and now - last.started_at < DOUBLE_START
 
 
-def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature
+def pause_mailing(mailing: Mailing, now: datetime) -> None:
     """Pause a mailing: no letters are sent except those that are being handed over now."""
     lock_mailing(mailing)
     if mailing.state is not MailingState.PAUSED:
         move_mailing(mailing, MailingState.PAUSED)
         mailing.state_reason = ""
+        report_paused(mailing, now)
 
 
 def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:

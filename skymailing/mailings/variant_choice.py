@@ -26,4 +26,4 @@ def choose_winner(run: Run, number: int, now: datetime) -> None:
         raise MailingError("mailing_test_over")
     if db.session.get(RunVariant, (run.id, number)) is None:
         raise MailingError("mailing_variant_unknown")
-    set_winner(run, number, Decision.OWNER, now)
+    set_winner(mailing, run, number, Decision.OWNER, now)

@@ -94,6 +94,16 @@ from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking,
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 from skymailing.models.variant import MAX_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
+from skymailing.models.webhook import (
+    OFFERED_TYPES,
+    CallState,
+    DisabledReason,
+    EndpointState,
+    EventType,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "BULK_TRANSITIONS",
@@ -104,6 +114,7 @@ __all__ = [
     "LATER_COUNTS",
     "MAILING_TRANSITIONS",
     "MAX_VARIANTS",
+    "OFFERED_TYPES",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",
@@ -132,6 +143,7 @@ __all__ = [
     "BulkChunk",
     "BulkJob",
     "BulkState",
+    "CallState",
     "Click",
     "Client",
     "ClientImport",
@@ -144,7 +156,10 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "DisabledReason",
+    "EndpointState",
     "Engagement",
+    "EventType",
     "FormDay",
     "HitFold",
     "IdempotentRequest",
@@ -210,6 +225,9 @@ __all__ = [
     "User",
     "UserSession",
     "ViewFold",
+    "WebhookCall",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "WinnerBy",
     "client_forms",
     "client_tags",

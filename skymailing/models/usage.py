@@ -18,6 +18,7 @@ class UsageKind(StrEnum):
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
     SERVER_TESTS = "server-tests"  # connections to test mail servers
+    WEBHOOK_TESTS = "webhook-tests"  # webhook calls that the owner asked for
     # Problems with mailings' letters, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
@@ -41,6 +42,7 @@ class Limited(StrEnum):
     SENDERS = "senders"
     DOMAINS = "domains"
     SERVERS = "servers"
+    WEBHOOKS = "webhooks"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"

@@ -22,6 +22,7 @@ from skymailing.models import (
     SmtpServer,
     Topic,
     UsageKind,
+    WebhookEndpoint,
 )
 from skymailing.quotas import counting
 from skymailing.settings.quotas import quota_settings
@@ -68,6 +69,10 @@ def select_domains(owner_id: int) -> Select[Any]:
 
 def select_servers(owner_id: int) -> Select[Any]:
     return select(SmtpServer.id).where(SmtpServer.owner_id == owner_id)
+
+
+def select_webhooks(owner_id: int) -> Select[Any]:
+    return select(WebhookEndpoint.id).where(WebhookEndpoint.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:

@@ -65,6 +65,7 @@ def _items(user: User, now: datetime) -> list[Usage]:
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),
         (Limited.DOMAINS, checks.select_domains(user.id), settings.domains),
         (Limited.SERVERS, checks.select_servers(user.id), settings.servers),
+        (Limited.WEBHOOKS, checks.select_webhooks(user.id), settings.webhooks),
         (Limited.DRAFTS, checks.select_drafts(user.id), settings.drafts),
         (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )

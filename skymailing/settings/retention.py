@@ -22,6 +22,7 @@ class RetentionSettings:
     # Consents, since their client was deleted, and the reasons for unsubscribing: proof in case of claims.
     consents: int = 1095
     returned_letters: int = 90  # the letters themselves; what they report is kept with the run's details
+    webhook_calls: int = 30  # events that webhooks have reported, with their calls
     caught_letters: int = 30  # letters of the mail catcher, in development
 
     @classmethod

@@ -12,6 +12,8 @@ from skymailing.clients.consents import Evidence, record
 from skymailing.clients.suppression import lift_by_consent
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import insert_into
+from skymailing.events import payloads
+from skymailing.events.recording import record as record_events
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -55,6 +57,7 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
     lift_by_consent(signup.owner_id, signup.email_key, now)
     joined = select(form_topics.c.topic_id).where(form_topics.c.form_id == signup.form_id)
     choose(signup.owner_id, signup.email_key, dict.fromkeys(db.session.scalars(joined), True), now)
+    record_events(db.session.connection(), payloads.client_confirmed(signup, form_uuid, now))
     count_day(signup.form_id, now, confirmed=1)
     return signup
 

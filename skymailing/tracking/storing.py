@@ -13,6 +13,7 @@ from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import Click, Engagement, Run, RunLink
 from skymailing.models.base import Model
 from skymailing.tracking.click_counts import LetterClicks
+from skymailing.tracking.click_events import report_clicks
 
 # The columns that a fold writes, with their types in JSON.
 CLICKS = {
@@ -32,6 +33,7 @@ def store_clicks(connection: Connection, letters: Sequence[LetterClicks], now: d
     _replace(connection, Click, CLICKS, [row for letter in letters for row in _list_clicks(letter)])
     _replace(connection, Engagement, ENGAGEMENTS, [_list_engagement(letter) for letter in letters])
     _increase_links(connection, letters)
+    report_clicks(connection, letters, now)
     _increase_runs(connection, letters, now)
 
 

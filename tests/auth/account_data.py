@@ -56,7 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import add_click, add_test
+from tests.auth.account_results import add_click, add_test, add_webhook
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -88,16 +88,12 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
     add_tags(session, user, clients[0])
     add_topic(session, user, mailing, run)
-    imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
-    session.add(imported)
-    session.flush()
+    add_import(session, user)
     job = BulkJob(owner_id=user.id, action=BulkAction.TAG, tag="vip", state=BulkState.RUNNING, total=3)
     session.add(job)
     session.flush()
     session.add(BulkChunk(job_id=job.id, number=0, content=[client.id for client in clients]))
     add_consent(session, user)
-    session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
-    session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
@@ -109,6 +105,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
     add_form(session, user, clients[0])
+    add_webhook(session, user)
     add_audit_entries(session, user, network_address)
     add_api_key_and_article(user)
     session.flush()
@@ -119,6 +116,15 @@ def add_api_key_and_article(user: User) -> None:
     ArticleFactory.create(author=user)
     ApiKeyFactory.create(owner=user, name="Shop")
     IdempotentRequestFactory.create(owner_id=user.id)
+
+
+def add_import(session: Session, user: User) -> None:
+    """Add a finished import with a rejected row, and an uploaded file."""
+    imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
+    session.add(imported)
+    session.flush()
+    session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
+    session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
 
 
 def add_consent(session: Session, user: User) -> None:

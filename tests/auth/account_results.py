@@ -4,7 +4,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import Click, Delivery, Engagement, Mailing, MailingVariant, Run, RunLink
+from skymailing.models import (
+    Click,
+    Delivery,
+    Engagement,
+    Mailing,
+    MailingVariant,
+    Run,
+    RunLink,
+    User,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from tests.support.factories import RunVariantFactory
 
 
@@ -30,3 +42,14 @@ def add_test(session: Session, mailing: Mailing, run: Run) -> None:
     for number, subject in ((1, "Autumn"), (2, "Autumn is here")):
         RunVariantFactory.create(run=run, number=number, subject=subject)
     session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(1)).one().variant = 2
+
+
+def add_webhook(session: Session, user: User) -> None:
+    """Add a webhook with a call."""
+    url = {"url": "https://shop.example/hook", "encrypted_secret": "secret"}
+    endpoint = WebhookEndpoint(owner_id=user.id, events=["run.finished"], **url)
+    event = WebhookEvent(owner_id=user.id, type="run.finished", data={"planned": 3})
+    session.add_all([endpoint, event])
+    session.flush()
+    session.add(WebhookCall(owner_id=user.id, event_id=event.id, endpoint_id=endpoint.id, last_answer="ok"))
+    session.flush()

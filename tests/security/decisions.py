@@ -30,6 +30,8 @@ from tests.security.object_factories import (
     make_topic,
     make_tracked_run,
     make_upload,
+    make_webhook,
+    make_webhook_call,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
 
@@ -54,6 +56,7 @@ FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
 DOMAIN = Own("domain_id", make_domain)
 SERVER = Own("server_id", make_server)
+WEBHOOK = Own("endpoint_id", make_webhook)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -74,15 +77,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     **dict.fromkeys(("home.index", "home.language", "home.privacy"), PUBLIC),
     "home.change_guide": PRIVATE,
-    "health.live": PUBLIC,
-    "health.ready": PUBLIC,
+    **dict.fromkeys(("health.live", "health.ready"), PUBLIC),
     "metrics.show": PUBLIC,  # only from this host, as test_metrics.py checks
-    "blog.index": PUBLIC,
-    "blog.article": PUBLIC,
-    "blog.media": PUBLIC,
-    "syndication.feed": PUBLIC,
-    "syndication.sitemap": PUBLIC,
-    "syndication.robots": PUBLIC,
+    **dict.fromkeys(("blog.index", "blog.article", "blog.media"), PUBLIC),
+    **dict.fromkeys(("syndication.feed", "syndication.sitemap", "syndication.robots"), PUBLIC),
     # The signed token in the URL grants access; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
     "auth.verify_with_new_password": PUBLIC,
@@ -188,11 +186,13 @@ ACCESS: dict[str, str | Own | Panel] = {
     "servers.edit": SERVER,
     "servers.test": SERVER,
     "servers.delete": SERVER,
+    **dict.fromkeys(("webhooks.index", "webhooks.new"), PRIVATE),
+    **dict.fromkeys(("webhooks.show", "webhooks.edit", "webhooks.rotate", "webhooks.test"), WEBHOOK),
+    **dict.fromkeys(("webhooks.enable", "webhooks.disable", "webhooks.delete"), WEBHOOK),
+    "webhooks.again": Own("call_id", make_webhook_call),
     # The signed token of a letter grants access; tests/archive/test_letters.py tries others.
     "letters.show": PUBLIC,
-    "archive.index": PUBLIC,
-    "archive.feed": PUBLIC,
-    "archive.entry": PUBLIC,
+    **dict.fromkeys(("archive.index", "archive.feed", "archive.entry"), PUBLIC),
     "mailings_archive.index": PRIVATE,
     "mailings_archive.address": PRIVATE,
     "mailings_archive.publish": RUN,
@@ -266,14 +266,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_audit.index": Panel(MANAGERS),
     "returns.index": PRIVATE,
     "returns.csv": PRIVATE,
-    "returns.confirm": Own("bounce_id", make_bounce),
-    "returns.dismiss": Own("bounce_id", make_bounce),
-    "logs.index": PRIVATE,
-    "logs.csv": PRIVATE,
+    **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", make_bounce)),
+    **dict.fromkeys(("logs.index", "logs.csv", "reports.index", "reports.csv"), PRIVATE),
     # The operations themselves are in tests/api/test_permissions.py.
     **dict.fromkeys(("api_docs.index", "api_docs.specification"), PUBLIC),
-    "reports.index": PRIVATE,
-    "reports.csv": PRIVATE,
 }
 # These are registered only with the mail catcher, which is not allowed in production.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}

@@ -38,6 +38,9 @@ from skymailing.models import (
     Topic,
     User,
     UserSession,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
 )
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
@@ -184,6 +187,19 @@ def make_server(owner: User) -> Any:
         owner_id=owner.id, name="Shop", host="smtp.shop.example", port=465, security=Security.TLS
     )
     return add(owner, server)
+
+
+def make_webhook(owner: User) -> Any:
+    values = {"url": "https://shop.example/hook", "events": ["run.finished"], "encrypted_secret": ""}
+    return add(owner, WebhookEndpoint(owner_id=owner.id, **values))
+
+
+def make_webhook_call(owner: User) -> Any:
+    event = add(owner, WebhookEvent(owner_id=owner.id, type="run.finished", data={}))
+    # An ID that no other call had: SQLite gives that of a deleted call to the next one.
+    id = randrange(10**6, LARGEST_ID)
+    endpoint_id = make_webhook(owner).id
+    return add(owner, WebhookCall(id=id, owner_id=owner.id, event_id=event.id, endpoint_id=endpoint_id))
 
 
 def make_segment(owner: User) -> Any:

@@ -17,6 +17,7 @@ from skymailing.delivery.reputation import count_problems
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.events.suppressions import report_suppressed
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason, UsageKind
 from skymailing.quotas import letters
 
@@ -128,9 +129,8 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
     if not answers:
         return
     # Sorted, so that two runs with the same dead addresses cannot deadlock.
-    keys = connection.execute(
-        select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers)).order_by(Delivery.email_key)
-    ).tuples()
+    found = select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers))
+    keys = connection.execute(found.order_by(Delivery.email_key)).tuples().all()
     connection.execute(
         insert_into(Suppression).on_conflict_do_nothing(),
         [
@@ -144,4 +144,5 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
             for id, key in keys
         ],
     )
+    report_suppressed(connection, owner_id, [key for _id, key in keys], now)
     count_problems(connection, owner_id, {UsageKind.BOUNCES: [now] * len(answers)}, now)
