@@ -15,8 +15,8 @@ from skymailing.extensions import db
 from skymailing.models import Bounce, Delivery, Run
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.reader import read_return
-from skymailing.returns.services import take_in
-from skymailing.returns.tasks import PAGE, take_in_batches
+from skymailing.returns.services import ingest_letters
+from skymailing.returns.tasks import PAGE, ingest_batches
 from tests.returns.letters import make_complaint, make_status, quote_headers
 
 LETTERS = 2000
@@ -68,7 +68,7 @@ def make_letter(number: int, email: str, message_id: str) -> bytes:
 def take_in_alone(letters: Sequence[bytes]) -> None:
     """Process each letter in its own transaction."""
     for raw in letters:
-        take_in([Arrival.read(raw, "pipe")], utcnow())
+        ingest_letters([Arrival.read(raw, "pipe")], utcnow())
         db.session.commit()
 
 
@@ -76,7 +76,7 @@ def take_in_pages(letters: Sequence[bytes]) -> None:
     """Process the letters in pages, as they are read from a mailbox."""
     for start in range(0, len(letters), PAGE):
         page = letters[start : start + PAGE]
-        take_in_batches([Arrival.read(raw, "mailbox") for raw in page], utcnow())
+        ingest_batches([Arrival.read(raw, "mailbox") for raw in page], utcnow())
 
 
 def measure(letters: Sequence[bytes], function: Callable[[Sequence[bytes]], object]) -> float:

@@ -81,7 +81,7 @@ def parse_address(text: str) -> str:
     text = text.strip(MARGIN)
     plain = PLAIN_ADDRESS.fullmatch(text)
     if plain and is_surely_valid(text, plain):
-        return normalise(plain["local"], plain["domain"])
+        return normalize(plain["local"], plain["domain"])
     try:
         return parse_strictly(text)
     except EmailSyntaxError as error:
@@ -150,7 +150,7 @@ def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
     )
 
 
-def normalise(local: str, domain: str) -> str:
+def normalize(local: str, domain: str) -> str:
     # RFC 2142: these mailbox names are case-insensitive.
     if local.lower() in CASE_INSENSITIVE_MAILBOX_NAMES:
         local = local.lower()
@@ -158,7 +158,7 @@ def normalise(local: str, domain: str) -> str:
 
 
 def parse_strictly(text: str) -> str:
-    """Return the address as email-validator normalises it; raises EmailSyntaxError."""
+    """Return the address as email-validator normalizes it; raises EmailSyntaxError."""
     result = email_validator.validate_email(
         text, allow_smtputf8=False, strict=True, check_deliverability=False, test_environment=False
     )

@@ -15,7 +15,7 @@ from skymailing.email_addresses import (
     is_surely_valid,
     mailbox_key,
     mask_address,
-    normalise,
+    normalize,
     parse_address,
     parse_recipient,
     parse_strictly,
@@ -207,7 +207,7 @@ def test_the_fast_check_accepts_nothing_that_the_exact_check_rejects(text: str) 
         exact = parse_strictly(text)
     except EmailSyntaxError as error:
         pytest.fail(f"{text!r} is rejected: {error}")
-    assert normalise(plain["local"], plain["domain"]) == exact
+    assert normalize(plain["local"], plain["domain"]) == exact
 
 
 def test_international_domains_are_displayed_in_their_own_script() -> None:

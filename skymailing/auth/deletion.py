@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import counters
-from skymailing.auth.anonymise import anonymise_audit_entries, anonymous_label
+from skymailing.auth.anonymize import anonymize_audit_entries, anonymous_label
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
 from skymailing.delivery.routing.servers import forget_routes
@@ -106,13 +106,13 @@ def list_due_accounts(now: datetime) -> list[int]:
         return list(session.scalars(due.order_by(User.deletion_at).limit(BATCH)))
 
 
-def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float], bool]) -> bool:
-    """Delete data of the account for a limited time; return whether more can be deleted now.
+def erase_slice(user_id: int, now: datetime, should_yield: Callable[[float], bool]) -> bool:
+    """Delete the account's data until `should_yield` returns True; return whether more can be deleted now.
 
     Nothing can be deleted while workers are sending the account's letters; a later sweep continues.
     """
     started = time.monotonic()
-    if not _anonymise_account(user_id, now) or not _stop_sending(user_id, now):
+    if not _anonymize_account(user_id, now) or not _stop_sending(user_id, now):
         return False
     while True:
         batch_started = time.monotonic()
@@ -123,7 +123,7 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
         if not removed:
             return False
         counters.add({"removed:account_rows": removed})
-        if should_hand_back(time.monotonic() - started):
+        if should_yield(time.monotonic() - started):
             return True
         let_others_write(time.monotonic() - batch_started)
 
@@ -134,7 +134,7 @@ def _lock_account(session: Session, user_id: int) -> bool:
     return session.scalar(statement.with_for_update(skip_locked=True)) is not None
 
 
-def _anonymise_account(user_id: int, now: datetime) -> bool:
+def _anonymize_account(user_id: int, now: datetime) -> bool:
     """Anonymise the account's row; return False if its deletion is not due."""
     with Session(db.engine) as session, session.begin():
         user = session.scalar(select(User).where(User.id == user_id).with_for_update())
@@ -179,7 +179,7 @@ def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
     for model, owner in OWNED:
         if removed := _delete_rows(connection, model, owner == user_id):
             return removed
-    if changed := anonymise_audit_entries(connection, user_id, BATCH):
+    if changed := anonymize_audit_entries(connection, user_id, BATCH):
         return changed
     _delete_user(connection, user_id, now)
     return 0

@@ -61,4 +61,4 @@ def save_choice(
 
 def describe_choice() -> str:
     """Return the label of the check box, in the current language."""
-    return str(_("You may count whether I open these emails."))
+    return str(_("You may record whether I open these emails."))

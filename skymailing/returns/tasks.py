@@ -18,7 +18,7 @@ from skymailing.models import ReturnedState
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.mailbox.base import Mailbox, MailboxFault
 from skymailing.returns.mailbox.opening import open_mailbox
-from skymailing.returns.services import TakenIn, take_in
+from skymailing.returns.services import StoredReturn, ingest_letters
 from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
     count = 0
     for batch in _split(mailbox.read(names)):
         count += len(batch)
-        taken = take_in_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
+        taken = ingest_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
         stored: dict[bool, list[str]] = {True: [], False: []}
         for (name, _), letter in zip(batch, taken, strict=True):
             if letter is None:
@@ -140,13 +140,13 @@ def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
         yield batch
 
 
-def take_in_batches(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn | None]:
+def ingest_batches(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn | None]:
     """Process and commit letters, several per transaction; after an error, each in its own.
 
     None means that a letter was not stored. Raises OperationalError if the database is unavailable: some
     letters are then not stored, and the call has to be repeated with all of them.
     """
-    taken: list[TakenIn | None] = []
+    taken: list[StoredReturn | None] = []
     for batch in _group(arrivals):
         try:
             taken += _commit(batch, now)
@@ -170,7 +170,7 @@ def _group(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
         yield batch
 
 
-def _take_in_alone(arrival: Arrival, now: datetime) -> TakenIn | None:
+def _take_in_alone(arrival: Arrival, now: datetime) -> StoredReturn | None:
     try:
         return _commit([arrival], now)[0]
     except OperationalError:
@@ -180,9 +180,9 @@ def _take_in_alone(arrival: Arrival, now: datetime) -> TakenIn | None:
         return None
 
 
-def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
     try:
-        taken = take_in(arrivals, now)
+        taken = ingest_letters(arrivals, now)
         db.session.commit()
     finally:
         db.session.rollback()  # after an error; a commit leaves nothing to roll back

@@ -38,7 +38,7 @@ BY_KIND = {
 # for an unknown recipient of another server.
 HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "2.1", "4.4"})
 # Statuses about the sender's address or the letter's size. Subjects 5 (protocol), 6 (content) and 7 (policy)
-# mean a policy, too.
+# also indicate a policy rejection.
 POLICY_STATUSES = frozenset({"1.7", "1.8", "2.3", "3.4"})
 POLICY_SUBJECTS = frozenset({"6", "7"})
 UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})

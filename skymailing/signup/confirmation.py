@@ -80,7 +80,7 @@ def add_waiting(signup: Signup, now: datetime) -> bool:
 def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
     """Record the request and its confirmation together.
 
-    A request that no one confirms proves nothing and could come from a program, so it never gets here.
+    A request that no one confirms proves nothing and could come from a bot, so it never gets here.
     """
     about: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
     asked = Evidence(signup.ip, signup.agent, **about)

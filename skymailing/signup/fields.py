@@ -15,7 +15,7 @@ from skymailing.web.error_texts import explain
 EMAIL = "email"
 FULL_NAME = "full_name"
 ATTRIBUTE_PREFIX = "attribute."
-TRAP = "website"  # hidden from people; only programs fill it in
+TRAP = "website"  # hidden from people; only bots fill it in
 STAMP = "stamp"
 PROOF = "proof"
 TRACKING = "tracking"  # a check box that allows us to count opens

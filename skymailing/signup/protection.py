@@ -1,6 +1,6 @@
 """Decide whether a submitted form is accepted, needs another step, or is rejected.
 
-No single measure stops every program. Together they make a flood slow and expensive: a signed stamp, limits
+No single measure stops every bot. Together they make a flood slow and expensive: a signed stamp, limits
 per network, work for the browser once a form gets more requests than usual, and never more than three letters
 per mailbox and day (`requests.py`).
 """

@@ -1,7 +1,7 @@
 """Sign the time when a form was shown, and demand work from browsers while a form is under attack.
 
 The stamp of the public page is the same for all visitors, since the page is cached. The stamp of the extra
-step belongs to one address, so that a program needs a new one, and new work, for each address.
+step belongs to one address, so that a bot needs a new one, and new proof of work, for each address.
 """
 
 import hashlib

@@ -26,5 +26,5 @@ def read_texts(form: SignupForm) -> FormTexts:
         title=form.title or _("Subscribe to our emails"),
         button=form.button or _("Subscribe"),
         thanks=form.thanks_text or _("Thank you! You will receive our next email."),
-        tracking=form.tracking_text or _("You may count whether I open these emails."),
+        tracking=form.tracking_text or _("You may record whether I open these emails."),
     )

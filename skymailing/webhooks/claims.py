@@ -28,14 +28,14 @@ from skymailing.webhooks.services import disable_faulty
 
 # Longer than a turn: its last call may begin late, and DNS may be slow.
 LEASE = timedelta(seconds=90)
-# Before the second attempt, the third, and so on; after the last one, a call is given up.
+# Delays before the second attempt, the third, and so on; a call fails after the last one.
 RETRIES = (
     *(timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30)),
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 )
 # After consecutive faults, an endpoint gets no call for a while; the last pause repeats.
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0, 5, 30, 60, 300))
-# An endpoint with so many consecutive faults, over such a time, is disabled.
+# An endpoint is disabled after at least this many consecutive faults, over at least this long.
 MIN_FAULTS = 10
 FAULTY_TIME = timedelta(days=5)
 GONE = 410
@@ -75,7 +75,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a call; without an answer, the code is None and the text says why."""
+    """The result of a call; without a response, the code is None and the text says why."""
 
     call: ClaimedCall
     code: int | None
@@ -151,7 +151,7 @@ def _load(wanted: Iterable[DueEndpoint], ids: Sequence[int], lease: datetime) ->
 
 
 def list_secrets(endpoint: WebhookEndpoint, now: datetime) -> tuple[str, ...]:
-    """Return the secrets that sign: the new one, and the old one until its end."""
+    """Return the signing secrets: the new one, and the old one until it expires."""
     encrypted = [endpoint.encrypted_secret]
     if endpoint.old_secret_until is not None and endpoint.old_secret_until > now:
         encrypted.append(endpoint.encrypted_old_secret)
@@ -175,7 +175,7 @@ def write_body(event: WebhookEvent) -> bytes:
 def record(results: Sequence[TurnResult], now: datetime) -> bool:
     """Record the outcomes of turns, release the calls that were not sent, and note endpoints' faults.
 
-    Return whether an endpoint was disabled, so that a letter to its owner waits to be sent.
+    Return whether an endpoint was disabled; if so, a letter to its owner is waiting to be sent.
     """
     # Endpoints first, and by ID, as everywhere: their deletion locks them before their calls.
     ordered = sorted(results, key=lambda result: result.turn.endpoint.id)

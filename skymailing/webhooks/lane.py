@@ -159,7 +159,7 @@ def send_turn(
 
 
 def send_call(caller: Caller, secrets: Sequence[str], call: ClaimedCall) -> Outcome:
-    """Send one call, and return what came of it."""
+    """Send one call, and return its result."""
     at = utcnow()
     if not secrets:
         return Outcome(call, None, "the secret cannot be read; replace it", at)

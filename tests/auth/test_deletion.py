@@ -159,7 +159,7 @@ def test_the_sweep_deletes_only_due_accounts(app: Flask, session: Session, work:
     assert count_rows(session, early.id)["clients"] == 3
 
 
-def test_the_first_batch_anonymises_the_account_and_frees_the_address(app: Flask, session: Session) -> None:
+def test_the_first_batch_anonymizes_the_account_and_frees_the_address(app: Flask, session: Session) -> None:
     user = create_user_due_for_deletion(name="Ольга")
     email = user.email
     create_clients(user, 2)

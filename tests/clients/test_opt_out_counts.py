@@ -113,7 +113,7 @@ def test_a_request_by_email_counts_once(app: Flask, session: Session, user: User
     desk = Desk(app, session, user)
     delivery = desk.send(client)
     for _letter in range(2):
-        desk.take_in(write(find_subject(desk, delivery)))
+        desk.ingest(write(find_subject(desk, delivery)))
     assert read_counts(session, delivery.run) == [1]
 
 

@@ -15,7 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, ReturnedState, SendingDomain, User
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import take_in
+from skymailing.returns.services import ingest_letters
 from tests.domains.scenes import add_sender, check, has_signature, publish, read_domain, sign
 from tests.mailings.pages import get_main_text
 from tests.support.dns_server import DnsServer
@@ -46,7 +46,7 @@ def relay_key() -> bytes:
 
 def arrive(app: Flask, raw: bytes) -> ReturnedState:
     with app.app_context():
-        state = take_in([Arrival.read(raw, "pipe")], utcnow())[0].state
+        state = ingest_letters([Arrival.read(raw, "pipe")], utcnow())[0].state
         db.session.commit()
     return state
 

@@ -37,7 +37,7 @@ LINKS = {
 def add_clicked_run(site: Site, owner_id: int) -> int:
     """Return the ID of a new run of the owner's."""
     chance = Random(17)
-    with site.adding() as session:
+    with site.open_session() as session:
         mailing = MailingFactory.create(owner=session.get_one(User, owner_id), name="Весенние чаи")
         content = {"format": MessageFormat.HTML, "body": BODY, "subject": "Весенние чаи", "clicked": 30}
         run = create_run(

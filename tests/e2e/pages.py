@@ -37,13 +37,13 @@ DEMO = "demo@example.com"
 
 
 def get_demo_user(site: Site) -> User:
-    with site.adding() as session:
+    with site.open_session() as session:
         return session.scalars(select(User).where(User.email == DEMO)).one()
 
 
 def user_paths(site: Site) -> list[str]:
     """Return the path of each kind of user page, with demo data."""
-    with site.adding() as session:
+    with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         mailings = {
             mailing.state: mailing.id
@@ -82,13 +82,13 @@ def user_paths(site: Site) -> list[str]:
 
 
 def segment_paths(site: Site) -> list[str]:
-    with site.adding() as session:
+    with site.open_session() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
 
 
 def form_paths(site: Site) -> list[str]:
-    with site.adding() as session:
+    with site.open_session() as session:
         form = session.scalars(select(SignupForm).order_by(SignupForm.id)).first()
         assert form is not None
         own = [f"/forms/{form.id}{page}" for page in ("", "/edit", "/delete")]

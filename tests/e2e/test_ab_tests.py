@@ -23,7 +23,7 @@ def owner(site: Site) -> User:
 
 def start_test(site: Site, owner: User) -> int:
     """Start a mailing whose owner chooses the winner; return its ID."""
-    with site.adding() as session:
+    with site.open_session() as session:
         user = session.get_one(User, owner.id)
         create_clients(user, CLIENTS)
         message = MessageFactory.create(owner=user, subject="Spring teas")
@@ -34,7 +34,7 @@ def start_test(site: Site, owner: User) -> int:
 
 
 def is_sample_sent(site: Site, mailing_id: int) -> bool:
-    with site.adding() as session:
+    with site.open_session() as session:
         run = session.scalar(select(Run).where(Run.mailing_id == mailing_id))
         return (
             run is not None

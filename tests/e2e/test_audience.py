@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 60
 def owner(site: Site) -> User:
     """Create a shop with three clients in two towns, and a message."""
     user = site.add_user(name="Tea Shop", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, user.id)
         own.attribute_types = {"city": "text"}
         for name, city in (("ann", "Omsk"), ("bob", "Omsk"), ("eve", "Tver")):
@@ -87,7 +87,7 @@ def test_a_segment_without_a_tag_gets_a_mailing_and_the_reason_is_on_the_clients
     tag_first_client(window, owner)
     build_segment(window)
     send_to_segment(window)
-    with site.adding() as session:
+    with site.open_session() as session:
         clients = session.execute(select(Client.full_name, Client.id).where(Client.owner_id == owner.id))
         ids = dict(clients.tuples().all())
     window.open(f"/clients/{ids['ann']}")

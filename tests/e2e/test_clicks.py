@@ -18,7 +18,7 @@ SUBJECT = "Spring teas"
 def send(site: Site, email: str) -> tuple[str, int]:
     """Send a letter with a link to the blog; return the owner's address and the ID of the run."""
     owner = site.add_user(name="Tea Shop", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         user = session.get_one(User, owner.id)
         ClientFactory.create(owner=user, email=email)
         body = f"Hello!\n\n[Read the blog]({site.url}/blog/)\n\n[Order tea](https://shop.example/)"
@@ -27,7 +27,7 @@ def send(site: Site, email: str) -> tuple[str, int]:
 
 
 def find_run(site: Site, mailing_id: int) -> int:
-    with site.adding() as session:
+    with site.open_session() as session:
         found = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.id == mailing_id)
         return session.scalars(found).one()
 

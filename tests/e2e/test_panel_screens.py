@@ -11,7 +11,7 @@ from tests.e2e.window import SCREENS, Screen
 
 def panel_paths(site: Site) -> list[str]:
     """Return the path of each kind of page, with demo data."""
-    with site.adding() as session:
+    with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
         running = session.scalars(
             select(Mailing).where(Mailing.owner_id == owner.id, Mailing.state == MailingState.RUNNING)

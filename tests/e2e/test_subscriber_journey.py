@@ -46,7 +46,7 @@ class Journey:
 
     def send(self, subject: str, topic: str, clients: int) -> None:
         """Send a new message to clients with the form's tag, and wait until the mailing has finished."""
-        with self.site.adding() as session:
+        with self.site.open_session() as session:
             owner = session.get_one(User, self.owner.id)
             body = BODY.format(subject=subject)
             MessageFactory.create(owner=owner, subject=subject, body=body, format=MessageFormat.MARKDOWN)
@@ -142,7 +142,7 @@ def add_form(office: Window) -> str:
 
 def add_reader(journey: Journey) -> None:
     """Add a client who has the tag and the topic, too, so that every mailing has a recipient."""
-    with journey.site.adding() as session:
+    with journey.site.open_session() as session:
         owner = session.get_one(User, journey.owner.id)
         tag = session.scalars(select(Tag).where(Tag.owner_id == owner.id)).one()
         news = session.scalars(select(Topic).where(Topic.owner_id == owner.id, Topic.name == "News")).one()
@@ -154,7 +154,7 @@ def add_reader(journey: Journey) -> None:
 
 def expect_client(journey: Journey) -> None:
     """Check what the owner sees about the visitor."""
-    with journey.site.adding() as session:
+    with journey.site.open_session() as session:
         client = session.scalars(select(Client.id).where(Client.email == journey.mailbox.email)).one()
     office = journey.office
     office.open(f"/clients/{client}")
@@ -206,7 +206,7 @@ def resubscribe_through_preferences(journey: Journey, subject: str) -> None:
 
 def let_ten_minutes_pass(site: Site) -> None:
     """Make the last confirmation letter old enough for the mailbox to get another one."""
-    with site.adding() as session:
+    with site.open_session() as session:
         session.execute(update(SignupMailbox).values(latest_at=utcnow() - BETWEEN_LETTERS))
 
 

@@ -17,8 +17,8 @@ from skymailing.extensions import db
 from skymailing.models import Bounce, Client, Delivery, ReturnedState, Suppression, User
 from skymailing.returns import lmtp
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import take_in
-from skymailing.returns.tasks import take_in_batches
+from skymailing.returns.services import ingest_letters
+from skymailing.returns.tasks import ingest_batches
 from skymailing.security import unsubscribe_token
 from tests.returns.letters import make_complaint, make_status, quote_headers
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
@@ -62,9 +62,9 @@ class Desk:
         """Return a complaint about the delivery; by default, without its recipient."""
         return make_complaint(to, quoted=self.quote(delivery))
 
-    def take_in(self, raw: bytes, now: datetime | None = None) -> ReturnedState:
+    def ingest(self, raw: bytes, now: datetime | None = None) -> ReturnedState:
         with self.app.app_context():
-            [letter] = take_in([Arrival.read(raw, "pipe")], now or utcnow())
+            [letter] = ingest_letters([Arrival.read(raw, "pipe")], now or utcnow())
             db.session.commit()
         self.session.expire_all()
         return letter.state
@@ -72,7 +72,7 @@ class Desk:
     def take_in_together(self, *letters: bytes) -> list[ReturnedState | None]:
         """Take in letters as from a mailbox; None for those that were not stored."""
         with self.app.app_context():
-            taken = take_in_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
+            taken = ingest_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
         self.session.expire_all()
         return [letter.state if letter else None for letter in taken]
 

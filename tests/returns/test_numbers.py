@@ -26,9 +26,9 @@ def came_back(app: Flask, session: Session, user: User) -> tuple[Desk, Delivery]
     """Take in a bounce and a complaint about a letter, and an unclear letter."""
     desk = Desk(app, session, user)
     delivery = desk.send()
-    desk.take_in(desk.bounce(delivery))
-    desk.take_in(desk.complain(delivery))
-    desk.take_in(b"Call me")
+    desk.ingest(desk.bounce(delivery))
+    desk.ingest(desk.complain(delivery))
+    desk.ingest(b"Call me")
     return desk, delivery
 
 

@@ -65,7 +65,7 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
     ]
 
     for raw in [*letters, letters[0]]:
-        assert desk.take_in(raw) is ReturnedState.UNDERSTOOD
+        assert desk.ingest(raw) is ReturnedState.UNDERSTOOD
 
     assert desk.suppressions() == {delivery.email_key: "unsubscribed" for delivery in deliveries}
     with desk.app.app_context():
@@ -84,7 +84,7 @@ def test_a_letter_about_a_topic_unsubscribes_only_from_the_topic(desk: Desk, ses
             unsubscribe_token(desk.user.id, other.email_key, topic.id + 1),
         ]
     for token in [*tokens, tokens[0]]:
-        assert desk.take_in(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
+        assert desk.ingest(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
     left = session.scalars(select(TopicChoice).where(~TopicChoice.is_joined)).all()
     assert [(choice.topic_id, choice.email_key) for choice in left] == [(topic.id, delivery.email_key)]
     assert desk.suppressions() == {other.email_key: "unsubscribed"}
@@ -104,10 +104,10 @@ def test_a_letter_without_our_token_unsubscribes_no_one(desk: Desk) -> None:
         f"unsubscribe {delivery.email}",
         subject * 9,
     ):
-        assert desk.take_in(write(text)) is ReturnedState.UNCLEAR, text
+        assert desk.ingest(write(text)) is ReturnedState.UNCLEAR, text
     # A server returns a letter whose subject it quotes: it is a bounce.
     returned = make_status("leave@sky.example", "5.1.1", USER_UNKNOWN, quoted=quote_headers() + subject)
-    assert desk.take_in(returned) is ReturnedState.UNCLEAR
+    assert desk.ingest(returned) is ReturnedState.UNCLEAR
     assert desk.suppressions() == {}
 
 

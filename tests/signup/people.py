@@ -102,6 +102,6 @@ def count_letters(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(OutboxLetter)) or 0
 
 
-def normalise(page: str) -> str:
+def normalize(page: str) -> str:
     """Return a page without its stamp, which contains the time."""
     return re.sub(r'name="stamp" value="[^"]*"', "", page)

@@ -14,7 +14,7 @@ from tests.signup.people import Visitor, only_link, path_of, read_fields
 from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
-TEXT = "You may count whether I open these emails."
+TEXT = "You may record whether I open these emails."
 
 
 def find_tracking(session: Session) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from tests.support.factories import ClientFactory
 def test_complaints_are_part_of_the_history(app: Flask, session: Session, user: User) -> None:
     desk = Desk(app, session, user)
     angry = desk.send()
-    desk.take_in(desk.complain(angry))
+    desk.ingest(desk.complain(angry))
     consent = session.scalars(select(Consent)).one()
     assert (consent.kind, consent.email_key) == (ConsentKind.OBJECTED, angry.email_key)
     assert consent.orphaned_at is None

@@ -29,7 +29,7 @@ from tests.signup.people import (
     ENTERED,
     Visitor,
     count_letters,
-    normalise,
+    normalize,
     only_link,
     path_of,
     read_fields,
@@ -59,7 +59,7 @@ def test_responses_reveal_nothing_about_an_address(
         answer = Visitor(app).sign_up(form, email=email)
         headers = {key: value for key, value in answer.headers if key != "X-Request-ID"}
         assert email in answer.text
-        answers.append((answer.status_code, normalise(answer.text).replace(email, ""), headers))
+        answers.append((answer.status_code, normalize(answer.text).replace(email, ""), headers))
     assert all(answer == answers[0] for answer in answers)
     assert count_letters(session) == len(emails)
 
@@ -73,9 +73,9 @@ def test_no_page_sets_a_cookie(app: Flask, session: Session, form: SignupForm) -
 
 
 def test_a_form_has_one_url(app: Flask, session: Session, form: SignupForm) -> None:
-    """Each URL has a copy in the cache."""
-    letters = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
-    for uuid in letters:
+    """Redirect other spellings of the URL: each spelling would have its own copy in the cache."""
+    spellings = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
+    for uuid in spellings:
         answer = Visitor(app).get(f"/f/{uuid}")
         assert (answer.status_code, answer.headers["Location"]) == (308, path_of(form))
 
@@ -130,7 +130,7 @@ def test_forged_and_foreign_links_do_nothing(
 # --- Input ------------------------------------------------------------------------------------
 
 
-def test_what_is_entered_is_text_only(
+def test_html_in_input_is_escaped(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     script = '"><script>alert(1)</script>'

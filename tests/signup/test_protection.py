@@ -1,4 +1,4 @@
-"""Test that forms stop programs but not people, and protect strangers' mailboxes."""
+"""Test that forms stop bots but not people, and protect strangers' mailboxes."""
 
 import itertools
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from tests.signup.people import (
     Visitor,
     count_letters,
     new_ip,
-    normalise,
+    normalize,
     path_of,
     prove,
     read_bits,
@@ -47,7 +47,7 @@ Work = Callable[[], None]
 def test_ten_thousand_tries_get_nowhere_while_people_pass(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
-    """The program uses a thousand networks, and reads pages but runs no scripts."""
+    """The bot uses a thousand networks, and reads pages but runs no scripts."""
     now = utcnow()
     passed = steps = 0
     with app.app_context():
@@ -189,7 +189,7 @@ def test_a_mailbox_gets_three_letters_a_day_across_all_forms_and_owners(
 
 def test_the_limit_of_a_mailbox_is_not_visible(app: Flask, session: Session, form: SignupForm) -> None:
     answers = [Visitor(app).sign_up(form) for _ in range(3)]
-    assert len({normalise(answer.text) for answer in answers}) == 1
+    assert len({normalize(answer.text) for answer in answers}) == 1
     assert count_letters(session) == 1
 
 

@@ -42,13 +42,13 @@ def test_people_agree_and_withdraw_on_the_preferences_page(
     page = visitor.get(path, headers={"Accept-Language": "en"})
     (box,) = soup(page).select("input[type=checkbox][name=opens]")
     assert not box.has_attr("checked"), "never ticked in advance"
-    assert "You may count whether I open these emails." in get_main_text(page)
+    assert "You may record whether I open these emails." in get_main_text(page)
     assert "Saved." in send_form(visitor, path, allowed_opens="", opens="y")
     send_form(visitor, path, allowed_opens="", opens="y")  # a second click
     given = session.scalars(select(Consent)).one()
     assert (given.kind, given.purpose) == (ConsentKind.CONFIRMED, ConsentPurpose.TRACKING)
     assert (given.text and given.text.text, given.ip) == (
-        "You may count whether I open these emails.",
+        "You may record whether I open these emails.",
         "127.0.0.1",
     )
     open_letter(letters[0])

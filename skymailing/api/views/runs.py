@@ -1,4 +1,4 @@
-"""Runs, and their deliveries and attempts: what became of every letter."""
+"""Runs, and their deliveries and attempts: the result of every letter."""
 
 from datetime import datetime
 from typing import Any

@@ -10,7 +10,7 @@ from skymailing.extensions import csrf, limiter
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.providers.events import BadPost, Event, ForgedPost, Post
 from skymailing.returns.providers.registry import READERS
-from skymailing.returns.tasks import take_in_batches
+from skymailing.returns.tasks import ingest_batches
 from skymailing.settings.returned_mail import returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ def receive(provider: str, secret: str) -> Response:
     if request.method == "POST":
         request.max_content_length = MAX_BODY
         key = settings.webhook_keys.get(provider, "")
-        take_in_all(provider, Post(request.get_data(), dict(request.headers), utcnow(), key))
+        ingest_all(provider, Post(request.get_data(), dict(request.headers), utcnow(), key))
     return Response("ok\n", mimetype="text/plain")
 
 
-def take_in_all(provider: str, post: Post) -> None:
+def ingest_all(provider: str, post: Post) -> None:
     """Process a post's events; abort if it cannot be read or not all are stored, so that it is repeated."""
     arrivals = [Arrival.from_event(event, provider) for event in read_events(provider, post)]
-    if None in take_in_batches(arrivals, post.now):
+    if None in ingest_batches(arrivals, post.now):
         abort(500)
 
 

@@ -90,7 +90,7 @@ def receive(shown: PublicForm) -> ResponseReturnValue:
     """Handle a submitted form. The response is the same for all addresses, known or not."""
     form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return shown.render("sent", entry=entry)  # a program, which must learn nothing
+        return shown.render("sent", entry=entry)  # a bot, which must learn nothing
     if entry.errors:
         return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()

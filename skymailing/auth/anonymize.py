@@ -18,7 +18,7 @@ def anonymous_label(user_id: int) -> str:
     return f"user {user_id}"
 
 
-def anonymise_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
+def anonymize_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
     """Remove the user from up to `limit` entries; return how many were changed."""
     table: Any = AuditEntry.__table__
     label = anonymous_label(user_id)
