@@ -89,7 +89,7 @@ def create_calls():
         sa.Column('due_at', MOMENT, nullable=False),
         sa.Column('lease_until', MOMENT, nullable=True),
         sa.Column('last_code', sa.Integer(), nullable=True),
-        sa.Column('last_answer', sa.String(length=200), server_default=EMPTY, nullable=False),
+        sa.Column('last_response', sa.String(length=200), server_default=EMPTY, nullable=False),
         sa.Column('last_at', MOMENT, nullable=True),
         sa.CheckConstraint(
             sa.column('state').in_(['pending', 'delivered', 'failed']), name=op.f('ck_webhook_calls_state')

@@ -13,7 +13,7 @@ from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
 
 URL_MAX_LENGTH = 1000
-ANSWER_MAX_LENGTH = 200
+RESPONSE_MAX_LENGTH = 200
 IS_ENABLED = text("state = 'enabled'")
 IS_PENDING = text("state = 'pending'")
 
@@ -50,7 +50,7 @@ class DisabledReason(StrEnum):
     """Why an endpoint is disabled; stored as text."""
 
     OWNER = "owner"
-    GONE = "gone"  # it answered 410
+    GONE = "gone"  # it responded with 410
     FAULTS = "faults"  # it has not accepted a call for days
 
 
@@ -133,9 +133,9 @@ class WebhookCall(Model):
     # When the next attempt is due. While a worker sends it: the end of its lease.
     due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The last answer: its code, NULL if there was none, and the start of its text, or the fault.
+    # The last response: its code, NULL if there was none, and the start of its text, or the fault.
     last_code: Mapped[int | None]
-    last_answer: Mapped[str] = mapped_column(String(ANSWER_MAX_LENGTH), default="", server_default="")
+    last_response: Mapped[str] = mapped_column(String(RESPONSE_MAX_LENGTH), default="", server_default="")
     last_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     event: Mapped[WebhookEvent] = relationship()

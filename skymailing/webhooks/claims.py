@@ -216,9 +216,9 @@ def _record_calls(result: TurnResult, now: datetime) -> None:
         else:
             _postpone(outcome, result.turn.lease)
     for (code, text), ids in delivered.items():
-        answer = {"last_code": code, "last_answer": text, "last_at": now}
+        response = {"last_code": code, "last_response": text, "last_at": now}
         _end_lease(
-            ids, result.turn.lease, state=CallState.DELIVERED, attempts=WebhookCall.attempts + 1, **answer
+            ids, result.turn.lease, state=CallState.DELIVERED, attempts=WebhookCall.attempts + 1, **response
         )
     sent = {outcome.call.id for outcome in result.outcomes}
     if unsent := [call.id for call in result.turn.calls if call.id not in sent]:
@@ -231,8 +231,8 @@ def _postpone(outcome: Outcome, lease: datetime) -> None:
     values: dict[str, object] = {"state": CallState.FAILED}
     if not is_over:
         values = {"due_at": outcome.at + RETRIES[attempts - 1]}
-    answer = {"last_code": outcome.code, "last_answer": outcome.text, "last_at": outcome.at}
-    _end_lease([outcome.call.id], lease, attempts=attempts, **values, **answer)
+    response = {"last_code": outcome.code, "last_response": outcome.text, "last_at": outcome.at}
+    _end_lease([outcome.call.id], lease, attempts=attempts, **values, **response)
 
 
 def _end_lease(ids: Sequence[int], lease: datetime, **values: object) -> None:

@@ -164,7 +164,7 @@ def send_call(caller: Caller, secrets: Sequence[str], call: ClaimedCall) -> Outc
     if not secrets:
         return Outcome(call, None, "the secret cannot be read; replace it", at)
     try:
-        answer = caller.send(Call(sign(secrets, call.message_id, at, call.body), call.body))
+        response = caller.send(Call(sign(secrets, call.message_id, at, call.body), call.body))
     except CallFailed as error:
         return Outcome(call, None, str(error), at)
-    return Outcome(call, answer.code, answer.text, at)
+    return Outcome(call, response.code, response.text, at)

@@ -1,7 +1,7 @@
 """Send calls over HTTPS to an address that a user typed.
 
 The host is resolved once per connection, and the socket is connected to an address that was checked
-(`public_addresses`). Redirects are not followed, proxies of the environment are not used, and of the answer
+(`public_addresses`). Redirects are not followed, proxies of the environment are not used, and of the response
 only its code and the start of its text are read. The time limit covers everything except a slow DNS server.
 """
 
@@ -17,31 +17,31 @@ from typing import Any
 from skymailing.delivery.smtp import public_addresses
 from skymailing.delivery.smtp.connection import describe_tls_error, verifying_context
 from skymailing.delivery.smtp.public_addresses import Network, NotPublic
-from skymailing.models.webhook import ANSWER_MAX_LENGTH
+from skymailing.models.webhook import RESPONSE_MAX_LENGTH
 from skymailing.webhooks.urls import EndpointUrl
 
 CALL_SECONDS = 10.0
 IDLE_SECONDS = 15.0  # for which a connection may be used again; its address was checked when it was opened
 MOST_HEADER_BYTES = 32 * 1024
-# A longer answer is not read to its end, so its connection is closed.
+# A longer response is not read to its end, so its connection is closed.
 MOST_BODY_BYTES = 8 * 1024
 USER_AGENT = "SkyMailing-Webhooks"
 
 # Faults, as stored; `words` translates them.
 NOT_PUBLIC = "the host has no public address"
 NOT_FOUND = "the host was not found"
-TOO_SLOW = f"no answer within {CALL_SECONDS:.0f} seconds"
-NOT_HTTP = "the answer is not valid HTTP"
-TOO_LONG = "the answer is too long"
+TOO_SLOW = f"no response within {CALL_SECONDS:.0f} seconds"
+NOT_HTTP = "the response is not valid HTTP"
+TOO_LONG = "the response is too long"
 
 
 class CallFailed(Exception):
-    """There was no answer; the text says why."""
+    """There was no response; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the endpoint answered: the code, and the start of the text."""
+class CallResponse:
+    """What the endpoint responded: the code, and the start of the text."""
 
     code: int
     text: str
@@ -111,7 +111,7 @@ class ReadableSocket:
         self._reader = LimitedReader(connected, deadline)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the file from which the answer is read."""
+        """Return the file from which the response is read."""
         return io.BufferedReader(self._reader)
 
 
@@ -138,8 +138,8 @@ class Caller:
         connection, self._connection = self._connection, None
         return connection
 
-    def send(self, call: Call) -> Answer:
-        """Send a call; raises CallFailed if there is no answer within CALL_SECONDS."""
+    def send(self, call: Call) -> CallResponse:
+        """Send a call; raises CallFailed if there is no response within CALL_SECONDS."""
         deadline = Deadline(CALL_SECONDS)
         try:
             if self._connection is not None and self._connection.is_usable():
@@ -153,7 +153,7 @@ class Caller:
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise CallFailed(_describe(error)) from error
 
-    def _exchange(self, connection: Connection, call: Call, deadline: Deadline) -> Answer:
+    def _exchange(self, connection: Connection, call: Call, deadline: Deadline) -> CallResponse:
         can_be_kept = False
         try:
             _write(connection.socket, _write_request(self._url, call), deadline)
@@ -163,7 +163,7 @@ class Caller:
             start = _read_start(response)
             can_be_kept = response.isclosed() and not response.will_close
             connection.used_at = time.monotonic()
-            return Answer(response.status, _clean(start, response.headers))
+            return CallResponse(response.status, _clean(start, response.headers))
         finally:
             if not can_be_kept:
                 self._close()
@@ -178,7 +178,7 @@ def _open(url: EndpointUrl, allowed: Collection[Network], deadline: Deadline) ->
     connected = public_addresses.connect(url.host, url.port, CALL_SECONDS, allowed, deadline.left)
     try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Limits the handshake as a whole, however slowly the server answers.
+        # Limits the handshake as a whole, however slowly the server responds.
         connected.settimeout(deadline.left())
         return verifying_context().wrap_socket(connected, server_hostname=url.host)
     except BaseException:  # no connection may stay open
@@ -194,7 +194,7 @@ def _write(connected: ssl.SSLSocket, request: bytes, deadline: Deadline) -> None
 
 
 def _read_start(response: http.client.HTTPResponse) -> bytes:
-    """Return the start of an answer's text; the code counts even if the text does not end."""
+    """Return the start of a response's text; the code counts even if the text does not end."""
     try:
         return response.read(MOST_BODY_BYTES)
     except (OSError, CallFailed, http.client.HTTPException):
@@ -220,16 +220,16 @@ def _write_request(url: EndpointUrl, call: Call) -> bytes:
 
 
 def _clean(start: bytes, headers: Any) -> str:
-    """Return the start of an answer as one line of text; nothing of a compressed or binary one."""
+    """Return the start of a response as one line of text; nothing of a compressed or binary one."""
     if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         return ""
-    text = start[: 4 * ANSWER_MAX_LENGTH].decode(errors="replace")
+    text = start[: 4 * RESPONSE_MAX_LENGTH].decode(errors="replace")
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())[:ANSWER_MAX_LENGTH]
+    return " ".join(shown.split())[:RESPONSE_MAX_LENGTH]
 
 
 def _describe(error: Exception) -> str:
-    """Return why there is no answer, without addresses of our network."""
+    """Return why there is no response, without addresses of our network."""
     match error:
         case NotPublic():
             return NOT_PUBLIC

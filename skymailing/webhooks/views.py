@@ -19,7 +19,7 @@ from skymailing.webhooks import queries, services
 from skymailing.webhooks.forms import EndpointForm
 from skymailing.webhooks.services import WebhookError
 from skymailing.webhooks.urls import InvalidUrl
-from skymailing.webhooks.words import DISABLED_WORDS, EVENT_WORDS, describe_answer
+from skymailing.webhooks.words import DISABLED_WORDS, EVENT_WORDS, describe_response
 
 bp = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 BLUEPRINTS = (bp,)
@@ -79,7 +79,7 @@ def show(endpoint_id: int) -> ResponseReturnValue:
         page=queries.list_calls(endpoint.id, request.args.get("cursor")),
         event_words=EVENT_WORDS,
         disabled_words=DISABLED_WORDS,
-        describe_answer=describe_answer,
+        describe_response=describe_response,
         kept_days=retention_settings().webhook_calls,
         now=utcnow(),
     )
@@ -147,7 +147,7 @@ def test(endpoint_id: int) -> ResponseReturnValue:
         flash(explain(error), "danger")
     else:
         db.session.commit()
-        flash(_("The test is being sent. Reload this page to see the answer."), "success")
+        flash(_("The test is being sent. Reload this page to see the response."), "success")
     return redirect(url_for("webhooks.show", endpoint_id=endpoint_id))
 
 
@@ -165,7 +165,7 @@ def again(call_id: int) -> ResponseReturnValue:
     else:
         db.session.commit()
         hints.hint_webhooks()
-        flash(_("The event is being sent again. Reload this page to see the answer."), "success")
+        flash(_("The event is being sent again. Reload this page to see the response."), "success")
     return redirect(url_for("webhooks.show", endpoint_id=endpoint_id))
 
 

@@ -24,19 +24,19 @@ EVENT_WORDS: dict[str, LazyString] = {
 }
 DISABLED_WORDS: dict[str, LazyString] = {
     DisabledReason.OWNER: _l("You turned it off."),
-    DisabledReason.GONE: _l("Turned off: the address answered that it no longer exists (410)."),
+    DisabledReason.GONE: _l("Turned off: the address responded that it no longer exists (410)."),
     DisabledReason.FAULTS: _l("Turned off: it has not accepted a call for days."),
 }
 FAULT_WORDS: dict[str, LazyString] = {
     NOT_PUBLIC: _l("There is no public address for this host name."),
     NOT_FOUND: _l("The host was not found."),
-    TOO_SLOW: _l("No answer within 10 seconds."),
-    NOT_HTTP: _l("The answer is not valid HTTP."),
-    TOO_LONG: _l("The answer is too long."),
+    TOO_SLOW: _l("No response within 10 seconds."),
+    NOT_HTTP: _l("The response is not valid HTTP."),
+    TOO_LONG: _l("The response is too long."),
 }
 
 
-def describe_answer(call: WebhookCall) -> str:
-    """Return the endpoint's last answer, or why there was none, in the current language."""
+def describe_response(call: WebhookCall) -> str:
+    """Return the endpoint's last response, or why there was none, in the current language."""
     is_ours = call.last_code is None
-    return str(FAULT_WORDS.get(call.last_answer, call.last_answer)) if is_ours else call.last_answer
+    return str(FAULT_WORDS.get(call.last_response, call.last_response)) if is_ours else call.last_response

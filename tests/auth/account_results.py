@@ -51,5 +51,5 @@ def add_webhook(session: Session, user: User) -> None:
     event = WebhookEvent(owner_id=user.id, type="run.finished", data={"planned": 3})
     session.add_all([endpoint, event])
     session.flush()
-    session.add(WebhookCall(owner_id=user.id, event_id=event.id, endpoint_id=endpoint.id, last_answer="ok"))
+    session.add(WebhookCall(owner_id=user.id, event_id=event.id, endpoint_id=endpoint.id, last_response="ok"))
     session.flush()

@@ -109,7 +109,7 @@ def send(connection: ssl.SSLSocket, answer: bytes) -> bool:
 
 
 def answer_code(code: int, text: str = "", headers: str = "") -> bytes:
-    """Return an answer with a code and a text."""
+    """Return a response with a code and a text."""
     body = text.encode()
     return f"HTTP/1.1 {code} Reason\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 

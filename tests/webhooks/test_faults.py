@@ -39,7 +39,7 @@ def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(
         for _ in range(len(claims.RETRIES) + 1):
             send_calls()
             (call,) = list_calls()
-            assert (call.last_code, call.last_answer) == (500, "try later")
+            assert (call.last_code, call.last_response) == (500, "try later")
             delays.append(call.due_at - utcnow())
             send_calls()  # not due yet
             clock.move_to(max(call.due_at, utcnow() + claims.PAUSES[-1]))

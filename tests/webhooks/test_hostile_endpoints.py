@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import CallState, User, WebhookCall
 from skymailing.webhooks import sending
-from skymailing.webhooks.sending import Answer, Call, Caller, CallFailed
+from skymailing.webhooks.sending import Call, Caller, CallFailed, CallResponse
 from skymailing.webhooks.urls import EndpointUrl
 from tests.support.timing import cpu_seconds
 from tests.webhooks.conftest import HOST, Emit, ListCalls, MakeEndpoint, SendCalls
@@ -26,11 +26,11 @@ Addresses = dict[str, list[list[str]]]
 
 
 @pytest.fixture
-def send(receiver: Receiver) -> Iterator[Callable[[], Answer]]:
+def send(receiver: Receiver) -> Iterator[Callable[[], CallResponse]]:
     """Return a function that sends a call to the receiver."""
     callers: list[Caller] = []
 
-    def send_call() -> Answer:
+    def send_call() -> CallResponse:
         callers.append(Caller(EndpointUrl(HOST, receiver.port, "/hook"), LOOPBACK))
         return callers[-1].send(Call({"webhook-id": "evt_1"}, b"{}"))
 
@@ -99,7 +99,7 @@ def test_of_public_and_private_addresses_only_the_public_ones_are_called(
 
 
 def test_the_host_is_resolved_once_per_connection(
-    receiver: Receiver, addresses: Addresses, send: Callable[[], Answer]
+    receiver: Receiver, addresses: Addresses, send: Callable[[], CallResponse]
 ) -> None:
     """A name whose second answer leads elsewhere (DNS rebinding) is connected to the checked address."""
     addresses[HOST] = [["127.0.0.1"], ["10.0.0.5"]]
@@ -131,7 +131,7 @@ def test_a_certificate_for_another_name_is_refused(receiver: Receiver, addresses
 
 
 def test_proxies_of_the_environment_are_not_used(
-    receiver: Receiver, send: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, send: Callable[[], CallResponse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -139,7 +139,7 @@ def test_proxies_of_the_environment_are_not_used(
     assert send().is_accepted
 
 
-def test_a_redirect_is_not_followed(receiver: Receiver, send: Callable[[], Answer]) -> None:
+def test_a_redirect_is_not_followed(receiver: Receiver, send: Callable[[], CallResponse]) -> None:
     receiver.answer_with(answer_code(307, "", f"Location: https://{HOST}:{receiver.port}/again\r\n"))
 
     answer = send()
@@ -151,24 +151,27 @@ def test_a_redirect_is_not_followed(receiver: Receiver, send: Callable[[], Answe
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (answer_code(200, "x" * 500), Answer(200, "x" * 200)),
-        (answer_code(200, "a\r\n\x1b[31mb\x00c"), Answer(200, "a [31mb c")),
-        (answer_code(200, "Привет"), Answer(200, "Привет")),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", Answer(204, "")),
-        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", Answer(200, "until the end")),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", Answer(200, "abc")),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", Answer(200, "")),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ncut off", Answer(200, "cut off")),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, Answer(200, "ok")),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: \xff\r\n\r\n", Answer(200, "")),
+        (answer_code(200, "x" * 500), CallResponse(200, "x" * 200)),
+        (answer_code(200, "a\r\n\x1b[31mb\x00c"), CallResponse(200, "a [31mb c")),
+        (answer_code(200, "Привет"), CallResponse(200, "Привет")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", CallResponse(204, "")),
+        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", CallResponse(200, "until the end")),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            CallResponse(200, "abc"),
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", CallResponse(200, "")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ncut off", CallResponse(200, "cut off")),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, CallResponse(200, "ok")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: \xff\r\n\r\n", CallResponse(200, "")),
         (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(10**7)),
-            Answer(200, ""),
+            CallResponse(200, ""),
         ),
     ],
 )
 def test_the_start_of_an_answer_is_kept_as_text(
-    receiver: Receiver, send: Callable[[], Answer], answer: bytes, expected: Answer
+    receiver: Receiver, send: Callable[[], CallResponse], answer: bytes, expected: CallResponse
 ) -> None:
     receiver.answer_with(answer)
 
@@ -189,7 +192,7 @@ def test_the_start_of_an_answer_is_kept_as_text(
     ],
 )
 def test_answers_that_are_not_http_are_faults(
-    receiver: Receiver, send: Callable[[], Answer], answer: bytes, reason: str
+    receiver: Receiver, send: Callable[[], CallResponse], answer: bytes, reason: str
 ) -> None:
     receiver.answer_with(answer)
 
@@ -197,7 +200,9 @@ def test_answers_that_are_not_http_are_faults(
         send()
 
 
-def test_an_endless_answer_is_not_read_to_its_end(receiver: Receiver, send: Callable[[], Answer]) -> None:
+def test_an_endless_answer_is_not_read_to_its_end(
+    receiver: Receiver, send: Callable[[], CallResponse]
+) -> None:
     def stream(connection: ssl.SSLSocket, _request: Received) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
@@ -212,7 +217,7 @@ def test_an_endless_answer_is_not_read_to_its_end(receiver: Receiver, send: Call
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX: "], ids=["silent", "drips"])
 def test_a_slow_answer_ends_at_the_deadline(
     receiver: Receiver,
-    send: Callable[[], Answer],
+    send: Callable[[], CallResponse],
     monkeypatch: pytest.MonkeyPatch,
     beginning: bytes,
 ) -> None:
@@ -229,7 +234,7 @@ def test_a_slow_answer_ends_at_the_deadline(
     receiver.answer = drip
     start = time.monotonic()
     try:
-        with pytest.raises(CallFailed, match="no answer within"):
+        with pytest.raises(CallFailed, match="no response within"):
             send()
     finally:
         ended.set()
@@ -237,7 +242,7 @@ def test_a_slow_answer_ends_at_the_deadline(
 
 
 def test_a_code_counts_even_if_the_text_does_not_end(
-    receiver: Receiver, send: Callable[[], Answer], monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, send: Callable[[], CallResponse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "CALL_SECONDS", 0.5)
     ended = threading.Event()
@@ -280,4 +285,4 @@ def test_a_private_address_is_recorded_as_a_fault_of_the_endpoint(
     call: WebhookCall
     (call,) = list_calls()
     assert (call.state, call.last_code) == (CallState.PENDING, None)
-    assert call.last_answer == "the host has no public address"
+    assert call.last_response == "the host has no public address"

@@ -27,7 +27,7 @@ KILLS = 4
 
 
 class Killer:
-    """Answers calls, and kills the worker at some of them: before or after the answer."""
+    """Answers calls, and kills the worker at some of them: before or after the response."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -229,7 +229,7 @@ def test_a_webhook_is_deleted_with_its_log(
 @pytest.mark.parametrize(
     ("reason", "locale", "sentence"),
     [
-        (DisabledReason.GONE, "en", "the address answered that it no longer exists"),
+        (DisabledReason.GONE, "en", "the address responded that it no longer exists"),
         (DisabledReason.FAULTS, "en", "has not accepted a call for five days"),
         (DisabledReason.FAULTS, "ru", "он пять дней не принимал вызовы"),
     ],

@@ -55,7 +55,7 @@ def test_a_call_is_signed_and_contains_the_event(
     assert verified["data"] == {"name": "Осень"}
     assert verified["timestamp"].endswith("Z")
     (call,) = list_calls()
-    assert (call.state, call.attempts, call.last_code, call.last_answer) == (
+    assert (call.state, call.attempts, call.last_code, call.last_response) == (
         CallState.DELIVERED,
         1,
         200,
@@ -260,7 +260,7 @@ def test_a_secret_that_cannot_be_read_is_reported(
     send_calls()
 
     assert receiver.requests == []
-    assert "secret" in list_calls()[0].last_answer
+    assert "secret" in list_calls()[0].last_response
 
 
 def test_due_calls_are_found_by_the_sweep_after_redis_was_emptied(

@@ -16,9 +16,9 @@ def read_endpoints(user_id: int) -> Iterator[dict[str, Any]]:
 
 def read_calls(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the calls that are still stored, with their events."""
-    yield ("webhook_id", "type", "time", "state", "attempts", "code", "answer", "last_attempt")
+    yield ("webhook_id", "type", "time", "state", "attempts", "code", "response", "last_attempt")
     event = (WebhookEvent.type, WebhookEvent.at)
-    result = (WebhookCall.state, WebhookCall.attempts, WebhookCall.last_code, WebhookCall.last_answer)
+    result = (WebhookCall.state, WebhookCall.attempts, WebhookCall.last_code, WebhookCall.last_response)
     rows = select(WebhookCall.id, WebhookCall.endpoint_id, *event, *result, WebhookCall.last_at)
     rows = rows.join(WebhookEvent, WebhookEvent.id == WebhookCall.event_id)
     rows = rows.where(WebhookCall.owner_id == user_id)
