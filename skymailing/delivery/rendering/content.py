@@ -85,6 +85,8 @@ class Content:
     body: str
     # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
     language: str = ""
+    # Whether a way to unsubscribe is added; transactional letters have none.
+    has_footer: bool = True
 
     @classmethod
     def of(cls, source: "HasContent") -> "Content":
@@ -144,6 +146,8 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
     subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
+    if not content.has_footer:
+        return Compiled(subject, *compile_without_footer(content, body, language, edit_page))
     if content.format is MessageFormat.HTML:
         page = edit_page(inline_styles(fit_page(body, content.language)))
         html = parse(page, escape=True)
@@ -156,6 +160,21 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     if content.format is MessageFormat.TEXT:
         return Compiled(subject, text, text_footer)
     return Compiled(subject, text, text_footer, *compile_markdown(body, language, edit_page))
+
+
+def compile_without_footer(
+    content: Content, body: str, language: str, edit_page: PageEdit
+) -> tuple[Parsed, Footer, Parsed | None]:
+    """Return the templates of the text and the HTML part, neither of which gets a footer."""
+    if content.format is MessageFormat.HTML:
+        page = edit_page(inline_styles(fit_page(body, content.language)))
+        return find_text(body), Footer.NEVER, parse(page, escape=True)
+    masked = MaskedSource(body)
+    text = parse(restore_text(masked.text, masked), escape=False)
+    if content.format is MessageFormat.TEXT:
+        return text, Footer.NEVER, None
+    page = edit_page(lay_out(convert_markdown(body), language))
+    return text, Footer.NEVER, parse(page, escape=True)
 
 
 def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Parsed, Footer]:
@@ -223,15 +242,20 @@ def convert_markdown(body: str) -> str:
 
 
 def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
+    """Derive the text part from an HTML template, with its footer."""
+    return add_footer_to_text(find_text(html).source, language)
+
+
+def find_text(html: str) -> Parsed:
     """Derive the text part from an HTML template."""
     masked = MaskedSource(html)
     text = html_to_text(masked.text)
     try:
-        return add_footer_to_text(restore_text(text, masked), language)
+        return parse(restore_text(text, masked), escape=False)
     except TemplateError:
         # Half of a pair was in an attribute, which is not part of the text: keep only the values.
         text = re.sub(masked.statements, "", text)
-        return add_footer_to_text(restore_text(text, masked), language)
+        return parse(restore_text(text, masked), escape=False)
 
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
