@@ -24,7 +24,7 @@ HOLDS_LETTERS = sa.text("kind = 'transactional' AND state IN ('running', 'paused
 
 
 def upgrade():
-    triggers = read_triggers()
+    triggers = drop_triggers()
     with op.batch_alter_table('mailings', schema=None) as batch_op:
         batch_op.add_column(
             sa.Column('kind', sa.String(length=16), server_default='mailing', nullable=False)
@@ -93,14 +93,16 @@ def create_letters():
         op.create_index(op.f(f'ix_transactional_letters_{"_".join(columns)}'), 'transactional_letters', columns)
 
 
-def read_triggers():
-    # SQLite drops them with the tables that batch_alter_table replaces.
+def drop_triggers():
+    """Drop the triggers that SQLite would drop with the tables, or that refer to them; return their source."""
     if op.get_bind().dialect.name != 'sqlite':
         return []
-    triggers = sa.text(
-        "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('runs', 'mailings')"
-    )
-    return op.get_bind().scalars(triggers).all()
+    triggers = op.get_bind().execute(
+        sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('runs', 'mailings')")
+    ).all()
+    for name, _sql in triggers:
+        op.execute(f'DROP TRIGGER {name}')
+    return [sql for _name, sql in triggers]
 
 
 def downgrade():
@@ -109,7 +111,7 @@ def downgrade():
     op.drop_table('transactional_letters')
     op.drop_table('letter_contents')
     op.drop_index('ix_mailings_transactional', table_name='mailings')
-    triggers = read_triggers()
+    triggers = drop_triggers()
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.drop_constraint(op.f('ck_runs_state'), type_='check')
         batch_op.create_check_constraint('state', sa.column('state').in_(RUN_STATES))

@@ -81,17 +81,16 @@ class Dispatcher:
             self._templates = others | {key: self._compile(run, variant)}
         return self._templates[key]
 
-    def letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int, LetterTemplate]:
+    def letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
         """Return the contents of transactional letters, compiled at first use, by their IDs."""
-        found: dict[int, LetterTemplate] = {}
+        found: dict[int | None, LetterTemplate] = {}
         for content_id in content_ids:
             if template := self._letter_templates.find(run.id, content_id):
                 found[content_id] = template
-        missing = load_contents(content_ids - found.keys()) if found.keys() != content_ids else {}
-        for content_id, content in missing.items():
+        for content_id, content in load_contents([id for id in content_ids if id not in found]).items():
             identity = RunIdentity(run.uuid, message_id_key())
-            sender = self._sender_of(run, run.sender_name)
-            template = TransactionalTemplate(content, sender, identity, f"letter-{run.mailing_id}", run.habits)
+            sender, name = self._sender_of(run, run.sender_name), f"letter-{run.mailing_id}.service"
+            template = TransactionalTemplate(content, sender, identity, name, run.habits)
             self._letter_templates.add(run.id, content_id, template)
             found[content_id] = template
         return found

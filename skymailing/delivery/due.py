@@ -22,6 +22,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingKind,
     MailingState,
     Run,
     User,
@@ -64,7 +65,8 @@ def find_runs(
     Transactional letters come first.
 
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
-    letters a mail server accepts. A run whose test is undecided has only the letters of its sample to send.
+    letters a mail server accepts; without it, only those of mailings, whose number is limited. A run whose
+    test is undecided has only the letters of its sample to send.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -73,6 +75,7 @@ def find_runs(
         _open_runs(Run.id, Mailing.owner_id, *HOURS)
         .where(
             may_send(now),
+            *(() if within_limits else (Mailing.kind == MailingKind.MAILING,)),
             *_within_limits(now) if within_limits else (),
             or_(
                 ~is_testing() & (_has_delivery(is_pending) | _has_delivery(is_retry)),

@@ -262,7 +262,7 @@ def _compile_contents(
     """Return the compiled contents by variant, or by ID for transactional letters."""
     if run.is_transactional:
         ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
-        return {**dispatcher.letter_templates(run, ids)}
+        return dispatcher.letter_templates(run, ids)
     return {number: dispatcher.template(run, number) for number in {letter.variant for letter in letters}}
 
 

@@ -44,6 +44,8 @@ def is_expired(now: datetime) -> ColumnElement[bool]:
 
 def load_contents(ids: Collection[int]) -> dict[int, Content]:
     """Return contents by their IDs."""
+    if not ids:
+        return {}
     columns = (LetterContent.id, LetterContent.subject, LetterContent.format, LetterContent.body)
     statement = select(*columns, LetterContent.language).where(LetterContent.id.in_(ids))
     with reading_engine().connect() as connection:

@@ -72,7 +72,8 @@ class RunState(StrEnum):
     ROUTED = "routed"
     # Planned or sending with variants; its own value, as older versions would send everyone the same letter.
     TESTED = "tested"
-    # The transactional letters of a day; its own value, as older versions would cancel letters without a client.
+    # The transactional letters of a day; its own value, as older versions would cancel letters that have no
+    # client.
     TRANSACTIONAL = "transactional"
     FINISHED = "finished"
     CANCELLED = "cancelled"
@@ -81,7 +82,13 @@ class RunState(StrEnum):
 
 
 # A mailing has at most one run in these states; one of transactional letters may have several.
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
+OPEN_RUN_STATES = (
+    RunState.PLANNED,
+    RunState.SENDING,
+    RunState.ROUTED,
+    RunState.TESTED,
+    RunState.TRANSACTIONAL,
+)
 
 RUN_TRANSITIONS = Transitions(
     "run",

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal_column, null, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    false,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic

@@ -177,15 +177,6 @@ def preview(
     return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
-def format_complaint_address(sender: Sender) -> str:
-    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
-    from_domain = sender.address.rpartition("@")[2]
-    mailbox_domain = sender.complaint_mailbox.rpartition("@")[2]
-    if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
-        return ""
-    return f"\r\nCFBL-Address: {mime.check_address(sender.complaint_mailbox)}; report=arf"
-
-
 def decode_body(body: bytes) -> str:
     return body.decode("utf-8").replace("\r\n", "\n")
 
@@ -227,7 +218,8 @@ class LetterTemplate:
         list_name = mime.check_list_id(list_id)
         kind, _hyphen, number = list_name.partition(".")[0].partition("-")
         feedback = f"{number and f'm{number}'}:u{sender.owner_id}:{kind}:{FEEDBACK_SENDER}"
-        report = f"\r\nFeedback-ID: {feedback}{format_complaint_address(sender)}"
+        complaints = mime.format_complaint_address(sender.address, sender.complaint_mailbox)
+        report = f"\r\nFeedback-ID: {feedback}{complaints}"
         self.list_headers = self.format_headers(list_name, report).encode("ascii")
         self._frame_parts(boundary)
 

@@ -24,7 +24,7 @@ def make_content(subject: str, format: Any, body: str, language: str) -> Content
 def make_letter_values(
     recipient: Recipient, sender_name: str, readers: Readers | None = None
 ) -> dict[str, object]:
-    """Return the values of placeholders: the program's own, which are the recipient's attributes, and ours."""
+    """Return the values of placeholders: the program's, which are the recipient's attributes, and ours."""
     own: Mapping[str, Any] = recipient.attributes
     given = own.get("client")
     name = recipient.name or None
