@@ -20,7 +20,9 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 RUN_STATES = ('planned', 'sending', 'routed', 'tested', 'finished', 'cancelled', 'skipped')
 FORMATS = ('markdown', 'html', 'text')
-HOLDS_LETTERS = sa.text("kind = 'transactional' AND state IN ('running', 'paused')")
+HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
+OF_SENDER = sa.text(f'{HOLDS_LETTERS} AND sender_id IS NOT NULL')
+WITHOUT_SENDER = sa.text(f'{HOLDS_LETTERS} AND sender_id IS NULL')
 
 
 def upgrade():
@@ -35,15 +37,13 @@ def upgrade():
         batch_op.create_check_constraint('state', sa.column('state').in_([*RUN_STATES, 'transactional']))
     for trigger in triggers:
         op.execute(trigger)
-    op.create_index(
-        'ix_mailings_transactional',
-        'mailings',
-        ['owner_id', sa.text('coalesce(sender_id, 0)')],
-        unique=True,
-        postgresql_where=HOLDS_LETTERS,
-        sqlite_where=HOLDS_LETTERS,
-    )
+    create_unique_index('ix_mailings_letters_of_sender', ['owner_id', 'sender_id'], OF_SENDER)
+    create_unique_index('ix_mailings_letters', ['owner_id'], WITHOUT_SENDER)
     create_letters()
+
+
+def create_unique_index(name, columns, condition):
+    op.create_index(name, 'mailings', columns, unique=True, postgresql_where=condition, sqlite_where=condition)
 
 
 def create_letters():
@@ -64,7 +64,6 @@ def create_letters():
         sa.PrimaryKeyConstraint('id', name=op.f('pk_letter_contents')),
         sa.UniqueConstraint('owner_id', 'digest', name=op.f('uq_letter_contents_owner_id_digest')),
     )
-    op.create_index(op.f('ix_letter_contents_used_at'), 'letter_contents', ['used_at'])
     op.create_table(
         'transactional_letters',
         sa.Column('delivery_id', BIG_ID, autoincrement=False, nullable=False),
@@ -110,7 +109,8 @@ def downgrade():
         raise RuntimeError('An older version would show transactional letters as mailings without a message.')
     op.drop_table('transactional_letters')
     op.drop_table('letter_contents')
-    op.drop_index('ix_mailings_transactional', table_name='mailings')
+    op.drop_index('ix_mailings_letters', table_name='mailings')
+    op.drop_index('ix_mailings_letters_of_sender', table_name='mailings')
     triggers = drop_triggers()
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.drop_constraint(op.f('ck_runs_state'), type_='check')

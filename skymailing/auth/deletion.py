@@ -38,6 +38,7 @@ from skymailing.models import (
     ConsentText,
     IdempotentRequest,
     ImportRejection,
+    LetterContent,
     Mailing,
     MailingState,
     MergedAddress,
@@ -88,6 +89,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ReturnedLetter, ReturnedLetter.owner_id),
     (MergedAddress, MergedAddress.owner_id),
     (Message, Message.owner_id),
+    (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),
 )

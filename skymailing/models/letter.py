@@ -24,8 +24,8 @@ class LetterContent(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="")
-    # When a letter last used it; retention removes it once no letter is left.
-    used_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    # When a letter last used it, to the hour; retention removes it with the last letter.
+    used_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
     __table_args__ = (UniqueConstraint("owner_id", "digest"),)
 

@@ -148,12 +148,19 @@ class Mailing(Timestamps, Model):
         Index("ix_mailings_due", "next_run_at"),
         # One for the transactional letters from each sender, so that two requests cannot add two.
         Index(
-            "ix_mailings_transactional",
+            "ix_mailings_letters_of_sender",
             "owner_id",
-            text("coalesce(sender_id, 0)"),
+            "sender_id",
             unique=True,
-            postgresql_where=text(HOLDS_LETTERS),
-            sqlite_where=text(HOLDS_LETTERS),
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_mailings_letters",
+            "owner_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
         ),
     )
 

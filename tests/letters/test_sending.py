@@ -106,7 +106,7 @@ def test_opting_out_of_mailings_does_not_stop_letters_but_bounces_do(
     reason: SuppressionReason,
     state: str,
 ) -> None:
-    SuppressionFactory.create(owner=user, email_key="anna@example.org", reason=reason)
+    SuppressionFactory.create(owner_id=user.id, email_key="anna@example.org", reason=reason)
     sent = send()
     assert sent["state"] == ("pending" if state == "sent" else state)
     work()
@@ -119,7 +119,9 @@ def test_an_address_that_bounces_before_the_letter_is_sent_gets_nothing(
     send: Send, program: Program, user: User, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     sent = send()
-    SuppressionFactory.create(owner=user, email_key="anna@example.org", reason=SuppressionReason.BOUNCED)
+    SuppressionFactory.create(
+        owner_id=user.id, email_key="anna@example.org", reason=SuppressionReason.BOUNCED
+    )
     work()
     assert program.read(f"/letters/{sent['id']}")["state"] == "suppressed"
     assert smtp.letters == []
@@ -128,7 +130,7 @@ def test_an_address_that_bounces_before_the_letter_is_sent_gets_nothing(
 @pytest.mark.parametrize(
     ("changes", "code", "places"),
     [
-        ({"to": "nobody"}, "address_no_at", ["/to"]),
+        ({"to": "nobody"}, "address_no_at_sign", ["/to"]),
         ({"values": {}}, "missing_values", ["/values/order/id", "/values/order/total"]),
         ({"subject": "x {{ name }}"}, "missing_values", ["/name"]),
         ({"values": {"order": {"id": 1, "total": 2}, "email": "x"}}, "invalid", ["/values/email"]),
@@ -152,7 +154,8 @@ def test_a_wrong_letter_is_refused_with_its_place(
 def test_values_with_a_fallback_may_be_missing(
     send: Send, smtp: SmtpServer, work: Callable[[], None], app: Flask
 ) -> None:
-    body = "{{ nick | default: 'you' }} {% if note %}{{ note }}{% endif %} {% for i in items %}{{ i.n }};{% endfor %}"
+    body = "{{ nick | default: 'you' }} {% if note %}{{ note }}{% endif %} "
+    body += "{% for i in items %}{{ i.n }};{% endfor %}"
     send(subject="Hi", body=body, format="text", values={"items": [{"n": 1}, {"n": 2}]})
     work()
     content = read(smtp).get_body(("plain",))

@@ -23,6 +23,7 @@ from skymailing.delivery.variants.contents import list_contents
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.letters.queries import find_newest_content
 from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
 from skymailing.mailings.run_queries import find_last_run
@@ -81,7 +82,12 @@ class MailingsView(PanelView):
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         last = find_last_run(mailing)
         variants = list_contents(db.session(), mailing, last)
-        content = Content.of(variants.get(read_id(request.args.get("variant"))) or last or mailing.message)
+        source: HasContent | None = (
+            variants.get(read_id(request.args.get("variant"))) or last or mailing.message
+        )
+        if mailing.is_transactional:  # each letter has its own content; this is the newest
+            source = find_newest_content(mailing.owner_id)
+        content = Content.of(source or abort(404))
         try:
             rendered = preview(
                 content,
