@@ -38,7 +38,7 @@ def select_letters(
 def search_letters(
     owner_id: int, state: DeliveryState | None, text: str
 ) -> Select[tuple[TransactionalLetter]]:
-    """Return a statement for the owner's letters whose address contains `text`, or which have it as reference."""
+    """Return a statement for letters whose address contains `text`, or which have it as reference."""
     statement = select_letters(owner_id, state=state).options(joinedload(TransactionalLetter.content))
     if not text:
         return statement

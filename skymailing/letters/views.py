@@ -18,7 +18,7 @@ from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState
 from skymailing.web.error_texts import explain
 
-bp = Blueprint("letters", __name__, url_prefix="/letters")
+bp = Blueprint("transactional", __name__, url_prefix="/letters")
 BLUEPRINTS = (bp,)
 
 
@@ -63,10 +63,10 @@ def resume() -> ResponseReturnValue:
     except MailingError as error:
         db.session.rollback()
         flash(explain(error), "danger")
-        return redirect(url_for("letters.index"))
+        return redirect(url_for("transactional.index"))
     ids = [mailing.id for mailing in stopped]
     db.session.commit()
     dispatch_mailings(ids, now)
     if ids:
         flash(_("Transactional emails are sent again."), "success")
-    return redirect(url_for("letters.index"))
+    return redirect(url_for("transactional.index"))

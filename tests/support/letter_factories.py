@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import inspect
+from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Recipient
@@ -28,6 +29,6 @@ def create_letter(owner: User, to: str = "anna@example.org") -> Delivery:
         account = db.session.get_one(User, owner.id)
         id = services.add_letter(account, new_letter(account, to), utcnow()).delivery_id
         db.session.commit()
-    session = inspect(owner).session
+    session: Session | None = inspect(owner).session
     assert session is not None
     return session.get_one(Delivery, id)

@@ -23,7 +23,7 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     if mailing is None:
         abort(404)
     if mailing.is_transactional:  # from a link in a log or a report
-        abort(redirect(url_for("letters.index")))
+        abort(redirect(url_for("transactional.index")))
     if to_change:
         try:
             services.lock_mailing(mailing)
