@@ -114,17 +114,15 @@ def test_a_letter_that_cannot_be_sent_expires(
 def test_requests_that_race_for_the_first_letter_share_a_run(
     app: Flask, session: Session, user: User
 ) -> None:
-    barrier = Barrier(4)
+    barrier, owner_id = Barrier(4, timeout=30), user.id
 
     def add(number: int) -> None:
+        barrier.wait()
         with app.app_context():
-            owner = db.session.get_one(User, user.id)
-            letter = new_letter(owner, f"c{number}@example.org")
-            barrier.wait()
-            services.add_letter(owner, letter, utcnow())
+            owner = db.session.get_one(User, owner_id)
+            services.add_letter(owner, new_letter(owner, f"c{number}@example.org"), utcnow())
             db.session.commit()
 
-    user.id  # noqa: B018 - loaded before the threads
     threads = [Thread(target=add, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
