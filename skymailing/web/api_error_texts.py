@@ -36,7 +36,6 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "letter_has_list_links": _l("Transactional emails have no unsubscribe or browser links: %(names)s."),
     "letters_paused": _l("Transactional emails are paused. See “Transactional emails” on the site."),
     "letter_content": _l("Send either message_id, or subject and body."),
-    "letter_message": _l("There is no such message."),
     "letter_sender": _l("There is no such sender, or it cannot be used yet."),
     "letter_value_reserved": _l("The service itself fills in this value."),
     "letter_values_too_large": _l("The values have more than %(limit)s characters."),
