@@ -23,6 +23,7 @@ from bench import (
     servers,
     signup,
     tracking,
+    transactional,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
@@ -36,6 +37,7 @@ MODULES = (
     pages,
     signup,
     tracking,
+    transactional,
     reports,
     returned,
     mailbox,
