@@ -23,6 +23,7 @@ from bench import (
     servers,
     signup,
     tracking,
+    transactional,
     webhooks,
 )
 from bench.postfix import PostfixMissing
@@ -37,6 +38,7 @@ MODULES = (
     pages,
     signup,
     tracking,
+    transactional,
     reports,
     returned,
     mailbox,

@@ -70,6 +70,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.clients import views as clients
     from skymailing.domains import views as domains
     from skymailing.home import views as home
+    from skymailing.letters import views as letters
     from skymailing.mail_catcher import views as mail_catcher
     from skymailing.mailings import views as mailings
     from skymailing.manager import views as manager
@@ -86,7 +87,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

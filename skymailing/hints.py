@@ -43,6 +43,13 @@ def hint_run(run_id: int) -> None:
         _hint([(run.owner_id, run_id)], max_slots=max(1, windows))
 
 
+def hint_letters(owner_id: int, run_id: int) -> None:
+    """Ask a worker to send transactional letters next, before those of mailings."""
+    turns.add([turns.Turn(owner_id, run_id, turns.URGENT)])
+    # Small jobs come first, and a worker that sends a mailing stops for them.
+    queue.hint(turn_name(turns.URGENT), "send_slice", run_id, turns.URGENT, queue=queue.SYSTEM)
+
+
 def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
     """Ask workers to send runs, given as pairs of owner and run, and to take the turns that are waiting."""
     _hint(runs, max_slots=None)

@@ -283,6 +283,7 @@ def _should_yield(elapsed: float) -> bool:
     settings = engine_settings()
     if elapsed > settings.slice_seconds or worker.stop_is_requested():
         return True
+    next_turn = turns.peek()
     if elapsed <= settings.least_slice_seconds:
-        return False
-    return queue.others_are_waiting() or turns.peek() is not None
+        return next_turn is not None and next_turn.is_urgent
+    return next_turn is not None or queue.others_are_waiting()

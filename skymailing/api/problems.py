@@ -15,7 +15,15 @@ CONFLICTS = {
     *("mailing_transition_not_allowed", "mailing_not_startable", "mailing_not_paused"),
     *("mailing_window_over", "mailing_cancelled", "mailing_disabled", "mailing_has_runs"),
     *("mailing_no_recipients", "mailing_end_stops_run", "mailing_sent"),
-    *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
+    *(
+        "letters_paused",
+        "client_duplicate",
+        "message_in_use",
+        "message_changed",
+        "tag_in_use",
+        "tag_exists",
+        "api_key_limit",
+    ),
 }
 MISSING = {"mailing_deleted", "message_deleted", "client_deleted", "tag_deleted"}
 # The field that an error of a service is about.
@@ -99,6 +107,8 @@ class ApiError(UserError):
 class InvalidFields(UserError):
     """Some values of a request do not fit its schema."""
 
+    public_code = "invalid"
+
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("api_invalid")
         self.errors = errors
@@ -120,7 +130,7 @@ def describe(error: UserError | IllegalTransition) -> Problem:
     if isinstance(error, ApiError):
         return Problem(error.status, error.public_code, text, headers=error.headers)
     if isinstance(error, InvalidFields):
-        return Problem(UNPROCESSABLE, "invalid", text, error.errors)
+        return Problem(UNPROCESSABLE, error.public_code, text, error.errors)
     if isinstance(error, InvalidMailing):
         errors = [FieldError(f"/{name}", one.code, explain(one)) for name, one in error.errors.items()]
         return Problem(UNPROCESSABLE, error.code, text, errors)

@@ -16,6 +16,8 @@ class Scope(StrEnum):
     MAILINGS_WRITE = "mailings:write"
     MAILINGS_SEND = "mailings:send"
     REPORTS_READ = "reports:read"
+    LETTERS_READ = "letters:read"
+    LETTERS_SEND = "letters:send"
 
 
 SCOPE_LABELS: dict[Scope, Any] = {
@@ -27,6 +29,8 @@ SCOPE_LABELS: dict[Scope, Any] = {
     Scope.MAILINGS_WRITE: _l("Change, pause and cancel mailings"),
     Scope.MAILINGS_SEND: _l("Start and resume mailings"),
     Scope.REPORTS_READ: _l("Read sends and their log"),
+    Scope.LETTERS_READ: _l("Read transactional emails"),
+    Scope.LETTERS_SEND: _l("Send transactional emails"),
 }
 
 

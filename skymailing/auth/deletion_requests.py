@@ -16,6 +16,7 @@ from skymailing.models import (
     AuditAction,
     Client,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Role,
@@ -84,7 +85,7 @@ def count_account_data(user: User) -> dict[str, int]:
     return {
         "clients": count(Client),
         "messages": count(Message),
-        "mailings": count(Mailing),
-        "active": count(Mailing, Mailing.state.in_(ACTIVE_STATES)),
+        "mailings": count(Mailing, Mailing.kind == MailingKind.MAILING),
+        "active": count(Mailing, Mailing.kind == MailingKind.MAILING, Mailing.state.in_(ACTIVE_STATES)),
         "articles": db.session.scalar(articles) or 0,
     }

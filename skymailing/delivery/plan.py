@@ -17,6 +17,7 @@ from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.senders import describe_mailing, find_problem
+from skymailing.delivery.transactional import day_is_over, expires_at
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
@@ -181,6 +182,8 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
             return True
+        if mailing.is_transactional and not _close_day(session, run, mailing, now):
+            return False
         if deliveries.has_open_deliveries(session.connection(), run_id):
             return False
         is_cancelled = mailing.state is MailingState.CANCELLED
@@ -189,10 +192,19 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         reconciliation.verify(
             session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
         )
-        report_run(mailing, run, now)
-        if not is_cancelled:
+        if not mailing.is_transactional:
+            report_run(mailing, run, now)
+        if not is_cancelled and not mailing.is_transactional:
             _schedule_next_run(mailing, run, now)
         return True
+
+
+def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
+    """Return whether a run of transactional letters gets no more, and lock it so that none is added."""
+    if not day_is_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
+        return False
+    session.refresh(run, with_for_update={"key_share": True})
+    return True
 
 
 def _close_waiting(run_id: int, now: datetime) -> int:
@@ -203,7 +215,7 @@ def _close_waiting(run_id: int, now: datetime) -> int:
             return 0
         if mailing.state is MailingState.CANCELLED:
             state = DeliveryState.CANCELLED
-        elif now >= mailing.ends_at:
+        elif now >= mailing.ends_at or (mailing.is_transactional and now >= expires_at(run.scheduled_for)):
             state = DeliveryState.EXPIRED
         else:
             return 0

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from uuid import uuid4
 
 from sqlalchemy import update
@@ -16,7 +16,7 @@ from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed
 from skymailing.delivery.ledger.open_runs import OpenRun, load_open_run
 from skymailing.delivery.ledger.record import is_dead_address
-from skymailing.delivery.rendering.letter import Recipient, TemplateError
+from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, TemplateError
 from skymailing.delivery.routing import routes, slow_servers
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
@@ -224,7 +224,7 @@ def _letters(
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
-        templates = {number: dispatcher.template(run, number) for number in _list_variants(confirmed)}
+        templates = _compile_contents(run, dispatcher, confirmed)
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
@@ -236,7 +236,7 @@ def _letters(
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
-        template = templates[claimed.variant]
+        template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:
@@ -256,8 +256,14 @@ def _letters(
         yield letter
 
 
-def _list_variants(letters: Iterable[Claimed]) -> set[int | None]:
-    return {claimed.variant for claimed in letters}
+def _compile_contents(
+    run: OpenRun, dispatcher: Dispatcher, letters: Iterable[Claimed]
+) -> Mapping[int | None, LetterTemplate]:
+    """Return the compiled contents by variant, or by ID for transactional letters."""
+    if run.is_transactional:
+        ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
+        return dispatcher.letter_templates(run, ids)
+    return {number: dispatcher.template(run, number) for number in {letter.variant for letter in letters}}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:

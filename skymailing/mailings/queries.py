@@ -19,6 +19,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Run,
@@ -97,7 +98,7 @@ class Ledger:
 
 def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
     """Return a page of the owner's mailings that match the query and the state."""
-    statement = select(Mailing).where(Mailing.owner_id == owner.id)
+    statement = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
     if query:
         statement = statement.where(contains_text(Mailing.name, query))
     if state:

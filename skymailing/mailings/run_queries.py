@@ -12,6 +12,7 @@ from skymailing.models import (
     OPEN_RUN_STATES,
     DeliveryState,
     Mailing,
+    MailingKind,
     Outcome,
     Run,
     RunAnswer,
@@ -56,6 +57,7 @@ def find_run(owner: User, run_id: int) -> Run | None:
     if run_id > LARGEST_ID:
         return None
     condition = (Run.id == run_id) & (Mailing.owner_id == owner.id)
+    condition &= Mailing.kind == MailingKind.MAILING
     return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(condition))
 
 

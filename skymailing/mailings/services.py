@@ -218,7 +218,8 @@ def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     if is_reason_seen:
         audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""
-    move_mailing(mailing, MailingState.RUNNING if find_open_run(mailing) else MailingState.SCHEDULED)
+    may_run = mailing.is_transactional or find_open_run(mailing)
+    move_mailing(mailing, MailingState.RUNNING if may_run else MailingState.SCHEDULED)
 
 
 def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature

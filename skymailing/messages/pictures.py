@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import ArchiveEntry, Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.models import ArchiveEntry, LetterContent, Mailing, Message, MessageDraft, MessagePicture, Run
 from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
@@ -103,7 +103,7 @@ def delete_unused(now: datetime) -> int:
 
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
-    def shows(model: type[Message] | type[MessageDraft]) -> bool:
+    def shows(model: type[Message] | type[MessageDraft] | type[LetterContent]) -> bool:
         match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
         return bool(session.scalar(select(match)))
 
@@ -114,7 +114,8 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )
-    return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent | published)))
+    is_stored = shows(Message) or shows(MessageDraft) or shows(LetterContent)
+    return is_stored or bool(session.scalar(select(sent | published)))
 
 
 def delete_orphans(now: datetime) -> None:

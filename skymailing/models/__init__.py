@@ -55,10 +55,12 @@ from skymailing.models.form import (
     form_tags,
     form_topics,
 )
+from skymailing.models.letter import LetterContent, TransactionalLetter
 from skymailing.models.mailing import (
     EVERY_DAY,
     Audience,
     Mailing,
+    MailingKind,
     OnLate,
     OnUnknown,
     Periodicity,
@@ -167,10 +169,12 @@ __all__ = [
     "ImportState",
     "KeyKind",
     "KnownDevice",
+    "LetterContent",
     "LetterState",
     "Limited",
     "Mailing",
     "MailingAudience",
+    "MailingKind",
     "MailingState",
     "MailingVariant",
     "MergedAddress",
@@ -220,6 +224,7 @@ __all__ = [
     "Tag",
     "Topic",
     "TopicChoice",
+    "TransactionalLetter",
     "UsageHour",
     "UsageKind",
     "User",

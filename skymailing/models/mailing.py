@@ -61,7 +61,14 @@ class OnLate(StrEnum):
     SKIP = "skip"
 
 
+class MailingKind(StrEnum):
+    MAILING = "mailing"
+    # Not a mailing that people see: it holds the letters that programs send to one person each.
+    TRANSACTIONAL = "transactional"
+
+
 EVERY_DAY = "1234567"
+HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
 
 mailing_clients = Table(
     "mailing_clients",
@@ -79,8 +86,12 @@ class Mailing(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # A message that a mailing uses cannot be deleted.
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="RESTRICT"), index=True)
+    kind: Mapped[str] = mapped_column(String(16), default="mailing", server_default="mailing")  # MailingKind
+    # A message that a mailing uses cannot be deleted. NULL only for transactional letters, each of which has
+    # its own content; no code that reads the message of a mailing gets such a row.
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="RESTRICT"), index=True, nullable=True
+    )
     name: Mapped[str] = mapped_column(String(200))
     # Empty: the sender's name.
     sender_name: Mapped[str] = mapped_column(String(200), default="")
@@ -135,7 +146,27 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
+        # One for the transactional letters from each sender, so that two requests cannot add two.
+        Index(
+            "ix_mailings_letters_of_sender",
+            "owner_id",
+            "sender_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_mailings_letters",
+            "owner_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
+        ),
     )
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.kind == MailingKind.TRANSACTIONAL
 
     @property
     def is_disabled(self) -> bool:

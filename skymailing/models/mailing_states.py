@@ -73,14 +73,23 @@ class RunState(StrEnum):
     # Planned or sending with variants; a separate value, because older versions would send everyone the same
     # letter.
     TESTED = "tested"
+    # The transactional letters of a day; its own value, as older versions would cancel letters that have no
+    # client.
+    TRANSACTIONAL = "transactional"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
     SKIPPED = "skipped"
 
 
-# A mailing has at most one run in these states.
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+# A mailing has at most one run in these states; one of transactional letters may have several.
+OPEN_RUN_STATES = (
+    RunState.PLANNED,
+    RunState.SENDING,
+    RunState.ROUTED,
+    RunState.TESTED,
+    RunState.TRANSACTIONAL,
+)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -89,6 +98,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
         RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),

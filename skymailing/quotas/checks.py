@@ -12,6 +12,7 @@ from skymailing.extensions import db
 from skymailing.models import (
     Client,
     Mailing,
+    MailingKind,
     Message,
     MessageDraft,
     MessagePicture,
@@ -44,7 +45,7 @@ def select_messages(owner_id: int) -> Select[Any]:
 
 
 def select_mailings(owner_id: int) -> Select[Any]:
-    return select(Mailing.id).where(Mailing.owner_id == owner_id)
+    return select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
 
 
 def select_segments(owner_id: int) -> Select[Any]:

@@ -58,7 +58,7 @@ def list_returns(filter: ReturnFilter, cursor: str | None) -> Page:
     """Return a page of (Bounce, mailing name, ID of the client) rows, newest first."""
     is_client = (Client.owner_id == Bounce.owner_id) & (Client.email_key == Bounce.email_key)
     found = (
-        select(Bounce, Mailing.name.label("mailing_name"), Client.id.label("client_id"))
+        select(Bounce, Mailing.name.label("mailing_name"), Mailing.kind, Client.id.label("client_id"))
         .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
         .outerjoin(Client, is_client)
     )

@@ -19,7 +19,7 @@ from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, MailingAudience, Segment, SignupForm, Tag, User
+from skymailing.models import Client, Mailing, MailingAudience, MailingKind, Segment, SignupForm, Tag, User
 
 ORDER: Order = [(func.lower(Segment.name, type_=String), False), (Segment.id, False)]
 PER_PAGE = 20
@@ -156,6 +156,7 @@ def list_tag_names(owner_id: int) -> list[str]:
 def list_newest_mailings(owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's newest mailings."""
     statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    statement = statement.where(Mailing.kind == MailingKind.MAILING)
     return list(db.session.execute(statement.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
 
 

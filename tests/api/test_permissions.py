@@ -14,7 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.models import MailingState, User
 from tests.api.conftest import MakeProgram, Program
 from tests.conftest import SignIn
-from tests.security.object_factories import make_delivery, make_run, make_tag
+from tests.security.object_factories import make_delivery, make_letter, make_run, make_tag
 from tests.security.test_csrf import read_tables
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
@@ -43,6 +43,7 @@ def arguments(user: User) -> dict[str, Any]:
         "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
         "run_id": make_run(user).id,
         "delivery_id": make_delivery(user).id,
+        "letter_id": make_letter(user).id,
     }
 
 

@@ -16,6 +16,7 @@ from tests.security.object_factories import (
     make_draft,
     make_form,
     make_import,
+    make_letter,
     make_mailing,
     make_message,
     make_removal,
@@ -51,6 +52,7 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
+LETTER = Own("letter_id", make_letter)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
@@ -169,6 +171,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "topics.edit": TOPIC,
     "topics.move_up": TOPIC,
     "topics.delete": TOPIC,
+    "transactional.index": PRIVATE,
+    "transactional.resume": PRIVATE,
+    "transactional.show": LETTER,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

@@ -55,6 +55,7 @@ from tests.support.factories import (
     create_run,
     create_tested_run,
 )
+from tests.support.letter_factories import create_letter
 from tests.support.signup_factories import SignupFormFactory
 
 
@@ -228,6 +229,11 @@ def make_tested_run(owner: User) -> Any:
 
 def make_delivery(owner: User) -> Any:
     return DeliveryFactory.create(run__mailing__owner=owner)
+
+
+def make_letter(owner: User) -> Any:
+    """Return a transactional letter's delivery, whose ID is the letter's."""
+    return create_letter(owner)
 
 
 def make_api_key(owner: User) -> ApiKey:

@@ -6,6 +6,7 @@ from skymailing.api.views import (
     client_batches,
     clients,
     documentation,
+    letters,
     mailing_actions,
     mailings,
     messages,
@@ -17,7 +18,7 @@ from skymailing.api.views.responses import answer_problem
 from skymailing.extensions import csrf
 from skymailing.web.error_pages import register_error_format
 
-RESOURCES = (clients, client_batches, tags, messages, mailings, mailing_actions, runs)
+RESOURCES = (clients, client_batches, tags, messages, mailings, mailing_actions, runs, letters)
 
 
 def register(app: Flask) -> None:

@@ -25,7 +25,7 @@ from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.saved_values import read_part_names, read_values, shown_audience
 from skymailing.mailings.selection import Selection
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
-from skymailing.models import EVERY_DAY, Mailing, MailingState
+from skymailing.models import EVERY_DAY, Mailing, MailingKind, MailingState
 from skymailing.senders.queries import find_default_sender
 
 bp = Resource("mailings", "Which message goes to whom, and when.")
@@ -38,6 +38,7 @@ COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
 def list_mailings(query: dict[str, Any]) -> Any:
     """List mailings, oldest first."""
     statement = select(Mailing).where(Mailing.owner_id == current_access().owner_id)
+    statement = statement.where(Mailing.kind == MailingKind.MAILING)
     if "state" in query:
         statement = statement.where(Mailing.state == query["state"])
     if "q" in query:
@@ -108,7 +109,8 @@ def delete_mailing(mailing_id: int) -> Any:
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
     is_own = (Mailing.id == mailing_id) & (Mailing.owner_id == current_access().owner_id)
-    mailing = db.session.scalar(select(Mailing).where(is_own)) or abort(404)
+    statement = select(Mailing).where(is_own, Mailing.kind == MailingKind.MAILING)
+    mailing = db.session.scalar(statement) or abort(404)
     if to_change:
         services.lock_mailing(mailing)
     return mailing

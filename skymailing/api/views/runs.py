@@ -29,7 +29,7 @@ from skymailing.models import DeliveryState, Run, RunState
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
-SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
 COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
 
 

@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import access, account, clicks, signups, topics, webhooks
+from skymailing.auth.export import access, account, clicks, letters, signups, topics, webhooks
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -111,6 +111,8 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("mailings.json", account.read_mailings),
         file("mailing-clients.csv", account.read_selected_clients),
         file("runs.json", account.read_runs),
+        file("transactional-emails.json", letters.read_letters),
+        file("transactional-contents.json", letters.read_contents),
         file("archive.json", account.read_archive),
         file("letters.csv", account.read_letters),
         file("links.csv", clicks.read_links),

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal_column, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    false,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic
@@ -20,7 +31,18 @@ from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.run_counts import Changes
 from skymailing.delivery.open_consents import allows_counting
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE
-from skymailing.models import Client, Delivery, DeliveryState, Mailing, OpenTracking, Run, Suppression, User
+from skymailing.models import (
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    OpenTracking,
+    Run,
+    Suppression,
+    SuppressionReason,
+    TransactionalLetter,
+    User,
+)
 from skymailing.quotas import letters
 
 
@@ -37,6 +59,7 @@ class Claimed:
     attributes: Mapping[str, Any]
     counts_opens: bool  # whether the letter may have the tracking image
     variant: int | None = None  # set in the sample of a test
+    content_id: int | None = None  # of a transactional letter, whose attributes are its own values
 
 
 class Choice(Protocol):
@@ -135,6 +158,7 @@ def _claimed(row: Any) -> Claimed:
         *(row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes),
         bool(row.counts_opens),
         row.variant,
+        row.content_id,
     )
 
 
@@ -150,8 +174,10 @@ def _rows_by_id(
 
 
 def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
+    select_values = _letter_values if run.is_transactional else _client_values
     return (
-        select(
+        select_values()
+        .add_columns(
             Delivery.id,
             Delivery.state,
             Delivery.email,
@@ -159,29 +185,51 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.attempts,
             Delivery.unknowns,
             Delivery.variant,
-            Client.full_name,
-            Client.attributes,
-            # The client was deleted while the letter was being sent; the delivery then returned to pending.
-            Client.id.is_(None).label("is_deleted"),
             _is_suppressed(run).label("is_suppressed"),
             _counts_opens(run).label("counts_opens"),
         )
-        .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
         # SQLAlchemy omits this on SQLite, where this transaction is the only writer.
         .with_for_update(of=Delivery, skip_locked=True)
     )
 
 
+def _client_values() -> Select[Any]:
+    """Select what fills a client's letter."""
+    # Deleted while the letter was being sent; the delivery then returned to pending.
+    is_deleted = Client.id.is_(None).label("is_deleted")
+    values = select(Client.full_name, Client.attributes, is_deleted, null().label("content_id"))
+    return values.select_from(Delivery).outerjoin(Client, Client.id == Delivery.client_id)
+
+
+def _letter_values() -> Select[Any]:
+    """Select what fills a transactional letter, whose recipient need not be a client."""
+    letter = TransactionalLetter
+    values = (letter.name.label("full_name"), letter.values.label("attributes"))
+    is_deleted = letter.delivery_id.is_(None).label("is_deleted")
+    statement = select(*values, is_deleted, letter.content_id).select_from(Delivery)
+    return statement.outerjoin(letter, letter.delivery_id == Delivery.id)
+
+
 def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
     """Return the condition that a delivery's address gets no letters, or none about the run's topic."""
     is_its_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
+    if run.is_transactional:
+        is_its_address &= holds_letters()
     is_suppressed = exists().where(is_its_address)
     return (
         is_suppressed
         if run.topic_id is None
         else is_suppressed | ~gets_topic(run.topic_id, Delivery.email_key)
     )
+
+
+def holds_letters() -> ColumnElement[bool]:
+    """Return the condition that a suppression also applies to transactional letters.
+
+    People who unsubscribe from mailings still get the receipts of what they buy.
+    """
+    return Suppression.reason != SuppressionReason.UNSUBSCRIBED
 
 
 def _counts_opens(run: OpenRun) -> ColumnElement[bool]:

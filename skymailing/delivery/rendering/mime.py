@@ -170,3 +170,11 @@ def check_list_id(name: str) -> str:
     if LIST_ID.fullmatch(name) is None:
         raise TemplateError(N_("%(address)s is not a valid address"), address=repr(name))
     return name
+
+
+def format_complaint_address(from_address: str, mailbox: str) -> str:
+    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
+    from_domain, mailbox_domain = (address.rpartition("@")[2] for address in (from_address, mailbox))
+    if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
+        return ""
+    return f"\r\nCFBL-Address: {check_address(mailbox)}; report=arf"
