@@ -77,7 +77,7 @@ class Config(EnvironmentReader):
             made = self.DATA_DIR.stat()
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
-        # Only our own folder: another one may serve other programs too, and `doctor` reports it.
+        # Restrict only our own folder: others may serve other programs, too, and `doctor` reports them.
         if made.st_uid == os.getuid() and made.st_mode & 0o077:
             with contextlib.suppress(OSError):
                 self.DATA_DIR.chmod(made.st_mode & 0o7700)
@@ -136,9 +136,12 @@ class Config(EnvironmentReader):
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
         self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
         self.MAIL_FALLBACK = self._fallback()
-        # Where users' mail servers may be, besides public addresses.
+        # Networks that may contain users' mail servers; public addresses are always allowed.
         networks = self._text("MAIL_SERVERS_PRIVATE_NETWORKS") or ""
         self.MAIL_SERVERS_PRIVATE_NETWORKS = parse_networks("MAIL_SERVERS_PRIVATE_NETWORKS", networks)
+        # Where the programs that users' webhooks call may be, besides public addresses.
+        networks = self._text("WEBHOOKS_PRIVATE_NETWORKS") or ""
+        self.WEBHOOKS_PRIVATE_NETWORKS = parse_networks("WEBHOOKS_PRIVATE_NETWORKS", networks)
         # Flask-Mail sends nothing while TESTING is on, but our tests use a real server.
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:
@@ -231,7 +234,7 @@ class ProductionConfig(Config):
     PREFERRED_URL_SCHEME = "https"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
-    # Browsers accept such a cookie from this host alone, over HTTPS: no other host of the domain can set it.
+    # Browsers accept such a cookie only from this host, over HTTPS: no other host of the domain can set it.
     SESSION_COOKIE_NAME = "__Host-session"
     REMEMBER_COOKIE_NAME = "__Host-remember"
     DEVICE_COOKIE_NAME = "__Host-device"

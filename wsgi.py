@@ -1,11 +1,11 @@
-"""The WSGI application. Commands build the pages on demand, a web server builds them at startup."""
+"""The WSGI application. Commands build the pages on demand; a web server builds them at startup."""
 
 import gc
 import os
 
 import click
 
-gc.disable()  # imports leave no garbage; the search for it took a fifth of the time of a short command
+gc.disable()  # imports leave no garbage; looking for it took a fifth of a short command's time
 
 # ruff: noqa: E402 - the imports are what takes the time
 from config import load_config

@@ -24,6 +24,8 @@ from bench import (
     servers,
     signup,
     tracking,
+    transactional,
+    webhooks,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
@@ -38,11 +40,13 @@ MODULES = (
     api,
     signup,
     tracking,
+    transactional,
     reports,
     returned,
     mailbox,
     many,
     servers,
+    webhooks,
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}

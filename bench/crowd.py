@@ -1,4 +1,4 @@
-"""Benchmark the site for simulated users during a mailing, also while Redis or the database is down."""
+"""Benchmark the site for simulated users during a mailing, even while Redis or the database is down."""
 
 import contextlib
 import json
@@ -22,10 +22,10 @@ from skymailing.clock import utcnow
 
 PEOPLE = 50
 WATCHERS = 5  # number of people who watch the mailing that is being sent
-OWN_ROWS = 200  # number of clients, mailings and log lines for each of the others
+OWN_ROWS = 200  # number of clients, mailings and log lines for each of the other people
 THINK_SECONDS = 2.0  # between requests, plus or minus half; a live page polls at the same interval
 REDIS_DOWN_SECONDS = 5.0
-RECOVERY_SECONDS = 1.0  # added to the end of a fault, as the service recovers
+RECOVERY_SECONDS = 1.0  # added to the end of a fault, because the service needs time to recover
 MAX_SLOWDOWN = 3.0
 MIN_RATE = 0.7
 

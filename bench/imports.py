@@ -58,7 +58,7 @@ def add_owner(email: str) -> int:
 
 
 def start_peak() -> float:
-    """Forget the highest memory so far, on Linux; return the present memory in MB."""
+    """Reset the peak memory on Linux; return the current memory in MB."""
     Path("/proc/self/clear_refs").write_text("5")
     return read_memory("VmRSS")
 
@@ -79,13 +79,13 @@ def measure(count: int, *, has_workbook: bool) -> None:
     again = run_import(owner_id, csv, count)
     growth = read_memory("VmHWM") - before
     print(
-        f"{name}: {count / first:,.0f} new rows per second, {count / again:,.0f} known ones; "
+        f"{name}: {count / first:,.0f} new rows per second, {count / again:,.0f} known rows; "
         f"at most {growth:.0f} MB more than before"
     )
     if has_workbook:
         workbook = io.BytesIO(write_xlsx({"Clients": write_sheet(list_rows(count))}))
         seconds = run_import(add_owner("xlsx@x.example"), workbook, count)
-        # In a table with the clients of the others, too.
+        # Measured again because the table now contains the other owners' clients, too.
         as_csv = run_import(add_owner("csv-again@x.example"), csv, count)
         print(f"{name}: the same rows as XLSX take {seconds / as_csv:.2f} x the time")
 

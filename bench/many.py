@@ -141,11 +141,11 @@ def many_starts(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def _wait_for_attempts(service: Service, count: int) -> None:
-    def are_there() -> bool:
+    def have_all_been_made() -> bool:
         with Session(service.engine) as session:
             return (session.scalar(select(func.count()).select_from(Attempt)) or 0) >= count
 
-    service.wait_until(are_there, f"{count} letters", 180)
+    service.wait_until(have_all_been_made, f"{count} letters", 180)
 
 
 def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Benchmark returned mail: the letters per second that are read, and that are processed."""
+"""Benchmark returned mail: how many letters per second are read, and how many are processed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,8 @@ from skymailing.extensions import db
 from skymailing.models import Bounce, Delivery, Run
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.reader import read_return
-from skymailing.returns.services import take_in
-from skymailing.returns.tasks import PAGE, take_in_batches
+from skymailing.returns.services import ingest_letters
+from skymailing.returns.tasks import PAGE, ingest_batches
 from tests.returns.letters import make_complaint, make_status, quote_headers
 
 LETTERS = 2000
@@ -24,7 +24,7 @@ DOMAIN = "sky.example"
 
 
 def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Read returned letters, then process them: some alone, as from a pipe, others as from a mailbox."""
+    """Read returned letters; process some alone, as from a pipe, and the rest in pages, as from a mailbox."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service, service.app.app_context():
             letters = send_and_return(testbed, service)
@@ -33,9 +33,9 @@ def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
             together = measure([raw for number, raw in enumerate(letters) if number % 4], take_in_pages)
             check_counts()
         yield Row(
-            f"returned letters read, and taken in alone and together, {database}",
+            f"returned letters read, processed alone and processed together, {database}",
             f"{read:,.0f}, {alone:,.0f} and {together:,.0f} per second",
-            "500 read, 100 taken in together per second",
+            "500 read, 100 processed together per second",
             "",
             read >= 500 and together >= 100,
             {"read": read, "taken_in_alone": alone, "taken_in_together": together},
@@ -68,7 +68,7 @@ def make_letter(number: int, email: str, message_id: str) -> bytes:
 def take_in_alone(letters: Sequence[bytes]) -> None:
     """Process each letter in its own transaction."""
     for raw in letters:
-        take_in([Arrival.read(raw, "pipe")], utcnow())
+        ingest_letters([Arrival.read(raw, "pipe")], utcnow())
         db.session.commit()
 
 
@@ -76,7 +76,7 @@ def take_in_pages(letters: Sequence[bytes]) -> None:
     """Process the letters in pages, as they are read from a mailbox."""
     for start in range(0, len(letters), PAGE):
         page = letters[start : start + PAGE]
-        take_in_batches([Arrival.read(raw, "mailbox") for raw in page], utcnow())
+        ingest_batches([Arrival.read(raw, "mailbox") for raw in page], utcnow())
 
 
 def measure(letters: Sequence[bytes], function: Callable[[Sequence[bytes]], object]) -> float:

@@ -62,10 +62,10 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
     service.resume_workers()
     with Session(service.engine) as session:
 
-        def are_there() -> bool:
+        def have_all_been_made() -> bool:
             return (session.scalar(select(func.count()).select_from(Attempt)) or 0) >= OWNERS * letters
 
-        service.wait_until(are_there, "all letters", TIMEOUT_SECONDS)
+        service.wait_until(have_all_been_made, "all letters", TIMEOUT_SECONDS)
         first, last = session.execute(select(func.min(Attempt.at), func.max(Attempt.at))).one()
         sent = session.scalar(select(func.count()).where(Attempt.outcome == Outcome.SENT))
         used = session.scalar(select(func.count(Attempt.route.distinct())))
@@ -78,7 +78,7 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
 def _add_senders(service: Service, owners: list[int], port: int | None) -> None:
     """Give each owner's mailing a sender; with `port`, also give each sender its own server there.
 
-    The servers belong to no owner, since the sink offers neither encryption nor passwords.
+    The servers belong to no owner, because the sink offers neither encryption nor passwords.
     """
     access = {"host": "127.0.0.1", "port": port, "security": Security.NONE, "sessions": 20}
     with Session(service.engine) as session:

@@ -89,7 +89,7 @@ class Service:
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
             migrations.upgrade()
-        # For measurements only. In autocommit mode, reads do not block the workers' writes.
+        # This engine is for measurements. In autocommit mode, its reads do not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],
             isolation_level="AUTOCOMMIT",

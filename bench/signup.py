@@ -24,14 +24,14 @@ from skymailing.signup.stamps import make_step_stamp
 OWNERS, FORMS = 5, 10  # so many that no form counts as attacked
 SUBMITTED = 1_500
 TIMED_REQUESTS = 12  # requests whose letters are timed
-MAILING = 40_000  # letters of the same owner that are being sent in the meantime
+MAILING = 40_000  # letters that the same owner is sending at that time
 DEADLINE = 60.0  # seconds until all letters must have left
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "bench"}
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A visitor's request, with a network of its own."""
+    """A visitor's request from a separate network."""
 
     path: str
     body: str
@@ -39,11 +39,11 @@ class Submission:
 
 
 def signup(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure the cached page, then submitted forms, then how long a letter takes beside a mailing."""
+    """Measure the cached page, then submitted forms, then how long a letter takes during a mailing."""
     yield from compare_pages(testbed, sizes)
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
-            service.environment["TRUSTED_PROXIES"] = "1"  # each request names its network
+            service.environment["TRUSTED_PROXIES"] = "1"  # each request states its network in a header
             forms = add_forms(service)
             with web_server(service) as port:
                 yield measure_submissions(service, forms, port, database)
@@ -95,7 +95,7 @@ def add_forms(service: Service, clients: int = 1) -> list[SignupForm]:
 
 
 def make_submission(service: Service, form: SignupForm, name: str, number: int) -> Submission:
-    """Return a request of a person who has seen the form and clicked once more."""
+    """Return the request of a visitor who has opened the form and confirmed the second step."""
     email = f"{name}{number}@mail.example"
     with service.app.app_context():
         stamp = make_step_stamp(form.uuid, address_key(email), 0, utcnow())
@@ -104,7 +104,7 @@ def make_submission(service: Service, form: SignupForm, name: str, number: int) 
 
 
 def submit_all(port: int, submissions: Sequence[Submission], connections: int) -> float:
-    """Send all requests over several connections; return the seconds. Raises MeasurementFailed on refusal."""
+    """Send all requests over several connections; return the seconds; raises MeasurementFailed on errors."""
 
     def submit_part(part: Sequence[Submission]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -123,7 +123,7 @@ def submit_all(port: int, submissions: Sequence[Submission], connections: int) -
         answers = [answer for part in pool.map(submit_part, parts) for answer in part]
     seconds = time.perf_counter() - started
     if set(answers) != {"200 True"}:
-        raise MeasurementFailed(f"sign-up forms were refused: {sorted(set(answers))}")
+        raise MeasurementFailed(f"sign-up forms were rejected: {sorted(set(answers))}")
     return seconds
 
 

@@ -83,7 +83,7 @@ def measure_redirect(service: Service, run: Run, sizes: Sizes) -> Row:
 
 
 def measure_fold(service: Service, run: Run, database: str) -> Row:
-    """Note hits of random letters, a twentieth of them a scanner's, and add them to the counts."""
+    """Note hits on random letters, one in twenty by a scanner, and add them to the counts."""
     with Session(service.engine) as session:
         letters = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id)).all()
     chance = random.Random(7)

@@ -7,6 +7,7 @@ from skymailing.caching import invalidation, middleware
 from skymailing.commands import CommandGroup
 from skymailing.db import engine
 from skymailing.delivery.audience import typed_values
+from skymailing.events import recording
 from skymailing.logs import access
 from skymailing.tracking import redirects
 from skymailing.web import compression, error_pages, i18n, responses, stateless, static_files
@@ -22,12 +23,13 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     app.config.from_object(config)
     app.cli = CommandGroup(app.name)
     compression.configure(app)  # first, so that it compresses finished responses
-    middleware.configure(app)  # second, as cached pages need none of the following
+    middleware.configure(app)  # second, because cached pages need none of the following
     redirects.configure(app)
     bind_extensions(app)
     engine.configure_database(app)
     typed_values.configure(app)
     invalidation.configure(app)
+    recording.configure(app)
     i18n.configure(app)
     stateless.configure(app)
     static_files.configure(app)
@@ -38,7 +40,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
         register_pages(app)
     error_pages.register_error_pages(app)
     access.configure(app)  # around every layer that can respond
-    responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
+    responses.trust_proxies(app)  # last and outermost, so that all other layers see the visitor's address
     return app
 
 
@@ -68,6 +70,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.clients import views as clients
     from skymailing.domains import views as domains
     from skymailing.home import views as home
+    from skymailing.letters import views as letters
     from skymailing.mail_catcher import views as mail_catcher
     from skymailing.mailings import views as mailings
     from skymailing.manager import views as manager
@@ -81,9 +84,10 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.signup import views as signup
     from skymailing.topics import views as topics
     from skymailing.tracking import views as tracking
+    from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

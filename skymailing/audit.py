@@ -30,9 +30,10 @@ from skymailing.models import (
     Tag,
     Topic,
     User,
+    WebhookEndpoint,
 )
 
-Sending = Sender | SendingDomain | SmtpServer | SignupForm
+Sending = Sender | SendingDomain | SmtpServer | SignupForm | WebhookEndpoint
 Target = User | Mailing | Message | Client | Segment | Tag | Topic | ApiKey | Article | Sending
 
 # The kind of each target, and the attribute that names it.
@@ -46,6 +47,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
     Sender: (AuditKind.SENDER, "address"),
     SendingDomain: (AuditKind.DOMAIN, "name"),
     SmtpServer: (AuditKind.SERVER, "name"),
+    WebhookEndpoint: (AuditKind.WEBHOOK, "url"),
     Tag: (AuditKind.TAG, "name"),
     Topic: (AuditKind.TOPIC, "name"),
     ApiKey: (AuditKind.API_KEY, "name"),
@@ -55,7 +57,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person who acts, and their network address; on the command line, `id` and `role` are None."""
+    """The person who acts, and their IP address; on the command line, `id` and `role` are None."""
 
     id: int | None
     name: str

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SECOND_FACTOR = "second factor"
 SMTP_ACCESS = "mail server password"
 SIGNING_KEY = "signing key"
+WEBHOOK_ACCESS = "webhook secret"
 
 
 def encrypt(secret: str, purpose: str) -> str:

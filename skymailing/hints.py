@@ -20,6 +20,7 @@ OUTBOX = "outbox"
 INDEX = "index"
 MAILBOX = "mailbox"
 SERVER_TESTS = "server-tests"
+WEBHOOKS = "webhooks"
 
 
 def hint_outbox() -> None:
@@ -34,27 +35,34 @@ def hint_start(mailing_id: int) -> None:
 
 def hint_run(run_id: int) -> None:
     """Ask as many workers as its letters need, on all hosts, to send a run in parallel."""
-    of_run = select(Mailing.owner_id, Run.planned).join(Run.mailing).where(Run.id == run_id)
+    statement = select(Mailing.owner_id, Run.planned).join(Run.mailing).where(Run.id == run_id)
     with reading_engine().connect() as connection:
-        run = connection.execute(of_run).one_or_none()
+        run = connection.execute(statement).one_or_none()
     if run is not None:
         windows = math.ceil(run.planned / engine_settings().first_window)
-        _hint([(run.owner_id, run_id)], most_slots=max(1, windows))
+        _hint([(run.owner_id, run_id)], max_slots=max(1, windows))
+
+
+def hint_letters(owner_id: int, run_id: int) -> None:
+    """Ask a worker to send transactional letters next, before those of mailings."""
+    turns.add([turns.Turn(owner_id, run_id, turns.URGENT)])
+    # Small jobs come first, and a worker that sends a mailing stops for them.
+    queue.hint(turn_name(turns.URGENT), "send_slice", run_id, turns.URGENT, queue=queue.SYSTEM)
 
 
 def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
-    """Ask workers to send runs, given as pairs of owner and run, and to take the waiting turns."""
-    _hint(runs, most_slots=None)
+    """Ask workers to send runs, given as pairs of owner and run, and to take the turns that are waiting."""
+    _hint(runs, max_slots=None)
 
 
-def _hint(runs: Sequence[tuple[int, int]], most_slots: int | None) -> None:
+def _hint(runs: Sequence[tuple[int, int]], max_slots: int | None) -> None:
     try:
         workers = max(queue.count_workers(), current_app.config["WORKERS"])
     except RedisError:
         return  # no hint could be stored; the sweep repeats them
     # With more runs than workers, each run needs only one of them.
     slots = workers if len(runs) <= workers else 1
-    turns.add(turns.of_runs(runs, min(slots, most_slots or slots)))
+    turns.add(turns.list_turns(runs, min(slots, max_slots or slots)))
     for slot in range(workers):
         hint_turn(slot)
 
@@ -84,6 +92,11 @@ def hint_mailbox() -> None:
 def hint_server_tests() -> None:
     """Ask a worker to test the mail servers that are waiting for a test."""
     queue.hint(SERVER_TESTS, "test_servers")
+
+
+def hint_webhooks() -> None:
+    """Ask a worker to send the calls of webhooks that are due."""
+    queue.hint(WEBHOOKS, "send_webhooks")
 
 
 def hint_bulk_job(job_id: int) -> None:

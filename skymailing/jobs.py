@@ -27,6 +27,7 @@ from skymailing.returns import tasks as return_tasks
 from skymailing.servers.tasks import run_tests
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
+from skymailing.webhooks import tasks as webhook_tasks
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
 TESTS_LEASE = 60  # seconds after which a worker that tests mail servers counts as dead
@@ -101,6 +102,13 @@ def test_servers() -> None:
 
 
 @job
+def send_webhooks() -> None:
+    """Send the calls of webhooks that are due, in a thread beside the jobs of this worker."""
+    queue.clear_hint(hints.WEBHOOKS)
+    webhook_tasks.serve_in_background()
+
+
+@job
 def change_clients(job_id: int) -> None:
     """Change many clients for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.bulk_job_name(job_id))
@@ -154,18 +162,18 @@ def send_slice(run_id: int, slot: int) -> None:
     try:
         while may_send and (turn := turns.take()):
             may_send = _take_turn(turn)
-            if not _may_go_on(time.monotonic() - start):
+            if not _may_continue(time.monotonic() - start):
                 break
     finally:
         dispatcher.give_back_sessions(only_scarce=True)
-        if may_send:  # even after a run that failed: the others are still waiting
+        if may_send:  # even if this run failed: other runs are still waiting
             hints.hint_turn(slot)
 
 
 def _take_turn(turn: Turn) -> bool:
     """Send a run's letters, charge its owner for the time, and let the rest wait for its next turn.
 
-    Return whether this worker may take another turn, instead of the workers that use all sessions.
+    Return whether this worker may take another turn; False if other workers are using all the sessions.
     """
     context.bind(run_id=turn.run_id)
     start = time.monotonic()
@@ -173,7 +181,7 @@ def _take_turn(turn: Turn) -> bool:
         has_more = send.send_slice(turn.run_id, _should_yield)
     except NoSession as error:
         turns.add([turn])
-        # Checked last: otherwise, the others could find no turn and give back their sessions in between.
+        # Checked last: otherwise, other workers could find no turn and release their sessions in between.
         return error.budget.has_room()
     finally:
         turns.charge(turn, time.monotonic() - start)
@@ -185,7 +193,7 @@ def _take_turn(turn: Turn) -> bool:
     return True
 
 
-def _may_go_on(elapsed: float) -> bool:
+def _may_continue(elapsed: float) -> bool:
     """Return whether a job may take another turn after `elapsed` seconds, because no other job is waiting."""
     settings = engine_settings()
     if worker.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
@@ -225,7 +233,7 @@ def continue_sweep(part: int, lease: str, begun_at: float) -> None:
 def _sweep_from(first: int, lease: str, now: datetime) -> None:
     """Run the parts of a sweep from `first`, unless another sweep holds the lease.
 
-    After a second, waiting letters go first.
+    After a second, let waiting letters go first.
     """
     parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
     start = time.monotonic()
@@ -235,11 +243,11 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                 return
             is_tired = number > first and _should_yield(time.monotonic() - start)
             if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
-                # Long enough for the jobs before it, such as the starts of a thousand mailings.
+                # This is long enough for the jobs before it, such as the starts of a thousand mailings.
                 queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                 return
             parts[number](now)
-            db.session.rollback()  # after a part that only read: on SQLite, others could not write
+            db.session.rollback()  # after a part that only read: it would block writers on SQLite
     except BaseException:  # also a job timeout: the next sweep must not wait for the lease to expire
         queue.end_lease(schedule.SWEEP_ID, lease)
         raise
@@ -261,7 +269,7 @@ def run_sweep(now: datetime) -> DueWork:
 
 
 def hint_due_work(now: datetime) -> DueWork:
-    """Ask workers for the starts and letters that are due, and return them."""
+    """Ask workers to start the mailings and send the letters that are due; return this work."""
     found = DueWork(due.find_mailings(now), due.find_runs(now))
     for mailing_id in found.mailings:
         hints.hint_start(mailing_id)
@@ -275,6 +283,7 @@ def _should_yield(elapsed: float) -> bool:
     settings = engine_settings()
     if elapsed > settings.slice_seconds or worker.stop_is_requested():
         return True
+    next_turn = turns.peek()
     if elapsed <= settings.least_slice_seconds:
-        return False
-    return queue.others_are_waiting() or turns.peek() is not None
+        return next_turn is not None and next_turn.is_urgent
+    return next_turn is not None or queue.others_are_waiting()

@@ -31,6 +31,7 @@ from skymailing.returns import tasks as return_tasks
 from skymailing.servers.queries import has_test_requests
 from skymailing.signup import tasks as signups
 from skymailing.tracking import folding
+from skymailing.webhooks import tasks as webhooks
 
 
 def _decide_tests(now: datetime) -> None:
@@ -55,6 +56,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_domain(domain_id)
     if has_test_requests():
         hints.hint_server_tests()
+    if webhooks.has_work():
+        hints.hint_webhooks()
     for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
 
@@ -71,7 +74,7 @@ def _record_sweep(_now: datetime) -> None:
     db.session.rollback()  # an open transaction would block other writers on SQLite
 
 
-# What a sweep repairs in the ledger, before anything else: letters are sent even if a task below fails.
+# A sweep repairs the ledger before anything else, so that letters are sent even if a task below fails.
 REPAIRS: tuple[Callable[[datetime], object], ...] = (
     lambda now: recovery.recover_dead_journals(_journals(), now),
     lambda now: recovery.recover_lost_leases(_journals(), now),

@@ -43,6 +43,7 @@ JOBS = frozenset(
         "read_mailbox",
         "send_outbox",
         "send_slice",
+        "send_webhooks",
         "start_mailing",
         "sweep",
         "test_servers",
@@ -88,7 +89,7 @@ class JsonJob(Job):
         name = str(self._func_name)
         is_ours = name.startswith(JOB_PREFIX) and name.removeprefix(JOB_PREFIX) in JOBS
         if self._is_foreign or self._instance is not None or not is_ours:
-            self.data = self.data  # forgets the name, so that the next access to the job is refused too
+            self.data = self.data  # forgets the name, so that the next access to the job fails, too
             raise ForeignJob
 
 
@@ -132,7 +133,7 @@ def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
 
 
 def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
-    """Enqueue like `enqueue`, unless the same hint is already in the queue; `clear_hint` allows it again."""
+    """Enqueue a job, unless the same hint is already in the queue; `clear_hint` allows it again."""
     try:
         if not connection().set(f"skymailing:hint:{name}", 1, nx=True, ex=HINT_LIFETIME):
             return False
@@ -167,7 +168,7 @@ def hold_lease(name: str, holder: str, seconds: int) -> bool:
 
 
 def end_lease(name: str, holder: str) -> None:
-    """Give back a lease, unless someone else holds it."""
+    """Release a lease, unless someone else holds it."""
     key = f"skymailing:lease:{name}"
     with contextlib.suppress(RedisError):
         if connection().get(key) == holder.encode():
@@ -195,7 +196,7 @@ def count_workers() -> int:
 def count_workers_by_host() -> Counter[str]:
     """Return how many workers on each host are connected to Redis; raises RedisError.
 
-    Connections are counted, not rq's records: the record of a killed worker stays for minutes, and
+    Connections are counted, not rq's records: the record of a killed worker remains for minutes, and
     the record of a running one is lost when Redis is emptied.
     """
     names = {client["name"] for client in connection().client_list()}

@@ -92,7 +92,7 @@ def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
 
 @dataclass(frozen=True)
 class Wake:
-    """A job to enqueue at a time, under a fixed ID; scheduling it again changes the time."""
+    """A job to enqueue at a given time, under a fixed ID; scheduling it again changes the time."""
 
     name: str
     function: str

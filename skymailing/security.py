@@ -123,7 +123,7 @@ def visible_page() -> str:
 
 
 def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Restrict the view to these roles and administrators; abort with 403 for others."""
+    """Restrict the view to these roles and administrators; abort with 403 for anyone else."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -167,7 +167,7 @@ def password_hasher() -> PasswordHasher:
     hasher: PasswordHasher | None = current_app.extensions.get("skymailing_hasher")
     if hasher is None:
         hasher = PasswordHasher(**current_app.config["PASSWORD_HASH_COST"])
-        # First the hash, since other threads use both as soon as they see the hasher.
+        # Store the hash first, because other threads use both as soon as they see the hasher.
         current_app.extensions["skymailing_dummy_hash"] = hasher.hash("not a password")
         current_app.extensions["skymailing_hasher"] = hasher
     return hasher
@@ -251,7 +251,7 @@ def _stamp(user: User) -> str:
 
 
 def unsubscribe_token(owner_id: int, email_key: str, topic_id: int | None = None) -> str:
-    """Return the token of /u/<token> and /p/<token>, encrypted, with the topic of the letter.
+    """Return the encrypted token for /u/<token> and /p/<token>, which includes the letter's topic.
 
     It has no timestamp: these links never expire.
     """

@@ -1,12 +1,15 @@
-"""Take turns between owners: whose letters a worker sends next.
+"""Let owners take turns: decide whose letters a worker sends next.
 
-Each run has an entry per worker that may send its letters. An owner's entries are served at the times
-that the owner has earned: an entry costs a second in advance, and the difference to the seconds that a
-worker really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with
-slow letters gets the same share as one with a single letter, who is served next (start-time fair queueing).
+Each run has an entry per worker that may send its letters. An owner's entries are served at the times that
+the owner has earned: an entry costs a second in advance, and the difference from the seconds that a worker
+really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with slow
+letters gets the same share as an owner with one letter, who is served next (start-time fair queueing).
 
 The entries are hints like everything in Redis: while it is down, nothing waits, and the sweep adds the
 entries that are missing.
+
+Transactional letters come before all mailings: one was requested a moment ago by somebody who waits for it.
+Their owner's limits and the API's rate keep them few. The time that they take is charged to their owner.
 """
 
 import logging
@@ -32,8 +35,9 @@ for i = 3, #ARGV do
   if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then
     local owner = string.match(ARGV[i], '^%d+')
     local at = math.max(clock, tonumber(redis.call('HGET', KEYS[2], owner) or '0'))
-    redis.call('ZADD', KEYS[1], string.format('%.6f', at), ARGV[i])
     redis.call('HSET', KEYS[2], owner, string.format('%.6f', at + ARGV[2]))
+    if string.match(ARGV[i], ':-1$') then at = -1 end
+    redis.call('ZADD', KEYS[1], string.format('%.6f', at), ARGV[i])
   end
 end
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
@@ -41,11 +45,14 @@ for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
 TAKE = """
 local popped = redis.call('ZPOPMIN', KEYS[1])
 if #popped == 0 then return false end
-redis.call('SET', KEYS[2], popped[2], 'EX', ARGV[1])
+if tonumber(popped[2]) >= 0 then redis.call('SET', KEYS[2], popped[2], 'EX', ARGV[1]) end
 return popped[1]
 """
 PEEK = "return redis.call('ZRANGE', KEYS[1], 0, 0)[1]"
 CHARGE = "redis.call('HINCRBYFLOAT', KEYS[1], ARGV[1], ARGV[2])"
+
+
+URGENT = -1  # the slot of transactional letters, as in ADD
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,10 @@ class Turn:
     owner_id: int
     run_id: int
     slot: int
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.slot == URGENT
 
     def __str__(self) -> str:
         return f"{self.owner_id}:{self.run_id}:{self.slot}"
@@ -82,8 +93,8 @@ def charge(turn: Turn, seconds: float) -> None:
     _eval(CHARGE, [SPENT_KEY], turn.owner_id, f"{seconds - COST:.6f}")
 
 
-def of_runs(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
-    """Return the turns of runs, given as pairs of owner and run: first one of each run, then the others."""
+def list_turns(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
+    """Return the turns of runs, given as pairs of owner and run: first one of each run, then the rest."""
     pairs = list(runs)
     return [Turn(owner_id, run_id, slot) for slot in range(slots) for owner_id, run_id in pairs]
 

@@ -106,8 +106,8 @@ class Worker(SimpleWorker):
             self.connection.connection_pool.disconnect()
 
     def unsubscribe(self) -> None:
-        # rq unsubscribes before it stops the listening thread, which could then block for a minute, and block
-        # rq for a second.
+        # rq unsubscribes before it stops the listening thread. That thread could then block for a minute, and
+        # rq would wait for it for a second.
         if self.pubsub_thread:
             self.pubsub_thread.stop()
         super().unsubscribe()  # type: ignore[no-untyped-call]

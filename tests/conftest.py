@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ from skymailing.extensions import cache, db
 from skymailing.models import User
 from skymailing.settings.database import write_json
 from skymailing.settings.returned_mail import PROVIDERS
-from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.databases import empty_database
+from tests.support.jobs import run_jobs
 from tests.support.servers import RedisServer, SmtpServer
 
 gc.disable()  # until all tests are collected, which creates no garbage
@@ -43,7 +44,7 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-# On a busy machine, one example can take long.
+# On a busy machine, one example can take a long time.
 settings.register_profile(
     "ours",
     deadline=None,
@@ -57,8 +58,8 @@ LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "deliver
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
-    items[:] = [item for item in items if not is_left_out(item)]
+    config.hook.pytest_deselected(items=[item for item in items if is_deselected(item)])
+    items[:] = [item for item in items if not is_deselected(item)]
     items.sort(key=lambda item: get_position(item.path))
 
 
@@ -69,8 +70,8 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def is_left_out(item: pytest.Item) -> bool:
-    """Return whether a test means nothing on its database engine, or would only repeat another one there."""
+def is_deselected(item: pytest.Item) -> bool:
+    """Return whether a test has no meaning on its database engine or would only repeat another test."""
     if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
         return False
     engine = item.callspec.params.get("database_url")
@@ -168,7 +169,7 @@ def _share_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Compile each page template only once a test run, not in every app of every process."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # that of the run
+        folder = folder.parent  # shared by the run's processes
     (folder / "templates").mkdir(exist_ok=True)
     Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache(str(folder / "templates"))
 
@@ -208,7 +209,7 @@ def test_session(app: Flask) -> Iterator[Session]:
 
     @event.listens_for(engine, "after_cursor_execute")
     def invalidate(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        # As other processes do after their commits.
+        # Other processes do the same after their commits.
         shared_cache.invalidate(invalidation.subjects_of(statement))
 
     session = Session(engine, expire_on_commit=False)
@@ -288,11 +289,4 @@ def visitor(app: Flask, session: Session) -> FlaskClient:
 @pytest.fixture
 def work(app: Flask, session: Session) -> Callable[[], None]:
     """Return a function that runs a worker until the queues are empty."""
-
-    def run_worker() -> None:
-        with app.app_context():
-            worker = make_worker()
-            worker.work(burst=True, logging_level="WARNING")
-            worker.connection.connection_pool.disconnect()  # workers are counted by their connections
-
-    return run_worker
+    return partial(run_jobs, app)

@@ -71,7 +71,7 @@ def test_entries_cannot_be_changed_or_deleted(app: Flask, entry: AuditEntry) -> 
     ],
     ids=["update", "delete", "delete-one", "bypass", "upsert"],
 )
-def test_the_database_refuses_to_change_entries(
+def test_the_database_rejects_changes_to_entries(
     session: Session, entry: AuditEntry, statement: str | dict[str, str]
 ) -> None:
     if isinstance(statement, dict):
@@ -101,7 +101,7 @@ def test_deleted_and_exported_clients_are_recorded(
 
 
 @pytest.mark.one_engine
-def test_actions_on_many_clients_and_changes_of_tags_are_recorded(
+def test_actions_on_many_clients_and_tag_changes_are_recorded(
     session: Session, browser: FlaskClient, user: User
 ) -> None:
     for _ in range(3):
@@ -195,9 +195,9 @@ def test_the_last_administrator_keeps_the_role(app: Flask, session: Session) -> 
     admin = UserFactory.create(role=Role.ADMIN)
     blocked = UserFactory.create(role=Role.ADMIN, blocked_at=utcnow())
     runner = app.test_cli_runner()
-    refused = runner.invoke(args=["users", "role", admin.email, "user"])
-    assert refused.exit_code == 1
-    assert "last administrator" in refused.output
+    rejected = runner.invoke(args=["users", "role", admin.email, "user"])
+    assert rejected.exit_code == 1
+    assert "last administrator" in rejected.output
     allowed = runner.invoke(args=["users", "role", blocked.email, "user"])
     assert allowed.exit_code == 0, allowed.output
     session.expire_all()

@@ -15,7 +15,7 @@ from skymailing.email_addresses import (
     is_surely_valid,
     mailbox_key,
     mask_address,
-    normalise,
+    normalize,
     parse_address,
     parse_recipient,
     parse_strictly,
@@ -103,7 +103,7 @@ def test_addresses_at_yandex_belong_to_one_person(address: str) -> None:
         ("Anna <anna@example.com>", AddressFault.SPACE),
     ],
 )
-def test_an_invalid_address_is_refused_with_its_fault(text: str, fault: AddressFault) -> None:
+def test_an_invalid_address_is_rejected_with_its_fault(text: str, fault: AddressFault) -> None:
     with pytest.raises(InvalidEmail) as raised:
         parse_address(text)
     assert raised.value.fault == fault
@@ -168,7 +168,7 @@ def test_clients_may_have_local_parts_in_any_script(text: str, address: str) -> 
         ("почта@hidden.onion", AddressFault.RESERVED_DOMAIN),
     ],
 )
-def test_an_invalid_address_of_a_client_is_refused_with_its_fault(text: str, fault: AddressFault) -> None:
+def test_an_invalid_address_of_a_client_is_rejected_with_its_fault(text: str, fault: AddressFault) -> None:
     with pytest.raises(InvalidEmail) as raised:
         parse_recipient(text)
     assert raised.value.fault == fault
@@ -199,15 +199,15 @@ def test_an_accepted_address_of_a_client_is_safe_and_stable(text: str) -> None:
 @example(f"a@{'b' * 64}.com")
 @example(f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 57}.com")
 @example("Sales@example.com")
-def test_the_fast_check_accepts_nothing_that_the_exact_check_refuses(text: str) -> None:
+def test_the_fast_check_accepts_nothing_that_the_exact_check_rejects(text: str) -> None:
     plain = PLAIN_ADDRESS.fullmatch(text)
     if plain is None or not is_surely_valid(text, plain):
         return
     try:
         exact = parse_strictly(text)
     except EmailSyntaxError as error:
-        pytest.fail(f"{text!r} is refused: {error}")
-    assert normalise(plain["local"], plain["domain"]) == exact
+        pytest.fail(f"{text!r} is rejected: {error}")
+    assert normalize(plain["local"], plain["domain"]) == exact
 
 
 def test_international_domains_are_displayed_in_their_own_script() -> None:

@@ -26,7 +26,7 @@ from tests.support import factories
 # The last migration of the first released version: from there on, the service keeps running during
 # upgrades. 0006 itself is older and shows what a harmful migration looks like.
 FIRST_VERSION = "0006"
-# In its docstring, marks a migration that removes what the previous version no longer uses.
+# A word in the docstring of a migration that removes what the previous version no longer uses.
 CONTRACTS = "Contracts:"
 
 
@@ -49,7 +49,7 @@ class Schema:
 
 
 def find_breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Return the changes that break a version which expects the old schema."""
+    """Return the changes that break a version that expects the old schema."""
     changes = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
     for (table, name), column in new.columns.items():
         before = old.columns.get((table, name))

@@ -77,9 +77,9 @@ def test_a_mailing_never_starts_early(app: Flask, session: Session) -> None:
         scheduler = schedule.make_scheduler()
         schedule._schedule(scheduler, [schedule.Wake.start(mailing.id, start)])
 
-        ((_, moment),) = scheduler.get_jobs(with_times=True)
+        ((_, at),) = scheduler.get_jobs(with_times=True)
 
-    assert start <= moment.replace(tzinfo=UTC)
+    assert start <= at.replace(tzinfo=UTC)
 
 
 def test_a_sweep_continues_letters_even_when_another_task_fails(

@@ -1,4 +1,4 @@
-"""Owners take turns: an owner with many or slow runs does not keep another one waiting."""
+"""Test that owners take turns: an owner with many or slow runs does not keep another one waiting."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ Work = Callable[[], None]
 
 
 def add_runs(owner_id: int, count: int) -> None:
-    turns.add(turns.of_runs([(owner_id, number) for number in range(count)], 2))
+    turns.add(turns.list_turns([(owner_id, number) for number in range(count)], 2))
 
 
 def test_an_owner_who_comes_later_is_served_next(app: Flask, session: Session) -> None:
@@ -90,7 +90,7 @@ def start_all(app: Flask, mailing_ids: list[int]) -> None:
             queue.enqueue("start_mailing", mailing_id)
 
 
-def test_one_letter_leaves_before_another_owners_many_mailings(
+def test_one_letter_is_sent_before_another_owners_many_mailings(
     app: Flask, session: Session, user: User, smtp: SmtpServer, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "MAX_SYSTEM_SECONDS", 1e9)  # all of them start before the first letter

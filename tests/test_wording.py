@@ -15,7 +15,7 @@ AVOIDED = {
     r"meanwhile": "in the meantime, since then",
     r"all the same": "still",
     r"of theirs": "their",
-    r"becomes? of": "happens to",
+    r"bec[ao]mes? of|c[ao]mes? of": "happens to",
     r"wishes|groans?|breath": "a literal word",
     r"word of": "a result, a report",
 }

@@ -1,4 +1,4 @@
-"""Write a letter of each starter to a folder, as it would be handed over, for spam filters to score.
+"""Write a letter from each starter to a folder, as it would be handed over, for spam filters to score.
 
     .venv/bin/python tools/starter_letters.py FOLDER
 

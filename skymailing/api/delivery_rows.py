@@ -38,6 +38,8 @@ def select_deliveries(run: Run, state: DeliveryState | None) -> Select[Any]:
     statement = select(*DELIVERY_COLUMNS)
     if state is not None:
         return statement.where(Delivery.run_id == run.id, Delivery.state == state)
+    if run.mailing.is_transactional:  # its rows are among those of other runs
+        return statement.where(Delivery.run_id == run.id)
     # A run's rows are inserted together, so the primary key finds them in order between the first and the
     # last. No index begins with the run and continues with the ID; the sum keeps others from being used.
     first, last = find_bounds(run.id, run.uuid, run.planned)

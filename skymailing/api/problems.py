@@ -18,11 +18,11 @@ CONFLICTS = {
     *("mailing_no_recipients", "mailing_end_stops_run", "mailing_sent"),
     *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
     *("segment_in_use", "segment_changed", "topic_in_use", "topic_exists", "topic_left_by_client"),
-    *("mailing_winner_chosen", "mailing_test_over"),
+    *("mailing_winner_chosen", "mailing_test_over", "letters_paused", "webhook_disabled"),
 }
 MISSING = {
     *("mailing_deleted", "message_deleted", "client_deleted", "tag_deleted", "segment_deleted"),
-    *("topic_deleted", "mailing_variant_unknown"),
+    *("topic_deleted", "mailing_variant_unknown", "webhook_deleted"),
 }
 # The field that an error of a service is about.
 POINTERS = {
@@ -106,6 +106,8 @@ class ApiError(UserError):
 class InvalidFields(UserError):
     """Some values of a request do not fit its schema."""
 
+    public_code = "invalid"
+
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("api_invalid")
         self.errors = errors
@@ -127,7 +129,7 @@ def describe(error: UserError | IllegalTransition) -> Problem:
     if isinstance(error, ApiError):
         return Problem(error.status, error.public_code, text, headers=error.headers)
     if isinstance(error, InvalidFields):
-        return Problem(UNPROCESSABLE, "invalid", text, error.errors)
+        return Problem(UNPROCESSABLE, error.public_code, text, error.errors)
     if isinstance(error, InvalidMailing):
         errors = [
             FieldError(point_to_value(name), one.code, explain(one)) for name, one in error.errors.items()

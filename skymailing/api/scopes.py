@@ -17,6 +17,10 @@ class Scope(StrEnum):
     MAILINGS_SEND = "mailings:send"
     FORMS_READ = "forms:read"
     REPORTS_READ = "reports:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    LETTERS_READ = "letters:read"
+    LETTERS_SEND = "letters:send"
 
 
 SCOPE_LABELS: dict[Scope, Any] = {
@@ -29,6 +33,10 @@ SCOPE_LABELS: dict[Scope, Any] = {
     Scope.MAILINGS_SEND: _l("Start and resume mailings"),
     Scope.FORMS_READ: _l("Read sign-up forms and requests to subscribe"),
     Scope.REPORTS_READ: _l("Read sends, their log, returned mail and reports"),
+    Scope.WEBHOOKS_READ: _l("Read webhooks and their log"),
+    Scope.WEBHOOKS_WRITE: _l("Change and test webhooks"),
+    Scope.LETTERS_READ: _l("Read transactional emails"),
+    Scope.LETTERS_SEND: _l("Send transactional emails"),
 }
 
 

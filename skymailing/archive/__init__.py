@@ -1,1 +1,1 @@
-"""Letters on the web: one's own letter in a browser, and owners' public archives."""
+"""Letters on the web: the recipient's letter in a browser, and owners' public archives."""

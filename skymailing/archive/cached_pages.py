@@ -10,7 +10,7 @@ def never(_now: datetime) -> None:
     """Published letters do not change by themselves."""
 
 
-# A minute, in case a change is not detected: what a manager has stopped must not stay visible.
+# A minute, in case a change is not detected: a letter must not remain visible after a manager has stopped it.
 LIFETIME_SECONDS = 60
 CACHED_PAGES = {
     "/archive/<archive_slug>/": PageKind((ARCHIVES,), LIFETIME_SECONDS, never, arguments=("page",)),

@@ -1,4 +1,4 @@
-"""The forms with which owners publish letters."""
+"""The forms through which owners publish letters."""
 
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
@@ -12,7 +12,7 @@ from skymailing.web.form_fields import strip
 
 
 class EntryForm(FlaskForm):
-    """How a letter is published."""
+    """Choose how a letter is published."""
 
     slug = StringField(
         lazy_pgettext("web page", "Address"),
@@ -29,7 +29,7 @@ class EntryForm(FlaskForm):
 
 
 class AddressForm(FlaskForm):
-    """The address of the archive."""
+    """Choose the address of the archive."""
 
     slug = StringField(
         lazy_pgettext("web page", "Address"),

@@ -21,7 +21,7 @@ from skymailing.models import Client, Delivery, Mailing, Run, RunVariant, User
 from skymailing.security import unsubscribe_token
 from skymailing.web.urls import browser_url, unsubscribe_url
 
-COMPILED_RUNS = 8  # whose content each process keeps compiled
+COMPILED_RUNS = 8  # runs whose compiled content each process keeps
 
 
 class LetterGone(UserError):
@@ -32,7 +32,7 @@ class LetterGone(UserError):
 
 
 class LetterHidden(UserError):
-    """The link is not ours, or its letter must not be shown: a manager has stopped its mailing or owner."""
+    """The link is not ours, or its letter must not be shown: a manager stopped its mailing or owner."""
 
     def __init__(self) -> None:
         super().__init__("letter_hidden")
@@ -40,11 +40,11 @@ class LetterHidden(UserError):
 
 @dataclass(frozen=True, slots=True)
 class SentLetter:
-    """What a letter was rendered from."""
+    """The data from which a letter was rendered."""
 
     token: str
     run: UUID
-    variant: int  # of its run's test; 0 without one
+    variant: int  # in the run's test; 0 if there is no test
     owner_id: int
     content: Content
     habits: Habits
@@ -58,13 +58,13 @@ class SentLetter:
 def find_letter(connection: Connection, token: str) -> SentLetter:
     """Return the letter that a token opens; raises LetterHidden and LetterGone.
 
-    The recipient has the present values of the client.
+    The recipient has the client's current values.
     """
     name = read_letter_token(token, letter_link_key())
     if name is None:
         raise LetterHidden
     row = connection.execute(_select_letter(name.delivery_id)).one_or_none()
-    # SQLite reuses the IDs of deleted deliveries, so the mark of the run decides.
+    # SQLite reuses the IDs of deleted deliveries, so compare the run's mark.
     if row is None or RunIdentity(row.uuid).mark != name.run_mark:
         raise LetterGone
     if not row.may_be_shown:
@@ -72,7 +72,7 @@ def find_letter(connection: Connection, token: str) -> SentLetter:
     if row.full_name is None or row.details_removed_at is not None:
         raise LetterGone
     if row.client_key != row.email_key:
-        # The address was corrected, or the client merged into another one: the values may be somebody else's.
+        # The address was corrected, or the client was merged: the values may belong to someone else.
         raise LetterGone
     return SentLetter(
         token,
@@ -124,13 +124,13 @@ def render_letter(letter: SentLetter) -> Rendered:
 
 
 def make_clock(moment: datetime) -> dict[str, object]:
-    """Return Liquid's values for the present time, as they were at `moment`."""
-    then = moment.astimezone(UTC).replace(tzinfo=None)  # as workers, whose time zone is UTC, render it
+    """Return Liquid's values for the current time, as they were at `moment`."""
+    then = moment.astimezone(UTC).replace(tzinfo=None)  # like workers, whose time zone is UTC
     return {"now": then, "today": then.date()}
 
 
 class CompiledRuns:
-    """The content of the runs whose letters were opened last, compiled: parsing takes most of the time."""
+    """The compiled content of the runs whose letters were opened last: parsing takes most of the time."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[tuple[UUID, int], tuple[Habits, CompiledContent]] = OrderedDict()

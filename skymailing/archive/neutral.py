@@ -1,4 +1,4 @@
-"""Render a letter for the public: without a recipient, and without what belongs to one.
+"""Render a letter for the public: without a recipient, and without content that belongs to one.
 
 Placeholders about the client, and links that belong to one letter, print a mark. In Liquid, a mark is
 false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
@@ -30,16 +30,16 @@ URL = re.compile(r"[(<\[]?https?://\S+")
 
 
 class Mark(str):
-    """What a placeholder prints in the place of a value that must not be public."""
+    """The string that a placeholder prints in place of a value that must not be public."""
 
     __slots__ = ()
 
     def __liquid__(self) -> None:
-        """Liquid's conditions and its filter `default` see nothing."""
+        """Return None, so that Liquid's conditions and its filter `default` see no value."""
 
 
 class Anyone(Mapping[str, object]):
-    """The values of no client: it has every field, and all of them are empty."""
+    """The values of a client that does not exist: it has every field, and all are empty."""
 
     def __getitem__(self, name: str) -> object:
         return Mark(ADDRESS if name == "email" else VALUE)
@@ -53,7 +53,7 @@ class Anyone(Mapping[str, object]):
 
 @dataclass(frozen=True, slots=True)
 class Neutral:
-    """A letter without any client's data, as it is published."""
+    """A letter without any client's data, for publication."""
 
     title: str
     summary: str
@@ -77,7 +77,7 @@ def render_neutral(
     try:
         rendered = parts.render({**fixed, **marks, **links})
     except TemplateError:
-        # A filter cannot use a mark: print nothing, as for a client without data.
+        # A filter cannot handle a mark: print nothing, as for a client without data.
         rendered = parts.render({**fixed, **links, "name": None, "email": None, "client": {}})
     tidied = Rendered(tidy_text(rendered.subject), tidy_text(rendered.text), tidy_html(rendered.html))
     title = mime.clean_line(tidied.subject) or sender_name
@@ -96,7 +96,7 @@ def summarize(text: str, headings: set[str]) -> str:
     lines = dropwhile(is_above, URL.sub("", text).splitlines())
     paragraphs = [" ".join(part.split()) for part in BLANK_LINE.split("\n".join(lines))]
     paragraphs = [part for part in paragraphs if WORD.search(part)]
-    # Headings have no full stop, but must not run into the text below them.
+    # Headings have no full stop, and must not run into the text below them.
     ended = [part if END.search(part) else f"{part}." for part in paragraphs[:-1]]
     words = " ".join([*ended, *paragraphs[-1:]])
     if len(words) <= SUMMARY_LENGTH:

@@ -32,12 +32,12 @@ pre {{ max-width: 640px; margin: 24px auto; padding: 0 16px; white-space: pre-wr
 
 
 def lay_out(rendered: Rendered, language: str) -> str:
-    """Return the HTML page of a rendered letter; without `language`, that of a text is guessed."""
+    """Return the HTML page of a rendered letter; without `language`, a plain text's language is guessed."""
     return rendered.html or lay_out_text(rendered.text, language or guess_language(rendered.text))
 
 
 def lay_out_text(text: str, language: str) -> str:
-    """Return the HTML page of a plain-text letter, whose links can be clicked."""
+    """Return the HTML page of a plain-text letter, with clickable links."""
     pieces: list[str] = []
     end = 0
     for link in LINK.finditer(text):

@@ -12,7 +12,7 @@ from skymailing.delivery.eligibility import is_allowed
 from skymailing.extensions import db
 from skymailing.models import Archive, ArchiveEntry, Mailing, Run, User
 
-PER_PAGE = 20  # of the public list
+PER_PAGE = 20  # letters on a page of the public list
 NEWEST_FIRST: Order = [(ArchiveEntry.sent_at, True), (ArchiveEntry.id, True)]
 
 
@@ -26,7 +26,7 @@ class PublicList:
 
 
 def find_archive(owner_id: int) -> Archive | None:
-    """Return the owner's archive, if something has ever been published."""
+    """Return the owner's archive; None if nothing has ever been published."""
     return db.session.get(Archive, owner_id)
 
 
@@ -88,7 +88,7 @@ def list_indexed(count: int) -> Sequence[tuple[str, str, datetime]]:
 
 
 def is_public() -> ColumnElement[bool]:
-    """Return the condition that a letter is visible: its mailing and its owner are in good standing.
+    """Return the condition that a letter is visible: its mailing is not disabled, and its owner is active.
 
     A statement that uses it must join Mailing and User. An account that is about to be deleted is hidden.
     """
@@ -129,12 +129,12 @@ def find_own_run(owner_id: int, run_id: int) -> Run | None:
 
 
 def find_entry(run_id: int) -> ArchiveEntry | None:
-    """Return what has been published of a run."""
+    """Return a run's published letter, or None."""
     return db.session.scalar(select(ArchiveEntry).where(ArchiveEntry.run_id == run_id))
 
 
 def list_published(mailing_id: int) -> Sequence[tuple[str, str, str]]:
-    """Return the two slugs and the title of what has been published of a mailing, visible or not."""
+    """Return the two slugs and the title of a mailing's published letters, visible or not."""
     found = (
         select(Archive.slug, ArchiveEntry.slug, ArchiveEntry.title)
         .join(ArchiveEntry, ArchiveEntry.owner_id == Archive.owner_id)
@@ -145,5 +145,5 @@ def list_published(mailing_id: int) -> Sequence[tuple[str, str, str]]:
 
 
 def read_slugs(owner_id: int) -> set[str]:
-    """Return the last parts of the addresses of the owner's published letters."""
+    """Return the slugs of the owner's published letters."""
     return set(db.session.scalars(select(ArchiveEntry.slug).where(ArchiveEntry.owner_id == owner_id)))

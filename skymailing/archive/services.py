@@ -18,8 +18,8 @@ from skymailing.models import Archive, ArchiveEntry, Run, RunState, RunVariant, 
 from skymailing.quotas.checks import require_room
 from skymailing.web.slugs import SLUG, find_free, make_slug
 
-MOST_ENTRIES = 500  # per owner
-LARGEST_PAGE = 500_000  # characters
+MAX_ENTRIES = 500  # per owner
+MAX_PAGE = 500_000  # characters
 
 
 class ArchiveError(UserError):
@@ -40,7 +40,7 @@ class EntryValues:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a run's letter is rendered from."""
+    """The data from which a run's letter is rendered."""
 
     content: Content
     sender_name: str
@@ -48,7 +48,7 @@ class Source:
     habits: Habits
 
     def render(self) -> Neutral:
-        """Render the letter without any client's data; raises TemplateError. Hold no transaction."""
+        """Render the letter without any client's data; raises TemplateError. Keep no transaction open."""
         return render_neutral(self.content, self.sender_name, self.sent_at, self.habits)
 
 
@@ -64,7 +64,7 @@ def find_obstacle(run: Run) -> ArchiveError | None:
 
 
 def read_source(run: Run) -> Source:
-    """Return what is rendered when the run is published; raises ArchiveError if it cannot be."""
+    """Return the data for rendering the run's letter; raises ArchiveError if it cannot be published."""
     if obstacle := find_obstacle(run):
         raise obstacle
     sent = db.session.get(RunVariant, (run.id, run.winner)) or run if run.winner else run
@@ -72,15 +72,15 @@ def read_source(run: Run) -> Source:
 
 
 def publish(run: Run, letter: Neutral, values: EntryValues) -> ArchiveEntry:
-    """Publish what a run has sent; a published run is only changed. Raises ArchiveError and LimitReached."""
+    """Publish a run's letter, or change it if already published. Raises ArchiveError and LimitReached."""
     owner = run.mailing.owner
     _lock_owner(owner.id)
     if entry := queries.find_entry(run.id):
         change_entry(entry, values)
         return entry
-    if len(letter.html) > LARGEST_PAGE:
+    if len(letter.html) > MAX_PAGE:
         raise ArchiveError("archive_too_long")
-    require_room("archive_limit", queries.select_entries(owner.id), MOST_ENTRIES)
+    require_room("archive_limit", queries.select_entries(owner.id), MAX_ENTRIES)
     _create_archive(owner)
     entry = ArchiveEntry(
         owner_id=owner.id,
@@ -117,7 +117,7 @@ def unpublish(entry: ArchiveEntry) -> None:
 
 
 def move_archive(archive: Archive, slug: str) -> None:
-    """Give an archive another address; the old one stops working. Raises ArchiveError."""
+    """Change an archive's address; the old one stops working. Raises ArchiveError."""
     _check_format(slug)
     try:
         with db.session.begin_nested():
@@ -131,7 +131,7 @@ def _create_archive(owner: User) -> None:
     slug = make_slug(find_brand(owner).name, f"archive-{owner.id}")
     while queries.find_archive(owner.id) is None:
         free = find_free(slug, queries.is_address_taken)
-        # Another owner may take the address at the same moment.
+        # Another owner may take the address concurrently.
         execute_counting(insert_into(Archive).values(owner_id=owner.id, slug=free).on_conflict_do_nothing())
 
 
@@ -150,5 +150,5 @@ def _check_format(slug: str) -> None:
 
 
 def _lock_owner(owner_id: int) -> None:
-    """Lock the owner's row, so that addresses are unique and the limit holds."""
+    """Lock the owner's row, to keep addresses unique and to enforce the limit."""
     db.session.execute(select(User.id).where(User.id == owner_id).with_for_update(key_share=True))

@@ -1,14 +1,14 @@
-"""Remove the marks of values and links that a published letter does not have, with the words around them."""
+"""Remove the marks of missing values and links from a published letter, with the words around them."""
 
 import re
 from urllib.parse import quote
 
 from skymailing.delivery.rendering.html_pieces import PIECE, read_attributes
 
-# Characters that no text contains (Unicode's noncharacters): a client's value, an address, a link to the
-# recipient's own pages, and the place of something that has been removed.
+# Characters that no text contains (Unicode's noncharacters). They mark a client's value, an address, a link
+# to the recipient's own pages, and the place of removed content.
 VALUE, ADDRESS, LINK, GONE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-# As a filter of the template may have written them.
+# The marks as the template's filters may have written them.
 SPELLINGS = re.compile("|".join(f"{quote(mark)}" for mark in (VALUE, ADDRESS, LINK)), re.IGNORECASE)
 MARKS = re.compile(f"[{VALUE}{ADDRESS}{LINK}{GONE}]")
 SENTENCE_ENDS = re.compile(r"(?<=[.!?…])(?=\s)|(?=\n)|(?<=\n)")
@@ -26,7 +26,7 @@ BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def tidy_text(text: str) -> str:
-    """Return a text without marks."""
+    """Return text without marks."""
     text = MARKS.sub("", _tidy_words(_unify(text)))
     return SIGNATURE_LINE.sub("", BLANK_LINES.sub("\n\n", text.rstrip()))
 

@@ -16,6 +16,7 @@ from skymailing.models import (
     AuditAction,
     Client,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Role,
@@ -62,7 +63,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
 
 
 def cancel_deletion(user: User, now: datetime, actor: Actor) -> None:
-    """Cancel the deletion; the mailings stay paused until their owner resumes them. Raises TooLate."""
+    """Cancel the deletion; the mailings remain paused until their owner resumes them. Raises TooLate."""
     lock_user(user)
     if user.deletion_at is None:
         return
@@ -84,7 +85,7 @@ def count_account_data(user: User) -> dict[str, int]:
     return {
         "clients": count(Client),
         "messages": count(Message),
-        "mailings": count(Mailing),
-        "active": count(Mailing, Mailing.state.in_(ACTIVE_STATES)),
+        "mailings": count(Mailing, Mailing.kind == MailingKind.MAILING),
+        "active": count(Mailing, Mailing.kind == MailingKind.MAILING, Mailing.state.in_(ACTIVE_STATES)),
         "articles": db.session.scalar(articles) or 0,
     }

@@ -20,7 +20,7 @@ from skymailing.models import KnownDevice, User, UserSession
 from skymailing.security import last_seen_key
 
 REMEMBERED_LIFETIME = timedelta(days=30)
-# Without "Keep me signed in", a session ends when the browser is closed, or after this time at the latest.
+# Without "Keep me signed in", a session ends when the browser is closed, or at the latest after this time.
 SESSION_LIFETIME = timedelta(days=7)
 DEVICE_LIFETIME = timedelta(days=400)  # browsers keep cookies no longer than this
 
@@ -110,7 +110,7 @@ def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
 
 
 def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
-    """Return when each session was last used, by ID; the time of the sign-in if Redis has no later one."""
+    """Return when each session was last used, by ID; if Redis has no later time, when the user signed in."""
     times = shared_cache().get_many(*(last_seen_key(session.id) for session in sessions)) if sessions else []
     return {
         session.id: datetime.fromtimestamp(time, UTC) if time else session.created_at

@@ -39,7 +39,7 @@ def normalize_address(_form: FlaskForm, field: Field) -> None:
 
 
 def validate_new_password(form: FlaskForm, field: Field) -> None:
-    """Refuse a password that is too short or too easy to guess."""
+    """Reject a password that is too short or too easy to guess."""
     email = form.email.data if "email" in form else getattr(current_user, "email", "")
     try:
         check_password_strength(field.data, email or "")
@@ -183,7 +183,7 @@ class CurrentPasswordForm(FlaskForm):
 
 
 class NewEmailForm(FlaskForm):
-    """Request a change of the account's address."""
+    """Request a change to the account's address."""
 
     email = email_field(_l("New email address"))
     current_password = current_password_field()

@@ -12,7 +12,7 @@ COMMON_PASSWORDS = Path(__file__).with_name("common-passwords.txt")
 
 
 class WeakPassword(UserError):
-    """The password is not accepted; the code says why."""
+    """The password is rejected; the code says why."""
 
 
 @cache

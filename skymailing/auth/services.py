@@ -30,7 +30,7 @@ from skymailing.security import (
     verify_password,
 )
 
-# Per account and kind of letter: enough for a user who clicks again and again, too few to flood a mailbox.
+# Per account and kind of letter: enough for a user who clicks repeatedly, too few to flood a mailbox.
 LETTERS_PER_HOUR = 5
 
 
@@ -87,7 +87,7 @@ def register_user(email: str, password_hash: str, locale: str, timezone: str) ->
     if known is None:
         try:
             user = create_user(email, password_hash, locale=locale, timezone=timezone)
-        except AddressTaken:  # the same form was submitted twice at once
+        except AddressTaken:  # the same form was submitted twice at the same time
             return None
         outbox.add_letter(user, VERIFY)
         return user

@@ -119,7 +119,7 @@ def _use_code(user: User, secret: str, code: str, now: datetime) -> bool:
     typed = "".join(code[:MAX_CODE_LENGTH].split()).encode()
     for step in range(current - DRIFT, current + DRIFT + 1):
         if hmac.compare_digest(totp.generate_otp(step).encode(), typed):
-            # Compared in the database, so that one of two simultaneous uses of a code is refused.
+            # Compare in the database, so that one of two simultaneous uses of a code is rejected.
             used = db.session.execute(
                 update(User)
                 .where(User.id == user.id, User.totp_last_step < step)

@@ -47,7 +47,7 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
     """
     unknown = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
     paused = []
-    # Drafts too: one may have been started after the backup, so its page shows a warning.
+    # This includes drafts: one may have been started after the backup, so its page shows a warning.
     for mailing in db.session.scalars(
         select(Mailing).where(Mailing.state.in_(MAY_START)).order_by(Mailing.id)
     ):
@@ -69,7 +69,7 @@ def finish_open_runs(now: datetime) -> None:
 
 
 def sign_everyone_out() -> None:
-    """End all sessions, as the backup does not show who has since signed out or changed their password."""
+    """End all sessions: the backup does not show who has since signed out or changed their password."""
     db.session.execute(update(User).values(session_epoch=User.session_epoch + 1))
 
 

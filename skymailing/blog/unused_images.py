@@ -35,7 +35,7 @@ def delete_unused_images(now: datetime) -> int:
         mark.touch()
         os.utime(mark, (now.timestamp(), now.timestamp()))
         return _delete(directory, now)
-    except OSError as error:  # must not stop the rest of the sweep
+    except OSError as error:  # the rest of the sweep must continue
         logger.warning("Unused pictures could not be deleted: %s", error)
         return 0
 
@@ -45,8 +45,10 @@ def _delete(directory: Path, now: datetime) -> int:
     with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
-            used = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
-        deleted = [path for path in old if _is_ours(path) and _key(path.name) not in used]
+            used = {
+                _read_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))
+            }
+        deleted = [path for path in old if _is_ours(path) and _read_key(path.name) not in used]
         for path in deleted:
             path.unlink()
     return len(deleted)
@@ -61,7 +63,7 @@ def _is_ours(path: Path) -> bool:
     return parse_name(path.name) is not None or path.name.startswith(TEMPORARY_PREFIX)
 
 
-def _key(name: str) -> str:
+def _read_key(name: str) -> str:
     """Return the part of the name that all sizes of a picture share."""
     picture = parse_name(name)
     return picture.key if picture else ""

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
-COUNTS = "skymailing:views"  # hash: article ID -> views since the last fold
+COUNTS = "skymailing:views"  # a hash of the views since the last fold, by article ID
 
 
 def count_view(article_id: int) -> int:

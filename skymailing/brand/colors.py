@@ -1,4 +1,4 @@
-"""Choose readable text for a brand's colour, and write the stylesheet that applies the colour."""
+"""Choose a readable text colour for a brand's colour, and write the stylesheet that applies both."""
 
 import re
 

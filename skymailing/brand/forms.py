@@ -13,13 +13,13 @@ from wtforms.validators import Length
 from skymailing.brand.colors import parse_color
 from skymailing.brand.services import BrandValues
 from skymailing.models.brand import BRAND_NAME_MAX_LENGTH
-from skymailing.web.form_fields import complete_address, one_line, strip
+from skymailing.web.form_fields import complete_url, one_line, strip
 
 DEFAULT_COLOR = "#0b5fa5"  # the service's own
 
 
 def web_address(_form: FlaskForm, field: Field) -> None:
-    """Accept only addresses of web pages, since visitors follow the link."""
+    """Accept only URLs of web pages, since visitors follow the link."""
     if not field.data:
         return
     try:
@@ -32,7 +32,7 @@ def web_address(_form: FlaskForm, field: Field) -> None:
 
 
 class BrandForm(FlaskForm):
-    """How the user appears on public pages."""
+    """Edit how the user appears on public pages."""
 
     name = StringField(
         lazy_pgettext("brand", "Name"),
@@ -40,11 +40,9 @@ class BrandForm(FlaskForm):
         filters=[strip],
         description=_l("If empty, the name from your profile is used."),
     )
-    website = URLField(
-        _l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_address]
-    )
+    website = URLField(_l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_url])
     color = ColorField(_l("Colour"), filters=[strip])
-    removes_color = BooleanField(_l("Use the standard colour"))
+    removes_color = BooleanField(_l("Use the default colour"))
     logo = FileField(_l("Logo"), description=_l("JPEG, PNG or WebP. It is resized automatically."))
     removes_logo = BooleanField(_l("Remove the logo"))
 
@@ -58,6 +56,6 @@ class BrandForm(FlaskForm):
     @property
     def values(self) -> BrandValues:
         """The validated input."""
-        # The standard colour is stored as none: that is also what browsers send if nothing was chosen.
+        # The standard colour is stored as no colour: browsers send it even if the user has chosen none.
         color = self.color.data if self.color.data != DEFAULT_COLOR else ""
         return BrandValues(self.name.data or "", self.website.data or "", color or "")

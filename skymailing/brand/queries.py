@@ -10,7 +10,7 @@ from skymailing.models import Brand, User
 
 @dataclass(frozen=True, slots=True)
 class PublicBrand:
-    """What `templates/public/base.html` shows of an owner."""
+    """The details of an owner that `templates/public/base.html` shows."""
 
     name: str
     website: str = ""
@@ -19,12 +19,12 @@ class PublicBrand:
 
 
 def find_brand(owner: User) -> PublicBrand:
-    """Return the owner's brand; without one, only the name in the profile."""
+    """Return the owner's brand; if there is none, only the name in the profile."""
     return describe_brand(owner, db.session.get(Brand, owner.id))
 
 
 def describe_brand(owner: User, brand: Brand | None) -> PublicBrand:
-    """Return how an owner appears with this brand; without one, only the name in the profile."""
+    """Return how an owner appears with this brand; if it is None, only the name in the profile."""
     if brand is None:
         return PublicBrand(owner.sender_name)
     return PublicBrand(brand.name or owner.sender_name, brand.website, brand.color, brand.logo_name)

@@ -30,7 +30,7 @@ class BrandValues:
 
 
 def read_logo(file: IO[bytes]) -> Logo:
-    """Decode an uploaded logo and reduce it; raises UserError. May take seconds, so hold no transaction."""
+    """Decode and shrink an uploaded logo; raises UserError. May take seconds, so keep no transaction open."""
     from PIL import Image  # slow to import, so commands avoid it
 
     with decode(read_upload(file), LOGO_WIDTH) as image:
@@ -41,7 +41,7 @@ def read_logo(file: IO[bytes]) -> Logo:
 
 
 def save_brand(owner: User, values: BrandValues, logo: Logo | None, *, removes_logo: bool) -> Brand:
-    """Save the owner's brand; `logo` replaces the present one, None keeps it unless `removes_logo`."""
+    """Save the owner's brand; `logo` replaces the current one, None keeps it unless `removes_logo`."""
     brand = db.session.get(Brand, owner.id) or Brand(owner_id=owner.id)
     brand.name, brand.website, brand.color = values.name, values.website, values.color
     if logo is not None:

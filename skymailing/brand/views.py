@@ -1,4 +1,4 @@
-"""The page of a user's brand, and the public files of its look."""
+"""The page of a user's brand, and the brand's public files."""
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -41,7 +41,7 @@ def edit() -> ResponseReturnValue:
 
 
 def _save(form: BrandForm) -> bool:
-    """Save the form; return False with an error at the logo if it cannot be read."""
+    """Save the form; if the logo cannot be read, add an error to its field and return False."""
     db.session.rollback()  # no transaction is open while the logo is decoded
     file = request.files.get("logo")
     try:

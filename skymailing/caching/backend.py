@@ -84,11 +84,11 @@ class SharedCache(BaseCache):
         except RedisError as error:
             self._retry_at = time.monotonic() + RETRY_AFTER
             if not self._is_down:
-                logger.warning("Redis is unavailable, pages are rendered for each visitor: %s", error)
+                logger.warning("Redis is unavailable; pages are rendered for each visitor: %s", error)
             self._is_down = True
             return None
         if self._is_down:
-            logger.warning("Redis is available again, pages are cached")
+            logger.warning("Redis is available again; pages are cached")
         self._is_down = False
         return result
 

@@ -26,7 +26,7 @@ return redis.call('SMEMBERS', KEYS[2])
 
 
 def start_folds(key: str) -> list[str]:
-    """Begin a fold of what `key` holds; return the names of all folds that are not finished."""
+    """Begin a fold of the counts in `key`; return the names of all folds that are not finished."""
     names = shared_cache().run(
         lambda redis: cast("list[bytes]", redis.eval(START_FOLD, 2, key, f"{key}:folds", uuid4().hex))
     )
@@ -34,7 +34,7 @@ def start_folds(key: str) -> list[str]:
 
 
 def fold_key(key: str, name: str) -> str:
-    """Return the key that holds a fold."""
+    """Return the key of a fold's counts."""
     return f"{key}:{name}"
 
 

@@ -31,9 +31,9 @@ SUBJECTS_OF = {
     "forms": {FORMS},
     "mailings": {MAILINGS},
 }
-# What else an UPDATE changes, by table and column: pages show users' names, and neither count a blocked
-# user's mailings as active nor show the letters of a user or a mailing that a manager has stopped. The forms
-# of users who are leaving are closed.
+# Other subjects that an UPDATE changes, by table and column: pages show users' names, and neither count a
+# blocked user's mailings as active nor show the letters of a user or a mailing that a manager has stopped.
+# The forms of users who are deleting their account are closed.
 ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
     "users": [
         (sets("name"), {ARTICLES, ARCHIVES, FORMS}),

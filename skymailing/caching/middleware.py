@@ -38,11 +38,10 @@ EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
-LARGEST_PAGE = (
-    200_000  # bytes; larger ones, such as letters with images in their text, are rendered each time
-)
+# Bytes. Larger pages, such as letters with images in their text, are rendered each time.
+LARGEST_PAGE = 200_000
 RENDER_SECONDS = 5.0  # longest time to render a page
-KEPT_SECONDS = 3600.0  # for which an expired page is kept in case the database stops responding
+KEPT_SECONDS = 3600.0  # time for which an expired page is kept in case the database stops responding
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]

@@ -24,7 +24,7 @@ class PageKinds:
 
     def __init__(self) -> None:
         self._exact: dict[str, PageKind] = {}
-        # By the part before the first variable: "/blog/" for "/blog/<slug>".
+        # The keys are the parts before the first variable: "/blog/" for "/blog/<slug>".
         self._patterns: dict[str, list[tuple[re.Pattern[str], PageKind]]] = {}
 
     def add(self, path: str, kind: PageKind) -> None:

@@ -55,7 +55,7 @@ class Refresher:
         except TimeoutError:
             self._retry_at = time.monotonic() + RETRY_AFTER
             if not was_late:
-                logger.warning("pages cannot be rendered in time, expired ones are served")
+                logger.warning("pages cannot be rendered in time; expired ones are served")
             return None
         self._retry_at = 0.0
         return rendered

@@ -12,7 +12,7 @@ from skymailing.models import AttributeType, User
 ORDERS = ("", "dmy", "mdy")
 MAX_EXAMINED = 500  # values of an attribute
 MAX_TYPES = 500
-# A column of numbers stays one even if a small share of its values, such as "n/a", does not fit.
+# A column still contains numbers if a small share of its values, such as "n/a", are not numbers.
 REQUIRED_SHARE = 0.95
 
 

@@ -18,7 +18,7 @@ SOFT_HYPHEN = "\u00ad"
 
 
 class ValueFault(StrEnum):
-    """Why a client's value is rejected; stored with rejected rows of imports."""
+    """The reason why a client's value is rejected; stored with rejected rows of imports."""
 
     NAME_TOO_LONG = "name_too_long"
     COMMENT_TOO_LONG = "comment_too_long"

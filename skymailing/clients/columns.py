@@ -88,7 +88,7 @@ def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
     recipe = find_recipe(headers)
     if recipe is None:
         return guess_fields(headers, rows)
-    fields = [follow_recipe(recipe, header) for header in headers]
+    fields = [apply_recipe(recipe, header) for header in headers]
     has_name = {Field.FULL_NAME, *NAME_FIELDS} & set(fields)
     return fields if has_name else add_named_fields(headers, fields)
 
@@ -105,7 +105,7 @@ def make_columns(
     return Columns(list(headers), list(fields), name_attributes(headers, fields), standing, recipe)
 
 
-def follow_recipe(recipe: Recipe, header: str) -> str:
+def apply_recipe(recipe: Recipe, header: str) -> str:
     simplified = simplify(header)
     return recipe.find_field(simplified) or OPT_OUT_NAMES.get(simplified) or Field.ATTRIBUTE
 

@@ -1,4 +1,4 @@
-"""Record how people agreed to receive letters, and how they withdrew it."""
+"""Record how people agreed to receive letters, and how they withdrew their consent."""
 
 import hashlib
 import ipaddress
@@ -20,7 +20,7 @@ MAX_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What proves a consent: where it came from, and the words that the person agreed to."""
+    """The proof of a consent: where it came from, and the text that the person agreed to."""
 
     ip: str = ""
     agent: str = ""
@@ -36,7 +36,7 @@ NO_EVIDENCE = Evidence()
 def record(
     owner_id: int, email_key: str, kind: ConsentKind, at: datetime, evidence: Evidence = NO_EVIDENCE
 ) -> None:
-    """Record what the person with this address agreed to or withdrew."""
+    """Record that the person with this address agreed to something or withdrew consent."""
     record_all(owner_id, [email_key], kind, at, evidence)
 
 
@@ -47,7 +47,7 @@ def record_all(
     at: datetime,
     evidence: Evidence = NO_EVIDENCE,
 ) -> None:
-    """Record the same for several addresses; retention removes what is about no client."""
+    """Record the same for several addresses; retention removes records that are about no client."""
     if not email_keys:
         return
     statement = select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))

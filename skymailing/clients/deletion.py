@@ -33,11 +33,11 @@ Restored = tuple[Client, dict[str, Any]]
 def delete_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor
 ) -> tuple[int, Removal | None]:
-    """Delete the owner's clients with these IDs; return their number and the undo record.
+    """Delete the owner's clients with these IDs; return how many, and the undo record.
 
-    Their unsent letters are cancelled. Sent letters stay in the log with the address.
+    Their unsent letters are cancelled. Sent letters remain in the log with the address.
     """
-    clients, content = take_out_clients(owner_id, client_ids, now)
+    clients, content = remove_clients(owner_id, client_ids, now)
     if not clients:
         return 0, None
     for client in clients:
@@ -45,10 +45,10 @@ def delete_clients(
     return len(clients), undo.save_removal(owner_id, RemovalKind.CLIENTS, {"clients": content}, now)
 
 
-def take_out_clients(
+def remove_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime
 ) -> tuple[Sequence[Client], list[dict[str, Any]]]:
-    """Delete the owner's clients with these IDs; return them, and what `put_back_clients` needs."""
+    """Delete the owner's clients with these IDs; return them, and what `restore_removed_clients` needs."""
     condition = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
     clients = db.session.scalars(
         select(Client).where(condition).order_by(locking_order()).with_for_update()
@@ -86,18 +86,18 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
-    restored = put_back_clients(owner_id, content["clients"])
+    restored = restore_removed_clients(owner_id, content["clients"])
     for client in restored:
         audit.record(AuditAction.CLIENT_RESTORED, actor, client)
     return len(restored)
 
 
-def put_back_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
-    """Restore clients whom `take_out_clients` deleted; return them.
+def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) -> list[Client]:
+    """Restore clients whom `remove_clients` deleted; return them.
 
     All their values, tags and letters are restored, and they are selected again in unfinished mailings. If a
-    client with the same address has been added since, the new client stays and gets the letters. Cancelled
-    letters stay cancelled.
+    client with the same address has been added since, the new client is kept and gets the letters. Cancelled
+    letters remain cancelled.
     """
     keys = [values["email_key"] for values in content]
     condition = (Client.owner_id == owner_id) & Client.email_key.in_(keys)
@@ -128,12 +128,12 @@ def _restore_tags(owner_id: int, restored: list[Restored]) -> None:
     """Restore the clients' tags, including tags that have been deleted since."""
     # Deletions stored by earlier versions have no tags.
     names = {client.id: values.get("tags", []) for client, values in restored}
-    all_names = dict.fromkeys(name for of_client in names.values() for name in of_client)
+    all_names = dict.fromkeys(name for client_names in names.values() for name in client_names)
     ids = find_or_create_tags(owner_id, all_names, limit=None)
     rows = [
         {"tag_id": ids[tag_key(name)], "client_id": client_id}
-        for client_id, of_client in names.items()
-        for name in of_client
+        for client_id, client_names in names.items()
+        for name in client_names
     ]
     if rows:
         db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
@@ -157,7 +157,7 @@ def _restore_selections(owner_id: int, restored: list[Restored]) -> None:
 
 
 def _restore_forms(owner_id: int, restored: list[Restored]) -> None:
-    """Note again through which forms the clients subscribed, if the forms still exist."""
+    """Record again which forms the clients subscribed through, if the forms still exist."""
     existing = set(db.session.scalars(select(SignupForm.id).where(SignupForm.owner_id == owner_id)))
     rows = [
         {"form_id": form_id, "client_id": client.id}

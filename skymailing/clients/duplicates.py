@@ -20,11 +20,11 @@ BATCH = 2_000  # rows between checks of the time
 MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
-PHONE_DIGITS = 7  # at least; only the last ten are compared, since a number may begin with either +7 or 8
+PHONE_DIGITS = 7  # minimum; only the last ten are compared, since a number may begin with either +7 or 8
 
 
 class MatchKind(StrEnum):
-    """What two clients have in common, the strongest evidence first."""
+    """A property that two clients have in common; the strongest evidence comes first."""
 
     MAILBOX = "mailbox"
     PHONE = "phone"
@@ -51,7 +51,7 @@ class Comparison:
 
 
 def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
-    """Return likely pairs among the owner's newest clients, and how far the comparison got."""
+    """Return likely pairs among the owner's newest clients, and the comparison that found them."""
     comparison = compare_clients(owner_id)
     order = list(MatchKind)
     chosen = sorted(comparison.pairs.items(), key=lambda item: order.index(item[1]))[:MAX_PAIRS]

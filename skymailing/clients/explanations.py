@@ -13,4 +13,4 @@ def explain_rejection(reason: str) -> str:
 
 def explain_failure(error: str) -> str:
     """Return why an import failed, in the current language."""
-    return explain_stored(error)  # earlier versions stored the text itself
+    return explain_stored(error)  # earlier versions stored the text instead of a code

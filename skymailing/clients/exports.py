@@ -24,9 +24,9 @@ def list_attribute_keys(owner_id: int) -> list[str]:
 
 
 def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
-    """Yield the header and a row per client, oldest client first; memory use is constant.
+    """Yield the header, then a row for each client who meets the condition, oldest first.
 
-    With a condition, only for clients who meet it.
+    Memory use is constant.
     """
     chosen = true() if condition is None else condition
     # Imports in earlier versions stored tags as an attribute.
@@ -34,7 +34,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
     yield [*FIELDS, *keys]
     last_id = 0
     while True:
-        # Query page by page instead of keeping a cursor open: a slow download must not hold a snapshot.
+        # Query page by page instead of keeping a cursor open: a slow download must not keep a snapshot open.
         rows = db.session.execute(
             select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
             .where(Client.owner_id == owner_id, Client.id > last_id, chosen)
@@ -53,7 +53,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
 
 
 def suppression_rows(owner_id: int) -> Iterator[list[Any]]:
-    """Yield the header and a row per address that is never mailed; memory use is constant."""
+    """Yield the header, then a row for each address that is never mailed; memory use is constant."""
     yield ["email", "reason", "note", "since"]
     last_key = ""
     while True:

@@ -8,7 +8,7 @@ class Field(StrEnum):
     """The meaning of a column. Stored with imports, and typed as `--map COLUMN=FIELD`."""
 
     EMAIL = "email"
-    OTHER_EMAIL = "other_email"  # used if the first is empty, otherwise kept as an attribute
+    OTHER_EMAIL = "other_email"  # used if the first address is empty, otherwise kept as an attribute
     FULL_NAME = "full_name"
     FIRST_NAME = "first_name"
     MIDDLE_NAME = "middle_name"
@@ -91,7 +91,7 @@ OPT_OUT_NAMES: dict[str, Field] = {
     **dict.fromkeys(("complained", "complaint", "spamcomplaint", "жалоба"), Field.COMPLAINED),
     **dict.fromkeys(("subscribed", "issubscribed", "подписан"), Field.SUBSCRIBED),
 }
-# Headers of columns that are read as statuses if every cell contains a known one.
+# Headers of columns that are read as statuses if every cell contains a known status.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
     *(

@@ -47,7 +47,7 @@ class ClientFilter:
             tag = find_tag(owner.id, self.tag)
             yield has_tag(tag.id, db.engine.dialect.name) if tag else false()
         if self.segment:
-            yield _in_segment(owner, self.segment, now)
+            yield _is_in_segment(owner, self.segment, now)
         if self.state:
             leaf = Leaf("state", Kind.STATE, "is", self.state)
             yield compile_conditions(leaf, Viewpoint.of(owner, now))
@@ -67,19 +67,19 @@ class FoundClients:
 
     def count(self, page: Page) -> BoundedCount:
         """Count clients up to a limit, given a page; if a search finds many, only some are counted."""
-        return page.count_alone() or self.search.count(self.statement)
+        return page.count_if_single_page() or self.search.count(self.statement)
 
 
 def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClients:
     """Return the owner's clients who pass the filter."""
     search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
     if criteria:
-        # Perhaps none of the clients who are counted for a frequent word meets the other criteria.
+        # For a frequent word, only some clients are counted; possibly none of them meets the other criteria.
         search = replace(search, some=None)
     return FoundClients(owner.id, and_(search.condition, *criteria), search)
 
 
-def _in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:
+def _is_in_segment(owner: User, segment_id: int, now: datetime) -> ColumnElement[bool]:
     segment = find_segment(owner.id, segment_id)
     return compile_segment(segment.conditions, owner, now) if segment else false()
 

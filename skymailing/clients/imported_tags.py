@@ -33,7 +33,7 @@ def reject_excess(owner_id: int, records: Sequence[Record], rows: Sequence[Row])
 
 
 def tag_clients(owner_id: int, rows: Sequence[ClientRow]) -> None:
-    """Add the rows' tags to the clients, who must exist; their other tags stay."""
+    """Add the rows' tags to the clients, who must exist; their other tags are kept."""
     names = {tag_key(name): name for row in reversed(rows) for name in reversed(row.tags)}
     if not names:
         return

@@ -24,7 +24,7 @@ def find_language(owner_id: int, email_key: str) -> str | None:
 
 
 def save_language(owner_id: int, email_key: str, language: str, known: Sequence[str]) -> None:
-    """Store the language that a client has chosen, or remove it if it is empty; others are ignored."""
+    """Store the language that a client has chosen, or remove it if empty; unknown languages are ignored."""
     client = db.session.scalar(_select_client(owner_id, email_key).with_for_update())
     if client is None or (language and language not in known):
         return

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from skymailing.clients.queries import list_known_attributes
 from skymailing.models import User
 
-# In addition to the address and the name, which are always shown.
+# The columns that can be chosen; the address and the name are always shown.
 STANDARD = ("tags", "comment", "added", "changed")
 DEFAULT = ("tags", "comment", "added")
-ATTRIBUTE = "attribute."  # before the name of an attribute
+ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
 
 

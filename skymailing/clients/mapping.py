@@ -23,12 +23,12 @@ class InvalidMapping(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Decisions about a file, which make every reading give the same result. Missing ones are detected."""
+    """Decisions about a file, so that every reading gives the same result. Missing ones are detected."""
 
     encoding: str | None = None
     fields: tuple[str, ...] = ()  # of each column
     standing: int | None = None  # of all rows
-    tag: str = ""  # for all clients; several are separated by commas
+    tag: str = ""  # for all clients; several tags are separated by commas
     # Fields of some columns, by header; not stored, since `fields` then contains them.
     chosen: tuple[tuple[str, str], ...] = ()
 

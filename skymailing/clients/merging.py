@@ -1,8 +1,8 @@
 """Merge two clients who are the same person, and undo it.
 
-The kept client's values win, and empty ones are filled. Suppressions stay as they are, since each is about an
+The kept client's values win, and empty ones are filled. Suppressions do not change, since each is about an
 address: only that of the kept address counts for mailings. But a person who later opts out with a link in
-an old letter to the removed address also opts out at the kept one. If either of them has left a topic, the
+an old letter to the removed address also opts out at the kept one. If either client has left a topic, the
 merged client does not get it.
 """
 
@@ -16,9 +16,9 @@ from sqlalchemy import delete, insert, select, update
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
-from skymailing.clients.deletion import locking_order, put_back_clients, take_out_clients
+from skymailing.clients.deletion import locking_order, remove_clients, restore_removed_clients
 from skymailing.clients.suppression import forget_merge, remember_merge
-from skymailing.clients.topic_choices import copy_choices, put_back
+from skymailing.clients.topic_choices import copy_choices, restore_choices
 from skymailing.db.engine import insert_into
 from skymailing.delivery.ledger.merging import move_letters, return_letters
 from skymailing.errors import UserError
@@ -56,12 +56,12 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
-    _clients, content["removed"] = take_out_clients(kept.owner_id, [removed.id], now)
+    _clients, content["removed"] = remove_clients(kept.owner_id, [removed.id], now)
     return undo.save_removal(kept.owner_id, RemovalKind.MERGE, content, now)
 
 
 def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Client | None:
-    """Restore the removed client, and take its data back from the kept one; return the restored client.
+    """Restore the removed client, and remove its data from the kept one; return the restored client.
 
     Return None if this can no longer be undone. Raises UserError if the address has been added again.
     Letters that were cancelled or readdressed keep that state.
@@ -71,7 +71,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         return None
     statement = select(Client).where(Client.owner_id == owner_id, Client.id == content["kept"])
     kept = db.session.scalar(statement.with_for_update())
-    restored = put_back_clients(owner_id, content["removed"])
+    restored = restore_removed_clients(owner_id, content["removed"])
     if not restored:
         raise UserError("client_duplicate")
     (client,) = restored
@@ -79,8 +79,8 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
         _take_back(kept, content)
-        # Merges before an upgrade have no topics.
-        put_back(owner_id, content.get("topics", []))
+        # Merges by earlier versions have no topics.
+        restore_choices(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)
@@ -128,7 +128,7 @@ def _copy_links(table: Any, kept_id: int, removed_id: int) -> list[int]:
 
 
 def _copy_consents(kept: Client, removed: Client) -> list[int]:
-    """Copy the proofs of consent to the kept address; the originals stay with the address that they name."""
+    """Copy the proofs of consent to the kept address; the originals remain with the removed one."""
     names = ("owner_id", "kind", "purpose", "at", "ip", "agent", "form_id", "previous_key")
     columns = [getattr(Consent, name) for name in (*names, "text_id", "created_at")]
     condition = (Consent.owner_id == removed.owner_id) & (Consent.email_key == removed.email_key)
@@ -142,7 +142,7 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
 
 
 def _take_back(kept: Client, content: dict[str, Any]) -> None:
-    """Remove from the kept client what it was given, unless it has been changed since."""
+    """Remove from the kept client the data that the merge added, unless it has been changed since."""
     filled = content["filled"]
     for name in FILLED_COLUMNS:
         if name in filled and getattr(kept, name) == filled[name]:

@@ -1,4 +1,4 @@
-"""Find and rename tags and topics, which segments name in their conditions."""
+"""Find and rename tags and topics in the conditions of segments, which refer to them by name."""
 
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ def has_condition(conditions: Any, field: NamedField, key: str) -> bool:
 def rename_in_conditions(conditions: Any, field: NamedField, old_key: str, name: str) -> Any:
     """Return stored conditions with the tag or topic that has `old_key` renamed to `name`.
 
-    Conditions that cannot be read stay as they are.
+    Conditions that cannot be read are returned unchanged.
     """
     match conditions:
         case {"field": str(found), "value": str(value)} if found == field and value.lower() == old_key:

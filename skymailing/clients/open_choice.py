@@ -1,4 +1,4 @@
-"""Let people decide whether an owner may count if they open letters, and say what the owner counts."""
+"""Let people decide whether an owner may count their opens, and say what the owner counts."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from skymailing.tracking.opens import forget_opens
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What an owner's mailings count: who follows links, and opens by day or per person."""
+    """What an owner's mailings record: clicks, and opens by day or per person."""
 
     clicks: bool
     days: bool
@@ -36,7 +36,7 @@ def find_counting(owner_id: int) -> Counting:
 
 
 def is_allowed(owner_id: int, email_key: str) -> bool:
-    """Return whether the person with an address has agreed that opens are counted."""
+    """Return whether the person with this address has agreed that opens are counted."""
     latest = db.session.scalar(select(latest_consent(owner_id, email_key)))
     return latest == ConsentKind.CONFIRMED
 
@@ -46,7 +46,7 @@ def save_choice(
 ) -> None:
     """Record that a person agrees that opens are counted, or withdraws it; repeating it changes nothing.
 
-    A withdrawal removes what has been counted. Like unsubscribing, it also applies to addresses into which
+    A withdrawal removes the recorded opens. Like unsubscribing, it also applies to addresses into which
     this one was merged.
     """
     keys = [email_key] if is_given else [email_key, *list_merged_into(owner_id, [email_key])]
@@ -60,5 +60,5 @@ def save_choice(
 
 
 def describe_choice() -> str:
-    """Return the words next to the box, in the current language."""
-    return str(_("You may count whether I open these emails."))
+    """Return the label of the check box, in the current language."""
+    return str(_("You may record whether I open these emails."))

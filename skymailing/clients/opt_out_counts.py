@@ -1,8 +1,8 @@
 """Count opt-outs in the runs whose letters they came from.
 
-A link does not say which letter it was in, so the last one that was sent to the address is assumed, about the
-same topic if there is one. An address counts once in a run, even if it leaves a topic first and everything
-later.
+A link does not say which letter it was in. The last letter that was sent to the address is assumed, or the
+last one about the same topic, if there is one. An address counts once in a run, even if it leaves a topic
+first and unsubscribes from everything later.
 """
 
 from datetime import datetime
@@ -39,7 +39,7 @@ def count_added(opt_out: OptOut) -> None:
 
 
 def count_undone(opt_out: OptOut) -> None:
-    """Take back an opt-out, where it was counted."""
+    """Subtract an opt-out where it was counted."""
     _count(opt_out, -1, opt_out.at)
 
 

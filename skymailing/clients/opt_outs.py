@@ -1,7 +1,7 @@
 """Let people leave a topic or everything through the link in a letter, undo it for a day, and say why.
 
-All that people decide through links in letters is written here, except requests that arrive as email or from
-providers (`returns.consequences`).
+All decisions that people make through links in letters are stored here, except requests that arrive as email
+or from providers (`returns.consequences`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,9 @@ from skymailing.clients.cleaning import clean_text
 from skymailing.clients.consents import NO_EVIDENCE, Evidence, record
 from skymailing.clients.opt_out_counts import count_added, count_undone, find_run
 from skymailing.clients.suppression import list_merged_into, suppress
-from skymailing.clients.topic_choices import Change, choose, put_back
+from skymailing.clients.topic_choices import Change, choose, restore_choices
+from skymailing.events import payloads
+from skymailing.events.recording import record as record_events
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -31,7 +33,7 @@ from skymailing.models.topic import COMMENT_MAX_LENGTH
 
 UNDO_TIME = timedelta(hours=24)
 MAX_SHOWN = 20
-# After one of these, the address stays suppressed.
+# After one of these, the address remains suppressed.
 FINAL_BOUNCES = (BounceKind.COMPLAINT, BounceKind.HARD)
 
 
@@ -55,33 +57,37 @@ def opt_out(
 
 
 def save_choices(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Save what a person chose on the preference page."""
-    return choose(owner_id, email_key, choices, now)
+    """Save what a person chose on the preference page, and report the topics that they left."""
+    changes = choose(owner_id, email_key, choices, now)
+    left = {change["topic_id"] for change in changes if not choices[change["topic_id"]]}
+    events = [payloads.client_unsubscribed(owner_id, email_key, id, None, now) for id in sorted(left)]
+    record_events(db.session.connection(), *events)
+    return changes
 
 
 def _stop_everything(owner_id: int, email_key: str, now: datetime) -> dict[str, list[str] | None]:
     """Suppress the address and those into which it was merged; return what the undo restores for each.
 
-    That is the owner's own suppression, or None. Other reasons stay, so there is nothing to undo.
+    That is the owner's own suppression, or None. Other reasons are kept, so there is nothing to undo.
     """
     keys = [email_key, *list_merged_into(owner_id, [email_key])]
-    of_keys = (Suppression.owner_id == owner_id) & Suppression.email_key.in_(keys)
-    by_owner = select(Suppression).where(of_keys, Suppression.reason == SuppressionReason.MANUAL)
+    same_addresses = (Suppression.owner_id == owner_id) & Suppression.email_key.in_(keys)
+    by_owner = select(Suppression).where(same_addresses, Suppression.reason == SuppressionReason.MANUAL)
     earlier = {
         row.email_key: [row.note, row.created_at.isoformat()]
         for row in db.session.scalars(by_owner.with_for_update())
     }
     suppress(owner_id, email_key, SuppressionReason.UNSUBSCRIBED, "", now)
-    # Another request may have unsubscribed the address at the same moment.
+    # A concurrent request may have unsubscribed the address.
     made_now = (Suppression.reason == SuppressionReason.UNSUBSCRIBED) & (Suppression.created_at == now)
-    changed = db.session.scalars(select(Suppression.email_key).where(of_keys, made_now))
+    changed = db.session.scalars(select(Suppression.email_key).where(same_addresses, made_now))
     return {key: earlier.get(key) for key in changed}
 
 
 def _remember(
     owner_id: int, email_key: str, topic_id: int | None, before: dict[str, Any], now: datetime
 ) -> None:
-    """Store what was changed, if anything, instead of an earlier opt-out that was undone."""
+    """Store what was changed, if anything; it replaces an earlier opt-out that was undone."""
     if not any(before.values()):
         return
     same = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
@@ -90,6 +96,8 @@ def _remember(
     stored.run_id = find_run(owner_id, email_key, topic_id)
     db.session.add(stored)
     db.session.flush()
+    event = payloads.client_unsubscribed(owner_id, email_key, topic_id, stored.run_id, now)
+    record_events(db.session.connection(), event)
     count_added(stored)
 
 
@@ -114,7 +122,7 @@ def undo(
 ) -> bool:
     """Undo one opt-out at this address; return False if it is too late or has been undone.
 
-    What has changed since stays, and an address that was reported as spam or does not exist stays suppressed.
+    Later changes are kept, and an address remains suppressed if it reported spam or does not exist.
     """
     statement = _select_undoable(owner_id, email_key, now).where(OptOut.id == opt_out_id)
     found = db.session.scalar(statement.with_for_update())
@@ -124,17 +132,19 @@ def undo(
         _lift(found, key, manual)
     if found.before.get("suppressions"):
         record(owner_id, email_key, ConsentKind.RESUMED, now, evidence)
-    put_back(owner_id, found.before.get("choices", ()))
+    restore_choices(owner_id, found.before.get("choices", ()))
     found.undone_at = now
     db.session.flush()
+    event = payloads.client_resubscribed(owner_id, email_key, found.topic_id, found.run_id, now)
+    record_events(db.session.connection(), event)
     count_undone(found)
     return True
 
 
 def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
-    """Lift a suppression that this opt-out made, or give it back to the owner who had made it before.
+    """Lift a suppression that this opt-out made, or restore the owner's earlier one.
 
-    Not even that after a complaint or a hard bounce: the owner could then lift it.
+    After a complaint or a hard bounce, do neither: the owner could then lift the suppression.
     """
     has_bounced = exists().where(
         Bounce.owner_id == found.owner_id,
@@ -160,7 +170,7 @@ def _lift(found: OptOut, email_key: str, manual: list[str] | None) -> None:
 def save_reason(
     owner_id: int, email_key: str, opt_out_id: int, reason: str, comment: str, now: datetime
 ) -> bool:
-    """Store why the person opted out; return False if that was not today, or if it has been undone."""
+    """Store why the person opted out; return False if it is too late, or if the opt-out has been undone."""
     found = db.session.scalar(_select_undoable(owner_id, email_key, now).where(OptOut.id == opt_out_id))
     if found is None:
         return False
@@ -178,7 +188,7 @@ def list_opt_outs(owner_id: int, email_key: str) -> list[tuple[OptOut, str | Non
 
 def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | None]]:
     """Return the newest opt-outs with a comment, each with the name of its topic."""
-    return _list_with_topics([_counted(owner_id, since), OptOut.comment != ""])
+    return _list_with_topics([_is_counted(owner_id, since), OptOut.comment != ""])
 
 
 def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | None]]:
@@ -188,9 +198,9 @@ def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | Non
 
 def count_reasons(owner_id: int, since: datetime) -> dict[str, int]:
     """Return how many people gave each reason; "" is for those who gave none."""
-    rows = select(OptOut.reason, func.count()).where(_counted(owner_id, since)).group_by(OptOut.reason)
+    rows = select(OptOut.reason, func.count()).where(_is_counted(owner_id, since)).group_by(OptOut.reason)
     return dict(db.session.execute(rows).tuples().all())
 
 
-def _counted(owner_id: int, since: datetime) -> Any:
+def _is_counted(owner_id: int, since: datetime) -> Any:
     return (OptOut.owner_id == owner_id) & (OptOut.at >= since) & OptOut.undone_at.is_(None)

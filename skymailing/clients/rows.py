@@ -35,13 +35,13 @@ FLAGS = {
 
 
 class RowFault(StrEnum):
-    """Why a row does not fit its table; stored with rejected rows."""
+    """The reason why a row does not fit its table; stored with rejected rows."""
 
     TOO_MANY_CELLS = "too_many_cells"
     UNKNOWN_STATUS = "unknown_status"
     TAG_TOO_LONG = "tag_too_long"
     TOO_MANY_TAGS = "too_many_tags"
-    TAG_LIMIT = "tag_limit"  # of the owner
+    TAG_LIMIT = "tag_limit"  # the owner has too many tags
 
 
 # The reason why a row's tags cannot be used, by the code of InvalidTag.
@@ -103,7 +103,7 @@ class SkippedRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is not imported: its first line, its text, and the reason."""
+    """A row that is not imported: the number of its first line, its text, and the reason."""
 
     line: int
     value: str
@@ -125,13 +125,14 @@ class RowReader:
         self.others = columns.find(Field.OTHER_EMAIL)
         self.tags = RowTags(columns.find(Field.TAGS), tag)
         self.objects = columns.find(Field.JSON)
-        self.states = columns.find(Field.STATUS)
-        self.denials = columns.find(Field.SUBSCRIBED)
+        self.status_columns = columns.find(Field.STATUS)
+        self.subscribed_columns = columns.find(Field.SUBSCRIBED)
         self.consents = [columns.find(Field.CONSENT_TIME), columns.find(Field.CONSENT_IP)]
         self.has_consents = any(self.consents)
         self.flags = [(i, standing) for name, standing in FLAGS.items() for i in columns.find(name)]
         self.attributes = list(columns.attributes.items())
-        self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
+        has_column = bool(self.status_columns or self.flags or self.subscribed_columns)
+        self.has_standing = has_column or bool(self.standing)
 
     def read(self, record: Record) -> Row:
         """Return the contents of the record, or the reason for rejecting it."""
@@ -174,19 +175,19 @@ class RowReader:
         full_name = self.read_name(cells) or clean_name(name)
         if not self.has_consents:
             return ClientRow(email, key, full_name, comment, attributes, tags=tags)
-        # The last non-empty one: a confirmation follows the request.
+        # Use the last non-empty cell: a confirmation follows the request.
         time, ip = (next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents)
         return ClientRow(email, key, full_name, comment, attributes, time, ip, tags)
 
     def read_standing(self, cells: list[str]) -> Standing:
         """Return whether the person in the row may be mailed, or why not; raises UnknownStatus."""
         result = self.standing
-        for position in self.states:
+        for position in self.status_columns:
             standing = read_status(cells[position])
             if standing is None:
                 raise UnknownStatus
             result = max(result, standing)
-        if any(is_explicit_no(cells[position]) for position in self.denials):
+        if any(is_explicit_no(cells[position]) for position in self.subscribed_columns):
             result = max(result, Standing.UNSUBSCRIBED)
         for position, standing in self.flags:
             if not is_no(cells[position]):
@@ -194,7 +195,7 @@ class RowReader:
         return result
 
     def find_address(self, cells: list[str]) -> tuple[str, str, str]:
-        """Return the first address of the row with its name and the others; raises InvalidEmail."""
+        """Return the row's first address, its name, and the other addresses; raises InvalidEmail."""
         try:
             return read_address(cells[self.email])
         except InvalidEmail as error:

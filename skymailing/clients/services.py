@@ -44,7 +44,7 @@ def create_client(owner_id: int, values: ClientValues) -> Client:
     """
     require_room("client_limit", select_clients(owner_id), quota_settings().clients)
     client = Client(owner_id=owner_id)
-    with refuse_duplicates():
+    with reject_duplicates():
         assign_values(client, values)
         db.session.add(client)
         db.session.flush()
@@ -55,7 +55,7 @@ def create_client(owner_id: int, values: ClientValues) -> Client:
 def update_client(client: Client, values: ClientValues) -> None:
     """Update a client; raises InvalidEmail, InvalidValue, InvalidTag or DuplicateClient."""
     old_key = client.email_key
-    with refuse_duplicates():
+    with reject_duplicates():
         assign_values(client, values)
         change_tags(client, values.tags)
     if client.email_key != old_key:
@@ -75,8 +75,8 @@ def assign_values(client: Client, values: ClientValues) -> None:
 
 
 @contextmanager
-def refuse_duplicates() -> Iterator[None]:
-    """Flush the changes made inside, or undo them; raises DuplicateClient if the address exists."""
+def reject_duplicates() -> Iterator[None]:
+    """Flush the changes made inside the block; if the address exists, undo them and raise DuplicateClient."""
     try:
         with db.session.begin_nested():
             yield

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, select
 
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
+from skymailing.events.suppressions import report_suppressed
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -21,7 +22,7 @@ from skymailing.models import (
 )
 
 NOTE_MAX_LENGTH = 500
-BOUNCE_COUNTS = timedelta(days=30)  # against a new subscription
+BOUNCE_COUNTS = timedelta(days=30)  # a bounce prevents a new subscription for this long
 REQUESTED_BY_CLIENT = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 
 
@@ -35,13 +36,15 @@ class NewSuppression:
 
     @classmethod
     def by_owner(cls, email_key: str) -> "NewSuppression":
-        """Return a suppression that the owner decided on and may lift."""
+        """Return a suppression by the owner, who may lift it."""
         return cls(email_key, SuppressionReason.MANUAL)
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Stop this owner's mailings to the address."""
+    """Stop this owner's mailings to the address, and report it."""
     suppress_all(owner_id, [NewSuppression(email_key, reason, note)], now)
+    if reason is SuppressionReason.MANUAL:  # the others are reported as what the person did
+        report_suppressed(db.session.connection(), owner_id, [email_key], now)
 
 
 def suppress_all(owner_id: int, suppressions: Iterable[NewSuppression], now: datetime) -> None:
@@ -88,7 +91,7 @@ UPSERT_SUPPRESSION = Upsert(_upsert_suppression)
 
 
 def _follow_merges(owner_id: int, suppressions: dict[str, NewSuppression]) -> None:
-    """Add the addresses into which those of people who opted out were merged, directly or step by step."""
+    """Add the addresses into which the addresses of opt-outs were merged, directly or step by step."""
     found = {key: new for key, new in suppressions.items() if new.reason in REQUESTED_BY_CLIENT}
     while found:
         merged = select(MergedAddress.email_key, MergedAddress.kept_key)
@@ -146,8 +149,8 @@ def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
     """Lift a suppression because the person confirmed a new subscription; return whether mail is allowed now.
 
     This is the only thing that undoes unsubscribing. A bounce counts for a month; a complaint and the
-    owner's own decision stay. The stored reason is only the first one, so complaints and bounces that came
-    after it are looked up.
+    owner's own decision remain. The stored reason is only the first one, so later complaints and bounces are
+    looked up.
     """
     before = now - BOUNCE_COUNTS
     condition = (
@@ -165,9 +168,9 @@ def lift_by_consent(owner_id: int, email_key: str, now: datetime) -> bool:
     has_ended = (reason == SuppressionReason.UNSUBSCRIBED) | (
         (reason == SuppressionReason.BOUNCED) & (Suppression.created_at <= before)
     )
-    of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
+    same_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
     db.session.execute(
-        delete(Suppression).where(of_address, has_ended, ~exists().where(condition, is_lasting), ~objected)
+        delete(Suppression).where(same_address, has_ended, ~exists().where(condition, is_lasting), ~objected)
     )
     return not is_suppressed(owner_id, email_key)
 

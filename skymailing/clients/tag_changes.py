@@ -29,7 +29,7 @@ from skymailing.models import (
     form_tags,
 )
 
-MAX_UNDOABLE = 100_000  # clients; those with a deleted tag are stored for the undo
+MAX_UNDOABLE = 100_000  # clients with a deleted tag; they are stored for the undo
 MAILINGS_SHOWN = 5
 CLIENTS_AT_A_TIME = 5_000  # SQLite accepts some 30,000 parameters
 
@@ -70,7 +70,7 @@ def rename_tag(tag: Tag, text: str, actor: Actor) -> None:
     try:
         with db.session.begin_nested():
             tag.name, tag.name_key = name, tag_key(name)
-    except IntegrityError as error:  # added since the check, which only the unique key detects
+    except IntegrityError as error:  # the tag was added after the check; only the unique key detects this
         raise TagExists(name) from error
     rename_in_segments(tag.owner_id, "tag", old_key, name)
 
@@ -104,7 +104,7 @@ def _move_mailings(source: Tag, target: Tag) -> None:
 
 
 def _move_forms(source: Tag, target: Tag) -> None:
-    """Let sign-up forms give `target` instead."""
+    """Let sign-up forms add `target` instead."""
     forms = db.session.scalars(select(form_tags.c.form_id).where(form_tags.c.tag_id == source.id)).all()
     _add_to_forms(target.id, forms)
 
@@ -123,8 +123,8 @@ def find_mailings(tag: Tag, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
 
 def can_be_restored(tag: Tag) -> bool:
     """Return whether few enough clients have the tag to store them for the undo."""
-    of_tag = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id)
-    return db.session.scalar(of_tag.offset(MAX_UNDOABLE).limit(1)) is None
+    tagged = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag.id)
+    return db.session.scalar(tagged.offset(MAX_UNDOABLE).limit(1)) is None
 
 
 def delete_tag(tag: Tag, now: datetime, actor: Actor) -> Removal | None:

@@ -12,7 +12,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, Tag, client_tags
 from skymailing.models.segment import TAG_MAX_LENGTH
 
-MAX_TAGS = 1000  # of an owner
+MAX_TAGS = 1000  # per owner
 MAX_TAGS_OF_CLIENT = 100
 
 
@@ -86,7 +86,7 @@ def find_tag(owner_id: int, name: str) -> Tag | None:
 
 def change_tags(client: Client, changes: TagChanges) -> None:
     """Add tags to a saved client and remove others; raises InvalidTag."""
-    # First lock the tags: a merge that has locked them would wait for the rows that are deleted below.
+    # Lock the tags first, to prevent a deadlock: a merge that has locked them waits for the rows below.
     ids = find_or_create_tags(client.owner_id, changes.added).values()
     if changes.removed:
         has_them = (client_tags.c.client_id == client.id) & client_tags.c.tag_id.in_(changes.removed)

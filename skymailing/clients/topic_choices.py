@@ -1,6 +1,6 @@
 """Record which topics people join and leave, by address, so that a choice outlives the client.
 
-The owner can take back only choices that the owner has recorded. A person's own choice is changed by that
+Owners can change only choices that they recorded themselves. A person's own choice is changed only by that
 person: through the link in a letter, or by confirming a sign-up.
 """
 
@@ -18,7 +18,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Topic, TopicChoice
 
-# What `put_back` needs: the topic, the address, when the new choice was made, and the earlier one, if any.
+# What `restore_choices` needs: the topic, the address, when the new choice was made, and any earlier one.
 Change = dict[str, Any]
 
 
@@ -36,7 +36,7 @@ class TopicState:
 
     @property
     def is_locked(self) -> bool:
-        """Whether the person has left, so that the owner cannot take it back."""
+        """Whether the person has left the topic, which the owner cannot undo."""
         return self.choice is not None and not self.choice.is_joined and not self.choice.is_by_owner
 
 
@@ -51,7 +51,7 @@ class NewChoice:
     changed_at: datetime
 
     def changes(self, earlier: TopicChoice | None) -> bool:
-        """Return whether it differs from an earlier choice; a person's own one replaces the owner's."""
+        """Return whether it differs from an earlier choice; a person's own choice replaces the owner's."""
         if earlier is None or earlier.is_joined != self.is_joined:
             return True
         return earlier.is_by_owner and not self.is_by_owner
@@ -71,10 +71,10 @@ def list_states(owner_id: int, email_key: str) -> list[TopicState]:
 
 
 def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: datetime) -> list[Change]:
-    """Record what a person chose: for each topic's ID, whether they join it. Return what `put_back` needs.
+    """Record what a person chose, by topic ID: True to subscribe. Return what `restore_choices` needs.
 
     Leaving also applies to addresses into which this one was merged, as unsubscribing does; joining does not,
-    since owners can merge two different people by mistake. Topics of others are ignored.
+    since owners can merge two different people by mistake. Other owners' topics are ignored.
     """
     leaving = [topic_id for topic_id, is_joined in choices.items() if not is_joined]
     merged = list_merged_into(owner_id, [email_key]) if leaving else []
@@ -86,7 +86,7 @@ def choose(owner_id: int, email_key: str, choices: Mapping[int, bool], now: date
 def choose_as_owner(owner_id: int, email_key: str, topic_id: int, is_joined: bool, now: datetime) -> None:
     """Record a choice for a client; raises UserError if it joins a topic that the client has left."""
     condition = (TopicChoice.owner_id == owner_id) & (TopicChoice.email_key == email_key)
-    # The topic first, as in `_record`.
+    # Lock the topic first, as in `_record`.
     db.session.execute(_lock_topics(owner_id, [topic_id]))
     earlier = db.session.scalar(
         select(TopicChoice).where(condition, TopicChoice.topic_id == topic_id).with_for_update()
@@ -97,16 +97,16 @@ def choose_as_owner(owner_id: int, email_key: str, topic_id: int, is_joined: boo
 
 
 def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
-    """Give the choices of an address to another one of the same person; leaving a topic wins.
+    """Copy the choices of an address to another address of the same person; leaving a topic wins.
 
-    Return what `put_back` needs.
+    Return what `restore_choices` needs.
     """
     keys = (TopicChoice.owner_id == owner_id) & TopicChoice.email_key.in_([old_key, new_key])
     rows = db.session.scalars(select(TopicChoice).where(keys).execution_options(populate_existing=True))
     by_key: dict[str, dict[int, TopicChoice]] = {old_key: {}, new_key: {}}
     for choice in rows:
         by_key[choice.email_key][choice.topic_id] = choice
-    # Also topics left at both addresses: if the person left at one of them, the owner cannot take it back.
+    # Copy topics left at both addresses, too: if the person left at either, the owner cannot undo it.
     wanted = [
         NewChoice(id, new_key, choice.is_joined, choice.is_by_owner, choice.changed_at)
         for id, choice in by_key[old_key].items()
@@ -115,7 +115,7 @@ def copy_choices(owner_id: int, old_key: str, new_key: str) -> list[Change]:
     return _record(owner_id, wanted)
 
 
-def put_back(owner_id: int, changes: Iterable[Change]) -> None:
+def restore_choices(owner_id: int, changes: Iterable[Change]) -> None:
     """Restore earlier choices, except where the person or the owner has changed them again since."""
     for change in changes:
         condition = (TopicChoice.owner_id == owner_id) & (TopicChoice.topic_id == change["topic_id"])
@@ -143,7 +143,7 @@ def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
     known = set(db.session.scalars(_lock_topics(owner_id, [new.topic_id for new in wanted])))
     valid = [new for new in wanted if new.topic_id in known]
     before = _read(owner_id, valid)
-    # In the same order everywhere, so that two transactions cannot deadlock.
+    # Write in the same order everywhere, so that two transactions cannot deadlock.
     changed = sorted(
         (new for new in valid if new.changes(before.get((new.topic_id, new.email_key)))),
         key=lambda new: (new.topic_id, new.email_key),
@@ -152,7 +152,7 @@ def _record(owner_id: int, wanted: Sequence[NewChoice]) -> list[Change]:
         return []
     earlier = {key: _write_values(choice) for key, choice in before.items()}
     UPSERT_CHOICE.execute(db.session.connection(), [asdict(new) | {"owner_id": owner_id} for new in changed])
-    # Another transaction may have recorded the same at the same moment: then it made the change.
+    # A concurrent transaction may have recorded the same choices: then it made the change.
     after = _read(owner_id, changed)
     return [
         {
@@ -172,11 +172,11 @@ def _upsert_choice() -> Insert:
     is_change = TopicChoice.is_joined != statement.excluded.is_joined
     is_taken_over = TopicChoice.is_by_owner & ~statement.excluded.is_by_owner
     has_left = ~TopicChoice.is_joined & ~TopicChoice.is_by_owner
-    is_refused = has_left & statement.excluded.is_joined & statement.excluded.is_by_owner
+    is_rejected = has_left & statement.excluded.is_joined & statement.excluded.is_by_owner
     return statement.on_conflict_do_update(
         index_elements=["topic_id", "email_key"],
         set_=values,
-        where=(is_change | is_taken_over) & ~is_refused,
+        where=(is_change | is_taken_over) & ~is_rejected,
     )
 
 

@@ -48,7 +48,7 @@ class Sample:
 
     table: Table
     columns: list[ColumnSample]
-    encodings: dict[str, list[str]]  # rows as read in each plausible encoding; empty if there is no doubt
+    encodings: dict[str, list[str]]  # rows as read in each plausible encoding; empty if only one is plausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def list_values(rows: Sequence[Sequence[str]], position: int) -> list[str]:
 
 
 def show_encodings(source: BinaryIO, encoding: str) -> dict[str, list[str]]:
-    """Return rows in the chosen encoding and equally plausible ones; empty if there is no doubt."""
+    """Return rows in the chosen encoding and equally plausible ones; empty if no other is plausible."""
     guess = detect_encoding(source)
     candidates = dict.fromkeys([encoding, guess.encoding, *guess.close])
     if len(candidates) == 1:

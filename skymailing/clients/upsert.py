@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import Client
 
 CLIENTS = cast(Table, Client.__table__)
-# In the order of ClientRow's first fields.
+# The order is that of ClientRow's first fields.
 VALUES = {"email": TEXT, "email_key": TEXT, "full_name": TEXT, "comment": TEXT, "attributes": JSONB}
 COLUMNS = ("owner_id", *VALUES, "created_at", "updated_at")
 

@@ -19,8 +19,8 @@ from skymailing.returns.arrivals import Arrival
 from skymailing.returns.letter import Envelope
 from skymailing.returns.queries import list_letters, list_reports
 from skymailing.returns.reader import MAX_READ
-from skymailing.returns.services import take_in
-from skymailing.returns.tasks import read_mailbox, take_in_batches
+from skymailing.returns.services import ingest_letters
+from skymailing.returns.tasks import ingest_batches, read_mailbox
 from skymailing.settings.returned_mail import returned_mail_settings
 
 # sysexits.h: Postfix and Exim keep the letter in their queue, and try again.
@@ -38,7 +38,7 @@ def ingest(sender: str | None, recipient: str | None) -> None:
     raw = read_letter(sys.stdin.buffer)
     envelope = Envelope(sender, (recipient,) if recipient else ())
     try:
-        [letter] = take_in([Arrival.read(raw, "pipe", envelope)], utcnow())
+        [letter] = ingest_letters([Arrival.read(raw, "pipe", envelope)], utcnow())
         db.session.commit()
     except SQLAlchemyError as error:
         db.session.rollback()
@@ -96,7 +96,7 @@ def make_store(app: Flask) -> Callable[[Sequence[tuple[bytes, Envelope]]], list[
     def store(letters: Sequence[tuple[bytes, Envelope]]) -> list[bool]:
         with app.app_context():
             arrivals = [Arrival.read(raw, "lmtp", envelope) for raw, envelope in letters]
-            return [taken is not None for taken in take_in_batches(arrivals, utcnow())]
+            return [taken is not None for taken in ingest_batches(arrivals, utcnow())]
 
     return store
 

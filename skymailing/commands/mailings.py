@@ -185,5 +185,5 @@ def apply_action(
     click.echo(f"Mailing {mailing_id} “{name}” {describe(result)}.")
 
 
-def format_time(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+def format_time(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time else None

@@ -29,6 +29,7 @@ from skymailing.worker import serve
 
 logger = logging.getLogger(__name__)
 
+WEBHOOK_SECONDS = 3.0  # for the calls that a stopping worker is sending; others are sent again
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
@@ -71,10 +72,13 @@ def worker() -> None:
     _prepare_process("worker")
     recover_journals()
     reopen_changed_routes()
-    from skymailing import jobs  # only this command needs them; imported before the first job
+    # Only this command needs them; imported before the first job.
+    from skymailing import jobs
+    from skymailing.webhooks import tasks
 
-    current_app.url_map.update()  # built now, as it would delay the first job too
+    current_app.url_map.update()  # built now, because it would delay the first job, too
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
+    tasks.wait_until_served(WEBHOOK_SECONDS)
 
 
 @click.command("scheduler")

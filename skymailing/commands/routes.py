@@ -47,13 +47,13 @@ def describe_route(route: Route | None) -> str:
 
 def _describe_return_paths(route: Route | None) -> str:
     if route and route.bounce_address:
-        return ", letters have return paths of their own"
+        return ", each letter has its own return path"
     problem = route.probe.get("return_path_problem") if route else ""
-    return f", letters have no return paths of their own: {problem}" if problem else ""
+    return f", letters do not have their own return paths: {problem}" if problem else ""
 
 
-def _describe_retry(moment: datetime) -> str:
-    return f"next try at {moment:%H:%M:%S} UTC"
+def _describe_retry(at: datetime) -> str:
+    return f"next try at {at:%H:%M:%S} UTC"
 
 
 @routes.command("reopen")

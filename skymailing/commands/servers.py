@@ -57,7 +57,7 @@ def add(everybody: bool, security: str, username: str, rate: int | None, **value
     server_id = server.id
     db.session.commit()
     hints.hint_server_tests()
-    click.echo(f"The mail server {server_id} was added. Its test: flask servers list")
+    click.echo(f"The mail server {server_id} was added. To see its test: flask servers list")
 
 
 @servers.command("test")
@@ -67,7 +67,7 @@ def test(server_id: int) -> None:
     services.request_test(_find(server_id), utcnow())
     db.session.commit()
     hints.hint_server_tests()
-    click.echo("A worker tests it; see: flask servers list")
+    click.echo("A worker will test it. To see the result: flask servers list")
 
 
 @servers.command("delete")

@@ -146,7 +146,7 @@ def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bo
 def is_in(
     column: SQLColumnExpression[int] | SQLColumnExpression[int | None], values: Sequence[int]
 ) -> ColumnElement[bool]:
-    """Return the condition that a numeric column has one of the values, in one parameter for all of them."""
+    """Return the condition that a numeric column has one of the values, which share one parameter."""
     if db.engine.dialect.name == "postgresql":
         return column == any_(literal(list(values), postgresql.ARRAY(BigInteger)))
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
@@ -155,7 +155,7 @@ def is_in(
 
 def execute_counting(statement: Any) -> int:
     """Execute an INSERT, UPDATE or DELETE in the session; return how many rows it changed."""
-    # Through the connection, whose result has the count; the option is for PostgreSQL's INSERT.
+    # Executed through the connection, whose result has the count; the option is for PostgreSQL's INSERT.
     options = {"preserve_rowcount": True}
     db.session.flush()
     return db.session.connection().execute(statement, execution_options=options).rowcount

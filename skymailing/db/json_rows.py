@@ -19,7 +19,7 @@ def list_rows(rows: Sequence[Sequence[Any]], **columns: Any) -> FromClause:
 
 
 def write_rows(rows: Sequence[Sequence[Any]], columns: Mapping[str, Any]) -> str:
-    """Return the rows as JSON for `read_rows`. Any thread can call this, as it needs no database."""
+    """Return the rows as JSON for `read_rows`. Any thread can call this, because it needs no database."""
     objects = [dict(zip(columns, row, strict=True)) for row in rows]
     return json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
 

@@ -1,7 +1,7 @@
 """Keyset pagination: page 20,000 of a list costs as much as the first.
 
 A cursor names the row where a page begins or ends, not a number of rows to skip. So rows that are
-added or deleted between two requests do not make others appear twice or disappear.
+added or deleted between two requests do not make other rows appear twice or disappear.
 """
 
 import base64
@@ -21,7 +21,8 @@ from skymailing.extensions import db
 
 PER_PAGE = 50
 COUNT_LIMIT = 10_000
-LAST_NUMBER = COUNT_LIMIT // PER_PAGE  # further pages have no number to jump to, as all rows before are read
+# Later pages have no number: jumping to one would read all the rows before it.
+LAST_NUMBER = COUNT_LIMIT // PER_PAGE
 
 Column = InstrumentedAttribute[Any] | ColumnElement[Any]
 # (column, is descending). No column is ever NULL, and the last one is unique in the list.
@@ -47,15 +48,15 @@ class Page:
     def __len__(self) -> int:
         return len(self.items)
 
-    def count_alone(self) -> "BoundedCount | None":
+    def count_if_single_page(self) -> "BoundedCount | None":
         """Return the number of the list's rows if this is the only page, otherwise None."""
         is_only = self.next_cursor is None and self.previous_cursor is None
         return BoundedCount(len(self), is_exact=True) if is_only else None
 
-    def near_numbers(self, count: "BoundedCount") -> list[int | None]:
+    def list_page_numbers(self, count: "BoundedCount") -> list[int | None]:
         """Return the numbers of the first, the last and the neighbouring pages, with None for a gap.
 
-        The last page of a list that is not counted to its end has no number.
+        The last page of a list that is too long to count has no number.
         """
         last = min(-(-count.number // PER_PAGE), LAST_NUMBER)
         wanted = {1, self.number - 1, self.number, self.number + 1} | ({last} if count.is_exact else set())
@@ -154,7 +155,7 @@ def write_cursor(order: Order, row: Any, *, is_backward: bool) -> str:
 
 
 def read_cursor(cursor: str, order: Order) -> Position | None:
-    """Return the position of a cursor; None for an invalid one, as users edit and truncate URLs."""
+    """Return the position of a cursor; None for an invalid one, because users edit and truncate URLs."""
     try:
         text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
         signed, is_backward, values = json.loads(text)
@@ -173,14 +174,14 @@ def read_value(value: Any, column: Column) -> Any:
     if expected is datetime:
         value = datetime.fromisoformat(value)
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone")
+            raise ValueError("a time without a time zone")
         value = value.astimezone(UTC)
     if type(value) is not expected and not (isinstance(value, str) and issubclass(expected, str)):
         raise ValueError(f"not a {expected.__name__}")
     largest = LARGEST_BIG_ID if isinstance(column.type, BigInteger) else LARGEST_ID
     if isinstance(value, int) and abs(value) > largest:
         raise ValueError("too large for any key")
-    if isinstance(value, str) and b"\0" in value.encode():  # encode() also refuses unpaired surrogates
+    if isinstance(value, str) and b"\0" in value.encode():  # encode() also rejects unpaired surrogates
         raise ValueError("a character that PostgreSQL does not store")
     return value
 

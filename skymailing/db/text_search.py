@@ -1,4 +1,4 @@
-"""Compare texts without regard to case, on both databases."""
+"""Compare strings case-insensitively, on both databases."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ MAX_COMPARED_ONE_BY_ONE = 4  # values for which comparing with each is faster th
 
 
 def equals_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
-    """Return the condition that a column equals a text."""
+    """Return the condition that a column equals `text`."""
     if is_sqlite():
         return column.op("GLOB")(glob_pattern(text))
-    # The database lowercases both sides, as it treats some letters differently from Python.
+    # The database lowercases both sides, because it treats some letters differently from Python.
     return func.lower(column) == func.lower(text)
 
 
 def is_one_of_texts(column: SQLColumnExpression[str], texts: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a column equals one of the texts."""
+    """Return the condition that a column equals one of `texts`."""
     if not is_sqlite():
         return func.lower(column).in_([func.lower(text) for text in texts])
     if len(texts) <= MAX_COMPARED_ONE_BY_ONE:
@@ -28,14 +28,14 @@ def is_one_of_texts(column: SQLColumnExpression[str], texts: Sequence[str]) -> C
 
 
 def starts_with_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
-    """Return the condition that a column starts with a text."""
+    """Return the condition that a column starts with `text`."""
     if is_sqlite():
         return column.op("GLOB")(glob_pattern(text) + "*")
     return func.lower(column).like(func.lower(escape_like(text) + "%"), escape="/")
 
 
 def contains_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
-    """Return the condition that a column contains a text."""
+    """Return the condition that a column contains `text`."""
     if is_sqlite():
         return column.op("GLOB")(f"*{glob_pattern(text)}*")
     return func.lower(column).like(func.lower(f"%{escape_like(text)}%"), escape="/")
@@ -50,7 +50,7 @@ def escape_like(text: str) -> str:
 
 
 def glob_pattern(text: str) -> str:
-    """Return a pattern for SQLite's GLOB that matches the text in upper and lower case.
+    """Return a pattern for SQLite's GLOB that matches `text` in upper and lower case.
 
     SQLite's LIKE and lower() know the case of ASCII letters only, and calling Python for each row takes
     ten times longer.

@@ -12,7 +12,8 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 
 MAX_SECONDS = 10.0  # for the statements of one page
-STEPS = 10_000  # of SQLite's virtual machine between two checks of the clock, some tenths of a millisecond
+# Steps of SQLite's virtual machine between two checks of the clock: some tenths of a millisecond.
+STEPS = 10_000
 QUERY_CANCELED = "57014"  # PostgreSQL's SQLSTATE
 
 
@@ -27,7 +28,7 @@ class TookTooLong(UserError):
 def limit_time(seconds: float | None = None) -> Iterator[None]:
     """Stop the session's statements after `seconds` in total, by default MAX_SECONDS; raises TookTooLong.
 
-    The transaction stays usable. The statements inside must only read.
+    The transaction remains usable. The statements inside must only read.
     """
     ends_at = time.monotonic() + (MAX_SECONDS if seconds is None else seconds)
     connection = db.session.connection()

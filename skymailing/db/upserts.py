@@ -14,7 +14,7 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 class Upsert:
-    """An INSERT that `make` returns without values; it may depend on nothing but the kind of database.
+    """An INSERT that `make` returns without values; `make` may depend only on the kind of database.
 
     `returning` is the column, or a tuple of columns, whose value is returned.
     """
@@ -27,7 +27,7 @@ class Upsert:
     def execute(
         self, connection: Connection, rows: Sequence[Mapping[str, object]], **parameters: object
     ) -> CursorResult[Any]:
-        """Insert rows, which have the same columns; only one row can return something.
+        """Insert rows with the same columns; only a single row can return something.
 
         `parameters` are the values of the statement's `bindparam`s.
         """
@@ -35,7 +35,7 @@ class Upsert:
         dialect = connection.dialect
         key = (dialect.name, *columns)
         if key not in self._compiled:
-            # Inline: without it, the key of a single row would be returned, which several rows do not allow.
+            # Without inline(), the key of a single row would be returned, which several rows do not allow.
             statement = self._make().inline()
             columns_back = self._returning if isinstance(self._returning, tuple) else (self._returning,)
             returned = statement if self._returning is None else statement.returning(*columns_back)

@@ -29,7 +29,7 @@ class Batch:
     # because its response may be delayed.
     checked_at: float
     results: list[Result] = field(default_factory=list)
-    # Why further letters of the mailing would fail too, and the server's reply.
+    # The reason why further letters of the mailing would fail, too, and the server's reply.
     pause: tuple[StateReason, str] | None = None
 
     def untried(self) -> list[Claimed]:
@@ -50,7 +50,7 @@ class Batch:
         """Start no more letters, and pause the mailing once the results are recorded."""
         self.pause = self.pause or (reason, detail)
 
-    def put_back_last(self) -> None:
+    def return_last_to_pending(self) -> None:
         """Return the last result's letter to pending: it was refused while the mailing was pausing."""
         self.results[-1] = replace(self.results[-1], verdict=Verdict.RELEASED)
 

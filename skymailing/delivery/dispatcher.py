@@ -15,6 +15,7 @@ from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
 from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.rendering.tracked_links import Tracking
+from skymailing.delivery.rendering.transactional import TransactionalTemplate
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.lanes import Lanes
 from skymailing.delivery.routing.rate_limits import RateLimits
@@ -25,6 +26,7 @@ from skymailing.delivery.run_links import number_links
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.signing import find_signer
 from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.transactional import TemplateMemory, load_contents
 from skymailing.models import OpenTracking
 from skymailing.settings.engine import engine_settings
 
@@ -36,12 +38,13 @@ class Dispatcher:
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
-        self.sender = sender  # of every envelope, and of letters without their own From address
+        self.sender = sender  # for every envelope, and for letters without their own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
         self.lanes = Lanes(max_sessions, self.holder)
         self._templates: dict[tuple[UUID, int], LetterTemplate] = {}
+        self._letter_templates = TemplateMemory()
         self._queues: dict[tuple[UUID, bool], DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
@@ -78,20 +81,37 @@ class Dispatcher:
             self._templates = others | {key: self._compile(run, variant)}
         return self._templates[key]
 
+    def letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
+        """Return the contents of transactional letters, compiled at first use, by their IDs."""
+        found: dict[int | None, LetterTemplate] = {}
+        for content_id in content_ids:
+            if template := self._letter_templates.find(run.id, content_id):
+                found[content_id] = template
+        for content_id, content in load_contents([id for id in content_ids if id not in found]).items():
+            identity = RunIdentity(run.uuid, message_id_key())
+            sender, name = self._sender_of(run, run.sender_name), f"letter-{run.mailing_id}.service"
+            template = TransactionalTemplate(content, sender, identity, name, run.habits)
+            self._letter_templates.add(run.id, content_id, template)
+            found[content_id] = template
+        return found
+
     def _compile(self, run: OpenRun, variant: int | None) -> LetterTemplate:
         source = run.content_of(variant)
-        sender = Sender(
-            source.sender_name,
+        sender = self._sender_of(run, source.sender_name)
+        list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
+        id_key = message_id_key() if run.has_signed_ids else b""
+        identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run, variant or run.winner or 0))
+        return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
+
+    def _sender_of(self, run: OpenRun, name: str) -> Sender:
+        return Sender(
+            name,
             run.sender_address or self.sender,
             run.reply_to,
             run.owner_id,
             *configured_mailboxes(),
             signer=_find_signer(run),
         )
-        list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-        id_key = message_id_key() if run.has_signed_ids else b""
-        identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run))
-        return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's position in the run's queue; None if domains have no limit."""
@@ -126,13 +146,13 @@ class Dispatcher:
             self.window = min(self.settings.largest_window, self.window * 2)
 
 
-def _track(run: OpenRun) -> Tracking | None:
-    """Return what is counted in the run's letters; None for nothing."""
-    has_picture = run.track_opens != OpenTracking.OFF
-    if not run.track_clicks and not has_picture:
+def _track(run: OpenRun, variant: int) -> Tracking | None:
+    """Return what is tracked in the letters of a run or variant; None for nothing."""
+    has_image = run.track_opens != OpenTracking.OFF
+    if not run.track_clicks and not has_image:
         return None
-    number = partial(number_links, run.id) if run.track_clicks else None
-    return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_picture)
+    number = partial(number_links, run.id, variant=variant) if run.track_clicks else None
+    return Tracking(ClickSigner(run.id, run.uuid), current_app.config["PUBLIC_URL"], number, has_image)
 
 
 def _find_signer(run: OpenRun) -> Signer | None:
@@ -154,7 +174,7 @@ def get_dispatcher() -> Dispatcher:
 def give_back_sessions(only_scarce: bool = False) -> bool:
     """Close this process's sessions, or only those that other workers may be waiting for."""
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
-    return existing is not None and existing.lanes.give_back(only_scarce)
+    return existing is not None and existing.lanes.release(only_scarce)
 
 
 def close_dispatcher() -> None:
@@ -166,7 +186,7 @@ def close_dispatcher() -> None:
 
 def abandon_dispatcher(dispatcher: Dispatcher) -> None:
     """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
-    # The journal first: closing sessions may fail after an exception.
+    # Abandon the journal first, because closing sessions may fail after an exception.
     current_app.extensions.pop("skymailing_dispatcher", None)
     dispatcher.journal.abandon()
     dispatcher.lanes.disconnect()

@@ -14,6 +14,7 @@ from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
+from skymailing.delivery.transactional import is_expired, may_get_letters
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
@@ -21,6 +22,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingKind,
     MailingState,
     Run,
     User,
@@ -60,8 +62,11 @@ def find_runs(
 ) -> list[tuple[int, int]]:
     """Return the owner and ID of each run with letters to send now, in rounds of one run per owner.
 
+    Transactional letters come first.
+
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
-    letters a mail server accepts. A run whose test is undecided has only the letters of its sample to send.
+    letters a mail server accepts; without it, only those of mailings, whose number is limited. A run whose
+    test is undecided has only the letters of its sample to send.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -70,6 +75,7 @@ def find_runs(
         _open_runs(Run.id, Mailing.owner_id, *HOURS)
         .where(
             may_send(now),
+            *(() if within_limits else (Mailing.kind == MailingKind.MAILING,)),
             *_within_limits(now) if within_limits else (),
             or_(
                 ~is_testing() & (_has_delivery(is_pending) | _has_delivery(is_retry)),
@@ -77,7 +83,7 @@ def find_runs(
             ),
             *_is_owned(owner_id),
         )
-        .order_by(Run.id)
+        .order_by(Mailing.kind.desc(), Run.id)
     )
     with reading_engine().connect() as connection:
         rows = connection.execute(statement).all()
@@ -87,15 +93,17 @@ def find_runs(
         if hours_of(row).is_open(now):
             found.append((ranks[row.owner_id], row.id, row.owner_id))
             ranks[row.owner_id] += 1
-    return [(owner, run) for _, run, owner in sorted(found)]
+    found.sort(key=lambda place: place[0])
+    return [(owner, run) for _, run, owner in found]
 
 
 def find_ended_runs(now: datetime) -> Sequence[int]:
     """Return the open runs without open letters, and those whose letters will not be sent any more."""
-    is_over = (Mailing.state == MailingState.CANCELLED) | (Mailing.ends_at <= now)
+    is_over = (Mailing.state == MailingState.CANCELLED) | (Mailing.ends_at <= now) | is_expired(now)
     has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
+    is_done = ~has_open & ~may_get_letters(now)
     with reading_engine().connect() as connection:
-        return connection.scalars(_open_runs(Run.id).where(is_over | ~has_open).order_by(Run.id)).all()
+        return connection.scalars(_open_runs(Run.id).where(is_over | is_done).order_by(Run.id)).all()
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:

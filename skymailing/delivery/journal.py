@@ -1,9 +1,9 @@
 """Log the letters that a worker hands over, in a file that survives a crash of the worker.
 
-One file per worker, locked while the worker runs. Each line is written with one system call, so the
-operating system keeps the lines of a killed process. If the lock is free, the worker is dead, and
-the journal covers its last lease; earlier leases have been recorded. It shows which letters were started
-(unknown), which got a reply, and, by their absence, which were never started.
+One file per worker, locked while the worker runs. Each line is written with one system call, so the operating
+system keeps the lines of a killed process. If the lock is free, the worker is dead, and the journal covers
+its last lease; earlier leases have been recorded. The journal shows which letters were started (unknown),
+which got a reply, and, by their absence, which were never started.
 """
 
 import errno
@@ -121,7 +121,7 @@ class DeliveryRow(Protocol):
 
 @dataclass
 class Lease:
-    """What a journal contains about a lease."""
+    """The contents of a journal about a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The condition under which a person's opens may be counted: the person agreed, and has not withdrawn it."""
+"""The condition under which a person's opens may be counted: the person agreed and has not withdrawn."""
 
 from typing import Any
 

@@ -15,8 +15,10 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
+from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.senders import describe_mailing, find_problem
-from skymailing.delivery.variant_planning import begin_test, copy_variants
+from skymailing.delivery.transactional import day_is_over, expires_at
+from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -37,7 +39,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
     """Plan the run of a mailing that is due; return its ID, or None if there is nothing to start.
 
     Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
-    it running.
+    the mailing running.
     """
     with Session(db.engine) as session, session.begin():
         mailing = session.scalar(
@@ -49,7 +51,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing is None or mailing.state is not MailingState.SCHEDULED:
             return None
         if now >= mailing.ends_at:
-            finish_unsent(mailing)
+            finish_unsent(mailing, now)
             return None
         if mailing.next_run_at is None or mailing.next_run_at > now:
             return None
@@ -59,17 +61,17 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
             return None
-        if not _has_usable_sender(mailing):
+        if not _has_usable_sender(mailing, now):
             return None
         lock_parts(mailing)
         recipients = find_recipients(mailing, now)
         if recipients.problem is not None:
-            _pause(mailing, StateReason.AUDIENCE_BROKEN)
+            _pause(mailing, StateReason.AUDIENCE_BROKEN, now)
             return None
         return _plan_run(session, recipients, now)
 
 
-def _has_usable_sender(mailing: Mailing) -> bool:
+def _has_usable_sender(mailing: Mailing, now: datetime) -> bool:
     """Return whether the mailing's sender may be used; if not, pause the mailing unless a test is running."""
     sender = mailing.sender
     if sender is None:
@@ -77,15 +79,16 @@ def _has_usable_sender(mailing: Mailing) -> bool:
     if problem := find_problem(sender):
         is_about_server = problem is StateReason.SERVER_UNUSABLE
         detail = sender.server.name if is_about_server and sender.server else sender.address
-        _pause(mailing, f"{problem}: {detail}")
+        _pause(mailing, f"{problem}: {detail}", now)
         return False
     return sender.server is None or not sender.server.is_being_tested
 
 
-def _pause(mailing: Mailing, reason: str) -> None:
+def _pause(mailing: Mailing, reason: str, now: datetime) -> None:
     """Pause a mailing that cannot start, until its owner fixes and resumes it."""
     MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
     mailing.state_reason = reason
+    report_paused(mailing, now)
 
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
@@ -132,9 +135,12 @@ def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     sample = copy_variants(session, run, mailing)
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
     run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
+    if sample is not None:
+        skip_empty_test(session, mailing, run, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""
+    report_started(mailing, run, now)
     return run.id
 
 
@@ -153,12 +159,13 @@ def _zone(mailing: Mailing) -> ZoneInfo:
     return ZoneInfo(mailing.owner.timezone)
 
 
-def finish_unsent(mailing: Mailing) -> None:
+def finish_unsent(mailing: Mailing, now: datetime) -> None:
     """Finish a mailing whose time window ended before its next run could start."""
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
     if not mailing.runs:
         mailing.state_reason = StateReason.WINDOW_OVER
+    report_finished(mailing, now)
 
 
 def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -175,6 +182,8 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
             return True
+        if mailing.is_transactional and not _close_day(session, run, mailing, now):
+            return False
         if deliveries.has_open_deliveries(session.connection(), run_id):
             return False
         is_cancelled = mailing.state is MailingState.CANCELLED
@@ -183,9 +192,19 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         reconciliation.verify(
             session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
         )
-        if not is_cancelled:
+        if not mailing.is_transactional:
+            report_run(mailing, run, now)
+        if not is_cancelled and not mailing.is_transactional:
             _schedule_next_run(mailing, run, now)
         return True
+
+
+def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
+    """Return whether a run of transactional letters gets no more, and lock it so that none is added."""
+    if not day_is_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
+        return False
+    session.refresh(run, with_for_update={"key_share": True})
+    return True
 
 
 def _close_waiting(run_id: int, now: datetime) -> int:
@@ -196,7 +215,7 @@ def _close_waiting(run_id: int, now: datetime) -> int:
             return 0
         if mailing.state is MailingState.CANCELLED:
             state = DeliveryState.CANCELLED
-        elif now >= mailing.ends_at:
+        elif now >= mailing.ends_at or (mailing.is_transactional and now >= expires_at(run.scheduled_for)):
             state = DeliveryState.EXPIRED
         else:
             return 0
@@ -243,12 +262,14 @@ def _schedule_next_run(mailing: Mailing, run: Run, now: datetime) -> None:
         MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
         if not run.planned:
             mailing.state_reason = StateReason.NO_CLIENTS
+        report_finished(mailing, now)
 
 
-def pause_mailing(run_id: int, reason: StateReason, detail: str) -> None:
+def pause_mailing(run_id: int, reason: StateReason, detail: str, now: datetime) -> None:
     """Pause the run's mailing because further letters would fail for the same reason."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _lock_run(session, run_id)
         if run is not None and mailing is not None and mailing.state is MailingState.RUNNING:
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
             mailing.state_reason = f"{reason}: {detail}"[:500]
+            report_paused(mailing, now)

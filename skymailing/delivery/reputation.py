@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
 from skymailing.db.upserts import Insert, Upsert
+from skymailing.delivery.run_events import report_all_paused
 from skymailing.extensions import db
 from skymailing.models import (
     RATED_KINDS,
@@ -30,7 +31,7 @@ from skymailing.settings.reputation import reputation_settings
 # The latest hours that together have this many letters are rated.
 RATED_LETTERS = 1000
 RATED_TIME = timedelta(days=30)
-# With fewer, a percentage says little: one bounce in ten letters must not stop a small shop.
+# With fewer letters, a percentage says little: one bounce in ten letters must not stop a small shop.
 MIN_LETTERS = 100
 MIN_BOUNCES = 10
 MIN_COMPLAINTS = 3
@@ -82,8 +83,8 @@ def count_problems(
     Locks the owner's rows until the commit, so call it at the end of a transaction, and once per owner: the
     row of the reputation must be locked after the counts of all kinds.
     """
-    for kind, moments in sorted(sent_at.items()):
-        for hour, count in sorted(Counter(map(counting.hour_of, moments)).items()):
+    for kind, times in sorted(sent_at.items()):
+        for hour, count in sorted(Counter(map(counting.hour_of, times)).items()):
             counting.add(connection, owner_id, kind, count, hour)
     row = {"owner_id": owner_id, "changed_at": now}
     counted_since = UPSERT_REPUTATION.execute(connection, [row]).scalar_one()
@@ -92,8 +93,8 @@ def count_problems(
     # Letters that were sent before the owner resumed the mailings, in the same hour.
     hour = counting.hour_of(counted_since)
     counts = {
-        EARLIER_COUNTS[kind]: sum(hour <= moment < counted_since for moment in moments)
-        for kind, moments in sent_at.items()
+        EARLIER_COUNTS[kind]: sum(hour <= time < counted_since for time in times)
+        for kind, times in sent_at.items()
     }
     if any(counts.values()):
         statement = update(Reputation).where(Reputation.owner_id == owner_id)
@@ -146,10 +147,10 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
         # Mailings are locked before the reputation, as when an owner resumes one.
         is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE_STATES)
-        locked = select(Mailing.id).where(is_active).order_by(Mailing.id).with_for_update()
-        has_active = bool(session.scalars(locked).all())
-        # Measured again: the owner may have resumed in the meantime.
-        if not has_active or not (reason := measure(session.connection(), owner_id, now).find_excess()):
+        locked = select(Mailing.id, Mailing.name).where(is_active).order_by(Mailing.id).with_for_update()
+        active = session.execute(locked).tuples().all()
+        # Measured again: the owner may have resumed since.
+        if not active or not (reason := measure(session.connection(), owner_id, now).find_excess()):
             return
         for statement in (
             update(Mailing).where(is_active).values(state=MailingState.PAUSED, state_reason=reason),
@@ -158,6 +159,7 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
             .values(paused_at=now, pause_reason=reason, is_notice_due=True),
         ):
             session.execute(statement, execution_options={"synchronize_session": False})
+        report_all_paused(session.connection(), owner_id, active, reason, now)
 
 
 def check_changed(now: datetime) -> None:
@@ -167,7 +169,7 @@ def check_changed(now: datetime) -> None:
         rows = connection.execute(changed.order_by(Reputation.changed_at).limit(BATCH)).all()
     for owner_id, changed_at in rows:
         pause_if_needed(owner_id, now)
-        # After the check, so that a crash repeats it; a later change stays for the next sweep.
+        # Cleared after the check, so that a crash repeats it; a later change is left for the next sweep.
         is_same = (Reputation.owner_id == owner_id) & (Reputation.changed_at == changed_at)
         with db.engine.begin() as connection:
             connection.execute(update(Reputation).where(is_same).values(changed_at=None))
@@ -176,8 +178,8 @@ def check_changed(now: datetime) -> None:
 def restart(connection: Connection, owner_id: int, now: datetime, *, is_reason_seen: bool = False) -> bool:
     """Restart the counts when the owner resumes after a pause; return False if there was no pause.
 
-    An owner who has neither seen the reason nor been notified does not know of the pause, so it stays.
-    Letters of this hour that were sent before stay in its counts, so they are subtracted.
+    An owner who has neither seen the reason nor been notified does not know of the pause, so it continues.
+    Letters of this hour that were sent before are still in its counts, so they are subtracted.
     """
     is_paused = (Reputation.owner_id == owner_id) & Reputation.paused_at.is_not(None)
     if not is_reason_seen:

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from skymailing.db.engine import insert_into, reading_engine
 from skymailing.delivery.rendering.tracked_links import PageLink
 from skymailing.extensions import db
 from skymailing.models import RunLink
+from skymailing.models.tracking import variant_bit
 
 
-def number_links(run_id: int, links: Sequence[PageLink]) -> list[int]:
-    """Return the number of each link, storing those that are new.
+def number_links(run_id: int, links: Sequence[PageLink], variant: int = 0) -> list[int]:
+    """Return the number of each link in the letters of a variant, 0 without a test; store new links.
 
     Workers that compile the same content store the same links. Another version may find other links in the
     middle of a run: numbers that are in letters already keep their targets.
@@ -25,13 +26,26 @@ def number_links(run_id: int, links: Sequence[PageLink]) -> list[int]:
             last += 1
             numbers[place] = last
             rows.append({"run_id": run_id, "number": last, "url": link.url, "label": link.label})
-    if not rows:
-        return numbers
-    with db.engine.begin() as connection:
-        connection.execute(insert_into(RunLink).on_conflict_do_nothing(), rows)
-    if _read(run_id) != _expect(stored, rows):
-        return number_links(run_id, links)  # another worker stored other links first
+    if rows:
+        with db.engine.begin() as connection:
+            connection.execute(insert_into(RunLink).on_conflict_do_nothing(), rows)
+        if _read(run_id) != _expect(stored, rows):
+            return number_links(run_id, links, variant)  # another worker stored other links first
+    if variant and numbers:
+        _add_variant(run_id, numbers, variant)
     return numbers
+
+
+def _add_variant(run_id: int, numbers: Sequence[int], variant: int) -> None:
+    """Store that the letters of a variant contain these links."""
+    bit = variant_bit(variant)
+    lacks_it = (RunLink.run_id == run_id) & (RunLink.variants.bitwise_and(bit) == 0)
+    lacks_it &= RunLink.number.in_(numbers)
+    with reading_engine().connect() as connection:
+        if connection.scalar(select(RunLink.number).where(lacks_it).limit(1)) is None:
+            return
+    with db.engine.begin() as connection:
+        connection.execute(update(RunLink).where(lacks_it).values(variants=RunLink.variants.bitwise_or(bit)))
 
 
 def match_links(stored: Mapping[int, str], links: Sequence[PageLink]) -> list[int]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from uuid import uuid4
 
 from sqlalchemy import update
@@ -16,7 +16,7 @@ from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed
 from skymailing.delivery.ledger.open_runs import OpenRun, load_open_run
 from skymailing.delivery.ledger.record import is_dead_address
-from skymailing.delivery.rendering.letter import Recipient, TemplateError
+from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, TemplateError
 from skymailing.delivery.routing import routes, slow_servers
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
@@ -79,7 +79,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         chosen = routes.choose(now, run.owner_id)
         return chosen is not None and _send_through(run, chosen, dispatcher)
     if run.server is None:
-        plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "")
+        plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "", now)
         return False
     return _send_through_own_server(run, run.server, dispatcher)
 
@@ -95,11 +95,11 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
     """Claim, hand over and record one window; return whether another one may follow."""
     now, is_probe = utcnow(), chosen.is_probe
     pool, rates = dispatcher.lanes.use(chosen.route, run.server), dispatcher.rates_of(run)
-    rates.follow(chosen.memory, now)
-    pool.follow(chosen.memory, now)
+    rates.apply_memory(chosen.memory, now)
+    pool.apply_memory(chosen.memory, now)
     if not is_probe and (wait := rates.wait_if_held_back(chosen.route, run.mailing_id)):
         if run.server is None:  # more workers would not make an owner's server faster
-            pool.give_back(only_scarce=True)
+            pool.release(only_scarce=True)
         return wait < LONG_WAIT
     if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
         return False
@@ -131,7 +131,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
 def _pause_if_needed(run: OpenRun, batch: Batch) -> None:
     """Pause the mailing if all its letters fail, and its owner's mailings if too many addresses are dead."""
     if batch.pause:
-        plan.pause_mailing(run.id, *batch.pause)
+        plan.pause_mailing(run.id, *batch.pause, utcnow())
     if any(map(is_dead_address, batch.results)):
         reputation.pause_if_needed(run.owner_id, utcnow())
 
@@ -201,7 +201,7 @@ def _hand_over(
         elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.limit:
             batch.stop(StateReason.REJECTED, reply)
             if count > dispatcher.rejections.limit:
-                batch.put_back_last()
+                batch.return_last_to_pending()
         return batch.pause is not None
 
     window = dispatcher.settings.window_seconds
@@ -224,7 +224,7 @@ def _letters(
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
-        templates = {number: dispatcher.template(run, number) for number in _list_variants(confirmed)}
+        templates = _compile_contents(run, dispatcher, confirmed)
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
@@ -236,7 +236,7 @@ def _letters(
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
-        template = templates[claimed.variant]
+        template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
         try:
@@ -256,12 +256,18 @@ def _letters(
         yield letter
 
 
-def _list_variants(letters: Iterable[Claimed]) -> set[int | None]:
-    return {claimed.variant for claimed in letters}
+def _compile_contents(
+    run: OpenRun, dispatcher: Dispatcher, letters: Iterable[Claimed]
+) -> Mapping[int | None, LetterTemplate]:
+    """Return the compiled contents by variant, or by ID for transactional letters."""
+    if run.is_transactional:
+        ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
+        return dispatcher.letter_templates(run, ids)
+    return {number: dispatcher.template(run, number) for number in {letter.variant for letter in letters}}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:
-    """Fail letters that this mail server cannot accept (RFC 6531); return the others.
+    """Fail letters that this mail server cannot accept (RFC 6531); return the rest.
 
     Neither the route nor the message is at fault, so they do not count as rejections.
     """

@@ -5,14 +5,14 @@ from email.utils import parseaddr
 
 from flask import current_app
 
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.email_addresses import display_address
 from skymailing.models import Mailing, Sender, StateReason, User
 
 
 @dataclass(frozen=True, slots=True)
 class From:
-    """A From header and the address for replies; an empty `address` is the service's own."""
+    """A From header and the address for replies; an empty `address` means the service's."""
 
     name: str
     address: str
@@ -37,7 +37,7 @@ def is_usable(sender: Sender) -> bool:
 def find_problem(sender: Sender) -> StateReason | None:
     """Return why letters may not come from this sender; None while its mail server is being tested."""
     server = sender.server
-    if not sender.is_confirmed or find_refused_domain(sender.address, server):
+    if not sender.is_confirmed or find_protected_domain(sender.address, server):
         return StateReason.SENDER_UNUSABLE
     if server is not None and not server.has_passed and not server.is_being_tested:
         return StateReason.SERVER_UNUSABLE

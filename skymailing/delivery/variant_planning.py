@@ -2,13 +2,24 @@
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.senders import describe_from
 from skymailing.delivery.variants.contents import list_variants
-from skymailing.delivery.variants.samples import Sample
-from skymailing.models import Mailing, MailingVariant, Run, RunState, RunVariant
+from skymailing.delivery.variants.decision import set_winner
+from skymailing.delivery.variants.samples import IN_SAMPLE, Sample
+from skymailing.models import (
+    Decision,
+    Delivery,
+    Mailing,
+    MailingVariant,
+    Run,
+    RunState,
+    RunVariant,
+    WinnerBy,
+)
 
 
 def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
@@ -41,6 +52,13 @@ def copy_variants(session: Session, run: Run, mailing: Mailing) -> Sample | None
     session.add_all(_copy_variant(run, mailing, variant) for variant in others)
     session.flush()
     return Sample(run.uuid, mailing.sample_percent, 1 + len(others))
+
+
+def skip_empty_test(session: Session, mailing: Mailing, run: Run, now: datetime) -> None:
+    """Let all clients get variant A at once if chance has left the sample empty, as with very few clients."""
+    in_sample = select(Delivery.id).where(Delivery.run_id == run.id, IN_SAMPLE).limit(1)
+    if run.winner_by == WinnerBy.CLICKS and session.scalar(in_sample) is None:
+        set_winner(mailing, run, 1, Decision.NO_DIFFERENCE, now)
 
 
 def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant) -> RunVariant:

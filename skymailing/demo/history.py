@@ -66,7 +66,7 @@ class History:
         state: RunState,
         shares: Mapping[DeliveryState, int],
     ) -> Run:
-        """Create a run with the given number of deliveries per state; all others were sent."""
+        """Create a run with the given number of deliveries per state; all other deliveries were sent."""
         run = Run(
             mailing_id=mailing.id,
             scheduled_for=at,
@@ -87,13 +87,13 @@ class History:
         chosen = dict(zip(self.random.sample(reachable, len(states)), states, strict=True))
         latest = at
         for number, client in enumerate(audience):
-            moment = at + timedelta(seconds=1 + number * SECONDS_PER_LETTER)
+            tried_at = at + timedelta(seconds=1 + number * SECONDS_PER_LETTER)
             outcome = (
                 DeliveryState.SUPPRESSED
                 if client.email_key in suppressed_keys
                 else chosen.get(client, DeliveryState.SENT)
             )
-            delivery = self._add_delivery(run, client, outcome, moment)
+            delivery = self._add_delivery(run, client, outcome, tried_at)
             latest = max(latest, delivery.finished_at or at)
         run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
         self.runs.append(run)
@@ -104,11 +104,11 @@ class History:
             run=run, client_id=client.id, email=client.email, email_key=client.email_key, state=state
         )
         self.deliveries.append(delivery)
-        moments = self._add_attempts(delivery, run.mailing_id, client, at)
-        delivery.attempts = len(moments)
+        times = self._add_attempts(delivery, run.mailing_id, client, at)
+        delivery.attempts = len(times)
         # An unknown delivery is not finished until its owner has decided.
         if state not in (*OPEN_DELIVERY_STATES, DeliveryState.UNKNOWN):
-            delivery.finished_at = moments[-1] if moments else at
+            delivery.finished_at = times[-1] if times else at
         return delivery
 
     def _add_attempts(
@@ -117,22 +117,22 @@ class History:
         """Add the attempts that lead to the delivery's state; return their times."""
         outcomes = self._choose_outcomes(delivery, client, at)
         pause = timedelta(minutes=30 if delivery.state is DeliveryState.UNKNOWN else 5)
-        moments = [at + pause * number for number in range(len(outcomes))]
-        for number, (moment, (outcome, (code, answer))) in enumerate(zip(moments, outcomes, strict=True), 1):
+        times = [at + pause * number for number in range(len(outcomes))]
+        for number, (tried_at, (outcome, (code, answer))) in enumerate(zip(times, outcomes, strict=True), 1):
             self.attempts.append(
                 Attempt(
                     delivery=delivery,
                     mailing_id=mailing_id,
                     owner_id=self.owner.id,
                     number=number,
-                    at=moment,
+                    at=tried_at,
                     outcome=outcome,
                     code=code,
                     answer=answer,
                     route=ROUTE,
                 )
             )
-        return moments
+        return times
 
     def _choose_outcomes(self, delivery: Delivery, client: Client, at: datetime) -> list[Try]:
         """Return the outcomes and replies that lead to the delivery's state."""

@@ -9,9 +9,9 @@ from skymailing.dns.client import DnsClient, RecordMissing
 MAX_LOOKUPS = 10  # RFC 7208, section 4.6.4
 SPF_LOOKUP = re.compile(r"[+?~-]?(include|a|mx|ptr|exists)(?:[:/]|$)|redirect=", re.IGNORECASE)
 SPF_REFERENCE = re.compile(r"[+?~-]?include:(\S+)|redirect=(\S+)", re.IGNORECASE)
-MAX_DMARC_LABELS = 7  # in the longest parent that is queried, as a query can take seconds
+MAX_DMARC_LABELS = 7  # in the longest parent that is queried, because a query can take seconds
 DMARC_POLICIES = ("none", "quarantine", "reject")
-MIN_RSA_BYTES = 150  # of an encoded key: 1024 bits need 162 bytes, 512 bits 94
+MIN_RSA_BYTES = 150  # size of an encoded key: 1024 bits need 162 bytes, 512 bits need 94
 
 
 class BadRecord(Exception):
@@ -96,7 +96,7 @@ def read_dkim(client: DnsClient, name: str) -> str:
 def read_dmarc(client: DnsClient, domain: str) -> str:
     """Report which DMARC policy applies to the domain, even if a parent has the record."""
     labels = domain.split(".")
-    # A domain without its own record uses its parent's. Of a long name, receivers query only the last labels.
+    # A domain without its own record uses its parent's. Receivers query only the last labels of a long name.
     starts = [0, *range(max(1, len(labels) - MAX_DMARC_LABELS), len(labels) - 1)]
     for start in starts:
         parent = ".".join(labels[start:])

@@ -17,7 +17,7 @@ from skymailing.models import SendingDomain, SigningKey
 
 
 def add_key(domain: SendingDomain, now: datetime) -> SigningKey:
-    """Add a key with the next selector; it signs once its public half is found in DNS."""
+    """Add a key with the next selector; it signs letters once its public half is found in DNS."""
     key = rsa.generate_private_key(65537, KEY_BITS)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -30,7 +30,7 @@ class ProbeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeView:
-    """What the page shows: the state, the server's reply, facts (each good or bad), and advice."""
+    """The content of the page: the state, the server's reply, facts (each good or bad), and advice."""
 
     state: ProbeState
     reply: str = ""

@@ -44,7 +44,7 @@ def withdraw(domain: SendingDomain) -> None:
     """Withdraw the proof; senders confirmed only by it have to confirm their own addresses."""
     domain.verified_at = domain.missing_since = None
     db.session.flush()
-    for sender in _senders(domain):
+    for sender in _find_senders(domain):
         # Another domain of the owner, such as the parent domain, may cover it as well.
         if sender.is_confirmed_by_domain and not is_proven(domain.owner_id, sender.address_key):
             sender.confirmed_at, sender.is_confirmed_by_domain = None, False
@@ -61,7 +61,7 @@ def _prove(domain: SendingDomain, now: datetime) -> Finding:
         except IntegrityError:
             db.session.refresh(domain)
             return Finding(RecordState.WRONG, TAKEN_ANSWER)
-        for sender in _senders(domain):
+        for sender in _find_senders(domain):
             if not sender.is_confirmed:
                 sender.confirmed_at, sender.is_confirmed_by_domain = now, True
     return Finding(RecordState.FOUND)
@@ -83,7 +83,7 @@ def _use_newest_key(domain: SendingDomain, now: datetime) -> None:
         domain.keys = [newest]
 
 
-def _senders(domain: SendingDomain) -> list[Sender]:
+def _find_senders(domain: SendingDomain) -> list[Sender]:
     statement = select(Sender).where(Sender.owner_id == domain.owner_id).order_by(Sender.id)
     senders = db.session.scalars(statement.with_for_update())
     return [sender for sender in senders if covers(domain, sender.address_key)]

@@ -1,4 +1,4 @@
-"""Add, check, sign and delete sending domains; lock the owner's row, so that limits hold."""
+"""Add, check, sign and delete sending domains; lock the owner's row to enforce limits."""
 
 import secrets
 from datetime import datetime
@@ -60,7 +60,7 @@ def replace_key(domain: SendingDomain, now: datetime) -> None:
 
 
 def choose_signing(domain: SendingDomain, is_signed: bool, now: datetime) -> None:
-    """Choose whether we sign the domain's letters, or leave that to the mail server."""
+    """Choose whether we or the mail server sign the domain's letters."""
     lock(domain)
     domain.is_signed = is_signed
     request_check(domain, now)

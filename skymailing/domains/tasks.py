@@ -23,7 +23,7 @@ def check_domain(domain_id: int, now: datetime) -> bool:
         return False
     records = list_records(domain)
     name, asked_at = domain.name, domain.check_requested_at
-    db.session.rollback()  # no transaction stays open while DNS is slow
+    db.session.rollback()  # no transaction is open while DNS is slow
     findings = ask_dns(name, records)
     locked = select(SendingDomain).where(SendingDomain.id == domain_id).with_for_update(of=SendingDomain)
     domain = db.session.scalar(locked.execution_options(populate_existing=True))
@@ -31,7 +31,7 @@ def check_domain(domain_id: int, now: datetime) -> bool:
         db.session.rollback()
         return False
     was_missing = domain.missing_since
-    # The request has changed in the meantime, for example by a new key: check again.
+    # The records changed during this check, such as a new key, or another check was requested: check again.
     is_outdated = domain.check_requested_at not in (None, asked_at) or list_records(domain) != records
     record_findings(domain, findings, now)
     if is_outdated:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import exists, func, select
 
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, Message, OutboxLetter, User
+from skymailing.models import Client, Mailing, MailingKind, Message, OutboxLetter, User
 from skymailing.outbox.services import TEST_LETTER
 
 
@@ -52,10 +52,13 @@ class Guide:
 
 def load_guide(user: User) -> Guide:
     """Return the user's progress."""
-    owned = [exists().where(owner_id == user.id) for owner_id in OWNER_COLUMNS.values()]
+    owned = {step: exists().where(owner_id == user.id) for step, owner_id in OWNER_COLUMNS.items()}
+    owned[Step.MAILING] = owned[Step.MAILING].where(Mailing.kind == MailingKind.MAILING)
     newest = select(func.max(Message.id)).where(Message.owner_id == user.id).scalar_subquery()
     sent_test = exists().where(OutboxLetter.user_id == user.id, OutboxLetter.template == TEST_LETTER)
-    *existing, message_id, has_sent_test = db.session.execute(select(*owned, newest, sent_test)).one()
+    *existing, message_id, has_sent_test = db.session.execute(
+        select(*owned.values(), newest, sent_test)
+    ).one()
     done = frozenset(step for step, is_done in zip(OWNER_COLUMNS, existing, strict=True) if is_done)
     skipped = frozenset(step for step in Step if step in user.guide_skipped) - done
     return Guide(done, skipped, user.guide_closed, message_id, bool(has_sent_test))

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from skymailing.caching.backend import CLIENTS, MAILINGS
 from skymailing.caching.invalidation import shared_cache
 from skymailing.extensions import cache, db
-from skymailing.models import Client, Mailing, MailingState, User
+from skymailing.models import Client, Mailing, MailingKind, MailingState, User
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
-MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; which are active depends on the time
+MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; the number of active mailings depends on the time
 COUNTING_SECONDS = 60  # after this time, another process may count
 SLOW_SECONDS = 0.05
 REUSE_FACTOR = 100  # a slow count is reused for this multiple of the time that it took
@@ -35,6 +35,7 @@ def count_totals(now: datetime) -> Totals:
 
     def count_mailings() -> list[int]:
         counts = select(func.count(Mailing.id), func.count(Mailing.id).filter(is_active(now)))
+        counts = counts.where(Mailing.kind == MailingKind.MAILING)
         return list(db.session.execute(counts).one())
 
     mailings, active = get_cached_count(MAILINGS_KEY, MAILINGS, MAILINGS_LIFETIME, count_mailings)
@@ -90,7 +91,8 @@ def find_running(owner_id: int) -> Sequence[Mailing]:
     """Return the user's running and paused mailings, newest first."""
     statement = (
         select(Mailing)
-        .where(Mailing.owner_id == owner_id, Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED)))
+        .where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
+        .where(Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED)))
         .order_by(Mailing.id.desc())
     )
     return db.session.scalars(statement.limit(MAX_SHOWN)).all()

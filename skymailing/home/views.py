@@ -40,7 +40,7 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/privacy")
 def privacy() -> str:
-    """Describe what the service stores about the recipients of emails."""
+    """Describe the data that the service stores about recipients of emails."""
     return render_template("home/privacy.html", kept=retention_settings())
 
 

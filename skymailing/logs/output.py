@@ -53,7 +53,7 @@ class JsonFormatter(Formatter):
 
     def render(self, record: logging.LogRecord, message: str, trace: str) -> str:
         entry: dict[str, Any] = {
-            "time": _moment(record),
+            "time": _format_time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
@@ -75,7 +75,7 @@ class TextFormatter(Formatter):
         ids = " ".join(
             f"{name}={known[name]}" for name in ("request_id", "job_id", "run_id") if name in known
         )
-        line = f"{_moment(record)} {record.levelname:7} {record.name}: {escape(message)}"
+        line = f"{_format_time(record)} {record.levelname:7} {record.name}: {escape(message)}"
         if ids:
             line += f" [{ids}]"
         return "\n".join([line, *(f"  | {escape(part)}" for part in trace.splitlines())])
@@ -88,9 +88,9 @@ def _message_of(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args}"
 
 
-def _moment(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _format_time(record: logging.LogRecord) -> str:
+    written_at = datetime.fromtimestamp(record.created, UTC)
+    return written_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_json(entry: Mapping[str, Any]) -> str:
@@ -112,9 +112,9 @@ class SupervisorFormat:
     LEVELS = {"CRIT": "critical", "ERRO": "error", "WARN": "warning", "INFO": "info"}  # noqa: RUF012
 
     def __mod__(self, values: Mapping[str, Any]) -> str:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        written_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = {
-            "time": moment,
+            "time": written_at,
             "level": self.LEVELS.get(values["levelname"], "debug"),
             "logger": "supervisor",
             "message": Redactor().clean(str(values["message"])),

@@ -1,4 +1,4 @@
-"""Redact log texts: secrets always, email addresses from level INFO upwards.
+"""Redact log lines: secrets always, email addresses from level INFO upwards.
 
 Redaction works on the finished text, so it covers our own messages, libraries' messages, and tracebacks.
 """

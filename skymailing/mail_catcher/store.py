@@ -16,7 +16,7 @@ from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
 HEADER_BYTES = 65_536  # read per letter in a list
-MAX_NAME_BYTES = 200  # of the recipient in a file name; file systems allow 255 for the whole name
+MAX_NAME_BYTES = 200  # for the recipient in a file name; file systems allow 255 for the whole name
 LETTER_ID = re.compile(r"\d{19}-\d{6}_[A-Za-z0-9@.+_=-]+")
 SUFFIX = ".eml"
 UNFINISHED = ".unfinished-"
@@ -86,9 +86,9 @@ class LetterStore:
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 
-    def list_older(self, moment: datetime) -> list[CaughtLetter]:
-        """Return the letters that were caught before `moment`, oldest first."""
-        first_kept = f"{int(moment.timestamp() * 1e9):019}"
+    def list_older(self, cutoff: datetime) -> list[CaughtLetter]:
+        """Return the letters that were caught before `cutoff`, oldest first."""
+        first_kept = f"{int(cutoff.timestamp() * 1e9):019}"
         names = sorted(name for name in self._names() if name[:19] < first_kept)
         return [CaughtLetter(self._directory / name) for name in names]
 

@@ -1,4 +1,4 @@
-"""Find an audience's segments and tags by their names in forms: `segment:<id>`, `tag:<name>`."""
+"""Find the segments and tags of an audience by their names in forms: `segment:<id>`, `tag:<name>`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -77,7 +77,7 @@ def find_parts_by_id(
         raise MailingError("mailing_part_deleted") from error
 
 
-# All transactions lock tags first, then segments, and both by ID, so that two cannot deadlock.
+# All transactions lock tags before segments, and both in order of ID, so that two cannot deadlock.
 def _lock_tags(owner_id: int, condition: ColumnElement[bool]) -> Sequence[Tag]:
     statement = select(Tag).where(Tag.owner_id == owner_id, condition).order_by(Tag.id)
     return db.session.scalars(statement.with_for_update(read=True, key_share=True)).all()

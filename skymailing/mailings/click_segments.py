@@ -1,4 +1,4 @@
-"""Make segments of the clients who clicked in a mailing, and of those who received it and did not."""
+"""Make segments of the clients who clicked in a mailing, and of those who received it but did not click."""
 
 from enum import StrEnum
 
@@ -13,17 +13,17 @@ from skymailing.segments.services import save_segment
 
 
 class Clicked(StrEnum):
-    """Whom a segment contains."""
+    """Which recipients the segment contains."""
 
     YES = "yes"
-    NO = "no"  # received the mailing, and did not click
+    NO = "no"  # received the mailing, but did not click
 
 
 def make_segment(mailing: Mailing, which: Clicked) -> Segment:
     """Return the segment of those who clicked in a mailing, or did not; raises LimitReached.
 
-    Members are computed, so people who click later join or leave it by themselves. If the owner has a segment
-    with these conditions, it is returned.
+    Members are computed, so people who click later join or leave it automatically. If the owner already has a
+    segment with these conditions, return that one.
     """
     about = {"field": "mailing", "value": mailing.id}
     if which is Clicked.YES:

@@ -1,4 +1,4 @@
-"""Compare a run with the owner's runs before it."""
+"""Compare a run with the owner's earlier runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.models import DeliveryState, Run, RunInterval, RunState
 
-MOST_RUNS = 10
-FEWEST_RUNS = 3
-# Runs that are looked at to find ten that are finished.
+MAX_RUNS = 10
+MIN_RUNS = 3
+# Runs that are examined to find ten that are finished.
 CANDIDATES = 20
-# People click and unsubscribe for days, so a run is not judged by that on its first day.
+# People click and unsubscribe for days, so these shares are not judged on a run's first day.
 TIME_TO_REACT = timedelta(days=1)
-# One letter more or less says nothing.
-FEWEST_LETTERS = 2
+# A difference of one letter means nothing.
+MIN_LETTERS = 2
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A share of a run's letters, and by how much it must differ from the usual one to be better or worse."""
+    """A share of a run's letters, and how far from the usual share it must be to count as better or worse."""
 
     name: str
     part: Callable[[Ledger], int]
     whole: Callable[[Ledger], int]
     more_is_better: bool
     points: float  # percentage points
-    portion: float  # of the usual share
+    portion: float  # relative to the usual share
     applies: Callable[[Run], bool] = lambda _run: True
     needs_time: bool = True
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's share, in percent, beside the median of the runs before it."""
+    """A run's share and the median of earlier runs, both in percent."""
 
     name: str
     share: float
@@ -46,18 +46,18 @@ class Comparison:
     verdict: str
 
 
-def _delivered(ledger: Ledger) -> int:
+def _count_delivered(ledger: Ledger) -> int:
     return max(0, ledger[DeliveryState.SENT] - ledger.run.returned)
 
 
 MEASURES = (
-    Measure("delivered", _delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
+    Measure("delivered", _count_delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
     Measure(
-        *("clicked", lambda ledger: ledger.run.clicked, _delivered, True, 0.5, 0.2),
+        *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
         applies=lambda run: run.track_clicks,
     ),
-    Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _delivered, False, 0.1, 0.5),
-    Measure("complaints", lambda ledger: ledger.run.complaints, _delivered, False, 0.05, 0.5),
+    Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
+    Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
 
 
@@ -74,7 +74,7 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
     """Return the owner's last finished runs that started before this one.
 
     `planned` is counted once per run, in the interval in which it starts, so an index on intervals finds
-    the owner's runs by time. Runs have none, and an owner can have tens of thousands.
+    the owner's runs by time. The table of runs has no such index, and an owner can have tens of thousands.
     """
     starts = (
         select(RunInterval.run_id)
@@ -89,13 +89,13 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
     )
     ids = db.session.scalars(starts).all()
     finished = select(Run).where(Run.id.in_(ids), Run.state == RunState.FINISHED)
-    return db.session.scalars(finished.order_by(Run.started_at.desc()).limit(MOST_RUNS)).all()
+    return db.session.scalars(finished.order_by(Run.started_at.desc()).limit(MAX_RUNS)).all()
 
 
 def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -> Comparison | None:
     whole = measure.whole(ledger)
     others = [other for other in earlier if measure.applies(other.run) and measure.whole(other)]
-    if not whole or not measure.applies(ledger.run) or len(others) < FEWEST_RUNS:
+    if not whole or not measure.applies(ledger.run) or len(others) < MIN_RUNS:
         return None
     usual = median(100 * measure.part(other) / measure.whole(other) for other in others)
     share = 100 * measure.part(ledger) / whole
@@ -108,7 +108,7 @@ def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: d
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:
     difference = share - usual
-    needed = max(measure.points, measure.portion * usual, 100 * FEWEST_LETTERS / whole)
+    needed = max(measure.points, measure.portion * usual, 100 * MIN_LETTERS / whole)
     if abs(difference) < needed:
         return "usual"
     return "better" if (difference > 0) is measure.more_is_better else "worse"

@@ -21,7 +21,7 @@ from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKin
 from skymailing.models.types import UTCDateTime
 from skymailing.topics.queries import find_topic
 
-# Not stored for restoring: the database or the caller sets them.
+# These are not stored: the database or the caller sets them when the mailing is restored.
 NOT_STORED = {"id", "owner_id", "updated_at"}
 
 
@@ -60,12 +60,12 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
         is None
     ):
         raise MailingError("mailing_message_deleted")
-    # Mailings deleted before an upgrade have no sender.
+    # Mailings deleted by earlier versions have no sender.
     if (sender_id := values.get("sender_id")) is not None:
         chosen = select(Sender.id).where(Sender.id == sender_id, Sender.owner_id == owner_id)
         if db.session.scalar(chosen.with_for_update(read=True, key_share=True)) is None:
             raise MailingError("mailing_sender_deleted")
-    # Nor do they have variants.
+    # They have no variants, either.
     variants = [VariantValues(**variant) for variant in content.get("variants", [])]
     if find_unknown_messages(owner_id, variants):
         raise MailingError("mailing_message_deleted")
@@ -76,7 +76,7 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     db.session.add(mailing)
     db.session.flush()
     save_selection(mailing, Selection.parse(content["clients"]))
-    # Mailings deleted before an upgrade have no parts.
+    # Mailings deleted by earlier versions have no parts.
     parts = find_parts_by_id(owner_id, content.get("include", []), content.get("exclude", []))
     save_parts(mailing, parts)
     save_variants(mailing, variants)

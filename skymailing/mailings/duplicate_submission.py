@@ -24,7 +24,7 @@ COMPARED_FIELDS = (
 
 
 def find_duplicate(validation: MailingValidation, opened_at: datetime, *, is_draft: bool) -> int | None:
-    """Return the ID of the mailing that this page has already created; None if it has created none.
+    """Return the ID of the mailing that this page has already created; None if there is none.
 
     Locks the owner's row until the transaction ends, so that the second of two concurrent submissions
     sees the first.

@@ -33,16 +33,16 @@ STARTS_SHOWN = 5
 LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
-BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
+BULK = 0.9  # the share of a run's letters that is measured; the rest are mostly retries
 # A run with fewer intervals was too fast to measure.
 MIN_INTERVALS = 3
 # If the rates of the measured runs differ by a larger factor, they do not predict the next run.
-LARGEST_SPREAD = 3.0
+MAX_SPREAD = 3.0
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The number of clients that a mailing addresses, and the number of them that are suppressed."""
+    """The number of clients in a mailing's audience, and the number of them that are suppressed."""
 
     audience: int
     suppressed: int
@@ -102,13 +102,13 @@ def forecast_starts(
     moment = max(first, now) if first else None
     while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
         letters = reach.letters if reach else 0
-        occurrences.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
+        occurrences.append(_make_occurrence(moment, mailing.ends_at, hours, letters, rate))
         moment = plan.next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
     return Forecast(tuple(occurrences), mailing.ends_at, has_more, reach, rate)
 
 
-def _occurrence(
+def _make_occurrence(
     at: datetime, ends_at: datetime, hours: SendingHours, letters: int, rate: float | None
 ) -> Occurrence:
     begins_at = hours.next_opening(at)
@@ -162,8 +162,11 @@ def measure_rate() -> float | None:
 
     None if there were none that took long enough, or if their rates differ too much.
     """
-    newest = select(Run.id, Run.planned, Run.state).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
+    columns = (Run.id, Run.planned, Run.state, Run.test_ends_at)
+    newest = select(*columns).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
     is_large = (newest.c.planned >= LARGE_RUN) & (newest.c.state == RunState.FINISHED)
+    # Most letters of an A/B test are sent hours after its start, when intervals are too long to show a rate.
+    is_large &= newest.c.test_ends_at.is_(None)
     large = select(newest.c.id).where(is_large).order_by(newest.c.id.desc()).limit(RUNS_MEASURED)
     rows = db.session.execute(
         select(
@@ -171,18 +174,18 @@ def measure_rate() -> float | None:
         )
         .join(Run, Run.id == RunInterval.run_id)
         .where(RunInterval.run_id.in_(large), RunInterval.sent > 0)
-        .group_by(RunInterval.run_id, RunInterval.elapsed, Run.started_at)  # one interval of all workers
+        .group_by(RunInterval.run_id, RunInterval.elapsed, Run.started_at)  # all workers together
     )
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
         runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
-    rates = [rate for intervals in runs.values() if (rate := _bulk_rate(intervals)) is not None]
-    if not rates or max(rates) > LARGEST_SPREAD * min(rates):
+    rates = [rate for intervals in runs.values() if (rate := _measure_bulk_rate(intervals)) is not None]
+    if not rates or max(rates) > MAX_SPREAD * min(rates):
         return None
     return statistics.geometric_mean(rates)
 
 
-def _bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
+def _measure_bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
     """Return the letters per second of a run, from the letters and seconds of its intervals; None if unknown.
 
     Only the busiest intervals count: pauses, closed hours and late retries say nothing about the rate.

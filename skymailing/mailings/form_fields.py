@@ -17,7 +17,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class SelectionField(Field):
-    """Client IDs (`7`, `7-300`, `7,9-12` in each value), or values written by `Selection.to_values`."""
+    """Client IDs (each value is `7`, `7-300` or `7,9-12`), or values written by `Selection.to_values`."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
@@ -61,8 +61,8 @@ def name_missing(part: str) -> str:
     return name
 
 
-def explain_doubles() -> str:
-    """Return how many letters may arrive twice: one for each session with the mail server."""
+def explain_duplicates() -> str:
+    """Explain how many letters may arrive twice: one for each session with the mail server."""
     config = current_app.config
     sentence: str = ngettext(
         "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "

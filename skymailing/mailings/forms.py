@@ -26,7 +26,7 @@ from skymailing.mailings.form_fields import (
     DaysField,
     PartsField,
     SelectionField,
-    explain_doubles,
+    explain_duplicates,
     list_choices,
     name_missing,
     read_choice,
@@ -62,12 +62,12 @@ def field_name(value_name: str) -> str:
 class MailingForm(VariantFields, FlaskForm):
     """The mailing form: it parses the input, and shows the services' errors next to the fields."""
 
-    # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
-    # that are posted for them.
+    # A one-time mailing that has run keeps these values: the form lacks their fields and ignores values
+    # posted for them.
     FIXED = (*map(field_name, CONTENT_FIELDS), *VariantFields.OF_ONE)
     # The fields that determine the next starts.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
-    # Fields with a few fixed values; only a forged request contains others.
+    # Fields with a few fixed values; only a forged request contains other values.
     CHOICES = ("audience", "periodicity", "on_late", "on_unknown", "track_opens", "winner_by")
     # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
@@ -89,7 +89,7 @@ class MailingForm(VariantFields, FlaskForm):
         _l("Topic"),
         coerce=read_id,
         validate_choice=False,
-        description=_l("Clients who left the topic do not get the email."),
+        description=_l("Clients who unsubscribed from the topic do not get the email."),
     )
     audience = RadioField(
         _l("Recipients"),
@@ -101,7 +101,9 @@ class MailingForm(VariantFields, FlaskForm):
         default=Audience.ALL.value,
     )
     include = PartsField(_l("Send to"), description=_l("Clients in any of these get the email once."))
-    exclude = PartsField(_l("Do not send to"), description=_l("They do not get the email in any case."))
+    exclude = PartsField(
+        _l("Do not send to"), description=_l("Clients in any of these do not get the email.")
+    )
     clients = SelectionField(_l("Clients"), default=Selection())
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
@@ -125,12 +127,12 @@ class MailingForm(VariantFields, FlaskForm):
     )
 
     track_clicks = BooleanField(
-        _l("Count clicks"), description=_l("Links lead through this service, which counts who follows them.")
+        _l("Count clicks"), description=_l("Links go through this service, which counts who clicks them.")
     )
     track_opens = SelectField(
         _l("Opens"),
         default=OpenTracking.OFF.value,
-        description=_l("An estimate: many mail programs load pictures in advance or not at all."),
+        description=_l("An estimate: many mail programs load images in advance or not at all."),
     )
 
     def __init__(
@@ -154,7 +156,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.topic.choices = [SelectChoice(*choice) for choice in list_topic_choices(owner.id)]
         self.periodicity.choices = list_choices(Periodicity)
         self.on_unknown.choices = list_choices(OnUnknown)
-        self.on_unknown.description = explain_doubles()
+        self.on_unknown.description = explain_duplicates()
         self.on_late.choices = list_choices(OnLate)
         self.track_opens.choices = list_choices(OpenTracking)
         self.offer_variants(owner, self.message.choices)
@@ -162,7 +164,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]
         for field in (self.include, self.exclude):
-            # A tag that was renamed while the form was open stays ticked, so that its error is not lost.
+            # A tag that was renamed while the form was open remains ticked, so that its error is not lost.
             missing = set(field.data or ()) - {choice.value for choice in parts}
             field.choices = [*parts, *(SelectChoice(name, name_missing(name)) for name in sorted(missing))]
         self._set_browser_checks()

@@ -1,4 +1,4 @@
-"""Check texts that go into the headers of letters."""
+"""Check text for the headers of letters."""
 
 import unicodedata
 

@@ -44,7 +44,7 @@ class Trial:
 def try_letters(owner: User, message: HasContent, conditions: Conditions) -> Trial | None:
     """Render the letters to the recipients in the audience.
 
-    Returns None if clients' values cannot make a letter fail, because the message only prints them.
+    Return None if the message only prints clients' values, so that they cannot make a letter fail.
     """
     try:
         letter = CompiledContent(Content.of(message), Habits.of(owner))
@@ -70,7 +70,7 @@ def try_letters(owner: User, message: HasContent, conditions: Conditions) -> Tri
 
 
 def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any], bool]:
-    """Return at most `limit` recipients, and whether these are all recipients."""
+    """Return at most `limit` recipients, and whether there are no more."""
     if limit <= 0:
         return [], False
     columns = (Client.id, Client.email, Client.full_name, Client.attributes)

@@ -11,10 +11,10 @@ from skymailing.db.pagination import Page, paginate
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
+from skymailing.models import Attempt, Delivery, Mailing, MailingKind, Outcome, Run, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
-VARIANT_COLUMN = "variant"  # only if a run of the log has a test
+VARIANT_COLUMN = "variant"  # only if a run in the log has a test
 EXPORT_CHUNK = 2000  # rows read in one short transaction
 MAILINGS_LISTED = 100
 
@@ -148,7 +148,9 @@ class MailingChoices:
 def list_mailing_choices(owner: User, chosen_id: int) -> MailingChoices:
     """Return the owner's latest mailings, and the chosen one even if it is older."""
     statement = (
-        select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
+        select(Mailing.id, Mailing.name)
+        .where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
+        .order_by(Mailing.id.desc())
     )
     latest = [(id, name) for id, name in db.session.execute(statement.limit(MAILINGS_LISTED + 1))]
     listed = latest[:MAILINGS_LISTED]

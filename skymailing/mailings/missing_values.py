@@ -1,4 +1,4 @@
-"""Find placeholders of a message that stay empty for some recipients because they lack the value."""
+"""Find placeholders of a message that are empty for some recipients, who lack the value."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ EMAIL_PATH = ("client", "email")
 
 @dataclass(frozen=True)
 class MissingValue:
-    """A placeholder, and the number of clients for whom it stays empty."""
+    """A placeholder, and the number of clients for whom it is empty."""
 
     placeholder: str
     clients: int

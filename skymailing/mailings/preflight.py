@@ -21,7 +21,7 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
-from skymailing.mailings.variant_forecast import ExpectedTest, expect_test
+from skymailing.mailings.variant_forecast import ExpectedTest, expect_test, find_uncountable
 from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
@@ -64,7 +64,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Preflight:
-    """The form's contents, as far as they can be read; None where they cannot."""
+    """The form's contents; None for those that cannot be read."""
 
     problems: list[Problem]
     message: Message | None
@@ -74,7 +74,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     trial: Trial | None
-    variant_trials: list[tuple[str, Trial]]  # of the variants whose letters fail, by their letter
+    variant_trials: list[tuple[str, Trial]]  # variants whose letters fail, each with its letter
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -83,11 +83,12 @@ class Preflight:
     start: Start | None  # None if the mailing cannot be set up
     is_stopped: bool  # examining the recipients took too long
     test: ExpectedTest | None
+    uncountable: list[str] | None  # see `find_uncountable`
 
 
 @dataclass
 class Findings:
-    """The facts about the recipients, as far as there was time to examine them."""
+    """The facts about the recipients that could be found in time."""
 
     reach: Reach | None = None
     example: Client | None = None
@@ -120,12 +121,13 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         start=None if problems else find_start(context["forecast"], form.now),
         is_stopped=found.is_stopped,
         test=expect_test(form, context["forecast"]),
+        uncountable=None if form.is_fixed else find_uncountable(form, message),
     )
     return {"preflight": preflight, **context}
 
 
 def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
-    """Return what is known about a form's recipients, without anything that takes too long to find."""
+    """Return the facts about a form's recipients that can be found in time."""
     found = Findings()
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):
@@ -211,13 +213,13 @@ def name_topic(form: MailingForm) -> str:
 
 
 def find_conditions(form: MailingForm) -> Conditions:
-    """Return the conditions of the form's audience; none if it cannot be read or evaluated."""
+    """Return the conditions of the form's audience; empty if it cannot be read or evaluated."""
     has_error = any(form.has_error(name) for name in AUDIENCE_FIELDS)
     return () if form.is_fixed or has_error else form.validation.conditions
 
 
 def measure_reach(form: MailingForm) -> Reach | None:
-    """Return how many clients the form's audience has; None if it cannot be read or is fixed."""
+    """Return how many clients the form's audience reaches; None if it cannot be read or is fixed."""
     conditions = find_conditions(form)
     if not conditions:
         return None
@@ -237,10 +239,17 @@ def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | Non
     values.apply_times_to(changed, form.now)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
     hours = values.sending_hours(zone_of(form))
-    return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
+    context = make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
+    return context | {"has_test": bool(values.variants)}
 
 
-def make_forecast_context(result: forecast.Forecast | None) -> dict[str, Any]:
+def make_forecast_context(result: forecast.Forecast | None, *, has_test: bool = False) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a forecast."""
     pace = format_rate(result.rate) if result and result.rate else ""
-    return {"forecast": result, "pace": pace, "errors": [], "clock_time": format_clock_time}
+    return {
+        "forecast": result,
+        "pace": pace,
+        "errors": [],
+        "clock_time": format_clock_time,
+        "has_test": has_test,
+    }

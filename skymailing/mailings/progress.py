@@ -40,17 +40,17 @@ class Deferred:
     count: int = 0
     next_due: datetime | None = None
     last_due: datetime | None = None
-    due: int = 0  # due already
+    due: int = 0  # already due
     after_end: int = 0  # due only after the end of the window
 
 
 @dataclass(frozen=True)
 class Unknowns:
-    """Possible duplicates: letters that the server may have accepted although its reply was lost."""
+    """Possible duplicates: letters that the server may have accepted, although its reply was lost."""
 
     waiting: int = 0  # until the owner decides
     left: int = 0  # unknown, because the owner decided not to resend them
-    resend: int = 0  # to be sent again, automatically or because the owner decided so
+    resend: int = 0  # to be sent again, automatically or by the owner's decision
     resend_at: datetime | None = None  # when the first one is due
     sent_again: int = 0  # and accepted that time
 
@@ -65,7 +65,7 @@ class RouteState:
     retry_at: datetime | None = None  # None while it is being probed
     answer: str = ""  # the server's reply or the system's error at the last fault
     pace: float | None = None  # letters per second, since the server asked us to slow down
-    refusal: str = ""  # the reply with which it did so
+    refusal: str = ""  # the reply with which it asked us to slow down
     is_step_by_step: bool = False  # its PIPELINING does not work
     is_owner_paused: bool = False  # it accepts only other users' letters
 
@@ -94,7 +94,7 @@ class RouteState:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run's progress at one moment; rate and forecast are None unless letters can be sent."""
+    """A run's progress at one time; rate and forecast are None unless letters can be sent."""
 
     ledger: Ledger
     now: datetime
@@ -208,7 +208,7 @@ def _count_deferred(ledger: Ledger, ends_at: datetime, now: datetime) -> Deferre
 
 def _count_unknowns(ledger: Ledger) -> Unknowns:
     # A literal, not a parameter: otherwise the databases do not see that the partial index applies.
-    # SQLite also needs the hint, as without statistics it sometimes chooses another index.
+    # SQLite also needs the hint: without statistics, it sometimes chooses another index.
     has_unknowns = Delivery.unknowns > literal_column("0")
     # A letter that was confirmed from the mail server's log was not sent a second time.
     again = func.sum(case((Delivery.attempts > Delivery.unknowns, 1), else_=0))

@@ -19,6 +19,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Run,
@@ -79,7 +80,7 @@ class Ledger:
 
     @property
     def undelivered(self) -> int:
-        """The number of letters that were not sent and will not be, or may not have been, or came back."""
+        """The number of letters that were not sent, may not have been sent, or came back."""
         return self.done - self.counts[DeliveryState.SENT] + self.run.returned
 
     @property
@@ -97,7 +98,7 @@ class Ledger:
 
 def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
     """Return a page of the owner's mailings that match the query and the state."""
-    statement = select(Mailing).where(Mailing.owner_id == owner.id)
+    statement = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
     if query:
         statement = statement.where(contains_text(Mailing.name, query))
     if state:
@@ -136,17 +137,17 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
         select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
     )
     counted = {row[0]: map(int, row[1:]) for row in db.session.execute(intervals)}
-    # Few rows match: only those that workers are sending at the moment.
+    # Few rows match: only those that workers are sending now.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
     in_progress = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
     sending = dict(db.session.execute(in_progress).tuples().all())
     return [
-        _ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
+        _make_ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
         for run in runs
     ]
 
 
-def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
+def _make_ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
     remainder = run.planned - sum(counts.values())
     # Results may have been recorded between the two statements.
     counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, remainder))
@@ -211,8 +212,8 @@ def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[i
     return listed
 
 
-def find_tracking_habits(owner_id: int) -> dict[str, Any]:
-    """Return what the owner's newest mailing tracks, as the default for the next one; nothing at first."""
+def find_default_tracking(owner_id: int) -> dict[str, Any]:
+    """Return what the owner's newest mailing tracks, as the default for the next; empty if there is none."""
     tracked = select(Mailing.track_clicks, Mailing.track_opens).where(Mailing.owner_id == owner_id)
     newest = db.session.execute(tracked.order_by(Mailing.id.desc()).limit(1)).one_or_none()
     return dict(newest._mapping) if newest else {}

@@ -30,8 +30,8 @@ from skymailing.models import (
 def resend_failed(mailing: Mailing, now: datetime) -> int:
     """Make the failed deliveries of the last run pending again; return how many there were."""
     run = _find_run_to_resend(mailing, now)
-    # Letters to clients who have been suppressed or left the topic since then stay failed; the log keeps
-    # the reason.
+    # Letters to clients who have since been suppressed or left the topic remain failed; the log keeps the
+    # reason.
     suppressed = exists().where(
         Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
     )
@@ -58,7 +58,7 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
 
 
 def leave_unknowns(mailing: Mailing, now: datetime) -> int:
-    """Leave the last run's unknown letters unknown; return how many there were."""
+    """Do not resend the last run's unknown letters; return how many there were."""
     lock_mailing(mailing)
     require_enabled(mailing)
     run = find_last_run(mailing)

@@ -1,4 +1,4 @@
-"""Sum up what happened to letters, for people: delivered, not delivered and why, clicked."""
+"""Summarize what happened to letters, for people: delivered, not delivered and why, clicked."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger
 from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
 
-# The states of letters that were not sent and will not be, except refused ones, which have their own reasons.
+# The final states of unsent letters, except failed ones, which have their own reasons.
 UNSENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN)
 RETURNED = "returned"
-MAX_REPLIES = 1_000  # different ones that are sorted into reasons; the others are few letters each
+MAX_REPLIES = 1_000  # different replies that are sorted into reasons; each of the rest concerns few letters
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
+    """A reason why letters were not delivered: a RefusalReason, a DeliveryState or RETURNED."""
 
     name: str
     count: int
@@ -27,7 +27,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Results:
-    """What happened to the letters of a run, of a mailing or of a period."""
+    """The results of the letters of a run, of a mailing or of a period."""
 
     planned: int
     sent: int
@@ -36,7 +36,7 @@ class Results:
     clicked: int
     unsubscribed: int
     causes: list[Cause] = field(default_factory=list)
-    # Letters were refused more often than they failed, so the causes are in proportion to the refusals.
+    # There were more refusals than failed letters, so the causes are in proportion to the refusals.
     is_estimate: bool = False
 
     @property

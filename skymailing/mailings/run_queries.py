@@ -12,6 +12,7 @@ from skymailing.models import (
     OPEN_RUN_STATES,
     DeliveryState,
     Mailing,
+    MailingKind,
     Outcome,
     Run,
     RunAnswer,
@@ -22,7 +23,7 @@ from skymailing.models import (
 )
 
 MAX_BARS = 60
-# The possible lengths of a bar: round numbers of seconds, minutes and hours.
+# The possible durations of a bar: round numbers of seconds, minutes and hours.
 BAR_SECONDS = (1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 REFUSALS_SHOWN = 12
 DOMAINS_SHOWN = 8
@@ -56,11 +57,12 @@ def find_run(owner: User, run_id: int) -> Run | None:
     if run_id > LARGEST_ID:
         return None
     condition = (Run.id == run_id) & (Mailing.owner_id == owner.id)
+    condition &= Mailing.kind == MailingKind.MAILING
     return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(condition))
 
 
 def find_last_run(mailing: Mailing) -> Run | None:
-    """Return the mailing's latest run that was not skipped, as it is in the database now."""
+    """Return the mailing's latest run that was not skipped, with its current values in the database."""
     return db.session.scalar(
         select(Run)
         .where(Run.mailing_id == mailing.id, Run.state != RunState.SKIPPED)
@@ -92,7 +94,7 @@ def build_timeline(run: Run) -> list[Bar]:
         return []
     first, last = min(row[0] for row in rows), max(row[0] for row in rows)
     widest = max(interval_seconds(row[0], run.started_at) for row in rows)
-    seconds = _bar_seconds((last - first).total_seconds(), widest)
+    seconds = _choose_bar_seconds((last - first).total_seconds(), widest)
     start = floor_to(first, seconds)
     count = int((last - start).total_seconds()) // seconds + 1
     bars = [
@@ -106,7 +108,7 @@ def build_timeline(run: Run) -> list[Bar]:
     return bars
 
 
-def _bar_seconds(span: float, widest: int) -> int:
+def _choose_bar_seconds(span: float, widest: int) -> int:
     fitting = (seconds for seconds in BAR_SECONDS if seconds >= widest and span / seconds < MAX_BARS)
     days = int(span // 86_400 // MAX_BARS + 1)
     return next(fitting, days * 86_400)

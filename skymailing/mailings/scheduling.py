@@ -43,13 +43,13 @@ def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) 
         mailing.next_run_at = next_start if has_new_times else mailing.next_run_at
     elif now >= mailing.ends_at or next_start is None or next_start >= mailing.ends_at:
         if mailing.state is not MailingState.FINISHED:
-            plan.finish_unsent(mailing)
+            plan.finish_unsent(mailing, now)
     else:
         _schedule(mailing, next_start, now)
 
 
 def _schedule(mailing: Mailing, next_start: datetime, now: datetime) -> None:
-    # A mailing set up after its start time begins now; that is not a late start.
+    # A mailing that is set up after its start time begins now; that is not a late start.
     mailing.next_run_at = max(next_start, now)
     if mailing.state is MailingState.FINISHED:
         MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
@@ -73,7 +73,7 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
         next_start = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
         number = occurrence_number(*times, old, next_start) if next_start else None
         if number is None:
-            continue  # started by hand or late: due at a fixed moment
+            continue  # started by hand or late: due at a fixed time
         moved = occurrence(*times, zone, number)
         if moved != next_start or mailing.next_run_at is None:
             mailing.next_run_at = moved
@@ -91,7 +91,7 @@ def find_first_start(
     if not has_new_times:
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
         return plan.next_start(mailing, hours, slot)
-    # An occurrence at exactly this moment is not past: an empty start means now.
+    # An occurrence at exactly this time is not past: an empty start means now.
     return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
 
 

@@ -46,7 +46,7 @@ class Selection:
     """A set of any number of clients, in a form compact enough for hidden fields.
 
     It contains the IDs in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The IDs in `excluded` are left out of the last two, but not out of `ranges`.
+    the mailing `saved`. The IDs in `excluded` are removed from the last two, but not from `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -86,8 +86,8 @@ class Selection:
             else:
                 raise UnreadableSelection
         checked = _subtract(merge(ranges), merge(dropped))
-        left_out = _subtract(merge(shown + excluded + dropped), checked) if matching or saved else ()
-        return cls(checked, tuple(dict.fromkeys(matching)), saved, left_out)
+        all_excluded = _subtract(merge(shown + excluded + dropped), checked) if matching or saved else ()
+        return cls(checked, tuple(dict.fromkeys(matching)), saved, all_excluded)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:
         """Return hidden fields for the selection, except the clients in `shown`, who have check boxes."""
@@ -124,7 +124,7 @@ class Selection:
         """Yield disjoint conditions on clients that together cover the selection, each of limited size."""
         indirect = self._indirect_condition()
         for start in range(0, len(self.ranges), RANGES_PER_STATEMENT):
-            chunk = _among(self.ranges[start : start + RANGES_PER_STATEMENT])
+            chunk = _is_among(self.ranges[start : start + RANGES_PER_STATEMENT])
             yield chunk if indirect is None else chunk & ~indirect
         if indirect is not None:
             yield indirect
@@ -142,7 +142,7 @@ class Selection:
                 Client.id.in_(select(members.client_id).where(members.mailing_id == self.saved))
             )
         excluded = self.excluded[:RANGES_PER_STATEMENT]
-        return or_(*conditions) & ~_among(excluded) if excluded else or_(*conditions)
+        return or_(*conditions) & ~_is_among(excluded) if excluded else or_(*conditions)
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
@@ -175,7 +175,7 @@ def _write(ranges: Iterable[Range]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
 
 
-def _among(ranges: Iterable[Range]) -> ColumnElement[bool]:
+def _is_among(ranges: Iterable[Range]) -> ColumnElement[bool]:
     return or_(*(Client.id.between(first, last) for first, last in ranges))
 
 
@@ -218,9 +218,9 @@ def add_matching(owner: User, selection: Selection, query: str) -> Selection:
     """Return the selection with all clients that match the search, including those excluded before."""
     excluded = selection.excluded if query else ()
     if excluded:
-        left_out = select(Client.id).where(Client.owner_id == owner.id, _among(excluded))
+        unselected = select(Client.id).where(Client.owner_id == owner.id, _is_among(excluded))
         excluded = _subtract(
-            excluded, merge((id, id) for id in db.session.scalars(left_out.where(matches(query))))
+            excluded, merge((id, id) for id in db.session.scalars(unselected.where(matches(query))))
         )
     queries = dict.fromkeys((*selection.matching, query))
     return replace(selection, matching=tuple(queries), excluded=excluded)
@@ -243,11 +243,11 @@ def read_selected_ids(mailing: Mailing) -> Selection:
 def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
     """Return whether exactly these clients are selected for a mailing."""
     members = mailing_clients.c
-    of_mailing = select(func.count()).where(members.mailing_id == mailing.id)
-    count = db.session.scalar(of_mailing) or 0
+    count_members = select(func.count()).where(members.mailing_id == mailing.id)
+    count = db.session.scalar(count_members) or 0
     if count != count_selected(mailing.owner, selection):
         return False
-    both = of_mailing.join_from(mailing_clients, Client, Client.id == members.client_id)
+    both = count_members.join_from(mailing_clients, Client, Client.id == members.client_id)
     conditions = selection.conditions()
     return count == sum(db.session.scalar(both.where(condition)) or 0 for condition in conditions)
 
@@ -262,13 +262,13 @@ def select_selected(mailing_id: int) -> Select[Any]:
 def save_selection(mailing: Mailing, selection: Selection) -> None:
     """Save exactly these clients for a mailing; IDs of other owners' clients are ignored."""
     members = mailing_clients.c
-    of_mailing = members.mailing_id == mailing.id
+    is_member = members.mailing_id == mailing.id
     if selection.saved != mailing.id:
-        db.session.execute(delete(mailing_clients).where(of_mailing))
+        db.session.execute(delete(mailing_clients).where(is_member))
     elif selection.excluded:
-        left_out = select(Client.id).where(_among(selection.excluded[:RANGES_PER_STATEMENT]))
-        db.session.execute(delete(mailing_clients).where(of_mailing, members.client_id.in_(left_out)))
-    is_saved = exists().where(of_mailing, members.client_id == Client.id)
+        unselected = select(Client.id).where(_is_among(selection.excluded[:RANGES_PER_STATEMENT]))
+        db.session.execute(delete(mailing_clients).where(is_member, members.client_id.in_(unselected)))
+    is_saved = exists().where(is_member, members.client_id == Client.id)
     for condition in selection.conditions():
         missing = select(literal(mailing.id), Client.id).where(
             Client.owner_id == mailing.owner_id, condition, ~is_saved

@@ -1,4 +1,4 @@
-"""Carry out actions on mailings by changing states; workers send letters once the caller has committed."""
+"""Perform actions on mailings by changing states; workers send letters once the caller has committed."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
@@ -34,8 +35,8 @@ from skymailing.models import (
 from skymailing.quotas.checks import require_room, select_mailings
 from skymailing.settings.quotas import quota_settings
 
-# A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not show
-# a double start. A start within this time after the previous one is a repeated click or command.
+# A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not reveal
+# a repeated start. A start within this time after the previous one is a repeated click or command.
 DOUBLE_START = timedelta(seconds=10)
 REPUTATION_REASONS = (StateReason.TOO_MANY_BOUNCES, StateReason.TOO_MANY_COMPLAINTS)
 
@@ -158,8 +159,8 @@ def find_obstacle(mailing: Mailing, now: datetime) -> MailingError | None:
 def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) -> bool:
     """Make a draft or scheduled mailing due now; return False if it is running already.
 
-    `obstacle` is the result of `find_obstacle`; planning evaluates the audience again. Harmless for
-    a mailing that has just run, as this may be a second click.
+    `obstacle` is the result of `find_obstacle`; planning evaluates the audience again. A mailing that has
+    just run is not started again, because this may be a second click.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -184,24 +185,25 @@ def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) ->
 
 
 def _has_just_run(mailing: Mailing, now: datetime) -> bool:
-    """Return whether this start repeats one whose short run is already over."""
+    """Return whether this start repeats an earlier one whose short run is already over."""
     last = find_last_run(mailing)
     is_over = mailing.state in (MailingState.SCHEDULED, MailingState.FINISHED)
     return is_over and last is not None and now - last.started_at < DOUBLE_START
 
 
-def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature
+def pause_mailing(mailing: Mailing, now: datetime) -> None:
     """Pause a mailing: no letters are sent except those that are being handed over now."""
     lock_mailing(mailing)
     if mailing.state is not MailingState.PAUSED:
         move_mailing(mailing, MailingState.PAUSED)
         mailing.state_reason = ""
+        report_paused(mailing, now)
 
 
 def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     """Continue a paused mailing where it stopped; clients who already got the letter do not get it again.
 
-    After a pause because of bounces or complaints, their count starts again, as when any mailing is started.
+    After a pause because of bounces or complaints, these are counted from zero, as after any start.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -216,7 +218,8 @@ def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     if is_reason_seen:
         audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""
-    move_mailing(mailing, MailingState.RUNNING if find_open_run(mailing) else MailingState.SCHEDULED)
+    may_run = mailing.is_transactional or find_open_run(mailing)
+    move_mailing(mailing, MailingState.RUNNING if may_run else MailingState.SCHEDULED)
 
 
 def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature

@@ -1,4 +1,4 @@
-"""Explain a mailing's state; the engine stores only reason codes, as it does not know the language."""
+"""Explain a mailing's state; the engine does not know the language, so it stores only reason codes."""
 
 from datetime import datetime
 from typing import Any

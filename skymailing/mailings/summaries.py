@@ -10,7 +10,7 @@ from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
 
 MAX_MAILINGS_LISTED = 20
-# There is no summary if all are zero.
+# There is no summary if all these numbers are zero.
 NUMBERS = ("attempts", "sent", "failed", "unknown", "expired", "returned", "complaints")
 
 

@@ -28,14 +28,14 @@ from skymailing.topics.queries import find_topic
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
-# Filling in the form takes a while; a start that passes in that time still means "now".
+# Filling in the form takes a while; a start time that passes before it is submitted still means "now".
 PAST_TOLERANCE = timedelta(minutes=10)
 
 
 class MailingValidation:
     """One validation of a mailing's values; `mailing` is the mailing to edit, None for a new one.
 
-    `unread` names fields that a form could not read: they are neither checked nor compared with others.
+    `unread` names fields that a form could not read: they are neither checked nor compared with other fields.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class MailingValidation:
         results = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
         errors = {name: error for name, error in results if error is not None}
         if "variants" not in skipped:
-            of_test = check_test(self.owner, self.values)
-            errors |= {name: error for name, error in of_test.items() if name not in skipped}
+            test_errors = check_test(self.owner, self.values)
+            errors |= {name: error for name, error in test_errors.items() if name not in skipped}
         return errors
 
     @cached_property
     def selected(self) -> int:
-        """The number of selected clients; counted once, as there may be a million."""
+        """The number of selected clients; counted once, because there may be a million."""
         return count_selected(self.owner, self.values.clients)
 
     @cached_property
@@ -86,7 +86,7 @@ class MailingValidation:
 
     @cached_property
     def conditions(self) -> Conditions:
-        """The conditions of the audience and the topic; none if the audience cannot be evaluated."""
+        """The conditions of the audience and the topic; empty if the audience cannot be evaluated."""
         topic = find_topic(self.owner.id, self.values.topic_id)
         if topic is None:
             return self._audience_conditions

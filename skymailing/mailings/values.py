@@ -51,19 +51,19 @@ class MailingValues:
     on_unknown: OnUnknown = OnUnknown.HOLD
     track_clicks: bool = False
     track_opens: OpenTracking = OpenTracking.OFF
-    variants: tuple[VariantValues, ...] = ()  # other than A; none: no test
+    variants: tuple[VariantValues, ...] = ()  # other than A; empty: no test
     sample_percent: int = 20
     test_hours: int = 4
     winner_by: WinnerBy = WinnerBy.CLICKS
 
     @property
     def selection(self) -> Selection | None:
-        """The selected clients; None when the mailing is for all."""
+        """The selected clients; None if the mailing is not for selected clients."""
         return self.clients if self.audience is Audience.SELECTED else None
 
     def sending_hours(self, zone: ZoneInfo) -> SendingHours:
         """Return the days and hours in which letters may be sent."""
-        return SendingHours(self._sorted_weekdays(), self.opens_at, self.closes_at, zone)
+        return SendingHours(self._sort_weekdays(), self.opens_at, self.closes_at, zone)
 
     def apply_to(self, mailing: Mailing, now: datetime, *, keeps_content: bool = False) -> None:
         """Copy these values, which must be valid, to a mailing; `keeps_content` skips CONTENT_FIELDS.
@@ -90,7 +90,7 @@ class MailingValues:
         """Copy the times, which must be valid, to a mailing; `keeps_start` skips start and periodicity."""
         assert self.ends_at is not None  # validated
         mailing.ends_at = self.ends_at
-        mailing.weekdays = self._sorted_weekdays()
+        mailing.weekdays = self._sort_weekdays()
         mailing.opens_at, mailing.closes_at = self.opens_at, self.closes_at
         if keeps_start:
             return
@@ -100,7 +100,7 @@ class MailingValues:
         if mailing.starts_at is None or not is_same_second(mailing.starts_at, starts_at):
             mailing.starts_at = starts_at
 
-    def _sorted_weekdays(self) -> str:
+    def _sort_weekdays(self) -> str:
         return "".join(sorted(set(self.weekdays))) or EVERY_DAY
 
 

@@ -13,7 +13,7 @@ from skymailing.models import Decision, MailingState, Run, RunState, RunVariant
 def choose_winner(run: Run, number: int, now: datetime) -> None:
     """Send a variant to the clients outside the sample, before or instead of a decision by clicks.
 
-    The choice is final. Raises MailingError if the test is decided or the mailing is over.
+    The choice is final. Raises MailingError if the winner is chosen already or the mailing is over.
     """
     mailing = run.mailing
     lock_mailing(mailing)
@@ -26,4 +26,4 @@ def choose_winner(run: Run, number: int, now: datetime) -> None:
         raise MailingError("mailing_test_over")
     if db.session.get(RunVariant, (run.id, number)) is None:
         raise MailingError("mailing_variant_unknown")
-    set_winner(run, number, Decision.OWNER, now)
+    set_winner(mailing, run, number, Decision.OWNER, now)

@@ -14,13 +14,13 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.mailings.form_fields import read_choice
 from skymailing.mailings.queries import list_message_choices
 from skymailing.mailings.variants import (
-    LONGEST_TEST,
+    MAX_TEST_HOURS,
     SAMPLE_LIMITS,
     SUBJECT_MAX_LENGTH,
     VariantValues,
     letter_of,
 )
-from skymailing.models import MOST_VARIANTS, User, WinnerBy
+from skymailing.models import MAX_VARIANTS, User, WinnerBy
 from skymailing.web.form_fields import strip
 from skymailing.web.ids import read_id
 
@@ -45,7 +45,7 @@ def message_field() -> SelectField:
 
 
 class VariantFields:
-    """What the variants B, C and D change, and how their test works; without variants there is no test."""
+    """The variants B, C and D, and the settings of their test; without variants, there is no test."""
 
     # The fields of one variant.
     OF_ONE = tuple(f"{name}_{letter}" for letter in "bcd" for name in ("subject", "sender_name", "message"))
@@ -63,13 +63,13 @@ class VariantFields:
         [Optional()],
         default=DEFAULT_PERCENT,
         widget=NumberInput(step=1, min=SAMPLE_LIMITS[0], max=SAMPLE_LIMITS[1]),
-        description=_l("They get the variants, in equal parts."),
+        description=_l("Divided equally between the variants."),
     )
     test_hours = IntegerField(
         _l("Wait, hours"),
         [Optional()],
         default=DEFAULT_HOURS,
-        widget=NumberInput(step=1, min=1, max=LONGEST_TEST),
+        widget=NumberInput(step=1, min=1, max=MAX_TEST_HOURS),
         description=_l("Then the other clients get the winner."),
     )
     winner_by = RadioField(
@@ -83,7 +83,7 @@ class VariantFields:
 
     def offer_variants(self, owner: User, messages: Sequence[SelectChoice]) -> None:
         """Fill in the choices; a chosen message is offered even if it is too old for `messages`."""
-        counts = range(2, MOST_VARIANTS + 1)
+        counts = range(2, MAX_VARIANTS + 1)
         labels = [ngettext("%(num)d variant", "%(num)d variants", count) for count in counts]
         pairs = zip(counts, labels, strict=True)
         self.variants.choices = [SelectChoice(0, _("No test")), *(SelectChoice(*pair) for pair in pairs)]
@@ -98,7 +98,7 @@ class VariantFields:
 
     def read_variants(self) -> dict[str, Any]:
         """Return the values of MailingValues about the test."""
-        count = self.variants.data if self.variants.data in range(2, MOST_VARIANTS + 1) else 0
+        count = self.variants.data if self.variants.data in range(2, MAX_VARIANTS + 1) else 0
         percent, hours = self.sample_percent.data, self.test_hours.data
         return {
             "variants": tuple(

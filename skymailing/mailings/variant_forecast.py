@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 from skymailing.mailings.forecast import Forecast
 from skymailing.mailings.formats import format_clock_time
 from skymailing.mailings.forms import MailingForm
-from skymailing.models import WinnerBy
+from skymailing.mailings.variants import list_contents
+from skymailing.models import Message, MessageFormat, OpenTracking, WinnerBy
 
-# With fewer letters, most differences are chance.
+# With fewer letters, most differences are due to chance.
 FEW_LETTERS = 100
 
 
@@ -20,13 +21,14 @@ class ExpectedTest:
     variants: int
     letters: int | None  # for each variant; None if unknown
     is_chosen: bool  # its owner chooses the winner
-    is_small: bool  # so few letters that a difference may be chance
-    ends_first: bool  # the mailing ends before the other clients can get the winner
-    waits_until: str  # when the sending hours open after the decision; empty if they are open then
+    is_small: bool  # so few letters that a difference may be due to chance
+    has_next: bool  # the next start comes before the winner is known, so it has to wait
+    ends_first: bool = False  # the mailing ends before the other clients can get the winner
+    waits_until: str = ""  # when the sending hours open after the decision; empty if they are open then
 
 
 def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
-    """Return what to expect of the test in a form; None without one, or if the form cannot be read."""
+    """Return what to expect of the test in a form; None if there is no test or the form cannot be read."""
     if form.is_fixed or not form.values.variants or form.has_test_error:
         return None
     values = form.values
@@ -36,14 +38,32 @@ def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | 
         letters = forecast.reach.letters * values.sample_percent // (100 * count)
     is_small = letters is not None and letters < FEW_LETTERS
     is_chosen = values.winner_by is WinnerBy.OWNER
-    if not forecast or not forecast.occurrences or forecast.occurrences[0].begins_at is None:
-        return ExpectedTest(count, letters, is_chosen, is_small, ends_first=False, waits_until="")
-    decided_at = forecast.occurrences[0].begins_at + timedelta(hours=values.test_hours)
+    occurrences = forecast.occurrences if forecast else ()
+    if is_chosen or not forecast or not occurrences or occurrences[0].begins_at is None:
+        return ExpectedTest(count, letters, is_chosen, is_small, has_next=is_chosen and len(occurrences) > 1)
+    decided_at = occurrences[0].begins_at + timedelta(hours=values.test_hours)
     opens_at = values.sending_hours(ZoneInfo(form.owner.timezone)).next_opening(decided_at)
     ends_first = opens_at is None or opens_at >= forecast.ends_at
+    has_next = any(occurrence.at <= decided_at for occurrence in occurrences[1:])
     waits_until = _format_opening(decided_at, opens_at) if not ends_first else ""
-    return ExpectedTest(count, letters, is_chosen, is_small, ends_first, waits_until)
+    return ExpectedTest(count, letters, is_chosen, is_small, has_next, ends_first, waits_until)
 
 
 def _format_opening(decided_at: datetime, opens_at: datetime | None) -> str:
     return format_clock_time(opens_at, decided_at) if opens_at and opens_at > decided_at else ""
+
+
+def find_uncountable(form: MailingForm, message: Message | None) -> list[str] | None:
+    """Return the letters of the variants whose clicks and opens cannot be counted, since they are plain text.
+
+    An empty list means all variants, or a mailing without a test; None that everything can be counted.
+    """
+    values = form.values
+    if message is None or not (values.track_clicks or values.track_opens != OpenTracking.OFF):
+        return None
+    formats = {"A": message.format}
+    formats |= {letter: one.format for letter, one in list_contents(form.owner, message, values.variants)}
+    found = [letter for letter, format in formats.items() if format is MessageFormat.TEXT]
+    if not found:
+        return None
+    return [] if len(found) == len(formats) else found

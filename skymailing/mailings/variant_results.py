@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import format_percent, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import select
 
 from skymailing.delivery.variants.results import Result, read_results
 from skymailing.extensions import db
 from skymailing.mailings.formats import format_clock_time, format_number
 from skymailing.mailings.queries import Ledger
+from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
 from skymailing.models import Decision, MailingState, Run, RunState, RunVariant, WinnerBy
 
@@ -27,18 +28,18 @@ class Row:
     planned: int
     sent: int
     clicked: int
-    share: str  # of the sent letters, in which a person clicked
+    share: str  # the percentage of sent letters in which a person clicked
     is_winner: bool = False
 
     @property
     def unsent(self) -> int:
-        """The number of letters that were not sent, or not yet."""
+        """The number of letters that have not been sent, at least not yet."""
         return self.planned - self.sent
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTest:
-    """The test of a run, as its page shows it."""
+    """The test of a run as shown on its page."""
 
     run: Run
     rows: list[Row]
@@ -53,8 +54,8 @@ class DescribedTest:
 
 
 def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | None:
-    """Return the test of a run with its results; None if it has none."""
-    if run.test_ends_at is None:
+    """Return the test of a run with its results; None if it has none, or no clients."""
+    if run.test_ends_at is None or not run.planned:
         return None
     results = read_results(db.session(), run)
     names = select(RunVariant.number, RunVariant.subject, RunVariant.sender_name)
@@ -76,7 +77,7 @@ def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | No
 
 
 def _make_row(result: Result, subject: str = "", sender_name: str = "", *, is_winner: bool = False) -> Row:
-    share = format_percent(result.rate, "#,##0.0%") if result.sent else ""
+    share = format_share(result.clicked, result.sent)
     letter = letter_of(result.number) if result.number else ""
     counts = (result.planned, result.sent, result.clicked)
     return Row(letter, result.number, subject, sender_name, *counts, share, is_winner)
@@ -99,7 +100,7 @@ def explain_test(run: Run, results: Sequence[Result], waiting: int, now: datetim
     if not is_open:
         return _explain_end(waiting)
     if run.winner_by == WinnerBy.OWNER:
-        return _explain_choice(waiting)
+        return _explain_choice(waiting, format_clock_time(run.mailing.ends_at, now))
     assert run.test_ends_at is not None
     if run.test_ends_at <= now:
         return str(_("The winner is being chosen."))
@@ -113,12 +114,13 @@ def explain_test(run: Run, results: Sequence[Result], waiting: int, now: datetim
     return text
 
 
-def _explain_choice(waiting: int) -> str:
+def _explain_choice(waiting: int, ends_at: str) -> str:
     text: str = ngettext(
-        "%(count)s client is waiting. Choose which variant they get.",
-        "%(count)s clients are waiting. Choose which variant they get.",
+        "%(count)s client is waiting. Choose which variant they get, by %(time)s.",
+        "%(count)s clients are waiting. Choose which variant they get, by %(time)s.",
         waiting,
         count=format_number(waiting),
+        time=ends_at,
     )
     return text
 
@@ -130,12 +132,14 @@ def _explain_decision(run: Run, results: Sequence[Result]) -> str:
         return str(_("You chose variant %(winner)s.", winner=winner))
     if run.decision == Decision.CLICKS:
         return str(_("%(winner)s won: a clearly larger share of its recipients clicked.", winner=winner))
+    if not any(result.planned for result in results):
+        return str(_("There are too few clients for a sample, so all get %(winner)s.", winner=winner))
     rates = sorted((result.rate for result in results), reverse=True)
     if len(rates) > 1 and rates[0] == rates[1]:
         return str(_("No difference: equal shares clicked, so the others get %(winner)s.", winner=winner))
     return str(
         _(
-            "No clear difference: it may be chance. The others get %(winner)s, the best so far.",
+            "No clear difference: it may be due to chance. The others get %(winner)s, the best so far.",
             winner=winner,
         )
     )

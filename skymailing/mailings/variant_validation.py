@@ -1,18 +1,19 @@
 """Check the A/B test of a mailing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.header_text import check_line
 from skymailing.mailings.values import SENDER_NAME_MAX_LENGTH, MailingValues
 from skymailing.mailings.variants import (
-    LONGEST_TEST,
+    MAX_TEST_HOURS,
     SAMPLE_LIMITS,
     SUBJECT_MAX_LENGTH,
     VariantValues,
     find_unknown_messages,
     letter_of,
+    read_subjects,
 )
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import MessageFormat, User, WinnerBy
@@ -24,7 +25,8 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
         return {}
     errors = dict(_check_settings(values))
     unknown = find_unknown_messages(owner.id, values.variants)
-    earlier = [_effect_of(VariantValues(), values)]
+    subjects = read_subjects(owner.id, values.message_id, values.variants)
+    earlier = [_find_content(VariantValues(), values, subjects)]
     for number, variant in enumerate(values.variants, 2):
         letter = letter_of(number).lower()
         if variant.message_id in unknown:
@@ -33,10 +35,10 @@ def check_test(owner: User, values: MailingValues) -> dict[str, MailingError]:
             errors[f"sender_name_{letter}"] = error
         if error := _check_subject(variant.subject):
             errors[f"subject_{letter}"] = error
-        elif (effect := _effect_of(variant, values)) in earlier:
+        elif (effect := _find_content(variant, values, subjects)) in earlier:
             same = letter_of(1 + earlier.index(effect))
             errors[f"subject_{letter}"] = MailingError("mailing_variant_same", variant=same)
-        earlier.append(_effect_of(variant, values))
+        earlier.append(_find_content(variant, values, subjects))
     return errors
 
 
@@ -44,16 +46,19 @@ def _check_settings(values: MailingValues) -> Iterator[tuple[str, MailingError]]
     least, most = SAMPLE_LIMITS
     if not least <= values.sample_percent <= most:
         yield "sample_percent", MailingError("mailing_number_outside", least=least, most=most)
-    if not 1 <= values.test_hours <= LONGEST_TEST:
-        yield "test_hours", MailingError("mailing_number_outside", least=1, most=LONGEST_TEST)
+    if not 1 <= values.test_hours <= MAX_TEST_HOURS:
+        yield "test_hours", MailingError("mailing_number_outside", least=1, most=MAX_TEST_HOURS)
     if values.winner_by is WinnerBy.CLICKS and not values.track_clicks:
         yield "winner_by", MailingError("mailing_test_needs_clicks")
 
 
-def _effect_of(variant: VariantValues, values: MailingValues) -> tuple[str, str, int | None]:
+def _find_content(
+    variant: VariantValues, values: MailingValues, subjects: Mapping[int, str]
+) -> tuple[str, str, int | None]:
     """Return what the letters of a variant contain."""
     name = variant.sender_name or values.sender_name.strip()
-    return variant.subject, name, variant.message_id or values.message_id
+    message_id = variant.message_id or values.message_id
+    return variant.subject or subjects.get(message_id or 0, ""), name, message_id
 
 
 def _check_subject(subject: str) -> MailingError | None:

@@ -1,6 +1,6 @@
 """Save and read the variants of a mailing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import delete, select
@@ -9,16 +9,16 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.variants.contents import list_variants
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingVariant, Message, User
-from skymailing.outbox.services import LetterToTest
+from skymailing.outbox.services import TestLetterContent
 
 SAMPLE_LIMITS = (10, 50)  # percent
-LONGEST_TEST = 72  # hours
+MAX_TEST_HOURS = 72  # hours
 SUBJECT_MAX_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class VariantValues:
-    """What a variant changes; empty fields stay as in the mailing."""
+    """The changes in a variant; empty fields are as in the mailing."""
 
     subject: str = ""
     sender_name: str = ""
@@ -61,12 +61,12 @@ def save_variants(mailing: Mailing, variants: Sequence[VariantValues]) -> None:
 
 def list_test_letters(
     message_id: int, sender_name: str, variants: Sequence[VariantValues]
-) -> list[LetterToTest]:
+) -> list[TestLetterContent]:
     """Return the test letters of a mailing: one, or one for each of its variants."""
     if not variants:
-        return [LetterToTest(message_id, sender_name)]
+        return [TestLetterContent(message_id, sender_name)]
     return [
-        LetterToTest(
+        TestLetterContent(
             variant.message_id or message_id,
             variant.sender_name or sender_name,
             variant.subject,
@@ -79,9 +79,9 @@ def list_test_letters(
 def list_contents(
     owner: User, message: Message, variants: Sequence[VariantValues]
 ) -> list[tuple[str, Content]]:
-    """Return what the variants of a mailing with this message contain, by their letter.
+    """Return the content of the variants of a mailing with this message, by their letter.
 
-    Without those whose message does not exist.
+    Variants whose message does not exist are skipped.
     """
     ids = {variant.message_id for variant in variants}
     own = select(Message).where(Message.owner_id == owner.id, Message.id.in_(ids))
@@ -94,8 +94,17 @@ def list_contents(
     ]
 
 
+def read_subjects(
+    owner_id: int, message_id: int | None, variants: Sequence[VariantValues]
+) -> Mapping[int, str]:
+    """Return the subjects of the messages that the variants of a mailing use, by ID."""
+    ids = {message_id, *(variant.message_id for variant in variants)} - {None}
+    own = select(Message.id, Message.subject).where(Message.owner_id == owner_id, Message.id.in_(ids))
+    return dict(db.session.execute(own).tuples().all())
+
+
 def find_unknown_messages(owner_id: int, variants: Sequence[VariantValues]) -> set[int]:
-    """Return the messages of variants that the owner does not have; locks the others against deletion."""
+    """Return the variants' messages that the owner does not have; locks the others against deletion."""
     chosen = {variant.message_id for variant in variants if variant.message_id}
     if not chosen:
         return set()

@@ -80,7 +80,7 @@ class ArticleForm(FlaskForm):
         return bool(self.image.data) or keeps_image
 
     def validate_slug(self, field: StringField) -> None:
-        """Refuse a slug with invalid characters, or one that another article uses."""
+        """Reject a slug that has invalid characters or is used by another article."""
         if not field.data:
             return
         if not SLUG.fullmatch(field.data):

@@ -107,7 +107,7 @@ def list_runs(mailing_id: int | None, state: RunState | None, started: Period, c
 
 
 def list_deliveries(run_id: int, address: str, state: DeliveryState | None, cursor: str | None) -> Page:
-    """Return a page of a run's deliveries, ordered by state, as in the index."""
+    """Return a page of a run's deliveries, ordered by state like the index."""
     statement = select(Delivery).where(Delivery.run_id == run_id)
     if state:
         statement = statement.where(Delivery.state == state)

@@ -16,7 +16,7 @@ from skymailing.models import MessageFormat
 
 
 def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) -> str:
-    """Return `body` in the new format; `language` is that of the message.
+    """Return `body` in the new format; `language` is the message's language.
 
     Raises TemplateError if a tag is not closed, or if the body is too long.
 

@@ -1,4 +1,4 @@
-"""Drafts: text that is not saved yet, and deleted messages that can still be restored."""
+"""Drafts: content that is not saved yet, and deleted messages that can still be restored."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ MAX_SUBJECT = 1_000  # characters
 
 
 class DraftElsewhere(UserError):
-    """Another window has changed this draft in the meantime."""
+    """Another window has changed this draft since."""
 
     def __init__(self) -> None:
         super().__init__("message_draft_elsewhere")
@@ -84,7 +84,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 
 def find_draft(message: Message) -> MessageDraft | None:
-    """Return a message's draft, which holds the unsaved changes."""
+    """Return a message's draft, which contains the unsaved changes."""
     statement = select(MessageDraft).where(MessageDraft.message_id == message.id)
     return db.session.scalar(statement.where(MessageDraft.discarded_at.is_(None)))
 

@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.messages.starters import follow_language
+from skymailing.messages.starters import translate_footer
 from skymailing.models import MessageFormat
 from skymailing.web.i18n import LANGUAGE_NAMES
 
@@ -35,14 +35,14 @@ def clean_subject(text: str | None) -> str | None:
 
 
 def choose_language(chosen: str | None, text: str) -> str:
-    """Return the chosen language of a message, or else that of its text, or else that of the page."""
+    """Return a message's chosen language, or else the language of its text, or else the page's."""
     return chosen if chosen in LANGUAGES else guess_language(text, get_locale().language)
 
 
 def make_content(subject: str, format: MessageFormat, body: str, language: str | None) -> Content:
     """Return the content of a message, whose texts are cleaned already, with our footer in its language."""
     chosen = choose_language(language, subject + body)
-    return Content(subject, format, follow_language(body, chosen), chosen)
+    return Content(subject, format, translate_footer(body, chosen), chosen)
 
 
 def read_typed() -> Content:
@@ -71,7 +71,7 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
-    # The error in the body as shown in writing mode, which has no line numbers.
+    # The error in the body, without its line number, for writing mode, which shows none.
     problem_in_writing = ""
 
     def read_content(self) -> Content:

@@ -45,7 +45,7 @@ class Insight:
     is_clipped: bool
     # Placeholders that print nothing for this client.
     empty: list[Path]
-    # Placeholders that no client has a value for, and merge tags of other services.
+    # Placeholders that have no value for any client, and merge tags of other services.
     unknown: list[UnknownPlaceholder]
 
 
@@ -98,5 +98,5 @@ def find_unguarded(content: Content) -> set[Path]:
 def find_variables(source: str) -> set[Path]:
     try:
         return set(parse(source, escape=False).variables)
-    except TemplateError:  # the caller reports it with its line when it renders the source
+    except TemplateError:  # the caller reports the error with its line when it renders the source
         return set()

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import ArchiveEntry, Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.models import ArchiveEntry, LetterContent, Mailing, Message, MessageDraft, MessagePicture, Run
 from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
@@ -29,7 +29,7 @@ from skymailing.web.images import (
 
 MAX_SIDE = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
+GRACE = timedelta(days=2)  # after a picture was last in use; an undo may restore its use
 PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES_PER_QUERY = 500
 MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
@@ -97,13 +97,13 @@ def delete_unused(now: datetime) -> int:
             elif picture.seen_at < now - GRACE:
                 session.delete(picture)
                 deleted.append(picture.name)
-    # After the commit: a row without its file would show a broken picture.
+    # Delete files after the commit: a row without its file would show a broken picture.
     delete_files(deleted)
     return len(deleted)
 
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
-    def shows(model: type[Message] | type[MessageDraft]) -> bool:
+    def shows(model: type[Message] | type[MessageDraft] | type[LetterContent]) -> bool:
         match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
         return bool(session.scalar(select(match)))
 
@@ -114,7 +114,8 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )
-    return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent | published)))
+    is_stored = shows(Message) or shows(MessageDraft) or shows(LetterContent)
+    return is_stored or bool(session.scalar(select(sent | published)))
 
 
 def delete_orphans(now: datetime) -> None:

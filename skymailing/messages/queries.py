@@ -42,7 +42,7 @@ def find_attributes(owner_id: int) -> list[str]:
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
         counts.update(attributes.keys())  # only the keys: Counter would add up a mapping's values
-    counts.pop(TAGS[1], None)  # not allowed in messages; only imports in earlier versions stored it
+    counts.pop(TAGS[1], None)  # not allowed in messages; only imports by earlier versions stored it
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 

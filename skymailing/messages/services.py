@@ -61,7 +61,7 @@ def save_message(message: Message, content: Content, expected: int | None) -> No
     """Save the typed content of a message.
 
     Raises LimitReached if the owner may not have another message, and MessageChanged if `expected` is given
-    and is no longer the message's version, since another window has saved it.
+    and is no longer the message's version, because another window has saved it.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)

@@ -70,11 +70,11 @@ class UnknownPlaceholder:
 
 
 def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownPlaceholder]:
-    """Return placeholders that do not work, or none if parsing fails; `attributes` are all clients'."""
+    """Return placeholders that do not work; empty if parsing fails. `attributes` are those of all clients."""
     try:
         foreign = find_merge_tags(content)
         paths = find_placeholders(content)
-    except TemplateError:  # the caller reports it when it renders the letter
+    except TemplateError:  # the caller reports the error when it renders the letter
         return []
     known = {*STANDARD_ATTRIBUTES, *attributes}
     unknown = [
@@ -128,7 +128,7 @@ def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
 
 
 def simplify(text: str) -> str:
-    """Return the name in a tag, in lowercase and without symbols; of a path, only the last part."""
+    """Return the name in a tag, in lowercase and without symbols; only the last part of a path."""
     return re.sub(r"[\W_]+", "", unescape(text).rpartition(".")[2].lower())
 
 

@@ -55,10 +55,12 @@ from skymailing.models.form import (
     form_tags,
     form_topics,
 )
+from skymailing.models.letter import LetterContent, TransactionalLetter
 from skymailing.models.mailing import (
     EVERY_DAY,
     Audience,
     Mailing,
+    MailingKind,
     OnLate,
     OnUnknown,
     Periodicity,
@@ -93,7 +95,17 @@ from skymailing.models.topic import OptOut, OptOutReason, Topic, TopicChoice
 from skymailing.models.tracking import Click, Engagement, HitFold, OpenTracking, RunLink
 from skymailing.models.usage import RATED_KINDS, Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
-from skymailing.models.variant import MOST_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
+from skymailing.models.variant import MAX_VARIANTS, Decision, MailingVariant, RunVariant, WinnerBy
+from skymailing.models.webhook import (
+    OFFERED_TYPES,
+    CallState,
+    DisabledReason,
+    EndpointState,
+    EventType,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "BULK_TRANSITIONS",
@@ -103,7 +115,8 @@ __all__ = [
     "IMPORT_TRANSITIONS",
     "LATER_COUNTS",
     "MAILING_TRANSITIONS",
-    "MOST_VARIANTS",
+    "MAX_VARIANTS",
+    "OFFERED_TYPES",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
     "RATED_KINDS",
@@ -132,6 +145,7 @@ __all__ = [
     "BulkChunk",
     "BulkJob",
     "BulkState",
+    "CallState",
     "Click",
     "Client",
     "ClientImport",
@@ -144,7 +158,10 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "DisabledReason",
+    "EndpointState",
     "Engagement",
+    "EventType",
     "FormDay",
     "HitFold",
     "IdempotentRequest",
@@ -152,10 +169,12 @@ __all__ = [
     "ImportState",
     "KeyKind",
     "KnownDevice",
+    "LetterContent",
     "LetterState",
     "Limited",
     "Mailing",
     "MailingAudience",
+    "MailingKind",
     "MailingState",
     "MailingVariant",
     "MergedAddress",
@@ -205,11 +224,15 @@ __all__ = [
     "Tag",
     "Topic",
     "TopicChoice",
+    "TransactionalLetter",
     "UsageHour",
     "UsageKind",
     "User",
     "UserSession",
     "ViewFold",
+    "WebhookCall",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "WinnerBy",
     "client_forms",
     "client_tags",

@@ -14,7 +14,7 @@ ARCHIVE_SLUG_MAX_LENGTH = 120
 
 
 class Archive(Timestamps, Model):
-    """The address of an owner's archive; it exists once something has been published."""
+    """An owner's archive and its URL; it exists once something has been published."""
 
     __tablename__ = "archives"
 
@@ -37,8 +37,8 @@ class ArchiveEntry(Timestamps, Model):
     title: Mapped[str] = mapped_column(String(500))
     # The beginning of the text, for lists and previews.
     summary: Mapped[str] = mapped_column(String(500), default="")
-    # The whole page. Stored, so that no visitor's request renders a template, and retention may remove the
-    # run's text.
+    # The whole page, stored so that no visitor's request renders a template, and so that retention may
+    # remove the run's text.
     html: Mapped[str] = mapped_column(Text, deferred=True)
     # Whether search engines may list it.
     is_indexed: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -25,7 +25,7 @@ class Article(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # File name under DATA_DIR/media, and the picture's alternative text.
+    # The image's file name under DATA_DIR/media, and its alternative text.
     image: Mapped[str] = mapped_column(String(255), default="")
     image_alt: Mapped[str] = mapped_column(String(255), default="")
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)

@@ -43,6 +43,11 @@ class AuditAction(StrEnum):
     SERVER_ADDED = "server-added"
     SERVER_CHANGED = "server-changed"
     SERVER_DELETED = "server-deleted"
+    WEBHOOK_ADDED = "webhook-added"
+    WEBHOOK_CHANGED = "webhook-changed"
+    WEBHOOK_ENABLED = "webhook-enabled"
+    WEBHOOK_DISABLED = "webhook-disabled"
+    WEBHOOK_DELETED = "webhook-deleted"
     TOPIC_DELETED = "topic-deleted"
     TAG_RENAMED = "tag-renamed"
     TAG_MERGED = "tag-merged"
@@ -77,6 +82,7 @@ class AuditKind(StrEnum):
     SENDER = "sender"
     DOMAIN = "domain"
     SERVER = "server"
+    WEBHOOK = "webhook"
     TOPIC = "topic"
     TAG = "tag"
     API_KEY = "api-key"
@@ -108,7 +114,7 @@ class AuditEntry(Model):
     # None for the command line, where `actor` is the operating system account.
     actor_id: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(320))
-    # The network address of the request; empty for the command line.
+    # The IP address of the request; empty for the command line.
     address: Mapped[str] = mapped_column(String(45), default="")
     action: Mapped[AuditAction] = mapped_column(text_column(AuditAction))
     kind: Mapped[AuditKind] = mapped_column(text_column(AuditKind))
@@ -135,13 +141,13 @@ class AppendOnly(SkyMailingError):
 
 @event.listens_for(AuditEntry, "before_update")
 @event.listens_for(AuditEntry, "before_delete")
-def refuse_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
+def reject_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
     """Reject a change that the ORM is about to flush."""
     raise AppendOnly("entries of the audit log cannot be changed or deleted")
 
 
 @event.listens_for(Session, "do_orm_execute")
-def refuse_bulk_change(state: ORMExecuteState) -> None:
+def reject_bulk_change(state: ORMExecuteState) -> None:
     """Reject bulk statements, which raise no mapper events."""
     if (state.is_update or state.is_delete) and state.bind_mapper is AuditEntry.__mapper__:
         raise AppendOnly("entries of the audit log cannot be changed or deleted")

@@ -17,7 +17,7 @@ else:
 
 
 class Timestamps:
-    """When a row was created and last changed."""
+    """The times at which a row was created and last changed."""
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow, onupdate=utcnow)

@@ -19,11 +19,11 @@ class Brand(Timestamps, Model):
     name: Mapped[str] = mapped_column(String(BRAND_NAME_MAX_LENGTH), default="", server_default="")
     # The page to which the name and the logo link; empty: no link.
     website: Mapped[str] = mapped_column(String(500), default="", server_default="")
-    # "#rrggbb" in lowercase; empty: the service's own.
+    # "#rrggbb" in lowercase; empty: the service's colour.
     color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     # A file name of `web.images`; its key is random, so a new logo has a new URL. Empty: no logo.
     logo_name: Mapped[str] = mapped_column(String(60), default="", server_default="", index=True)
-    # In the database, so that backups and several web hosts need no shared folder.
+    # Stored in the database, so that backups and several web hosts need no shared folder.
     logo: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
     owner: Mapped[User] = relationship()

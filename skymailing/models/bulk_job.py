@@ -14,7 +14,7 @@ from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_c
 
 
 class BulkAction(StrEnum):
-    """What can be done with many clients; stored as text, so that a new action needs no migration."""
+    """The actions on many clients; stored as text, so that a new action needs no migration."""
 
     TAG = "tag"
     UNTAG = "untag"
@@ -71,7 +71,7 @@ class BulkJob(Timestamps, Model):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (
-        # An owner's actions run one after another, even if two tabs start them at the same moment.
+        # An owner's actions run one after another, even if two tabs start them at the same time.
         Index(
             "uq_bulk_jobs_unfinished",
             "owner_id",
@@ -93,5 +93,5 @@ class BulkChunk(Model):
     job_id: Mapped[int] = mapped_column(ForeignKey("bulk_jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     is_done: Mapped[bool] = mapped_column(default=False)
-    # The IDs of the chosen clients; once done, what an undo needs, with one item for each changed client.
+    # The IDs of the chosen clients; once done, the data that an undo needs, one item per changed client.
     content: Mapped[list[Any]] = mapped_column(JsonObject)

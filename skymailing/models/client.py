@@ -14,7 +14,7 @@ from skymailing.models.user import User
 
 
 class AttributeType(StrEnum):
-    """The type of an attribute's texts, for comparisons and filters in letters."""
+    """The type of an attribute's values, for comparisons and filters in letters."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -55,7 +55,7 @@ class Client(Timestamps, Model):
 class ClientToIndex(Model):
     """A note that a client was added, changed or deleted since the search index was updated.
 
-    A client may have several, so that a writer never waits for the job that removes them.
+    A client may have several notes, so that a writer never waits for the job that removes them.
     """
 
     __tablename__ = "clients_to_index"

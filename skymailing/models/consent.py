@@ -29,7 +29,7 @@ class ConsentPurpose(StrEnum):
 
 
 class ConsentText(Model):
-    """The words in which an owner described a consent, stored once."""
+    """The text with which an owner described a consent, stored once."""
 
     __tablename__ = "consent_texts"
 
@@ -43,14 +43,14 @@ class ConsentText(Model):
 
 
 class Consent(Model):
-    """When and how the person with an address agreed to something, or withdrew it."""
+    """A record of when and how the person with an address agreed to something, or withdrew that consent."""
 
     __tablename__ = "consents"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
-    # ConsentKind; no check constraint, as more kinds will follow.
+    # ConsentKind; no check constraint, because more kinds will follow.
     kind: Mapped[str] = mapped_column(String(16))
     purpose: Mapped[str] = mapped_column(
         String(16), default=ConsentPurpose.LETTERS, server_default=ConsentPurpose.LETTERS.value
@@ -58,13 +58,13 @@ class Consent(Model):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")
     agent: Mapped[str] = mapped_column(String(300), default="", server_default="")  # the browser
-    # The sign-up form. Without a foreign key: the proof outlives the form, whose ID is never reused.
+    # The sign-up form. No foreign key: the proof outlives the form, whose ID is never reused.
     form_id: Mapped[int | None]
-    # Of a changed address: the earlier one.
+    # If the owner changed the address: the earlier one.
     previous_key: Mapped[str] = mapped_column(String(320), default="", server_default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    # When the client with this address was deleted. It may have been added again since.
+    # When the client with this address was deleted. The client may have been added again since.
     orphaned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     text: Mapped[ConsentText | None] = relationship()

@@ -1,4 +1,4 @@
-"""Models for counts of deliveries and attempts, kept up to date so that no page has to count the rows.
+"""Models for delivery and attempt counts, kept up to date so that no page has to count the rows.
 
 `skymailing.delivery.ledger.run_counts` writes the counts of runs, in the transactions that change
 the ledger; `skymailing.reports.daily_rollup` adds them up by day.
@@ -30,13 +30,14 @@ class ReportedCounts:
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # Letters in which a person followed a link, counted when the first click was added to the counts.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Letters whose recipients left the topic or everything through a link, counted when that happened.
+    # Letters whose recipients unsubscribed through a link, from the topic or from everything, counted when
+    # that happened.
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 # The names of these columns, for code that reads or adds up all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
-# Those that change after a letter was sent, outside of the ledger.
+# The counts that change, outside the ledger, after a letter was sent.
 LATER_COUNTS = ("returned", "complaints", "clicked", "unsubscribed")
 
 
@@ -80,13 +81,13 @@ COUNTED_STATES = tuple(state for state in DeliveryState if state.value in RunInt
 
 
 class RunAnswer(Model):
-    """How often servers gave the same reply when they did not accept a letter, in intervals of 15 minutes."""
+    """A reply with which servers did not accept letters, and how often, in intervals of 15 minutes."""
 
     __tablename__ = "run_answers"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
-    # A hash of outcome, code and words, which together are too long for a key.
+    # A hash of the outcome, code and words, which together are too long for a key.
     fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
@@ -100,7 +101,7 @@ class RunAnswer(Model):
 
 
 class RunDomain(Model):
-    """How many of a run's attempts were not accepted at a recipient domain, by outcome."""
+    """The number of a run's attempts that were not accepted at a recipient domain, by outcome."""
 
     __tablename__ = "run_domains"
 

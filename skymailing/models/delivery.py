@@ -50,7 +50,7 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.SENDING,
             DeliveryState.FAILED,
             DeliveryState.UNKNOWN,
-            # Assumed unknown and waiting to be sent again, when a late result shows that it was accepted.
+            # A late result shows that the letter, assumed unknown and waiting to be sent again, was accepted.
             DeliveryState.SENT,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
@@ -87,7 +87,7 @@ class Delivery(Model):
     # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
     # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half
     # of the planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned
-    # at the same moment refers to a missing client and is cancelled when it is claimed.
+    # at the same time refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
     email_key: Mapped[str] = mapped_column(String(320))
@@ -105,7 +105,7 @@ class Delivery(Model):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # For an unknown delivery: NULL until its owner decides to leave it unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Its variant, if it is in the sample of the run's test. NULL for the others, who get the winner.
+    # Its variant, if it is in the sample of the run's test. NULL for the rest, whose clients get the winner.
     variant: Mapped[int | None] = mapped_column(SmallInteger)
 
     run: Mapped[Run] = relationship()
@@ -143,8 +143,9 @@ class Delivery(Model):
             postgresql_where=text("unknowns > 0"),
             sqlite_where=text("unknowns > 0"),
         ),
-        # For claiming the sample of a test, without reading the letters that wait for the winner. With the
-        # state, although it is always the same: SQLite prefers the index with more columns in the condition.
+        # For claiming the sample of a test, without reading the letters that wait for the winner. It includes
+        # the state, although that is always the same: SQLite prefers the index with more columns in the
+        # condition.
         Index(
             "ix_deliveries_sample",
             "run_id",
@@ -205,7 +206,7 @@ class BreakerState(StrEnum):
 
 
 class Route(Model):
-    """What is known about a mail server, whose address and credentials are in the configuration."""
+    """A mail server and what is known about it; its address and credentials are in the configuration."""
 
     __tablename__ = "routes"
 
@@ -220,8 +221,8 @@ class Route(Model):
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
-    # The owner of the letter to which the last fault was the reply, 0 for account letters; NULL if there was
-    # no letter.
+    # The owner whose letter got the last fault as its reply, 0 for account letters; NULL if there was no
+    # letter.
     blamed_owner_id: Mapped[int | None]
     # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
     # asked us to slow down. Grows from the rate at the last refusal until the limit is assumed to be gone.
@@ -246,12 +247,12 @@ class Route(Model):
 
 
 class OwnerPause(Model):
-    """A route refuses the letters of one user, but accepts those of others; see `delivery.routing`."""
+    """A route refuses the letters of one user, but accepts other users' letters; see `delivery.routing`."""
 
     __tablename__ = "owner_pauses"
 
     route: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    until: Mapped[datetime] = mapped_column(UTCDateTime)  # then one letter may try the route
+    until: Mapped[datetime] = mapped_column(UTCDateTime)  # after this, one letter may try the route
     seconds: Mapped[int]  # the length of the pause; doubles with every refused trial
     reply: Mapped[str] = mapped_column(String(500))

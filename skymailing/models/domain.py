@@ -15,7 +15,7 @@ DOMAIN_MAX_LENGTH = 253
 
 
 class RecordState(StrEnum):
-    """What DNS says about a record that an owner should create."""
+    """The state, in DNS, of a record that an owner should create."""
 
     FOUND = "found"
     MISSING = "missing"
@@ -42,7 +42,7 @@ class SendingDomain(Timestamps, Model):
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the owner requested a check that has not finished yet.
     check_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # By purpose of the record: `{"state": RecordState, "found": what DNS says}`.
+    # The result for each record, by its purpose: `{"state": RecordState, "found": what DNS says}`.
     findings: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict, server_default=text("'{}'"))
     # When a test email was last sent from the domain to ourselves, and what it showed; see models/probe.py.
     probe_sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -74,14 +74,14 @@ class SendingDomain(Timestamps, Model):
 class SigningKey(Model):
     """A key that signs a domain's letters (DKIM), once its public half has been seen in DNS.
 
-    The last such key signs; the earlier ones stay for letters that are on their way.
+    The newest such key signs; earlier ones are kept for letters that are still on their way.
     """
 
     __tablename__ = "signing_keys"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     domain_id: Mapped[int] = mapped_column(ForeignKey("sending_domains.id", ondelete="CASCADE"))
-    # From 1 within the domain.
+    # Counts from 1 within the domain.
     number: Mapped[int]
     # Where its record is: `<selector>._domainkey.<domain>`.
     selector: Mapped[str] = mapped_column(String(63))

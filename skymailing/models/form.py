@@ -32,7 +32,7 @@ form_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# The topics that everyone who confirms joins.
+# The topics that people join by confirming.
 form_topics = Table(
     "form_topics",
     Model.metadata,
@@ -46,7 +46,7 @@ form_topics = Table(
 client_forms = Table(
     "client_forms",
     Model.metadata,
-    # In this order, so that the key finds all clients of a form.
+    # The columns are in this order so that the key finds all clients of a form.
     Column("form_id", ForeignKey("forms.id", ondelete="CASCADE"), primary_key=True),
     Column("client_id", ForeignKey("clients.id", ondelete="CASCADE"), primary_key=True),
     Index(None, "client_id"),
@@ -61,7 +61,7 @@ class SignupForm(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # In the address of the public page, which is not guessable and never changes.
+    # Part of the public page's URL; it cannot be guessed and never changes.
     uuid: Mapped[str] = mapped_column(String(36), default=lambda: str(uuid4()))
     name: Mapped[str] = mapped_column(String(FORM_NAME_MAX_LENGTH))  # for the owner only
     is_open: Mapped[bool] = mapped_column(default=True, server_default=true())
@@ -76,12 +76,12 @@ class SignupForm(Timestamps, Model):
     thanks_url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH), default="", server_default="")
     # What the form asks for besides the address: {"key", "label", "is_required"}; see `signup.fields`.
     fields: Mapped[list[dict[str, Any]]] = mapped_column(JsonObject, default=list)
-    # Whether the form also asks if opens may be counted, and in which words.
+    # Whether the form also asks if opens may be counted, and the wording of that question.
     asks_tracking: Mapped[bool] = mapped_column(default=False, server_default=false())
     tracking_text: Mapped[str] = mapped_column(Text, default="", server_default="")
     confirm_subject: Mapped[str] = mapped_column(String(FORM_LINE_MAX_LENGTH), default="", server_default="")
     confirm_body: Mapped[str] = mapped_column(Text, default="", server_default="")
-    # Who confirmation letters are from; NULL: the service. Unlike a mailing, a form can do without.
+    # The sender of confirmation letters; NULL: the service. Unlike a mailing, a form needs no sender.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="SET NULL"), index=True)
 
     owner: Mapped[User] = relationship()
@@ -114,11 +114,11 @@ class Signup(Model):
     ip: Mapped[str] = mapped_column(String(45), default="")
     agent: Mapped[str] = mapped_column(String(AGENT_MAX_LENGTH), default="")
     text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
-    # The text with which they let us count opens; NULL if they did not. Texts are removed with their owner
-    # only, so it needs no foreign key.
+    # The text with which the person allowed us to count opens; NULL if they did not. It needs no foreign
+    # key, because texts are only removed with their owner.
     tracking_text_id: Mapped[int | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Confirmed, but not a client yet, because the owner's limit of clients was reached.
+    # Confirmed, but not a client yet, because the owner's client limit was reached.
     is_waiting: Mapped[bool] = mapped_column(default=False)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
@@ -145,7 +145,7 @@ class Signup(Model):
 
 
 class FormDay(Model):
-    """How many people requested and confirmed a subscription through a form on one day, in UTC."""
+    """The numbers of people who requested and confirmed a subscription through a form on one day, in UTC."""
 
     __tablename__ = "form_days"
 
@@ -156,10 +156,10 @@ class FormDay(Model):
 
 
 class SignupMailbox(Model):
-    """When the latest three confirmation letters of all forms went to a mailbox, to protect it.
+    """The times of the latest three confirmation letters to a mailbox, from all forms, to limit them.
 
-    In the database, since this limit must also hold without Redis. It belongs to no owner, and contains only
-    a hash of the address.
+    It is in the database because this limit must also work without Redis. It belongs to no owner, and
+    contains only a hash of the address.
     """
 
     __tablename__ = "signup_mailboxes"

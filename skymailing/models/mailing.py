@@ -35,7 +35,7 @@ from skymailing.models.user import User
 
 class Audience(StrEnum):
     ALL = "all"
-    ALL_EXCEPT = "all_except"  # as ALL on pages; its own value, as older versions would ignore exclusions
+    ALL_EXCEPT = "all_except"  # shown as ALL; a separate value, because old versions would ignore exclusions
     SELECTED = "selected"
     SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 
@@ -48,20 +48,27 @@ class Periodicity(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What to do when it is unknown whether the server accepted a letter."""
+    """The action when it is unknown whether the server accepted a letter."""
 
     RESEND = "resend"
     HOLD = "hold"
 
 
 class OnLate(StrEnum):
-    """What to do when a run could not start on time, for example because the service was down."""
+    """The action when a run could not start on time, for example because the service was down."""
 
     SEND = "send"
     SKIP = "skip"
 
 
+class MailingKind(StrEnum):
+    MAILING = "mailing"
+    # Not a mailing that people see: it holds the letters that programs send to one person each.
+    TRANSACTIONAL = "transactional"
+
+
 EVERY_DAY = "1234567"
+HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
 
 mailing_clients = Table(
     "mailing_clients",
@@ -79,15 +86,19 @@ class Mailing(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # A message that a mailing uses cannot be deleted.
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="RESTRICT"), index=True)
+    kind: Mapped[str] = mapped_column(String(16), default="mailing", server_default="mailing")  # MailingKind
+    # A message that a mailing uses cannot be deleted. NULL only for transactional letters, each of which has
+    # its own content; no code that reads the message of a mailing gets such a row.
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="RESTRICT"), index=True, nullable=True
+    )
     name: Mapped[str] = mapped_column(String(200))
     # Empty: the sender's name.
     sender_name: Mapped[str] = mapped_column(String(200), default="")
     # NULL: the service's own address. No cascade: a sender must not disappear from a mailing unnoticed.
     sender_id: Mapped[int | None] = mapped_column(ForeignKey("senders.id", ondelete="RESTRICT"), index=True)
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
-    # What the mailing is about: people who left the topic do not get it. No cascade, or they would get it.
+    # The topic: people who left it do not get the mailing. No cascade, or they would get it.
     topic_id: Mapped[int | None] = mapped_column(ForeignKey("topics.id", ondelete="RESTRICT"), index=True)
     # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -109,7 +120,7 @@ class Mailing(Timestamps, Model):
     )
     # A StateReason, optionally with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due. NULL if there is none, and usually while a run is open: only a change of
+    # When the next run is due. NULL if there is none, and usually while a run is open: only a change to
     # the schedule sets the next start before that run ends.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Set by a manager, independent of the state: while set, nothing is sent.
@@ -135,7 +146,27 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
+        # One for the transactional letters from each sender, so that two requests cannot add two.
+        Index(
+            "ix_mailings_letters_of_sender",
+            "owner_id",
+            "sender_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_mailings_letters",
+            "owner_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
+            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
+        ),
     )
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.kind == MailingKind.TRANSACTIONAL
 
     @property
     def is_disabled(self) -> bool:
@@ -156,7 +187,7 @@ class Run(Model):
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # When the removal of its deliveries, attempts and text began; its counts stay.
+    # When the removal of its deliveries, attempts and text began; its counts are kept.
     details_removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # False once all of them are removed.
     has_details: Mapped[bool] = mapped_column(default=True, server_default=true())
@@ -165,26 +196,26 @@ class Run(Model):
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
-    # The sender, as it was; without an address, letters have the service's own.
+    # The sender at that time; without an address, letters have the service's address.
     sender_name: Mapped[str] = mapped_column(String(200))
     sender_address: Mapped[str] = mapped_column(String(320), default="", server_default="")
     reply_to: Mapped[str] = mapped_column(String(320))
-    # The mail server of the sender; NULL: the installation's. No foreign key: without its server, a reopened
-    # run must not use another one.
+    # The mail server of the sender; NULL: the installation's. No foreign key: a reopened run whose server was
+    # deleted must not use another one.
     server_id: Mapped[int | None]
-    # The topic of the mailing. No foreign key: without its topic, a reopened run must reach no one else.
+    # The topic of the mailing. No foreign key: a reopened run whose topic was deleted must reach no one else.
     topic_id: Mapped[int | None]
-    # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
-    # NULL for runs that are older than the column.
+    # The run's audience, with its segments' conditions at that time; see `describe_audience`. NULL for runs
+    # that are older than the column.
     audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     # Whether its Message-IDs identify deliveries; false for runs that an earlier version planned, since a
     # Message-ID stays the same on every attempt.
     has_signed_ids: Mapped[bool] = mapped_column(default=True, server_default=false())
     # Letters that were returned after the server had accepted them, and those about which clients complained.
-    # They stay sent, so neither is part of the ledger's sum.
+    # They remain sent, so neither is part of the ledger's sum.
     returned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     complaints: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    # Whether clicks on links are recorded, and what is recorded of opens.
+    # Whether clicks on links are recorded, and what is recorded about opens.
     track_clicks: Mapped[bool] = mapped_column(default=False, server_default=false())
     track_opens: Mapped[str] = mapped_column(String(16), default="off", server_default="off")  # OpenTracking
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
@@ -216,7 +247,7 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """How many days after the run its details were kept; 0 until they are removed."""
+        """The number of days for which the run's details were kept after it; 0 until they are removed."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days

@@ -45,7 +45,7 @@ MAILING_TRANSITIONS = Transitions(
 
 
 class StateReason(StrEnum):
-    """Why a mailing is in its state, where that is not obvious; a detail may follow after ": "."""
+    """The reason why a mailing is in its state, if not obvious; a detail may follow after ": "."""
 
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"
@@ -55,11 +55,11 @@ class StateReason(StrEnum):
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
     SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address
-    # Of the owner's last letters; the detail is "<how many>/<letters>".
+    # Too many of the owner's last letters; the detail is "<how many>/<letters>".
     TOO_MANY_BOUNCES = "too-many-bounces"
     TOO_MANY_COMPLAINTS = "too-many-complaints"
     SERVER_UNUSABLE = "server-unusable"  # its sender's mail server failed its test; the detail is the server
-    SERVER_DELETED = "server-deleted"  # the mail server with which its run was planned
+    SERVER_DELETED = "server-deleted"  # the one with which its run was planned
     RESTORED = "restored"  # from a backup; the detail is when it was made
     ACCOUNT_DELETION = "owner-leaves"
 
@@ -67,19 +67,29 @@ class StateReason(StrEnum):
 class RunState(StrEnum):
     PLANNED = "planned"
     SENDING = "sending"
-    # Planned or sending through the mail server of its sender; its own value, as older versions would use
-    # the installation's server.
+    # Planned or sending through the mail server of its sender; a separate value, because older versions would
+    # use the installation's server.
     ROUTED = "routed"
-    # Planned or sending with variants; its own value, as older versions would send everyone the same letter.
+    # Planned or sending with variants; a separate value, because older versions would send everyone the same
+    # letter.
     TESTED = "tested"
+    # The transactional letters of a day; its own value, as older versions would cancel letters that have no
+    # client.
+    TRANSACTIONAL = "transactional"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
     SKIPPED = "skipped"
 
 
-# A mailing has at most one run in these states.
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+# A mailing has at most one run in these states; one of transactional letters may have several.
+OPEN_RUN_STATES = (
+    RunState.PLANNED,
+    RunState.SENDING,
+    RunState.ROUTED,
+    RunState.TESTED,
+    RunState.TRANSACTIONAL,
+)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -88,6 +98,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
         RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),

@@ -29,7 +29,8 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # Of the footer and the HTML page. Empty for messages of earlier versions: guessed from the text.
+    # The language of the footer and the HTML page. Empty for messages of earlier versions, for which it is
+    # guessed from the text.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
@@ -42,7 +43,7 @@ class Message(Timestamps, Model):
 class MessageDraft(Model):
     """Unsaved changes to a message, stored while its author types; no mailing sends them.
 
-    Discarded drafts and deleted messages stay here for a while, so that they can be restored.
+    Discarded drafts and deleted messages are kept here for a while, so that they can be restored.
     """
 
     __tablename__ = "message_drafts"

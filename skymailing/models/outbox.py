@@ -32,8 +32,8 @@ class OutboxLetter(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     to: Mapped[str] = mapped_column(String(320))
-    # The mail server of the letter's sender; NULL: the installation's. Without a foreign key, like that of
-    # runs: IDs of deleted servers are never reused.
+    # The mail server of the letter's sender; NULL: the installation's. No foreign key, as in runs: IDs of
+    # deleted servers are never reused.
     server_id: Mapped[int | None]
     # The name of a folder in templates/emails/.
     template: Mapped[str] = mapped_column(String(64))
@@ -56,7 +56,7 @@ class OutboxLetter(Model):
             postgresql_where=text("state IN ('pending', 'sending')"),
             sqlite_where=text("state IN ('pending', 'sending')"),
         ),
-        # For the limit of such letters to one address.
+        # For the limit on such letters to one address.
         Index(
             "ix_outbox_confirm_sender",
             "to",

@@ -1,8 +1,9 @@
 """Represent what a test letter to ourselves has shown; domains and routes store it in their column `probe`.
 
 The column is empty before the first test. Then it contains whether the letter `is_awaited`, and the `arrival`
-of the last one that has arrived; for a domain also `letter`, its ID in the outbox; for a route `refusal`, the
-server's reply, `return_path`, the one with a token that is being tried, and `return_path_problem`.
+of the last one that has arrived; for a domain, also `letter` (its ID in the outbox); for a route, also
+`refusal` (the server's reply), `return_path` (the one with a token that is being tried) and
+`return_path_problem`.
 """
 
 from collections.abc import Mapping
@@ -30,13 +31,13 @@ class Signature:
         return self.headers >= UNSUBSCRIBE_HEADERS
 
     def is_aligned(self, author: str) -> bool:
-        """Return whether DMARC accepts it for letters from this domain, going by names (RFC 7489, 3.1.1)."""
+        """Return whether DMARC accepts it for letters from this domain, by name only (RFC 7489, 3.1.1)."""
         pair = (self.domain, author)
         return any(f".{one}".endswith(f".{other}") for one, other in (pair, pair[::-1]) if "." in other)
 
 
 class SignatureFault(StrEnum):
-    """What is wrong with the signatures of a test letter; pages and the doctor explain it."""
+    """A fault in the signatures of a test letter; pages and the doctor explain it."""
 
     MISSING = "missing"
     NOT_ALIGNED = "not_aligned"
@@ -46,7 +47,7 @@ class SignatureFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeArrival:
-    """How a test letter arrived. `author` is the domain of its From address."""
+    """The arrival of a test letter. `author` is the domain of its From address."""
 
     author: str
     signatures: tuple[Signature, ...]
@@ -68,7 +69,7 @@ class ProbeArrival:
 
     @property
     def faults(self) -> tuple[SignatureFault, ...]:
-        """What is wrong with the best signature, the worst first; empty if it is good."""
+        """The faults of the best signature, the worst first; empty if it has none."""
         best = self.best
         if best is None:
             return (SignatureFault.MISSING,)
@@ -85,7 +86,7 @@ class ProbeArrival:
 
     @classmethod
     def of(cls, probe: Mapping[str, Any]) -> Self | None:
-        """Return the arrival in a column `probe`; None if the letter has not arrived."""
+        """Return the arrival stored in a `probe` column; None if the letter has not arrived."""
         stored = probe.get("arrival")
         if stored is None:
             return None

@@ -10,7 +10,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class Reputation(Model):
-    """The start of the counts of an owner's bounces and complaints, and whether they paused the mailings.
+    """The start of an owner's bounce and complaint counts, and whether these have paused the mailings.
 
     The counts themselves are rows of `usage_hours`. An owner without problems has no row.
     """
@@ -22,7 +22,7 @@ class Reputation(Model):
     changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Only letters sent after this time count: the owner resumed mailings after a pause.
     counted_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # What was counted before, in the hour that contains `counted_since`.
+    # The counts before that time, in the hour that contains `counted_since`.
     earlier_letters: Mapped[int] = mapped_column(default=0, server_default="0")
     earlier_bounces: Mapped[int] = mapped_column(default=0, server_default="0")
     earlier_complaints: Mapped[int] = mapped_column(default=0, server_default="0")

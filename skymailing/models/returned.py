@@ -47,13 +47,13 @@ class ReturnedLetter(Model):
 class BounceKind(StrEnum):
     HARD = "hard"
     SOFT = "soft"
-    # About the letter or its sender, never counted against the client.
+    # It is about the letter or its sender, and is never counted against the client.
     POLICY = "policy"
     COMPLAINT = "complaint"
 
 
 class Proof(StrEnum):
-    """Why a bounce is believed to be about its delivery."""
+    """The reason to believe that a bounce is about its delivery."""
 
     # It quotes a Message-ID or an unsubscribe link that we signed, or a provider sent it to our webhook.
     SIGNED = "signed"

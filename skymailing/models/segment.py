@@ -32,7 +32,7 @@ class Tag(Model):
 client_tags = Table(
     "client_tags",
     Model.metadata,
-    # In this order, so that the key finds all clients with a tag.
+    # The columns are in this order so that the key finds all clients with a tag.
     Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True),
     Column("client_id", ForeignKey("clients.id", ondelete="CASCADE"), primary_key=True),
     Index(None, "client_id"),
@@ -48,7 +48,7 @@ class Segment(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(SEGMENT_NAME_MAX_LENGTH))
-    # As `delivery.audience.conditions` reads it.
+    # In the format that `delivery.audience.conditions` reads.
     conditions: Mapped[dict[str, Any]] = mapped_column(JsonObject)
     # Grows with every change, so that a form notices that another tab has saved the segment.
     version: Mapped[int] = mapped_column(default=1)

@@ -31,7 +31,7 @@ class Sender(Timestamps, Model):
     is_default: Mapped[bool] = mapped_column(default=False, server_default=false())
     # When someone who reads this mailbox allowed the owner to send from it; NULL again for a new address.
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Confirmed by the proof of the owner's domain; the confirmation ends when that proof is lost.
+    # Whether the proof of the owner's domain confirmed it; the confirmation ends when that proof is lost.
     is_confirmed_by_domain: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The mail server of its mailings; NULL: the installation's. No cascade: a server must not disappear from
     # a sender unnoticed.

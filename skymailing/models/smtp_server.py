@@ -14,7 +14,7 @@ ROUTE_PREFIX = "server-"
 
 
 class Security(StrEnum):
-    """How the session is encrypted."""
+    """The encryption of sessions with the server."""
 
     STARTTLS = "starttls"
     TLS = "tls"  # from the first byte

@@ -42,9 +42,10 @@ class Topic(Timestamps, Model):
 
 
 class TopicChoice(Model):
-    """Whether the person with an address joined or left a topic.
+    """The choice of the person with an address to join or leave a topic.
 
-    By address, as suppressions are, so that it outlives the client and applies if the client is added again.
+    It is stored by address, like suppressions, so that it outlives the client and applies if the client is
+    added again.
     """
 
     __tablename__ = "topic_choices"
@@ -53,7 +54,7 @@ class TopicChoice(Model):
     email_key: Mapped[str] = mapped_column(String(320), primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     is_joined: Mapped[bool]
-    # Recorded by the owner, who can then take it back; the person's own choices are theirs to change.
+    # Whether the owner recorded it and so can revert it; only the person can change their own choices.
     is_by_owner: Mapped[bool] = mapped_column(default=False, server_default=false())
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
@@ -61,7 +62,7 @@ class TopicChoice(Model):
 
 
 class OptOutReason(StrEnum):
-    """Why people unsubscribe, as they say; stored as text, so that a new reason needs no migration."""
+    """The reasons that people give for unsubscribing; stored as text, so that new ones need no migration."""
 
     TOO_MANY = "too-many"
     NOT_INTERESTING = "not-interesting"
@@ -70,14 +71,14 @@ class OptOutReason(StrEnum):
 
 
 class OptOut(Model):
-    """Somebody left a topic or everything through the link in a letter; it can be undone for a day."""
+    """An opt-out from a topic, or from everything, through the link in a letter; can be undone for a day."""
 
     __tablename__ = "opt_outs"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
-    # NULL: everything. No foreign key: the reason stays when the topic is deleted.
+    # NULL: everything. No foreign key: the reason is kept when the topic is deleted.
     topic_id: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     # The run that counts it; NULL if no letter was found. No foreign key: it is a detail of the history.

@@ -1,12 +1,12 @@
 """Models for what recipients did with their letters: links that they followed, and days of opens.
 
-Times are in milliseconds since 1970, as hits have them: converting a hundred thousand takes seconds.
+Times are in milliseconds since 1970, as in hits, because converting a hundred thousand of them takes seconds.
 """
 
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, String, Text, false
+from sqlalchemy import BigInteger, Date, ForeignKey, Index, SmallInteger, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model
@@ -14,11 +14,11 @@ from skymailing.models.types import BigId, UTCDateTime
 
 
 class OpenTracking(StrEnum):
-    """What is kept about the opens of a mailing's letters."""
+    """The data that is kept about the opens of a mailing's letters."""
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # how often, and when last, of those who agreed; nothing of others
+    PERSON = "person"  # how often and when last, for those who agreed; nothing for the rest
 
 
 class RunLink(Model):
@@ -30,18 +30,25 @@ class RunLink(Model):
     __tablename__ = "run_links"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    # From 1, in the order of the links in the letter.
+    # Counts from 1, in the order of the links in the letter.
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
+    # The variants of a test whose letters contain it: the bit `variant_bit` of each. 0 without a test.
+    variants: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     # Recipients who followed it, how often they did, and how often machines did.
     people: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
+def variant_bit(variant: int) -> int:
+    """Return the bit of `RunLink.variants` for a variant, given by its number."""
+    return 1 << variant >> 1
+
+
 class Engagement(Model):
-    """What the recipient of a letter did with it; there is a row only if something happened.
+    """The clicks and opens of a letter's recipient; there is a row only if something happened.
 
     A detail of the run: it is removed with its letters.
     """
@@ -53,12 +60,12 @@ class Engagement(Model):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     # Copied from the run, for segments.
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"), index=True)
-    # Of people. NULL and 0 if only machines followed links.
+    # Clicks by people: NULL and 0 if only machines followed links.
     first_click_at: Mapped[int | None] = mapped_column(BigInteger)
     clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(default=0, server_default="0")
     opened_on: Mapped[date | None] = mapped_column(Date)  # the last day on which it was opened
-    # Only in mailings that count opens per person, and only of those who agreed.
+    # Only in mailings that count opens per person, and only for those who agreed.
     opens: Mapped[int] = mapped_column(default=0, server_default="0")
     last_open_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -66,7 +73,7 @@ class Engagement(Model):
 
 
 class Click(Model):
-    """How often a recipient followed one link of a letter. A detail of the run, as `Engagement`."""
+    """A recipient's clicks on one link of a letter. A detail of the run, like `Engagement`."""
 
     __tablename__ = "clicks"
 
@@ -85,7 +92,7 @@ class Click(Model):
 
 
 class HitFold(Model):
-    """How much of a batch of hits has been added to the counts, so that no hit is added twice."""
+    """The part of a batch of hits that has been added to the counts, so that no hit is added twice."""
 
     __tablename__ = "hit_folds"
 

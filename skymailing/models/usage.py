@@ -11,24 +11,25 @@ from skymailing.models.types import UTCDateTime
 
 
 class UsageKind(StrEnum):
-    """What is counted; stored as text, so that a new kind needs no migration."""
+    """The kinds of usage that are counted; stored as text, so that a new kind needs no migration."""
 
     LETTERS = "letters"
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
     SERVER_TESTS = "server-tests"  # connections to test mail servers
-    # Of the letters of mailings, in the hour in which each was sent.
+    WEBHOOK_TESTS = "webhook-tests"  # webhook calls that the owner asked for
+    # Problems with mailings' letters, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"
 
 
-# What an owner's reputation is computed from, kept longer than the counts for limits.
+# An owner's reputation is computed from these, which are kept longer than the counts for limits.
 RATED_KINDS = (UsageKind.LETTERS, UsageKind.BOUNCES, UsageKind.COMPLAINTS)
 
 
 class Limited(StrEnum):
-    """What a user's limits apply to, as listed on pages."""
+    """The things that a user's limits apply to, as listed on pages."""
 
     LETTERS_PER_HOUR = "letters-per-hour"
     LETTERS_PER_DAY = "letters-per-day"
@@ -41,6 +42,7 @@ class Limited(StrEnum):
     SENDERS = "senders"
     DOMAINS = "domains"
     SERVERS = "servers"
+    WEBHOOKS = "webhooks"
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"
@@ -49,7 +51,7 @@ class Limited(StrEnum):
 
 
 class UsageHour(Model):
-    """How much of one kind a user has used up in one hour, or how many of its letters were returned."""
+    """A user's usage of one kind in one hour, or the number of that hour's letters that were returned."""
 
     __tablename__ = "usage_hours"
 

@@ -60,7 +60,7 @@ class User(UserMixin, Timestamps, Model):
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The types of clients' attributes by name (`AttributeType`); those not listed are text.
     attribute_types: Mapped[dict[str, str]] = mapped_column(JsonObject, default=dict, server_default="{}")
-    # The columns of the list of clients (`clients.list_columns`); None: the default ones.
+    # The columns of the client list (`clients.list_columns`); None: the default ones.
     client_columns: Mapped[list[str] | None] = mapped_column(JsonObject)
     # "dmy" or "mdy": how dates such as 06/05/1980 are read; empty: as in the country of the time zone.
     date_order: Mapped[str] = mapped_column(String(3), default="", server_default="")

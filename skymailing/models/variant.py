@@ -1,6 +1,6 @@
 """Models for A/B tests: the variants of a mailing, and those that a run has sent.
 
-Variant 1, "A", is the mailing as it is; the others differ from it in some fields.
+Variant 1, "A", is the mailing as it is; the other variants differ from it in some fields.
 """
 
 from enum import StrEnum
@@ -12,18 +12,18 @@ from skymailing.models.base import Model
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.types import enum_column
 
-MOST_VARIANTS = 4
+MAX_VARIANTS = 4
 
 
 class WinnerBy(StrEnum):
-    """Who chooses the winner of a test."""
+    """The ways to choose the winner of a test."""
 
     CLICKS = "clicks"  # the clients of the sample, by following links
     OWNER = "owner"
 
 
 class Decision(StrEnum):
-    """How the winner of a test was chosen."""
+    """The way in which the winner of a test was chosen."""
 
     CLICKS = "clicks"
     NO_DIFFERENCE = "no-difference"  # by clicks, although the difference may be chance
@@ -44,7 +44,7 @@ class MailingVariant(Model):
 
     message: Mapped[Message | None] = relationship()
 
-    __table_args__ = (CheckConstraint(f"number BETWEEN 2 AND {MOST_VARIANTS}", name="number"),)
+    __table_args__ = (CheckConstraint(f"number BETWEEN 2 AND {MAX_VARIANTS}", name="number"),)
 
 
 class RunVariant(Model):
@@ -65,4 +65,4 @@ class RunVariant(Model):
     sent: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
-    __table_args__ = (CheckConstraint(f"number BETWEEN 1 AND {MOST_VARIANTS}", name="number"),)
+    __table_args__ = (CheckConstraint(f"number BETWEEN 1 AND {MAX_VARIANTS}", name="number"),)

@@ -68,7 +68,7 @@ def find_oldest_due(now: datetime) -> datetime | None:
         OutboxLetter.server_id.is_(None),
     )
     found = [db.session.scalar(statement) for statement in (start, pending, deferred, letters)]
-    return min((moment for moment in found if moment is not None), default=None)
+    return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:
@@ -129,7 +129,7 @@ def count_unbalanced_runs() -> int:
 def count_waiting_unknowns() -> int:
     """Return the number of unknown letters awaiting a decision; uses a partial index."""
     has_unknowns = Delivery.unknowns > literal_column("0")
-    # A sum, because with a condition SQLite would choose another index and read all deliveries.
+    # This is a sum, because with a condition SQLite would choose another index and read all deliveries.
     waiting = func.sum(case((WAITS_FOR_DECISION, 1), else_=0))
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 

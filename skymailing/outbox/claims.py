@@ -23,7 +23,8 @@ from skymailing.outbox.signup_letters import CONFIRM_SIGNUP
 
 logger = logging.getLogger(__name__)
 
-# Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
+# These are sent after all other letters, because no one needs them to sign in, and only a few at a time,
+# because rendering one may take long.
 LOW_PRIORITY_TEMPLATES = (TEST_LETTER, PROBE, "daily-summary")
 LOW_PRIORITY_BATCH = 5
 # Strangers trigger these, so they are sent after account letters, and their owners take turns.
@@ -64,7 +65,7 @@ def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> S
     turn = func.row_number().over(partition_by=OutboxLetter.user_id, order_by=OutboxLetter.due_at)
     due = select(OutboxLetter.id, OutboxLetter.due_at, turn.label("turn")).where(condition, _is_due(now))
     waiting = due.subquery()
-    # Twice as many, since another worker may be claiming the first ones.
+    # Select twice as many, since another worker may be claiming the first ones.
     ranked = select(waiting.c.id).order_by(waiting.c.turn, waiting.c.due_at).limit(2 * limit)
     ids = db.session.scalars(ranked).all()
     if not ids:
@@ -76,7 +77,7 @@ def _claim_turns(condition: ColumnElement[bool], limit: int, now: datetime) -> S
 def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
     """Render the claimed letters; record the result of those that cannot be rendered.
 
-    Rendering only reads, so that on SQLite others can write in the meantime.
+    Rendering only reads, so that other processes can write at the same time on SQLite.
     """
     rendered: list[Letter] = []
     changes: list[Callable[[], None]] = []
@@ -147,7 +148,7 @@ def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) 
 
 
 def fail(letter_ids: Sequence[int], now: datetime, reason: str) -> None:
-    """Give up claimed letters."""
+    """Give up on claimed letters."""
     _finish(letter_ids, LetterState.FAILED, now, reason)
 
 
@@ -177,7 +178,7 @@ def _claim_batch(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    # Not as a subquery: PostgreSQL may execute that for each row of an UPDATE, and exceed the limit.
+    # This is not a subquery: PostgreSQL may execute one for each row of an UPDATE, and exceed the limit.
     ids = db.session.scalars(due).all()
     return leases.take_lease(
         OutboxLetter,

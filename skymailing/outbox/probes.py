@@ -26,7 +26,7 @@ BODY = "SkyMailing has sent this email to itself to see how emails from {domain}
 
 
 class Probed(NamedTuple):
-    """What a test letter is about: the ID of a domain or the name of a route, and when it was sent."""
+    """The subject of a test letter, which is a domain's ID or a route's name, and when it was sent."""
 
     domain_id: int
     route: str

@@ -34,7 +34,7 @@ ASCII_UTF8.body_encoding = BASE64
 
 
 class AsciiMessage(Message):
-    """A message with CRLF line endings, its texts encoded for servers without 8BITMIME."""
+    """A message with CRLF line endings, encoded for servers without 8BITMIME."""
 
     def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
         part = MIMEText("", subtype)

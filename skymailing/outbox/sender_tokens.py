@@ -29,6 +29,6 @@ def read_sender_token(token: str) -> Sender:
 
 
 def _stamp(sender: Sender) -> str:
-    # The owner and the address, since IDs may be reused after a restore.
+    # It contains the owner and the address, because IDs may be reused after a restore.
     state = f"{sender.owner_id}|{sender.address_key}|{sender.confirmed_at}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]

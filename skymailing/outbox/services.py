@@ -16,7 +16,7 @@ TEST_LETTER = "test-letter"
 
 
 class SubjectDeleted(UserError):
-    """What the letter is about was deleted or changed before it was sent, such as its client or sender.
+    """The client, sender or other object of the letter was deleted or changed before it was sent.
 
     The letter keeps the code as its `last_error`, so that pages can translate it.
     """
@@ -27,9 +27,9 @@ def add_letter(
 ) -> OutboxLetter:
     """Add a letter to the user's address, or to `to`; it is sent after the commit.
 
-    It is in `locale`, or in the user's language, and is sent through the mail server with this ID, or through
-    the installation's. `params` are IDs and plain values that JSON can represent. Links and tokens are
-    created only when the letter is sent, so that they are never stored.
+    `locale` defaults to the user's language, and `server_id` to the installation's mail server. `params` are
+    IDs and plain values that JSON can represent. Links and tokens are created only when the letter is sent,
+    so that they are never stored.
     """
     db.session.flush()  # gives a new user the ID that the letter refers to
     letter = OutboxLetter(
@@ -46,18 +46,18 @@ def add_letter(
 
 
 @dataclass(frozen=True, slots=True)
-class LetterToTest:
-    """What a test letter contains: a message, with another subject and sender name unless they are empty."""
+class TestLetterContent:
+    """The content of a test letter: a message, whose subject and sender name can be overridden."""
 
     message_id: int
     sender_name: str = ""
     subject: str = ""
-    mark: str = ""  # of a variant, in the subject
+    mark: str = ""  # the variant's label, added to the subject
 
 
 def add_test_letter(
     user: User,
-    test: LetterToTest,
+    test: TestLetterContent,
     client_id: int | None,
     now: datetime,
     *,
@@ -65,7 +65,7 @@ def add_test_letter(
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It is sent from `sender`, through the mail server of its mailings, or from the service's own address.
+    It is sent from `sender` through that sender's mail server, or else from the service's own address.
     """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)

@@ -1,7 +1,7 @@
 """The letter that asks a person to confirm a subscription, and the token in its link.
 
-It contains the words of the form's owner, and nothing that the visitor typed: otherwise anyone could send
-strangers a text of their choice.
+It contains the form owner's text, and nothing that the visitor typed: otherwise, anyone could send strangers
+a text of their choice.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def read_signup_token(token: str, form_uuid: str) -> Signup:
 
 
 def _stamp(signup: Signup) -> str:
-    # IDs may be reused after a restore.
+    # It contains more than the ID, because IDs may be reused after a restore.
     state = f"{signup.owner_id}|{signup.form_id}|{signup.email_key}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
@@ -75,7 +75,7 @@ def find_signup(letter: OutboxLetter) -> Signup:
 def find_signup_source(letter: OutboxLetter, form: SignupForm) -> From:
     """Return who a confirmation letter is from; the service's address if the sender cannot be used now.
 
-    Without a name of its own, it has the one on the form's page, which the person has just seen.
+    If the sender has no name, the letter has the one on the form's page, which the person has just seen.
     """
     sender, name = form.sender, find_public_name(letter.user)
     if sender is None or not is_usable(sender):

@@ -1,8 +1,8 @@
 """Send the outbox: claim due letters, send them outside of any transaction, record the results.
 
-They use the same sessions, circuit breakers and rates as mailings' letters. If a worker crashes before it
-has recorded the server's reply, the letter is sent again with the same Message-ID. For a confirmation or a
-password reset, that is harmless and better than losing the letter.
+These letters use the same sessions, circuit breakers and rates as mailings' letters. If a worker crashes
+before it has recorded the server's reply, the letter is sent again with the same Message-ID. For a
+confirmation or a password reset, that is harmless and better than losing the letter.
 """
 
 import logging
@@ -54,11 +54,11 @@ def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lamb
     start = time.monotonic()
     sent = 0
     for server_id in _list_servers(now):
-        # A new time for each window, so that its letters are leased for the whole time.
-        while _has_due(moment := now + timedelta(seconds=time.monotonic() - start), server_id):
-            count = _send_window(moment, server_id)
+        # Each window has a new time, so that its letters are leased for the whole lease.
+        while _has_due(at := now + timedelta(seconds=time.monotonic() - start), server_id):
+            count = _send_window(at, server_id)
             sent += count or 0
-            # Also if the server cannot be used: finding that out may have taken long.
+            # Check this even if the server cannot be used: finding that out may have taken long.
             if should_yield(time.monotonic() - start):
                 hints.hint_outbox()
                 return sent
@@ -86,7 +86,7 @@ def _has_due(now: datetime, server_id: int | None) -> bool:
 def _send_window(now: datetime, server_id: int | None) -> int | None:
     """Send some of the due letters, as far as the breakers and rates allow.
 
-    Return how many the server accepted; None if the others have to wait.
+    Return how many the server accepted; None if the rest have to wait.
     """
     if server_id is None:
         chosen = routes.choose(utcnow(), ACCOUNT_LETTERS)
@@ -105,7 +105,7 @@ def _send_window(now: datetime, server_id: int | None) -> int | None:
 
 def _send_through(chosen: RouteChoice, server: ServerAccess | None, now: datetime) -> int | None:
     rates = get_dispatcher().account_rates_of(server)
-    rates.follow(chosen.memory, utcnow())
+    rates.apply_memory(chosen.memory, utcnow())
     if not chosen.is_probe and (wait := rates.wait_if_held_back(chosen.route)):
         return 0 if wait < LONG_WAIT else None
     results: list[Result] = []
@@ -133,7 +133,7 @@ def _hand_over(
     """Hand over letters, and record and report the results; return whether the route is usable."""
     dispatcher = get_dispatcher()
     pool, rates = dispatcher.lanes.use(chosen.route, server), dispatcher.account_rates_of(server)
-    pool.follow(chosen.memory, utcnow())
+    pool.apply_memory(chosen.memory, utcnow())
     if chosen.is_probe:
         pool.reset()
     if (pipeline := _connect(pool, letters, now)) is None:

@@ -12,6 +12,7 @@ from skymailing.extensions import db
 from skymailing.models import (
     Client,
     Mailing,
+    MailingKind,
     Message,
     MessageDraft,
     MessagePicture,
@@ -22,6 +23,7 @@ from skymailing.models import (
     SmtpServer,
     Topic,
     UsageKind,
+    WebhookEndpoint,
 )
 from skymailing.quotas import counting
 from skymailing.settings.quotas import quota_settings
@@ -43,7 +45,7 @@ def select_messages(owner_id: int) -> Select[Any]:
 
 
 def select_mailings(owner_id: int) -> Select[Any]:
-    return select(Mailing.id).where(Mailing.owner_id == owner_id)
+    return select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
 
 
 def select_segments(owner_id: int) -> Select[Any]:
@@ -68,6 +70,10 @@ def select_domains(owner_id: int) -> Select[Any]:
 
 def select_servers(owner_id: int) -> Select[Any]:
     return select(SmtpServer.id).where(SmtpServer.owner_id == owner_id)
+
+
+def select_webhooks(owner_id: int) -> Select[Any]:
+    return select(WebhookEndpoint.id).where(WebhookEndpoint.owner_id == owner_id)
 
 
 def select_drafts(owner_id: int) -> Select[Any]:
@@ -114,5 +120,5 @@ def use(code: str, owner_id: int, kind: UsageKind, limit: int, hours: int, now: 
     counting.add(connection, owner_id, kind, 1, now)
     used: ColumnElement[int] = counting.total(owner_id, kind, hours, now)
     if limit and (connection.scalar(select(used)) or 0) > limit:
-        counting.take_back(connection, owner_id, kind, 1, now)
+        counting.subtract(connection, owner_id, kind, 1, now)
         raise LimitReached(code, limit)

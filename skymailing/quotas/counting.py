@@ -19,9 +19,9 @@ RETENTION = timedelta(days=2)  # longer than every window
 RATED_KEPT = timedelta(days=31)  # longer than the time for which letters are rated
 
 
-def hour_of(moment: datetime) -> datetime:
+def hour_of(time: datetime) -> datetime:
     """Return the beginning of the hour."""
-    return moment.replace(minute=0, second=0, microsecond=0)
+    return time.replace(minute=0, second=0, microsecond=0)
 
 
 def window_begin(hours: int, now: datetime) -> datetime:
@@ -46,13 +46,13 @@ def _upsert_count() -> Insert:
 UPSERT_COUNT = Upsert(_upsert_count)
 
 
-def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
+def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
     """Subtract from the owner's count for this hour, and the rest from that for the previous hour.
 
     The use may have been counted in the previous hour. No count falls below zero.
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
-        row = _is_of(owner_id, kind) & (UsageHour.begins_at == begins_at)
+        row = _belongs_to(owner_id, kind) & (UsageHour.begins_at == begins_at)
         there = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
         taken = min(there, count)
         if taken:
@@ -68,7 +68,7 @@ def total(
     """Return a subquery for the owner's count in the last `hours` hours, including the current one."""
     return (
         select(func.coalesce(func.sum(UsageHour.count), 0))
-        .where(_is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
+        .where(_belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
         .scalar_subquery()
     )
 
@@ -76,7 +76,7 @@ def total(
 def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dict[datetime, int]:
     """Return the owner's counts by hour, oldest first."""
     statement = select(UsageHour.begins_at, UsageHour.count).where(
-        _is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
+        _belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
     )
     return dict(db.session.execute(statement.order_by(UsageHour.begins_at)).tuples().all())
 
@@ -89,5 +89,5 @@ def delete_old(now: datetime) -> None:
         session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_KEPT)))
 
 
-def _is_of(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:
+def _belongs_to(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:
     return (UsageHour.owner_id == owner_id) & (UsageHour.kind == kind)

@@ -1,8 +1,8 @@
 """Limit the letters that a user's mailings may send in an hour and in a day.
 
-A letter is counted when a worker claims it, and the count is taken back if the letter stays pending. Thus,
-several workers cannot jointly exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
-stay pending. Account letters are not limited here.
+A letter is counted when a worker claims it, and subtracted again if it remains pending. So several
+workers together cannot exceed a limit, and a crash leaves nothing uncounted. Letters beyond a limit
+remain pending. Account letters are not limited here.
 """
 
 from dataclasses import dataclass
@@ -93,14 +93,14 @@ def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, no
     excess: int = max(used - limit.count for used, limit in zip(row, limits, strict=True))
     refused = min(max(excess, 0), wanted)
     if refused:
-        give_back(connection, owner_id, refused, now)
+        release(connection, owner_id, refused, now)
     return wanted - refused
 
 
-def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
-    """Take back the count of letters that were claimed but stay pending."""
+def release(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
+    """Subtract letters that were claimed but remain pending from the owner's count."""
     if count:
-        counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
+        counting.subtract(connection, owner_id, UsageKind.LETTERS, count, now)
 
 
 def find_reached(user: User, now: datetime) -> ReachedLimit | None:

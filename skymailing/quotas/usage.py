@@ -38,7 +38,7 @@ class Limits:
 def measure(user: User, now: datetime) -> Limits:
     """Return the user's limits and usage."""
     is_new = letters.is_new(user, now) and any(limit.is_for_new for limit in letters.list_limits())
-    usages = [*_letters(user, is_new, now), *_things(user, now)]
+    usages = [*_letters(user, is_new, now), *_items(user, now)]
     return Limits(usages, is_new, letters.new_until(user) if is_new else None)
 
 
@@ -53,7 +53,7 @@ def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
     return usages
 
 
-def _things(user: User, now: datetime) -> list[Usage]:
+def _items(user: User, now: datetime) -> list[Usage]:
     settings = quota_settings()
     rows = (
         (Limited.CLIENTS, checks.select_clients(user.id), settings.clients),
@@ -65,6 +65,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),
         (Limited.DOMAINS, checks.select_domains(user.id), settings.domains),
         (Limited.SERVERS, checks.select_servers(user.id), settings.servers),
+        (Limited.WEBHOOKS, checks.select_webhooks(user.id), settings.webhooks),
         (Limited.DRAFTS, checks.select_drafts(user.id), settings.drafts),
         (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )

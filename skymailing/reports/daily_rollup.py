@@ -82,10 +82,10 @@ def _find_next_day(
             tuple_(*at) >= tuple_(literal(position[0]), literal(position[1], UTCDateTime))
         )
     row = session.execute(statement.order_by(*at).limit(1)).first()
-    return (row.owner_id, _day_of(row.begins_at, ZoneInfo(row.timezone))) if row else None
+    return (row.owner_id, _find_day(row.begins_at, ZoneInfo(row.timezone))) if row else None
 
 
-def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
+def _find_day(moment: datetime, zone: ZoneInfo) -> TimeRange:
     day = moment.astimezone(zone).date()
     return start_of_day(day, zone), end_of_day(day, zone)
 
@@ -93,9 +93,9 @@ def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
 def _roll_up_day(session: Session, owner_id: int, day: TimeRange, cutoff: datetime) -> bool:
     """Roll up an owner's day; return False if it is still changing or another process is working on it."""
     owner = select(User.timezone).where(User.id == owner_id)
-    # This lock still lets others add rows that refer to the user.
+    # This lock still lets other transactions add rows that refer to the user.
     zone = session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
-    if zone is None or _day_of(day[0], ZoneInfo(zone)) != day:
+    if zone is None or _find_day(day[0], ZoneInfo(zone)) != day:
         return False
     in_day = RunInterval.begins_at >= day[0], RunInterval.begins_at < day[1]
     fresh = select(*KEY).where(IS_FRESH, RunInterval.owner_id == owner_id, *in_day)
@@ -109,7 +109,7 @@ def _roll_up_day(session: Session, owner_id: int, day: TimeRange, cutoff: dateti
         drop_rollups(session, owner_id)  # the rules of the time zone have changed
         return False
     # Clear the marks first and read the counts afterwards, in later statements that see at least as much.
-    # A count that changes in between marks its interval again, and intervals locked by others stay fresh.
+    # A count that changes in between marks its interval again, and intervals locked elsewhere remain fresh.
     locked = fresh.with_for_update(skip_locked=True).cte()
     session.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=False))
     by_mailing = read_aggregates(session, Selection(Scope(owner_id), [day]), mailing_key)

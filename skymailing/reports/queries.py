@@ -129,7 +129,7 @@ def _find_largest_mailings(
         counted = Selection(scope, rollups.uncovered).condition(RunInterval)
         parts.append(select(RunInterval.mailing_id, RunInterval.planned).where(counted))
     each = union_all(*parts).subquery()
-    # As floating point, which PostgreSQL sums three times as fast; exact up to 2 ** 53.
+    # Sum floating-point numbers, for which PostgreSQL is three times as fast; exact up to 2 ** 53.
     planned = func.sum(cast(each.c.planned, Double))
     statement = select(each.c.mailing_id, func.count().over()).group_by(each.c.mailing_id)
     if name:

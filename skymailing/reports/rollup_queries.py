@@ -39,14 +39,14 @@ def read_rollups(scope: Scope, period: Period) -> Rollups:
     if scope.owner_id is None:
         return Rollups({}, [(period.begins_at, period.ends_at)])
     mailing_ids = {ALL_MAILINGS} if scope.mailing_id is None else {ALL_MAILINGS, scope.mailing_id}
-    rollups = select(*_columns()).where(
+    rollups = select(*_list_columns()).where(
         ReportDay.owner_id == scope.owner_id,
         ReportDay.mailing_id.in_(mailing_ids),
         ReportDay.begins_at < period.ends_at,
         ReportDay.ends_at > period.begins_at,
     )
     fresh_days, days = set(), []
-    for row in db.session.execute(rollups.union_all(_fresh_days(scope.owner_id, period))):
+    for row in db.session.execute(rollups.union_all(_select_fresh_days(scope.owner_id, period))):
         if row.is_fresh:
             fresh_days.add(row.begins_at)
         else:
@@ -73,7 +73,7 @@ def read_mailing_rollups(
     scope: Scope, starts: Iterable[datetime], mailing_ids: list[int] | None
 ) -> dict[int, Aggregate]:
     """Return each mailing's aggregate over the days with these starts."""
-    statement = select(*_columns()).where(single_mailing_condition(scope, starts))
+    statement = select(*_list_columns()).where(single_mailing_condition(scope, starts))
     if mailing_ids is not None:
         statement = statement.where(ReportDay.mailing_id.in_(mailing_ids))
     aggregates: dict[int, Aggregate] = {}
@@ -91,7 +91,7 @@ def single_mailing_condition(scope: Scope, starts: Iterable[datetime]) -> Column
     return (ReportDay.owner_id == scope.owner_id) & is_single & ReportDay.begins_at.in_(list(starts))
 
 
-def _columns() -> list[Any]:
+def _list_columns() -> list[Any]:
     table = ReportDay.__table__.c
     plain = [
         table[name] for name in ("begins_at", "ends_at", "mailing_id", *REPORTED_COUNTS, "times", "reasons")
@@ -99,7 +99,7 @@ def _columns() -> list[Any]:
     return [*plain, literal(0).label("is_fresh")]
 
 
-def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
+def _select_fresh_days(owner_id: int, period: Period) -> Select[Any]:
     """Select one time in each day that has fresh intervals, with the same columns as rollups."""
     at = func.min(RunInterval.begins_at)
     zeros = [literal(0) for _name in ("mailing_id", *REPORTED_COUNTS)]

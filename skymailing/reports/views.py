@@ -9,7 +9,7 @@ from skymailing import audit, clock
 from skymailing.clients.search.matching import clean_search
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
-from skymailing.mailings.queries import find_tracking_habits
+from skymailing.mailings.queries import find_default_tracking
 from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
@@ -78,7 +78,7 @@ def counts_clicks(mailing: Mailing | None, report: queries.Report) -> bool:
     if report.totals.counts["clicked"]:
         return True
     return (
-        mailing.track_clicks if mailing else bool(find_tracking_habits(current_user.id).get("track_clicks"))
+        mailing.track_clicks if mailing else bool(find_default_tracking(current_user.id).get("track_clicks"))
     )
 
 

@@ -1,15 +1,21 @@
 """Delete rows in small batches, each in its own transaction and followed by a pause."""
 
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, exists, select
 
 from skymailing import counters
+from skymailing.clock import utcnow
 from skymailing.db.engine import is_one_of, let_others_write
 from skymailing.extensions import db
-from skymailing.models import Attempt, Bounce, Click, Delivery, Engagement
+from skymailing.models import Attempt, Bounce, Click, Delivery, Engagement, LetterContent, TransactionalLetter
 
 BATCH = 1000  # rows per batch: about 20 ms, during which SQLite accepts no other writes
+
+
+UNUSED = timedelta(days=1)
 
 
 class TimeBudget:
@@ -49,12 +55,26 @@ def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
     ids = connection.scalars(select(Delivery.id).where(Delivery.run_id == run_id).limit(BATCH)).all()
     if not ids:
         return 0, 0
-    # Attempts first, so that no foreign key has to be checked row by row.
+    # Delete attempts first, so that no foreign key has to be checked row by row.
     parameters = {"ids": list(ids)}
     their_attempts = delete(Attempt).where(is_one_of(Attempt.delivery_id, "ids"))
     attempts = connection.execute(their_attempts, parameters).rowcount
     connection.execute(delete(Bounce).where(Bounce.delivery_id.in_(ids)))
+    remove_transactional(connection, ids)
     for detail in (Click, Engagement):
         connection.execute(delete(detail).where(is_one_of(detail.delivery_id, "ids")), parameters)
     connection.execute(delete(Delivery).where(is_one_of(Delivery.id, "ids")), parameters)
     return len(ids), attempts
+
+
+def remove_transactional(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Remove what deliveries of transactional letters have in addition, and contents without a letter."""
+    letter, content = TransactionalLetter, LetterContent
+    theirs = delete(letter).where(is_one_of(letter.delivery_id, "ids")).returning(letter.content_id)
+    used = set(connection.scalars(theirs, {"ids": list(delivery_ids)}))
+    if used:
+        # A request that adds a letter changes the time first, so that this does not remove its content.
+        is_old = content.used_at < utcnow() - UNUSED
+        is_left = exists().where(letter.content_id == content.id)
+        unused = delete(content).where(is_one_of(content.id, "contents"), is_old, ~is_left)
+        connection.execute(unused, {"contents": sorted(used)})

@@ -1,19 +1,20 @@
 """Remove the details of runs that ended long ago: the recipients, attempts and text of the letters.
 
-Their totals stay in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
+Their totals are kept in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
 balances, and no report changes.
 """
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, delete, exists, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.variants.results import keep_results
 from skymailing.extensions import db
-from skymailing.models import OPEN_RUN_STATES, Delivery, Mailing, Run
+from skymailing.models import OPEN_RUN_STATES, Click, Delivery, Engagement, Mailing, Run
 from skymailing.retention.batches import TimeBudget, remove_letters
+from skymailing.tracking.locking import take_turn
 
 RUNS_PER_QUERY = 100
 # Exactly as in the index: SQLite does not recognize that "has_details = 1" means the same.
@@ -25,7 +26,7 @@ def remove_old_details(cutoff: datetime, now: datetime, budget: TimeBudget) -> N
     while not budget.is_used_up and (run_ids := _runs_with_details(cutoff)):
         for run_id in run_ids:
             if _mark_removed(run_id, cutoff, now):
-                _remove(run_id, budget)
+                _remove(run_id, now, budget)
             if budget.is_used_up:
                 return
 
@@ -64,17 +65,21 @@ def _mark_removed(run_id: int, cutoff: datetime, now: datetime) -> bool:
     return True
 
 
-def _remove(run_id: int, budget: TimeBudget) -> None:
+def _remove(run_id: int, now: datetime, budget: TimeBudget) -> None:
     while not budget.is_used_up:
         letters, attempts = remove_letters(run_id)
         budget.record("deliveries", letters)
         budget.record("attempts", attempts)
         if not letters:
-            _finish(run_id)
+            _finish(run_id, now)
             return
 
 
-def _finish(run_id: int) -> None:
+def _finish(run_id: int, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
+        # A fold that was being stored while the letters were removed may have added their clicks again.
+        take_turn(session.connection(), now)
+        for detail in (Click, Engagement):
+            session.execute(delete(detail).where(detail.run_id == run_id))
         is_empty = ~exists().where(Delivery.run_id == run_id)
         session.execute(update(Run).where(Run.id == run_id, is_empty).values(has_details=False))

@@ -26,6 +26,7 @@ from skymailing.models import (
     OptOut,
     OutboxLetter,
     ReturnedLetter,
+    WebhookEvent,
 )
 from skymailing.retention.batches import BATCH, TimeBudget
 
@@ -118,7 +119,7 @@ def remove_orphaned_consents(cutoff: datetime, budget: TimeBudget) -> None:
 
 
 def remove_opt_outs(cutoff: datetime, budget: TimeBudget) -> None:
-    """Remove why people unsubscribed; their suppressions and choices of topics stay."""
+    """Remove the reasons why people unsubscribed; their suppressions and topic choices are kept."""
     table: Any = OptOut.__table__
     _remove_oldest(table, table.c.at < cutoff, "opt_outs", budget)
 
@@ -135,6 +136,12 @@ def remove_returned_letters(cutoff: datetime, budget: TimeBudget) -> None:
         budget.record("bounces", count)
         if not count:
             return
+
+
+def remove_webhook_events(cutoff: datetime, budget: TimeBudget) -> None:
+    """Remove events with their calls, also those that no endpoint has accepted."""
+    table: Any = WebhookEvent.__table__
+    _remove_oldest(table, table.c.at < cutoff, "webhook_events", budget)
 
 
 def remove_caught_letters(cutoff: datetime, now: datetime, budget: TimeBudget) -> None:

@@ -25,6 +25,8 @@ def remove_old(now: datetime, seconds: float = SECONDS_PER_SWEEP) -> dict[str, i
         housekeeping.remove_opt_outs(cutoff, budget)
     if cutoff := find_cutoff(days.returned_letters, now):
         housekeeping.remove_returned_letters(cutoff, budget)
+    if cutoff := find_cutoff(days.webhook_calls, now):
+        housekeeping.remove_webhook_events(cutoff, budget)
     if cutoff := find_cutoff(days.audit, now):
         housekeeping.remove_audit_entries(cutoff, budget)
     if (cutoff := find_cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:

@@ -1,1 +1,1 @@
-"""Read bounces and complaints in returned mail, and find the client and mailing that they are about."""
+"""Read bounces and complaints in returned mail, and find the client and the mailing concerned."""

@@ -13,8 +13,8 @@ from skymailing.returns.reports import Report
 class Arrival:
     """A letter or an event, and what it reports.
 
-    `source` is where it came from, such as "pipe", or the provider. `digest` identifies it, so that a
-    duplicate changes nothing. It is trusted if its sender has authenticated itself.
+    `source` is where the arrival came from, such as "pipe", or the provider. `digest` identifies it, so that
+    a duplicate changes nothing. It is trusted if its sender has authenticated itself.
     """
 
     raw: bytes
@@ -25,7 +25,7 @@ class Arrival:
 
     @classmethod
     def read(cls, raw: bytes, source: str, envelope: Envelope = UNKNOWN_ENVELOPE) -> "Arrival":
-        """Read a letter; `envelope` is what the mail server reports about it besides its headers."""
+        """Read a letter; `envelope` contains what the mail server reports in addition to the headers."""
         raw = _strip_envelope_line(raw)[:MAX_READ]
         return cls(raw, source, hashlib.sha256(raw).hexdigest(), read_return(raw, envelope))
 

@@ -37,7 +37,7 @@ class Target:
     delivery_id: int | None = None
     run_id: int | None = None
     mailing_id: int | None = None
-    # Of the unsubscribe link; None if it has none, or if the letter was found in another way.
+    # The topic of the unsubscribe link; None if it has none, or if the letter was found in another way.
     topic_id: int | None = None
 
 
@@ -73,13 +73,13 @@ def _find_by_signatures(reports: Sequence[Report]) -> list[Target | None]:
     ids = {name.delivery_id for name in names if name and name.delivery_id <= LARGEST_ID}
     if not ids:
         return [None] * len(reports)
-    rows = db.session.execute(_deliveries().where(is_in(Delivery.id, sorted(ids))))
+    rows = db.session.execute(_select_deliveries().where(is_in(Delivery.id, sorted(ids))))
     by_id = {row.id: row for row in rows}
     targets: list[Target | None] = []
     for name in names:
         row = by_id.get(name.delivery_id) if name else None
         is_same_run = row is not None and name is not None and RunIdentity(row.uuid).mark == name.run_mark
-        targets.append(_target(row, is_signed=True) if is_same_run else None)
+        targets.append(_make_target(row, is_signed=True) if is_same_run else None)
     return targets
 
 
@@ -93,18 +93,18 @@ def _find_by_link(report: Report, now: datetime) -> Target | None:
         return None
     if not 0 < owner_id <= LARGEST_ID or db.session.get(User, owner_id) is None:
         return None
-    # The link does not say which letter it was in, so the last one is assumed.
-    row = db.session.execute(_last_letters(email_key, now).where(Mailing.owner_id == owner_id)).first()
-    target = _target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
+    # The link does not say which letter it was in, so the last letter is assumed.
+    row = db.session.execute(_select_last_letter(email_key, now).where(Mailing.owner_id == owner_id)).first()
+    target = _make_target(row, is_signed=True) if row else Target(owner_id, email_key, is_signed=True)
     return replace(target, topic_id=topic_id)
 
 
 def _find_by_address(email_key: str, now: datetime, is_trusted: bool) -> Target | None:
-    row = db.session.execute(_last_letters(email_key, now)).first()
-    return _target(row, is_signed=is_trusted) if row else None
+    row = db.session.execute(_select_last_letter(email_key, now)).first()
+    return _make_target(row, is_signed=is_trusted) if row else None
 
 
-def _deliveries() -> Select[Any]:
+def _select_deliveries() -> Select[Any]:
     return (
         select(
             Delivery.id,
@@ -119,13 +119,13 @@ def _deliveries() -> Select[Any]:
     )
 
 
-def _last_letters(email_key: str, now: datetime) -> Select[Any]:
+def _select_last_letter(email_key: str, now: datetime) -> Select[Any]:
     """Return a query for the last letter that was sent to the address.
 
     It starts from the users: an address is indexed within its owner's clients only.
     """
     return (
-        _deliveries()
+        _select_deliveries()
         .join(User, User.id == Mailing.owner_id)
         .join(Client, (Client.owner_id == User.id) & (Client.id == Delivery.client_id))
         .where(
@@ -139,5 +139,5 @@ def _last_letters(email_key: str, now: datetime) -> Select[Any]:
     )
 
 
-def _target(row: Any, is_signed: bool) -> Target:
+def _make_target(row: Any, is_signed: bool) -> Target:
     return Target(row.owner_id, row.email_key, is_signed, row.id, row.run_id, row.mailing_id)

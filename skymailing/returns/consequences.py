@@ -6,6 +6,7 @@ processes that handle letters about the same clients cannot deadlock.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -16,6 +17,9 @@ from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import is_in
 from skymailing.delivery.ledger.later_counts import add_later
 from skymailing.delivery.reputation import count_problems
+from skymailing.events import payloads
+from skymailing.events.recording import record as record_events
+from skymailing.events.suppressions import report_suppressed
 from skymailing.extensions import db
 from skymailing.models import (
     TRUSTED_PROOFS,
@@ -45,6 +49,7 @@ def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) ->
     """Act on bounces that are certain, and on requests to unsubscribe."""
     repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
     left = _suppress([bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now)
+    _report(bounces, left, now)
     _rate(bounces, now)
     _count(bounces, left, now)
 
@@ -55,9 +60,22 @@ def confirm(bounce: Bounce, now: datetime) -> None:
         return
     bounce.proof = Proof.PERSON
     _suppress([bounce], [], now)
+    _report([bounce], [], now)
     _rate([bounce], now)
     _settle(bounce)
     _count([bounce], [], now)
+
+
+def _report(bounces: Sequence[Bounce], left: Sequence[Target], now: datetime) -> None:
+    """Report bounces, complaints, and people who unsubscribed by email or through their mail provider."""
+    complaints = [bounce for bounce in bounces if bounce.kind is BounceKind.COMPLAINT]
+    events = [payloads.client_complained(bounce, now) for bounce in complaints]
+    others = [bounce for bounce in bounces if bounce.kind is not BounceKind.COMPLAINT]
+    events += [payloads.bounce_received(bounce, now) for bounce in others]
+    for target in left:
+        values = (target.owner_id, target.email_key, target.topic_id, target.run_id, now)
+        events.append(payloads.client_unsubscribed(*values))
+    record_events(db.session.connection(), *events)
 
 
 def dismiss(bounce: Bounce) -> None:
@@ -68,7 +86,7 @@ def dismiss(bounce: Bounce) -> None:
 
 
 def _lock_undecided(bounce: Bounce) -> bool:
-    """Lock a bounce, reload it, as it may have been decided or deleted, and return whether it is unclear."""
+    """Lock and reload a bounce, which may have been decided or deleted; return whether it is unclear."""
     unclear = select(Bounce).where(Bounce.id == bounce.id, Bounce.proof == Proof.ADDRESS)
     locked = unclear.with_for_update().execution_options(populate_existing=True)
     return db.session.scalar(locked) is not None
@@ -141,7 +159,11 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         for reason, kind in WITHDRAWALS.items():
             withdrawn = {new.email_key for new in suppressions if new.reason is reason}
             record_all(owner_id, withdrawn, kind, now)
-    done = [target for target in opt_outs if target not in leaving and _is_unsubscribed(target, now)]
+        bounced = {new.email_key for new in suppressions if new.reason is SuppressionReason.BOUNCED}
+        report_suppressed(db.session.connection(), owner_id, bounced, now)
+    stopping = [target for target in opt_outs if target not in leaving]
+    # Everything stops, also if the topic has been deleted.
+    done = [replace(target, topic_id=None) for target in stopping if _is_unsubscribed(target, now)]
     for target in sorted(leaving, key=lambda target: (target.owner_id, target.topic_id, target.email_key)):
         assert target.topic_id is not None
         if choose(target.owner_id, target.email_key, {target.topic_id: False}, now):
@@ -157,7 +179,7 @@ def _is_unsubscribed(target: Target, now: datetime) -> bool:
 
 
 def _find_leaving(opt_outs: Sequence[Target]) -> set[Target]:
-    """Return the requests that leave a topic; the others, also about deleted topics, stop everything."""
+    """Return the requests that leave an existing topic; all other requests stop everything."""
     ids = {target.topic_id for target in opt_outs if target.topic_id is not None}
     known = select(Topic.id, Topic.owner_id).where(is_in(Topic.id, sorted(ids)))
     topics = set(db.session.execute(known).tuples()) if ids else set()

@@ -52,7 +52,7 @@ def read_status(letter: OpenedLetter) -> list[Report]:
 def _read_recipient(letter: OpenedLetter, block: Headers, address: str = "") -> Report:
     recipient = (
         address
-        # The address that we wrote to; the final one may be an address to which the client forwards mail.
+        # Use the address that we wrote to; the final one may be where the client forwards mail.
         or _read_address(first(block, "original-recipient"))
         or _read_address(first(block, "final-recipient"))
     )

@@ -15,10 +15,10 @@ from skymailing.returns import letter
 
 logger = logging.getLogger(__name__)
 
-MAX_LETTER = 10 * 1024 * 1024  # bytes; a letter is held in memory while it arrives
+MAX_LETTER = 10 * 1024 * 1024  # bytes; a letter is kept in memory while it arrives
 MAX_LINE = 64 * 1024
 BATCH = 50  # letters that are stored together
-TIMEOUT = 60  # seconds of silence after which a session ends
+TIMEOUT = 60  # seconds without input after which a session ends
 STORED_REPLY = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
@@ -38,7 +38,7 @@ class StoringHandler:
     """The hook that aiosmtpd calls for each letter.
 
     Letters that arrive while others are being stored are stored together, so that many sessions need few
-    transactions. A single thread stores them, as several would only wait for each other in the database.
+    transactions. A single thread stores them: several would only wait for each other in the database.
     """
 
     def __init__(self, store: Store) -> None:

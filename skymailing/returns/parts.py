@@ -18,7 +18,7 @@ MAX_HEADERS = 64 * 1024
 
 BOUNDARY = re.compile(r'\bboundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 CHARSET = re.compile(r'\bcharset\s*=\s*"?([\w.-]{1,40})', re.IGNORECASE)
-# Other encodings, such as punycode, take quadratic time; an unknown one is read as UTF-8.
+# Other encodings, such as punycode, take quadratic time; unknown ones are read as UTF-8.
 KNOWN_CHARSET = re.compile(
     r"us-ascii|iso-8859-\d+|windows-125\d|cp\d+|koi8-[ru]|gb2312|gbk|gb18030|big5|euc-\w+|shift_jis|"
     r"iso-2022-\w+",
@@ -79,7 +79,7 @@ def split_headers(data: bytes) -> tuple[Headers, bytes]:
 def read_headers(text: str) -> Headers:
     """Return the unfolded values of a block of headers; lines without a colon are skipped."""
     lines: list[tuple[str, list[str]]] = []
-    for line in text.replace("\x00", "").split("\n"):  # PostgreSQL stores no NUL characters
+    for line in text.replace("\x00", "").split("\n"):  # PostgreSQL cannot store NUL characters
         if line[:1] in (" ", "\t"):
             if lines:
                 lines[-1][1].append(line.strip())

@@ -95,7 +95,7 @@ def _select(probed: Probed) -> Any:
 
 
 def _is_awaited(target: SendingDomain | Route | None, probed: Probed) -> bool:
-    """Return whether this is the last letter sent, and it arrives for the first time."""
+    """Return whether the letter is the last one sent, and arrives for the first time."""
     sent_at: datetime | None = target.probe_sent_at if target else None
     is_last = sent_at is not None and sent_at.isoformat() == probed.sent_at
     return target is not None and is_last and bool(target.probe.get("is_awaited"))

@@ -30,7 +30,7 @@ QUOTE_MARK = re.compile(
 
 
 def is_address(text: str) -> bool:
-    """Return whether the text resembles an address; that is enough, as it is only compared."""
+    """Return whether the text resembles an address; that is enough, because it is only compared."""
     return len(text) <= ADDRESS_LENGTH and ADDRESS.fullmatch(text) is not None
 
 
@@ -110,7 +110,7 @@ def _detect(letter: OpenedLetter) -> tuple[list[str], list[str]]:
 
 
 def _clean(letter: OpenedLetter, found: frozenset[bytes] | set[bytes]) -> list[str]:
-    # PostgreSQL stores no NUL characters.
+    # PostgreSQL cannot store NUL characters.
     decoded = (address.decode("utf-8", "replace").replace("\0", "") for address in found)
     texts = sorted(text.strip().strip("<>") for text in decoded)
     addresses = [text for text in texts if is_address(text)][:MAX_RECIPIENTS]

@@ -33,7 +33,7 @@ def export_returns(filter: ReturnFilter) -> Iterator[Sequence[Any]]:
     last = 0
     while True:
         rows = db.session.execute(found.where(Bounce.id > last).order_by(Bounce.id).limit(CHUNK)).tuples()
-        chunk = [(bounce.id, _cells(bounce, name or "")) for bounce, name in rows]
+        chunk = [(bounce.id, _list_cells(bounce, name or "")) for bounce, name in rows]
         db.session.rollback()
         yield from (cells for _, cells in chunk)
         if len(chunk) < CHUNK:
@@ -41,7 +41,7 @@ def export_returns(filter: ReturnFilter) -> Iterator[Sequence[Any]]:
         last = chunk[-1][0]
 
 
-def _cells(bounce: Bounce, mailing: str) -> Sequence[Any]:
+def _list_cells(bounce: Bounce, mailing: str) -> Sequence[Any]:
     return (
         format_time(bounce.received_at),
         bounce.email_key,
@@ -63,7 +63,7 @@ def select_returns(filter: ReturnFilter) -> Select[Any]:
     """Return a statement for (Bounce, mailing name, ID of the client) rows."""
     is_client = (Client.owner_id == Bounce.owner_id) & (Client.email_key == Bounce.email_key)
     found = (
-        select(Bounce, Mailing.name.label("mailing_name"), Client.id.label("client_id"))
+        select(Bounce, Mailing.name.label("mailing_name"), Mailing.kind, Client.id.label("client_id"))
         .outerjoin(Mailing, Mailing.id == Bounce.mailing_id)
         .outerjoin(Client, is_client)
     )

@@ -33,13 +33,13 @@ def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Repor
         letter = open_letter(raw[:MAX_READ], envelope)
         found = (reports for read in FORMATS if (reports := read(letter)))
         return next(found, None) or [Report(Kind.UNCLEAR, quoted=letter.quoted)]
-    except Exception:  # a bug in our code; the letters after this one must not wait
+    except Exception:  # a bug in our code; it must not delay the letters after this one
         logger.exception("A returned letter cannot be read")
         return [Report(Kind.UNCLEAR)]
 
 
 def read_auto_reply(letter: OpenedLetter) -> list[Report]:
-    """Recognise vacation messages and other automatic replies (RFC 3834)."""
+    """Recognize vacation messages and other automatic replies (RFC 3834)."""
     if MAILER.search(first(letter.headers, "from")):
         return []
     submitted = first(letter.headers, "auto-submitted").lower()
@@ -60,6 +60,6 @@ FORMATS: tuple[Callable[[OpenedLetter], list[Report]], ...] = (
     read_auto_reply,
     prose.read_prose,
     failure_notices.read_failure_notice,
-    # Last, as replies to a test letter and reports about it can have its subject.
+    # Last, because replies to a test letter and reports about it can have its subject.
     probes.read_probe,
 )

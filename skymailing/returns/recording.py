@@ -22,7 +22,7 @@ MAX_STORED = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewLetter:
-    """A letter to store, with what is known about it."""
+    """A letter to store, and what is known about it."""
 
     arrival: Arrival
     state: ReturnedState
@@ -77,7 +77,7 @@ def record_bounces(bounces: Sequence[NewBounce], now: datetime) -> list[Bounce]:
     ids = [
         bounce_id
         for bounce in _choose(bounces)
-        if (bounce_id := UPSERT_BOUNCE.execute(connection, [_values(bounce, now)]).scalar()) is not None
+        if (bounce_id := UPSERT_BOUNCE.execute(connection, [_make_values(bounce, now)]).scalar()) is not None
     ]
     recorded = select(Bounce).where(is_in(Bounce.id, ids)).order_by(Bounce.id)
     options = {"populate_existing": True}
@@ -97,7 +97,7 @@ def _choose(bounces: Sequence[NewBounce]) -> list[NewBounce]:
     return [chosen[key] for key in sorted(chosen)] + unmatched
 
 
-def _values(bounce: NewBounce, now: datetime) -> dict[str, object]:
+def _make_values(bounce: NewBounce, now: datetime) -> dict[str, object]:
     report, target = bounce.report, bounce.target
     return {
         "delivery_id": target.delivery_id,

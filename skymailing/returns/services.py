@@ -27,7 +27,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class StoredReturn:
     """A letter that has been stored."""
 
     id: int
@@ -36,14 +36,14 @@ class TakenIn:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The meaning of a report, and the client it is about."""
+    """The meaning of a report, and the client that it concerns."""
 
     report: Report
     verdict: Verdict
     target: Target | None = None
 
 
-def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+def ingest_letters(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
     """Store returned letters and act on them, once, however often they arrive.
 
     The result has the same order. The caller commits, and must not delete any letter at its source before
@@ -51,12 +51,12 @@ def take_in(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
     """
     unique = {arrival.digest: arrival for arrival in arrivals}
     findings = _understand(list(unique.values()), now)
-    letters = [_summarise(arrival, findings[digest]) for digest, arrival in unique.items()]
+    letters = [_summarize(arrival, findings[digest]) for digest, arrival in unique.items()]
     new = store_letters(letters, now)
     _act({letter_id: findings[digest] for digest, letter_id in new.items()}, now)
     _count([finding for digest in new for finding in findings[digest]])
     states = {letter.arrival.digest: letter.state for letter in letters}
-    taken = {digest: TakenIn(letter_id, states[digest]) for digest, letter_id in new.items()}
+    taken = {digest: StoredReturn(letter_id, states[digest]) for digest, letter_id in new.items()}
     taken |= _find_known([digest for digest in unique if digest not in new])
     return [taken[arrival.digest] for arrival in arrivals]
 
@@ -75,7 +75,7 @@ def _understand(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Fi
     return findings
 
 
-def _summarise(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
+def _summarize(arrival: Arrival, findings: Sequence[Finding]) -> NewLetter:
     states = {_find_state(finding) for finding in findings}
     state = next(
         state
@@ -118,10 +118,10 @@ def _count(findings: Sequence[Finding]) -> None:
         counters.add(Counter(f"returned:{finding.verdict}" for finding in findings))
 
 
-def _find_known(digests: Sequence[str]) -> dict[str, TakenIn]:
+def _find_known(digests: Sequence[str]) -> dict[str, StoredReturn]:
     """Return letters that were stored earlier, by digest."""
     if not digests:
         return {}
     known = select(ReturnedLetter.digest, ReturnedLetter.id, ReturnedLetter.state)
     rows = db.session.execute(known.where(ReturnedLetter.digest.in_(digests))).tuples()
-    return {digest: TakenIn(letter_id, state) for digest, letter_id, state in rows}
+    return {digest: StoredReturn(letter_id, state) for digest, letter_id, state in rows}

@@ -18,7 +18,7 @@ from skymailing.models import ReturnedState
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.mailbox.base import Mailbox, MailboxFault
 from skymailing.returns.mailbox.opening import open_mailbox
-from skymailing.returns.services import TakenIn, take_in
+from skymailing.returns.services import StoredReturn, ingest_letters
 from skymailing.settings.returned_mail import MailboxAddress, returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 PAUSE = 120  # seconds between two reads of the mailbox
 LEASE = 120  # seconds without progress after which a reader counts as dead
 PAGE = 50  # letters listed at once
-BATCH = 100  # reports per transaction, as a search by address takes a while; most letters have one
-MAX_HELD = 4 * 1024 * 1024  # bytes of letters held in memory
-# Letters per session: POP3 deletes when the session ends, and imaplib remembers what was moved.
+BATCH = 100  # reports per transaction, because a search by address takes a while; most letters have one
+MAX_HELD = 4 * 1024 * 1024  # bytes of letters kept in memory
+# Letters per session: POP3 deletes letters when the session ends, and imaplib remembers the moved ones.
 SESSION = 500
 MAX_FAULTS = 20  # unreadable letters after which reading stops for now
 
@@ -110,7 +110,7 @@ def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
     count = 0
     for batch in _split(mailbox.read(names)):
         count += len(batch)
-        taken = take_in_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
+        taken = ingest_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
         stored: dict[bool, list[str]] = {True: [], False: []}
         for (name, _), letter in zip(batch, taken, strict=True):
             if letter is None:
@@ -123,7 +123,7 @@ def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
         reading.understood += len(stored[True])
         reading.unclear += len(stored[False])
     if not count:
-        raise MailboxFault("The server listed letters and did not give them out.")
+        raise MailboxFault("The server listed letters but did not return them.")
 
 
 def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
@@ -140,17 +140,17 @@ def _split(letters: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
         yield batch
 
 
-def take_in_batches(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn | None]:
+def ingest_batches(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn | None]:
     """Process and commit letters, several per transaction; after an error, each in its own.
 
     None means that a letter was not stored. Raises OperationalError if the database is unavailable: some
-    letters are then not stored, and all have to be repeated.
+    letters are then not stored, and the call has to be repeated with all of them.
     """
-    taken: list[TakenIn | None] = []
+    taken: list[StoredReturn | None] = []
     for batch in _group(arrivals):
         try:
             taken += _commit(batch, now)
-        except Exception as error:  # of any kind: one letter causes it, which is found below
+        except Exception as error:  # any error: a single letter causes it, which is found below
             logger.warning("%d returned letters were not stored together: %r", len(batch), error)
             taken += [_take_in_alone(arrival, now) for arrival in batch]
     return taken
@@ -170,19 +170,19 @@ def _group(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
         yield batch
 
 
-def _take_in_alone(arrival: Arrival, now: datetime) -> TakenIn | None:
+def _take_in_alone(arrival: Arrival, now: datetime) -> StoredReturn | None:
     try:
         return _commit([arrival], now)[0]
     except OperationalError:
         raise
-    except Exception:  # the others must not wait for this one
+    except Exception:  # it must not delay the other letters
         logger.exception("A returned letter was not stored: %s", arrival.digest)
         return None
 
 
-def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
     try:
-        taken = take_in(arrivals, now)
+        taken = ingest_letters(arrivals, now)
         db.session.commit()
     finally:
         db.session.rollback()  # after an error; a commit leaves nothing to roll back

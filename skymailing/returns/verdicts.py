@@ -14,9 +14,9 @@ from skymailing.returns.reports import Kind, Report
 class Verdict(StrEnum):
     # The address does not exist, or no longer accepts letters.
     HARD = "hard"
-    # Could work another day: a full mailbox, a server that is down.
+    # The address may work another day: a full mailbox, a server that is down.
     SOFT = "soft"
-    # About the letter, its sender or our server.
+    # A rejection because of the letter, its sender or our server.
     POLICY = "policy"
     COMPLAINT = "complaint"
     UNSUBSCRIBE = "unsubscribe"
@@ -37,7 +37,8 @@ BY_KIND = {
 # RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host; 1.351 is Microsoft's
 # for an unknown recipient of another server.
 HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "2.1", "4.4"})
-# About the sender's address or the letter's size; also all of subjects 5 (protocol), 6 (content), 7 (policy).
+# Statuses about the sender's address or the letter's size. Subjects 5 (protocol), 6 (content) and 7 (policy)
+# also indicate a policy rejection.
 POLICY_STATUSES = frozenset({"1.7", "1.8", "2.3", "3.4"})
 POLICY_SUBJECTS = frozenset({"6", "7"})
 UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})

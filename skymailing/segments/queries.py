@@ -19,7 +19,7 @@ from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
-from skymailing.models import Client, Mailing, MailingAudience, Segment, SignupForm, Tag, User
+from skymailing.models import Client, Mailing, MailingAudience, MailingKind, Segment, SignupForm, Tag, User
 
 ORDER: Order = [(func.lower(Segment.name, type_=String), False), (Segment.id, False)]
 PER_PAGE = 20
@@ -82,7 +82,7 @@ def measure_reach(node: Node, viewpoint: Viewpoint) -> Reach:
     flags = members.with_only_columns(Client.id, is_suppressed()).limit(COUNT_LIMIT + 1)
     found = dict(db.session.execute(flags).tuples().all())
     if is_exact := len(found) <= COUNT_LIMIT:
-        # All were read, so the newest are known without evaluating the conditions again.
+        # All clients were read, so the newest are known without evaluating the conditions again.
         members = select(Client).where(Client.id.in_(heapq.nlargest(CLIENTS_SHOWN, found)))
     return Reach(
         count=BoundedCount(min(len(found), COUNT_LIMIT), is_exact=is_exact),
@@ -97,7 +97,7 @@ def count_segments(
 ) -> dict[int, BoundedCount | InvalidConditions]:
     """Return the number of clients in each segment by ID, or the reason why it cannot be evaluated.
 
-    Segments that are not counted within `seconds` are left out.
+    Segments that are not counted within `seconds` are skipped.
     """
     nodes: dict[int, Node] = {}
     found: dict[int, BoundedCount | InvalidConditions] = {}
@@ -156,6 +156,7 @@ def list_tag_names(owner_id: int) -> list[str]:
 def list_newest_mailings(owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's newest mailings."""
     statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner_id)
+    statement = statement.where(Mailing.kind == MailingKind.MAILING)
     return list(db.session.execute(statement.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
 
 

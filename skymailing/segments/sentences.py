@@ -47,7 +47,7 @@ OPPOSITES = NEGATIONS | {positive: negative for negative, positive in NEGATIONS.
 
 
 class Rule(StrEnum):
-    """How many of a group's conditions must hold."""
+    """A rule for how many of a group's conditions must hold."""
 
     ALL = "all"
     ANY = "any"
@@ -88,7 +88,7 @@ class Sentences:
 
 
 def describe(node: Node, names: Mapping[int | str, str] | None = None) -> Sentences:
-    """Return the conditions in words; `names` has those of the mailings by ID, and of the forms by UUID."""
+    """Return the conditions in words; `names` contains mailings' names by ID, and forms' names by UUID."""
     described = _Describer(names or {}).describe(node, is_negated=False)
     return described if isinstance(described, Sentences) else Sentences(Rule.ALL, (described,))
 

@@ -56,7 +56,7 @@ IS_SET = {
     "is_set": Comparison(lazy_pgettext("comparison", "is filled in"), Input.NOTHING),
     "is_empty": Comparison(lazy_pgettext("comparison", "is empty"), Input.NOTHING),
 }
-# In the order in which the editor offers them; a new condition starts with the first one.
+# The comparisons in the editor's order; a new condition starts with the first one.
 COMPARISONS: dict[Kind, dict[str, Comparison]] = {
     Kind.TEXT: {
         "equals": Comparison(IS, Input.TEXT),

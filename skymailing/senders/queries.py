@@ -5,7 +5,7 @@ from sqlalchemy import Select, select
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished
 from skymailing.delivery.senders import is_usable
 from skymailing.extensions import db
-from skymailing.models import Mailing, Sender, SignupForm
+from skymailing.models import Mailing, MailingKind, Sender, SignupForm
 
 
 def list_senders(owner_id: int) -> list[Sender]:
@@ -29,5 +29,5 @@ def name_forms(sender_id: int) -> list[str]:
 
 def find_blocking_mailings(sender_id: int) -> Select[tuple[Mailing]]:
     """Select the mailings that still need a sender, since they may start or be extended."""
-    uses = select(Mailing).where(Mailing.sender_id == sender_id)
+    uses = select(Mailing).where(Mailing.sender_id == sender_id, Mailing.kind == MailingKind.MAILING)
     return uses.where(is_unfinished() | can_be_extended()).order_by(Mailing.id.desc())

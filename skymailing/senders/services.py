@@ -1,4 +1,4 @@
-"""Add, change, confirm and delete senders; lock the owner's row, so that limits hold."""
+"""Add, change, confirm and delete senders; lock the owner's row to enforce limits."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,12 +8,23 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.domains.queries import is_proven
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Mailing, OutboxLetter, Sender, SmtpServer, UsageKind, User
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    AuditAction,
+    Mailing,
+    MailingKind,
+    MailingState,
+    OutboxLetter,
+    Sender,
+    SmtpServer,
+    UsageKind,
+    User,
+)
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, read_sender_token
 from skymailing.outbox.services import add_letter
 from skymailing.quotas.checks import LimitReached, require_room, select_senders, use
@@ -81,7 +92,7 @@ def _write(sender: Sender, values: SenderValues, now: datetime) -> None:
     if is_new_address:
         _check_new(sender, key)
     sender.server = _find_server(sender.owner_id, values)
-    if domain := find_refused_domain(values.address, sender.server):
+    if domain := find_protected_domain(values.address, sender.server):
         raise SenderError("sender_freemail", "address", domain=domain)
     sender.name, sender.reply_to, sender.is_default = values.name, values.reply_to, values.is_default
     sender.address, sender.address_key = values.address, key
@@ -162,6 +173,7 @@ def delete_sender(sender: Sender, actor: Actor) -> None:
     try:
         with db.session.begin_nested():
             check_unused(sender_id)
+            end_letters(sender_id)
             uses = update(Mailing).where(Mailing.sender_id == sender_id)
             db.session.execute(uses.values(sender_id=None, updated_at=Mailing.updated_at))
             audit.record(AuditAction.SENDER_DELETED, actor, sender)
@@ -171,6 +183,18 @@ def delete_sender(sender: Sender, actor: Actor) -> None:
         # A mailing with this sender was saved after the check; the foreign key prevented the deletion.
         check_unused(sender_id)
         raise SenderInUse([]) from error
+
+
+def end_letters(sender_id: int) -> None:
+    """Cancel the transactional letters from a sender that are still waiting."""
+    statement = select(Mailing).where(
+        Mailing.sender_id == sender_id,
+        Mailing.kind == MailingKind.TRANSACTIONAL,
+        Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED)),
+    )
+    for mailing in db.session.scalars(statement.with_for_update()):
+        MAILING_TRANSITIONS.move(mailing, MailingState.CANCELLED)
+    db.session.flush()
 
 
 def _lock_owner(owner_id: int) -> None:

@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
     senders = queries.list_senders(current_user.id)
     domains = list_domains(current_user.id)
     service = service_address()
-    # Other mail servers sign for their own domains.
+    # Other mail servers sign with their own domains.
     ours = [sender.address_key for sender in senders if sender.server_id is None]
     unsigned = {key.rpartition("@")[2] for key in ours if not is_signed(domains, key)}
     return render_template(
@@ -58,7 +58,7 @@ def new() -> ResponseReturnValue:
         try:
             sender = services.add_sender(current_user, form.values, utcnow())
         except (services.SenderError, LimitReached) as error:
-            refuse(form, error)
+            show_error(form, error)
         else:
             return finish(sender)
     return render_template("senders/form.html", form=form, sender=None)
@@ -77,7 +77,7 @@ def edit(sender_id: int) -> ResponseReturnValue:
         try:
             services.change_sender(sender, form.values, utcnow())
         except (services.SenderError, LimitReached) as error:
-            refuse(form, error)
+            show_error(form, error)
             sender = get_own(Sender, sender_id)
         else:
             return finish(sender)
@@ -91,7 +91,7 @@ def list_server_choices() -> list[SelectChoice]:
     return [SelectChoice(0, _("The mail server of this service")), *choices]
 
 
-def refuse(form: SenderForm, error: services.SenderError | LimitReached) -> None:
+def show_error(form: SenderForm, error: services.SenderError | LimitReached) -> None:
     """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     field = getattr(error, "field", "")

@@ -21,8 +21,8 @@ ACCESSES = (
     SelectChoice("25-starttls", "25 (STARTTLS)"),
     SelectChoice("2525-starttls", "2525 (STARTTLS)"),
 )
-MOST_PER_MINUTE = 100_000
-MOST_SESSIONS = 20
+MAX_PER_MINUTE = 100_000
+MAX_SESSIONS = 20
 
 
 def describe_access(port: int, security: Security) -> str:
@@ -55,14 +55,14 @@ class ServerForm(FlaskForm):
     password = PasswordField(_l("Password"), [Length(max=1000), one_line])
     rate_per_minute = IntegerField(
         _l("Emails per minute"),
-        [Optional(), NumberRange(1, MOST_PER_MINUTE, _l("Enter a number from 1 to 100,000."))],
+        [Optional(), NumberRange(1, MAX_PER_MINUTE, _l("Enter a number from 1 to 100,000."))],
         description=_l("Your provider's limit. If empty, as many as the server accepts."),
     )
     sessions = IntegerField(
         _l("Simultaneous connections"),
         [
             DataRequired(_l("Enter a number from 1 to 20.")),
-            NumberRange(1, MOST_SESSIONS, _l("Enter a number from 1 to 20.")),
+            NumberRange(1, MAX_SESSIONS, _l("Enter a number from 1 to 20.")),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Add, change and delete mail servers, and request tests; lock the owner's row, so that limits hold."""
+"""Add, change and delete mail servers, and request tests; lock the owner's row to enforce limits."""
 
 import re
 from dataclasses import dataclass, fields
@@ -96,7 +96,7 @@ def _write(server: SmtpServer, values: ServerValues) -> bool:
     is_moved = any(getattr(server, name) != getattr(values, name) for name in IDENTITY)
     if server.owner_id is not None:
         _check_access(values)
-        # Otherwise someone at an unlocked computer could send the password to a server of their own.
+        # Otherwise, someone at an unlocked computer could send the password to a server that they control.
         if is_moved and not values.password:
             raise ServerError("server_password_missing" if is_new else "server_password_again", "password")
     for field in fields(values):
@@ -108,7 +108,7 @@ def _write(server: SmtpServer, values: ServerValues) -> bool:
 
 
 def _check_access(values: ServerValues) -> None:
-    """Refuse what only operators may use: other ports, and connections without encryption or password."""
+    """Reject what only operators may use: other ports, and connections without encryption or password."""
     if values.port not in PORTS or values.security is Security.NONE:
         raise ServerError("server_port_not_allowed", "access")
     if not values.username:

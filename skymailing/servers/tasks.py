@@ -45,7 +45,7 @@ def _test_next(now: datetime) -> bool:
     if row is None:
         return False
     tested = test_access(ServerAccess.of(row, row.id))
-    # Only if the server has not been changed since, as that requests another test.
+    # Store the result only if the server has not been changed since: a change requests another test.
     is_current = (SmtpServer.id == row.id) & (SmtpServer.test_requested_at == row.test_requested_at)
     done = (
         update(SmtpServer)

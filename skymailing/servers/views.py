@@ -43,7 +43,7 @@ def new() -> ResponseReturnValue:
         try:
             services.add_server(current_user, form.values, utcnow(), current_actor())
         except (ServerError, LimitReached) as error:
-            refuse(form, error)
+            show_error(form, error)
         else:
             return finish()
     return render_template("servers/form.html", form=form, server=None)
@@ -59,14 +59,14 @@ def edit(server_id: int) -> ResponseReturnValue:
         try:
             services.change_server(server, form.values, utcnow(), current_actor())
         except (ServerError, LimitReached) as error:
-            refuse(form, error)
+            show_error(form, error)
             server = get_own(SmtpServer, server_id)
         else:
             return finish()
     return render_template("servers/form.html", form=form, server=server)
 
 
-def refuse(form: ServerForm, error: ServerError | LimitReached) -> None:
+def show_error(form: ServerForm, error: ServerError | LimitReached) -> None:
     """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     field = getattr(error, "field", "")

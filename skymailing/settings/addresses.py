@@ -109,13 +109,13 @@ def _is_supported(text: str) -> bool:
     try:
         url = make_url(text)
         return url.get_backend_name() == "sqlite" or (
-            url.drivername == DRIVER and _is_read_equally_elsewhere(url, text)
+            url.drivername == DRIVER and _is_parsed_alike(url, text)
         )
     except (ArgumentError, ValueError):
         return False
 
 
-def _is_read_equally_elsewhere(url: URL, text: str) -> bool:
-    """Return whether the standard library finds the same password: it keeps passwords out of the logs."""
+def _is_parsed_alike(url: URL, text: str) -> bool:
+    """Return whether the standard library, which keeps passwords out of the logs, finds the same password."""
     parts = urlsplit(text)
     return unquote(parts.password or "") == str(url.password or "") and parts.port == url.port

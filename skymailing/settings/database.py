@@ -10,7 +10,7 @@ from skymailing.settings.environment import EnvironmentReader
 CONNECT_SECONDS = 10
 # SQLite compares JSON keys as they are stored, so an escaped key would never be found.
 write_json = json.JSONEncoder(ensure_ascii=False).encode
-PROBES = 3  # without an answer, until a connection is considered broken
+PROBES = 3  # unanswered ones until a connection is considered broken
 
 
 class DatabaseLimits(EnvironmentReader):
@@ -19,7 +19,7 @@ class DatabaseLimits(EnvironmentReader):
     def read(self) -> dict[str, int]:
         """Return the limits by name; raises ConfigurationError."""
         return {
-            # An idle transaction ends; its locks block all others that need the same rows.
+            # An idle transaction ends; its locks block all other transactions that need the same rows.
             "idle": self._number("DATABASE_IDLE_SECONDS", 30, 0, 86_400),
             # Waiting for a lock ends with an error. Workers retry, and pages ask the visitor to.
             "lock": self._number("DATABASE_LOCK_SECONDS", 20, 0, 86_400),

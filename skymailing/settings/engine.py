@@ -34,7 +34,7 @@ class EngineSettings:
     pace_forget_factor: float = 4.0  # of the pace at the refusal; from there on, there is no limit
     pace_first_pause: float = 1.0  # doubles with every further refusal until a letter is accepted
     pace_longest_pause: float = 60.0
-    # A slice: how long a worker stays with one run.
+    # A slice: the time that a worker spends on one run.
     slice_seconds: float = 20.0
     least_slice_seconds: float = 1.0  # while other jobs wait
     most_runs_per_owner: int = 10  # with letters to send at the same time; further starts wait
@@ -61,7 +61,7 @@ class EngineSettings:
 
     @property
     def lease(self) -> timedelta:
-        """How long a claim is trusted: longer than a window and its slowest letter."""
+        """The time for which a claim is trusted: longer than a window and its slowest letter."""
         return timedelta(seconds=self.window_seconds + self.letter_seconds + self.lease_margin_seconds)
 
     @classmethod

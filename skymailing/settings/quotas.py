@@ -30,6 +30,7 @@ class QuotaSettings:
     senders: int = 50
     domains: int = 20
     servers: int = 10
+    webhooks: int = 10
     drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200

@@ -15,13 +15,14 @@ MAX_DAYS = 36_500
 class RetentionSettings:
     """Retention in days. Data of users and auditors is removed only if the operator chooses to."""
 
-    run_details: int = 0  # deliveries, attempts and text, since the run ended; counts stay
+    run_details: int = 0  # deliveries, attempts and text, since the run ended; counts are kept
     audit: int = 0  # entries of the audit log
     account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
     imports: int = 30  # an import's result and the rows that it rejected
-    # How people agreed, since their client was deleted, and why people unsubscribed: proof in case of claims.
+    # Consents, since their client was deleted, and the reasons for unsubscribing: proof in case of claims.
     consents: int = 1095
-    returned_letters: int = 90  # the letters themselves; what they report stays with the run's details
+    returned_letters: int = 90  # the letters themselves; what they report is kept with the run's details
+    webhook_calls: int = 30  # events that webhooks have reported, with their calls
     caught_letters: int = 30  # letters of the mail catcher, in development
 
     @classmethod

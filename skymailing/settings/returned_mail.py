@@ -12,14 +12,14 @@ from skymailing.settings.addresses import UNREADABLE
 
 # Names in URLs and settings; `returns/providers/registry.py` has the code that reads their webhooks.
 PROVIDERS = ("amazon_ses", "brevo", "mailgun", "postmark", "sendgrid", "unisender_go")
-# Those that sign their posts with a key of the account. Amazon signs with certificates.
+# The providers that sign their posts with the account's key. Amazon signs with certificates.
 SIGNING_PROVIDERS = ("mailgun", "sendgrid", "unisender_go")
 MIN_SECRET_LENGTH = 20  # characters
 SECRET = re.compile(rf"[A-Za-z0-9_-]{{{MIN_SECRET_LENGTH},}}")
 PAIR = "name:value pairs separated by spaces, as in postmark:the-secret brevo:another-secret"
 
 
-# Only over TLS from the start.
+# Only protocols that use TLS from the start.
 MAILBOX_PORTS = {"imaps": 993, "pop3s": 995}
 MAILBOX_EXAMPLE = "imaps://user:password@mail.example.com/INBOX"
 NOT_ASCII = (
@@ -61,7 +61,7 @@ class ReturnedMailSettings:
     """Secrets of webhooks by provider; a provider without a secret cannot post anything."""
 
     webhook_secrets: Mapping[str, str] = field(default_factory=dict)
-    # What the provider signs its posts with: a public key, a signing key or an API key.
+    # The keys with which providers sign their posts: a public key, a signing key or an API key.
     webhook_keys: Mapping[str, str] = field(default_factory=dict)
     # The mailbox that is read every few minutes.
     mailbox: MailboxAddress | None = None
@@ -84,7 +84,7 @@ class ReturnedMailSettings:
         )
 
     def list_secrets(self) -> list[str]:
-        """Return what must never be logged."""
+        """Return the values that must never be logged."""
         passwords = [self.mailbox.password] if self.mailbox else []
         return [*self.webhook_secrets.values(), *self.webhook_keys.values(), *passwords]
 

@@ -12,6 +12,8 @@ from skymailing.clients.consents import Evidence, record
 from skymailing.clients.suppression import lift_by_consent
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import insert_into
+from skymailing.events import payloads
+from skymailing.events.recording import record as record_events
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -38,7 +40,7 @@ from skymailing.signup.requests import count_day
 def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) -> Signup:
     """Confirm the address that the token was sent to. Raises BadToken.
 
-    A repetition changes nothing: the person may have unsubscribed since. If the owner's limit of clients is
+    Repeating it changes nothing: the person may have unsubscribed since. If the owner's client limit is
     reached, the person becomes a client as soon as there is room (`add_waiting`).
     """
     keep_form(SignupForm.uuid == form_uuid)
@@ -55,6 +57,7 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
     lift_by_consent(signup.owner_id, signup.email_key, now)
     joined = select(form_topics.c.topic_id).where(form_topics.c.form_id == signup.form_id)
     choose(signup.owner_id, signup.email_key, dict.fromkeys(db.session.scalars(joined), True), now)
+    record_events(db.session.connection(), payloads.client_confirmed(signup, form_uuid, now))
     count_day(signup.form_id, now, confirmed=1)
     return signup
 
@@ -62,7 +65,8 @@ def confirm_signup(token: str, form_uuid: str, visitor: Visitor, now: datetime) 
 def keep_form(is_form: ColumnElement[bool]) -> None:
     """Keep a form from being deleted until the transaction ends.
 
-    Before its requests are locked, since the deletion locks the form first and would deadlock otherwise.
+    Call this before locking the form's requests: a deletion locks the form first, so the opposite order could
+    deadlock.
     """
     db.session.execute(select(SignupForm.id).where(is_form).with_for_update(read=True, key_share=True))
 
@@ -76,7 +80,7 @@ def add_waiting(signup: Signup, now: datetime) -> bool:
 def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
     """Record the request and its confirmation together.
 
-    A request that no one confirms proves nothing and could come from a program, so it never gets here.
+    A request that no one confirms proves nothing and could come from a bot, so it never gets here.
     """
     about: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
     asked = Evidence(signup.ip, signup.agent, **about)
@@ -99,7 +103,7 @@ def _add_client(signup: Signup, now: datetime) -> bool:
             return False
         new = {"owner_id": signup.owner_id, "email": signup.email, "email_key": signup.email_key}
         values = {"full_name": "", "comment": "", "attributes": {}, "created_at": now, "updated_at": now}
-        # Another request may add the same client at this moment.
+        # A concurrent request may add the same client.
         db.session.execute(insert_into(Client).values(new | values).on_conflict_do_nothing())
         client = _lock_client(signup)
         assert client is not None
@@ -114,10 +118,10 @@ def _add_client(signup: Signup, now: datetime) -> bool:
 
 
 def _lock_tags(form_id: int) -> Sequence[int]:
-    of_form = (
+    form_tag_ids = (
         select(Tag.id).join(form_tags, form_tags.c.tag_id == Tag.id).where(form_tags.c.form_id == form_id)
     )
-    locked = of_form.order_by(Tag.id).with_for_update(read=True, key_share=True, of=Tag)
+    locked = form_tag_ids.order_by(Tag.id).with_for_update(read=True, key_share=True, of=Tag)
     return db.session.scalars(locked).all()
 
 
@@ -128,7 +132,7 @@ def _lock_client(signup: Signup) -> Client | None:
 
 
 def _fill(client: Client, values: dict[str, Any]) -> None:
-    """Write what the person entered; what they left empty, and everything else, stays."""
+    """Write the values that the person entered; all other values are kept."""
     if name := values.get(FULL_NAME):
         client.full_name = name
     attributes = dict(client.attributes)

@@ -1,4 +1,4 @@
-"""Read what a form asks for, and what a visitor entered."""
+"""Read a form's questions, and a visitor's answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from skymailing.web.error_texts import explain
 EMAIL = "email"
 FULL_NAME = "full_name"
 ATTRIBUTE_PREFIX = "attribute."
-TRAP = "website"  # hidden from people; only programs fill it in
+TRAP = "website"  # hidden from people; only bots fill it in
 STAMP = "stamp"
 PROOF = "proof"
-TRACKING = "tracking"  # a box that lets us count opens
+TRACKING = "tracking"  # a check box that allows us to count opens
 MAX_FIELDS = 20
 LABEL_MAX_LENGTH = FORM_LINE_MAX_LENGTH
 
@@ -40,7 +40,7 @@ class FormField:
 
 @dataclass(slots=True)
 class Entry:
-    """What a visitor entered: cleaned values by field, and errors by field."""
+    """A visitor's input: cleaned values by field, and errors by field."""
 
     raw: dict[str, str]
     email: str = ""
@@ -70,9 +70,9 @@ def write_fields(fields: list[FormField]) -> list[dict[str, Any]]:
 
 
 def read_entry(form: SignupForm, submitted: Mapping[str, str]) -> Entry:
-    """Return what a visitor entered, with the errors in the current language.
+    """Return a visitor's input, with the errors in the current language.
 
-    Anything that the form does not ask for is ignored.
+    Values that the form does not ask for are ignored.
     """
     fields = list_fields(form)
     entry = Entry({name: submitted.get(name, "") for name in (EMAIL, *(f.key for f in fields))})
@@ -82,15 +82,15 @@ def read_entry(form: SignupForm, submitted: Mapping[str, str]) -> Entry:
         entry.email = parse_recipient(entry.raw[EMAIL])
     except InvalidEmail as error:
         entry.errors[EMAIL] = explain(error)
-    for asked in fields:
-        clean = clean_attribute if asked.attribute else clean_name
+    for question in fields:
+        clean = clean_attribute if question.attribute else clean_name
         try:
-            value = clean(entry.raw[asked.key])
+            value = clean(entry.raw[question.key])
         except InvalidValue as error:
-            entry.errors[asked.key] = explain(error)
+            entry.errors[question.key] = explain(error)
             continue
         if value:
-            entry.values[asked.key] = value
-        elif asked.is_required:
-            entry.errors[asked.key] = _("Please fill this in.")
+            entry.values[question.key] = value
+        elif question.is_required:
+            entry.errors[question.key] = _("Please fill this in.")
     return entry

@@ -38,7 +38,7 @@ from skymailing.models.form import (
 )
 from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, LABEL_MAX_LENGTH, MAX_FIELDS, FormField
 from skymailing.signup.services import FormValues
-from skymailing.web.form_fields import ChoicesField, complete_address, one_line, strip
+from skymailing.web.form_fields import ChoicesField, complete_url, one_line, strip
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 PAGE_TEXT_MAX_LENGTH = 5_000
@@ -56,25 +56,27 @@ class QuestionForm(Form):
     is_required = BooleanField(_l("Required"))
 
 
-def text_area(label: Any, most: int, rows: int, **options: Any) -> TextAreaField:
-    return TextAreaField(label, [Length(max=most)], filters=[strip], render_kw={"rows": rows}, **options)
+def text_area_field(label: Any, max_length: int, rows: int, **options: Any) -> TextAreaField:
+    return TextAreaField(
+        label, [Length(max=max_length)], filters=[strip], render_kw={"rows": rows}, **options
+    )
 
 
-def line(label: Any, most: int, *validators: Any, **options: Any) -> StringField:
-    checks = [*validators, Length(max=most), one_line]
+def line_field(label: Any, max_length: int, *validators: Any, **options: Any) -> StringField:
+    checks = [*validators, Length(max=max_length), one_line]
     return StringField(label, checks, filters=[strip], render_kw={"autocomplete": "off"}, **options)
 
 
 class SignupFormEditor(FlaskForm):
     """A new or existing sign-up form."""
 
-    name = line(
+    name = line_field(
         lazy_pgettext("form", "Name"),
         FORM_NAME_MAX_LENGTH,
         DataRequired(_l("Enter a name.")),
         description=_l("Only you can see it."),
     )
-    consent_text = text_area(
+    consent_text = text_area_field(
         _l("Consent text"),
         TEXT_MAX_LENGTH,
         3,
@@ -84,34 +86,34 @@ class SignupFormEditor(FlaskForm):
         _l("Ask if opens may be counted"),
         description=_l("For mailings that count opens per person. The box is never ticked in advance."),
     )
-    tracking_text = line(_l("Text next to the box"), TEXT_MAX_LENGTH)
+    tracking_text = line_field(_l("Text next to the box"), TEXT_MAX_LENGTH)
     language = SelectField(_l("Language"))
-    title = line(_l("Title"), FORM_LINE_MAX_LENGTH)
-    introduction = text_area(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
-    button = line(_l("Button"), BUTTON_MAX_LENGTH)
+    title = line_field(_l("Title"), FORM_LINE_MAX_LENGTH)
+    introduction = text_area_field(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
+    button = line_field(_l("Button"), BUTTON_MAX_LENGTH)
     questions = FieldList(SubForm(QuestionForm))
     tags = StringField(
         _l("Tags"),
         [check_with(read_tags)],
-        description=_l("Given to everyone who confirms. Separated by commas."),
+        description=_l("Added to everyone who confirms. Separated by commas."),
         render_kw={"autocomplete": "off", "list": "known-tags"},
     )
     topics = ChoicesField(
-        _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms joins them.")
+        _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms is subscribed to these.")
     )
     sender = SelectField(_l("Sender"), coerce=int, default=0)
-    confirm_subject = line(_l("Subject"), FORM_LINE_MAX_LENGTH)
-    confirm_body = text_area(
+    confirm_subject = line_field(_l("Subject"), FORM_LINE_MAX_LENGTH)
+    confirm_body = text_area_field(
         _l("Text"),
         PAGE_TEXT_MAX_LENGTH,
         5,
         description=_l("Plain text. The confirmation link follows below it."),
     )
-    thanks_text = text_area(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
+    thanks_text = text_area_field(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
     thanks_url = URLField(
-        _l("Then open this page"),
+        _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],
-        filters=[strip, complete_address],
+        filters=[strip, complete_url],
         description=_l("A page of your website."),
     )
     is_open = BooleanField(_l("Accept sign-ups"), default=True)
@@ -121,21 +123,21 @@ class SignupFormEditor(FlaskForm):
         self.language.choices = [(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]]
 
     def validate_thanks_url(self, field: Field) -> None:
-        """Accept only complete https addresses."""
+        """Accept only complete https URLs."""
         if field.data and not is_https(field.data):
             raise ValidationError(_("Enter a full address that begins with https://"))
 
     def validate_questions(self, field: Field) -> None:
-        """Refuse more questions than anyone would answer."""
+        """Reject more questions than anyone would answer."""
         if sum(bool(row.form.is_asked.data) for row in field) > MAX_FIELDS:
             raise ValidationError(_("Ask for at most %(limit)d fields.", limit=MAX_FIELDS))
 
     def show_questions(self, form: SignupForm | None, attributes: Iterable[str]) -> None:
         """Add a row for each question of the form, each other field of the client data, and new ones."""
-        asked = [{**stored, "is_asked": True} for stored in form.fields] if form else []
-        keys = {row["key"] for row in asked}
+        questions = [{**stored, "is_asked": True} for stored in form.fields] if form else []
+        keys = {row["key"] for row in questions}
         known = [FULL_NAME, *(ATTRIBUTE_PREFIX + key for key in attributes)][: SHOWN_ATTRIBUTES + 1]
-        rows = asked + [{"key": key} for key in known if key not in keys]
+        rows = questions + [{"key": key} for key in known if key not in keys]
         for row in [*rows, *({} for _number in range(BLANK_ROWS))]:
             self.questions.append_entry(row)
 
@@ -182,7 +184,7 @@ def name_question(key: str) -> str:
 
 
 def is_https(url: str) -> bool:
-    """Return whether a text is a complete https address that is safe in an attribute of a page."""
+    """Return whether a string is a complete https URL that is safe in an HTML attribute."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Ask DNS whether a domain accepts mail, so that people notice a typing error at once.
+"""Ask DNS whether a domain accepts mail, so that people notice typing errors at once.
 
-This is the only question that the web process asks about what a visitor typed, and it goes to the resolver. A
-web process must not wait for DNS: each answer is cached, a query ends after a second, only a few run at a
-time, and none for a while after the resolver failed. Without an answer, the address is accepted.
+This is the only query that a web process makes because of a visitor's input, and it goes to the resolver. The
+process must not wait for DNS: each answer is cached, a query ends after a second, only a few run at a time,
+and none for a while after the resolver failed. Without an answer, the address is accepted.
 """
 
 import threading
@@ -14,7 +14,7 @@ from skymailing.email_addresses import ALLOWED_SPECIAL_DOMAINS
 from skymailing.extensions import cache
 
 TIMEOUT = 1.0  # seconds
-AT_A_TIME = 4  # queries of a process; each occupies a thread
+AT_A_TIME = 4  # queries per process; each occupies a thread
 CACHE_SECONDS = {"yes": 24 * 60 * 60, "no": 10 * 60, "unknown": 60}  # by answer
 PAUSE_KEY, PAUSE = "mail-domains-paused", 10  # seconds
 RESERVED = {*ALLOWED_SPECIAL_DOMAINS, "example"}
@@ -43,8 +43,8 @@ def may_accept_mail(email: str) -> bool:
 def is_unknown_to_dns(domain: str) -> bool:
     """Return whether a public resolver's answer about a domain would mean nothing.
 
-    It does not know private names, and those reserved for examples (RFC 2606) are for tests and
-    demonstrations. With the mail catcher, no letter leaves anyway.
+    A resolver does not know private names, and names reserved for examples (RFC 2606) are for tests and
+    demonstrations. With the mail catcher, no letters are sent anyway.
     """
     names = domain.split(".")
     is_reserved = names[-1] in RESERVED or ".".join(names[-2:]) in RESERVED_DOMAINS

@@ -1,7 +1,7 @@
-"""Decide whether a submitted form is taken from a person, needs another step, or is refused.
+"""Decide whether a submitted form is accepted, needs another step, or is rejected.
 
-No single measure stops every program. Together they make a flood slow and expensive: a signed stamp, limits
-per network, work for the browser once a form gets more than it usually does, and in any case three letters
+No single measure stops every bot. Together they make a flood slow and expensive: a signed stamp, limits
+per network, work for the browser once a form gets more requests than usual, and never more than three letters
 per mailbox and day (`requests.py`).
 """
 
@@ -15,16 +15,16 @@ from skymailing.models import SignupForm
 from skymailing.signup import rates
 from skymailing.signup.stamps import is_proven, read_stamp
 
-PER_ADDRESS = 5  # of an IPv4 address or an IPv6 /64, in an hour
-PER_NETWORK = 60  # of a /24 or /48
+PER_ADDRESS = 5  # forms per hour from an IPv4 address or an IPv6 /64
+PER_NETWORK = 60  # from a /24 or /48
 PER_FORM = 200
-PER_OWNER = 1000  # over all forms
-LEAST_BITS, MOST_BITS = 17, 22  # 17 bits take about a second in a browser
+PER_OWNER = 1000  # to all the owner's forms together
+MIN_BITS, MAX_BITS = 17, 22  # 17 bits take about a second in a browser
 UNKNOWN = "unknown"
 
 
 class Passage(StrEnum):
-    """What happens with a submitted form."""
+    """The decision about a submitted form."""
 
     ALLOWED = "allowed"
     STEP = "step"  # one more click, with work for the browser if the form is under attack
@@ -33,7 +33,7 @@ class Passage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, and the bits of work that a further step demands."""
+    """The decision, and the bits of work that another step demands."""
 
     passage: Passage
     bits: int = 0
@@ -41,7 +41,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who submits a form, as far as it is known."""
+    """What is known about the person who submits a form."""
 
     ip: str
     agent: str = ""
@@ -50,7 +50,7 @@ class Visitor:
 def judge(
     form: SignupForm, email_key: str, visitor: Visitor, stamp: str, proof: str, now: datetime
 ) -> Verdict:
-    """Return what to do with a form that has no errors, and count it unless it needs a step."""
+    """Return what to do with a form that has no errors; count the form unless it needs another step."""
     keys = [f"form:{form.id}", f"owner:{form.owner_id}"]
     bits = _demand(rates.peek(keys, now))
     shown = read_stamp(stamp, form.uuid, email_key, now)
@@ -67,15 +67,15 @@ def judge(
 def _demand(counts: list[float]) -> int:
     """Return how many bits of work are needed: none in normal times, one more for each doubling."""
     excess = max(count / limit for count, limit in zip(counts, (PER_FORM, PER_OWNER), strict=True))
-    return min(MOST_BITS, LEAST_BITS + int(math.log2(excess))) if excess >= 1 else 0
+    return min(MAX_BITS, MIN_BITS + int(math.log2(excess))) if excess >= 1 else 0
 
 
 def list_network_keys(ip: str) -> list[str]:
-    """Return the counters of a visitor: of the address, which in IPv6 is a network, and of its neighbours."""
-    return [f"ip:{_network(ip, 32, 64)}", f"net:{_network(ip, 24, 48)}"]
+    """Return the names of a visitor's counters: for the address (in IPv6, a /64), and for its network."""
+    return [f"ip:{_name_network(ip, 32, 64)}", f"net:{_name_network(ip, 24, 48)}"]
 
 
-def _network(ip: str, prefix: int, prefix6: int) -> str:
+def _name_network(ip: str, prefix: int, prefix6: int) -> str:
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

@@ -16,7 +16,7 @@ RECENT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How many people requested and confirmed a subscription, in total and in the last 30 days."""
+    """The numbers of people who requested and confirmed a subscription, in total and in the last 30 days."""
 
     requested: int = 0
     confirmed: int = 0
@@ -31,7 +31,7 @@ def list_forms(owner_id: int) -> Sequence[SignupForm]:
 
 
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
-    """Return the numbers of the forms that have any, by ID."""
+    """Return the numbers of each form that has any, by its ID."""
     is_recent = FormDay.day > today(now) - timedelta(days=RECENT_DAYS)
     sums = [func.sum(column) for column in (FormDay.requested, FormDay.confirmed)]
     recent = [
@@ -49,7 +49,7 @@ def count_waiting(form_id: int) -> int:
 
 
 def find_public_form(uuid: str) -> tuple[SignupForm, Brand | None] | None:
-    """Return a form with what its public page needs."""
+    """Return a form with its owner's brand, for its public page."""
     return db.session.execute(PUBLIC.where(SignupForm.uuid == uuid)).tuples().one_or_none()
 
 
@@ -81,5 +81,5 @@ def is_accepting(form: SignupForm) -> bool:
 
 
 def has_active_owner(form: SignupForm) -> bool:
-    """Return whether links in confirmation letters work: also if the form has been closed since."""
+    """Return whether links in confirmation letters work, even if the form has been closed since."""
     return form.owner.is_active and form.owner.deletion_at is None

@@ -1,7 +1,7 @@
 """Count sign-ups over a sliding period: in Redis for all processes, in memory while Redis is down.
 
-Without Redis each process counts on its own, so limits are a few times higher, but neither gone nor closed
-to everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
+Without Redis, each process counts separately: limits are a few times higher, but they neither disappear nor
+block everyone. The limit that protects strangers' mailboxes is in the database (`requests.py`).
 """
 
 from collections.abc import Sequence
@@ -46,14 +46,14 @@ def _count_in_redis(redis: "Redis", names: list[tuple[str, str]], adds: int) -> 
     with redis.pipeline(transaction=False) as pipeline:
         if adds:
             for current, _earlier in names:
-                pipeline.incrby(_full(current), adds)
-                pipeline.expire(_full(current), 2 * PERIOD)
-        pipeline.mget([_full(name) for pair in names for name in pair])
+                pipeline.incrby(_make_key(current), adds)
+                pipeline.expire(_make_key(current), 2 * PERIOD)
+        pipeline.mget([_make_key(name) for pair in names for name in pair])
         found = [int(count or 0) for count in pipeline.execute()[-1]]
     return list(zip(found[::2], found[1::2], strict=True))
 
 
-def _full(name: str) -> str:
+def _make_key(name: str) -> str:
     return f"{PREFIX}signup:{name}"
 
 

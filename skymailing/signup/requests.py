@@ -1,6 +1,7 @@
 """Store a person's request to subscribe, and add the letter that asks for confirmation.
 
-Nothing here depends on whether the owner knows the address, so neither the answer nor its time reveals it.
+Nothing here depends on whether the owner knows the address, so neither the response nor its timing
+reveals this.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from skymailing.signup.texts import read_texts
 
 BETWEEN_LETTERS = timedelta(minutes=10)
 LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
-# Of an open request, when the form is submitted again.
+# Columns of an open request that are replaced when the form is submitted again.
 REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "tracking_text_id", "expires_at")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ class Request:
 def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: datetime) -> bool:
     """Store the request; the newest values count. Return whether a confirmation letter was added.
 
-    Call it with the form's language active: the words that the visitor agreed to may be its defaults.
+    Call it with the form's language active: the text that the visitor agreed to may be the default one.
 
     No letter is added if the mailbox has had one in the last ten minutes, or three in the last day.
     """
@@ -85,7 +86,7 @@ STORING = Upsert(_make_storing, (Signup.id, Signup.requests))
 def _claim_letter(email: str, now: datetime) -> bool:
     """Return whether a mailbox may get a letter now, and remember it; one statement, so that races are safe.
 
-    Tags as in name+tag@example.com and the domains of Yandex lead to the same mailbox.
+    Tags, as in name+tag@example.com, and the domains of Yandex lead to the same mailbox.
     """
     mailbox = hashlib.sha256(person_key(email).encode()).hexdigest()
     row = {"mailbox": mailbox, "latest_at": now, "second_at": LONG_AGO, "third_at": LONG_AGO}

@@ -10,11 +10,11 @@ from skymailing.signup.fields import list_fields
 from skymailing.signup.texts import read_texts
 from skymailing.web.urls import public_url
 
-PIXELS = 10  # of one dot of the picture
+PIXELS = 10  # per dot of the QR code
 
 
 def form_url(form: SignupForm) -> str:
-    """Return the address of a form's public page."""
+    """Return the URL of a form's public page."""
     return public_url("signup.show", uuid=form.uuid)
 
 

@@ -1,7 +1,7 @@
-"""Sign when a form was shown, and demand work from browsers while a form is under attack.
+"""Sign the time when a form was shown, and demand work from browsers while a form is under attack.
 
 The stamp of the public page is the same for all visitors, since the page is cached. The stamp of the extra
-step belongs to one address, so that a program needs a new one, and new work, for each address.
+step belongs to one address, so that a bot needs a new one, and new proof of work, for each address.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ from skymailing.security import BadToken, make_token, read_token
 
 PAGE, STEP = "signup-page", "signup-step"
 LIFETIME = timedelta(hours=24)
-LEAST_AGE = timedelta(seconds=3)  # people need longer to fill in a form
+MIN_AGE = timedelta(seconds=3)  # people need longer to fill in a form
 MAX_PROOF_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When a page was shown, and how many zero bits its proof of work must begin with."""
+    """The time when a page was shown, and how many zero bits its proof of work must begin with."""
 
     at: datetime
     bits: int = 0
@@ -31,24 +31,24 @@ def make_page_stamp(form_uuid: str, now: datetime) -> str:
 
 
 def make_step_stamp(form_uuid: str, email_key: str, bits: int, now: datetime) -> str:
-    """Return the stamp of the extra step for one address, which demands work if there are `bits`."""
+    """Return the stamp of the extra step for one address; it demands work unless `bits` is 0."""
     about = {"form": form_uuid, "address": _digest(email_key)}
     return make_token(STEP, about | {"at": int(now.timestamp()), "bits": bits})
 
 
 def read_stamp(stamp: str, form_uuid: str, email_key: str, now: datetime) -> Stamp | None:
-    """Return what a stamp says; None if it is missing, forged, too old, too new, or of another form."""
+    """Return the content of a stamp; None if it is missing, forged, too old, too new, or for another form."""
     try:
         payload = read_token(PAGE, stamp, LIFETIME)
     except BadToken:
         return _read_step(stamp, form_uuid, email_key)
     at = datetime.fromtimestamp(payload["at"], UTC)
-    is_valid = payload["form"] == form_uuid and now - at >= LEAST_AGE
+    is_valid = payload["form"] == form_uuid and now - at >= MIN_AGE
     return Stamp(at) if is_valid else None
 
 
 def _read_step(stamp: str, form_uuid: str, email_key: str) -> Stamp | None:
-    """Return what the stamp of an extra step says; it asks only for a click, which takes no time."""
+    """Return the content of an extra step's stamp; it has no minimum age, since a click takes no time."""
     try:
         payload = read_token(STEP, stamp, LIFETIME)
     except BadToken:

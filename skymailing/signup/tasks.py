@@ -1,4 +1,4 @@
-"""Add clients who had to wait for room, and forget old requests."""
+"""Add clients who had to wait for room, and delete old requests."""
 
 from datetime import datetime, timedelta
 
@@ -10,18 +10,18 @@ from skymailing.signup.confirmation import add_waiting, keep_form
 from skymailing.signup.requests import LETTERS_PERIOD
 
 BATCH = 200  # per sweep
-# Counting a million clients takes a second, so an owner without room is left out for a while.
+# Counting a million clients takes a second, so an owner without room is skipped for a while.
 FULL_KEY, RETRY_AFTER = "signups-full:{}", 300  # seconds
 MAILBOX_RETENTION = LETTERS_PERIOD + timedelta(hours=1)
 
 
 def add_clients(now: datetime) -> None:
-    """Add people who confirmed while their owner's limit of clients was reached, as far as there is room."""
+    """Add people who confirmed while their owner's client limit was reached, as far as there is room."""
     owners = db.session.scalars(select(Signup.owner_id).where(Signup.is_waiting).distinct()).all()
     db.session.rollback()
     for owner_id in owners:
         if not cache.get(FULL_KEY.format(owner_id)):
-            # An equal share, so that one owner's many people do not delay those of others.
+            # Equal shares, so that the many people of one owner do not delay those of other owners.
             _add_clients_of(owner_id, max(1, BATCH // len(owners)), now)
 
 
@@ -41,7 +41,7 @@ def _add_clients_of(owner_id: int, limit: int, now: datetime) -> None:
 
 
 def delete_expired(now: datetime) -> None:
-    """Forget requests that no one confirmed, confirmed ones whose link has expired, and old letters."""
+    """Delete unconfirmed requests, confirmed ones whose link has expired, and records of old letters."""
     expired = select(Signup.id).where(Signup.expires_at < now, ~Signup.is_waiting).limit(1000)
     db.session.execute(delete(Signup).where(Signup.id.in_(expired.scalar_subquery())))
     db.session.execute(delete(SignupMailbox).where(SignupMailbox.latest_at < now - MAILBOX_RETENTION))

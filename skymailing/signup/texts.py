@@ -12,12 +12,12 @@ from skymailing.models import SignupForm
 
 @dataclass(frozen=True, slots=True)
 class FormTexts:
-    """What visitors read on the pages of a form."""
+    """The texts on the pages of a form."""
 
     title: str
     button: str
     thanks: str
-    tracking: str  # next to the box that lets us count opens
+    tracking: str  # next to the check box that allows us to count opens
 
 
 def read_texts(form: SignupForm) -> FormTexts:
@@ -26,5 +26,5 @@ def read_texts(form: SignupForm) -> FormTexts:
         title=form.title or _("Subscribe to our emails"),
         button=form.button or _("Subscribe"),
         thanks=form.thanks_text or _("Thank you! You will receive our next email."),
-        tracking=form.tracking_text or _("You may count whether I open these emails."),
+        tracking=form.tracking_text or _("You may record whether I open these emails."),
     )

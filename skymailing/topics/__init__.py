@@ -1,1 +1,1 @@
-"""Topics: what mailings are about, which people can leave without unsubscribing from everything."""
+"""Topics: the subjects of mailings, which people can leave without unsubscribing from everything."""

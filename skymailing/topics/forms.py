@@ -28,11 +28,13 @@ class TopicForm(FlaskForm):
     )
     is_public = BooleanField(
         _l("Offer on the preference page"),
-        description=_l("Otherwise only clients who have joined or left the topic see it there."),
+        description=_l(
+            "Otherwise, only clients who have subscribed to the topic or unsubscribed from it see it there."
+        ),
     )
     is_opt_in = BooleanField(
-        _l("Only for clients who choose it"),
-        description=_l("Otherwise all clients get these emails until they leave the topic."),
+        _l("Only for clients who subscribe"),
+        description=_l("Otherwise, all clients get these emails until they unsubscribe from the topic."),
     )
 
     @property

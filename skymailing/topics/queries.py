@@ -12,7 +12,7 @@ from skymailing.models import Mailing, Topic, TopicChoice
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many people have joined a topic, and how many have left it."""
+    """The numbers of people who have joined a topic, and who have left it."""
 
     joined: int = 0
     left: int = 0

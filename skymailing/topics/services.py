@@ -1,4 +1,4 @@
-"""Add, change, order and delete topics; lock the owner's row, so that limits and the order hold."""
+"""Add, change, order and delete topics; lock the owner's row to enforce the limit and keep the order."""
 
 from dataclasses import dataclass
 
@@ -68,10 +68,10 @@ def _write(topic: Topic, values: TopicValues) -> None:
 
 
 def move_up(topic: Topic) -> None:
-    """Put a topic before the one above it."""
+    """Move a topic above the previous one."""
     _lock_owner(topic.owner_id)
     topics = list_topics(topic.owner_id)
-    # Another window may have deleted it.
+    # Another window may have deleted the topic.
     if place := next((place for place, each in enumerate(topics) if each.id == topic.id), 0):
         topics[place - 1 : place + 1] = topic, topics[place - 1]
     for position, each in enumerate(topics):
@@ -86,9 +86,9 @@ def check_unused(topic_id: int) -> None:
 
 
 def delete_topic(topic: Topic, actor: Actor) -> None:
-    """Delete a topic with what people chose, and remove it from ended mailings. Raises TopicInUse.
+    """Delete a topic with people's choices, and remove it from ended mailings. Raises TopicInUse.
 
-    Their runs keep its ID, so that their letters reach no one if they are sent again.
+    The mailings' runs keep the topic's ID, so that their letters reach no one if they are sent again.
     """
     _lock_owner(topic.owner_id)
     _lock_topic(topic)

@@ -39,7 +39,7 @@ def new() -> ResponseReturnValue:
         try:
             services.add_topic(current_user.id, form.values)
         except (services.TopicError, LimitReached) as error:
-            refuse(form, error)
+            show_error(form, error)
         else:
             return finish()
     return render_template("topics/form.html", form=form, topic=None)
@@ -55,14 +55,14 @@ def edit(topic_id: int) -> ResponseReturnValue:
         try:
             services.change_topic(topic, form.values)
         except services.TopicError as error:
-            refuse(form, error)
+            show_error(form, error)
             topic = get_own(Topic, topic_id)
         else:
             return finish()
     return render_template("topics/form.html", form=form, topic=topic)
 
 
-def refuse(form: TopicForm, error: services.TopicError | LimitReached) -> None:
+def show_error(form: TopicForm, error: services.TopicError | LimitReached) -> None:
     """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     if isinstance(error, LimitReached):

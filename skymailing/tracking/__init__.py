@@ -1,1 +1,1 @@
-"""Tracking: clicks on links in letters, and loaded pictures, of people and of machines."""
+"""Tracking: clicks on links and loads of tracking images, by people and by machines."""

@@ -1,22 +1,24 @@
-"""Count clicks of people and of machines: per letter and link, per letter, per link and per run.
+"""Count clicks by people and by machines: per letter and per run, and for each link in them.
 
 Hits of one letter that form a burst count as a machine's, even if an earlier fold counted some as a person's.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_in
+from skymailing.delivery.variants.samples import sent_variant
 from skymailing.models import Click, Delivery, Run, RunLink
+from skymailing.models.tracking import variant_bit
 from skymailing.tracking.bursts import Hit, find_bursts
 from skymailing.tracking.hits import NotedHit
 from skymailing.tracking.machines import Visitor
 
-MAX_HITS = 1_000  # of one letter in a slice that are examined; more can only come from a machine
+MAX_HITS = 1_000  # hits of one letter that are examined per slice; more can only come from a machine
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class LinkClicks:
     """The clicks on one link in one letter."""
 
-    first_at: int  # the first of a person, or of a machine if only machines came
+    first_at: int  # a person's first click, or a machine's if no person clicked
     last_at: int
     was_person: bool = False
     clicks: int = 0
@@ -40,20 +42,21 @@ class LinkClicks:
         if at >= self.last_at:
             self.last_at, self.was_person = at, is_person
 
-    def take_back(self) -> None:
-        """Count the last click, which was counted as a person's, as a machine's."""
+    def reassign_last(self) -> None:
+        """Count the last click, so far counted as a person's, as a machine's."""
         self.clicks, self.machine_clicks, self.was_person = self.clicks - 1, self.machine_clicks + 1, False
 
 
 @dataclass(slots=True)
 class LetterClicks:
-    """The clicks on all links of one letter, by the number of the link."""
+    """The clicks on all links of one letter, by link number."""
 
     delivery_id: int
     run_id: int
     mailing_id: int
+    variant: int  # that it contains; 0 without a test
     links: dict[int, LinkClicks] = field(default_factory=dict)
-    # As stored: clicks of people and of machines by the number of the link.
+    # As stored: people's clicks and machines' clicks, by link number.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -66,8 +69,8 @@ class LetterClicks:
         return any(clicks for clicks, _machine_clicks in self.stored.values())
 
     def add(self, hits: Sequence[NotedHit], link_count: int) -> None:
-        """Add hits; earlier clicks that turn out to be part of a burst are taken back."""
-        if len(hits) == 1 and not self.links:  # most letters; the general case below takes three times longer
+        """Add hits; earlier clicks that turn out to be part of a burst are counted as a machine's."""
+        if len(hits) == 1 and not self.links:  # most letters; the code below takes three times as long
             self._find(hits[0].number, hits[0].at).count(
                 hits[0].at, is_person=hits[0].visitor is Visitor.PERSON
             )
@@ -83,7 +86,7 @@ class LetterClicks:
             if not hit.is_counted:
                 self._find(hit.number, hit.at).count(hit.at, is_person=is_person)
             elif hit.is_person and not is_person:
-                self.links[hit.number].take_back()
+                self.links[hit.number].reassign_last()
         for late in hits[MAX_HITS:]:
             self._find(late.number, late.at).count(late.at, is_person=False)
 
@@ -95,21 +98,22 @@ def count_clicks(connection: Connection, hits: Sequence[NotedHit]) -> list[Lette
     """Return the letters with these hits and their new counts; hits of removed letters are ignored."""
     letters = _find_letters(connection, hits)
     _read_stored(connection, letters)
-    link_counts = _count_links(connection, {letter.run_id for letter in letters.values()})
+    link_counts = _count_links(connection, {(letter.run_id, letter.variant) for letter in letters.values()})
     by_letter: dict[int, list[NotedHit]] = defaultdict(list)
     for hit in hits:
         letter = letters.get(hit.delivery_id)
-        # A database can give the ID of a removed letter to another one.
+        # A database can reuse the ID of a removed letter.
         if letter is not None and letter.run_id == hit.run_id:
             by_letter[hit.delivery_id].append(hit)
     for id, own_hits in by_letter.items():
-        letters[id].add(own_hits, link_counts[letters[id].run_id])
+        letters[id].add(own_hits, link_counts[letters[id].run_id, letters[id].variant])
     return [letters[id] for id in sorted(by_letter)]
 
 
 def _find_letters(connection: Connection, hits: Iterable[NotedHit]) -> dict[int, LetterClicks]:
     ids = sorted({hit.delivery_id for hit in hits})
-    found = select(Delivery.id, Delivery.run_id, Run.mailing_id).join(Run, Run.id == Delivery.run_id)
+    columns = (Delivery.id, Delivery.run_id, Run.mailing_id, sent_variant())
+    found = select(*columns).join(Run, Run.id == Delivery.run_id)
     rows = connection.execute(found.where(is_in(Delivery.id, ids))).tuples()
     return {row[0]: LetterClicks(*row) for row in rows}
 
@@ -123,9 +127,19 @@ def _read_stored(connection: Connection, letters: Mapping[int, LetterClicks]) ->
         letters[id].stored[number] = link.clicks, link.machine_clicks
 
 
-def _count_links(connection: Connection, run_ids: Iterable[int]) -> Mapping[int, int]:
-    counted = select(RunLink.run_id, func.count()).where(is_in(RunLink.run_id, sorted(run_ids)))
-    return defaultdict(int, connection.execute(counted.group_by(RunLink.run_id)).tuples().all())
+def _count_links(connection: Connection, letters: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+    """Return how many links the letters of each run and variant contain."""
+    variants: dict[int, list[int]] = defaultdict(list)
+    for run_id, variant in letters:
+        variants[run_id].append(variant)
+    links = select(RunLink.run_id, RunLink.variants).where(is_in(RunLink.run_id, sorted(variants)))
+    return Counter(
+        (run_id, variant)
+        for run_id, bits in connection.execute(links).tuples()
+        for variant in variants[run_id]
+        # A link without bits belongs to all letters.
+        if not variant or not bits or bits & variant_bit(variant)
+    )
 
 
 def to_milliseconds(moment: datetime) -> int:

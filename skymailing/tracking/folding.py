@@ -13,7 +13,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, decode
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, decode, skip
 from skymailing.tracking.locking import lock_row, take_turn
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
@@ -39,21 +39,24 @@ def _fold_slice(name: str, now: datetime) -> bool:
     if not raw:
         finish_fold(HITS, name)
         return False
+    hits = [hit for hit in map(decode, raw) if hit is not None]
     with db.engine.begin() as connection:
-        # Another process may have counted the same slice in the meantime.
+        # Another process may have counted the same slice since it was read.
         if _lock(connection, name, now) == done:
-            _count(connection, [decode(hit) for hit in raw], now)
+            _count(connection, hits, now)
             progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))
             connection.execute(progress)
+    if len(hits) < len(raw):
+        skip(len(raw) - len(hits))
     if is_sqlite():
         let_others_write(time.monotonic() - started)
     return True
 
 
 def _count(connection: Connection, hits: list[NotedHit], now: datetime) -> None:
-    clicks = [hit for hit in hits if hit.number != PICTURE]
+    clicks = [hit for hit in hits if hit.number != TRACKING_IMAGE]
     store_clicks(connection, count_clicks(connection, clicks), now)
-    store_opens(connection, [hit for hit in hits if hit.number == PICTURE])
+    store_opens(connection, [hit for hit in hits if hit.number == TRACKING_IMAGE])
 
 
 def _lock(connection: Connection, name: str, now: datetime) -> int:

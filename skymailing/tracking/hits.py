@@ -1,9 +1,10 @@
-"""Note requests for links and pictures in Redis, without a statement on the database.
+"""Note requests for links and tracking images in Redis, without a database statement.
 
 The sweep adds them to the counts (`folding`). Without Redis, links still work, and hits are counted as lost.
 """
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 from threading import Lock
@@ -15,10 +16,12 @@ from skymailing.tracking.machines import Visitor
 logger = logging.getLogger(__name__)
 
 HITS = "skymailing:hits"  # list, the oldest first
-PICTURE = 0  # the number of the picture that shows opens; links are numbered from 1
-# About 40 MB in Redis. More within one sweep is an attack.
+TRACKING_IMAGE = 0  # the number of the tracking image; links are numbered from 1
+# About 40 MB in Redis. More hits between two sweeps are an attack.
 MAX_WAITING = 1_000_000
 LOST = "hits_lost"  # counter
+# As `NotedHit.encode` writes it; the database can store all of these numbers.
+HIT = re.compile(rb"(\d{1,10}) (\d{1,18}) (\d{1,4}) (\d{1,14}) ([pma])")
 
 _lock = Lock()
 _lost = 0  # not yet added to the counter
@@ -26,7 +29,7 @@ _lost = 0  # not yet added to the counter
 
 @dataclass(frozen=True, slots=True)
 class NotedHit:
-    """A request for a link, or for the picture, of a letter, at a time in milliseconds since 1970."""
+    """A request for a letter's link or tracking image, at a time in milliseconds since 1970."""
 
     run_id: int
     delivery_id: int
@@ -38,10 +41,21 @@ class NotedHit:
         return f"{self.run_id} {self.delivery_id} {self.number} {self.at} {self.visitor}"
 
 
-def decode(text: bytes) -> NotedHit:
-    """Return the hit that `encode` wrote."""
-    run_id, delivery_id, number, at, visitor = text.decode().split()
-    return NotedHit(int(run_id), int(delivery_id), int(number), int(at), Visitor(visitor))
+def decode(text: bytes) -> NotedHit | None:
+    """Return the hit that `encode` wrote; None for anything else, which a program has put into Redis."""
+    found = HIT.fullmatch(text)
+    if found is None:
+        return None
+    run_id, delivery_id, number, at = map(int, found.groups()[:4])
+    return NotedHit(run_id, delivery_id, number, at, Visitor(found[5].decode()))
+
+
+def skip(count: int) -> None:
+    """Count hits that cannot be read as lost."""
+    logger.warning("%d clicks and opens could not be read", count)
+    from skymailing import counters  # slow to import, so commands avoid it
+
+    counters.add({LOST: count})
 
 
 def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:

@@ -1,4 +1,4 @@
-"""Let folds take turns with each other, and with what must not happen while one is stored."""
+"""Let folds take turns with each other, and with transactions that must not overlap with a fold."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ TURN = "turn"  # a row that each transaction locks, since it reads counts before
 
 
 def take_turn(connection: Connection, now: datetime) -> None:
-    """Wait for the fold that is being stored; others wait until the caller's transaction ends."""
+    """Wait for the fold that is being stored; other folds wait until the caller's transaction ends."""
     lock_row(connection, TURN, now)
 
 

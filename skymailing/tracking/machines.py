@@ -1,7 +1,7 @@
-"""Decide whether a request for a link or a picture in a letter comes from a person or from a machine.
+"""Decide whether a request for a link or a tracking image comes from a person or from a machine.
 
-Only the verdict is kept, not the address or the browser. What a single request does not show, such as a
-scanner that follows all links at once, `bursts` decides later.
+Only the verdict is kept, not the address or the browser. Scanners that follow all links at once cannot be
+recognized by a single request; `bursts` finds them later.
 """
 
 import re
@@ -11,46 +11,46 @@ from functools import lru_cache
 
 from werkzeug.datastructures import Headers
 
-# The proxies through which webmail loads pictures when a person opens a letter, and Outlook itself. Lists of
+# The proxies through which webmail loads images when a person opens a letter, and Outlook itself. Lists of
 # crawlers contain most of them.
 IMAGE_PROXY = re.compile(
     r"GoogleImageProxy|YahooMailProxy|YandexImageResizer|Mail\.Ru\b|Microsoft Office|Microsoft Outlook|"
     r"Outlook-(?:iOS|Android)|MSOffice|Thunderbird",
     re.IGNORECASE,
 )
-# Apple's Mail Privacy Protection loads all pictures in advance, whether or not the letter is opened.
+# Apple's Mail Privacy Protection loads all images in advance, whether or not the letter is opened.
 APPLE_PROXY = re.compile(r"Mozilla/5\.0|Mozilla/5\.0 \([^()]*\) AppleWebKit/[\d.]+ \(KHTML, like Gecko\)")
 PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 PREFETCH = re.compile("prefetch|prerender|preview", re.IGNORECASE)
 Sent = Mapping[str, str] | Headers
-LONGEST_AGENT = 500  # characters that are examined
+MAX_AGENT_LENGTH = 500  # characters that are examined
 
 
 class Visitor(StrEnum):
-    """Who made a request."""
+    """The kind of visitor that made a request."""
 
     PERSON = "p"
     MACHINE = "m"
-    APPLE = "a"  # Apple's proxy, for pictures only: neither an open nor a robot
+    APPLE = "a"  # Apple's proxy, which loads images in advance: neither a person nor a machine
 
 
 def judge_click(headers: Sent) -> Visitor:
     """Return who followed a link with these request headers (a GET; other methods never count)."""
-    return _judge(headers.get("User-Agent", ""), headers, is_picture=False)
+    return _judge(headers.get("User-Agent", ""), headers, is_image=False)
 
 
 def judge_open(headers: Sent) -> Visitor:
-    """Return who loaded a picture with these request headers."""
-    return _judge(headers.get("User-Agent", ""), headers, is_picture=True)
+    """Return who loaded a tracking image with these request headers."""
+    return _judge(headers.get("User-Agent", ""), headers, is_image=True)
 
 
-def _judge(agent: str, headers: Sent, *, is_picture: bool) -> Visitor:
-    agent = agent.strip()[:LONGEST_AGENT]
+def _judge(agent: str, headers: Sent, *, is_image: bool) -> Visitor:
+    agent = agent.strip()[:MAX_AGENT_LENGTH]
     if not agent or any(PREFETCH.search(headers.get(name, "")) for name in PREFETCH_HEADERS):
         return Visitor.MACHINE
-    if is_picture and IMAGE_PROXY.search(agent):
+    if is_image and IMAGE_PROXY.search(agent):
         return Visitor.PERSON
-    if is_picture and APPLE_PROXY.fullmatch(agent):
+    if is_image and APPLE_PROXY.fullmatch(agent):
         return Visitor.APPLE
     return Visitor.MACHINE if is_crawler(agent) else Visitor.PERSON
 

@@ -1,7 +1,7 @@
-"""Store when letters were opened, as far as their mailing allows it: loading a picture shows it, as a guess.
+"""Store when letters were opened, as far as their mailing allows: a loaded tracking image suggests an open.
 
-Apple's proxy loads pictures in advance, which says nothing, and machines do not open letters. If opens are
-counted per person, only those who agreed are counted: the consent is checked here, so that a withdrawal
+Apple's proxy loads images in advance, which says nothing, and machines do not open letters. If opens are
+counted per person, only people who agreed are counted: the consent is checked here, so that a withdrawal
 takes effect with its commit.
 """
 
@@ -22,11 +22,11 @@ from skymailing.tracking.hits import NotedHit
 from skymailing.tracking.locking import take_turn
 from skymailing.tracking.machines import Visitor
 
-SCANNED = 2  # links that a machine followed within WINDOW of a picture: it has loaded the picture, too
+SCANNED = 2  # if a machine followed this many links within WINDOW of an open, it also loaded the image
 
 
 def store_opens(connection: Connection, hits: Sequence[NotedHit]) -> None:
-    """Store the opens of each letter; of those who did not agree to more, the time is forgotten.
+    """Store the opens of each letter; unless opens are counted per person, only the day of the last one.
 
     Call this after the clicks of the same fold are stored.
     """
@@ -47,7 +47,7 @@ def store_opens(connection: Connection, hits: Sequence[NotedHit]) -> None:
 
 
 def _drop_scans(connection: Connection, by_letter: dict[int, list[int]]) -> None:
-    """Remove the hits that came with those of a scanner, which loads the pictures of a letter, too."""
+    """Remove the hits of scanners, which follow links and also load images."""
     scans = select(Click.delivery_id, Click.last_at).where(
         is_in(Click.delivery_id, sorted(by_letter)), Click.machine_clicks > 0, ~Click.was_person
     )
@@ -106,9 +106,9 @@ _OPENS = Upsert(_make_upsert)
 
 
 def forget_opens(connection: Connection, owner_id: int, email_keys: Sequence[str], now: datetime) -> None:
-    """Remove what was stored because people had agreed to it; folds wait until the transaction ends."""
+    """Remove opens that were stored with people's consent; folds wait until the transaction ends."""
     take_turn(connection, now)
-    # By the client, whose letters an index finds; letters of merged clients belong to the one who was kept.
+    # Search by client, whose letters an index finds; letters of merged clients belong to the kept client.
     own = select(Client.id).where(Client.owner_id == owner_id, Client.email_key.in_(email_keys))
     letters = select(Delivery.id).where(Delivery.client_id.in_(own))
     counted = (Engagement.opens > 0) & Engagement.delivery_id.in_(letters)

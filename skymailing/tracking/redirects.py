@@ -1,6 +1,6 @@
-"""Answer clicks in front of Flask: a link whose run is in memory needs no more than a note in Redis.
+"""Answer clicks before they reach Flask: if a link's run is in memory, only Redis is needed, to note the hit.
 
-Every other request goes on to Flask, where `views.click` reads the run, or explains why there is no link.
+All other requests go on to Flask, where `views.click` reads the run, or explains why the link does not work.
 """
 
 import re
@@ -17,7 +17,7 @@ from skymailing.web.responses import list_security_headers
 from skymailing.web.urls import CLICK_PREFIX
 
 LINK = re.compile(rf"{CLICK_PREFIX}/([\w-]+)/([1-9]\d{{0,3}})", re.ASCII)
-# The target's server learns nothing about the letter, and no cache answers the next click.
+# The target's server learns nothing about the letter, and no cache may answer the next click.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 
 

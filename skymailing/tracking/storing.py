@@ -1,4 +1,4 @@
-"""Store new counts of clicks: per link of each letter, per letter, per link of the run, and per run."""
+"""Store new click counts per letter and per run, and for each link in them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import Click, Engagement, Run, RunLink
 from skymailing.models.base import Model
 from skymailing.tracking.click_counts import LetterClicks
+from skymailing.tracking.click_events import report_clicks
 
 # The columns that a fold writes, with their types in JSON.
 CLICKS = {
@@ -26,12 +27,13 @@ ENGAGEMENTS = dict.fromkeys(
 
 
 def store_clicks(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
-    """Store the counts of letters. Folds take turns, so no other process changes these rows."""
+    """Store each letter's click counts. Folds take turns, so no other process changes these rows."""
     if not letters:
         return
     _replace(connection, Click, CLICKS, [row for letter in letters for row in _list_clicks(letter)])
     _replace(connection, Engagement, ENGAGEMENTS, [_list_engagement(letter) for letter in letters])
     _increase_links(connection, letters)
+    report_clicks(connection, letters, now)
     _increase_runs(connection, letters, now)
 
 
@@ -58,7 +60,7 @@ def _list_engagement(letter: LetterClicks) -> tuple[object, ...]:
 def _replace(
     connection: Connection, model: type[Model], types: Mapping[str, Any], rows: Sequence[Sequence[object]]
 ) -> None:
-    """Insert rows, or replace all columns in `types` of those that exist."""
+    """Insert rows; if a row exists, replace all its columns in `types`."""
     given = list_rows(rows, **types)
     # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.
     source = select(*(given.c[name] for name in types)).where(true())
@@ -102,7 +104,8 @@ def _increase_runs(connection: Connection, letters: Sequence[LetterClicks], now:
         changes = Changes(run, is_shared=True)
         changes.add("clicked", changed[run.id], now)
         changes.write(connection)
-    # After the intervals, in the same order as workers: otherwise recounting a run that ends could deadlock.
+    # Update runs after their intervals, as workers do; otherwise, recounting a run that is ending could
+    # deadlock.
     increase = update(Run).where(Run.id == bindparam("run")).values(clicked=_add(Run, "clicked"))
     connection.execute(increase, [{"run": id, "more_clicked": more} for id, more in sorted(changed.items())])
 

@@ -1,4 +1,4 @@
-"""Find where a link in a letter leads, from memory after the first request for a run."""
+"""Find where a letter's link leads; after the first request for a run, its links are in memory."""
 
 import time
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.rendering.click_tokens import ClickSigner, ClickToken
 from skymailing.delivery.rendering.tracked_links import to_location
 from skymailing.models import Mailing, Run, RunLink, User
-from skymailing.tracking.hits import PICTURE
+from skymailing.tracking.hits import TRACKING_IMAGE
 
-MAX_RUNS = 1_000  # of which a process remembers the links
-# Seconds until a run is read again: a manager may have disabled its mailing, or its owner deleted it.
+MAX_RUNS = 1_000  # runs whose links a process remembers
+# Seconds until a run is read again: its mailing may have been disabled by a manager or deleted by its owner.
 REMEMBERED = 60
-# The same for a link that is not in memory: it can be newer, since workers add links while a run is sent, and
-# SQLite gives the ID of a deleted run to another one.
+# The same for a link that is not in memory: it may be new, since workers add links during a run, and SQLite
+# reuses the IDs of deleted runs.
 CHECKED = 1
 
 
@@ -41,7 +41,7 @@ class RunTargets:
 
     def has(self, token: ClickToken, number: int) -> bool:
         """Return whether the token is signed, and names a letter with this link."""
-        return (number == PICTURE or number in self.urls) and token.is_signed_by(self.signer)
+        return (number == TRACKING_IMAGE or number in self.urls) and token.is_signed_by(self.signer)
 
     def is_younger_than(self, seconds: float) -> bool:
         return time.monotonic() - self.read_at < seconds
@@ -54,8 +54,8 @@ _lock = Lock()
 def find_letter(text: str, number: int, *, only_remembered: bool = False) -> tuple[ClickToken, RunTargets]:
     """Return the letter that a token names, and the links of its run.
 
-    Raises UnknownLink if the run has no link `number`, unless it is PICTURE, and DisabledLink. With
-    `only_remembered`, nothing is read, and a link that is not in memory is unknown.
+    Raises DisabledLink, and UnknownLink if the run has no link `number`, unless the number is TRACKING_IMAGE.
+    With `only_remembered`, nothing is read, and a link that is not in memory is unknown.
     """
     try:
         token = ClickToken(text)
@@ -96,7 +96,7 @@ def _remember(run_id: int) -> RunTargets | None:
 
 
 def _read(run_id: int) -> RunTargets | None:
-    if run_id > LARGEST_ID:  # forged; PostgreSQL refuses the number
+    if run_id > LARGEST_ID:  # forged; PostgreSQL rejects the number
         return None
     run = (
         select(Run.uuid, is_allowed())

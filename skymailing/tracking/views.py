@@ -1,11 +1,11 @@
-"""The public addresses in letters: links that count clicks, and the picture that shows opens."""
+"""The public URLs in letters: links that count clicks, and the image that shows opens."""
 
 from base64 import b64decode
 
 from flask import Blueprint, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
-from skymailing.tracking.hits import PICTURE, note_now
+from skymailing.tracking.hits import TRACKING_IMAGE, note_now
 from skymailing.tracking.machines import judge_click, judge_open
 from skymailing.tracking.redirects import HEADERS
 from skymailing.tracking.targets import DisabledLink, UnknownLink, find_letter
@@ -14,7 +14,7 @@ from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 bp = Blueprint("tracking", __name__)
 BLUEPRINTS = (bp,)
 
-# A transparent picture of one pixel.
+# A transparent image of one pixel.
 PIXEL = b64decode(b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
@@ -35,12 +35,12 @@ def click(token: str, number: int) -> ResponseReturnValue:
 
 @bp.get(f"{OPEN_PREFIX}/<token>.gif")
 def picture(token: str) -> ResponseReturnValue:
-    """Return the picture of a letter, and note that it was loaded; forged tokens get the same picture."""
+    """Return a letter's tracking image, and note that it was loaded; forged tokens get the same image."""
     try:
-        letter, _targets = find_letter(token, PICTURE)
+        letter, _targets = find_letter(token, TRACKING_IMAGE)
     except (UnknownLink, DisabledLink):
         pass
     else:
         if request.method == "GET":
-            note_now(letter, PICTURE, judge_open(request.headers))
+            note_now(letter, TRACKING_IMAGE, judge_open(request.headers))
     return Response(PIXEL, mimetype="image/gif", headers=HEADERS)

@@ -19,10 +19,10 @@ from skymailing.extensions import limiter
 logger = logging.getLogger(__name__)
 
 RATE = "300 per minute"
-# Each user has one running request, and others wait for it; a thread waits for at most WAIT seconds.
+# Each user has one running request, and further ones wait for it; a thread waits for at most WAIT seconds.
 PLACES = 3
 WAIT = 10  # seconds
-WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still run
+WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still be running
 MAX_SECONDS = 60  # after which a dead request's slot is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -86,5 +86,5 @@ def _acquire(user: str, held: list[Lock]) -> None:
 def _release(lock: Lock) -> None:
     try:
         lock.release()
-    except RedisError as error:  # its time was over, or Redis is down; it expires by itself
+    except RedisError as error:  # the lock has expired, or Redis is down and the lock will expire
         logger.warning("The turn of a slow request could not be released: %s", error)

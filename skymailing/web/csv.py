@@ -27,7 +27,7 @@ BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 
 
 def csv_safe(value: Any) -> Any:
-    """Return a value that a spreadsheet shows as text and never runs; numbers stay numbers.
+    """Return a value that a spreadsheet shows as text and never runs; numbers remain numbers.
 
     Puts an apostrophe where a formula could begin, even in front of other apostrophes, so that `csv_restore`
     is the exact inverse.
@@ -61,7 +61,7 @@ def drain(buffer: io.StringIO) -> str:
 def csv_response(rows: Iterable[Sequence[Any]], filename: str, start: str = "") -> Response:
     """Return a download of `start` and the rows; `filename` is ASCII.
 
-    The request context stays open until the last row, so rows may come from its database session.
+    The request context remains open until the last row, so rows may come from its database session.
     """
     return Response(
         stream_with_context(itertools.chain([start], stream_csv(rows))),

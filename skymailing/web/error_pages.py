@@ -90,7 +90,7 @@ def show_database_unavailable(error: OperationalError) -> Response:
 
 
 def treat_as_visitor_if_unknown() -> None:
-    """Show the error page as to a visitor, in the browser's language, if the user cannot be loaded."""
+    """If the user cannot be loaded, show the error page as to a visitor, in the browser's language."""
     try:
         getattr(current_user, "locale", None)
     except SQLAlchemyError:

@@ -36,7 +36,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_disabled": _l("A manager has disabled this mailing, so it cannot be published."),
     "archive_limit": _l("You can publish up to %(limit)s emails. Remove some from your archive first."),
     "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
-    "archive_too_long": _l("This email is too long to be published. Are there images in its text?"),
+    "archive_too_long": _l("This email is too long to publish. It may contain embedded images."),
     "archive_not_sent": _l("This run was skipped: nothing was sent."),
     #
     # --- all pages ----------------------------------------------------------------------------
@@ -89,13 +89,13 @@ ERROR_TEXTS: dict[str, Any] = {
     "import_limit_unfinished": _l("Wait until your other imports are finished."),
     "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
     "import_internal_error": _l("Something went wrong on our side. The error has been logged."),
-    "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
+    "row_open_quote": _l("A quotation mark is not closed, or one inside the text is not doubled."),
     "row_line_too_long": _l("The row is too long."),
     "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
     "row_unknown_status": _l("The status is not recognized, so this person may have opted out."),
     "row_tag_too_long": _l("The name of a tag is longer than 100 characters."),
     "row_too_many_tags": _l("The row has more than 100 tags."),
-    "row_tag_limit": _l("The row would add more tags than the 1,000 that you can have."),
+    "row_tag_limit": _l("With this row's tags, you would have more than 1,000 tags."),
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
@@ -129,9 +129,9 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "mailing_hours_incomplete": _l("Fill in both times, or leave both empty."),
     "mailing_invalid": _l("Some values are not valid."),
-    "mailing_message_deleted": _l("Its message has been deleted, so the mailing cannot be restored."),
+    "mailing_message_deleted": _l("The mailing cannot be restored, because its message has been deleted."),
     "mailing_topic_unknown": _l("This topic has been deleted. Choose another one."),
-    "mailing_topic_deleted": _l("Its topic has been deleted, so the mailing cannot be restored."),
+    "mailing_topic_deleted": _l("The mailing cannot be restored, because its topic has been deleted."),
     "mailing_message_missing": _l("Choose a message."),
     "mailing_message_unknown": _l("This message does not exist. Choose another."),
     "mailing_limit": _l("You can have up to %(limit)s mailings."),
@@ -144,7 +144,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_test_over": _l("The test is over: no emails are waiting for its winner."),
     "mailing_variant_same": _l("This is the same email as variant %(variant)s. Change something."),
     "mailing_variant_unknown": _l("This variant does not exist."),
-    "mailing_winner_chosen": _l("The test is decided already: the other clients get variant %(variant)s."),
+    "mailing_winner_chosen": _l(
+        "The winner has already been chosen: the other clients get variant %(variant)s."
+    ),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
     "mailing_no_run_to_resend": _l("There is no run whose emails can be sent again."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),
@@ -152,7 +154,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its emails cannot be sent again."
     ),
-    "mailing_sender_deleted": _l("Its sender has been deleted, so the mailing cannot be restored."),
+    "mailing_sender_deleted": _l("The mailing cannot be restored, because its sender has been deleted."),
     "mailing_sender_unknown": _l("This sender does not exist. Choose another."),
     "mailing_sender_unconfirmed": _l(
         "This address is not confirmed. Open the link in the email sent to it, or choose another sender."
@@ -194,6 +196,20 @@ ERROR_TEXTS: dict[str, Any] = {
         "Your mail server may not accept this address: it has non-Latin letters before the @."
     ),
     #
+    # --- webhooks -----------------------------------------------------------------------------
+    "webhook_limit": _l("You can have up to %(limit)s webhooks. Delete those that you no longer need."),
+    "webhook_test_limit": _l("You can send up to %(limit)s calls per hour yourself. Try again later."),
+    "webhook_deleted": _l("This webhook has been deleted."),
+    "webhook_disabled": _l("This webhook is off. Turn it on first."),
+    "webhook_no_events": _l("Choose at least one event."),
+    "webhook_event_unknown": _l("There is no event “%(type)s”."),
+    "webhook_url_unreadable": _l("This is not a web address."),
+    "webhook_url_not_https": _l("The address must begin with https://."),
+    "webhook_url_userinfo": _l("The address must not contain a user name or password."),
+    "webhook_url_host": _l("Enter an address with a host name, such as https://example.com/hook."),
+    "webhook_url_port": _l("Use the usual port, 443, or one from %(port)s."),
+    "webhook_url_too_long": _l("The address is longer than %(length)d characters."),
+    #
     # --- mail servers -------------------------------------------------------------------------
     "server_limit": _l("You can have up to %(limit)s mail servers. Delete those that you no longer need."),
     "server_test_limit": _l("Mail servers can be tested up to %(limit)s times per hour. Try again later."),
@@ -202,8 +218,10 @@ ERROR_TEXTS: dict[str, Any] = {
     "server_username_missing": _l("Enter the user name."),
     "server_password_missing": _l("Enter the password."),
     "server_password_again": _l("The server or user name has changed, so please enter the password again."),
-    "server_in_use": _l("These senders use it: %(addresses)s. Choose another mail server for them first."),
-    "server_in_run": _l("A mailing is being sent through it. Wait until it has ended, or cancel it."),
+    "server_in_use": _l("Senders use this mail server: %(addresses)s. Choose another one for them first."),
+    "server_in_run": _l(
+        "A mailing is being sent through this server. Wait until the mailing has ended, or cancel it."
+    ),
     "server_deleted": _l("This mail server has been deleted."),
     #
     # --- domains ------------------------------------------------------------------------------
@@ -211,10 +229,10 @@ ERROR_TEXTS: dict[str, Any] = {
     "domain_exists": _l("You have already added this domain."),
     "domain_deleted": _l("This domain has been deleted."),
     "domain_freemail": _l("%(domain)s belongs to a mail provider. Add a domain of your own."),
-    "domain_unverified": _l("Create the DNS records first, and check again."),
+    "domain_unverified": _l("Create the DNS records first, then check again."),
     "domain_probe_no_mailbox": _l("This service has no mailbox for test emails. Ask its administrator."),
     "domain_probe_too_soon": _l("You can send a test email every %(minutes)s minutes. Try again later."),
-    "domain_key_waiting": _l("Create the record of the new key first."),
+    "domain_key_waiting": _l("Create the DNS record for the new key first."),
     "domain_keys_too_many": _l("The key was replaced a few days ago. Try again in a week."),
     #
     # --- messages -----------------------------------------------------------------------------
@@ -257,14 +275,14 @@ ERROR_TEXTS: dict[str, Any] = {
 
 
 def explain(error: UserError) -> str:
-    """Return the text for an error in the current language, and the labels and texts of its values."""
+    """Return the text for an error, with the labels and texts of its values, in the current language."""
     text = ERROR_TEXTS[error.code]
     values = {name: _write_value(value) for name, value in error.values.items()}
     return str(text % values if values else text)
 
 
 def explain_stored(text: str) -> str:
-    """Return the text for a code that was stored, in the current language; other texts stay as they are."""
+    """Return the text for a stored code, in the current language; other texts are returned unchanged."""
     return explain(UserError(text)) if text in ERROR_TEXTS else text
 
 

@@ -36,7 +36,7 @@ class ChoicesField(SelectMultipleField):
 
 
 class LocalTimeField(Field):
-    """A moment typed in the user's time zone; `data` is in UTC, or None for an empty field."""
+    """A time typed in the user's time zone; `data` is in UTC, or None for an empty field."""
 
     widget = DateTimeLocalInput()
 
@@ -51,7 +51,8 @@ class LocalTimeField(Field):
             return
         current = self.object_data
         if current and values[0].strip() == format_local(current, self.zone):
-            # Unchanged. Parsing would drop the fraction of a second, and take the first of two equal hours.
+            # The field is unchanged. Parsing would drop fractions of a second, and return the first of two
+            # equal hours.
             self.data = current
             return
         try:
@@ -66,7 +67,7 @@ class LocalTimeField(Field):
 
 
 def one_line(_form: FlaskForm, field: Field) -> None:
-    """Refuse line breaks and control characters: the text goes into a letter's header."""
+    """Reject line breaks and control characters: the text goes into a letter's header."""
     if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in field.data or ""):
         raise ValidationError(_("Use one line without special characters."))
 
@@ -76,8 +77,8 @@ def strip(text: str | None) -> str | None:
     return text.replace("\0", "").strip() if text else text
 
 
-def complete_address(text: str | None) -> str | None:
-    """Return the address of a web page with the https:// that people leave out."""
+def complete_url(text: str | None) -> str | None:
+    """Return a web address, adding the https:// that people omit."""
     return f"https://{text}" if text and WITHOUT_SCHEME.match(text) else text
 
 
@@ -91,14 +92,14 @@ class PeriodForm(FlaskForm):
     until = DateField(_l("Until"), [Optional()])
 
     def validate_since(self, field: DateField) -> None:
-        """Refuse years that not every database can store."""
+        """Reject years that not every database can store."""
         if field.data and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
             raise ValidationError(
                 explain(UserError("time_year_out_of_range", first=FIRST_YEAR, last=LAST_YEAR))
             )
 
     def validate_until(self, field: DateField) -> None:
-        """Refuse a period that ends before it begins."""
+        """Reject a period that ends before it begins."""
         self.validate_since(field)
         if field.data and self.since.data and field.data < self.since.data:
             raise ValidationError(_("The period ends before it begins."))

@@ -14,7 +14,7 @@ from werkzeug.http import parse_accept_header
 from skymailing.extensions import babel
 from skymailing.web.stateless import is_stateless
 
-# Each language by its own name, so that visitors find theirs on a page in another language.
+# Each language's own name, so that visitors find their language on a page in another one.
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 LANGUAGE_COOKIE = "language"
 
@@ -22,7 +22,7 @@ LANGUAGE_COOKIE = "language"
 def configure(app: Flask) -> None:
     """Make Flask-Babel use this module's language and time zone for every request."""
     babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
-    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred texts,
+    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred strings,
     # which took a tenth of the page's time.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of Jinja's extension
         gettext=lambda text: translations().ugettext(text),

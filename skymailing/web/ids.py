@@ -39,7 +39,7 @@ def parse_big_id(text: str) -> int:
 
 
 def read_id(text: object, largest: int = LARGEST_ID) -> int:
-    """Return the ID in a query or form; 0, which no row has, for anything that cannot be an ID."""
+    """Return the ID in a query or form; 0, which is no row's ID, for anything that cannot be an ID."""
     text = str(text)
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
         return 0
@@ -53,7 +53,7 @@ def selected_ids(limit: int) -> list[int]:
 
 
 def read_page_number() -> int:
-    """Return the `page` in the query, 1 without one; abort with 404 for anything else than a number."""
+    """Return the `page` in the query, by default 1; abort with 404 for anything but a number."""
     text = request.args.get("page", "1")
     # Accept one spelling per number, so that each page has one URL.
     if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):

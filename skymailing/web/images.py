@@ -19,7 +19,7 @@ from skymailing.web.host_turns import take_host_turn
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_000_000  # decoding these at full size needs about 300 MB, including copies
-# A JPEG with one scan, as cameras and phones write, is decoded near the needed size.
+# A JPEG with one scan, such as those from cameras and phones, is decoded at nearly the required size.
 MAX_JPEG_PIXELS = 50_000_000
 # A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
 MAX_SCANS = 30
@@ -103,7 +103,7 @@ def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
 
     Type and size are read from the content, never from a file name. Only the pixels are kept: no
     metadata, no location, no second file appended to the first. Raises UserError `picture_unreadable`,
-    `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if others take too long.
+    `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if other pictures take too long.
     """
     with take_host_turn("decoding", DECODING_WAIT, PicturesBusy()):
         yield _decode(content, largest)
@@ -127,7 +127,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
                 raise unreadable
             _check_size(opened, largest)
             opened.load()
-            if opened.mode in SMOOTH_MODES:  # before the copies below, which would be as large as the picture
+            if opened.mode in SMOOTH_MODES:  # before the copies below, which are then small
                 opened.thumbnail((largest, largest), Image.Resampling.LANCZOS)
             upright = _turn_upright(opened)
             if upright.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
@@ -179,7 +179,7 @@ def _too_many_pixels(allowed: int) -> UserError:
 
 
 def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
-    """Write a picture's file in the size of its name; return the file's size in bytes."""
+    """Write a picture's file in the size that its name states; return the number of bytes."""
     path = directory / picture.name
     size = (picture.width, picture.height)
     sized = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

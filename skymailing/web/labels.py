@@ -10,6 +10,7 @@ from skymailing.models import (
     AuditKind,
     BounceKind,
     BulkState,
+    CallState,
     ConsentKind,
     DeliveryState,
     ImportState,
@@ -59,6 +60,7 @@ _register(
         RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
         RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
+        RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),
@@ -106,6 +108,14 @@ _register(
         BulkState.FAILED: (lazy_pgettext("bulk", "failed"), "bad"),
         BulkState.UNDOING: (lazy_pgettext("bulk", "undoing"), "active"),
         BulkState.UNDONE: (lazy_pgettext("bulk", "undone"), "gone"),
+    },
+)
+_register(
+    CallState,
+    {
+        CallState.PENDING: (lazy_pgettext("webhook", "waiting"), "waiting"),
+        CallState.DELIVERED: (lazy_pgettext("webhook", "accepted"), "good"),
+        CallState.FAILED: (lazy_pgettext("webhook", "given up"), "bad"),
     },
 )
 _register(
@@ -229,6 +239,7 @@ _register(
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),
         Limited.DOMAINS: (lazy_gettext("Domains"), "quiet"),
         Limited.SERVERS: (lazy_gettext("Mail servers"), "quiet"),
+        Limited.WEBHOOKS: (lazy_gettext("Webhooks"), "quiet"),
         Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),

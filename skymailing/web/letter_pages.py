@@ -8,7 +8,7 @@ POLICY = (
     "{sandbox}; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
-# Links open as on any page, and what they open is not restricted.
+# Links open as on any page, and the linked pages are not restricted.
 LINKS = "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
 
 
@@ -19,11 +19,11 @@ def seal_frame(response: Response) -> Response:
 
 
 def seal_page(response: Response) -> Response:
-    """Let a letter that is a page of its own show pictures and open links, and do nothing else."""
+    """Let a letter on a separate page show pictures and open links, and do nothing else."""
     response.headers["Content-Security-Policy"] = _write_policy(LINKS, "'none'")
     # Browsers refuse to show a sandboxed page with a stricter policy (HTML, "process a navigate fetch").
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
-    # The sites that it links to and loads pictures from must not see who reads which letter.
+    # The sites to which it links and from which it loads pictures must not see who reads which letter.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

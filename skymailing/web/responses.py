@@ -158,7 +158,7 @@ def _draw_icon(source: str, name: str) -> Markup:
 
 
 def url_with(**changes: str | int | None) -> str:
-    """Return this page's URL with some query arguments changed, or removed if None."""
+    """Return this page's URL with some query arguments changed; None removes an argument."""
     pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in changes]
     pairs += [(key, str(value)) for key, value in changes.items() if value is not None]
     return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
@@ -182,15 +182,15 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 
 def address(email: str) -> str:
-    """Return an email address in its readable form, with an IDN domain in its own script."""
-    # Only pages need it: commands start faster without the library behind it.
+    """Return an email address in readable form, with a Unicode domain."""
+    # Imported here, since only pages need it: commands start faster without the library behind it.
     from skymailing.email_addresses import display_address
 
     return display_address(email)
 
 
 def domain(name: str) -> str:
-    """Return a domain in its readable form, with an IDN domain in its own script."""
+    """Return a domain in readable form, in Unicode."""
     from skymailing.email_addresses import display_domain
 
     return display_domain(name)
@@ -198,7 +198,7 @@ def domain(name: str) -> str:
 
 def server_reply(text: str) -> str:
     """Return a mail server's reply, or the engine's message in its place, translated if possible."""
-    # Only pages need it, as above.
+    # Imported here for the same reason.
     from skymailing.web.server_replies import translate_reply
 
     return translate_reply(text)
@@ -212,7 +212,7 @@ def number(value: float) -> str:
 def local_time(
     moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
 ) -> Markup:
-    """Return a <time> in the reader's time zone; a dash for None."""
+    """Return a <time> element in the reader's time zone; a dash for None."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
     pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
@@ -225,7 +225,7 @@ def local_time(
 
 
 def local_date(moment: datetime) -> Markup:
-    """Return the day of a moment as a <time>, such as 1 July 2026."""
+    """Return the day of a time as a <time> element, such as 1 July 2026."""
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), format_date(moment, "d MMMM y")
     )
@@ -237,7 +237,7 @@ def clock_time(moment: datetime) -> str:
 
 
 def short_day(day: date) -> str:
-    """Return a calendar day; unlike a moment it has no time zone."""
+    """Return a calendar day, which, unlike a time, has no time zone."""
     return str(format_date(day, "d MMM y"))
 
 
@@ -247,5 +247,5 @@ def timezone_name() -> str:
 
 
 def zone_label(moment: datetime) -> str:
-    """Return the offset of the reader's time zone at a moment, such as UTC+3 or UTC-3:30."""
+    """Return the offset of the reader's time zone at a time, such as UTC+3 or UTC-3:30."""
     return format_offset(moment.astimezone(user_zone()).utcoffset())

@@ -8,9 +8,9 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
     "tag_limit": _l("You can have up to %(limit)s tags."),
     "tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
-    "bulk_tag_missing": _l("The tag has been deleted, so the action ended."),
+    "bulk_tag_missing": _l("The tag has been deleted, so the action was stopped."),
     "bulk_unfinished": _l("Wait until your other action on clients is finished, or stop it."),
-    "bulk_blocked": _l("Your account was blocked, so the action ended."),
+    "bulk_blocked": _l("Your account was blocked, so the action was stopped."),
     "bulk_internal_error": _l("Something went wrong on our side. The error has been logged."),
     "bulk_tag_deleted": _l("The tag has been deleted, so this cannot be undone."),
     "tag_deleted": _l("This tag has been deleted or merged into another one."),
@@ -21,7 +21,9 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "topic_deleted": _l("This topic has been deleted."),
     "topic_in_use": _l("This topic is used in mailings, so it cannot be deleted: %(names)s."),
     "topic_limit": _l("You can have up to %(limit)s topics."),
-    "topic_left_by_client": _l("This client has left the topic. Only the client can join it again."),
+    "topic_left_by_client": _l(
+        "This client has unsubscribed from the topic. Only the client can resubscribe."
+    ),
     "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
     "segment_unreadable": _l("The conditions cannot be read."),
     "segment_empty": _l("Add at least one condition."),

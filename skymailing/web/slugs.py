@@ -1,4 +1,4 @@
-"""Make slugs, the part of a page's address that is derived from its title."""
+"""Make slugs, the part of a page's URL that is derived from its title."""
 
 import re
 import unicodedata

@@ -12,7 +12,7 @@ from babel.dates import get_timezone_location
 from flask_babel import get_locale, lazy_gettext, lazy_pgettext
 from wtforms.fields import SelectChoice
 
-# By the first part of a zone's name; continents have names in CLDR, under these codes.
+# Regions by the first part of a zone's name; CLDR has names for continents, under these codes.
 CONTINENTS = {"Africa": "002", "America": "019", "Antarctica": "AQ", "Asia": "142", "Europe": "150"}
 OTHER_REGIONS = {
     "Arctic": lazy_gettext("Arctic"),

@@ -12,7 +12,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 
 
 def parse_local(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC; in a repeated hour, its first occurrence.
+    """Return the time in UTC; in a repeated hour, its first occurrence.
 
     Raises UserError `time_unreadable`, `time_year_out_of_range` or `time_skipped`.
     """
@@ -29,7 +29,7 @@ def parse_local(text: str, zone: ZoneInfo) -> datetime:
 
 
 def to_utc(typed: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment at which a clock in `zone` shows `typed`; raises UserError `time_skipped`."""
+    """Return the time in UTC at which a clock in `zone` shows `typed`; raises UserError `time_skipped`."""
     moment = typed.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) != typed:
         raise UserError("time_skipped")
@@ -37,16 +37,16 @@ def to_utc(typed: datetime, zone: ZoneInfo) -> datetime:
 
 
 def format_local(moment: datetime, zone: ZoneInfo) -> str:
-    """Return the moment for <input type=datetime-local>, with seconds only when they are not zero."""
+    """Return the time for <input type=datetime-local>, with seconds only if they are not zero."""
     local = moment.astimezone(zone)
     return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC when a day begins in `zone`."""
+    """Return the time in UTC at which a day begins in `zone`."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def end_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC when the next day begins in `zone`."""
+    """Return the time in UTC at which the next day begins in `zone`."""
     return start_of_day(day + timedelta(days=1), zone)

@@ -16,12 +16,15 @@ from tests.security.object_factories import (
     make_delivery,
     make_form,
     make_import,
+    make_letter,
     make_run,
     make_segment,
     make_sender,
     make_suppression,
     make_tag,
     make_topic,
+    make_webhook,
+    make_webhook_call,
 )
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
@@ -113,6 +116,9 @@ def arguments(user: User) -> dict[str, Any]:
         "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
         "run_id": make_run(user).id,
         "delivery_id": make_delivery(user).id,
+        "endpoint_id": make_webhook(user).id,
+        "call_id": make_webhook_call(user).id,
+        "letter_id": make_letter(user).id,
         "segment_id": make_segment(user).id,
         "topic_id": make_topic(user).id,
         "suppression_id": make_suppression(user).id,

@@ -1,4 +1,4 @@
-"""The whole main job through the API alone: clients, a message, a mailing, and what became of each letter."""
+"""The whole main job through the API alone: clients, a message, a mailing, and the result of each letter."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -96,6 +96,7 @@ BODIES: dict[str, Any] = {
     "update_message": {"subject": "Taken over"},
     "update_mailing": {"name": "Taken over"},
     "replace_segment": {"name": "Taken over", "conditions": {"field": "email", "op": "is_set"}},
+    "update_webhook": {"events": ["run.finished"]},
     "update_topic": {"name": "Taken over"},
     "choose_topic": {"is_joined": True},
     "choose_winner": {"number": 1},

@@ -31,7 +31,7 @@ def send_letter(
 
 
 def create_sent_run(owner: User, body: str, **values: Any) -> Run:
-    """Create a finished run with this content, of a mailing of its own."""
+    """Create a finished run with this content, in a new mailing."""
     content = {"body": body, "subject": "News", "format": MessageFormat.MARKDOWN} | values
     names = ("subject", "format", "body")
     message = MessageFactory.create(owner=owner, **{name: content[name] for name in names})

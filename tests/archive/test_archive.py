@@ -85,7 +85,7 @@ def test_a_published_letter_can_be_removed_and_published_again(
     assert visitor.get("/archive/tea-shop/vesennie-novinki").status_code == 200
 
 
-def test_every_run_of_a_mailing_is_an_entry_of_its_own(
+def test_every_run_of_a_mailing_is_a_separate_entry(
     session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient
 ) -> None:
     first = create_sent_run(shop, "First")
@@ -105,7 +105,7 @@ def test_every_run_of_a_mailing_is_an_entry_of_its_own(
     assert [link["href"] for link in links] == ["/archive/tea-shop/news-2", "/archive/tea-shop/news"]
 
 
-def test_the_address_can_be_chosen_and_changed(
+def test_the_slug_can_be_chosen_and_changed(
     session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient
 ) -> None:
     one, two = create_sent_run(shop, "One"), create_sent_run(shop, "Two")
@@ -128,7 +128,7 @@ def test_the_address_can_be_chosen_and_changed(
     assert "Two" in visitor.get("/archive/tea-shop/autumn").text
 
 
-def test_the_archive_can_move_to_a_free_address(
+def test_the_archive_can_move_to_a_free_slug(
     session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient
 ) -> None:
     assert owner.get("/mailings/archive/address").status_code == 302, "there is no archive yet"
@@ -143,7 +143,7 @@ def test_the_archive_can_move_to_a_free_address(
     assert visitor.get("/archive/tea-shop/news").status_code == 404
 
 
-def test_owners_of_the_same_name_get_different_addresses(
+def test_owners_with_the_same_name_get_different_slugs(
     session: Session, sign_in: SignIn, visitor: FlaskClient
 ) -> None:
     for slug in ("chai", "chai-2", "chai-3"):
@@ -155,7 +155,7 @@ def test_owners_of_the_same_name_get_different_addresses(
     assert visitor.get(f"/archive/archive-{user.id}/news").status_code == 200
 
 
-# --- What cannot be published, and who may not ------------------------------------------------
+# --- What cannot be published, and who cannot publish ------------------------------------------------
 
 
 def test_some_runs_cannot_be_published(session: Session, shop: User, owner: FlaskClient) -> None:
@@ -173,7 +173,7 @@ def test_some_runs_cannot_be_published(session: Session, shop: User, owner: Flas
     assert session.scalars(select(ArchiveEntry)).all() == []
 
 
-def test_a_letter_that_cannot_be_rendered_is_refused(shop: User, owner: FlaskClient) -> None:
+def test_a_letter_that_cannot_be_rendered_is_rejected(shop: User, owner: FlaskClient) -> None:
     run = create_sent_run(shop, "{% for i in (1..9000) %}{% for j in (1..9000) %}x{% endfor %}{% endfor %}")
     response = publish(owner, run)
     assert response.status_code == 200
@@ -181,16 +181,16 @@ def test_a_letter_that_cannot_be_rendered_is_refused(shop: User, owner: FlaskCli
 
 
 def test_a_letter_may_be_too_long(shop: User, owner: FlaskClient) -> None:
-    """The style sheet is written into each paragraph."""
+    """The styles are inlined into each paragraph."""
     style = f"<style>p {{ font-family: {'x' * 200} }}</style>"
     run = create_sent_run(shop, f"{style}{'<p>a</p>' * 4_000}", format=MessageFormat.HTML)
     assert "too long" in get_main_text(publish(owner, run))
 
 
-def test_there_is_a_limit(
+def test_the_number_of_published_letters_is_limited(
     session: Session, shop: User, owner: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MOST_ENTRIES", 1)
+    monkeypatch.setattr(services, "MAX_ENTRIES", 1)
     first, second = create_sent_run(shop, "a"), create_sent_run(shop, "b")
     publish(owner, first)
     assert "up to 1 emails" in get_main_text(publish(owner, second))

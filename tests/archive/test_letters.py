@@ -211,7 +211,7 @@ def test_what_a_manager_has_stopped_is_not_shown(
     assert "password" not in response.text
 
 
-def test_changed_values_that_break_the_template_are_no_error(
+def test_changed_values_that_break_the_template_cause_no_error(
     app: Flask, session: Session, user: User, visitor: FlaskClient
 ) -> None:
     loop = "{% for i in (1..n) %}{% for j in (1..n) %}x{% endfor %}{% endfor %}"
@@ -227,7 +227,7 @@ def test_changed_values_that_break_the_template_are_no_error(
 
 
 @pytest.mark.parametrize("id", [1, 255, 2**31, 2**53])
-def test_a_token_names_its_letter(id: int) -> None:
+def test_a_token_identifies_its_letter(id: int) -> None:
     token = make_letter_token(id, RUN, KEY)
     assert re.fullmatch(r"[\w-]{28}", token)
     assert read_letter_token(token, KEY) == (id, RUN)

@@ -59,7 +59,7 @@ fragments = st.one_of(
 @settings(max_examples=300)
 @given(st.lists(fragments, max_size=8).map("".join), st.sampled_from(list(MessageFormat)))
 def test_a_published_letter_depends_on_no_client(body: str, format: MessageFormat) -> None:
-    """There is no client in the rendering; what could remain are marks, and links without a target."""
+    """No client is used for rendering, so only placeholder marks and links without a target could remain."""
     try:
         letter = render(body, format, subject="{{ name }} {{ client.city }} News")
     except TemplateError:
@@ -72,7 +72,7 @@ def test_a_published_letter_depends_on_no_client(body: str, format: MessageForma
 
 
 def test_the_values_of_an_odd_client_appear_in_the_letter_only() -> None:
-    """The letters of the same content do contain what must not be published."""
+    """Letters with the same content do contain the values that must not be published."""
     secret = "s3cret"
     body = "{{ name }} {{ email }} {{ client.city }} {{ client.full_name | upcase }} {{ client.Город }}"
     content = Content("{{ name }}", MARKDOWN, body, "en")
@@ -84,7 +84,7 @@ def test_the_values_of_an_odd_client_appear_in_the_letter_only() -> None:
     assert secret not in str(published).lower()
 
 
-def test_the_footer_and_links_to_ones_own_pages_are_left_out() -> None:
+def test_the_footer_and_links_to_personal_pages_are_removed() -> None:
     for format in MessageFormat:
         assert read("Hello", format) == "Hello"
     links = "[Unsubscribe]({{ unsubscribe_url }}) | [Open]({{ browser_url }}) · [Shop](https://shop.example)"
@@ -96,8 +96,8 @@ def test_the_footer_and_links_to_ones_own_pages_are_left_out() -> None:
     assert read(encoded, HTML) == "Hello"
 
 
-def test_a_hidden_footer_is_left_out_too() -> None:
-    """A letter that may hide its author's link gets a footer, which belongs to the letter."""
+def test_a_footer_for_a_hidden_link_is_removed_too() -> None:
+    """A letter whose own unsubscribe link may be hidden gets a footer, which must not be published."""
     hidden = "Hello{% if client.vip %} [Leave]({{ unsubscribe_url }}){% endif %}"
     assert read(hidden) == "Hello"
 
@@ -127,7 +127,7 @@ def test_words_around_a_value_are_tidied(body: str, text: str) -> None:
     assert read(body, TEXT) == text
 
 
-def test_the_rest_of_a_page_stays_as_it_is() -> None:
+def test_the_rest_of_a_page_remains_unchanged() -> None:
     page = (
         "<!DOCTYPE html>\n<html lang='en'><head><style>p{color:red}</style></head>\n"
         "<body class=x><!-- note --><p>Hello,  world</p><p></p>{{ name }}</body></html>"

@@ -34,7 +34,7 @@ EVIL = """<html><head><title>Author's</title>
 def test_scripts_in_a_letter_cannot_act_for_the_site(
     shop: User, owner: FlaskClient, visitor: FlaskClient
 ) -> None:
-    """The policy gives the page an opaque origin, in which scripts do not run and forms are not sent."""
+    """The policy gives the page an opaque origin, in which scripts do not run and forms are not submitted."""
     publish(owner, create_sent_run(shop, EVIL, format=HTML, subject="Hi"))
     for browser in (visitor, visitor, owner):  # rendered, cached, and with a session
         page = browser.get("/archive/tea-shop/hi")
@@ -175,7 +175,7 @@ def test_a_new_name_is_shown_at_once(
         assert "Tea Shop" not in page
 
 
-def test_a_large_letter_is_not_kept_in_the_cache(
+def test_a_large_letter_is_not_cached(
     app: Flask, shop: User, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArchiveFactory.create(owner=shop, slug="tea-shop")

@@ -56,7 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import add_click, add_test
+from tests.auth.account_results import add_click, add_test, add_webhook
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -88,16 +88,12 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
     add_tags(session, user, clients[0])
     add_topic(session, user, mailing, run)
-    imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
-    session.add(imported)
-    session.flush()
+    add_import(session, user)
     job = BulkJob(owner_id=user.id, action=BulkAction.TAG, tag="vip", state=BulkState.RUNNING, total=3)
     session.add(job)
     session.flush()
     session.add(BulkChunk(job_id=job.id, number=0, content=[client.id for client in clients]))
     add_consent(session, user)
-    session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
-    session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
@@ -109,6 +105,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_segment(session, user, mailing)
     add_sender(session, user, mailing)
     add_form(session, user, clients[0])
+    add_webhook(session, user)
     add_audit_entries(session, user, network_address)
     add_api_key_and_article(user)
     session.flush()
@@ -121,8 +118,17 @@ def add_api_key_and_article(user: User) -> None:
     IdempotentRequestFactory.create(owner_id=user.id)
 
 
+def add_import(session: Session, user: User) -> None:
+    """Add a finished import with a rejected row, and an uploaded file."""
+    imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
+    session.add(imported)
+    session.flush()
+    session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
+    session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
+
+
 def add_consent(session: Session, user: User) -> None:
-    """Add the consent of an imported person, with the owner's words."""
+    """Add the consent of an imported person, with the owner's description of it."""
     text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
     session.add(text)
     session.flush()
@@ -131,7 +137,7 @@ def add_consent(session: Session, user: User) -> None:
 
 
 def add_published_letter(user: User, run: Run) -> None:
-    """Add an archive with what the run has sent."""
+    """Add an archive that contains the run's letter."""
     ArchiveFactory.create(owner=user, slug=f"shop-{user.id}")
     ArchiveEntryFactory.create(run=run, title="Published", html="<p>News</p>")
 
@@ -172,7 +178,7 @@ def add_tags(session: Session, user: User, client: Client) -> None:
 
 
 def add_topic(session: Session, user: User, mailing: Mailing, run: Run) -> None:
-    """Add the topic of the mailing, somebody who left it, and why."""
+    """Add the mailing's topic, and a person who unsubscribed from it and gave a reason."""
     topic = TopicFactory.create(owner=user, name="Offers")
     mailing.topic_id = run.topic_id = topic.id
     TopicChoiceFactory.create(topic=topic, email_key="left@example.org")

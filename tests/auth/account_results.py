@@ -1,19 +1,35 @@
-"""Add what the recipients of a run did, and what its test has shown, to an account."""
+"""Add a recipient's click and the results of an A/B test to an account."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import Click, Delivery, Engagement, Mailing, MailingVariant, Run, RunLink
+from skymailing.models import (
+    Click,
+    Delivery,
+    Engagement,
+    Mailing,
+    MailingVariant,
+    Run,
+    RunLink,
+    User,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from tests.support.factories import RunVariantFactory
 
 
 def add_click(session: Session, run: Run) -> None:
-    """Add a link of the run, and a click of one of its recipients."""
+    """Add a link of the run, and one recipient's click on it."""
     session.flush()
     delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
     key = {"delivery_id": delivery_id, "run_id": run.id}
-    session.add(RunLink(run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1))
+    session.add(
+        RunLink(
+            run_id=run.id, number=1, url="https://shop.example/sale", label="Sale", clicks=1, variants=0b101
+        )
+    )
     session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
     session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
 
@@ -26,3 +42,14 @@ def add_test(session: Session, mailing: Mailing, run: Run) -> None:
     for number, subject in ((1, "Autumn"), (2, "Autumn is here")):
         RunVariantFactory.create(run=run, number=number, subject=subject)
     session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(1)).one().variant = 2
+
+
+def add_webhook(session: Session, user: User) -> None:
+    """Add a webhook with a call."""
+    url = {"url": "https://shop.example/hook", "encrypted_secret": "secret"}
+    endpoint = WebhookEndpoint(owner_id=user.id, events=["run.finished"], **url)
+    event = WebhookEvent(owner_id=user.id, type="run.finished", data={"planned": 3})
+    session.add_all([endpoint, event])
+    session.flush()
+    session.add(WebhookCall(owner_id=user.id, event_id=event.id, endpoint_id=endpoint.id, last_response="ok"))
+    session.flush()

@@ -12,7 +12,7 @@ PAGE = "/auth/profile/second-step"
 
 
 class App:
-    """Turn on two-factor authentication in a browser; store the app's key and the recovery codes."""
+    """An app that has turned on two-factor authentication in a browser; stores its key and recovery codes."""
 
     def __init__(self, browser: FlaskClient) -> None:
         response = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)

@@ -44,13 +44,13 @@ from tests.support.factories import UserFactory, create_clients
 PROJECT_DIR = Path(__file__).parents[2]
 
 
-def never_hand_back(_seconds: float) -> bool:
+def never_yield(_seconds: float) -> bool:
     return False
 
 
 def erase_all(app: Flask, user_id: int) -> None:
     with app.app_context():
-        while erase_slice(user_id, utcnow(), never_hand_back):
+        while erase_slice(user_id, utcnow(), never_yield):
             pass
 
 
@@ -70,7 +70,7 @@ def test_deletion_removes_all_data_of_the_account_and_no_other_data(app: Flask, 
     assert count_rows(session, id) == {}
     assert session.get(User, id) is None
     assert count_rows(session, other.id) == before
-    # What mail servers said has no foreign key.
+    # Routes, which store mail servers' replies, have no foreign key.
     assert session.scalar(select(func.count()).select_from(Route)) == 1
     assert [value for value in all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
     assert (
@@ -85,7 +85,7 @@ def test_runs_are_finished_before_rows_are_deleted(
     run = create_sending_run(user)
     with app.app_context():
         monkeypatch.setattr(deletion, "_lock_account", lambda *_: False)  # stop after the mailings
-        assert not erase_slice(user.id, utcnow(), never_hand_back)
+        assert not erase_slice(user.id, utcnow(), never_yield)
 
     session.expire_all()
     assert run.mailing.state is MailingState.CANCELLED
@@ -159,7 +159,7 @@ def test_the_sweep_deletes_only_due_accounts(app: Flask, session: Session, work:
     assert count_rows(session, early.id)["clients"] == 3
 
 
-def test_the_first_batch_anonymises_the_account_and_frees_the_address(app: Flask, session: Session) -> None:
+def test_the_first_batch_anonymizes_the_account_and_frees_the_address(app: Flask, session: Session) -> None:
     user = create_user_due_for_deletion(name="Ольга")
     email = user.email
     create_clients(user, 2)
@@ -180,7 +180,7 @@ def test_two_workers_can_delete_the_same_account(app: Flask, session: Session) -
     with ThreadPoolExecutor(3) as pool:
         for work in [pool.submit(erase_all, app, id) for _ in range(3)]:
             work.result()
-    erase_all(app, id)  # in case each thread found the account locked in the end
+    erase_all(app, id)  # in case the last attempt of each thread found the account locked
 
     assert count_rows(session, id) == {}
     assert count_rows(session, other.id) == before

@@ -113,6 +113,7 @@ def test_the_archive_contains_links_and_clicks(session: Session, user: User, bro
     archive = download_archive(browser)
     (link,) = read_table(archive, "links.csv")
     assert (link["url"], link["label"], link["clicks"]) == ("https://shop.example/sale", "Sale", "1")
+    assert link["variants"] == "AC"
     (click,) = read_table(archive, "clicks.csv")
     assert (click["first_click"], click["clicks"]) == ("2025-11-24T16:00:00.000Z", "1")
     assert "@" in click["email"]
@@ -132,7 +133,7 @@ def test_the_archive_contains_tests(session: Session, user: User, browser: Flask
     assert [row["variant"] for row in read_table(archive, "letters.csv")] == ["2", "", ""]
 
 
-def test_the_archive_contains_topics_and_who_left_them(
+def test_the_archive_contains_topics_and_who_unsubscribed_from_them(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     create_account_data(session, user)

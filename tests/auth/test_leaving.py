@@ -25,14 +25,14 @@ from tests.support.servers import SmtpServer
 from tests.support.signup_factories import SignupFormFactory
 
 
-def text_of(page: str) -> str:
+def get_text(page: str) -> str:
     return BeautifulSoup(page, "html.parser").get_text(" ", strip=True)
 
 
 def test_the_page_lists_what_will_be_deleted(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     due_mailing(user)
-    page = text_of(browser.get("/auth/profile/delete").text)
+    page = get_text(browser.get("/auth/profile/delete").text)
     for item in ("3 clients", "2 messages", "2 mailings", "1 mailing that is running", "after 7 days"):
         assert item in page, item
     assert "stays in the blog" in page
@@ -127,7 +127,7 @@ def test_the_deletion_can_be_cancelled_during_the_grace_period(
 def test_pages_for_visitors_stay_open_to_a_user_who_is_leaving(
     app: Flask, session: Session, user: User, sign_in: SignIn
 ) -> None:
-    """They belong to other people, such as the owner of a form."""
+    """These pages belong to other people, such as the owner of a form."""
     form, entry = SignupFormFactory.create(), ArchiveEntryFactory.create()
     archive = ArchiveFactory.create(owner=entry.mailing.owner)
     delivery = DeliveryFactory.create()

@@ -224,7 +224,7 @@ def test_a_part_of_a_page_sends_the_whole_window_to_the_sign_in_page(
     assert (target.path, parse_qs(target.query)) == ("/auth/login", {"next": [page]})
 
 
-def test_a_forged_page_address_leads_home(visitor: FlaskClient) -> None:
+def test_a_forged_page_url_leads_home(visitor: FlaskClient) -> None:
     for forged in (
         "http://sky.example//evil.example",
         "javascript:alert(1)",
@@ -237,12 +237,12 @@ def test_a_forged_page_address_leads_home(visitor: FlaskClient) -> None:
         assert parse_qs(target.query) == {"next": ["/"]}
 
 
-def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(visitor: FlaskClient) -> None:
+def test_a_form_submitted_after_the_session_ended_leads_back_to_its_page(visitor: FlaskClient) -> None:
     response = visitor.post("/mailings/7/start", headers={"Referer": "http://sky.example/mailings/7"})
     assert parse_qs(urlsplit(response.location).query) == {"next": ["/mailings/7"]}
 
 
 @pytest.mark.parametrize("next_page", ["", "?next=/mailings/7"])
-def test_the_sign_in_form_names_its_address(visitor: FlaskClient, next_page: str) -> None:
-    """Otherwise, a browser sends the password to the address of the page that contains the form."""
+def test_the_sign_in_form_names_its_url(visitor: FlaskClient, next_page: str) -> None:
+    """Otherwise, a browser sends the password to the URL of the page that contains the form."""
     assert f'action="/auth/login{next_page}"' in visitor.get(f"/auth/login{next_page}").text

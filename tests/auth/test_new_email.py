@@ -69,10 +69,10 @@ def test_the_link_works_once_within_a_day(visitor: FlaskClient, link: str) -> No
     assert visitor.post(link, data=OWN).status_code == 410
 
 
-def test_the_link_alone_gives_no_address_to_an_account_of_a_stranger(
+def test_the_link_alone_does_not_give_the_address_to_a_strangers_account(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
-    """Otherwise, a stranger who knows the account's password could use it after the mailbox's owner."""
+    """Otherwise, strangers could keep access to an account whose address the mailbox's owner confirmed."""
     old = user.email
     for data in ({}, {"current_password": "guessed at"}):
         response = visitor.post(link, data=data)
@@ -107,7 +107,7 @@ def test_an_address_with_an_account_gets_the_same_response_and_no_letter(
 
 
 @pytest.mark.both_engines
-def test_an_account_registered_in_the_meantime_keeps_the_address(
+def test_an_account_registered_before_the_confirmation_keeps_the_address(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
     UserFactory.create(email=NEW)

@@ -71,7 +71,7 @@ def test_the_link_works_for_one_hour(app: Flask, visitor: FlaskClient, user: Use
     assert can_sign_in(app, user, PASSWORD)
 
 
-def test_weak_new_password_is_refused_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
+def test_weak_new_password_is_rejected_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
     response = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
     assert "too easy to guess" in response.text
     assert visitor.post(link, data=NEW).status_code == 302
@@ -157,7 +157,7 @@ def test_profile_stores_name_language_and_time_zone(
 
 
 @pytest.mark.parametrize("change", [{"timezone": "Mars/Olympus"}, {"locale": "xx"}, {"name": "x" * 201}])
-def test_profile_refuses_invalid_values(
+def test_profile_rejects_invalid_values(
     browser: FlaskClient, user: User, session: Session, change: dict[str, str]
 ) -> None:
     data = {"name": "Other", "locale": "en", "timezone": "UTC"} | change

@@ -84,7 +84,7 @@ def test_the_link_without_the_password_confirms_nothing(
 def test_the_owner_of_the_mailbox_can_replace_the_password(
     app: Flask, visitor: FlaskClient, link: str, session: Session
 ) -> None:
-    owner, own = app.test_client(), "an own pass phrase"
+    owner, own = app.test_client(), "my own pass phrase"
     assert ADDRESS in owner.get(f"{link}/password").text
     assert not session.scalars(select(User)).one().is_confirmed
     response = owner.post(f"{link}/password", data={"password": own, "password_confirm": own})

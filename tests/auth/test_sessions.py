@@ -218,7 +218,7 @@ def test_known_devices_are_stored_per_account(app: Flask, user: User, session: S
     assert [letter.user_id for letter in device_letters(session)] == [other.id]
 
 
-def test_a_device_that_has_not_been_used_for_long_counts_as_new(
+def test_a_device_that_has_not_been_used_for_a_long_time_counts_as_new(
     app: Flask, user: User, session: Session
 ) -> None:
     """By then, its cookie has expired and its row has been deleted. A device in use remains known."""

@@ -256,7 +256,7 @@ def test_a_changed_account_cannot_finish_the_sign_in(
     assert not is_signed_in(visitor)
 
 
-def test_a_code_without_the_password_is_refused(visitor: FlaskClient, phone: App) -> None:
+def test_a_code_without_the_password_is_rejected(visitor: FlaskClient, phone: App) -> None:
     assert visitor.get("/auth/login/code").location == "/auth/login"
     assert visitor.post("/auth/login/code", data={"code": phone.code()}).location == "/auth/login"
 

@@ -10,7 +10,7 @@ from skymailing.models import MessageFormat, Role
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
-# Texts of pages do not depend on the database.
+# Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 

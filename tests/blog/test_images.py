@@ -18,7 +18,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.images import MAX_BYTES, parse_name
 from tests.support.factories import ArticleFactory
 
-# Pictures are files.
+# Pictures are stored as files.
 pytestmark = pytest.mark.one_engine
 
 
@@ -33,8 +33,8 @@ def store(app: Flask, content: bytes) -> str:
         return store_image(io.BytesIO(content))
 
 
-def get_refusal(app: Flask, content: bytes) -> str:
-    """Return the text of the error that refuses an upload."""
+def get_error(app: Flask, content: bytes) -> str:
+    """Return the text of the error with which an upload is rejected."""
     with pytest.raises(UserError) as error:
         store(app, content)
     with app.test_request_context():
@@ -197,22 +197,22 @@ def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_a_file_that_is_not_a_complete_picture_is_refused(app: Flask, content: bytes) -> None:
-    assert "JPEG, PNG or WebP" in get_refusal(app, content)
+def test_a_file_that_is_not_a_complete_picture_is_rejected(app: Flask, content: bytes) -> None:
+    assert "JPEG, PNG or WebP" in get_error(app, content)
 
 
 @pytest.mark.parametrize("size", [(65_000, 65_000), (20_000, 20_000), (7_000, 7_000), (16_000_001, 1)])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(app: Flask, size: tuple[int, int]) -> None:
-    assert "16 million pixels" in get_refusal(app, make_png_of_size(*size))
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded(app: Flask, size: tuple[int, int]) -> None:
+    assert "16 million pixels" in get_error(app, make_png_of_size(*size))
 
 
-def test_a_file_that_is_too_large_is_refused(app: Flask) -> None:
-    assert "10 MB" in get_refusal(app, encode(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
+def test_a_file_that_is_too_large_is_rejected(app: Flask) -> None:
+    assert "10 MB" in get_error(app, encode(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 3)])
-def test_a_tracking_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
-    assert "too small" in get_refusal(app, encode(Image.new("RGB", size), "PNG"))
+def test_a_tracking_pixel_is_rejected(app: Flask, size: tuple[int, int]) -> None:
+    assert "too small" in get_error(app, encode(Image.new("RGB", size), "PNG"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A brand: what users save, what visitors see of it, and which input is refused."""
+"""A brand: what users save, what visitors see of it, and which input is rejected."""
 
 import io
 
@@ -99,17 +99,17 @@ def test_a_website_may_be_typed_without_https(session: Session, user: User, brow
     assert session.get_one(Brand, user.id).website == "https://korica.example/about"
 
 
-def test_the_standard_colour_is_none(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_default_colour_is_not_stored(session: Session, user: User, browser: FlaskClient) -> None:
     save(browser, color="#0B5FA5")
     assert session.get_one(Brand, user.id).color == ""
 
 
 @pytest.mark.parametrize("color", ["red", "#12", "#12345g", "#123456;}body{display:none"])
-def test_a_colour_must_be_a_colour(browser: FlaskClient, color: str) -> None:
+def test_a_colour_must_be_valid(browser: FlaskClient, color: str) -> None:
     assert "#0b5fa5" in get_field_error(save(browser, color=color), "color")
 
 
-def test_a_file_that_is_no_picture_is_refused_and_nothing_is_saved(
+def test_a_file_that_is_not_a_picture_is_rejected_and_nothing_is_saved(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     response = save(browser, logo=(io.BytesIO(b"<svg onload='alert(1)'/>"), "logo.svg"))
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_picture_is_refused_and_nothing_is_saved(
 
 
 @pytest.mark.parametrize("path", ["logos/x.png", "logos/" + "0" * 32 + "-10x10.png", "colors/zzz.css"])
-def test_unknown_files_do_not_exist(app: Flask, path: str) -> None:
+def test_unknown_files_are_not_found(app: Flask, path: str) -> None:
     assert app.test_client().get(f"/brand/{path}").status_code == 404
 
 

@@ -50,7 +50,7 @@ def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
 def test_every_change_updates_the_numbers_on_the_home_page(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "SLOW_SECONDS", 60)  # seconds; counts stay exact even if counting is slow
+    monkeypatch.setattr(queries, "SLOW_SECONDS", 60)  # seconds; counts remain exact even if counting is slow
     other_visitor = other_app.test_client()
     owner = UserFactory.create()
 

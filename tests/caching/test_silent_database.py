@@ -21,7 +21,7 @@ from tests.support.factories import ArticleFactory
 
 @contextmanager
 def silent_database(app: Flask) -> Iterator[None]:
-    """Let every statement that reads articles wait."""
+    """Make every statement that reads articles wait."""
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("LOCK TABLE articles, mailings IN ACCESS EXCLUSIVE MODE")
         yield

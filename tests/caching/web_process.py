@@ -1,4 +1,4 @@
-"""Run a web process that shares only the database and Redis with others."""
+"""Run a web process that shares only the database and Redis with other processes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Press the buttons for many clients, and look at what their jobs have done."""
+"""Press the buttons for many clients, and read the results of their jobs."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,7 @@ def count_rows(session: Session, model: Any, condition: ColumnElement[bool] | No
 
 
 def begin(app: Flask, session: Session, chunks: int) -> None:
-    """Let a worker change this many chunks and die: its lease stays."""
+    """Make a worker change this many chunks and die without releasing its lease."""
     with app.app_context():
         lease = tasks.acquire_lease(get_job(session).id, utcnow())
         for _ in range(chunks):

@@ -1,4 +1,4 @@
-"""Provide fixtures that import files, and that make few clients many."""
+"""Provide fixtures that import files and lower the thresholds for bulk jobs."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -57,8 +57,8 @@ def run(create: Import, session: Session) -> Import:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make more than two clients many, three of them to a chunk."""
+def low_bulk_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run actions on more than two clients as a job, in chunks of three."""
     monkeypatch.setattr(services, "AT_ONCE", 2)
     monkeypatch.setattr(services, "CHUNK", 3)
 

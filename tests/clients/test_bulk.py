@@ -1,4 +1,4 @@
-"""Test actions on many clients of the list: their effect, their undo, and whom they reach."""
+"""Test actions on many clients of the list: their effect, their undo, and which clients they affect."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ Act = Callable[..., str]
 
 @pytest.fixture
 def people(session: Session, user: User) -> dict[str, Client]:
-    """Create three clients, one of whom has unsubscribed, and one of another user."""
+    """Create three clients, one of whom has unsubscribed, and another user's client."""
     user.attribute_types = {"city": "text"}
     people = {
         name: ClientFactory.create(owner=user, email=f"{name}@example.org", attributes={"city": city})
@@ -179,7 +179,7 @@ def test_the_list_shows_its_filters_and_says_why_a_segment_shows_no_one(
     assert "anna@example.org" in browser.get("/clients/?status=nonsense&segment=x").text
 
 
-def test_undoing_restores_the_tag_that_was_removed_also_under_a_new_name(
+def test_undoing_restores_a_removed_tag_even_if_it_has_been_renamed(
     session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
 ) -> None:
     act("tag", ids=[people["anna"].id], value="vip")
@@ -193,7 +193,7 @@ def test_undoing_restores_the_tag_that_was_removed_also_under_a_new_name(
     assert session.scalars(select(Tag)).all() == []
 
 
-def test_undoing_does_not_lift_what_was_asked_for_again(
+def test_undoing_does_not_lift_a_suppression_that_was_added_again(
     session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
 ) -> None:
     undo_url = find_undo_url(act("suppress", ids=[people["anna"].id, people["clara"].id]))

@@ -101,7 +101,7 @@ def test_the_page_says_in_how_many_mailings_the_clients_are_selected(
 
 
 @pytest.mark.one_engine
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_what_an_undo_needs_is_removed_after_an_hour_and_the_result_after_a_month(
     app: Flask, session: Session, browser: FlaskClient, finish: Finish
 ) -> None:
@@ -123,7 +123,7 @@ def test_what_an_undo_needs_is_removed_after_an_hour_and_the_result_after_a_mont
 
 
 @pytest.mark.parametrize("limit", ["MAX_CHARACTERS", "MAX_LETTERS"])
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("low_bulk_limits")
 def test_large_clients_are_deleted_and_restored_few_at_a_time(
     session: Session,
     user: User,
@@ -140,12 +140,12 @@ def test_large_clients_are_deleted_and_restored_few_at_a_time(
     session.flush()
     monkeypatch.setattr(sizes, limit, {"MAX_CHARACTERS": 150, "MAX_LETTERS": 1}[limit])
     browser.post("/clients/bulk", data={"action": "delete", "confirmed": "1", "ids": [clients[0].id]})
-    assert count_rows(session, BulkJob) == 0  # one is never too many
+    assert count_rows(session, BulkJob) == 0  # a single client is always deleted at once
     press(browser, "delete", confirmed="1", count="7")
     finish()
     stored = [len(content) for content in session.scalars(select(BulkChunk.content))]
     assert (sum(stored), get_job(session).changed) == (7, 7)
-    assert len(stored) > 3  # so many would hold all of them, if they were small
+    assert len(stored) > 3  # three chunks would be enough for all of them if they were small
     assert count_rows(session, Client) == 0
     undo(session, browser)
     finish()

@@ -48,7 +48,7 @@ from tests.support.factories import (
 Work = Callable[[], None]
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_many_clients_are_changed_in_the_background_and_changed_back(
     session: Session, browser: FlaskClient, work: Work, finish: Finish
 ) -> None:
@@ -89,7 +89,7 @@ def test_many_clients_are_changed_in_the_background_and_changed_back(
     ]
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_an_action_whose_effect_decides_who_matches_reaches_everyone_once(
     session: Session, user: User, browser: FlaskClient, finish: Finish
 ) -> None:
@@ -115,7 +115,7 @@ def test_an_action_whose_effect_decides_who_matches_reaches_everyone_once(
     assert count_rows(session, Suppression) == 9
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_the_sweep_continues_after_dead_workers_and_lost_hints(
     app: Flask, session: Session, user: User, browser: FlaskClient, work: Work
 ) -> None:
@@ -144,7 +144,7 @@ def test_the_sweep_continues_after_dead_workers_and_lost_hints(
         assert services.find_stalled_jobs(utcnow()) == [get_job(session).id]
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_a_worker_that_lost_its_lease_changes_nothing(
     app: Flask, session: Session, browser: FlaskClient
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
     assert count_tagged(session) == 0
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_a_client_who_gets_the_id_of_a_deleted_one_is_not_deleted(
     session: Session, user: User, browser: FlaskClient, finish: Finish
 ) -> None:
@@ -171,12 +171,14 @@ def test_a_client_who_gets_the_id_of_a_deleted_one_is_not_deleted(
     session.add(Client(id=last, owner_id=user.id, email="new@x.example", email_key="new@x.example"))
     session.flush()
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(update(Client).where(Client.id == last).values(id=last + 1))  # it never reuses an ID
+        session.execute(
+            update(Client).where(Client.id == last).values(id=last + 1)
+        )  # PostgreSQL never reuses an ID
     finish()
     assert session.scalars(select(Client.email)).all() == ["new@x.example"]
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_a_stopped_action_keeps_what_it_has_done_until_that_is_undone(
     app: Flask, session: Session, browser: FlaskClient, finish: Finish
 ) -> None:
@@ -200,7 +202,7 @@ def test_a_stopped_action_keeps_what_it_has_done_until_that_is_undone(
     assert get_job(session).state is BulkState.UNDONE
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_an_owner_has_one_unfinished_action_at_a_time(
     session: Session, user: User, browser: FlaskClient, sign_in: SignIn, finish: Finish
 ) -> None:
@@ -212,7 +214,7 @@ def test_an_owner_has_one_unfinished_action_at_a_time(
     first = session.scalars(select(BulkJob.id).order_by(BulkJob.id)).first()
     page = browser.post(f"/clients/bulk/{first}/undo", follow_redirects=True).text
     assert "Wait until your other action" in page
-    with pytest.raises(IntegrityError):  # two tabs at the same moment
+    with pytest.raises(IntegrityError):  # two tabs at the same time
         session.execute(
             insert(BulkJob).values(
                 owner_id=user.id, action=BulkAction.ALLOW, state=BulkState.PENDING, total=1
@@ -224,7 +226,7 @@ def test_an_owner_has_one_unfinished_action_at_a_time(
     assert "0 of 3 clients" in press(sign_in(other), "suppress")
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_a_blocked_owner_and_a_deleted_tag_end_an_action(
     app: Flask, session: Session, user: User, browser: FlaskClient, work: Work
 ) -> None:
@@ -248,7 +250,7 @@ def test_a_blocked_owner_and_a_deleted_tag_end_an_action(
 
 
 @pytest.mark.one_engine
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_the_list_shows_every_action_that_can_be_undone(browser: FlaskClient, finish: Finish) -> None:
     press(browser, "tag", value="vip")
     finish()

@@ -1,4 +1,4 @@
-"""Test that changes of clients cannot deadlock with other changes at the same moment.
+"""Test that changes to clients cannot deadlock with other simultaneous changes.
 
 The races need two open transactions, which only PostgreSQL has.
 """
@@ -24,7 +24,7 @@ from tests.support.windows import Window, transaction
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-@pytest.mark.usefixtures("small", "clients")
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
 def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
     app: Flask, session: Session, browser: FlaskClient
 ) -> None:
@@ -49,8 +49,8 @@ def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
     assert count_tagged(session) == 3
 
 
-@pytest.mark.usefixtures("small", "clients")
-def test_an_action_whose_tag_is_just_being_deleted_says_so(
+@pytest.mark.usefixtures("low_bulk_limits", "clients")
+def test_an_action_whose_tag_is_being_deleted_says_so(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     tag_id = add_tags(session, user, {"vip": "a"})["vip"].id
@@ -97,19 +97,19 @@ def test_deleting_clients_cannot_deadlock_with_an_import(
     assert session.scalars(select(Client.id)).all() == []
 
 
-def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_left_out(
+def test_a_client_who_is_deleted_during_the_search_for_duplicates_is_skipped(
     session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clients = [ClientFactory.create(owner=user, full_name="Olga") for _ in range(2)]
     compare = duplicates.compare_clients
 
-    def delete_then(owner_id: int) -> duplicates.Comparison:
+    def compare_then_delete(owner_id: int) -> duplicates.Comparison:
         search = compare(owner_id)
         assert search.pairs
         session.execute(delete(Client).where(Client.id == clients[0].id))
         return search
 
-    monkeypatch.setattr(duplicates, "compare_clients", delete_then)
+    monkeypatch.setattr(duplicates, "compare_clients", compare_then_delete)
     response = browser.get("/clients/duplicates")
     assert response.status_code == 200
     assert "same name" not in response.text

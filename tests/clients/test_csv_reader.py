@@ -51,7 +51,7 @@ def test_an_unclosed_quote_affects_only_its_own_row() -> None:
     ]
 
 
-def test_a_quote_in_the_middle_of_a_text_is_accepted() -> None:
+def test_a_quote_in_the_middle_of_a_cell_is_accepted() -> None:
     assert read_cells(b'email,name\na@x.com,Anna "Nan" B\nb@x.com,"Boris" Petrov\n')[1:] == [
         ["a@x.com", 'Anna "Nan" B'],
         ["b@x.com", "Boris Petrov"],

@@ -121,7 +121,7 @@ def test_a_client_that_was_added_again_is_not_overwritten(
 def test_restored_clients_have_their_letters_again(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
-    """Or segments would count them among those who did not receive a mailing."""
+    """Otherwise, segments would count them among those who did not receive a mailing."""
     anna, boris, vera = (ClientFactory.create(owner=user, email=f"{name}@x.com") for name in ("a", "b", "v"))
     first, second = (RunFactory.create(mailing=MailingFactory.create(owner=user)) for _ in range(2))
     for run, client in ((first, anna), (second, anna), (first, boris), (first, vera), (second, vera)):
@@ -130,7 +130,7 @@ def test_restored_clients_have_their_letters_again(
     url = delete(browser, anna, boris, vera)
     session.expunge_all()  # SQLite gives the IDs of deleted clients to new ones
     assert set(session.scalars(select(Delivery.client_id))) == {None}
-    # Boris has been added again. Vera's address is now that of a client who got the first mailing, too.
+    # Boris has been added again. Vera's address now belongs to a client who also got the first mailing.
     browser.post("/clients/new", data={"email": "b@x.com"})
     browser.post("/clients/new", data={"email": "n@x.com"})
     namesake = session.scalars(select(Client).where(Client.email == "n@x.com")).one()

@@ -9,7 +9,7 @@ from tests.support.factories import ClientFactory, UserFactory
 
 
 @pytest.mark.one_engine
-def test_likely_duplicates_are_listed_the_surest_first(user: User, browser: FlaskClient) -> None:
+def test_probable_duplicates_are_listed_most_certain_first(user: User, browser: FlaskClient) -> None:
     people = {
         "ivan.petrov@yandex.ru": ("Ivan", {}),
         "ivan-petrov+shop@ya.ru": ("", {}),

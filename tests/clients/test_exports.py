@@ -21,7 +21,8 @@ from skymailing.web.csv import stream_csv
 from tests.support.factories import ClientFactory, UserFactory
 
 TEXT = st.text(max_size=30) | st.text(st.sampled_from("'=+-@\t\r\n\",; я"), max_size=8)
-NAMES = st.text(max_size=20) | st.sampled_from(
+# Exports turn an attribute named "tags" into tags.
+NAMES = st.text(max_size=20).filter(lambda name: name.strip().casefold() != "tags") | st.sampled_from(
     ["city", "Город", "name", "имя", "email", "почта", "for", "2024"]
 )
 CLIENTS = st.lists(
@@ -108,7 +109,7 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
     assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 
 
-def test_a_duplicate_address_is_refused(app: Flask, session: Session, user: User) -> None:
+def test_a_duplicate_address_is_rejected(app: Flask, session: Session, user: User) -> None:
     with app.app_context():
         create_client(user.id, ClientValues("anna@x.com"))
         with pytest.raises(DuplicateClient):

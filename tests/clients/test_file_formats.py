@@ -170,7 +170,7 @@ def test_mailchimps_archive_is_imported_with_the_state_of_each_file(
     assert read_suppressions(session) == {"out@example.org": "unsubscribed", "bounced@example.org": "bounced"}
 
 
-def test_one_of_mailchimps_files_is_known_by_its_name(
+def test_one_of_mailchimps_files_is_recognized_by_its_name(
     browser: FlaskClient, work: Work, session: Session
 ) -> None:
     content = make_csv(f"{MAILCHIMP}NOTES,TAGS", {"Email Address": "buyer@example.org"}).encode()
@@ -178,18 +178,18 @@ def test_one_of_mailchimps_files_is_known_by_its_name(
     assert count(import_) == {"left_out": 1}
 
 
-def refuse(content: bytes) -> str:
+def upload_rejected(content: bytes) -> str:
     with pytest.raises(UserError) as raised:
         convert(content)
     return explain(raised.value)
 
 
 @pytest.mark.usefixtures("context")
-def test_a_small_file_that_needs_a_terabyte_is_refused() -> None:
+def test_a_small_file_that_needs_a_terabyte_is_rejected() -> None:
     content = write_xlsx({"Bomb": write_sheet([["email"], ["a@x.com"]], last="XFD1048576")})
     assert len(content) < 3000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "too much memory" in refuse(content)
+    assert "too much memory" in upload_rejected(content)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024, "kilobytes"
 
 
@@ -210,15 +210,15 @@ def test_workbooks_of_all_users_are_read_one_at_a_time(
 
 
 @pytest.mark.usefixtures("context")
-def test_an_unusable_archive_is_refused_with_the_reason() -> None:
-    assert "too much memory" in refuse(write_archive({"xl/workbook.xml": b"0" * (50 << 20)}))
-    assert "too much memory" in refuse(write_archive({"a.csv": b"0" * (50 << 20)}))
-    assert "contains no CSV file" in refuse(write_archive({"readme.md": "x"}))
+def test_an_unusable_archive_is_rejected_with_the_reason() -> None:
+    assert "too much memory" in upload_rejected(write_archive({"xl/workbook.xml": b"0" * (50 << 20)}))
+    assert "too much memory" in upload_rejected(write_archive({"a.csv": b"0" * (50 << 20)}))
+    assert "contains no CSV file" in upload_rejected(write_archive({"readme.md": "x"}))
     damaged = bytearray(write_archive({"a.csv": "email\n" + "anna@example.org\n" * 500}))
     damaged[40:60] = bytes(byte ^ 0xFF for byte in damaged[40:60])
-    assert "cannot be read" in refuse(bytes(damaged))
-    assert "cannot be read" in refuse(b"PK\x03\x04" + bytes(range(256)))
-    assert "cannot be read" in refuse(b"\xd0\xcf\x11\xe0" + bytes(range(256)))
+    assert "cannot be read" in upload_rejected(bytes(damaged))
+    assert "cannot be read" in upload_rejected(b"PK\x03\x04" + bytes(range(256)))
+    assert "cannot be read" in upload_rejected(b"\xd0\xcf\x11\xe0" + bytes(range(256)))
 
 
 def test_the_program_starts_without_our_code(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Test real-world files that were once imported wrongly, and others of the same kinds."""
+"""Test real-world files that were once imported wrongly, and similar files."""
 
 import csv
 import io
@@ -33,8 +33,8 @@ def read_people(session: Session) -> list[Person]:
     session.expire_all()
     people = []
     for client in session.scalars(select(Client).order_by(Client.email_key)).all():
-        of_client = client_tags.c.client_id == client.id
-        statement = select(Tag.name).join(client_tags).where(of_client).order_by(Tag.name_key)
+        is_clients_tag = client_tags.c.client_id == client.id
+        statement = select(Tag.name).join(client_tags).where(is_clients_tag).order_by(Tag.name_key)
         tags = ", ".join(session.scalars(statement))
         assert "tags" not in client.attributes
         people.append((client.email, client.full_name, client.attributes | ({"tags": tags} if tags else {})))
@@ -46,7 +46,7 @@ def read_suppressions(session: Session) -> dict[str, str]:
 
 
 def count(import_: ClientImport) -> dict[str, int]:
-    """Return how many rows had each result; all rows of a file are in one of them."""
+    """Return how many rows had each result; each row of a file is counted once."""
     names = ("created", "updated", "rejected", "suppressed", "left_out")
     counts = {name: getattr(import_, name) for name in names}
     assert sum(counts.values()) == import_.rows_done == import_.rows_total
@@ -98,7 +98,7 @@ SUPPRESSED = {
 
 @pytest.mark.both_engines
 @pytest.mark.parametrize("name", sorted(PEOPLE))
-def test_a_real_world_file_gives_the_people_in_it(run: Import, session: Session, name: str) -> None:
+def test_the_people_in_a_real_world_file_are_imported(run: Import, session: Session, name: str) -> None:
     import_ = run((CASES / name).read_bytes())
     assert not list(session.scalars(select(ImportRejection.value)))
     assert read_people(session) == PEOPLE[name]
@@ -201,7 +201,7 @@ def test_an_opt_out_becomes_a_suppression(
     assert read_suppressions(session) == {"out@example.org": expected.value}
 
 
-def test_people_who_never_confirmed_are_left_out(run: Import, session: Session) -> None:
+def test_people_who_never_confirmed_are_skipped(run: Import, session: Session) -> None:
     import_ = run("email,status\na@example.org,active\nb@example.org,pending\nc@example.org,inactive\n")
     assert count(import_) == {"created": 1, "left_out": 2}
     assert read_suppressions(session) == {}

@@ -45,10 +45,10 @@ def test_an_error_while_importing_is_shown_with_its_values(
         db.session.commit()
         import_id = created.id
 
-        def refuse(*_arguments: object) -> None:
+        def fail(*_arguments: object) -> None:
             raise error
 
-        monkeypatch.setattr(tasks, "open_table", refuse)
+        monkeypatch.setattr(tasks, "open_table", fail)
         assert tasks.run_import_slice(import_id) is False
     import_ = session.get_one(ClientImport, import_id)
     assert import_.state is ImportState.FAILED

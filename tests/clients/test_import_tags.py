@@ -1,4 +1,4 @@
-"""Test that imports put tags on clients, with one statement for many rows."""
+"""Test that imports add tags to clients, with one statement for many rows."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ def test_the_tags_of_a_file_are_added_with_one_statement(run: Import, user: User
     rows += [f"n{number}@x.com,new" for number in range(50)]
     statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+    def record(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", record)
     try:
         run("email,tags\n" + "\n".join(rows))
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", record)
     tags = read_tags(session)
     assert tags["a@x.com"] == {"Old", "vip", "wholesale"}
     assert {name.lower() for name in tags["B@x.com"]} == {"new", "other"}

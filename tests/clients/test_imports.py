@@ -222,7 +222,7 @@ def test_the_sweep_resumes_imports_after_dead_workers_and_lost_hints(
     assert (dead.state, lost.state) == (ImportState.FINISHED, ImportState.FINISHED)
 
 
-def test_too_many_rows_are_refused_before_the_first_is_imported(
+def test_too_many_rows_are_rejected_before_the_first_is_imported(
     create: Import, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "MAX_ROWS", 2)
@@ -244,14 +244,14 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
         (",".join(["email", *"a" * 100]) + "\na@x.com" + ",b" * 100, "100 columns"),
     ],
 )
-def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, expected: str) -> None:
+def test_an_unusable_file_is_rejected_with_the_reason(user: User, content: str, expected: str) -> None:
     with pytest.raises(UserError) as raised:
         imports.inspect_table(io.BytesIO(content.encode()))
     assert expected in explain(raised.value)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
-def test_a_workbook_is_recognized_and_refused(create: Import, start: bytes) -> None:
+def test_a_workbook_is_recognized_and_rejected(create: Import, start: bytes) -> None:
     with pytest.raises(imports.UnusableFile) as raised:
         create(start + bytes(range(256)))
     assert "workbook" in explain(raised.value)

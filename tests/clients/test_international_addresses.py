@@ -36,7 +36,7 @@ def test_a_client_is_added_found_exported_and_unsubscribed(
     assert f'"{STORED}",' in browser.get("/clients/export").text
     page = browser.get(f"/clients/{client.id}/edit").text
     assert f'value="{SHOWN}"' in page
-    assert 'type="email"' not in page, "browsers refuse such addresses there"
+    assert 'type="email"' not in page, "browsers reject such addresses there"
 
     with app.app_context():
         token = unsubscribe_token(user.id, client.email_key)

@@ -58,7 +58,7 @@ def anna(user: User) -> Client:
 
 
 @pytest.fixture
-def double(user: User) -> Client:
+def duplicate(user: User) -> Client:
     return ClientFactory.create(
         owner=user,
         email="anna@home.example",
@@ -94,19 +94,19 @@ def find_client(session: Session, email: str) -> Client:
     return session.scalars(select(Client).where(Client.email == email)).one()
 
 
-def test_the_kept_client_gets_what_it_lacks_and_undo_separates_both(
-    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client
+def test_the_kept_client_gets_what_it_lacks_and_undo_separates_them(
+    session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client
 ) -> None:
     add_tags(session, anna, "vip")
-    add_tags(session, double, "vip", "new")
+    add_tags(session, duplicate, "vip", "new")
     mailing = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.SCHEDULED)
-    session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=double.id))
+    session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=duplicate.id))
     consent = {"owner_id": user.id, "kind": ConsentKind.IMPORTED, "at": utcnow()}
-    session.add(Consent(email_key=double.email_key, **consent))
+    session.add(Consent(email_key=duplicate.email_key, **consent))
     run = RunFactory.create(mailing=mailing, planned=1)
-    letter = DeliveryFactory.create(run=run, client=double, state=DeliveryState.SENT)
+    letter = DeliveryFactory.create(run=run, client=duplicate, state=DeliveryState.SENT)
 
-    url = merge(browser, anna, double)
+    url = merge(browser, anna, duplicate)
     kept = find_client(session, "anna@work.example")
     assert session.scalar(select(func.count(Client.id))) == 1
     assert (kept.id, kept.full_name, kept.comment) == (anna.id, "Анна Петрова", "likes blue")
@@ -122,7 +122,7 @@ def test_the_kept_client_gets_what_it_lacks_and_undo_separates_both(
         "anna@home.example → anna@work.example",
     )
 
-    assert "separate again" in browser.post(url, follow_redirects=True).text
+    assert "clients were separated" in browser.post(url, follow_redirects=True).text
     kept, restored = find_client(session, "anna@work.example"), find_client(session, "anna@home.example")
     assert (kept.full_name, kept.comment, kept.attributes) == ("", "", {"city": "Омск"})
     assert (restored.full_name, restored.attributes["city"]) == ("Анна Петрова", "Тула")
@@ -133,8 +133,8 @@ def test_the_kept_client_gets_what_it_lacks_and_undo_separates_both(
     assert browser.post(url).status_code == 404
 
 
-# The states of both letters in a run, and what they are after the merge: of the kept client's letter, of the
-# other one, and whose the other one is then.
+# States before and after the merge (kept client's letter, removed client's letter), and which client then has
+# the removed client's letter.
 N, K = "no one's", "kept"
 CASES = (
     (None, "sent", None, "sent", K),
@@ -168,19 +168,19 @@ def create_letters(mailing: Mailing, clients: dict[Client, str | None]) -> dict[
 
 
 def test_no_run_sends_both_a_letter_and_every_ledger_balances(
-    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client
+    session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client
 ) -> None:
     letters = []
     for number, (kept_state, removed_state, *_after) in enumerate(CASES):
         mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED, name=f"Case {number}")
-        letters.append(create_letters(mailing, {anna: kept_state, double: removed_state}))
-    merge(browser, anna, double)
+        letters.append(create_letters(mailing, {anna: kept_state, duplicate: removed_state}))
+    merge(browser, anna, duplicate)
     session.expire_all()
-    for case, of_run in zip(CASES, letters, strict=True):
+    for case, run_letters in zip(CASES, letters, strict=True):
         _kept_state, _removed_state, kept_after, removed_after, holder = case
-        if anna in of_run:
-            assert (of_run[anna].state, of_run[anna].client_id) == (kept_after, anna.id), case
-        letter = of_run[double]
+        if anna in run_letters:
+            assert (run_letters[anna].state, run_letters[anna].client_id) == (kept_after, anna.id), case
+        letter = run_letters[duplicate]
         assert (letter.state, letter.client_id) == (removed_after, anna.id if holder == K else None), case
         is_readdressed = removed_after == "pending"
         assert letter.email == ("anna@work.example" if is_readdressed else "anna@home.example"), case
@@ -192,28 +192,28 @@ def test_no_run_sends_both_a_letter_and_every_ledger_balances(
 
 
 def test_a_letter_is_not_sent_again_after_the_other_address_got_it(
-    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client
+    session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client
 ) -> None:
     cases = [("failed", "sent"), ("unknown", "sent"), ("sending", "sent"), ("failed", "unknown")]
     letters = []
     for number, (kept_state, removed_state) in enumerate(cases):
         mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, name=f"Case {number}")
-        letters.append(create_letters(mailing, {anna: kept_state, double: removed_state}))
-    url = merge(browser, anna, double)
+        letters.append(create_letters(mailing, {anna: kept_state, duplicate: removed_state}))
+    url = merge(browser, anna, duplicate)
     session.expire_all()
-    for of_run, (_kept_state, removed_state) in zip(letters, cases, strict=True):
-        assert of_run[anna].client_id is None
-        assert of_run[double].client_id == (anna.id if removed_state == "sent" else None)
-    for of_run in letters[:2]:
-        mailing_id = session.get_one(Run, of_run[anna].run_id).mailing_id
+    for run_letters, (_kept_state, removed_state) in zip(letters, cases, strict=True):
+        assert run_letters[anna].client_id is None
+        assert run_letters[duplicate].client_id == (anna.id if removed_state == "sent" else None)
+    for run_letters in letters[:2]:
+        mailing_id = session.get_one(Run, run_letters[anna].run_id).mailing_id
         browser.post(f"/mailings/{mailing_id}/resend-failed")
         browser.post(f"/mailings/{mailing_id}/settle-unknowns", data={"decision": "resend"})
     session.expire_all()
-    assert [of_run[anna].state for of_run in letters[:2]] == ["failed", "unknown"]
+    assert [run_letters[anna].state for run_letters in letters[:2]] == ["failed", "unknown"]
     browser.post(url)
     restored = find_client(session, "anna@home.example")
-    for of_run in letters:
-        assert (of_run[anna].client_id, of_run[double].client_id) == (anna.id, restored.id)
+    for run_letters in letters:
+        assert (run_letters[anna].client_id, run_letters[duplicate].client_id) == (anna.id, restored.id)
 
 
 def test_a_person_gets_one_letter_of_a_run_that_is_being_sent(
@@ -222,14 +222,14 @@ def test_a_person_gets_one_letter_of_a_run_that_is_being_sent(
     browser: FlaskClient,
     user: User,
     anna: Client,
-    double: Client,
+    duplicate: Client,
     smtp: SmtpServer,
     work: Callable[[], None],
 ) -> None:
     mailing = due_mailing(user)
     with app.app_context():
         plan.start_due_run(mailing.id, utcnow())
-    merge(browser, anna, double)
+    merge(browser, anna, duplicate)
     with app.app_context():
         jobs.run_sweep(utcnow())
     work()
@@ -241,7 +241,7 @@ def test_a_person_gets_one_letter_of_a_run_that_is_being_sent(
 
 @pytest.mark.one_engine
 def test_the_pages_find_the_other_client_and_compare_both(
-    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client
+    session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client
 ) -> None:
     stranger = ClientFactory.create(owner=UserFactory.create(), email="anna@strange.example")
     assert f'href="/clients/{anna.id}/merge"' in browser.get(f"/clients/{anna.id}").text
@@ -253,7 +253,7 @@ def test_the_pages_find_the_other_client_and_compare_both(
     assert "+7 900 123-45-67" in page
     assert "marked your email as spam" not in page
     SuppressionFactory.create(
-        owner_id=user.id, email_key=double.email_key, reason=SuppressionReason.UNSUBSCRIBED
+        owner_id=user.id, email_key=duplicate.email_key, reason=SuppressionReason.UNSUBSCRIBED
     )
     assert "marked your email as spam" in browser.get(url).text
     assert browser.get(f"/clients/{anna.id}/merge?other={stranger.id}").status_code == 404
@@ -261,17 +261,17 @@ def test_the_pages_find_the_other_client_and_compare_both(
     assert browser.post(f"/clients/{anna.id}/merge", data=data).status_code == 404
     browser.post(f"/clients/{anna.id}/merge", data={"other": anna.id})  # not with herself
     assert session.scalar(select(func.count(Client.id))) == 3
-    merge(browser, anna, double)
+    merge(browser, anna, duplicate)
     assert session.scalars(select(Suppression.email_key)).all() == ["anna@home.example"]
 
 
 @pytest.mark.one_engine
 def test_undo_says_when_the_address_was_added_again_and_works_once_it_is_free(
-    session: Session, browser: FlaskClient, user: User, anna: Client, double: Client, sign_in: SignIn
+    session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client, sign_in: SignIn
 ) -> None:
-    url = merge(browser, anna, double)
+    url = merge(browser, anna, duplicate)
     assert sign_in(UserFactory.create()).post(url).status_code == 404
-    session.expunge(double)  # SQLite gives the new client her ID
+    session.expunge(duplicate)  # SQLite gives the new client her ID
     added = ClientFactory.create(owner=user, email="Anna@home.example")
     assert "already have a client with this address" in browser.post(url, follow_redirects=True).text
     session.delete(added)

@@ -1,4 +1,4 @@
-"""Test in which run somebody counts who unsubscribes through the link in a letter."""
+"""Test which run counts a person who unsubscribes through the link in a letter."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def undo(visitor: FlaskClient, page: str) -> None:
     assert visitor.post(path[1], data={"opt_out": opt_out[1]}).status_code == 200
 
 
-def counted(session: Session, *runs: Run) -> list[int]:
+def read_counts(session: Session, *runs: Run) -> list[int]:
     """Return the count of each run, which is also the sum of its intervals."""
     session.expire_all()
     sums = select(RunInterval.run_id, func.sum(RunInterval.unsubscribed)).group_by(RunInterval.run_id)
@@ -63,58 +63,58 @@ def counted(session: Session, *runs: Run) -> list[int]:
     return [run.unsubscribed for run in runs]
 
 
-def test_the_last_letter_counts_and_an_undo_takes_it_back(
+def test_the_last_run_counts_the_opt_out_and_an_undo_removes_it(
     app: Flask, session: Session, visitor: FlaskClient, client: Client
 ) -> None:
     earlier, last = send(client), send(client)
     unsent = send(client, state=DeliveryState.FAILED)
     for _click in range(2):
         page = post(visitor, app, client)
-    assert counted(session, earlier, last, unsent) == [0, 1, 0]
+    assert read_counts(session, earlier, last, unsent) == [0, 1, 0]
     undo(visitor, page)
-    assert counted(session, earlier, last, unsent) == [0, 0, 0]
+    assert read_counts(session, earlier, last, unsent) == [0, 0, 0]
     post(visitor, app, client)
-    assert counted(session, earlier, last, unsent) == [0, 1, 0]
+    assert read_counts(session, earlier, last, unsent) == [0, 1, 0]
 
 
-def test_leaving_a_topic_counts_in_its_last_letter_and_once_per_person(
+def test_a_topics_last_run_counts_its_opt_out_once_per_person(
     app: Flask, session: Session, visitor: FlaskClient, user: User, client: Client
 ) -> None:
     news = TopicFactory.create(owner=user)
     about_news, other = send(client, news), send(client)
-    left_news = post(visitor, app, client, news)
-    assert counted(session, about_news, other) == [1, 0]
-    everything = post(visitor, app, client)
-    assert counted(session, about_news, other) == [1, 1]
-    undo(visitor, left_news)
-    undo(visitor, everything)
-    assert counted(session, about_news, other) == [0, 0]
+    news_page = post(visitor, app, client, news)
+    assert read_counts(session, about_news, other) == [1, 0]
+    everything_page = post(visitor, app, client)
+    assert read_counts(session, about_news, other) == [1, 1]
+    undo(visitor, news_page)
+    undo(visitor, everything_page)
+    assert read_counts(session, about_news, other) == [0, 0]
 
     only = ClientFactory.create(owner=user)
     run = send(only, news)
-    left_news = post(visitor, app, only, news)
-    everything = post(visitor, app, only)
-    assert counted(session, run) == [1], "the same person, in the same letter"
-    undo(visitor, everything)
-    assert counted(session, run) == [1]
-    undo(visitor, left_news)
-    assert counted(session, run) == [0]
+    news_page = post(visitor, app, only, news)
+    everything_page = post(visitor, app, only)
+    assert read_counts(session, run) == [1], "the same person, in the same letter"
+    undo(visitor, everything_page)
+    assert read_counts(session, run) == [1]
+    undo(visitor, news_page)
+    assert read_counts(session, run) == [0]
 
 
-def test_somebody_without_a_letter_counts_nowhere(
+def test_a_person_without_a_letter_is_not_counted(
     app: Flask, session: Session, visitor: FlaskClient, client: Client
 ) -> None:
     run = send(ClientFactory.create(owner=client.owner))
     post(visitor, app, client)
-    assert counted(session, run) == [0]
+    assert read_counts(session, run) == [0]
 
 
 def test_a_request_by_email_counts_once(app: Flask, session: Session, user: User, client: Client) -> None:
     desk = Desk(app, session, user)
     delivery = desk.send(client)
     for _letter in range(2):
-        desk.take_in(write(find_subject(desk, delivery)))
-    assert counted(session, delivery.run) == [1]
+        desk.ingest(write(find_subject(desk, delivery)))
+    assert read_counts(session, delivery.run) == [1]
 
 
 def test_the_number_is_on_the_pages_and_in_the_file_and_survives_a_recount(
@@ -125,7 +125,7 @@ def test_the_number_is_on_the_pages_and_in_the_file_and_survives_a_recount(
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_counts.run_keys(connection, [run.id])
         reconciliation.recount(connection, key)
-    assert counted(session, run) == [1]
+    assert read_counts(session, run) == [1]
     for page in (f"/mailings/{run.mailing_id}", f"/mailings/runs/{run.id}", "/reports/"):
         assert "Unsubscribed 1 100%" in get_main_text(browser.get(page)), page
     rows = list(csv.reader(io.StringIO(browser.get("/reports/report.csv").text.lstrip("\ufeff"))))

@@ -28,7 +28,7 @@ def test_a_reason_is_optional_and_shown_to_the_owner(
     sent = post(
         visitor, f"{plain_path}/reason", opt_out=find_opt_out(page), reason="too-many", comment=comment
     )
-    assert "Thank you for your answer." in get_main_text(sent)
+    assert "Thank you for your feedback." in get_main_text(sent)
     stored = session.scalars(select(OptOut).execution_options(populate_existing=True)).one()
     assert (stored.reason, stored.comment) == ("too-many", ("Every day! <b>" + "x" * 600)[:500])
     reasons = get_main_text(browser.get("/clients/suppressions/reasons"))

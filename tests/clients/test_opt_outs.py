@@ -1,4 +1,4 @@
-"""Test leaving a topic or everything through the link in a letter, and undoing it."""
+"""Test unsubscribing from a topic or from everything through the link in a letter, and undoing it."""
 
 import re
 from datetime import timedelta
@@ -97,7 +97,7 @@ def test_opening_the_link_changes_nothing_and_names_the_sender_and_the_choices(
 
 
 @pytest.mark.parametrize("data", [{}, {"List-Unsubscribe": "One-Click"}])
-def test_a_post_leaves_the_topic_of_the_letter_and_can_be_repeated(
+def test_a_post_unsubscribes_from_the_letters_topic_and_can_be_repeated(
     session: Session, visitor: FlaskClient, path: str, data: dict[str, str]
 ) -> None:
     for _click in range(2):
@@ -108,7 +108,7 @@ def test_a_post_leaves_the_topic_of_the_letter_and_can_be_repeated(
     assert len(session.scalars(select(OptOut)).all()) == 1
 
 
-def test_everything_can_be_left_from_a_letter_with_a_topic(
+def test_a_letter_with_a_topic_can_unsubscribe_from_everything(
     session: Session, visitor: FlaskClient, path: str
 ) -> None:
     page = visitor.get(path, headers={"Accept-Language": "en"})
@@ -117,7 +117,7 @@ def test_everything_can_be_left_from_a_letter_with_a_topic(
     assert (choices(session), suppressions(session)) == ([], {ADDRESS: "unsubscribed"})
 
 
-def test_a_letter_about_a_deleted_topic_leaves_everything(
+def test_a_letter_about_a_deleted_topic_unsubscribes_from_everything(
     session: Session, visitor: FlaskClient, news: Topic, path: str
 ) -> None:
     session.delete(news)
@@ -126,7 +126,9 @@ def test_a_letter_about_a_deleted_topic_leaves_everything(
     assert suppressions(session) == {ADDRESS: "unsubscribed"}
 
 
-def test_leaving_a_topic_is_undone_with_the_link(session: Session, visitor: FlaskClient, path: str) -> None:
+def test_unsubscribing_from_a_topic_is_undone_with_the_link(
+    session: Session, visitor: FlaskClient, path: str
+) -> None:
     page = post(visitor, path)
     assert "You will keep receiving emails" in get_main_text(undo(visitor, path, page))
     assert choices(session) == []
@@ -134,7 +136,7 @@ def test_leaving_a_topic_is_undone_with_the_link(session: Session, visitor: Flas
     assert choices(session) == []
 
 
-def test_an_undo_restores_that_somebody_had_joined(
+def test_an_undo_restores_a_subscription(
     session: Session, visitor: FlaskClient, user: User, app: Flask
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
@@ -157,12 +159,14 @@ def test_unsubscribing_from_everything_is_undone_with_the_link(
     assert len(session.scalars(select(OptOut)).all()) == 1
 
 
-def test_an_undo_names_a_topic_that_stays_left(visitor: FlaskClient, path: str, plain_path: str) -> None:
+def test_an_undo_names_a_topic_that_remains_unsubscribed(
+    visitor: FlaskClient, path: str, plain_path: str
+) -> None:
     post(visitor, path)
     assert "except about “News”" in get_main_text(undo(visitor, path, post(visitor, plain_path)))
 
 
-def test_an_undo_gives_the_owners_own_suppression_back(
+def test_an_undo_restores_the_owners_own_suppression(
     session: Session, visitor: FlaskClient, user: User, plain_path: str
 ) -> None:
     earlier = SuppressionFactory.create(
@@ -190,7 +194,7 @@ def test_an_earlier_suppression_cannot_be_undone(
 
 @pytest.mark.parametrize("was_stopped_by_owner", [False, True])
 @pytest.mark.parametrize("kind", [BounceKind.COMPLAINT, BounceKind.HARD])
-def test_who_complains_after_unsubscribing_stays_unsubscribed(
+def test_a_person_who_complains_after_unsubscribing_remains_unsubscribed(
     session: Session,
     visitor: FlaskClient,
     user: User,
@@ -198,7 +202,7 @@ def test_who_complains_after_unsubscribing_stays_unsubscribed(
     kind: BounceKind,
     was_stopped_by_owner: bool,
 ) -> None:
-    """Owners can lift their own suppressions, so the undo must not give them one that hides a complaint."""
+    """Owners can lift their own suppressions, so an undo must not restore one that hides a complaint."""
     if was_stopped_by_owner:
         SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.MANUAL)
     page = post(visitor, plain_path)
@@ -239,7 +243,7 @@ def test_a_page_offers_to_undo_only_what_it_is_about(
     assert "Undo" in get_main_text(post(visitor, offers))
     page = visitor.get(path, headers={"Accept-Language": "en"})
     assert "You are unsubscribed from “News”" in get_main_text(page)
-    assert "Undo" not in get_main_text(page), "it would undo leaving the other topic"
+    assert "Undo" not in get_main_text(page), "it would undo the opt-out from the other topic"
     SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS)
     for link in (offers, plain_path):
         page = visitor.get(link, headers={"Accept-Language": "en"})
@@ -258,7 +262,7 @@ def test_an_undo_keeps_what_the_person_has_chosen_since(
     assert choices(session) == [(ADDRESS, False)]
 
 
-def test_leaving_at_the_address_of_a_merged_client_and_its_undo_apply_to_the_kept_one(
+def test_an_opt_out_at_a_merged_clients_address_and_its_undo_apply_to_the_kept_client(
     session: Session, visitor: FlaskClient, user: User, news: Topic, path: str, plain_path: str
 ) -> None:
     session.add(MergedAddress(owner_id=user.id, email_key=ADDRESS, kept_key="anna@work.example"))
@@ -271,10 +275,10 @@ def test_leaving_at_the_address_of_a_merged_client_and_its_undo_apply_to_the_kep
         assert (choices(session), suppressions(session)) == ([], {})
 
 
-def test_two_clicks_at_the_same_moment_can_be_undone(
+def test_simultaneous_clicks_can_be_undone(
     app: Flask, session: Session, visitor: FlaskClient, user: User, plain_path: str
 ) -> None:
-    """The request that came second finds the address suppressed, and stores nothing to undo."""
+    """The second request finds the address suppressed, so it stores nothing to undo."""
     now = utcnow()
     with app.app_context():
         opt_outs.opt_out(user.id, ADDRESS, None, now)

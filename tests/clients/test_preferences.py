@@ -90,22 +90,22 @@ def test_saving_records_what_was_changed_and_can_be_repeated(
     assert again == first, "saving again keeps the time of the choice"
 
 
-def test_a_second_tab_does_not_take_back_what_was_saved_in_the_first(
+def test_a_second_tab_does_not_revert_what_was_saved_in_the_first(
     session: Session, visitor: FlaskClient, topics: dict[str, Topic], path: str
 ) -> None:
-    """Both were opened when the person got news and no digest."""
+    """Both tabs were opened when the person got news and no digest."""
     news, digest = topics["news"].id, topics["digest"].id
     visitor.post(path, data={"shown": [news]})
     visitor.post(path, data={"shown": [news], "topic": [news, digest]})
     assert read_choices(session) == {news: False, digest: True}
 
 
-def test_hidden_topics_and_those_of_others_cannot_be_chosen(
+def test_hidden_topics_and_other_owners_topics_cannot_be_chosen(
     session: Session, visitor: FlaskClient, topics: dict[str, Topic], path: str
 ) -> None:
     foreign = TopicFactory.create(owner=UserFactory.create())
     visitor.post(path, data={"topic": [topics["staff"].id, foreign.id, "x", "9" * 30], "shown": []})
-    assert read_choices(session) == {}, "news was not shown, and so was not left"
+    assert read_choices(session) == {}, "news was not shown, so its choice is unchanged"
 
 
 def test_the_page_says_how_the_owner_got_the_address(

@@ -42,7 +42,7 @@ def send(mailing: Mailing, client: Client, state: DeliveryState = DeliveryState.
 
 
 def read_letters(page: str) -> dict[str, str]:
-    """Return the text of the row of each letter, by the name of its mailing."""
+    """Return the text of each letter's row, by mailing name."""
     rows = BeautifulSoup(page, "html.parser").select("#emails tbody tr")
     return {row.select("a")[0].text: " ".join(row.get_text(" ").split()) for row in rows}
 

@@ -1,4 +1,4 @@
-"""Test that a new client is not taken for a deleted one whose ID SQLite uses again."""
+"""Test that a new client is not mistaken for a deleted client whose ID SQLite reuses."""
 
 import pytest
 from bs4 import BeautifulSoup
@@ -14,7 +14,7 @@ from tests.clients.test_tags import add_tags, read_tags
 def test_a_restored_tag_is_not_given_to_a_new_client_with_the_id_of_a_deleted_one(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
-    """SQLite uses the largest ID again."""
+    """SQLite reuses the largest ID."""
     tags = add_tags(session, user, {"vip": "ab"})
     deleted = session.scalars(select(Client).where(Client.email == "b@x.com")).one()
     session.commit()

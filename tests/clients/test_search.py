@@ -30,7 +30,7 @@ WORDS = st.text(ALPHABET, min_size=1, max_size=5)
 @pytest.fixture
 def context(app: Flask, session: Session) -> Iterator[None]:
     for table in ("client_search", "clients_to_index"):
-        session.execute(text(f"DELETE FROM {table}"))  # what the deletion of other tests' clients left
+        session.execute(text(f"DELETE FROM {table}"))  # left by the deletion of other tests' clients
     with app.app_context():
         yield
         db.session.rollback()
@@ -121,8 +121,8 @@ def test_searches_read_no_pending_entries_after_indexing(session: Session, user:
     assert session.scalar(merged) == 0
 
 
-@pytest.mark.only_on("postgresql", reason="asks the statistics of PostgreSQL's planner")
-def test_who_owns_most_clients_finds_only_their_own(session: Session, user: User, context: None) -> None:
+@pytest.mark.only_on("postgresql", reason="reads the statistics of PostgreSQL's planner")
+def test_the_owner_of_most_clients_finds_only_their_own(session: Session, user: User, context: None) -> None:
     other = ClientFactory.create(owner=UserFactory.create(), full_name="Анна")
     own = ClientFactory.create_batch(30, owner=user, full_name="Анна")
     finish_indexing()
@@ -150,7 +150,7 @@ def test_a_search_ignores_an_index_that_is_far_behind(
     assert find(user, "анна") == ["anna@example.org"]
 
 
-def test_a_stopped_update_goes_on_where_it_was(
+def test_a_stopped_update_continues_where_it_stopped(
     session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "BATCH", 2)
@@ -182,7 +182,7 @@ def test_long_texts_are_indexed_in_small_batches_and_only_their_beginning(
     assert sorted(found) == [client.id for client in clients]
 
 
-def test_clients_of_others_that_wait_do_not_switch_the_index_off(
+def test_other_owners_pending_clients_do_not_turn_off_the_index(
     town: dict[str, Client], user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index, "MAX_WAITING", 1)
@@ -191,7 +191,7 @@ def test_clients_of_others_that_wait_do_not_switch_the_index_off(
     assert index.find_candidates(user.id, ["иванова"], 10) == [town["anna"].id]
 
 
-def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
+def test_the_count_of_a_search_with_many_matches_is_a_lower_bound(
     session: Session, user: User, context: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "MAX_CANDIDATES", 3)
@@ -204,7 +204,7 @@ def test_of_a_search_that_finds_many_the_number_is_a_lower_bound(
 
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let words be frequent that half of the four newest clients have."""
+    """Treat words as frequent if half of the four newest clients have them."""
     monkeypatch.setattr(finding, "SAMPLES", (2, 4))
     monkeypatch.setattr(finding, "FREQUENT_SHARE", 0.5)
 

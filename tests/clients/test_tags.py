@@ -91,7 +91,7 @@ def test_the_client_form_saves_tags(browser: FlaskClient, user: User, session: S
 
 
 @pytest.mark.one_engine
-def test_tags_beyond_the_limits_are_refused(browser: FlaskClient, user: User, session: Session) -> None:
+def test_tags_beyond_the_limits_are_rejected(browser: FlaskClient, user: User, session: Session) -> None:
     add_tags(session, user, {"vip": "a", "new": "a"})
     client = session.scalars(select(Client)).one()
     for tags, text in (
@@ -111,7 +111,7 @@ def test_tags_beyond_the_limits_are_refused(browser: FlaskClient, user: User, se
 
 
 @pytest.mark.one_engine
-def test_the_list_shows_tags_and_those_who_have_one(
+def test_the_list_shows_tags_and_can_be_filtered_by_one(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     add_tags(session, user, {"vip": "ab", "new & hot": "b"})
@@ -158,7 +158,7 @@ def test_the_tags_of_a_page_take_one_query(browser: FlaskClient, user: User, ses
     assert sum("client_tags" in statement for statement in statements) == 1
 
 
-def test_renaming_and_merging_follow_in_segments_and_mailings(
+def test_segments_and_mailings_follow_renaming_and_merging(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     tags = add_tags(session, user, {"wholesale": "ab", "partners": "bc", "vip": "a"})
@@ -183,7 +183,7 @@ def test_renaming_and_merging_follow_in_segments_and_mailings(
     assert read_tags(session)["a@x.com"] == {"Resale", "vip"}
 
     page = browser.post(f"{url}/merge", data=into, follow_redirects=True).text
-    assert "The tag “Resale” is now part of “partners”" in page
+    assert "The tag “Resale” was merged into “partners”" in page
     session.expire_all()
     assert read_tags(session) == {
         "a@x.com": {"partners", "vip"},
@@ -199,7 +199,7 @@ def test_renaming_and_merging_follow_in_segments_and_mailings(
 
 
 @pytest.mark.one_engine
-def test_a_tag_needs_a_name_of_its_own(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_tag_needs_a_unique_name(browser: FlaskClient, user: User, session: Session) -> None:
     tag = add_tags(session, user, {"wholesale": "a", "vip": ""})["wholesale"]
     url = f"/clients/tags/{tag.id}"
     session.commit()
@@ -246,7 +246,7 @@ def test_a_deleted_tag_can_be_restored(browser: FlaskClient, user: User, session
 
 
 @pytest.mark.one_engine
-def test_a_tag_that_a_recurring_mailing_excludes_stays(
+def test_a_tag_that_a_recurring_mailing_excludes_is_kept(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     """Its owner can extend the mailing, which must not reach more people than before."""
@@ -269,7 +269,7 @@ def test_a_tag_of_too_many_clients_cannot_be_restored(
     session.commit()
     few, many = (f"/clients/tags/{tags[name].id}/delete" for name in ("vip", "all"))
     assert "You can undo this" in browser.get(few).text
-    assert "Too many clients have it to undo this." in browser.get(many).text
+    assert "because too many clients have this tag." in browser.get(many).text
     page = browser.post(many, follow_redirects=True).text
     assert "Tag deleted." in page
     assert not BeautifulSoup(page, "html.parser").select(".flash form")

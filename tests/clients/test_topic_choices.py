@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, DeliveryState, Topic, TopicChoice, User
-from tests.clients.test_merging import anna, double, merge
+from tests.clients.test_merging import anna, duplicate, merge
 from tests.clients.test_profile import read_letters
 from tests.mailings.pages import get_main_text
 from tests.support.factories import (
@@ -26,7 +26,7 @@ from tests.support.factories import (
 )
 from tests.support.signup_factories import TopicChoiceFactory, TopicFactory
 
-__all__ = ["anna", "double"]  # fixtures
+__all__ = ["anna", "duplicate"]  # fixtures
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def news(user: User) -> Topic:
 
 
 def read(session: Session) -> dict[tuple[str, str], tuple[bool, bool]]:
-    """Return topic and address of each choice, with whether it is to join, and whether the owner made it."""
+    """Return, by topic and address, whether the client is subscribed, and whether the owner recorded it."""
     session.expire_all()
     rows = session.execute(select(Topic.name, TopicChoice).join(Topic, Topic.id == TopicChoice.topic_id))
     return {(name, row.email_key): (row.is_joined, row.is_by_owner) for name, row in rows.tuples()}
@@ -48,31 +48,31 @@ def press(browser: FlaskClient, client: Client, topic: Topic, action: str) -> st
     return get_main_text(page)
 
 
-def test_the_owner_can_take_back_what_the_owner_recorded(
+def test_the_owner_can_revert_what_the_owner_recorded(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     client = ClientFactory.create(owner=user)
     assert "News gets emails" in get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "recorded by you" in press(browser, client, news, "leave")
+    assert "set by you" in press(browser, client, news, "leave")
     assert read(session) == {("News", client.email_key): (False, True)}
     assert "The client now gets emails about “News”." in press(browser, client, news, "join")
     assert read(session) == {("News", client.email_key): (True, True)}
 
 
-def test_the_owner_cannot_add_a_client_who_has_left(
+def test_the_owner_cannot_resubscribe_a_client_who_unsubscribed(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     client = ClientFactory.create(owner=user)
     TopicChoiceFactory.create(topic=news, email_key=client.email_key)
     shown = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "Only the client can join a topic again after leaving it." in shown
-    assert "Add" not in shown.partition("Topics")[2].partition("Emails")[0]
-    assert "Only the client can join it again." in press(browser, client, news, "join")
-    assert "left on" in press(browser, client, news, "leave"), "it stays the client's own choice"
+    assert "Only the client can resubscribe to a topic after unsubscribing." in shown
+    assert "Subscribe" not in shown.partition("Topics")[2].partition("Emails")[0]
+    assert "Only the client can resubscribe." in press(browser, client, news, "join")
+    assert "unsubscribed on" in press(browser, client, news, "leave"), "it remains the client's own choice"
     assert read(session) == {("News", client.email_key): (False, False)}
 
 
-def test_a_client_who_leaves_after_the_owner_recorded_it_makes_it_their_own(
+def test_a_clients_own_choice_replaces_what_the_owner_recorded(
     app: Flask, session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -85,7 +85,7 @@ def test_a_client_who_leaves_after_the_owner_recorded_it_makes_it_their_own(
     assert read(session) == {("News", client.email_key): (False, False)}
 
 
-def test_topics_and_clients_of_others_are_not_found(
+def test_other_owners_topics_and_clients_are_not_found(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     own, foreign = ClientFactory.create(owner=user), ClientFactory.create()
@@ -96,7 +96,7 @@ def test_topics_and_clients_of_others_are_not_found(
     assert read(session) == {}
 
 
-def test_a_new_address_takes_the_choices_along_and_leaving_wins(
+def test_choices_move_to_a_new_address_and_opt_outs_win(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
@@ -112,20 +112,20 @@ def test_a_new_address_takes_the_choices_along_and_leaving_wins(
     assert moved == {"News": False, "Digest": True, "Offers": False}
 
 
-def test_what_a_client_left_at_either_address_is_not_the_owners_to_take_back(
-    session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, double: Client
+def test_the_owner_cannot_revert_a_clients_opt_out_at_either_address(
+    session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, duplicate: Client
 ) -> None:
-    TopicChoiceFactory.create(topic=news, email_key=double.email_key)
+    TopicChoiceFactory.create(topic=news, email_key=duplicate.email_key)
     TopicChoiceFactory.create(topic=news, email_key=anna.email_key, is_by_owner=True)
     before = read(session)
-    undo = merge(browser, anna, double)
+    undo = merge(browser, anna, duplicate)
     assert read(session)["News", anna.email_key] == (False, False)
-    assert "Only the client can join it again." in press(browser, anna, news, "join")
+    assert "Only the client can resubscribe." in press(browser, anna, news, "join")
     browser.post(undo)
     assert read(session) == before
 
 
-def test_a_choice_survives_that_the_client_is_deleted_and_added_again(
+def test_a_choice_survives_if_the_client_is_deleted_and_added_again(
     session: Session, browser: FlaskClient, user: User, news: Topic
 ) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com")
@@ -133,18 +133,18 @@ def test_a_choice_survives_that_the_client_is_deleted_and_added_again(
     browser.post(f"/clients/{client.id}/delete")
     browser.post("/clients/new", data={"email": "Anna@x.com"})
     again = session.scalars(select(Client.id)).one()
-    assert "left on" in get_main_text(browser.get(f"/clients/{again}"))
+    assert "unsubscribed on" in get_main_text(browser.get(f"/clients/{again}"))
 
 
-def test_a_merged_client_has_left_what_either_of_them_left_until_the_undo(
-    session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, double: Client
+def test_a_merged_client_has_both_clients_opt_outs_until_the_undo(
+    session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, duplicate: Client
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
-    TopicChoiceFactory.create(topic=news, email_key=double.email_key)
+    TopicChoiceFactory.create(topic=news, email_key=duplicate.email_key)
     TopicChoiceFactory.create(topic=news, email_key=anna.email_key, is_joined=True, is_by_owner=True)
-    TopicChoiceFactory.create(topic=digest, email_key=double.email_key, is_joined=True)
+    TopicChoiceFactory.create(topic=digest, email_key=duplicate.email_key, is_joined=True)
     before = read(session)
-    undo = merge(browser, anna, double)
+    undo = merge(browser, anna, duplicate)
     kept = {name: choice for (name, key), choice in read(session).items() if key == anna.email_key}
     assert kept == {"News": (False, False), "Digest": (True, False)}
     browser.post(undo)
@@ -152,10 +152,16 @@ def test_a_merged_client_has_left_what_either_of_them_left_until_the_undo(
 
 
 def test_the_undo_of_a_merge_keeps_what_the_client_has_chosen_since(
-    app: Flask, session: Session, browser: FlaskClient, user: User, news: Topic, anna: Client, double: Client
+    app: Flask,
+    session: Session,
+    browser: FlaskClient,
+    user: User,
+    news: Topic,
+    anna: Client,
+    duplicate: Client,
 ) -> None:
-    TopicChoiceFactory.create(topic=news, email_key=double.email_key)
-    undo = merge(browser, anna, double)
+    TopicChoiceFactory.create(topic=news, email_key=duplicate.email_key)
+    undo = merge(browser, anna, duplicate)
     with app.app_context():
         for is_joined in (True, False):
             choose(user.id, anna.email_key, {news.id: is_joined}, utcnow())
@@ -179,10 +185,12 @@ def test_the_page_says_which_letters_were_not_sent_because_of_the_topic(
         run = RunFactory.create(mailing=mailing, topic_id=topic_id)
         DeliveryFactory.create(run=run, client=client, state=DeliveryState.SUPPRESSED, finished_at=at)
     rows = read_letters(browser.get(f"/clients/{client.id}").text)
-    assert {name: "left the topic" in row for name, row in rows.items()} == {
+    assert {name: "unsubscribed from the topic" in row for name, row in rows.items()} == {
         "After": True,
         "Before": False,
         "Other": False,
     }
     SuppressionFactory.create(owner_id=user.id, email_key=client.email_key)
-    assert "left the topic" not in read_letters(browser.get(f"/clients/{client.id}").text)["After"]
+    assert (
+        "unsubscribed from the topic" not in read_letters(browser.get(f"/clients/{client.id}").text)["After"]
+    )

@@ -127,7 +127,7 @@ def test_the_mapping_step_shows_values_and_can_be_changed(
         ({"field_1": "email"}, "Two columns have the same meaning"),
     ],
 )
-def test_a_mapping_that_makes_no_sense_is_refused(
+def test_a_mapping_that_makes_no_sense_is_rejected(
     browser: FlaskClient, session: Session, changes: dict[str, str], expected: str
 ) -> None:
     response = import_file(browser, b"email,name\na@x.com,Anna\n", **changes)

@@ -216,7 +216,7 @@ def test_status_before_the_first_run_shows_zeros(run: Run, user: User) -> None:
     assert (values["rate_per_second"], values["unknown_waiting"], values["forecast"]) == (None, 0, "")
 
 
-def test_a_refused_action_fails_with_an_explanation(run: Run, user: User) -> None:
+def test_a_rejected_action_fails_with_an_explanation(run: Run, user: User) -> None:
     ClientFactory.create(owner=user)
     without_clients = MailingFactory.create()
     ended = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))

@@ -47,7 +47,7 @@ def test_a_shut_route_is_listed_with_its_fault_and_reopened(
     assert len(smtp.letters) == 2
 
 
-def test_an_unknown_route_is_refused(app: Flask, session: Session) -> None:
+def test_an_unknown_route_is_rejected(app: Flask, session: Session) -> None:
     result = app.test_cli_runner().invoke(args=["routes", "reopen", "third"])
 
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""Test that a host which vanishes within a transaction does not block the others for long."""
+"""Test that a host that vanishes during a transaction does not block other hosts for long."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_a_transaction_of_a_vanished_host_ends_and_its_locks_with_it(
     vanished = new_app(DATABASE_IDLE_SECONDS="1")
     with vanished.app_context():
         connection = db.engine.connect()
-        connection.execute(statement)  # and then nothing, not even the end of the connection
+        connection.execute(statement)  # the host sends nothing more, and does not close the connection
 
     start = time.monotonic()
     with new_app().app_context():

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 def end_connection() -> None:
-    """End the request's connection, as a restart of PostgreSQL does."""
+    """End the request's connection, as a PostgreSQL restart does."""
     driver: Any = db.session.connection().connection.dbapi_connection
     with db.engine.connect() as other:
         other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": driver.info.backend_pid})
@@ -30,7 +30,7 @@ def before(function: Callable[..., Any], action: Callable[[], None]) -> Callable
     return replacement
 
 
-def test_a_connection_lost_while_a_page_is_made_gives_503_in_the_users_language(
+def test_a_connection_lost_while_a_page_is_built_returns_503_in_the_users_language(
     browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from skymailing.messages import queries
@@ -63,7 +63,7 @@ def test_a_connection_lost_after_the_last_query_leaves_the_response(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_a_database_that_is_away_gives_503_in_the_language_of_the_browser(
+def test_an_unreachable_database_returns_503_in_the_language_of_the_browser(
     browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user, and with them the language of their profile, cannot be loaded."""

@@ -198,5 +198,5 @@ def test_pages_have_numbers(user: User) -> None:
         (300, BoundedCount(10_000, False), [1, None, 300, None]),
     ],
 )
-def test_the_numbers_near_a_page(number: int, count: BoundedCount, shown: list[int | None]) -> None:
-    assert Page([], number=number).near_numbers(count) == shown
+def test_the_page_numbers_around_a_page(number: int, count: BoundedCount, shown: list[int | None]) -> None:
+    assert Page([], number=number).list_page_numbers(count) == shown

@@ -1,4 +1,4 @@
-"""Test that statements of a page are stopped when they take too long, and that its transaction goes on."""
+"""Test that statements of a page are stopped when they take too long, and that its transaction continues."""
 
 import time
 
@@ -22,7 +22,7 @@ def execute_slowly() -> None:
         time.sleep(0.03)
 
 
-def test_a_slow_statement_is_stopped_and_the_transaction_goes_on(app: Flask, session: Session) -> None:
+def test_a_slow_statement_is_stopped_and_the_transaction_continues(app: Flask, session: Session) -> None:
     with app.app_context():
         db.session.execute(text("CREATE TEMPORARY TABLE kept (id INTEGER)"))
         began = time.monotonic()
@@ -39,7 +39,7 @@ def test_a_slow_statement_is_stopped_and_the_transaction_goes_on(app: Flask, ses
         db.session.rollback()
 
 
-def test_other_errors_are_not_taken_for_a_slow_statement(app: Flask, session: Session) -> None:
+def test_other_errors_are_not_mistaken_for_a_slow_statement(app: Flask, session: Session) -> None:
     with app.app_context():
         with pytest.raises(Exception, match="no_such_table"), limit_time(5):
             db.session.execute(text("SELECT * FROM no_such_table"))

@@ -1,4 +1,4 @@
-"""Statements that insert or update rows, and are compiled once."""
+"""Test statements that insert or update rows and are compiled only once."""
 
 from flask import Flask
 from sqlalchemy import select

@@ -27,7 +27,7 @@ def message(user: User) -> Message:
 
 @pytest.fixture
 def watch(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[bool]]:
-    """Return a function that replaces another one and lists for each call whether others could write."""
+    """Return a function that replaces another one and lists for each call whether anyone else could write."""
 
     def replace(name: str) -> list[bool]:
         module, _, function = name.rpartition(".")
@@ -90,7 +90,7 @@ def picture() -> io.BytesIO:
         ("skymailing.mailings.services.find_recipients", "/mailings/{mailing}/start", {}, 302),
     ],
 )
-def test_others_can_write_while_a_request_computes(
+def test_other_connections_can_write_while_a_request_computes(
     browser: FlaskClient,
     message: Message,
     watch: Callable[[str], list[bool]],
@@ -120,7 +120,7 @@ def test_others_can_write_while_a_request_computes(
 def test_a_view_that_only_writes_takes_the_lock_at_its_start(
     browser: FlaskClient, message: Message, watch: Callable[[str], list[bool]]
 ) -> None:
-    """This is what keeps two requests from overwriting each other's change."""
+    """This keeps two requests from overwriting each other's changes."""
     free = watch("skymailing.messages.services.duplicate_message")
     assert browser.post(f"/messages/{message.id}/duplicate").status_code == 302
     assert free == [False]

@@ -23,7 +23,7 @@ SENT = ("sent", "clicked", "scanned")
 
 @dataclass
 class Person:
-    """What is known about a client."""
+    """The data of a client."""
 
     email: str
     full_name: str
@@ -33,13 +33,13 @@ class Person:
     tags: set[str]
     forms: set[str]
     suppression: str | None
-    topics: set[str]  # that the person gets
+    topics: set[str]  # subscribed
     outcomes: list[tuple[int, datetime, str]] = field(default_factory=list)  # mailing, run's start, state
 
 
 @dataclass
 class Plain:
-    """Evaluates conditions for one owner at one moment."""
+    """Evaluates conditions for one owner at one point in time."""
 
     habits: Habits
     zone: ZoneInfo
@@ -76,10 +76,10 @@ class Plain:
             return self.compare_attribute(name.removeprefix("attribute."), op, value, person)
         texts = {"domain": person.email.partition("@")[2], "full_name": person.full_name}
         texts |= {"email": person.email, "comment": person.comment}
-        return compare_texts(texts[name], op, value)
+        return compare_text(texts[name], op, value)
 
     def has_outcome(self, op: str, value: Any, person: Person) -> bool:
-        def is_meant(mailing: int, started: datetime) -> bool:
+        def is_selected(mailing: int, started: datetime) -> bool:
             if isinstance(value, int):
                 return mailing == value
             if "last" in value:
@@ -88,7 +88,7 @@ class Plain:
 
         wanted = {"received": SENT, "clicked": ("clicked",), "bounced": ("failed",)}[op]
         return any(
-            state in wanted and is_meant(mailing, started) for mailing, started, state in person.outcomes
+            state in wanted and is_selected(mailing, started) for mailing, started, state in person.outcomes
         )
 
     def compare_attribute(self, key: str, op: str, value: Any, person: Person) -> bool:
@@ -103,7 +103,7 @@ class Plain:
             word = text.lower().strip()
             says = True if word in YES else False if word in NO else None
             return (says is not None) if op == "is_set" else bool(says is value)
-        return compare_texts(text, op, value)
+        return compare_text(text, op, value)
 
     def compare_dates(self, day: date | None, op: str, value: Any) -> bool:
         if day is None:
@@ -137,7 +137,7 @@ def has_anniversary(day: date, on: date) -> bool:
     return (day.month, day.day) == (on.month, on.day)
 
 
-def compare_texts(text: str, op: str, value: Any) -> bool:
+def compare_text(text: str, op: str, value: Any) -> bool:
     text = text.lower()
     match op:
         case "is_set":

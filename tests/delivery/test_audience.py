@@ -1,4 +1,4 @@
-"""Test who gets a mailing to segments and tags, what a run keeps of it, and that a broken one is paused."""
+"""Test who gets a mailing to segments and tags, what its run stores, and what pauses it."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ NOT_WHOLESALE = {"field": "tag", "op": "is_not", "value": "Wholesale"}
 
 @pytest.fixture
 def town(session: Session, user: User) -> dict[str, Any]:
-    """Two clients in Omsk and one in Tomsk; one of Omsk is tagged as wholesale, the one of Tomsk as vip."""
+    """Two clients in Omsk and one in Tomsk; one in Omsk is tagged as wholesale, the one in Tomsk as vip."""
     user.attribute_types = {"city": "text"}
     clients = {
         name: ClientFactory.create(owner=user, email=f"{name}@example.org", attributes={"city": city})
@@ -86,7 +86,7 @@ def test_included_clients_get_one_letter_each_unless_they_are_excluded(
 def test_planning_evaluates_a_segment_once(
     session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
 ) -> None:
-    """Looking for an attribute without a type can take long, and the mailing is locked."""
+    """Looking for an attribute without a type can take a long time, and the mailing is locked."""
     user.attribute_types = {}
     mailing = mail_to(session, user, [town["segment"]], [])
     with record_statements() as statements:
@@ -253,20 +253,20 @@ LISTED = {"field": "email", "op": "in", "value": [str(n) for n in range(200)]}
         ({"field": "mailing", "op": "received", "value": {"weeks": 2}}, "segment_mailing_expected"),
     ],
 )
-def test_conditions_that_cannot_be_evaluated_are_refused(data: Any, code: str) -> None:
+def test_conditions_that_cannot_be_evaluated_are_rejected(data: Any, code: str) -> None:
     with pytest.raises(InvalidConditions) as caught:
         read_conditions(data, TYPES)
     assert caught.value.code == code
     assert code in ERROR_TEXTS
 
 
-def test_an_error_names_the_condition_in_which_it_is() -> None:
+def test_an_error_names_its_condition() -> None:
     with pytest.raises(InvalidConditions) as caught:
         read_conditions({"all": [OMSK, {"any": [OMSK, {"field": "email", "op": "gt", "value": 1}]}]}, TYPES)
     assert caught.value.values["number"] == 3
 
 
-def test_text_with_signs_of_patterns_and_nul_is_data() -> None:
+def test_text_with_wildcards_and_nul_is_data() -> None:
     leaf = read_conditions({"field": "email", "op": "contains", "value": "100%_\0"}, {})
     assert isinstance(leaf, Leaf)
     assert leaf.value == "100%_"

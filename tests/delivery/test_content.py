@@ -106,7 +106,7 @@ def test_a_template_cannot_access_python(expression: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["safe", "escapejs"])
-def test_filters_that_insert_unescaped_html_are_refused(name: str) -> None:
+def test_filters_that_insert_unescaped_html_are_rejected(name: str) -> None:
     with pytest.raises(TemplateError):
         check_content(Content("x", MessageFormat.HTML, f"{{{{ name | {name} }}}}"))
 

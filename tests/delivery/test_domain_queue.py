@@ -64,7 +64,7 @@ def test_other_domains_are_not_delayed_by_a_limited_one(
     assert count_states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
     arrived = [(started_at, is_slow(recipient)) for started_at, recipient in sink.started]
-    # Counts the first three seconds, however slow the machine is. In order of ID, it would be only 24.
+    # This counts the first three seconds, however slow the machine is. In ID order, there would be only 24.
     slow_positions = [number for number, (_, slow) in enumerate(arrived) if slow]
     others_sent = slow_positions[3 * RATE] - 3 * RATE
     assert others_sent > 40, "the others waited for the limited domain"
@@ -172,7 +172,7 @@ def test_a_letter_returned_to_pending_behind_the_workers_position_is_found_by_th
     assert worker.claim() == ["c3@3.example"]
 
 
-def test_one_claim_skips_all_letters_that_others_have_claimed(
+def test_one_claim_skips_all_letters_that_other_workers_have_claimed(
     create_worker: CreateWorker, advance_second: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain_queue, "IDS_PER_CHECK", 30)

@@ -44,7 +44,7 @@ LINES = st.lists(
         ("Hi\nFrom me\n", "quoted-printable"),
     ],
 )
-def test_parts_are_encoded_by_what_they_contain(body: str, encoding: str) -> None:
+def test_parts_are_encoded_according_to_their_content(body: str, encoding: str) -> None:
     parsed = parse_valid(render(Content("s", TEXT, f"{body}{{{{ unsubscribe_url }}}}\n")))
 
     assert parsed["Content-Transfer-Encoding"] == encoding

@@ -37,7 +37,7 @@ def run_id(
 
 @contextmanager
 def after_claim(session: Session, act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` after the first claim has been committed, and before its worker gets the answer."""
+    """Call `act` after the first claim has been committed, but before its worker gets the reply."""
     engine, is_done = db.engine, False
 
     def hold(_connection: object, _record: object) -> None:
@@ -55,7 +55,7 @@ def after_claim(session: Session, act: Callable[[], None]) -> Iterator[None]:
     assert is_done
 
 
-def test_no_letter_leaves_after_a_cancel_during_a_held_claim(
+def test_no_letter_is_sent_after_a_cancel_during_a_held_claim(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
     def cancel() -> None:
@@ -86,7 +86,7 @@ def test_a_client_who_unsubscribes_during_a_held_claim_gets_no_letter(
 def test_a_lease_that_has_run_out_is_not_used(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
-    """Once: the letters return to pending, and leave with the next claim."""
+    """The letters return to pending once, and are sent after the next claim."""
     seen: list[int] = []
 
     def expire() -> None:
@@ -105,7 +105,7 @@ def test_a_lease_that_has_run_out_is_not_used(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_letters_leave_even_if_every_claim_takes_longer_than_a_window(
+def test_letters_are_sent_even_if_every_claim_takes_longer_than_a_window(
     app: Flask, session: Session, smtp: SmtpServer, run_id: int
 ) -> None:
     with app.app_context(), after_claim(session, lambda: time.sleep(3 * WINDOW)):

@@ -33,8 +33,8 @@ OFFICE_HOURS = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
 def sweep_at(sweep: Work) -> Callable[[datetime], None]:
     """Return a function that runs a sweep and its jobs at a given time."""
 
-    def run(moment: datetime) -> None:
-        with time_machine.travel(moment):
+    def run(at: datetime) -> None:
+        with time_machine.travel(at):
             sweep()
 
     return run
@@ -62,8 +62,8 @@ def test_a_run_pauses_over_the_weekend_and_resumes_automatically(
 ) -> None:
     create_clients(user, 3)
     create_mailing(FRIDAY + timedelta(hours=15), **OFFICE_HOURS)  # 18:00 in Moscow
-    for moment in (FRIDAY + timedelta(hours=15), FRIDAY + timedelta(days=1), MONDAY + timedelta(hours=5.9)):
-        sweep_at(moment)
+    for at in (FRIDAY + timedelta(hours=15), FRIDAY + timedelta(days=1), MONDAY + timedelta(hours=5.9)):
+        sweep_at(at)
         assert not smtp.letters
     assert count_states(session, get_only_run(session)) == {"pending": 3}
     sweep_at(MONDAY + timedelta(hours=6))

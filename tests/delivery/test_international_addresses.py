@@ -35,7 +35,7 @@ def create_international(user: User, count: int) -> list[str]:
 
 
 def send(session: Session, user: User, sweep: Work, sink: Sink, serve_from: ServeFrom) -> Mailing:
-    """Send a mailing to all clients over the server, and check the ledger; return the mailing."""
+    """Send a mailing to all clients through the server, and check the ledger; return the mailing."""
     mailing = due_mailing(user)
     with sink:
         serve_from(sink.port)
@@ -85,7 +85,7 @@ def test_only_letters_that_need_it_ask_for_smtputf8(
     asked: list[tuple[bool, bool]] = []
     senders: dict[int, str] = {}
 
-    def note(turn: Turn) -> None:
+    def record(turn: Turn) -> None:
         if turn.stage is Stage.MAIL:
             senders[turn.connection] = turn.peer.received[-1]
         elif turn.stage is Stage.RCPT:
@@ -94,7 +94,7 @@ def test_only_letters_that_need_it_ask_for_smtputf8(
     create_clients(user, 6)
     create_international(user, 6)
     create_clients(user, 6)
-    mailing = send(session, user, sweep, Sink(note, extensions), serve_from)
+    mailing = send(session, user, sweep, Sink(record, extensions), serve_from)
     assert sorted(asked) == [(False, False)] * 12 + [(True, True)] * 6
     check_nothing_is_blamed(session, mailing)
 

@@ -1,4 +1,4 @@
-"""Test the limits of letters per user: letters beyond a limit wait, and none is lost."""
+"""Test the letter limits per user: letters beyond a limit wait, and none is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -125,7 +125,7 @@ def test_a_new_account_sends_few_letters_until_a_manager_trusts_it(
     assert count_states(session, get_only_run(session)) == {"sent": 12}
 
 
-def test_a_new_account_becomes_an_ordinary_one_with_time(
+def test_a_new_account_becomes_an_ordinary_one_over_time(
     app: Flask, session: Session, newcomer: User, start: Start, sweep: Work, set_limits: SetLimits
 ) -> None:
     set_limits(new_account_letters_per_day=5, new_account_days=1)
@@ -176,7 +176,7 @@ def test_workers_together_do_not_exceed_the_limit(
         assert letters.find_reached(user, reached.frees_at) is None
 
 
-def test_runs_of_an_owner_at_a_limit_count_for_the_limit_of_runs(
+def test_runs_of_an_owner_at_a_limit_count_towards_the_limit_of_runs(
     app: Flask, session: Session, user: User, start: Start, set_limits: SetLimits
 ) -> None:
     """Otherwise an owner who has reached a limit could plan any number of letters."""
@@ -196,13 +196,13 @@ def test_runs_of_an_owner_at_a_limit_count_for_the_limit_of_runs(
             app.config["ENGINE"] = before
 
 
-def test_letters_that_are_given_back_in_the_next_hour_are_subtracted_from_their_own(
+def test_letters_released_in_the_next_hour_are_subtracted_from_their_own_hour(
     app: Flask, session: Session, user: User
 ) -> None:
     late = utcnow().replace(minute=59, second=59, microsecond=0)
     with app.app_context(), db.engine.begin() as connection:
         counting.add(connection, user.id, UsageKind.LETTERS, 480, late)
         counting.add(connection, user.id, UsageKind.LETTERS, 7, late + timedelta(seconds=1))
-        letters.give_back(connection, user.id, 470, late + timedelta(seconds=2))
+        letters.release(connection, user.id, 470, late + timedelta(seconds=2))
     assert sum(session.scalars(select(UsageHour.count))) == 17
     assert min(session.scalars(select(UsageHour.count))) == 0

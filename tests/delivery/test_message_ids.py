@@ -1,4 +1,4 @@
-"""Test that a returned letter names its delivery, and that no one else can make such a name."""
+"""Test that a returned letter's Message-ID identifies its delivery, and that no one can forge one."""
 
 import uuid
 
@@ -22,7 +22,7 @@ IDENTITY = RunIdentity(uuid.UUID("12345678-1234-5678-1234-567812345678"), KEY)
 
 
 @pytest.mark.parametrize("delivery_id", [0, 42, 2**53])
-def test_a_message_id_names_its_delivery_and_run(delivery_id: int) -> None:
+def test_a_message_id_identifies_its_delivery_and_run(delivery_id: int) -> None:
     text = IDENTITY.make_message_id(delivery_id, "sky.example")
 
     assert text == IDENTITY.make_message_id(delivery_id, "sky.example")
@@ -31,7 +31,7 @@ def test_a_message_id_names_its_delivery_and_run(delivery_id: int) -> None:
         assert read_message_id(copied, KEY) == LetterName(delivery_id, IDENTITY.mark)
 
 
-def test_a_forged_message_id_names_nothing() -> None:
+def test_a_forged_message_id_identifies_nothing() -> None:
     text = IDENTITY.make_message_id(42, "sky.example")
     other = IDENTITY.make_message_id(43, "sky.example")
 
@@ -54,7 +54,7 @@ def test_letters_without_a_key_keep_the_form_of_earlier_versions() -> None:
 
 
 @pytest.mark.one_engine
-def test_a_letter_that_was_sent_names_its_delivery(
+def test_a_sent_letter_identifies_its_delivery(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     create_clients(user, 3)
@@ -80,7 +80,7 @@ def test_letters_of_a_run_that_an_earlier_version_planned_keep_their_message_ids
     with app.app_context():
         run_id = plan.start_due_run(mailing.id, utcnow())
     run = get_only_run(session)
-    run.has_signed_ids = False  # what the database sets for an earlier version
+    run.has_signed_ids = False  # the database's default, as for runs of an earlier version
     session.commit()
 
     with app.app_context():

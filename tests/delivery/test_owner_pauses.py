@@ -1,4 +1,4 @@
-"""Test that a mail server that refuses only the letters of one user keeps accepting those of others."""
+"""Test that a mail server that refuses only one user's letters still gets those of other users."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def other(session: Session) -> User:
 
 @pytest.fixture
 def refused(user: User) -> set[str]:
-    """The addresses to which the server accepts nothing."""
+    """Return the addresses for which the server accepts no letters."""
     return {client.email for client in create_clients(user, 20)}
 
 
@@ -69,7 +69,7 @@ def read_pauses(session: Session) -> dict[int, int]:
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
-def test_letters_of_others_are_sent_while_one_user_is_refused(
+def test_other_users_letters_are_sent_while_one_user_is_refused(
     session: Session, user: User, other: User, sink: Sink, sweep: Work
 ) -> None:
     route = read_route(session)
@@ -122,7 +122,7 @@ def test_the_letters_are_sent_once_the_server_accepts_them(
 
 
 @pytest.mark.usefixtures("refuse_user")
-def test_a_server_that_refuses_everyone_stays_shut(
+def test_a_server_that_refuses_everyone_remains_shut_off(
     session: Session, user: User, other: User, sink: Sink, sweep: Work, refused: set[str]
 ) -> None:
     """The letter of another user is one probe, and then both wait."""
@@ -139,7 +139,7 @@ def test_a_server_that_refuses_everyone_stays_shut(
 
 
 @pytest.mark.usefixtures("refuse_user")
-def test_two_refused_users_do_not_keep_others_from_sending(
+def test_two_refused_users_do_not_keep_other_users_from_sending(
     app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work, refused: set[str]
 ) -> None:
     refused |= {client.email for client in create_clients(other, 9)}
@@ -155,7 +155,7 @@ def test_two_refused_users_do_not_keep_others_from_sending(
     assert read_pauses(session).keys() == {user.id, other.id}
 
 
-def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
+def test_alternating_faults_of_two_users_do_not_keep_other_users_from_sending(
     app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work
 ) -> None:
     with app.app_context():
@@ -170,7 +170,7 @@ def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
 
 
 @pytest.mark.usefixtures("refuse_user")
-def test_an_account_letter_leaves_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
+def test_an_account_letter_is_sent_at_once(app: Flask, session: Session, user: User, sink: Sink) -> None:
     """It also shows that the fault is tied to the user's letters."""
     letter = add_letter(app, session, UserFactory.create(), "reset-password")
     with app.app_context():
@@ -182,7 +182,7 @@ def test_an_account_letter_leaves_at_once(app: Flask, session: Session, user: Us
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
-def test_a_paused_user_goes_over_the_second_route(
+def test_a_paused_users_letters_use_the_second_route(
     session: Session,
     user: User,
     other: User,
@@ -214,7 +214,7 @@ def test_reopening_the_route_ends_the_pauses(app: Flask, session: Session, other
 
 @pytest.mark.both_engines
 @pytest.mark.usefixtures("refuse_user")
-def test_a_pause_that_nothing_tested_is_forgotten_after_a_day(
+def test_an_untested_pause_is_forgotten_after_a_day(
     app: Flask, session: Session, user: User, other: User, sweep: Work
 ) -> None:
     create_clients(other, 1)

@@ -37,7 +37,7 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 
 class RateLimit:
-    """Accept `limit` letters per second, and refuse others at MAIL, as a script of a Sink."""
+    """A script for a Sink that accepts `limit` letters per second and refuses more at MAIL."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -94,7 +94,7 @@ def memory(app: Flask) -> RouteMemory:
 
 
 def test_the_pace_falls_at_once_and_grows_evenly_until_it_is_forgotten(app: Flask, session: Session) -> None:
-    """An increase of a tenth in every fifth second of sending."""
+    """The pace grows by a tenth in every fifth second of sending."""
     slow_down(app, rate=20)
     assert memory(app).pace == pytest.approx(14)
     paces = []
@@ -150,7 +150,7 @@ def test_the_pace_is_lowered_once_while_the_server_still_counts_earlier_letters(
 
 
 @pytest.mark.both_engines
-def test_workers_that_are_refused_at_the_same_moment_slow_down_once(app: Flask, session: Session) -> None:
+def test_workers_that_are_refused_at_the_same_time_slow_down_once(app: Flask, session: Session) -> None:
     for _ in range(3):
         slow_down(app, rate=20)
 
@@ -166,7 +166,7 @@ def test_a_learned_pace_is_kept_below_one_letter_per_second_too(
     start = now - timedelta(seconds=now.timestamp() % 12)
     with app.app_context():
         rates = RateLimits(None, None, None)
-        rates.follow(RouteMemory(pace=letters), start)
+        rates.apply_memory(RouteMemory(pace=letters), start)
         allowed = 0
         for second in range(seconds):
             with time_machine.travel(start + timedelta(seconds=second + 0.5)):
@@ -179,9 +179,9 @@ def test_a_pause_holds_letters_back_except_after_a_jump_of_the_clock(app: Flask,
     now = utcnow()
     with app.app_context():
         rates = RateLimits(None, None, None)
-        rates.follow(RouteMemory(pace=5.0, paused_until=now + timedelta(seconds=30)), now)
+        rates.apply_memory(RouteMemory(pace=5.0, paused_until=now + timedelta(seconds=30)), now)
         assert 28 < rates.wait_if_held_back("primary") <= 30
-        rates.follow(RouteMemory(pace=5.0, paused_until=now + timedelta(days=1)), now)
+        rates.apply_memory(RouteMemory(pace=5.0, paused_until=now + timedelta(days=1)), now)
         assert rates.wait_if_held_back("primary") == 0
 
 
@@ -195,7 +195,7 @@ def test_the_wait_for_a_pace_counts_for_the_window_after_it(app: Flask, session:
     """A single worker uses up each period in one window, so only the wait shows that the pace is too low."""
     with app.app_context():
         rates = RateLimits(None, None, None)
-        rates.follow(RouteMemory(pace=14.0), utcnow())
+        rates.apply_memory(RouteMemory(pace=14.0), utcnow())
         use_up(rates)
         rates.wait_if_held_back("primary", 1)
         assert rates.was_held_back_by_pace
@@ -212,7 +212,7 @@ def test_another_limit_does_not_raise_the_pace(
 ) -> None:
     with app.app_context():
         rates = RateLimits(route, mailing, None)
-        rates.follow(RouteMemory(pace=14.0), utcnow())
+        rates.apply_memory(RouteMemory(pace=14.0), utcnow())
         use_up(rates)
         assert rates.was_held_back
         assert not rates.was_held_back_by_pace
@@ -221,9 +221,9 @@ def test_another_limit_does_not_raise_the_pace(
 def test_a_full_route_or_mailing_holds_back_no_other(app: Flask, session: Session) -> None:
     with app.app_context():
         route = RateLimits(None, None, None)
-        route.follow(RouteMemory(pace=0.05), utcnow())
+        route.apply_memory(RouteMemory(pace=0.05), utcnow())
         use_up(route)
-        route.follow(RouteMemory(), utcnow())  # the other route has no pace
+        route.apply_memory(RouteMemory(), utcnow())  # the other route has no pace
         assert route.wait_if_held_back("fallback", 1) == 0
         mailing = RateLimits(None, 1, None)
         use_up(mailing)

@@ -43,8 +43,8 @@ def _short_timeout(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 class OneByOne:
     """A server that offers PIPELINING, but handles only the first command of a packet.
 
-    It replies `to_others` to the other ones, or drops them. With `is_able_in_envelopes` it only drops
-    what follows a letter's dot.
+    It replies `to_others` to the other commands, or drops them. With `is_able_in_envelopes`, it drops only
+    commands that follow a letter's dot.
     """
 
     to_others: str = ""
@@ -115,7 +115,7 @@ def test_letters_are_sent_step_by_step_and_the_route_remembers_it(
 
     due_mailing(user)
     with scripted_server(second) as port:
-        serve_from(port)  # as a new worker does, it starts with what the route remembers
+        serve_from(port)  # like a new worker, it starts with what the route remembers
         sweep()
     assert len(second.accepted) == LETTERS
     assert second.sessions <= 3, "no session failed"

@@ -14,13 +14,13 @@ from tests.support.timing import cpu_seconds
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 
 
-def test_adjacent_links_of_pictures_stay_two_links() -> None:
+def test_adjacent_picture_links_remain_two_links() -> None:
     html = (LETTERS / "adjacent-icon-links-glued-in-plain-text.html").read_text()
 
     assert html_to_text(html).split() == ["https://one.example/p", "https://two.example/p"]
 
 
-def test_the_filler_after_a_preview_text_is_left_out() -> None:
+def test_the_filler_after_a_preview_text_is_removed() -> None:
     html = (LETTERS / "preheader-filler-in-plain-text.html").read_text()
 
     assert html_to_text(html) == "Preview\n\nHi\n"
@@ -78,7 +78,7 @@ def test_html_becomes_readable_text(html: str, text: str) -> None:
 @pytest.mark.parametrize(
     "fragment", ["<div>", "<b></i>", "<div hidden></p>", "<a href=x>", "&#847; ", "<li>", "</div>"]
 )
-def test_hostile_html_is_judged_quickly(fragment: str) -> None:
+def test_hostile_html_is_converted_quickly(fragment: str) -> None:
     html = "<div>" * 5_000 + fragment * (50_000 // len(fragment)) + "{{ unsubscribe_url }}"
     with cpu_seconds(5):
         html_to_text(html)

@@ -20,7 +20,7 @@ COUNTS = {Periodicity.DAILY: 368, Periodicity.WEEKLY: 54, Periodicity.MONTHLY: 2
 # In all these zones, clocks change at multiples of 15 minutes, and by multiples of 15 minutes.
 QUARTER = timedelta(minutes=15)
 
-moments = st.builds(
+times = st.builds(
     lambda days, quarters: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days) + quarters * QUARTER,
     st.integers(0, 5 * 365),
     st.integers(0, 95),
@@ -32,10 +32,10 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 def observe_clock(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
     """Read the local clock every quarter of an hour; return when it first showed each time of that year."""
     first_shown: dict[datetime, datetime] = {}
-    moment = datetime(year - 1, 12, 31, tzinfo=UTC)
-    while moment < datetime(year + 1, 1, 2, tzinfo=UTC):
-        first_shown.setdefault(moment.astimezone(zone).replace(tzinfo=None, fold=0), moment)
-        moment += QUARTER
+    now = datetime(year - 1, 12, 31, tzinfo=UTC)
+    while now < datetime(year + 1, 1, 2, tzinfo=UTC):
+        first_shown.setdefault(now.astimezone(zone).replace(tzinfo=None, fold=0), now)
+        now += QUARTER
     return first_shown
 
 
@@ -74,7 +74,7 @@ def find_occurrences(
 
 
 @given(
-    anchor=moments,
+    anchor=times,
     zone=zones,
     periodicity=st.sampled_from(RECURRING),
     later=st.timedeltas(timedelta(0), timedelta(800)),
@@ -111,7 +111,7 @@ def test_a_year_of_occurrences_agrees_with_the_calendar_and_the_clock(
 
 
 @given(
-    anchor=moments,
+    anchor=times,
     zone=zones,
     periodicity=st.sampled_from(RECURRING),
     later=st.timedeltas(timedelta(0), timedelta(800)),

@@ -73,7 +73,7 @@ def test_ten_rejections_stop_a_large_window_immediately(
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
     counts = count_states(session, get_only_run(session))
-    assert counts["failed"] == 10, "letters in progress at that moment go back"
+    assert counts["failed"] == 10, "letters in progress at that time return to pending"
     assert counts["sent"] == len(sink.letters)
     assert counts["pending"] == 400 - counts["sent"] - counts["failed"]
 
@@ -132,7 +132,7 @@ def test_dead_addresses_do_not_pause_the_mailing(
 def test_workers_with_many_sessions_stop_after_ten_refusals_together(
     app: Flask, environment: dict[str, str], session: Session, user: User
 ) -> None:
-    """In the middle of a run, when both workers use many sessions and large windows."""
+    """The refusals begin in the middle of a run, when both workers use many sessions and large windows."""
     add_clients(session, user, 1500)
     mailing = due_mailing(user)
 
@@ -149,7 +149,8 @@ def test_workers_with_many_sessions_stop_after_ten_refusals_together(
 
     counts = count_states(session, get_only_run(session))
     assert counts["sent"] == len(sink.letters)
-    # A few more than ten if a letter that the server had accepted before ends the first series of refusals.
+    # There are a few more than ten if a letter that the server had accepted before ends the first series of
+    # refusals.
     assert 10 <= counts["failed"] < 20
     assert counts["pending"] == 1500 - counts["sent"] - counts["failed"]
 
@@ -170,7 +171,7 @@ def test_rejections_are_counted_separately_for_each_mailing(app: Flask, session:
         assert [rejections.record(3, refused) for _ in range(3)] == [1, 2, 3]
 
 
-def test_only_few_letters_are_begun_until_one_was_accepted(
+def test_only_a_few_letters_are_started_until_one_has_been_accepted(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "WORKERS", 2)

@@ -17,7 +17,7 @@ from tests.support.servers import SmtpServer
 DEAD = "550 5.1.1 user unknown"
 
 
-def test_too_many_dead_addresses_pause_all_mailings_until_their_owner_resumes(
+def test_too_many_dead_addresses_pause_all_mailings_until_their_owner_resumes_them(
     session: Session, user: User, browser: FlaskClient, sweep: Work, smtp: SmtpServer
 ) -> None:
     mailing = due_mailing(user)
@@ -51,7 +51,7 @@ def test_too_many_dead_addresses_pause_all_mailings_until_their_owner_resumes(
     browser.post(f"/mailings/{mailing.id}/resume")
     sweep()
     session.expire_all()
-    # Nine more dead addresses are too few: what was counted before the pause is over.
+    # Nine more dead addresses are too few, because the count starts again after the pause.
     assert mailing.state is MailingState.FINISHED
     assert count_states(session, get_only_run(session)) == {"sent": 379, "failed": 21}
     assert planned.state is MailingState.PAUSED

@@ -1,4 +1,4 @@
-"""Return paths with a token: when letters have them, what comes back, and servers that refuse them."""
+"""Test return paths with a token: when letters have them, which bounces they attribute, and refusals."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_a_bounce_that_quotes_nothing_is_attributed_by_its_recipient(
 
 
 @pytest.mark.one_engine
-def test_letters_have_none_before_one_has_been_proven(
+def test_letters_have_no_tokens_before_one_has_been_proven(
     session: Session,
     app: Flask,
     user: User,
@@ -77,7 +77,7 @@ def test_letters_have_none_before_one_has_been_proven(
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT])
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
 @pytest.mark.one_engine
-def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
+def test_a_refusal_turns_tokens_off_instead_of_pausing_the_mailing(
     app: Flask,
     session: Session,
     user: User,
@@ -96,7 +96,7 @@ def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
             turn.say("553 5.1.8 sender address rejected")
 
     runner = app.test_cli_runner()
-    assert "letters have return paths of their own" in runner.invoke(args=["routes", "list"]).output
+    assert "each letter has its own return path" in runner.invoke(args=["routes", "list"]).output
     create_clients(user, 5)
     due_mailing(user)
     with Sink(refuse, extensions) as sink:
@@ -109,4 +109,4 @@ def test_a_refusal_turns_them_off_instead_of_pausing_the_mailing(
     route = session.get_one(Route, "primary")
     assert route.bounce_address == ""
     assert route.probe["return_path_problem"] == "553 5.1.8 sender address rejected"
-    assert "no return paths of their own: 553 5.1.8" in runner.invoke(args=["routes", "list"]).output
+    assert "do not have their own return paths: 553 5.1.8" in runner.invoke(args=["routes", "list"]).output

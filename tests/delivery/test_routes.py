@@ -27,7 +27,7 @@ from tests.support.servers import SmtpServer
 pytestmark = pytest.mark.one_engine
 
 OWNER = 1
-FREELY = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, RouteMemory(), OWNER)
+FREE_CHOICE = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, RouteMemory(), OWNER)
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def test_many_simultaneous_refusals_open_the_breaker(
     faults = make_results(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20, "worker")
-        assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, FREELY)
+        assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, FREE_CHOICE)
         assert route().state is BreakerState.CLOSED
-        assert not pool.report_results(faults, FREELY)
+        assert not pool.report_results(faults, FREE_CHOICE)
     assert route().state is BreakerState.OPEN
 
 
@@ -179,7 +179,7 @@ def test_accepted_letters_reset_the_consecutive_faults(
         pool = SessionPool(routes.PRIMARY, 20, "worker")
         for _ in range(7):
             pool.report_results(
-                make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), FREELY
+                make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), FREE_CHOICE
             )
     assert (route().state, route().faults_in_a_row) == (BreakerState.CLOSED, 1)
 

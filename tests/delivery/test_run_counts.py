@@ -25,10 +25,10 @@ from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
 START = datetime(2026, 3, 29, 0, 59, 58, 250_000, tzinfo=UTC)
-moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seconds=tenths / 10))
+times = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seconds=tenths / 10))
 
 
-@given(moments, moments)
+@given(times, times)
 def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(first: datetime, second: datetime) -> None:
     begin, seconds = interval_begin(first, START), interval_seconds(first, START)
     end = begin + timedelta(seconds=seconds)

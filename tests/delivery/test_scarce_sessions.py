@@ -1,4 +1,4 @@
-"""Workers share the sessions that a mail server allows, and leave one to account letters."""
+"""Test that workers share the sessions that a mail server allows, and leave one for account letters."""
 
 import threading
 import time
@@ -78,7 +78,7 @@ def test_a_worker_without_a_session_leaves_the_run_to_the_one_that_has_it(
         assert count_states(session, get_only_run(session)) == {"sent": 30}
 
 
-def test_the_last_session_that_is_given_back_wakes_a_worker(
+def test_the_last_session_that_is_released_wakes_a_worker(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, new_pool: NewPool, sweep: Work
 ) -> None:
     create_clients(user, 3)
@@ -91,11 +91,11 @@ def test_the_last_session_that_is_given_back_wakes_a_worker(
         get_dispatcher().lanes._configured = {routes.PRIMARY: other}  # as if this were the other worker
         jobs.give_back_sessions()
         assert queue.is_waiting(queue.DELIVERY)
-        assert not get_dispatcher().lanes.give_back(), "there are none left"
+        assert not get_dispatcher().lanes.release(), "there are none left"
 
 
 @pytest.mark.parametrize("reply", ["421 4.7.0 too many connections", "451 try again later", ""])
-def test_a_session_that_was_given_back_can_be_used_by_another_worker(
+def test_a_released_session_can_be_used_by_another_worker(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, reply: str
 ) -> None:
     with Sink(allow_sessions(1, reply)) as sink:
@@ -108,7 +108,7 @@ def test_a_session_that_was_given_back_can_be_used_by_another_worker(
         assert connect(second) == 1
 
 
-def test_a_refused_password_is_a_fault_although_others_have_sessions(
+def test_a_refused_password_is_a_fault_although_other_workers_have_sessions(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool
 ) -> None:
     with Sink(allow_sessions(1, "535 5.7.8 wrong password")) as sink:
@@ -123,7 +123,7 @@ def test_a_refused_password_is_a_fault_although_others_have_sessions(
 def test_workers_may_open_the_first_session_at_the_same_time(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The refused one cannot know of the other one's session yet, but that is not a fault either."""
+    """The refused worker cannot know about the other worker's session yet; this is not a fault either."""
     with Sink(allow_sessions(1)) as sink:
         serve_from(sink.port)
         first, second = new_pool("first"), new_pool("second")
@@ -153,7 +153,7 @@ def test_workers_may_open_the_first_session_at_the_same_time(
 def test_a_server_that_refuses_everyone_is_out_of_order(
     app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although it allowed a session before; the limit of that time is forgotten."""
+    """The server allowed a session before, but that limit is forgotten."""
     monkeypatch.setattr(session_pool, "MAX_WAIT", 0.2)
     with Sink(allow_sessions(1)) as sink:
         serve_from(sink.port)

@@ -1,4 +1,4 @@
-"""Compare the conditions of segments in SQL with a plain evaluation, over random clients."""
+"""Compare segment conditions in SQL with a plain evaluation, for random clients."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

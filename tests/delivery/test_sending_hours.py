@@ -34,13 +34,13 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
     assert hours.opens is not None
     assert hours.closes is not None
     overnight = hours.closes <= hours.opens
-    moment = datetime.combine(day - timedelta(days=2), time(), UTC)
+    now = datetime.combine(day - timedelta(days=2), time(), UTC)
     first = datetime.combine(day, time(), UTC)
     opened: set[date] = set()
     closed: set[date] = set()
     is_open_at = []
-    while moment < first + timedelta(days=7):
-        local = moment.astimezone(hours.zone)
+    while now < first + timedelta(days=7):
+        local = now.astimezone(hours.zone)
         for opening_day in (local.date() - timedelta(days=1), local.date()):
             closing_day = opening_day + timedelta(days=1) if overnight else opening_day
             if (local.date(), local.time()) >= (opening_day, hours.opens) and str(
@@ -49,9 +49,9 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
                 opened.add(opening_day)
             if (local.date(), local.time()) >= (closing_day, hours.closes):
                 closed.add(opening_day)
-        if moment >= first:
+        if now >= first:
             is_open_at.append(bool(opened - closed))
-        moment += MINUTE
+        now += MINUTE
     return is_open_at
 
 
@@ -65,8 +65,8 @@ def test_hours_agree_with_a_clock_read_minute_by_minute(
     is_open_at = observe_hours(hours, day)
     first = datetime.combine(day, time(), UTC)
     for number in range(0, len(is_open_at), 15):
-        moment = first + number * MINUTE
-        assert hours.is_open(moment) == is_open_at[number], moment.astimezone(hours.zone)
+        now = first + number * MINUTE
+        assert hours.is_open(now) == is_open_at[number], now.astimezone(hours.zone)
     assert hours.open_duration(first, first + timedelta(days=7)) == sum(is_open_at) * MINUTE
     openings = [number for number, is_open in enumerate(is_open_at) if is_open]
     if openings and not is_open_at[0]:

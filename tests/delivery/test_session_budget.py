@@ -1,4 +1,4 @@
-"""Count sessions for several workers: shares, refusals, killed workers, and how a limit grows."""
+"""Test how sessions are counted for several workers: shares, refusals, killed workers, growing limits."""
 
 from collections.abc import Callable, Iterator
 
@@ -40,7 +40,7 @@ def share_of(budget: SessionBudget, count: int, want: int = 20, is_urgent: bool 
 
 
 def limit_to(first: SessionBudget, second: SessionBudget, count: int) -> None:
-    """Let the first worker have `count` sessions when the second one is refused its first."""
+    """Make the server refuse the second worker's first session while the first worker has `count`."""
     first.request(count, count)
     second.request(0, 1)
     assert second.learn(0, is_busy=True)
@@ -58,14 +58,14 @@ def test_workers_share_what_was_open_at_a_refusal(new_budget: NewBudget) -> None
     first, second, third = new_budget("first"), new_budget("second"), new_budget("third")
     limit_to(first, second, 4)
 
-    assert share_of(second, 0) == (0, 2), "the first one still has all of them"
+    assert share_of(second, 0) == (0, 2), "the first worker still has all of them"
     assert share_of(first, 4) == (2, 2)
     first.note(2)
     assert share_of(second, 0) == (2, 2)
     second.note(2)
 
     assert share_of(third, 0) == (0, 1)
-    assert share_of(first, 2) == (2, 2), "the first one gets what is left over"
+    assert share_of(first, 2) == (2, 2), "the first worker gets the remainder"
     assert share_of(second, 2) == (1, 1)
     second.note(1)
     assert share_of(third, 0) == (1, 1)
@@ -92,7 +92,7 @@ def test_account_letters_get_the_only_session(new_budget: NewBudget) -> None:
     limit_to(first, second, 1)
 
     assert share_of(second, 0, 1, is_urgent=True) == (0, 1)
-    assert share_of(first, 1) == (0, 0), "it makes room"
+    assert share_of(first, 1) == (0, 0), "the first worker makes room"
     first.leave()
     assert share_of(second, 0, 1, is_urgent=True) == (1, 1)
 
@@ -102,11 +102,13 @@ def test_a_refusal_without_other_sessions_is_an_outage(new_budget: NewBudget) ->
     first.request(0, 20)
     assert not first.learn(0, is_busy=True)
     second.request(0, 20)
-    assert first.learn(0, is_busy=True), "the second one may be opening a session"
+    assert first.learn(0, is_busy=True), "the second worker may be opening a session"
     assert first.request(0, 20) == Share(20, 20, 0)
 
 
-def test_an_unreachable_server_is_an_outage_although_others_have_sessions(new_budget: NewBudget) -> None:
+def test_an_unreachable_server_is_an_outage_although_other_workers_have_sessions(
+    new_budget: NewBudget,
+) -> None:
     first, second = new_budget("first"), new_budget("second")
     first.request(1, 1)
     second.request(0, 20)
@@ -123,7 +125,7 @@ def test_a_killed_worker_keeps_its_session_for_a_few_seconds(
 
     clock.shift(6)
     assert share_of(second, 0) == (1, 1)
-    assert second.learn(0, is_busy=True), "it may also be alive and slow"
+    assert second.learn(0, is_busy=True), "the first worker may also be alive and slow"
 
     clock.shift(120)
     second.request(0, 20)
@@ -155,7 +157,7 @@ def test_a_refusal_lowers_the_grown_limit(new_budget: NewBudget, clock: time_mac
     assert share_of(budget, 2) == (2, 2)
 
 
-def test_a_limit_that_no_worker_reaches_stays(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
+def test_a_limit_that_no_worker_reaches_is_kept(new_budget: NewBudget, clock: time_machine.Traveller) -> None:
     budget = new_budget("first")
     budget.request(2, 20)
     budget.learn(2, is_busy=True)

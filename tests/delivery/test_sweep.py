@@ -1,4 +1,4 @@
-"""The sweep: one at a time, in parts of bounded time, with as many statements for many runs as for one."""
+"""Test the sweep: one at a time, in timed parts, and with as many statements for many runs as for one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,14 +34,14 @@ def count_statements(app: Flask) -> Iterator[list[str]]:
     with app.app_context():
         engine = db.engine
 
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def record(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         seen.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", record)
     try:
         yield seen
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", record)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.PENDING, DeliveryState.DEFERRED])
@@ -97,7 +97,7 @@ def test_letters_go_first_between_the_parts_of_a_long_sweep(
     assert seen[-1] == 1
 
 
-def test_a_sweep_that_another_one_has_replaced_stops(app: Flask, session: Session, user: User) -> None:
+def test_a_replaced_sweep_stops(app: Flask, session: Session, user: User) -> None:
     create_clients(user, 1)
     due_mailing(user)
     with app.app_context():

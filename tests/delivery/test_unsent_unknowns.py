@@ -1,4 +1,4 @@
-"""A letter that may have arrived stays unknown when it is not sent again."""
+"""Test that a letter that may have arrived remains unknown if it is not sent again."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -45,7 +45,7 @@ def unsubscribe(session: Session, mailing: Mailing) -> None:
 
 @pytest.mark.parametrize("end", [cancel, end_window, delete_clients, unsubscribe])
 @pytest.mark.parametrize("step", [None, Verdict.RELEASED])
-def test_an_unknown_that_is_not_sent_again_stays_unknown(
+def test_an_unknown_letter_that_is_not_sent_again_remains_unknown(
     app: Flask,
     session: Session,
     user: User,
@@ -56,7 +56,7 @@ def test_an_unknown_that_is_not_sent_again_stays_unknown(
     end: End,
     step: Verdict | None,
 ) -> None:
-    """Also if it is pending again, after a fault of the route."""
+    """This also applies if the letter is pending again after a route fault."""
     worker = new_worker(on_unknown=OnUnknown.RESEND)
     worker.claim()
     worker.record(

@@ -1,4 +1,4 @@
-"""What the letters of a test link to: counted links, and the page that shows a letter in a browser."""
+"""Test the links in letters of an A/B test: counted links, and the page that shows a letter in a browser."""
 
 import re
 from typing import Any
@@ -41,16 +41,18 @@ def letters_to(smtp: SmtpServer, deliveries: list[Delivery]) -> list[Letter]:
 
 
 def read_links(letter: Letter) -> dict[str, str]:
-    """Return the addresses of a letter's links by their text."""
+    """Return the URLs of a letter's links by their text."""
     page = BeautifulSoup(letter.html, "html.parser")
     return {link.text: str(link["href"]) for link in page.find_all("a")}
 
 
 def test_variants_share_the_numbers_of_equal_links(session: Session, run: Run, smtp: SmtpServer) -> None:
-    urls = {
-        link.number: link.url for link in session.scalars(select(RunLink).where(RunLink.run_id == run.id))
-    }
-    assert sorted(urls.values()) == ["https://shop.example/", "https://shop.example/sale"]
+    links = session.scalars(select(RunLink).where(RunLink.run_id == run.id)).all()
+    urls = {link.number: link.url for link in links}
+    assert sorted((link.url, link.variants) for link in links) == [
+        ("https://shop.example/", 0b11),
+        ("https://shop.example/sale", 0b10),
+    ]
     expected = {"Shop": "https://shop.example/", "Sale": "https://shop.example/sale"}
     for variant, names in ((1, {"Shop"}), (2, {"Shop", "Sale"})):
         for letter in letters_to(smtp, list_sample(session, run, variant)):

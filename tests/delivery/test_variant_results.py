@@ -1,4 +1,4 @@
-"""The arithmetic of A/B tests: the shares of variants in a sample, and which result is the best."""
+"""Test the arithmetic of A/B tests: the variants' shares of a sample, and which result is best."""
 
 from collections import Counter
 from math import sqrt
@@ -28,7 +28,7 @@ def test_every_variant_gets_an_equal_share(uuid: UUID, percent: int, variants: i
         assert abs(counts[number] - clients * share) < 6 * sqrt(clients * share * (1 - share))
 
 
-def test_each_run_has_another_sample() -> None:
+def test_each_run_has_a_different_sample() -> None:
     one, other = (Sample(UUID(int=number << 64 | number), 50, 2) for number in (7, 8))
     chosen = [(one.choose(client), other.choose(client)) for client in range(1_000)]
     assert 200 < sum(first is not None and second is not None for first, second in chosen) < 300

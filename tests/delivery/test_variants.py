@@ -1,4 +1,4 @@
-"""A/B tests: who gets which letter, how a test is decided, and that every letter is accounted for."""
+"""Test A/B tests: who gets which letter, how a test is decided, and that no letter is lost."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,7 @@ def run(session: Session, user: User, start: Start) -> Run:
 
 
 def end_test(run: Run, sweep: Work) -> None:
-    """Run a sweep after the results have been awaited."""
+    """Run a sweep at the end of the waiting time for results."""
     assert run.test_ends_at
     with time_machine.travel(run.test_ends_at + timedelta(seconds=1)):
         sweep()
@@ -117,7 +117,7 @@ def test_the_other_clients_get_the_winner(session: Session, run: Run, sweep: Wor
     check_ledger(session, run, smtp.letters)
 
 
-def test_equal_results_are_no_difference_and_a_is_sent(
+def test_with_equal_results_variant_a_is_sent(
     session: Session, run: Run, sweep: Work, smtp: SmtpServer
 ) -> None:
     b = count_subjects(smtp.letters)["B"]
@@ -169,7 +169,7 @@ def test_a_test_is_decided_once(app: Flask, session: Session, run: Run) -> None:
         assert find_due_tests(now) == []
 
 
-def test_letters_of_the_sample_that_were_not_sent_delay_the_decision(
+def test_unsent_letters_of_the_sample_delay_the_decision(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, CLIENTS)

@@ -32,7 +32,7 @@ DAILY = [
 
 @dataclass(frozen=True)
 class Plan:
-    """What is mailed, on which days, with an occurrence on the first and the last of them."""
+    """A mailing's periodicity and days, with an occurrence on the first and the last of them."""
 
     periodicity: Periodicity
     days: list[date]
@@ -59,8 +59,8 @@ def make_plans(daily: list[tuple[date, date]]) -> list[Plan]:
     ]
 
 
-def run_jobs_at(moment: datetime, app: Flask, work: Work) -> None:
-    with time_machine.travel(moment), app.app_context():
+def run_jobs_at(at: datetime, app: Flask, work: Work) -> None:
+    with time_machine.travel(at), app.app_context():
         schedule.make_scheduler().enqueue_jobs()
         work()
 
@@ -87,8 +87,8 @@ def test_every_occurrence_within_a_year_has_exactly_one_run(
     for day in sorted({day for plan in plans for day in plan.days}):
         # On days with several starts, also run jobs shortly before nine, when nothing may be sent.
         early = [at_nine(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
-        for moment in (*early, at_nine(day) + timedelta(seconds=1)):
-            run_jobs_at(moment, app, work)
+        for at in (*early, at_nine(day) + timedelta(seconds=1)):
+            run_jobs_at(at, app, work)
     run_jobs_at(at_nine(LAST) + timedelta(hours=1, seconds=20), app, work)
 
     assert date(2028, 2, 29) in plans[-1].days

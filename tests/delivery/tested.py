@@ -37,12 +37,12 @@ def count_subjects(letters: Iterable[Letter]) -> Counter[str]:
 
 def list_sample(session: Session, run: Run, variant: int) -> list[Delivery]:
     """Return the deliveries of a variant."""
-    of_variant = (Delivery.run_id == run.id) & (Delivery.variant == variant)
-    return list(session.scalars(select(Delivery).where(of_variant).order_by(Delivery.id)))
+    is_variant = (Delivery.run_id == run.id) & (Delivery.variant == variant)
+    return list(session.scalars(select(Delivery).where(is_variant).order_by(Delivery.id)))
 
 
 def click(session: Session, run: Run, deliveries: Iterable[Delivery], *, is_machine: bool = False) -> None:
-    """Let the recipients of letters, or machines, follow a link."""
+    """Make the letters' recipients, or machines, follow a link."""
     for delivery in deliveries:
         counts = {"machine_clicks": 1} if is_machine else {"clicks": 1, "first_click_at": 1}
         session.add(Engagement(delivery_id=delivery.id, run_id=run.id, mailing_id=run.mailing_id, **counts))

@@ -25,18 +25,24 @@ from tests.support.factories import due_mailing
 class Worker:
     """A worker that a test can stall or kill between any two steps."""
 
-    def __init__(self, app: Flask, owner: User, **values: Any) -> None:
+    def __init__(self, app: Flask, run_id: int) -> None:
         self.app = app
-        mailing = due_mailing(owner, **{"on_unknown": OnUnknown.HOLD} | values)
         with app.app_context():
-            run_id = plan.start_due_run(mailing.id, utcnow())
-            assert run_id
             self.journal = WorkerJournal(app.config["DATA_DIR"] / "journal")
             with db.engine.connect() as connection:
                 self.run: OpenRun = load_run(connection, run_id)
         self.token = str(uuid4())
         self.claimed: list[Claimed] = []
         self.is_dead = False
+
+    @classmethod
+    def of_mailing(cls, app: Flask, owner: User, **values: Any) -> "Worker":
+        """Return the worker of a mailing to all clients, whose run is planned."""
+        mailing = due_mailing(owner, **{"on_unknown": OnUnknown.HOLD} | values)
+        with app.app_context():
+            run_id = plan.start_due_run(mailing.id, utcnow())
+        assert run_id
+        return cls(app, run_id)
 
     def claim(self, lease: timedelta = timedelta(minutes=3)) -> None:
         self.journal.claim(self.token)

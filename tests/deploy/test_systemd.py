@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 RELEASE = "/opt/skymailing/current"
-# In tenths, as in `systemd-analyze security`: 0 is fully restricted, 96 is unrestricted.
+# The unit is tenths, as in `systemd-analyze security`: 0 is fully restricted, 96 is unrestricted.
 MAX_EXPOSURE = 20
 
 ANALYZE = shutil.which("systemd-analyze")

@@ -1,4 +1,4 @@
-"""A DNS server, and a domain that its owner has added."""
+"""Provide a DNS server, and a domain that its owner has added."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Domains with records in DNS, and senders of them."""
+"""Create domains' DNS records and senders, and check signatures."""
 
 from datetime import datetime
 

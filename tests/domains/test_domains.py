@@ -1,4 +1,4 @@
-"""Domains: their records, the proof, the senders that it confirms, and the signature of letters."""
+"""Test domains: their records, the proof, the senders that it confirms, and letters' signatures."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -45,7 +45,7 @@ def test_a_domain_is_verified_by_its_records(
 ) -> None:
     waiting = add_sender(session, user, "news@mail.shop.example")
     other = add_sender(session, user, "news@othershop.example")
-    work()  # the check that adding the domain asked for
+    work()  # the check that adding the domain has queued
     page = get_main_text(browser.get(f"/domains/{domain.id}"))
     for record in list_records(domain):
         assert record.name in page
@@ -103,11 +103,11 @@ def test_a_new_key_signs_once_its_record_is_found(
     domain = check(app, session, domain, now)
     assert [key.published_at is None for key in domain.keys] == [False, True]
     assert (
-        "Create the record of the new key first"
+        "Create the DNS record for the new key first"
         in browser.post(f"/domains/{domain.id}/key", follow_redirects=True).text
     )
     publish(dns, domain)
-    assert old.items() <= dns.zone.items(), "the record of the earlier key stays"
+    assert old.items() <= dns.zone.items(), "the record of the earlier key is kept"
     domain = check(app, session, domain, now)
     assert [key.published_at is None for key in domain.keys] == [False, False]
     domain = check(app, session, domain, now + timedelta(days=6))
@@ -127,7 +127,7 @@ def test_a_missing_record_ends_the_proof_after_three_days(
     start = utcnow()
     dns.is_silent = True
     domain = check(app, session, domain, start)
-    assert domain.is_verified, "no answer says nothing"
+    assert domain.is_verified, "a missing answer proves nothing"
     assert domain.missing_since is None
     dns.is_silent = False
     dns.zone.clear()
@@ -221,7 +221,7 @@ def test_deleting_a_domain_withdraws_what_it_proved(
     assert "Domain deleted." in get_main_text(browser.get("/senders/"))
 
 
-def test_a_sender_stays_confirmed_by_another_domain_of_its_owner(
+def test_a_sender_remains_confirmed_by_another_domain_of_its_owner(
     app: Flask, session: Session, browser: FlaskClient, user: User, dns: DnsServer, domain: SendingDomain
 ) -> None:
     browser.post("/domains/new", data={"name": "news.shop.example"})
@@ -242,17 +242,17 @@ def test_a_sender_stays_confirmed_by_another_domain_of_its_owner(
 def test_a_record_with_nul_characters_is_stored(
     app: Flask, session: Session, dns: DnsServer, domain: SendingDomain
 ) -> None:
-    """A check that raises would be repeated for ever, before those of other domains."""
+    """A check that raises an error would be repeated forever, ahead of other domains' checks."""
     for record in list_records(domain):
         dns.zone[record.name, "TXT"] = [r'"a\000b"']
     assert check(app, session, domain).findings["ownership"] == {"state": "wrong", "found": "ab"}
 
 
 @pytest.mark.one_engine
-def test_a_long_name_costs_few_questions(
+def test_a_long_name_needs_few_queries(
     app: Flask, session: Session, browser: FlaskClient, dns: DnsServer
 ) -> None:
-    """Its owner's name server can take seconds for each, while other domains wait."""
+    """Its owner's name server can take seconds for each query, while other domains wait."""
     name = "a." * 100 + "shop.example"
     browser.post("/domains/new", data={"name": name})
     domain = read_domain(session, name)

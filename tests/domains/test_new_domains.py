@@ -1,4 +1,4 @@
-"""Domains as people type them, those that are refused, and when domains are checked."""
+"""Test domains as people type them, which domains are rejected, and when domains are checked."""
 
 from datetime import timedelta
 
@@ -39,7 +39,7 @@ def test_a_domain_is_understood_as_people_type_it(
 
 
 @pytest.mark.one_engine
-def test_invalid_domains_are_refused(
+def test_invalid_domains_are_rejected(
     session: Session, browser: FlaskClient, set_limits: SetLimits, dns: DnsServer
 ) -> None:
     for name, text in (

@@ -1,4 +1,4 @@
-"""Test emails of domains: how they leave, what their arrival shows, and letters that only look like them."""
+"""Test the test emails of domains: sending, what their arrival shows, and letters that only resemble them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, ReturnedState, SendingDomain, User
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import take_in
+from skymailing.returns.services import ingest_letters
 from tests.domains.scenes import add_sender, check, has_signature, publish, read_domain, sign
 from tests.mailings.pages import get_main_text
 from tests.support.dns_server import DnsServer
@@ -46,7 +46,7 @@ def relay_key() -> bytes:
 
 def arrive(app: Flask, raw: bytes) -> ReturnedState:
     with app.app_context():
-        state = take_in([Arrival.read(raw, "pipe")], utcnow())[0].state
+        state = ingest_letters([Arrival.read(raw, "pipe")], utcnow())[0].state
         db.session.commit()
     return state
 
@@ -123,7 +123,7 @@ def test_the_page_says_what_a_mail_servers_signature_lacks(
         (lambda raw: sign(raw, relay_key, "relay.example"), "Signed by relay.example, not by your domain"),
         (lambda raw: sign(raw, relay_key, "shop.example", covering[0]), "does not cover List-Unsubscribe"),
         (
-            # Two signatures: the one of the domain counts, and one of the domain above it is enough.
+            # Of the two signatures, the domain's own counts; a parent domain's would be enough.
             lambda raw: sign(sign(raw, relay_key, "shop.example", *covering), relay_key, "relay.example"),
             "Signed by shop.example, as DMARC requires. The signature covers",
         ),
@@ -181,8 +181,8 @@ def test_the_page_explains_why_there_is_no_result(
     work: Work,
 ) -> None:
     page = f"/domains/{domain.id}"
-    refusal = browser.post(f"{page}/probe", follow_redirects=True).text
-    assert "Create the DNS records first" in refusal
+    rejection = browser.post(f"{page}/probe", follow_redirects=True).text
+    assert "Create the DNS records first" in rejection
     publish(dns, domain)
     check(app, session, domain)
     assert "has no mailbox for test emails" in get_main_text(browser.get(page))

@@ -1,4 +1,4 @@
-"""Create a run whose letters people have clicked in, for the page of clicks."""
+"""Create a run with clicks, for the page that shows them."""
 
 from datetime import timedelta
 from random import Random
@@ -37,7 +37,7 @@ LINKS = {
 def add_clicked_run(site: Site, owner_id: int) -> int:
     """Return the ID of a new run of the owner's."""
     chance = Random(17)
-    with site.adding() as session:
+    with site.open_session() as session:
         mailing = MailingFactory.create(owner=session.get_one(User, owner_id), name="Весенние чаи")
         content = {"format": MessageFormat.HTML, "body": BODY, "subject": "Весенние чаи", "clicked": 30}
         run = create_run(

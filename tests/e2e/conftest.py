@@ -109,7 +109,7 @@ def no_earlier_signups(site: Site) -> None:
 def owner(site: Site) -> User:
     """Create a user with two clients, one of them without a city."""
     user = site.add_user(name="Rose Bakery", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         values = {"owner": session.get_one(User, user.id)}
         ClientFactory.create(
             **values, full_name="Ann Lee", email=f"ann{user.id}@example.org", attributes={"city": "Rome"}

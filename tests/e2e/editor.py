@@ -23,7 +23,7 @@ PLACE_CURSOR_AT_END = """(node) => {
 
 
 def add_message(site: Site, owner: User, **values: object) -> int:
-    with site.adding() as session:
+    with site.open_session() as session:
         message: Message = MessageFactory.create(owner=session.get_one(User, owner.id), **values)
     return message.id
 

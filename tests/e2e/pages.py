@@ -37,13 +37,13 @@ DEMO = "demo@example.com"
 
 
 def get_demo_user(site: Site) -> User:
-    with site.adding() as session:
+    with site.open_session() as session:
         return session.scalars(select(User).where(User.email == DEMO)).one()
 
 
 def user_paths(site: Site) -> list[str]:
     """Return the path of each kind of user page, with demo data."""
-    with site.adding() as session:
+    with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         mailings = {
             mailing.state: mailing.id
@@ -51,6 +51,7 @@ def user_paths(site: Site) -> list[str]:
         }
         running = mailings[MailingState.RUNNING]
         run = session.scalars(select(Run.id).where(Run.mailing_id == running)).first()
+        tested = session.scalars(select(Run.id).where(Run.test_ends_at.is_not(None)).order_by(Run.id)).first()
         client = session.scalars(select(Client.id).where(Client.owner_id == owner.id)).first()
         message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
         import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
@@ -71,6 +72,7 @@ def user_paths(site: Site) -> list[str]:
         f"/mailings/{running}/cancel",
         f"/mailings/{running}/log",
         f"/mailings/runs/{run}",
+        *(f"/mailings/runs/{tested}{page}" for page in ("", "/clicks", "/clicks?variant=2")),
         f"/mailings/runs/{add_clicked_run(site, get_demo_user(site).id)}/clicks",
         *(f"/mailings/archive/{page}" for page in ("", f"runs/{run}")),
         "/logs/",
@@ -80,13 +82,13 @@ def user_paths(site: Site) -> list[str]:
 
 
 def segment_paths(site: Site) -> list[str]:
-    with site.adding() as session:
+    with site.open_session() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
 
 
 def form_paths(site: Site) -> list[str]:
-    with site.adding() as session:
+    with site.open_session() as session:
         form = session.scalars(select(SignupForm).order_by(SignupForm.id)).first()
         assert form is not None
         own = [f"/forms/{form.id}{page}" for page in ("", "/edit", "/delete")]

@@ -34,7 +34,7 @@ UNKNOWN_TOKEN = "no-such-token"
 
 
 def add_owner(site: Site) -> User:
-    with site.adding() as session:
+    with site.open_session() as session:
         owner: User = UserFactory.create(
             name="Чайная лавка", locale="ru", attribute_types={"birthday": "date"}
         )
@@ -44,7 +44,7 @@ def add_owner(site: Site) -> User:
 
 def form_paths(site: Site, owner: User) -> list[str]:
     """Return the paths of an open form, a closed one, and confirmations."""
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, owner.id)
         texts = {"language": "ru", "fields": FIELDS, "consent_text": CONSENT, "asks_tracking": True}
         form: SignupForm = SignupFormFactory.create(owner=own, **texts)
@@ -64,7 +64,7 @@ def form_paths(site: Site, owner: User) -> list[str]:
 
 def letter_link_paths(site: Site, owner: User) -> list[str]:
     """Return the paths of the pages to unsubscribe and to choose topics, for people in each state."""
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, owner.id)
         about = "Новинки, скидки и рецепты, не чаще двух раз в месяц"
         topic: Topic = TopicFactory.create(owner=own, name="Новости", description=about)
@@ -87,7 +87,7 @@ def letter_link_paths(site: Site, owner: User) -> list[str]:
 
 def publish_letter(site: Site, owner: User) -> tuple[str, str]:
     """Return the paths of an archive and of a letter in it."""
-    with site.adding() as session:
+    with site.open_session() as session:
         run = create_sent_run(session.get_one(User, owner.id), BODY, subject="Весенние чаи")
     with site.app.app_context():
         published = db.session.get_one(Run, run.id)
@@ -98,7 +98,7 @@ def publish_letter(site: Site, owner: User) -> tuple[str, str]:
 
 
 def public_paths(site: Site) -> list[str]:
-    """Return the path of each public page of an owner, except letters, which have pages of their own."""
+    """Return the path of each public page of an owner, except letters."""
     owner = add_owner(site)
     archive, _letter = publish_letter(site, owner)
     return [
@@ -110,9 +110,9 @@ def public_paths(site: Site) -> list[str]:
 
 
 def letter_paths(site: Site) -> list[str]:
-    """Return the paths of a published letter and of somebody's own letter."""
+    """Return the paths of a published letter and of one client's letter."""
     owner = add_owner(site)
     _archive, letter = publish_letter(site, owner)
-    with site.adding() as session:
+    with site.open_session() as session:
         delivery = send_letter(session.get_one(User, owner.id), BODY, client={"full_name": "Анна"})
     return [letter, link_to(site.app, delivery)]

@@ -49,7 +49,7 @@ def open_summary(window: Window) -> None:
 
 
 def list_screenshots(site: Site) -> list[Screenshot]:
-    with site.adding() as session:
+    with site.open_session() as session:
         owner = session.scalars(select(User.id).where(User.email == DEMO)).one()
         running = select(Mailing.id).where(Mailing.owner_id == owner, Mailing.state == MailingState.RUNNING)
         mailing = f"/mailings/{session.scalars(running).first()}"

@@ -36,7 +36,7 @@ class Site:
         self.service.stop()
 
     @contextmanager
-    def adding(self) -> Iterator[Session]:
+    def open_session(self) -> Iterator[Session]:
         """Let factories write to the service's database; commit when the block ends."""
         with self.app.app_context(), Session(db.engine, expire_on_commit=False) as session:
             factories.bind(session, self.app)
@@ -45,7 +45,7 @@ class Site:
 
     def add_user(self, role: Role = Role.USER, **values: Any) -> User:
         """Add an account that can sign in with the factories' password."""
-        with self.adding():
+        with self.open_session():
             user: User = factories.UserFactory.create(role=role, **values)
         return user
 

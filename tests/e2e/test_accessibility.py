@@ -75,7 +75,7 @@ def test_the_pages_after_a_form_fit_and_have_no_serious_problem(site: Site, open
     expect(window.main.locator(".field-errors")).to_have_count(2)
     found["errors"] = check_page(window, "ru")
     window.fill(email="anna@mail.example", **{"'attribute.birthday'": "1990-05-17"})
-    subscribe.click()  # at once, as no person does
+    subscribe.click()  # immediately, which no person does
     window.expect_title("Ещё один шаг")
     found["step"] = check_page(window, "ru")
     subscribe.click()
@@ -111,7 +111,7 @@ def test_letters_on_the_web_fit_and_have_no_serious_problem(site: Site, open_win
         assert response.ok
         window.expect_to_fit()
         html = response.text()
-        # Again without the policy for letters, under which axe cannot run.
+        # Open the page again without the policy for letters, under which axe cannot run.
         window.page.goto("about:blank")
         window.page.set_content(html)
         window.page.add_style_tag(content="html { background: Canvas }")  # axe assumes white

@@ -17,7 +17,7 @@ from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, cr
 def add_user_with_data(site: Site, language: str) -> tuple[User, list[str]]:
     """Add a user with a run whose details were removed; return the user and the paths of the run's pages."""
     user = site.add_user(locale=language)
-    with site.adding():
+    with site.open_session():
         create_clients(user, 3)
         ended = utcnow() - timedelta(days=400)
         mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)

@@ -1,4 +1,4 @@
-"""Test the way from a tag to the reason for a letter: tag, build a segment, send, and read the answer."""
+"""Test the path from a tag to the reason for a letter: tag, build a segment, send, and read the reason."""
 
 import re
 
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 60
 def owner(site: Site) -> User:
     """Create a shop with three clients in two towns, and a message."""
     user = site.add_user(name="Tea Shop", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, user.id)
         own.attribute_types = {"city": "text"}
         for name, city in (("ann", "Omsk"), ("bob", "Omsk"), ("eve", "Tver")):
@@ -62,7 +62,7 @@ def send_to_segment(window: Window) -> None:
     expect(page.locator("#picker")).not_to_be_visible()
     included = page.locator(".audience-include")
     included.get_by_role("checkbox", name="Omsk").check()
-    page.get_by_text("Leave some clients out").click()
+    page.get_by_text("Exclude some clients").click()
     page.locator(".audience-exclude").get_by_role("checkbox", name="wholesale").check()
     current = page.locator(".form-step:visible")
     current.locator("[data-next]").click()
@@ -87,7 +87,7 @@ def test_a_segment_without_a_tag_gets_a_mailing_and_the_reason_is_on_the_clients
     tag_first_client(window, owner)
     build_segment(window)
     send_to_segment(window)
-    with site.adding() as session:
+    with site.open_session() as session:
         clients = session.execute(select(Client.full_name, Client.id).where(Client.owner_id == owner.id))
         ids = dict(clients.tuples().all())
     window.open(f"/clients/{ids['ann']}")

@@ -1,4 +1,4 @@
-"""Test client data in writing mode: a chip is selected, removed and left like a single letter."""
+"""Test client data in writing mode: a chip is selected, removed and left like a single character."""
 
 import pytest
 from playwright.sync_api import Locator, expect

@@ -3,14 +3,14 @@
 from playwright.sync_api import expect
 from sqlalchemy import select
 
-from skymailing.models import Mailing, MessageFormat, Run
+from skymailing.models import Mailing, MessageFormat, Run, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
 from tests.e2e.window import PHONE
 from tests.support.factories import ClientFactory, MessageFactory, due_mailing
 
-# The browser of the tests introduces itself as one without a screen, which is a program's.
+# The tests' browser identifies itself as headless, so its clicks would count as a program's.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"
 SUBJECT = "Spring teas"
 
@@ -18,18 +18,16 @@ SUBJECT = "Spring teas"
 def send(site: Site, email: str) -> tuple[str, int]:
     """Send a letter with a link to the blog; return the owner's address and the ID of the run."""
     owner = site.add_user(name="Tea Shop", locale="en")
-    with site.adding():
-        ClientFactory.create(owner_id=owner.id, owner=None, email=email)
+    with site.open_session() as session:
+        user = session.get_one(User, owner.id)
+        ClientFactory.create(owner=user, email=email)
         body = f"Hello!\n\n[Read the blog]({site.url}/blog/)\n\n[Order tea](https://shop.example/)"
-        message = MessageFactory.create(
-            owner_id=owner.id, owner=None, subject=SUBJECT, body=body, format=MessageFormat.MARKDOWN
-        )
-        mailing = due_mailing(owner, message=message, track_clicks=True)
-    return owner.email, mailing.id
+        message = MessageFactory.create(owner=user, subject=SUBJECT, body=body, format=MessageFormat.MARKDOWN)
+        return owner.email, due_mailing(user, message=message, track_clicks=True).id
 
 
 def find_run(site: Site, mailing_id: int) -> int:
-    with site.adding() as session:
+    with site.open_session() as session:
         found = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.id == mailing_id)
         return session.scalars(found).one()
 

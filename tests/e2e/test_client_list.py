@@ -13,7 +13,7 @@ from tests.support.factories import ClientFactory
 
 def test_a_list_of_two_pages(site: Site, open_window: OpenWindow) -> None:
     user = site.add_user(name="Tea Shop", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, user.id)
         for number in range(60):
             city = "Omsk" if number % 2 else "Tver"

@@ -47,7 +47,7 @@ def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Si
     expect(window.page.locator(".draft-notice")).to_be_visible()
     window.main.get_by_role("button", name="Save").click()
     window.expect_title("Bread & cakes")
-    with site.adding() as session:
+    with site.open_session() as session:
         saved = session.scalars(select(Message).where(Message.owner_id == owner.id)).one()
         assert "See you &lt; soon &amp; well." in saved.body
         assert '{{ name | default: "friend" }}' in saved.body
@@ -92,9 +92,7 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     window.page.locator("#preview-search").fill("bob")
     recipients = window.page.locator(".preview-people")
     # Wait for the search result, because the full list also includes Bob.
-    expect(recipients.get_by_role("button")).to_have_count(
-        1
-    )  # wait for the search result, because the full list also includes Bob
+    expect(recipients.get_by_role("button")).to_have_count(1)
     recipients.get_by_role("button", name="Bob Ray").click()
     expect(letter(window).get_by_text("Hi Bob Ray,")).to_be_visible()
     expect(notes).to_contain_text("This client has no data for: {{ client.city }}")
@@ -159,7 +157,7 @@ def test_two_windows_do_not_overwrite_each_other(
     assert body(other) == "second"
     other.main.get_by_role("button", name="Save").click()
     other.page.wait_for_url(f"**/messages/{message}")
-    with site.adding() as session:
+    with site.open_session() as session:
         assert session.get_one(Message, message).body == "second"
 
 

@@ -139,7 +139,7 @@ def open_watched(attacker: Listener, open_window: OpenWindow, site: Site) -> Ite
 
 def test_a_message_preview_runs_no_script(site: Site, open_watched: OpenWatched, attacker: Listener) -> None:
     hostile = make_payload(attacker.url)
-    with site.adding():
+    with site.open_session():
         owner = UserFactory.create()
         client = ClientFactory.create(
             owner=owner, full_name=hostile[:200], attributes={"city": hostile[:2000]}
@@ -168,7 +168,7 @@ def is_preview(response: Response) -> bool:
 def test_a_draft_runs_no_script_during_typing(
     site: Site, open_watched: OpenWatched, attacker: Listener
 ) -> None:
-    with site.adding():
+    with site.open_session():
         owner = UserFactory.create()
     window = open_watched()
     window.sign_in(owner.email)
@@ -186,7 +186,7 @@ def test_an_article_runs_no_script_for_readers_or_its_author(
     site: Site, open_watched: OpenWatched, attacker: Listener
 ) -> None:
     hostile = make_payload(attacker.url)
-    with site.adding():
+    with site.open_session():
         author = UserFactory.create(role=Role.CONTENT, name='<img src=x onerror="pwned()">')
         articles = [
             ArticleFactory.create(
@@ -208,7 +208,7 @@ def test_an_article_runs_no_script_for_readers_or_its_author(
 
 def test_names_run_no_script_on_any_page(site: Site, open_watched: OpenWatched, attacker: Listener) -> None:
     hostile = f"\"'><img src={attacker.url}/name onerror=pwned()><script>pwned()</script>"
-    with site.adding():
+    with site.open_session():
         owner = UserFactory.create(name=hostile[:200])
         ClientFactory.create(
             owner=owner, full_name=hostile, comment=hostile, attributes={hostile[:50]: hostile}

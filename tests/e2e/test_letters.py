@@ -1,4 +1,4 @@
-"""Test letters that are pages of their own: they look right, their links work, and their scripts do not."""
+"""Test letters that are shown as pages: they look right, their links work, and their scripts do not."""
 
 from skymailing.models import Delivery, MessageFormat
 from tests.archive.letters import create_sent_run
@@ -21,7 +21,7 @@ Hello, {{ name | default: "friends" }}!
 
 def send(site: Site, body: str, format: MessageFormat = MessageFormat.MARKDOWN) -> tuple[Delivery, str]:
     """Return a letter that has been sent, and the path that opens it."""
-    with site.adding():
+    with site.open_session():
         owner = UserFactory.create(name="Tea Shop")
         client = ClientFactory.create(owner=owner, full_name="Anna")
         run = create_sent_run(owner, body, format=format, planned=1)

@@ -29,12 +29,12 @@ DAYS_CHART = "Chart.getChart(document.querySelector('[data-chart-of=days] canvas
 @pytest.fixture
 def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
     """Yield a window in which the demo user is signed in, in English."""
-    with site.adding() as session:
+    with site.open_session() as session:
         session.scalars(select(User).where(User.email == DEMO)).one().locale = "en"
     window = open_window()
     window.sign_in(DEMO, site.passwords[DEMO])
     yield window
-    with site.adding() as session:
+    with site.open_session() as session:
         session.scalars(select(User).where(User.email == DEMO)).one().locale = ""
 
 
@@ -114,7 +114,7 @@ def test_a_report_can_be_printed_in_black_on_white(open_window: OpenWindow, site
 def owner(site: Site) -> User:
     """Create a user in Berlin with three clients and a message."""
     owner = site.add_user(timezone="Europe/Berlin")
-    with site.adding():
+    with site.open_session():
         create_clients(owner, 3)
         MessageFactory.create(owner=owner, subject="News")
     return owner
@@ -154,7 +154,7 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     window.main.get_by_role("button", name="Schedule for 24 Oct 2031, 09:00").click()
     window.expect_title("Daily")
     expect(window.main.locator("#next li")).to_have_count(1)
-    with site.adding() as session:
+    with site.open_session() as session:
         saved = session.scalars(select(Mailing).where(Mailing.owner_id == owner.id)).one()
         assert saved.next_run_at is not None
         assert saved.next_run_at.isoformat() == "2031-10-24T07:00:00+00:00"
@@ -172,7 +172,7 @@ def test_without_javascript_a_button_checks_the_form(
     window.main.get_by_role("button", name="Check without saving").click()
     expect(window.main.locator("#forecast li")).to_have_count(5)
     expect(window.main.locator("[name=ends_at]")).to_have_value("2032-01-01T00:00")
-    with site.adding() as session:
+    with site.open_session() as session:
         assert session.scalars(select(Mailing).where(Mailing.owner_id == owner.id)).all() == []
 
 
@@ -183,7 +183,7 @@ def test_the_mailing_pages_fit_every_screen(
 ) -> None:
     owner = site.add_user(locale=language)
     start = utcnow() - timedelta(days=3)
-    with site.adding():
+    with site.open_session():
         create_clients(owner, 2)
         mailing = MailingFactory.create(
             owner=owner,
@@ -240,7 +240,7 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     expect(current).to_have_attribute("data-step", "check")
     expect(window.main.get_by_role("button", name="Schedule for 2 Jan 2031, 09:00")).to_be_visible()
 
-    # On a slow line, the button that described the earlier start cannot be pressed.
+    # On a slow connection, the button that described the earlier start cannot be pressed.
     window.main.locator(".form-steps").get_by_text("When").click()
     window.fill(starts_at="")
     current.locator("[data-next]").click()
@@ -253,7 +253,7 @@ def test_boxes_checked_while_a_response_is_pending_are_kept(
     site: Site, owner: User, open_window: OpenWindow
 ) -> None:
     """The responses replace the list of clients, but the person's last action wins."""
-    with site.adding():
+    with site.open_session():
         first, second, *_ = create_clients(owner, 5, full_name="Slow line")
     window = open_window()
     window.sign_in(owner.email)
@@ -265,7 +265,7 @@ def test_boxes_checked_while_a_response_is_pending_are_kept(
     window.page.locator("#pick-all").click()
     boxes.locator(f"#client-{first.id}").check()
     boxes.locator(f"#client-{first.id}").uncheck()
-    expect(chosen).to_have_text("7 selected")  # after "8 selected", which may last too short to be seen
+    expect(chosen).to_have_text("7 selected")  # after "8 selected", which may be too brief to be seen
     expect(boxes.locator(f"#client-{first.id}")).not_to_be_checked()
 
     # The list in the response does not contain the second client.

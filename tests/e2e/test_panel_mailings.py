@@ -23,7 +23,7 @@ def act_on_selected(manager: Window, verb: str) -> None:
 
 
 def test_a_mail_servers_reply_can_be_found_from_the_list(site: Site, manager: Window) -> None:
-    with site.adding():
+    with site.open_session():
         mailing = MailingFactory.create(name="Words", state=MailingState.FINISHED)
         run = RunFactory.create(mailing=mailing, planned=1)
         letter = DeliveryFactory.create(run=run, state=DeliveryState.FAILED)
@@ -52,7 +52,7 @@ def test_a_mail_servers_reply_can_be_found_from_the_list(site: Site, manager: Wi
 def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
     site: Site, manager: Window, open_window: OpenWindow
 ) -> None:
-    with site.adding():
+    with site.open_session():
         mailing = MailingFactory.create(name="Complained of", state=MailingState.PAUSED)
     owner = open_window()
     owner.sign_in(mailing.owner.email)
@@ -78,7 +78,7 @@ def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
 
 def test_several_mailings_are_disabled_after_confirmation(site: Site, manager: Window) -> None:
     names = ["Pair one", "Pair two"]
-    with site.adding():
+    with site.open_session():
         for name in names:
             MailingFactory.create(name=name)
     manager.open("/manager/mailings/")

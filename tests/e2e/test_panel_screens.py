@@ -11,7 +11,7 @@ from tests.e2e.window import SCREENS, Screen
 
 def panel_paths(site: Site) -> list[str]:
     """Return the path of each kind of page, with demo data."""
-    with site.adding() as session:
+    with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
         running = session.scalars(
             select(Mailing).where(Mailing.owner_id == owner.id, Mailing.state == MailingState.RUNNING)
@@ -54,7 +54,7 @@ def test_the_panel_fits_every_screen(
 
 
 def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:
-    """With the longest words, all links of an administrator, and a long name."""
+    """Use the longest words, all of an administrator's links, and a long name."""
     window = open_window(Screen(980, 700))
     user = site.add_user(Role.ADMIN, locale="ru", name="Константин Константинопольский")
     window.sign_in(user.email)

@@ -25,7 +25,7 @@ def confirm(window: Window, reason: str, button: str) -> None:
 
 
 def test_the_user_list_can_be_filtered_and_shows_counts(site: Site, manager: Window) -> None:
-    with site.adding():
+    with site.open_session():
         mailing = MailingFactory.create(owner__email="numbers@example.com", owner__name="Numbers Ltd")
         for _ in range(3):
             ClientFactory.create(owner=mailing.owner)

@@ -64,7 +64,7 @@ def test_the_feed_is_linked_for_programs_and_people(open_window: OpenWindow) -> 
 
 
 def test_a_long_blog_is_paginated(open_window: OpenWindow, site: Site) -> None:
-    with site.adding():
+    with site.open_session():
         for number in range(14):
             ArticleFactory.create(
                 title=f"Old piece {number}", published_at=utcnow() - timedelta(days=900 + number)

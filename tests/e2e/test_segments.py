@@ -31,7 +31,7 @@ BUILT = {
 def owner(site: Site) -> User:
     """Create a shop with clients in three towns, one of them tagged as wholesale."""
     user = site.add_user(name="Tea Shop", locale="en")
-    with site.adding() as session:
+    with site.open_session() as session:
         own = session.get_one(User, user.id)
         own.attribute_types = {"city": "text", "orders": "number"}
         for name, city, orders in (
@@ -121,13 +121,13 @@ def test_a_segment_is_built_by_clicking(
     window.expect_title("Big buyers of Omsk and Tomsk")
     sentences = "City is omsk or Tomsk.*Tag is not wholesale.*Orders is at least 3.*Comment is filled in"
     expect(window.main.locator(".sentences").first).to_contain_text(re.compile(sentences, re.DOTALL))
-    with site.adding() as session:
+    with site.open_session() as session:
         saved = session.scalars(select(Segment.conditions).where(Segment.owner_id == owner.id)).one()
     assert saved == BUILT
 
 
-def test_a_saved_segment_is_shown_in_the_editor_and_reduced(window: Window, site: Site, owner: User) -> None:
-    with site.adding() as session:
+def test_conditions_can_be_removed_from_a_saved_segment(window: Window, site: Site, owner: User) -> None:
+    with site.open_session() as session:
         segment = Segment(owner_id=owner.id, name="Big buyers", conditions=BUILT)
         session.add(segment)
     window.open(f"/segments/{segment.id}/edit")
@@ -167,7 +167,7 @@ def test_an_error_is_beside_its_condition(window: Window) -> None:
     expect(window.page.locator("#reach")).to_contain_text("0 of 4 clients")
 
 
-def test_the_newest_conditions_win_on_a_slow_line(window: Window) -> None:
+def test_the_newest_conditions_win_on_a_slow_connection(window: Window) -> None:
     window.open("/segments/new")
     window.delay_responses("**/segments/preview", 1000)
     row, reach = window.main.locator(".condition").first, window.page.locator("#reach")
@@ -185,9 +185,9 @@ def test_the_newest_conditions_win_on_a_slow_line(window: Window) -> None:
     assert len(requests) <= 3
 
 
-def test_conditions_of_a_program_are_edited_as_json(window: Window, site: Site, owner: User) -> None:
+def test_conditions_written_by_a_program_are_edited_as_json(window: Window, site: Site, owner: User) -> None:
     city = {"field": "attribute.city", "op": "equals", "value": "Omsk"}
-    with site.adding() as session:
+    with site.open_session() as session:
         segment = Segment(owner_id=owner.id, name="Deep", conditions={"all": [{"any": [{"all": [city]}]}]})
         session.add(segment)
     window.open(f"/segments/{segment.id}/edit")
@@ -207,7 +207,7 @@ def test_conditions_can_be_edited_without_javascript(
     open_window: OpenWindow, site: Site, owner: User
 ) -> None:
     city = {"field": "attribute.city", "op": "equals", "value": "Omsk"}
-    with site.adding() as session:
+    with site.open_session() as session:
         segment = Segment(owner_id=owner.id, name="Plain", conditions=city)
         session.add(segment)
     window = open_window(DESKTOP, javascript=False)

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.usefixtures("no_earlier_signups")
 
 @pytest.fixture
 def form(site: Site, owner: User) -> SignupForm:
-    with site.adding() as session:
+    with site.open_session() as session:
         form: SignupForm = SignupFormFactory.create(owner=session.get_one(User, owner.id))
     return form
 
 
 def put_under_attack(site: Site, form: SignupForm) -> None:
-    with site.adding():
+    with site.open_session():
         for _ in range(protection.PER_FORM):
             rates.count([f"form:{form.id}", f"owner:{form.owner_id}"], utcnow())
 
@@ -62,11 +62,13 @@ def test_an_owner_creates_a_form_and_a_person_subscribes(
     visitor.open(find_link() or "")
     visitor.main.get_by_role("button", name="Confirm subscription").click()
     visitor.expect_title("You are subscribed")
-    with site.adding() as session:
+    with site.open_session() as session:
         assert session.scalar(select(Client).where(Client.email == email, Client.owner_id == owner.id))
 
 
-def test_a_browser_does_the_work_by_itself(site: Site, open_window: OpenWindow, form: SignupForm) -> None:
+def test_a_browser_computes_the_proof_of_work_automatically(
+    site: Site, open_window: OpenWindow, form: SignupForm
+) -> None:
     put_under_attack(site, form)
     visitor = open_window(DESKTOP)
     visitor.open(f"/f/{form.uuid}")

@@ -1,4 +1,4 @@
-"""Test a subscriber's way in a browser: sign up on a website, get letters, leave a topic, come back to it."""
+"""Test a subscriber's journey in a browser: sign up, get letters, unsubscribe from a topic, resubscribe."""
 
 import re
 from dataclasses import dataclass
@@ -42,11 +42,11 @@ class Journey:
     office: Window
     visitor: Window
     mailbox: Mailbox
-    reader: Mailbox  # somebody else's, who gets everything
+    reader: Mailbox  # another person's, who gets everything
 
     def send(self, subject: str, topic: str, clients: int) -> None:
         """Send a new message to clients with the form's tag, and wait until the mailing has finished."""
-        with self.site.adding() as session:
+        with self.site.open_session() as session:
             owner = session.get_one(User, self.owner.id)
             body = BODY.format(subject=subject)
             MessageFactory.create(owner=owner, subject=subject, body=body, format=MessageFormat.MARKDOWN)
@@ -80,8 +80,8 @@ class Journey:
         self.visitor.wait_until(lambda: self.reader.count()[subject], "the other reader gets the letter")
         assert self.mailbox.count()[subject] == 0
 
-    def leave(self, subject: str) -> None:
-        """Leave the topic of a letter through its link."""
+    def unsubscribe(self, subject: str) -> None:
+        """Unsubscribe from a letter's topic through its link."""
         self.mailbox.open(subject)
         self.mailbox.follow("Leave")
         self.visitor.expect_title("Unsubscribe from “News”?")
@@ -129,7 +129,7 @@ def add_topics(office: Window) -> None:
 
 
 def add_form(office: Window) -> str:
-    """Create a form that gives a tag and joins a topic; return its code for websites."""
+    """Create a form that adds a tag and subscribes to a topic; return its code for websites."""
     office.open("/forms/new")
     office.fill(name="Footer", consent_text="I agree to get news about tea.", tags="subscribers")
     office.main.get_by_role("checkbox", name="Name", exact=True).check()
@@ -142,7 +142,7 @@ def add_form(office: Window) -> str:
 
 def add_reader(journey: Journey) -> None:
     """Add a client who has the tag and the topic, too, so that every mailing has a recipient."""
-    with journey.site.adding() as session:
+    with journey.site.open_session() as session:
         owner = session.get_one(User, journey.owner.id)
         tag = session.scalars(select(Tag).where(Tag.owner_id == owner.id)).one()
         news = session.scalars(select(Topic).where(Topic.owner_id == owner.id, Topic.name == "News")).one()
@@ -154,14 +154,14 @@ def add_reader(journey: Journey) -> None:
 
 def expect_client(journey: Journey) -> None:
     """Check what the owner sees about the visitor."""
-    with journey.site.adding() as session:
+    with journey.site.open_session() as session:
         client = session.scalars(select(Client.id).where(Client.email == journey.mailbox.email)).one()
     office = journey.office
     office.open(f"/clients/{client}")
     office.expect_title("Anna")
     expect(office.main.get_by_role("link", name="subscribers")).to_be_visible()
     topics = office.main.locator("#topics li")
-    expect(topics.filter(has_text="News")).to_contain_text("joined on")
+    expect(topics.filter(has_text="News")).to_contain_text("subscribed on")
     expect(topics.filter(has_text="Tastings")).to_contain_text("gets emails")
     expect(office.main).to_contain_text("I agree to get news about tea.")
     office.open("/forms/")
@@ -169,7 +169,7 @@ def expect_client(journey: Journey) -> None:
 
 
 def publish(journey: Journey, subject: str) -> None:
-    """Publish the mailing on the owner's page, which is that of the mailing."""
+    """Publish the mailing from its page, which the owner has open."""
     office = journey.office
     office.expect_title(subject)
     office.main.get_by_role("link", name="Publish").click()
@@ -179,7 +179,7 @@ def publish(journey: Journey, subject: str) -> None:
 
 
 def expect_to_read(journey: Journey, stranger: Window, subject: str) -> None:
-    """Check that somebody who has no letter finds it in the archive, without data of the visitor."""
+    """Check that a person who did not get the letter finds it in the archive, without the visitor's data."""
     archive = journey.office.main.locator("p", has_text="Your archive:").get_by_role("link")
     stranger.open(archive.inner_text())
     stranger.expect_title("Email archive")
@@ -190,7 +190,7 @@ def expect_to_read(journey: Journey, stranger: Window, subject: str) -> None:
     assert not re.findall(r"Anna|Vera|mail\.example|/[upv]/|Leave|Topics|Read in the browser", source)
 
 
-def come_back_by_preferences(journey: Journey, subject: str) -> None:
+def resubscribe_through_preferences(journey: Journey, subject: str) -> None:
     visitor = journey.visitor
     journey.mailbox.open(subject)
     journey.mailbox.follow("Topics")
@@ -206,7 +206,7 @@ def come_back_by_preferences(journey: Journey, subject: str) -> None:
 
 def let_ten_minutes_pass(site: Site) -> None:
     """Make the last confirmation letter old enough for the mailbox to get another one."""
-    with site.adding() as session:
+    with site.open_session() as session:
         session.execute(update(SignupMailbox).values(latest_at=utcnow() - BETWEEN_LETTERS))
 
 
@@ -216,7 +216,7 @@ def let_ten_minutes_pass(site: Site) -> None:
     [(DESKTOP, True), (PHONE_DARK, False)],
     ids=["with-javascript", "phone-without-javascript"],
 )
-def test_a_visitor_of_a_website_subscribes_leaves_a_topic_and_comes_back(
+def test_a_website_visitor_subscribes_unsubscribes_and_resubscribes(
     journey: Journey, open_window: OpenWindow
 ) -> None:
     add_topics(journey.office)
@@ -231,7 +231,7 @@ def test_a_visitor_of_a_website_subscribes_leaves_a_topic_and_comes_back(
     expect(journey.visitor.page.get_by_text("Hello, Anna!")).to_be_visible()
     expect_to_read(journey, open_window(DESKTOP), "Spring teas")
 
-    journey.leave("Spring teas")
+    journey.unsubscribe("Spring teas")
     journey.expect_no_letter("Summer teas", "News")
     journey.expect_letter("An evening with oolong", "Tastings")
 
@@ -241,11 +241,11 @@ def test_a_visitor_of_a_website_subscribes_leaves_a_topic_and_comes_back(
     journey.visitor.expect_title("You will keep receiving emails")
     journey.expect_letter("Autumn teas", "News")
 
-    journey.leave("Autumn teas")
-    come_back_by_preferences(journey, "Autumn teas")
+    journey.unsubscribe("Autumn teas")
+    resubscribe_through_preferences(journey, "Autumn teas")
     journey.expect_letter("Winter teas", "News")
 
-    journey.leave("Winter teas")
+    journey.unsubscribe("Winter teas")
     let_ten_minutes_pass(journey.site)
     journey.sign_up(times=2)
     journey.expect_letter("Teas of the year", "News")

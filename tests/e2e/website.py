@@ -1,4 +1,4 @@
-"""Serve a website of an owner, into which the code of a form is pasted; its origin is not the service's."""
+"""Serve an owner's website with the pasted code of a form; its origin differs from the service's."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Website(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The page's address, with another host than the service's."""
+        """The page's URL, whose host differs from the service's."""
         return f"http://localhost:{self.server_port}/"
 
 

@@ -1,4 +1,4 @@
-"""Provide a browser window that is used as by a person and collects every error that the browser reports.
+"""Provide a browser window that tests use as a person would; it collects the browser's error reports.
 
 Tests refer to elements and wait for states. They never click at a position, because its target depends on
 fonts, and never sleep for a fixed time, because the right time depends on the machine's speed.

@@ -1,4 +1,4 @@
-"""Provide an SMTP server that stores accepted letters and misbehaves at any step as a script says."""
+"""Provide an SMTP server that stores accepted letters and misbehaves at any step according to a script."""
 
 import socket
 import ssl
@@ -84,7 +84,7 @@ def behave(turn: Turn) -> None:
 
 
 def allow_sessions(limit: int, reply: str = "421 4.7.0 too many connections") -> Script:
-    """Return a script that refuses more than `limit` sessions at the same time; "": without a reply."""
+    """Return a script that refuses more than `limit` simultaneous sessions, silently if `reply` is empty."""
 
     def refuse(turn: Turn) -> None:
         if turn.stage is Stage.GREETING and turn.sink.open_sessions > limit:

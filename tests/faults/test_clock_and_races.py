@@ -47,7 +47,7 @@ def sink() -> Iterator[Sink]:
         yield sink
 
 
-@pytest.mark.one_engine  # the time comes from Python, also in statements
+@pytest.mark.one_engine  # the time comes from Python, even in statements
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
 def test_26_a_clock_jump_in_the_sweep_does_not_take_letters_from_a_running_worker(
     app: Flask,

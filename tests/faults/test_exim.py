@@ -1,4 +1,4 @@
-"""Mailings through a real Exim (`make soak`)."""
+"""Test mailings through a real Exim (`make soak`)."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ RATE_LIMIT = """\
 
 @pytest.fixture(params=["strict", "leaky"])
 def exim(request: pytest.FixtureRequest) -> Iterator[Exim]:
-    """An Exim that accepts 300 letters in 20 seconds; `strict` also counts those that it refuses."""
+    """Run an Exim that accepts 300 letters in 20 seconds; `strict` also counts those that it refuses."""
     with Exim(mail=RATE_LIMIT.format(mode=request.param)) as server:
         yield server
 

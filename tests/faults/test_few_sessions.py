@@ -1,4 +1,4 @@
-"""Three workers share the few sessions that a mail server allows, without losing time (`make soak`)."""
+"""Test that three workers share a few sessions without losing time (`make soak`)."""
 
 import logging
 import time
@@ -41,7 +41,7 @@ def allow_slow_sessions(limit: int) -> Script:
 def measure(
     app: Flask, environment: dict[str, str], session: Session, workers: int, sessions: int
 ) -> tuple[float, float]:
-    """Return the seconds for all letters, and those that an account letter waited."""
+    """Return the seconds that all letters took, and the seconds that an account letter waited."""
     user = UserFactory.create()
     add_clients(session, user, LETTERS)
     mailing = due_mailing(user)
@@ -57,7 +57,7 @@ def measure(
             hints.hint_outbox()
             wait_for_letters(sink, LETTERS + 1)
     seconds = sink.started[-1][0] - sink.started[0][0]
-    waited = next(moment for moment, recipient in sink.started if recipient == user.email) - added_at
+    waited = next(at for at, recipient in sink.started if recipient == user.email) - added_at
     assert set(sink.per_address().values()) == {1}
     assert session.scalar(select(OutboxLetter.state).where(OutboxLetter.id == letter_id)) is LetterState.SENT
     logger.warning(

@@ -81,6 +81,6 @@ def test_21_killed_workers_neither_exceed_a_domains_limit_nor_delay_other_domain
     check_ledger(session, run_row, sink.letters)
     assert counts["sent"] + counts.get("unknown", 0) == slow + others
     assert set(sink.per_address().values()) == {1}
-    start_times = [moment for moment, recipient in sink.started if recipient.endswith("slow.example")]
+    start_times = [at for at, recipient in sink.started if recipient.endswith("slow.example")]
     gaps = [later - earlier for earlier, later in zip(start_times, start_times[2 * rate :], strict=False)]
     assert min(gaps) > 0.5, "any one-second period overlaps at most two clock seconds"

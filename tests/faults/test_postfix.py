@@ -1,4 +1,4 @@
-"""Mailings through a real Postfix (`make soak`)."""
+"""Test mailings through a real Postfix (`make soak`)."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ anvil_rate_time_unit = 20s"""
 
 @pytest.fixture
 def postfix() -> Iterator[Postfix]:
-    """A Postfix that accepts 300 letters in 20 seconds, and counts those that it refuses too."""
+    """Run a Postfix that accepts 300 letters in 20 seconds, and also counts those that it refuses."""
     with Postfix(RATE_LIMIT) as server:
         yield server
 

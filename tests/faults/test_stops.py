@@ -71,7 +71,7 @@ def test_28_a_stopped_run_sends_nothing_new(
             run.sweep()
             time.sleep(0.3)
 
-        last = max(moment for moment, _ in sink.started)
+        last = max(at for at, _ in sink.started)
         assert last < stopped_at + IN_FLIGHT_SECONDS, "a letter was sent after those in flight"
         assert len(sink.letters) < RECIPIENTS
         run_row = get_only_run(session)
@@ -114,8 +114,8 @@ def test_28_clients_who_unsubscribe_during_a_run_get_only_letters_in_flight(
         stopped_at = time.monotonic()
         run.finish()
 
-    for moment, address in sink.started:
-        assert address not in unsubscribed or moment < stopped_at + IN_FLIGHT_SECONDS
+    for at, address in sink.started:
+        assert address not in unsubscribed or at < stopped_at + IN_FLIGHT_SECONDS
     counts = count_states(session, get_only_run(session))
     assert counts["suppressed"] > 0
     assert counts == {"sent": len(sink.letters), "suppressed": RECIPIENTS - len(sink.letters)}
@@ -133,7 +133,7 @@ def test_28_nothing_is_sent_after_the_end_of_the_mailing(
         stopped_at = time.monotonic()
         run.finish()
 
-    assert max(moment for moment, _ in sink.started) < stopped_at + IN_FLIGHT_SECONDS
+    assert max(at for at, _ in sink.started) < stopped_at + IN_FLIGHT_SECONDS
     counts = count_states(session, get_only_run(session))
     assert counts == {"sent": len(sink.letters), "expired": RECIPIENTS - len(sink.letters)}
     check_ledger(session, get_only_run(session), sink.letters)

@@ -16,7 +16,7 @@ from tests.support.factories import (
     create_run,
 )
 
-# Texts of pages do not depend on the database.
+# Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 
@@ -188,6 +188,6 @@ def test_sending_a_test_letter_is_offered_until_one_has_been_sent(browser: Flask
     assert "Test email sent" in find_step(browser.get("/").text, "message")
 
 
-def test_an_unknown_guide_action_is_refused(browser: FlaskClient) -> None:
+def test_an_unknown_guide_action_is_rejected(browser: FlaskClient) -> None:
     for data in ({"do": "skip"}, {"do": "skip", "step": "everything"}, {"do": "restore"}, {}):
         assert browser.post("/guide", data=data).status_code == 400

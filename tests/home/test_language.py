@@ -43,7 +43,7 @@ def test_opening_the_language_page_changes_nothing(visitor: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("language", ["", "fr", "../en"])
-def test_an_unknown_language_is_refused(visitor: FlaskClient, language: str) -> None:
+def test_an_unknown_language_is_rejected(visitor: FlaskClient, language: str) -> None:
     assert visitor.post("/language", data={"language": language}).status_code == 400
 
 

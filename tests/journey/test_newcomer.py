@@ -1,4 +1,4 @@
-"""Test the way from an empty folder to a delivered mailing through the pages of a running service."""
+"""Test the path from an empty folder to a delivered mailing through the pages of a running service."""
 
 import csv
 import json
@@ -91,7 +91,7 @@ def read_status(service: Service, mailing: str) -> dict[str, Any]:
 
 
 def is_finished(service: Service, mailing: str) -> bool:
-    """Ask the database: a command each time would keep the processor from the workers."""
+    """Query the database, because repeated commands would take processor time from the workers."""
     with closing(sqlite3.connect(service.data_dir / "skymailing.db")) as database:
         row = database.execute("SELECT state FROM mailings WHERE id = ?", [mailing]).fetchone()
     return bool(row == ("finished",))

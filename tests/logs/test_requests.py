@@ -12,7 +12,7 @@ from skymailing.models import MailingState, User
 from tests.logs.conftest import Lines
 from tests.support.factories import MailingFactory, create_clients, due_mailing
 
-# Lines of the log do not depend on the database.
+# Log lines do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 

@@ -243,5 +243,5 @@ def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store:
     assert store.list_letters() == []
 
 
-def test_the_pages_do_not_exist_if_a_real_mail_server_is_used(app: Flask) -> None:
+def test_the_pages_are_not_found_if_a_real_mail_server_is_used(app: Flask) -> None:
     assert app.test_client().get("/outbox/").status_code == 404

@@ -44,9 +44,9 @@ def get_value(response: TestResponse, field: str) -> str:
     return str(tag.get("value", ""))
 
 
-def format_local(moment: datetime, zone: str = "UTC") -> str:
+def format_local(at: datetime, zone: str = "UTC") -> str:
     """Format a time as a browser sends it."""
-    return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")
+    return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")
 
 
 def mailing_fields(message: Message, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Test what happens when two windows change tags, segments and audiences at the same moment.
+"""Test what happens when two windows change tags, segments and audiences at the same time.
 
 The races need two open transactions, which only PostgreSQL has.
 """
@@ -24,7 +24,7 @@ CITY = {"field": "full_name", "op": "is_set"}
 
 @pytest.fixture
 def tags(session: Session, user: User) -> dict[str, int]:
-    """Two tags of one client. The one with the lower ID is stored, and sorted by name, after the other."""
+    """Create two tags of a client; the one with the lower ID is stored and sorted after the other."""
     ids = {name: tag.id for name, tag in add_tags(session, user, {"z": "a", "a": "a"}).items()}
     session.commit()
     return ids
@@ -88,7 +88,7 @@ def test_the_form_of_a_client_cannot_deadlock_with_a_merge(
     assert set(session.scalars(select(client_tags.c.tag_id))) == {tags["z"], new}
 
 
-def test_renaming_a_tag_to_a_name_that_was_just_taken_is_refused(
+def test_renaming_a_tag_to_a_name_that_was_just_taken_is_rejected(
     app: Flask, browser: FlaskClient, user: User, session: Session, tags: dict[str, int]
 ) -> None:
     with transaction(app) as other:
@@ -100,7 +100,7 @@ def test_renaming_a_tag_to_a_name_that_was_just_taken_is_refused(
 
 
 @pytest.mark.parametrize("gone", ["a", "z"])
-def test_merging_a_tag_that_was_just_deleted_is_refused(
+def test_merging_a_tag_that_was_just_deleted_is_rejected(
     app: Flask, browser: FlaskClient, session: Session, tags: dict[str, int], gone: str
 ) -> None:
     with transaction(app) as other:
@@ -112,7 +112,7 @@ def test_merging_a_tag_that_was_just_deleted_is_refused(
 
 
 @pytest.mark.parametrize("action", ["edit", "delete"])
-def test_changing_a_segment_that_was_just_deleted_is_refused(
+def test_changing_a_segment_that_was_just_deleted_is_rejected(
     app: Flask, browser: FlaskClient, user: User, session: Session, action: str
 ) -> None:
     segment = Segment(owner_id=user.id, name="Named", conditions=CITY)

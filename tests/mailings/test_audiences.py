@@ -99,7 +99,7 @@ def test_a_form_includes_and_excludes_segments_and_tags(
         ({"exclude": tuple(f"tag:{n}" for n in range(21))}, "exclude", "mailing_too_many_parts"),
     ],
 )
-def test_an_audience_that_cannot_be_evaluated_is_refused_at_its_field(
+def test_an_audience_that_cannot_be_evaluated_is_rejected_at_its_field(
     app: Flask, session: Session, user: User, town: dict[str, Any], changes: Any, field: str, code: str
 ) -> None:
     other = Segment(owner_id=UserFactory.create().id, name="Other", conditions=OMSK)
@@ -124,7 +124,7 @@ def test_an_audience_that_cannot_be_evaluated_is_refused_at_its_field(
         db.session.rollback()
 
 
-def test_only_the_same_segments_make_a_form_the_same(
+def test_forms_are_the_same_only_if_their_segments_are(
     app: Flask, session: Session, user: User, town: dict[str, Any]
 ) -> None:
     now = utcnow()
@@ -141,7 +141,7 @@ def test_only_the_same_segments_make_a_form_the_same(
         db.session.rollback()
 
 
-def test_a_deleted_mailing_comes_back_with_its_segments(
+def test_a_deleted_mailing_is_restored_with_its_segments(
     app: Flask, session: Session, user: User, town: dict[str, Any]
 ) -> None:
     mailing_id = MailingFactory.create(owner=user, audience=Audience.SEGMENTS).id
@@ -213,7 +213,7 @@ def test_segments_without_an_audience_never_mean_all_clients(
     assert session.scalars(select(Mailing.audience)).one() is Audience.SEGMENTS
 
 
-def test_an_exclusion_that_was_renamed_stays_ticked_beside_its_error(
+def test_an_exclusion_that_was_renamed_remains_ticked_beside_its_error(
     user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user)) | {"exclude": ["tag:old name"]}

@@ -1,4 +1,4 @@
-"""Test the buttons on a mailing's page: pressing one twice is harmless, and refusals are explained."""
+"""Test the buttons on a mailing's page: pressing one twice is harmless, and rejections are explained."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -106,7 +106,7 @@ def test_cancel_asks_for_confirmation(browser: FlaskClient, user: User, session:
         assert get_state(mailing, session) is MailingState.CANCELLED
 
 
-def test_a_refused_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_rejected_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
     assert "This mailing has ended" in page

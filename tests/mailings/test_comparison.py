@@ -49,7 +49,7 @@ def find(app: Flask) -> Find:
     return find
 
 
-def test_fewer_than_three_earlier_runs_are_no_measure(find: Find, mailing: Mailing) -> None:
+def test_fewer_than_three_earlier_runs_are_not_enough(find: Find, mailing: Mailing) -> None:
     runs = [add_run(mailing, day) for day in range(4)]
     assert find(runs[2], "delivered") is None
     assert find(runs[3], "delivered") == Comparison("delivered", 100, 100, "usual")
@@ -60,7 +60,7 @@ def test_only_the_owners_finished_runs_before_it_count(app: Flask, mailing: Mail
     owner_id = mailing.owner_id
     other = MailingFactory.create(owner=mailing.owner)
     earlier.append(add_run(other, 12))
-    add_run(MailingFactory.create(), 12)  # somebody else's
+    add_run(MailingFactory.create(), 12)  # another owner's
     add_run(mailing, 13, state=RunState.CANCELLED)
     run = add_run(mailing, 14)
     add_run(mailing, 15)
@@ -118,7 +118,7 @@ def test_the_runs_page_shows_the_comparison_in_words(browser: FlaskClient, maili
     runs.append(add_run(mailing, 9))
     table = soup(browser.get(f"/mailings/runs/{runs[-1].id}")).find(id="comparison")
     assert table is not None
-    assert "Delivered 100% 75% better than usual" in " ".join(table.get_text(" ").split())
+    assert "Delivered better than usual 100% 75%" in " ".join(table.get_text(" ").split())
     assert soup(browser.get(f"/mailings/runs/{runs[0].id}")).find(id="comparison") is None
 
 
@@ -126,4 +126,4 @@ def test_an_unfinished_run_is_not_compared(find: Find, mailing: Mailing) -> None
     for day in range(3):
         add_run(mailing, day)
     assert find(add_run(mailing, 9, state=RunState.SENDING), "delivered") is None
-    assert comparison.FEWEST_RUNS == 3
+    assert comparison.MIN_RUNS == 3

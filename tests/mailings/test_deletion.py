@@ -74,7 +74,7 @@ def test_a_mailing_without_its_message_cannot_be_restored(
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
     browser.post(f"/messages/{message_id}/delete")
     response = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
-    assert "Its message has been deleted" in get_main_text(response)
+    assert "because its message has been deleted" in get_main_text(response)
     assert session.scalars(select(Mailing)).all() == []
 
 

@@ -209,7 +209,7 @@ def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
 
 
 @pytest.mark.parametrize("state", [MailingState.RUNNING, MailingState.PAUSED])
-def test_an_end_in_the_past_is_refused_during_a_run(
+def test_an_end_in_the_past_is_rejected_during_a_run(
     browser: FlaskClient, user: User, session: Session, state: MailingState
 ) -> None:
     for make in (create_daily_mailing, MailingFactory.create):
@@ -293,7 +293,7 @@ def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
     browser.post(f"/mailings/{mailing.id}/edit", data=fields)
     session.refresh(mailing)
     assert mailing.next_run_at == start + timedelta(weeks=2)
-    # After the change to a one-time mailing, it has already run.
+    # Once it is a one-time mailing, it has already run.
     browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
     session.refresh(mailing)
     after: tuple[MailingState, object] = (mailing.state, mailing.next_run_at)

@@ -217,7 +217,7 @@ def test_another_owners_mailing_has_no_forecast(browser: FlaskClient, user: User
         ["match:", "not:" + ",".join(str(n * 2) for n in range(1, 1_000))],
     ],
 )
-def test_a_selection_that_would_take_long_is_refused(
+def test_a_selection_that_would_take_too_long_is_rejected(
     browser: FlaskClient, user: User, clients: list[str]
 ) -> None:
     response = preview(browser, user, audience="selected", clients=clients)

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing import routes
@@ -14,6 +15,7 @@ from skymailing.models import (
     BreakerState,
     MailingState,
     Route,
+    Run,
     User,
 )
 from tests.conftest import SignIn
@@ -62,7 +64,7 @@ def test_a_configured_limit_is_the_expected_rate(
 
 
 def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> None:
-    """Such as a run through a slow server that has been replaced since."""
+    """One of the runs may have used a slow server that has since been replaced."""
     create_clients(user, 3)
     add_measured_run(user, per_second=5)
     add_measured_run(user, per_second=200)
@@ -71,7 +73,16 @@ def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> No
     assert "Expected rate" not in text
 
 
-def test_a_run_of_a_moment_predicts_nothing(browser: FlaskClient, user: User) -> None:
+def test_a_run_with_a_test_predicts_nothing(browser: FlaskClient, session: Session, user: User) -> None:
+    """Most of its letters were sent hours after its start."""
+    create_clients(user, 3)
+    add_measured_run(user, per_second=5)
+    session.execute(update(Run).values(test_ends_at=NOW))
+    session.flush()
+    assert "Expected rate" not in get_text(preview(browser, user))
+
+
+def test_a_very_short_run_predicts_nothing(browser: FlaskClient, user: User) -> None:
     """Its letters may all have left in a tenth of the second in which they are counted."""
     create_clients(user, 3)
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)

@@ -120,7 +120,7 @@ def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
         assert get_value(response, name).split() == fields[name].split()
 
 
-def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User, session: Session) -> None:
+def test_another_owners_message_cannot_be_chosen(browser: FlaskClient, user: User, session: Session) -> None:
     MessageFactory.create(owner=user)
     response = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
     assert "does not exist" in get_field_error(response, "message")
@@ -142,7 +142,7 @@ def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
 
 
 @pytest.mark.parametrize("kind", ["foreign", "unknown", "words", "range"])
-def test_another_owners_client_does_not_exist(
+def test_another_owners_client_cannot_be_chosen(
     browser: FlaskClient, user: User, session: Session, kind: str
 ) -> None:
     own, foreign = ClientFactory.create(owner=user), ClientFactory.create()
@@ -160,7 +160,7 @@ def test_a_selection_needs_at_least_one_client(browser: FlaskClient, user: User,
     assert no_mailing_exists(session)
 
 
-def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: Session) -> None:
+def test_a_time_that_a_clock_change_skips_is_rejected(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")
     fields = mailing_fields(
         MessageFactory.create(owner=owner), starts_at="2027-03-28T02:30", ends_at="2027-04-28T02:30"

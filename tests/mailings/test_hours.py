@@ -82,7 +82,7 @@ def test_a_mailing_without_days_and_hours_has_no_limits(
         ({"on_late": "perhaps"}, "Not a valid choice."),
     ],
 )
-def test_invalid_hours_are_refused(
+def test_invalid_hours_are_rejected(
     browser: FlaskClient, user: User, session: Session, values: dict[str, Any], error: str
 ) -> None:
     assert error in submit(browser, user, **values).text

@@ -19,8 +19,8 @@ def test_clients_who_cannot_get_a_letter_are_counted(browser: FlaskClient, user:
     message = MessageFactory.create(owner=user, body=body, subject="s")
     for number in ("5", "999999999", "9999999999", ""):
         ClientFactory.create(owner=user, email=f"n{number}@example.org", attributes={"n": number})
-    left_out = ClientFactory.create(owner=user, attributes={"n": "99999999999"})
-    SuppressionFactory.create(owner_id=user.id, email_key=left_out.email_key)
+    suppressed = ClientFactory.create(owner=user, attributes={"n": "99999999999"})
+    SuppressionFactory.create(owner_id=user.id, email_key=suppressed.email_key)
 
     (failure,) = list_failures(browser, message)
 

@@ -17,7 +17,7 @@ from skymailing.models import (
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
 
-# Texts of pages do not depend on the database.
+# Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 

@@ -219,7 +219,7 @@ def test_suppressed_clients_are_marked(
     ("values", "dropped"),
     [(["1-9"], "5"), (["match:", "3"], "3"), (["match:", "not:8"], "5,8"), (["saved:7", "1-9"], "1-4")],
 )
-def test_a_client_unchecked_on_a_replaced_page_is_left_out(values: list[str], dropped: str) -> None:
+def test_a_client_unchecked_on_a_replaced_page_is_not_selected(values: list[str], dropped: str) -> None:
     parsed = selection.Selection.parse([*values, f"drop:{dropped}"])
     again = selection.Selection.parse(parsed.to_values())
     assert again == parsed

@@ -25,7 +25,7 @@ from skymailing.models import (
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
-# Texts of pages do not depend on the database.
+# Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 FULL, DEAD, SPAM = RefusalReason.FULL_MAILBOX, RefusalReason.NO_ADDRESS, RefusalReason.SPAM
@@ -96,7 +96,7 @@ def test_a_share_is_rounded_but_never_to_everything_or_nothing(browser: FlaskCli
 
 @pytest.fixture
 def run(session: Session, user: User) -> Run:
-    """Create a run with letters that were sent, refused for two reasons, and left out."""
+    """Create a run with letters that were sent, refused for two reasons, and skipped."""
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     counts = {DeliveryState.SENT: 5, DeliveryState.SUPPRESSED: 2}
     run = create_run(mailing, counts, state=RunState.FINISHED, planned=10)
@@ -134,7 +134,7 @@ def test_a_ledger_that_does_not_add_up_is_open(browser: FlaskClient, run: Run, s
     session.flush()
     (ledger,) = soup(browser.get(f"/mailings/runs/{run.id}")).select("details#all-numbers")
     assert "open" in ledger.attrs
-    assert "All numbers add up" not in ledger.get_text()
+    assert "All emails accounted for" not in ledger.get_text()
 
 
 def test_a_run_that_is_being_sent_shows_what_is_left(browser: FlaskClient, user: User) -> None:

@@ -123,7 +123,7 @@ def test_a_mailing_that_has_run_keeps_its_content(app: Flask, user: User) -> Non
     ("state", "disabled_at", "code"),
     [(MailingState.CANCELLED, None, "mailing_cancelled"), (MailingState.DRAFT, NOW, "mailing_disabled")],
 )
-def test_a_mailing_that_cannot_be_edited_is_refused(
+def test_a_change_to_a_mailing_that_cannot_be_edited_is_rejected(
     app: Flask, user: User, state: MailingState, disabled_at: datetime | None, code: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=state, disabled_at=disabled_at)
@@ -155,9 +155,9 @@ def test_a_start_that_passed_while_the_form_was_filled_in_means_now(app: Flask, 
         db.session.rollback()
 
 
-@pytest.mark.parametrize(("state", "is_refused"), [(MailingState.DRAFT, True), (MailingState.PAUSED, False)])
+@pytest.mark.parametrize(("state", "is_rejected"), [(MailingState.DRAFT, True), (MailingState.PAUSED, False)])
 def test_only_a_mailing_that_has_started_keeps_a_past_start(
-    app: Flask, user: User, state: MailingState, is_refused: bool
+    app: Flask, user: User, state: MailingState, is_rejected: bool
 ) -> None:
     starts_at = NOW - timedelta(days=1)
     mailing = MailingFactory.create(
@@ -166,7 +166,7 @@ def test_only_a_mailing_that_has_started_keeps_a_past_start(
     values = make_values(mailing.message_id, starts_at=starts_at, name="Renamed")
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        if is_refused:
+        if is_rejected:
             with pytest.raises(InvalidMailing):
                 services.update_mailing(own, values, NOW)
         else:

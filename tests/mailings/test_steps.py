@@ -138,8 +138,8 @@ def test_the_summary_counts_clients_who_lack_a_value(
     suppressed = ClientFactory.create(owner=user, full_name="", attributes={})
     SuppressionFactory.create(owner_id=user.id, email_key=suppressed.email_key)
     ClientFactory.create(full_name="")  # another owner's client
-    city = "no value for {{ client.city }}, so it stays empty."
-    name = "1 client has no value for {{ name }}, so it stays empty."
+    city = "no value for {{ client.city }}, so it will be empty."
+    name = "1 client has no value for {{ name }}, so it will be empty."
 
     for_all = mailing_fields(message)
     assert list_missing_values(browser, for_all) == [f"2 clients have {city}", name]
@@ -216,8 +216,8 @@ def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
         db.session.commit()
 
     assert list_missing_values(browser, mailing_fields(message)) == [
-        "3 clients have no value for {{ client.ваш_клуб }}, so it stays empty.",
-        "1 client has no value for {{ client.город }}, so it stays empty.",
+        "3 clients have no value for {{ client.ваш_клуб }}, so it will be empty.",
+        "1 client has no value for {{ client.город }}, so it will be empty.",
     ]
     exported = browser.get("/clients/export").get_data(as_text=True)
     assert [line.split(",")[-1].strip('"') for line in exported.splitlines()] == [

@@ -23,8 +23,8 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def sweep_at(app: Flask, work: Work) -> Callable[[datetime], None]:
-    def sweep(moment: datetime) -> None:
-        with time_machine.travel(moment), app.app_context():
+    def sweep(at: datetime) -> None:
+        with time_machine.travel(at), app.app_context():
             jobs.run_sweep(utcnow())
             work()
 

@@ -198,7 +198,7 @@ def test_unknown_letters_in_a_disabled_mailing_cannot_be_decided(
     assert 'id="do-settle-unknowns"' not in browser.get(f"/mailings/{mailing.id}").text
 
 
-def test_a_request_without_a_decision_is_refused(
+def test_a_request_without_a_decision_is_rejected(
     browser: FlaskClient, mailing: Mailing, session: Session
 ) -> None:
     path = f"/mailings/{mailing.id}/settle-unknowns"

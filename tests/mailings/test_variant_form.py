@@ -1,4 +1,4 @@
-"""Set up an A/B test in the form of a mailing."""
+"""Set up an A/B test in a mailing's form."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import Mailing, MailingVariant, OutboxLetter, Removal, User
+from skymailing.models import Mailing, MailingVariant, Message, MessageFormat, OutboxLetter, Removal, User
 from tests.mailings.pages import (
     format_local,
     get_field_error,
@@ -71,6 +71,7 @@ def test_a_test_can_be_turned_off(browser: FlaskClient, session: Session, user: 
     [
         ({"track_clicks": ""}, "winner_by", "Turn on “Count clicks”"),
         ({"subject_b": ""}, "subject_b", "same email as variant A"),
+        ({"subject_b": "Autumn"}, "subject_b", "same email as variant A"),
         ({"variants": "3", "subject_c": "Autumn is here"}, "subject_c", "same email as variant B"),
         ({"subject_b": "Hi {{ name"}, "subject_b", "cannot be read"),
         ({"subject_b": "x" * 501}, "subject_b", "at most 500"),
@@ -93,13 +94,15 @@ def test_errors_are_shown_next_to_their_fields(
     assert details.has_attr("open")
 
 
-def test_another_owners_message_is_no_variant(browser: FlaskClient, user: User) -> None:
+def test_another_owners_message_cannot_be_a_variant(browser: FlaskClient, user: User) -> None:
     theirs = MessageFactory.create()
     page = browser.post("/mailings/new", data=fill_in_test(user, message_b=str(theirs.id)))
     assert "does not exist" in get_field_error(page, "message_b")
 
 
-def test_an_owner_who_chooses_needs_no_clicks(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_test_that_the_owner_decides_needs_no_clicks(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     browser.post("/mailings/new", data=fill_in_test(user, track_clicks="", winner_by="owner", draft="1"))
     assert session.scalars(select(Mailing)).one().winner_by == "owner"
 
@@ -110,6 +113,8 @@ def test_an_owner_who_chooses_needs_no_clicks(browser: FlaskClient, session: Ses
         ({"ends_at": IN_THREE_HOURS}, "test-too-late"),
         ({"opens_at": "00:00", "closes_at": "00:01", "ends_at": IN_THREE_DAYS}, "test-outside-hours"),
         ({}, "test-too-small"),
+        ({"periodicity": "daily", "test_hours": "30", "ends_at": IN_THREE_DAYS}, "test-too-long"),
+        ({"periodicity": "daily", "winner_by": "owner", "ends_at": IN_THREE_DAYS}, "test-too-long"),
     ],
 )
 def test_the_summary_warns_about_the_test(
@@ -124,8 +129,42 @@ def test_a_test_that_fits_causes_no_warning(browser: FlaskClient, user: User) ->
     create_clients(user, 700)
     page = browser.post("/mailings/new", data=fill_in_test(user, check="1"))
     assert "A/B test of 2 variants, about 105 emails each" in get_main_text(page)
-    for warning in ("test-too-late", "test-outside-hours", "test-too-small"):
+    for warning in ("test-too-late", "test-outside-hours", "test-too-small", "test-too-long", "uncountable"):
         assert not soup(page).find(id=warning)
+
+
+def test_an_owner_who_chooses_can_do_so_until_the_end(browser: FlaskClient, user: User) -> None:
+    create_clients(user, 10)
+    fields = fill_in_test(user, ends_at=IN_THREE_HOURS, winner_by="owner", check="1")
+    assert not soup(browser.post("/mailings/new", data=fields)).find(id="test-too-late")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ("", None),
+        ("A", "cannot be counted in plain text: variant A."),
+        ("AB", "The email is plain text, so its clicks and opens cannot be counted."),
+    ],
+)
+def test_the_summary_says_what_cannot_be_counted_in_plain_text(
+    browser: FlaskClient, session: Session, user: User, texts: str, said: str | None
+) -> None:
+    create_clients(user, 3)
+    other = MessageFactory.create(
+        owner=user, format=MessageFormat.TEXT if "B" in texts else MessageFormat.MARKDOWN
+    )
+    fields = fill_in_test(user, message_b=str(other.id), check="1")
+    message = session.get_one(Message, int(fields["message"]))
+    message.format = MessageFormat.TEXT if "A" in texts else MessageFormat.MARKDOWN
+    session.flush()
+    page = browser.post("/mailings/new", data=fields)
+    note = soup(page).find(id="uncountable")
+    assert bool(note) is bool(said)
+    if said:
+        assert said in get_main_text(page)
+    untracked = fields | {"track_clicks": "", "winner_by": "owner"}
+    assert not soup(browser.post("/mailings/new", data=untracked)).find(id="uncountable")
 
 
 def test_the_summary_shows_variants_that_fail_for_some_clients(browser: FlaskClient, user: User) -> None:

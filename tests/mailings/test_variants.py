@@ -66,8 +66,8 @@ def run(session: Session, user: User) -> Run:
 @pytest.mark.parametrize(
     ("locale", "texts"),
     [
-        ("en", ("10 clients are waiting. Choose which variant they get.", "Waiting for the winner")),
-        ("ru", ("Ждут 10 клиентов. Выберите вариант для них.", "Ждут победителя")),
+        ("en", ("10 clients are waiting. Choose which variant they get, by", "Waiting for the winner")),
+        ("ru", ("Ждут 10 клиентов. Выберите для них вариант до", "Ждут победителя")),
     ],
 )
 def test_the_page_shows_the_results(
@@ -99,7 +99,7 @@ def test_a_choice_is_final(browser: FlaskClient, session: Session, run: Run) -> 
     address = f"/mailings/runs/{run.id}/winner"
     browser.post(address, data={"variant": "2"})
     page = browser.post(address, data={"variant": "1"}, follow_redirects=True)
-    assert "The test is decided already: the other clients get variant B." in page.text
+    assert "The winner has already been chosen: the other clients get variant B." in page.text
     session.refresh(run)
     assert run.winner == 2
 
@@ -168,3 +168,13 @@ def test_the_log_names_the_variants(browser: FlaskClient, session: Session, run:
     assert row.endswith(',"B"')
     plain = browser.get(f"/mailings/{untested.id}/log.csv").text.splitlines()[0]
     assert plain.endswith('"answer"')
+
+
+def test_a_mailing_whose_clients_wait_is_not_said_to_be_over(
+    browser: FlaskClient, session: Session, run: Run
+) -> None:
+    address = f"/mailings/{run.mailing_id}/edit"
+    assert "This one-time mailing is being sent" in get_main_text(browser.get(address))
+    run.state, run.winner = RunState.FINISHED, 1
+    session.flush()
+    assert "This one-time mailing has already been sent" in get_main_text(browser.get(address))

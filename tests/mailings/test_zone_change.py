@@ -96,13 +96,13 @@ def test_a_client_with_todays_letter_gets_the_next_one_tomorrow(
         return
     if state is MailingState.SCHEDULED:
         assert read_scheduled_start(app, mailing) == TOMORROW_IN_BERLIN.timestamp()
-    for moment in (
+    for at in (
         CHANGED_AT,
         TODAY + timedelta(days=1),
         TOMORROW_IN_BERLIN,
         TOMORROW_IN_BERLIN + timedelta(days=1),
     ):
-        with time_machine.travel(moment + timedelta(seconds=1)), app.app_context():
+        with time_machine.travel(at + timedelta(seconds=1)), app.app_context():
             jobs.run_sweep(utcnow())
             work()
     scheduled_times = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
@@ -151,6 +151,6 @@ def test_only_an_occurrences_exact_time_has_a_number(
     quarters: int, name: str, periodicity: Periodicity, number: int
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)
-    moment = occurrence(anchor, periodicity, zone, number)
-    assert occurrence_number(anchor, periodicity, zone, moment) == number
-    assert occurrence_number(anchor, periodicity, zone, moment + timedelta(seconds=1)) is None
+    at = occurrence(anchor, periodicity, zone, number)
+    assert occurrence_number(anchor, periodicity, zone, at) == number
+    assert occurrence_number(anchor, periodicity, zone, at + timedelta(seconds=1)) is None

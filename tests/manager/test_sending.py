@@ -61,8 +61,8 @@ def test_returned_letters_of_no_user_are_shown_as_text(
 ) -> None:
     desk = Desk(app, session, user)
     assert "Nothing unclear" in panel.get("/manager/returned/").text
-    desk.take_in(b"From: ann@example.org\n\nCall me <script>\xff" + b"x" * 9000)
-    desk.take_in(make_status(desk.send().email, "5.1.1", "user unknown"))
+    desk.ingest(b"From: ann@example.org\n\nCall me <script>\xff" + b"x" * 9000)
+    desk.ingest(make_status(desk.send().email, "5.1.1", "user unknown"))
 
     page = panel.get("/manager/returned/").text
     assert "Call me &lt;script&gt;\ufffd" in page

@@ -1,4 +1,4 @@
-"""Managers see every variant of a mailing with an A/B test."""
+"""Test that managers see every variant of a mailing with an A/B test."""
 
 import pytest
 from flask.testing import FlaskClient

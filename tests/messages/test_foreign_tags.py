@@ -1,4 +1,4 @@
-"""Test that placeholders which do not work are found when a message is saved and before it is sent."""
+"""Test that placeholders that do not work are found when a message is saved and before it is sent."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def find(body: str, *attributes: str) -> dict[str, str | None]:
     return {found.text: found.suggestion for found in find_unknown(Content("s", HTML, body), attributes)}
 
 
-def test_merge_tags_of_other_services_are_found_with_what_to_write() -> None:
+def test_merge_tags_of_other_services_are_found_with_their_replacements() -> None:
     body = (LETTERS / "merge-tags-of-other-services.html").read_text()
 
     assert find(body) == {
@@ -73,7 +73,7 @@ def test_an_unknown_placeholder_gets_a_suggestion(text: str, suggestion: str | N
         "<style>p{margin:0}a{}</style><!--[if mso]>x<![endif]-->",
     ],
 )
-def test_what_works_is_not_reported(text: str) -> None:
+def test_working_tags_are_not_reported(text: str) -> None:
     assert find(text, "city") == {}
 
 

@@ -1,4 +1,4 @@
-"""Test that a message's language decides about its footer and about the language of its page."""
+"""Test that a message's language determines its footer and the language of its page."""
 
 from collections.abc import Callable
 

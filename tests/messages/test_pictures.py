@@ -24,7 +24,7 @@ from tests.conftest import SetLimits
 from tests.support.archives import ArchiveEntryFactory
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
-# Pictures are files.
+# Pictures are stored as files.
 pytestmark = pytest.mark.one_engine
 
 LATER = GRACE + timedelta(hours=1)
@@ -172,7 +172,7 @@ def test_files_without_a_row_are_deleted(
     assert {path.name for path in folder.iterdir()} == {stored, "note.txt", ".lock", ".swept"}
 
 
-def test_a_picture_that_needs_too_much_memory_is_refused(browser: FlaskClient) -> None:
+def test_a_picture_that_needs_too_much_memory_is_rejected(browser: FlaskClient) -> None:
     tiny_file = encode(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1, method=0)
     response = browser.post("/messages/pictures", data={"picture": (tiny_file, "x.webp")})
     assert response.status_code == 422
@@ -204,7 +204,7 @@ with app.app_context(), decode(open(sys.argv[1], "rb").read(), 1200):
     assert int(used.stdout) < 300  # MB
 
 
-def test_while_others_decode_an_upload_is_refused_after_a_while(
+def test_an_upload_is_rejected_if_other_uploads_are_decoded_for_too_long(
     app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "DECODING_WAIT", 0.1)
@@ -218,7 +218,7 @@ def test_while_others_decode_an_upload_is_refused_after_a_while(
     upload(browser)
 
 
-def test_a_photo_with_thousands_of_scans_is_refused_before_it_is_decoded(browser: FlaskClient) -> None:
+def test_a_photo_with_thousands_of_scans_is_rejected_before_it_is_decoded(browser: FlaskClient) -> None:
     photo = encode(Image.new("L", (2000, 2000)), "JPEG", progressive=True).read()
     last = photo.rindex(b"\xff\xda")
     scan = photo[last : photo.rindex(b"\xff\xd9")]

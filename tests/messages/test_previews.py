@@ -133,7 +133,7 @@ def test_a_draft_preview_reports_an_error_with_its_line(browser: FlaskClient) ->
 
 
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/messages/convert"])
-def test_markdown_that_would_take_long_to_convert_is_refused(browser: FlaskClient, path: str) -> None:
+def test_markdown_that_would_take_too_long_to_convert_is_rejected(browser: FlaskClient, path: str) -> None:
     response = browser.post(path, data=LONG_MARKDOWN | {"to": "html"})
     text = response.get_data(as_text=True)
     assert "The message is longer than 100000 characters" in text
@@ -147,7 +147,7 @@ def test_long_markdown_is_not_saved_but_its_draft_is(browser: FlaskClient, sessi
 
 
 def test_long_html_is_shown(browser: FlaskClient) -> None:
-    """Pages of other programs are long, and their conversion takes linear time."""
+    """HTML from other programs is long, and its conversion takes linear time."""
     html = {"subject": "x", "format": "html", "body": "<p style='color:red'>Sale</p>" * 8_000}
     response = browser.post("/messages/insight", data=html)
     assert response.json
@@ -155,7 +155,7 @@ def test_long_html_is_shown(browser: FlaskClient) -> None:
 
 
 @pytest.mark.both_engines
-def test_a_saved_message_of_an_earlier_version_says_that_it_is_too_long(
+def test_a_message_saved_by_an_earlier_version_says_that_it_is_too_long(
     browser: FlaskClient, user: User
 ) -> None:
     message = MessageFactory.create(owner=user, format=MessageFormat.MARKDOWN, body="![" * 60_000)

@@ -35,7 +35,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 # These are added by Prometheus and Grafana.
 EXTERNAL_METRICS = {"up"}
 EXTERNAL_LABELS = {"instance", "job"}
-# All possible values of the labels of which /metrics does not always show every value.
+# All possible values of labels for which /metrics does not always show every value.
 VALUES = {
     ("skymailing_route_state", "state"): {state.value for state in BreakerState},
     ("skymailing_deliveries", "state"): {state.value for state in DeliveryState},

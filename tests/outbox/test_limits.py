@@ -1,4 +1,4 @@
-"""Account letters respect circuit breakers and rates, but letters of mailings never keep them waiting."""
+"""Test that account letters respect circuit breakers and rates, but never wait for mailings' letters."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from tests.faults.sink import Sink, Stage, Turn
 from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
 from tests.support.servers import SmtpServer
 
-MOMENT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def add_letters(app: Flask, session: Session, user: User, count: int) -> None:
@@ -85,7 +85,7 @@ def test_the_second_mail_server_takes_over(
         assert send() == 1
 
 
-def test_the_rate_limits_account_letters(
+def test_account_letters_are_limited_by_the_rate(
     app: Flask,
     session: Session,
     user: User,
@@ -120,7 +120,7 @@ def test_a_fault_in_the_reply_to_a_letter_counts_no_attempt(
 def test_a_mailing_at_the_limit_leaves_room_for_a_share_of_account_letters(
     app: Flask, session: Session
 ) -> None:
-    with app.app_context(), time_machine.travel(MOMENT, tick=False) as clock:
+    with app.app_context(), time_machine.travel(NOON, tick=False) as clock:
         mailings, account = RateLimits(20, None, None), RateLimits(20, None, None)
         assert count_allowed(mailings, 30) == 20
         assert [account.allow_account_letter(routes.PRIMARY) for _ in range(4)] == [True, True, False, False]
@@ -130,7 +130,7 @@ def test_a_mailing_at_the_limit_leaves_room_for_a_share_of_account_letters(
 
 @pytest.mark.one_engine
 def test_account_letters_alone_use_the_whole_rate(app: Flask, session: Session) -> None:
-    with app.app_context(), time_machine.travel(MOMENT, tick=False):
+    with app.app_context(), time_machine.travel(NOON, tick=False):
         account = RateLimits(20, None, None)
         assert sum(account.allow_account_letter(routes.PRIMARY) for _ in range(30)) == 22
 

@@ -38,7 +38,7 @@ http {{
 
 @cache
 def find_nginx() -> str | None:
-    """Return the installed nginx, else Debian's, unpacked; None without either."""
+    """Return the installed nginx, or else Debian's, unpacked; None if neither is available."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
     if installed := shutil.which("nginx", path=path):
         return installed

@@ -56,7 +56,7 @@ class Service:
 
         With `in_background`, SIGINT is ignored, as in jobs that a shell starts with `&`.
         """
-        handlers = {signal.SIGHUP: signal.SIG_DFL}  # also if the tests themselves run under nohup
+        handlers = {signal.SIGHUP: signal.SIG_DFL}  # even if the tests themselves run under nohup
         if in_background:
             handlers[signal.SIGINT] = signal.SIG_IGN
         previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}

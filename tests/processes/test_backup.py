@@ -288,7 +288,7 @@ def test_a_restore_overwrites_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 20_000])
-def test_a_file_that_is_not_a_backup_is_refused(
+def test_a_file_that_is_not_a_backup_is_rejected(
     replacement: Settings, tmp_path: Path, content: bytes
 ) -> None:
     file = tmp_path / "no-backup.tar"

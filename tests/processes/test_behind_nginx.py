@@ -130,7 +130,7 @@ def test_the_certificate_can_be_renewed(nginx: Nginx) -> None:
     assert nginx.request("GET", "/.well-known/acme-challenge/word", tls=False).text == "answer"
 
 
-def test_nginx_refuses_a_file_that_is_too_large(nginx: Nginx) -> None:
+def test_nginx_rejects_a_file_that_is_too_large(nginx: Nginx) -> None:
     assert nginx.request("POST", "/clients/import", Content_Length=str(41 * 1024 * 1024)).status == 413
 
 

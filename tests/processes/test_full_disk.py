@@ -43,7 +43,7 @@ def children(pid: int) -> dict[str, int]:
 
 
 @pytest.mark.soak
-def test_the_service_survives_a_full_disk_of_its_logs_and_console(service: Service) -> None:
+def test_the_service_survives_a_full_disk_for_its_logs_and_console(service: Service) -> None:
     wait_until(lambda: service.process.poll() is not None or service.is_ready(), "all processes are ready")
     assert service.process.poll() is None
     old = children(service.process.pid)["worker"]

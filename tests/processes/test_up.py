@@ -22,7 +22,9 @@ from skymailing.settings.redis_socket import embedded_redis_url, redis_socket
 from tests.processes.service import Service, is_gone, listens, wait_until
 
 STOP_SECONDS = 20
-PAUSE_OF_VISITORS = 0.05  # seconds between requests; without it they only take the processor from the service
+VISITOR_PAUSE = (
+    0.05  # seconds between requests; without it, visitors would take processor time from the service
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def copy_tables(service: Service, new: Service) -> None:
         tables.execute("VACUUM INTO ?", [str(new.data_dir / "skymailing.db")])
 
 
-def test_the_console_shows_the_addresses_of_the_site_the_letters_and_the_logs(service: Service) -> None:
+def test_the_console_shows_where_the_site_the_letters_and_the_logs_are(service: Service) -> None:
     assert service.console.splitlines() == [
         "Starting ...",
         f"SkyMailing is running: {service.url}/",
@@ -181,7 +183,7 @@ def test_each_signal_stops_the_service_in_order_under_load(
 
 
 def start_job(service: Service) -> None:
-    """Let the worker start a job that takes a few seconds, since it waits for the database."""
+    """Let the worker start a job that takes a few seconds, because it waits for the database."""
     path = service.data_dir / "skymailing.db"
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
     database.execute("BEGIN IMMEDIATE")
@@ -208,7 +210,7 @@ def run_visitors(service: Service, count: int) -> Iterator[None]:
     def visit() -> None:
         while not is_over.is_set():
             with suppress(OSError, HTTPException), closing(service.connect()) as connection:
-                while not is_over.wait(PAUSE_OF_VISITORS):
+                while not is_over.wait(VISITOR_PAUSE):
                     connection.request("GET", "/blog/")
                     connection.getresponse().read()
             is_over.wait(0.1)

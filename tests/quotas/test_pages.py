@@ -13,7 +13,7 @@ from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import soup
 from tests.support.factories import UserFactory, create_clients
 
-# Texts of pages do not depend on the database.
+# Page texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 
@@ -82,7 +82,7 @@ def test_a_manager_cannot_lift_their_own_limits(session: Session, sign_in: SignI
 
 @pytest.mark.both_engines
 def test_old_counts_are_deleted(app: Flask, session: Session, user: User) -> None:
-    """Those of letters, which reputations need, are kept longer."""
+    """Letter counts, which reputations need, are kept longer."""
     now = utcnow()
     with app.app_context():
         for days in (0, 1, 3, 30, 32):

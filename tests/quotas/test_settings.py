@@ -23,7 +23,7 @@ def test_a_limit_is_read_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "many", "9999999999", "²"])
-def test_an_unusable_limit_is_refused(text: str) -> None:
+def test_an_unusable_limit_is_rejected(text: str) -> None:
     with pytest.raises(ConfigurationError, match="LIMIT_LETTERS_PER_DAY must be a whole number"):
         QuotaSettings.from_environment({"LIMIT_LETTERS_PER_DAY": text})
 

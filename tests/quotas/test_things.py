@@ -93,8 +93,8 @@ def test_the_number_of_test_letters_in_an_hour_is_limited(
         ]
         pages.append(browser.post(f"/messages/{message.id}/test", follow_redirects=True).text)
 
-    refusal = "You can send up to 3 test emails per hour."
-    assert [refusal in page for page in pages] == [False, False, False, True, True]
+    error = "You can send up to 3 test emails per hour."
+    assert [error in page for page in pages] == [False, False, False, True, True]
     assert count(session, OutboxLetter) == 3
     with time_machine.travel(noon + HOUR):
-        assert refusal not in browser.post(f"/messages/{message.id}/test", follow_redirects=True).text
+        assert error not in browser.post(f"/messages/{message.id}/test", follow_redirects=True).text

@@ -71,7 +71,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
     assert read_table(browser, f"/reports/?{PERIOD}", "all-mailings") == {
         "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0]
     }
-    # At first sight, only what people look for.
+    # The first view has only what people look for.
     assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
         "20 Nov 2026": [3, 0],
         "21 Nov 2026": [5, 2],
@@ -213,7 +213,7 @@ def test_the_command_explains_invalid_arguments(
     assert expected in result.output
 
 
-def test_the_command_refuses_another_owners_mailing(app: Flask, user: User) -> None:
+def test_the_command_rejects_another_owners_mailing(app: Flask, user: User) -> None:
     foreign = MailingFactory.create()
     arguments = ["mailings", "report", "--owner", user.email, "--mailing", str(foreign.id)]
     result = app.test_cli_runner().invoke(args=arguments)
@@ -222,7 +222,7 @@ def test_the_command_refuses_another_owners_mailing(app: Flask, user: User) -> N
 
 
 def add_letters(mailing: Mailing, **changes: Any) -> None:
-    """Add four letters that were not sent to the mailing: refused, and left out because of its recipients."""
+    """Add to the mailing letters that were not sent: refused, or skipped because of their recipients."""
     run = create_run(mailing, {}, planned=4, scheduled_for=START + timedelta(hours=2), **changes)
     at = START + timedelta(hours=3)
     for answer in ("5.2.2 mailbox full", "4.4.1 connection timed out"):

@@ -1,4 +1,4 @@
-"""Test that details of old runs are removed in small batches while totals stay on every page."""
+"""Test that details of old runs are removed in small batches while totals remain on every page."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,7 +87,7 @@ def test_by_default_details_are_kept_forever(app: Flask, session: Session, user:
     assert count_remaining(session, run) == (8, 8)
 
 
-def test_details_are_removed_after_the_retention_period_but_counts_stay(
+def test_details_are_removed_after_the_retention_period_but_counts_are_kept(
     app: Flask, session: Session, user: User, browser: FlaskClient, retention: None
 ) -> None:
     old, recent = create_old_run(user, DAYS + 1), create_old_run(user, DAYS - 1)

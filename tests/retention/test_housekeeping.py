@@ -137,7 +137,7 @@ def test_consents_are_removed_three_years_after_their_client(
     assert session.scalars(select(Consent.owner_id).where(Consent.owner_id == others.id)).all() == [others.id]
 
 
-def test_why_people_unsubscribed_is_removed_after_three_years(
+def test_reasons_for_unsubscribing_are_removed_after_three_years(
     app: Flask, session: Session, user: User
 ) -> None:
     for days in (1096, 1094):

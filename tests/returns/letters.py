@@ -1,4 +1,4 @@
-"""Returned letters in formats that the samples of real servers do not cover."""
+"""Create returned letters in formats that the samples of real servers do not cover."""
 
 OUR_ID = "<42.abcdef@sky.example>"
 OUR_LINK = "<https://sky.example/u/token>"

@@ -1,4 +1,4 @@
-"""What mail providers post about one letter, in their own formats."""
+"""Create the posts of mail providers about one letter, in their own formats."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Runs whose letters were sent, and letters of mail servers about them."""
+"""Create runs whose letters were sent, and mail servers' letters about them."""
 
 import asyncio
 import threading
@@ -17,8 +17,8 @@ from skymailing.extensions import db
 from skymailing.models import Bounce, Client, Delivery, ReturnedState, Suppression, User
 from skymailing.returns import lmtp
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import take_in
-from skymailing.returns.tasks import take_in_batches
+from skymailing.returns.services import ingest_letters
+from skymailing.returns.tasks import ingest_batches
 from skymailing.security import unsubscribe_token
 from tests.returns.letters import make_complaint, make_status, quote_headers
 from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, RunFactory
@@ -28,7 +28,7 @@ USER_UNKNOWN = "550 5.1.1 user unknown"
 
 @dataclass
 class Desk:
-    """Takes in letters, as a mail server pipes them, and shows what follows."""
+    """Takes in letters, as a mail server pipes them, and shows the consequences."""
 
     app: Flask
     session: Session
@@ -55,16 +55,16 @@ class Desk:
         )
 
     def bounce(self, delivery: Delivery, diagnostic: str = USER_UNKNOWN, to: str = "") -> bytes:
-        """Return what a mail server writes about the delivery."""
+        """Return a mail server's bounce of the delivery."""
         return make_status(to or delivery.email, "5.0.0", diagnostic, quoted=self.quote(delivery))
 
     def complain(self, delivery: Delivery, to: str = "") -> bytes:
         """Return a complaint about the delivery; by default, without its recipient."""
         return make_complaint(to, quoted=self.quote(delivery))
 
-    def take_in(self, raw: bytes, now: datetime | None = None) -> ReturnedState:
+    def ingest(self, raw: bytes, now: datetime | None = None) -> ReturnedState:
         with self.app.app_context():
-            [letter] = take_in([Arrival.read(raw, "pipe")], now or utcnow())
+            [letter] = ingest_letters([Arrival.read(raw, "pipe")], now or utcnow())
             db.session.commit()
         self.session.expire_all()
         return letter.state
@@ -72,7 +72,7 @@ class Desk:
     def take_in_together(self, *letters: bytes) -> list[ReturnedState | None]:
         """Take in letters as from a mailbox; None for those that were not stored."""
         with self.app.app_context():
-            taken = take_in_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
+            taken = ingest_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
         self.session.expire_all()
         return [letter.state if letter else None for letter in taken]
 

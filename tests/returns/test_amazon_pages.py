@@ -1,4 +1,4 @@
-"""Pages of Amazon SNS are fetched from its hosts alone, over TLS that is checked, and within limits."""
+"""Test that pages of Amazon SNS are fetched only from its hosts, over verified TLS, and within limits."""
 
 import http.server
 import socket
@@ -38,7 +38,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def connect() -> Iterator[amazon_sns.Connect]:
-    """Yield what connects to a local server with a certificate for the host of SNS."""
+    """Yield a function that connects to a local server with a certificate for SNS's host."""
     authority = trustme.CA()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -88,11 +88,11 @@ def test_a_page_is_fetched_without_redirects_and_up_to_a_size(connect: amazon_sn
     ],
 )
 def test_no_other_host_is_connected_to(url: str) -> None:
-    def refuse(host: str) -> ssl.SSLSocket:
+    def fail(host: str) -> ssl.SSLSocket:
         raise AssertionError(host)
 
     with pytest.raises(NotFetched, match="not a host of SNS"):
-        fetch(url, refuse)
+        fetch(url, fail)
 
 
 def test_a_host_with_a_private_address_is_not_connected_to() -> None:

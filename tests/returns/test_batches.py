@@ -18,8 +18,8 @@ from skymailing.models import Bounce, ReturnedLetter, ReturnedState, UsageHour, 
 from skymailing.quotas import counting
 from skymailing.returns import tasks
 from skymailing.returns.arrivals import Arrival
-from skymailing.returns.services import TakenIn, take_in
-from skymailing.returns.tasks import take_in_batches
+from skymailing.returns.services import StoredReturn, ingest_letters
+from skymailing.returns.tasks import ingest_batches
 from tests.returns.letters import ENGLISH_VACATION, make_complaint, make_status, quote_headers
 from tests.returns.scenes import USER_UNKNOWN, Desk
 from tests.support.factories import ClientFactory, UserFactory
@@ -111,7 +111,7 @@ def test_a_letter_that_cannot_be_stored_does_not_stop_the_others(app: Flask, des
     arrivals[1] = replace(arrivals[1], reports=[replace(report, diagnostic="550 5.1.1 \ud800")])
 
     with app.app_context():
-        taken = take_in_batches(arrivals, utcnow())
+        taken = ingest_batches(arrivals, utcnow())
 
     assert [letter.state if letter else None for letter in taken] == [UNDERSTOOD, None, UNDERSTOOD]
     assert desk.suppressions().keys() == {deliveries[0].email_key, deliveries[2].email_key}
@@ -137,11 +137,11 @@ def test_letters_about_many_addresses_do_not_share_a_transaction(
     many = [make_status("ann@example.org", "5.1.1", f"550 {number}", extra=extra) for number in range(3)]
     sizes: list[int] = []
 
-    def note(arrivals: Sequence[Arrival], now: datetime) -> list[TakenIn]:
+    def record(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
         sizes.append(sum(len(arrival.reports) for arrival in arrivals))
-        return take_in(arrivals, now)
+        return ingest_letters(arrivals, now)
 
-    monkeypatch.setattr(tasks, "take_in", note)
+    monkeypatch.setattr(tasks, "ingest_letters", record)
     single = [f"Call {number}".encode() for number in range(31)]
     assert desk.take_in_together(*many, *single) == [UNCLEAR] * 34
     assert sizes == [70, 70, 100, 1]
@@ -152,7 +152,7 @@ def test_a_batch_takes_few_statements(desk: Desk) -> None:
     links = [quote_headers(link=desk.quote(desk.send()).split("List-Unsubscribe: ")[1].split("\n")[0])]
     with record_statements() as statements:
         desk.take_in_together(*letters)
-    # One for each letter, bounce and interval of a run, of which there are 30.
+    # There is one statement for each letter, bounce and run interval, and there are 30 of each.
     assert len(statements) <= 3 * 30 + 15
     with record_statements() as statements:
         desk.take_in_together(*[make_complaint("", quoted=quoted) for quoted in links])
@@ -169,7 +169,7 @@ def take_in_at_once(app: Flask, *pages: list[bytes]) -> list[Exception]:
             arrivals = [Arrival.read(raw, "mailbox") for raw in letters]
             barrier.wait()
             try:
-                take_in(arrivals, utcnow())
+                ingest_letters(arrivals, utcnow())
                 db.session.commit()
             except Exception as error:
                 failures.append(error)

@@ -1,4 +1,4 @@
-"""Webhooks of mail providers: what each of them posts, and what strangers post."""
+"""Test the webhooks of mail providers: what each of them posts, and what strangers post."""
 
 import json
 from collections.abc import Callable
@@ -133,7 +133,7 @@ def test_sendgrid_posts_batches_that_are_signed_if_the_key_is_set(
         angry.email: "complained",
     }
     assert [kind for kind, _ in desk.bounces()] == ["hard", "hard", "policy", "complaint"]
-    # About someone to whom no one wrote: kept and shown.
+    # A report about someone who got no letter is kept and shown.
     states = [letter.state for letter in desk.session.scalars(select(ReturnedLetter))]
     assert states.count(ReturnedState.UNCLEAR) == 1
 
@@ -225,7 +225,7 @@ def test_a_wrong_secret_or_an_unused_provider_is_not_found(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_hostile_body_is_refused_and_logged_without_its_content(
+def test_a_hostile_body_is_rejected_and_logged_without_its_content(
     deliver: Deliver, session: Session, provider: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bodies = [
@@ -244,7 +244,7 @@ def test_a_hostile_body_is_refused_and_logged_without_its_content(
     for body in bodies:
         assert deliver(provider, body).status_code in (400, 403), body[:40]
     assert deliver(provider, b"[" + b" " * 3_000_000 + b"]").status_code == 413
-    assert caplog.text.count(f"Refused a webhook from {provider}") == len(bodies)
+    assert caplog.text.count(f"Rejected a webhook from {provider}") == len(bodies)
     assert "ann@example.org" not in caplog.text
     assert session.scalars(select(ReturnedLetter)).all() == []
 

@@ -1,4 +1,4 @@
-"""The listener for returned mail over LMTP, with a real client."""
+"""Test the listener for returned mail over LMTP, with a real client."""
 
 import smtplib
 import time
@@ -43,7 +43,7 @@ def test_a_letter_is_committed_before_the_reply(app: Flask, session: Session, us
         assert send(client, desk.bounce(first)) == {}
         session.expire_all()
         assert desk.suppressions() == {first.email_key: "bounced"}
-        # A line that is longer than those of commands, and two recipients.
+        # The letter has two recipients, and a line that is longer than a command's may be.
         client.mail("")
         assert {client.rcpt(f"letters{number}@sky.example")[0] for number in range(2)} == {250}
         assert client.data(desk.bounce(second) + b"\r\n" + b"x" * 20_000)[0] == 250

@@ -1,4 +1,4 @@
-"""The mailbox for returned mail: read over IMAP or POP3, with crashes and letters that cannot be read."""
+"""Test the mailbox for returned mail: reading over IMAP or POP3, crashes, and letters that cannot be read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,7 +61,7 @@ def count_letters(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(ReturnedLetter)) or 0
 
 
-def test_letters_are_read_and_put_away(desk: Desk, mailbox: MailboxServer) -> None:
+def test_letters_are_read_and_moved(desk: Desk, mailbox: MailboxServer) -> None:
     delivery = desk.send()
     mailbox.add(desk.bounce(delivery), ENGLISH_VACATION, QUESTION, b"From: x\r\n\r\n.dots\r\n..\r\n", b"")
 
@@ -101,7 +101,7 @@ def test_a_crash_between_the_commit_and_the_move_repeats_what_changes_nothing(
     assert [delivery.run.returned for delivery in deliveries] == [1, 1, 1]
 
 
-def test_a_letter_that_the_server_cannot_give_out_does_not_stop_the_others(
+def test_a_letter_that_the_server_cannot_return_does_not_stop_the_others(
     desk: Desk, mailbox: MailboxServer
 ) -> None:
     mailbox.add(*[QUESTION + str(number).encode() for number in range(60)])
@@ -113,8 +113,8 @@ def test_a_letter_that_the_server_cannot_give_out_does_not_stop_the_others(
     assert sorted(mailbox.inbox) == [2, 5]
 
 
-def test_letters_that_another_program_removes_are_no_error(desk: Desk, mailbox: MailboxServer) -> None:
-    """An IMAP server answers a request for letters that are gone with nothing."""
+def test_letters_that_another_program_removes_cause_no_error(desk: Desk, mailbox: MailboxServer) -> None:
+    """An IMAP server returns nothing when a client requests letters that have been removed."""
     for command in ("SELECT", "FETCH") if mailbox.url.startswith("imaps") else ("STAT",):
         mailbox.add(*[QUESTION + str(number).encode() for number in range(60)])
         mailbox.empties_after = command
@@ -125,13 +125,13 @@ def test_letters_that_another_program_removes_are_no_error(desk: Desk, mailbox: 
         assert mailbox.count()["INBOX"] == 0
 
 
-@pytest.mark.only_on("sqlite", reason="its triggers can refuse a row in one statement")
-def test_a_letter_that_is_not_stored_stays_and_does_not_stop_the_others(
+@pytest.mark.only_on("sqlite", reason="its triggers can reject a row in one statement")
+def test_a_letter_that_is_not_stored_remains_and_does_not_stop_the_others(
     desk: Desk, mailbox: MailboxServer
 ) -> None:
     deliveries = [desk.send() for _ in range(4)]
     mailbox.add(*[desk.bounce(delivery) for delivery in deliveries])
-    with refuse_bounce(desk.app, deliveries[1].id):
+    with reject_bounce(desk.app, deliveries[1].id):
         reading = read(desk.app)
 
     assert (reading.understood, reading.skipped) == (3, 1)
@@ -140,9 +140,9 @@ def test_a_letter_that_is_not_stored_stays_and_does_not_stop_the_others(
 
 
 @contextmanager
-def refuse_bounce(app: Flask, delivery_id: int) -> Iterator[None]:
-    """Let the database refuse a bounce of this delivery."""
-    # A name of its own, as another connection may not know yet that an earlier trigger has been removed.
+def reject_bounce(app: Flask, delivery_id: int) -> Iterator[None]:
+    """Make the database reject a bounce of this delivery."""
+    # The name is unique, because other connections may not know yet that an earlier trigger was removed.
     name = f"refuse_{uuid4().hex}"
     refuse = f"WHEN NEW.delivery_id = {delivery_id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
     with app.app_context():
@@ -163,7 +163,7 @@ def test_a_long_letter_is_read_in_part(desk: Desk, mailbox: MailboxServer) -> No
     assert desk.suppressions() == {delivery.email_key: "bounced"}
 
 
-def test_the_reader_gives_way_and_goes_on_later(
+def test_the_reader_stops_when_asked_and_continues_later(
     desk: Desk, mailbox: MailboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "SESSION", 20)

@@ -23,12 +23,12 @@ from tests.returns.scenes import Desk
 
 @pytest.fixture
 def came_back(app: Flask, session: Session, user: User) -> tuple[Desk, Delivery]:
-    """Take in a bounce and a complaint about a letter, and something unclear."""
+    """Take in a bounce and a complaint about a letter, and an unclear letter."""
     desk = Desk(app, session, user)
     delivery = desk.send()
-    desk.take_in(desk.bounce(delivery))
-    desk.take_in(desk.complain(delivery))
-    desk.take_in(b"Call me")
+    desk.ingest(desk.bounce(delivery))
+    desk.ingest(desk.complain(delivery))
+    desk.ingest(b"Call me")
     return desk, delivery
 
 
@@ -37,7 +37,7 @@ def test_reports_and_summaries_count_returned_letters_on_the_day_they_came(
 ) -> None:
     desk, delivery = came_back
     report = browser.get("/reports/").text
-    # In words at first sight; then in the tables by day and by mailing, and among all numbers.
+    # The summary has it in words; the tables by day and by mailing, and the list of all numbers, have it too.
     assert "returned later</a>: <strong>1</strong>" in report
     assert (
         report.count("Returned later")

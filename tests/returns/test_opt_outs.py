@@ -1,4 +1,4 @@
-"""Letters that unsubscribe: as mail programs write them, and forged ones."""
+"""Test letters that unsubscribe: those that mail programs write, and forged ones."""
 
 from base64 import b64encode
 from email import message_from_bytes
@@ -65,7 +65,7 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
     ]
 
     for raw in [*letters, letters[0]]:
-        assert desk.take_in(raw) is ReturnedState.UNDERSTOOD
+        assert desk.ingest(raw) is ReturnedState.UNDERSTOOD
 
     assert desk.suppressions() == {delivery.email_key: "unsubscribed" for delivery in deliveries}
     with desk.app.app_context():
@@ -74,8 +74,8 @@ def test_a_letter_with_the_subject_of_our_header_unsubscribes_its_client(desk: D
     assert (desk.bounces(), deliveries[0].run.returned) == ([], 0)
 
 
-def test_a_letter_about_a_topic_leaves_only_the_topic(desk: Desk, session: Session) -> None:
-    """Unless the topic has been deleted: then everything."""
+def test_a_letter_about_a_topic_unsubscribes_only_from_the_topic(desk: Desk, session: Session) -> None:
+    """If the topic has been deleted, it unsubscribes from everything."""
     topic = TopicFactory.create(owner=desk.user)
     delivery, other = desk.send(), desk.send()
     with desk.app.app_context():
@@ -84,7 +84,7 @@ def test_a_letter_about_a_topic_leaves_only_the_topic(desk: Desk, session: Sessi
             unsubscribe_token(desk.user.id, other.email_key, topic.id + 1),
         ]
     for token in [*tokens, tokens[0]]:
-        assert desk.take_in(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
+        assert desk.ingest(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
     left = session.scalars(select(TopicChoice).where(~TopicChoice.is_joined)).all()
     assert [(choice.topic_id, choice.email_key) for choice in left] == [(topic.id, delivery.email_key)]
     assert desk.suppressions() == {other.email_key: "unsubscribed"}
@@ -104,14 +104,14 @@ def test_a_letter_without_our_token_unsubscribes_no_one(desk: Desk) -> None:
         f"unsubscribe {delivery.email}",
         subject * 9,
     ):
-        assert desk.take_in(write(text)) is ReturnedState.UNCLEAR, text
+        assert desk.ingest(write(text)) is ReturnedState.UNCLEAR, text
     # A server returns a letter whose subject it quotes: it is a bounce.
     returned = make_status("leave@sky.example", "5.1.1", USER_UNKNOWN, quoted=quote_headers() + subject)
-    assert desk.take_in(returned) is ReturnedState.UNCLEAR
+    assert desk.ingest(returned) is ReturnedState.UNCLEAR
     assert desk.suppressions() == {}
 
 
-def test_complaints_are_asked_for_where_the_domain_allows_it() -> None:
+def test_complaints_are_requested_where_the_domain_allows_it() -> None:
     def find_header(address: str, complaints: str) -> str | None:
         sender = Sender("Sky", address, "", 1, "", complaints)
         content = Content("Hello", MessageFormat.TEXT, "x {{ unsubscribe_url }}")

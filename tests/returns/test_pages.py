@@ -44,9 +44,9 @@ def test_returned_emails_are_listed_with_reason_and_filter(
     desk = Desk(app, session, user)
     assert "No returned emails" in show(browser, "/logs/returned")
     dead, angry, doubtful = desk.send(), desk.send(), desk.send()
-    desk.take_in(desk.bounce(dead, "550 5.1.1 <b>user</b> unknown"))
-    desk.take_in(desk.complain(angry))
-    desk.take_in(make_status(doubtful.email, "5.1.1", USER_UNKNOWN))
+    desk.ingest(desk.bounce(dead, "550 5.1.1 <b>user</b> unknown"))
+    desk.ingest(desk.complain(angry))
+    desk.ingest(make_status(doubtful.email, "5.1.1", USER_UNKNOWN))
 
     page = show(browser, "/logs/returned")
     for delivery in (dead, angry, doubtful):
@@ -81,8 +81,8 @@ def test_the_owner_decides_about_unclear_emails(
     desk = Desk(app, session, user)
     dead, alive, angry = desk.send(), desk.send(), desk.send()
     for delivery in (dead, alive):
-        desk.take_in(make_status(delivery.email, "5.1.1", USER_UNKNOWN))
-    desk.take_in(make_complaint(angry.email))
+        desk.ingest(make_status(delivery.email, "5.1.1", USER_UNKNOWN))
+    desk.ingest(make_complaint(angry.email))
 
     for number, action in enumerate(("confirm", "dismiss", "confirm"), 1):
         for _ in range(2):  # pressed twice

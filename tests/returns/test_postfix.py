@@ -1,4 +1,4 @@
-"""A real Postfix returns letters that the next server refuses (`make soak`)."""
+"""Test with a real Postfix, which returns letters that the next server refuses (`make soak`)."""
 
 import pytest
 from flask import Flask

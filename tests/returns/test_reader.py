@@ -27,7 +27,7 @@ from tests.returns.letters import (
 SAMPLES = Path(__file__).parent.parent / "data" / "dsn"
 GONE = ("gone@example.org", Verdict.HARD)
 FULL = ("full@example.org", Verdict.SOFT)
-# What each letter says: the address, and what it means for the client.
+# The address that each letter is about, and the verdict for the client.
 EXPECTED = {
     "exim-00": {GONE},
     "exim-01": {FULL},
@@ -53,7 +53,7 @@ EXPECTED = {
 }
 
 
-# Notices in the words of servers without a standard format, and an answer of a client.
+# Notices of servers that use no standard format, and a client's reply.
 NOTICES = Path(__file__).parent.parent / "data" / "notices"
 ANN_IS_GONE = {("ann@example.org", Verdict.HARD)}
 EXPECTED_NOTICES = {
@@ -87,7 +87,7 @@ def test_letters_of_real_servers_are_read_with_address_verdict_and_our_headers()
             assert all("/u/eyJhbGciOiJIUzI1NiJ9" in report.quoted.list_unsubscribe for report in reports)
 
 
-def test_notices_in_any_words_are_read_and_answers_of_clients_are_not() -> None:
+def test_notices_in_any_words_are_read_and_clients_replies_are_not() -> None:
     letters = {path.stem: path.read_bytes() for path in NOTICES.glob("*.eml")}
     assert letters.keys() == EXPECTED_NOTICES.keys()
 
@@ -166,7 +166,7 @@ def test_a_complaint_is_read_even_if_its_recipient_is_removed() -> None:
     assert read_one(make_complaint("", type="virus")).kind is Kind.UNCLEAR
 
 
-def test_automatic_replies_and_unknown_letters_are_no_bounces() -> None:
+def test_automatic_replies_and_unknown_letters_are_not_bounces() -> None:
     replies = [read_one(ENGLISH_VACATION), read_one(RUSSIAN_VACATION)]
     assert [reply.kind for reply in replies] == [Kind.AUTO_REPLY] * 2
     assert replies[0].quoted.message_id == OUR_ID

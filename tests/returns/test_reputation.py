@@ -1,4 +1,4 @@
-"""Test that returned letters and complaints pause an owner's mailings, and what counts for that."""
+"""Test that returned letters and complaints pause an owner's mailings, and what counts towards that."""
 
 from datetime import timedelta
 
@@ -48,10 +48,10 @@ def check(desk: Desk, mailing: Mailing) -> str:
 def test_complaints_about_more_than_three_letters_of_a_thousand_pause(desk: Desk, mailing: Mailing) -> None:
     count_letters(desk, 1000)
     for _ in range(3):
-        desk.take_in(desk.complain(desk.send()))
+        desk.ingest(desk.complain(desk.send()))
     assert not check(desk, mailing)
 
-    desk.take_in(desk.complain(desk.send()))
+    desk.ingest(desk.complain(desk.send()))
     assert check(desk, mailing) == "too-many-complaints: 4/1000"
 
 
@@ -60,24 +60,24 @@ def test_a_letter_counts_for_the_hour_in_which_it_was_sent(desk: Desk, mailing: 
     old = [desk.send(days_ago=3) for _ in range(12)]
     count_letters(desk, 1000)
     for delivery in old:
-        desk.take_in(desk.bounce(delivery))
+        desk.ingest(desk.bounce(delivery))
     assert not check(desk, mailing), "later letters arrived"
 
     for _ in range(51):
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
     assert check(desk, mailing) == "too-many-bounces: 51/1000"
 
 
 def test_a_small_shop_and_one_angry_client_pause_nothing(desk: Desk, mailing: Mailing) -> None:
     count_letters(desk, 99)
     for _ in range(12):
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
     assert not check(desk, mailing)
 
     count_letters(desk, 500)
     client = ClientFactory.create(owner=desk.user)
     for delivery in [desk.send(client) for _ in range(4)]:
-        desk.take_in(desk.complain(delivery))
+        desk.ingest(desk.complain(delivery))
     assert not check(desk, mailing)
 
 
@@ -85,19 +85,19 @@ def test_after_a_resume_only_later_letters_count(desk: Desk, mailing: Mailing) -
     count_letters(desk, 200)
     before = [desk.send() for _ in range(24)]
     for delivery in before[:12]:
-        desk.take_in(desk.bounce(delivery))
+        desk.ingest(desk.bounce(delivery))
     assert check(desk, mailing) == "too-many-bounces: 12/200"
 
     with desk.app.app_context():
         services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow(), current_actor())
         db.session.commit()
     for delivery in before[12:]:
-        desk.take_in(desk.bounce(delivery))
+        desk.ingest(desk.bounce(delivery))
     count_letters(desk, 150)
     assert not check(desk, mailing)
 
     for _ in range(10):
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
     assert check(desk, mailing) == "too-many-bounces: 10/150"
 
 
@@ -113,13 +113,13 @@ def test_counts_are_kept_while_they_are_rated(desk: Desk) -> None:
 def test_starting_another_mailing_after_the_notice_restarts_the_count(desk: Desk, mailing: Mailing) -> None:
     count_letters(desk, 200)
     for _ in range(12):
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
     assert check(desk, mailing)
     drafts = [MailingFactory.create(owner=desk.user, state=MailingState.DRAFT) for _ in range(2)]
     stopped = MailingFactory.create(owner=desk.user, state=MailingState.PAUSED)
 
     def bounce_once_more(other: Mailing) -> str:
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
         return check(desk, other)
 
     with desk.app.app_context():
@@ -136,7 +136,7 @@ def test_starting_another_mailing_after_the_notice_restarts_the_count(desk: Desk
 
     count_letters(desk, 100)
     for _ in range(10):
-        desk.take_in(desk.bounce(desk.send()))
+        desk.ingest(desk.bounce(desk.send()))
     assert check(desk, drafts[1]) == "too-many-bounces: 11/100"
     with desk.app.app_context():
         post_pause_notices()

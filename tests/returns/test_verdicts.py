@@ -79,7 +79,7 @@ HARD, SOFT, POLICY = Verdict.HARD, Verdict.SOFT, Verdict.POLICY
         (POLICY, "5.0.0", "550 no such user: blocked by policy"),
     ],
 )
-def test_a_reply_means(verdict: Verdict, status: str, diagnostic: str) -> None:
+def test_a_reply_has_a_verdict(verdict: Verdict, status: str, diagnostic: str) -> None:
     assert judge(Report(Kind.BOUNCE, "a@b.example", "failed", status, diagnostic)) is verdict
 
 

@@ -29,6 +29,8 @@ from tests.security.object_factories import (
     make_tag,
     make_topic,
     make_upload,
+    make_webhook,
+    make_webhook_call,
 )
 from tests.security.rules import page_rules
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
@@ -142,6 +144,8 @@ def world(session: Session) -> World:
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
+            "endpoint_id": make_webhook(owner).id,
+            "call_id": make_webhook_call(owner).id,
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "key_id": make_api_key(owner).id,

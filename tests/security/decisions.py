@@ -16,6 +16,7 @@ from tests.security.object_factories import (
     make_draft,
     make_form,
     make_import,
+    make_letter,
     make_mailing,
     make_message,
     make_removal,
@@ -30,6 +31,8 @@ from tests.security.object_factories import (
     make_topic,
     make_tracked_run,
     make_upload,
+    make_webhook,
+    make_webhook_call,
 )
 from tests.security.rules import Outcome, Own, Panel, Person
 
@@ -49,11 +52,13 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
+LETTER = Own("letter_id", make_letter)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
 DOMAIN = Own("domain_id", make_domain)
 SERVER = Own("server_id", make_server)
+WEBHOOK = Own("endpoint_id", make_webhook)
 IMPORT = Own("import_id", make_import)
 UPLOAD = Own("upload_id", make_upload)
 TAG = Own("tag_id", make_tag)
@@ -74,15 +79,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     **dict.fromkeys(("home.index", "home.language", "home.privacy"), PUBLIC),
     "home.change_guide": PRIVATE,
-    "health.live": PUBLIC,
-    "health.ready": PUBLIC,
+    **dict.fromkeys(("health.live", "health.ready"), PUBLIC),
     "metrics.show": PUBLIC,  # only from this host, as test_metrics.py checks
-    "blog.index": PUBLIC,
-    "blog.article": PUBLIC,
-    "blog.media": PUBLIC,
-    "syndication.feed": PUBLIC,
-    "syndication.sitemap": PUBLIC,
-    "syndication.robots": PUBLIC,
+    **dict.fromkeys(("blog.index", "blog.article", "blog.media"), PUBLIC),
+    **dict.fromkeys(("syndication.feed", "syndication.sitemap", "syndication.robots"), PUBLIC),
     # The signed token in the URL grants access; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
     "auth.verify_with_new_password": PUBLIC,
@@ -171,6 +171,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "topics.edit": TOPIC,
     "topics.move_up": TOPIC,
     "topics.delete": TOPIC,
+    "transactional.index": PRIVATE,
+    "transactional.resume": PRIVATE,
+    "transactional.show": LETTER,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,
@@ -188,11 +191,13 @@ ACCESS: dict[str, str | Own | Panel] = {
     "servers.edit": SERVER,
     "servers.test": SERVER,
     "servers.delete": SERVER,
-    # With the signed token of a letter; tests/archive/test_letters.py tries others.
+    **dict.fromkeys(("webhooks.index", "webhooks.new"), PRIVATE),
+    **dict.fromkeys(("webhooks.show", "webhooks.edit", "webhooks.rotate", "webhooks.test"), WEBHOOK),
+    **dict.fromkeys(("webhooks.enable", "webhooks.disable", "webhooks.delete"), WEBHOOK),
+    "webhooks.again": Own("call_id", make_webhook_call),
+    # The signed token of a letter grants access; tests/archive/test_letters.py tries others.
     "letters.show": PUBLIC,
-    "archive.index": PUBLIC,
-    "archive.feed": PUBLIC,
-    "archive.entry": PUBLIC,
+    **dict.fromkeys(("archive.index", "archive.feed", "archive.entry"), PUBLIC),
     "mailings_archive.index": PRIVATE,
     "mailings_archive.address": PRIVATE,
     "mailings_archive.publish": RUN,
@@ -266,14 +271,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_audit.index": Panel(MANAGERS),
     "returns.index": PRIVATE,
     "returns.csv": PRIVATE,
-    "returns.confirm": Own("bounce_id", make_bounce),
-    "returns.dismiss": Own("bounce_id", make_bounce),
-    "logs.index": PRIVATE,
-    "logs.csv": PRIVATE,
+    **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", make_bounce)),
+    **dict.fromkeys(("logs.index", "logs.csv", "reports.index", "reports.csv"), PRIVATE),
     # The operations themselves are in tests/api/test_permissions.py.
     **dict.fromkeys(("api_docs.index", "api_docs.specification"), PUBLIC),
-    "reports.index": PRIVATE,
-    "reports.csv": PRIVATE,
 }
 # These are registered only with the mail catcher, which is not allowed in production.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}

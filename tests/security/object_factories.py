@@ -38,6 +38,9 @@ from skymailing.models import (
     Topic,
     User,
     UserSession,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
 )
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
@@ -52,6 +55,7 @@ from tests.support.factories import (
     create_run,
     create_tested_run,
 )
+from tests.support.letter_factories import create_letter
 from tests.support.signup_factories import SignupFormFactory
 
 
@@ -125,7 +129,7 @@ def make_suppression(owner: User) -> Any:
 
 def make_tag(owner: User) -> Any:
     name = f"loyal-{uuid4()}"
-    # An ID that no other tag had: SQLite gives that of a deleted tag to the next one.
+    # The ID is new, because SQLite gives the ID of a deleted tag to the next one.
     tag = Tag(id=randrange(10**6, LARGEST_ID), owner_id=owner.id, name=name, name_key=name)
     return add(owner, tag)
 
@@ -186,6 +190,19 @@ def make_server(owner: User) -> Any:
     return add(owner, server)
 
 
+def make_webhook(owner: User) -> Any:
+    values = {"url": "https://shop.example/hook", "events": ["run.finished"], "encrypted_secret": ""}
+    return add(owner, WebhookEndpoint(owner_id=owner.id, **values))
+
+
+def make_webhook_call(owner: User) -> Any:
+    event = add(owner, WebhookEvent(owner_id=owner.id, type="run.finished", data={}))
+    # An ID that no other call had: SQLite gives that of a deleted call to the next one.
+    id = randrange(10**6, LARGEST_ID)
+    endpoint_id = make_webhook(owner).id
+    return add(owner, WebhookCall(id=id, owner_id=owner.id, event_id=event.id, endpoint_id=endpoint_id))
+
+
 def make_segment(owner: User) -> Any:
     session = find_session(owner)
     values = {"owner_id": owner.id, "name": "Omsk", "conditions": {"field": "email", "op": "is_set"}}
@@ -212,6 +229,11 @@ def make_tested_run(owner: User) -> Any:
 
 def make_delivery(owner: User) -> Any:
     return DeliveryFactory.create(run__mailing__owner=owner)
+
+
+def make_letter(owner: User) -> Any:
+    """Return a transactional letter's delivery, whose ID is the letter's."""
+    return create_letter(owner)
 
 
 def make_api_key(owner: User) -> ApiKey:

@@ -1,4 +1,4 @@
-"""Who sends requests, what may come of them, and the rules that limit a route to some people."""
+"""Define who sends requests, their outcomes, and the rules that limit a route to some people."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

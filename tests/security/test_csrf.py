@@ -1,4 +1,4 @@
-"""Test that on every route GET changes nothing and a form without a CSRF token is refused."""
+"""Test that on every route GET changes nothing and a form without a CSRF token is rejected."""
 
 import pytest
 from flask import Flask
@@ -16,9 +16,9 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs send the first request themselves. The signed link in a letter authorizes it and
-# those of the same pages. Mail providers post to `hooks.receive`, with a secret in its URL. Visitors post
-# sign-up forms from any website.
+# RFC 8058: mail programs send the first request themselves. The signed link in a letter authorizes this
+# request and the others of its pages. Mail providers post to `hooks.receive`, with a secret in its URL.
+# Visitors post sign-up forms from any website.
 WITHOUT_TOKEN = {
     *("unsubscribe.page", "unsubscribe.undo", "unsubscribe.give_reason", "preferences.page"),
     *("hooks.receive", "signup.show", "signup.confirm"),
@@ -46,7 +46,7 @@ def read_tables(session: Session, *, audit: bool = True) -> dict[str, list[str]]
     }
 
 
-def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World, session: Session) -> None:
+def test_every_route_rejects_a_form_without_a_token(guarded: Flask, world: World, session: Session) -> None:
     browser = guarded.test_client()
     sign_in_with_token(browser, world.owner)
     before = read_tables(session)
@@ -64,7 +64,7 @@ def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_a_token_from_another_session_is_refused(guarded: Flask, user: User, world: World) -> None:
+def test_a_token_from_another_session_is_rejected(guarded: Flask, user: User, world: World) -> None:
     attacker, victim = guarded.test_client(), guarded.test_client()
     sign_in_with_token(attacker, user)
     sign_in_with_token(victim, world.owner)
@@ -74,7 +74,7 @@ def test_a_token_from_another_session_is_refused(guarded: Flask, user: User, wor
     assert victim.post("/auth/logout", data={"csrf_token": own_token}).status_code == 302
 
 
-def test_a_token_from_before_the_sign_in_is_refused_afterwards(guarded: Flask, user: User) -> None:
+def test_a_token_from_before_the_sign_in_is_rejected_afterwards(guarded: Flask, user: User) -> None:
     browser = guarded.test_client()
     old_token = csrf_token(browser.get("/auth/login").text)
     data = {"email": user.email, "password": PASSWORD, "csrf_token": old_token}
@@ -83,7 +83,7 @@ def test_a_token_from_before_the_sign_in_is_refused_afterwards(guarded: Flask, u
 
 
 @pytest.mark.parametrize("referrer", ["https://evil.example/", "", "https://localhost.evil.example/"])
-def test_over_https_a_form_from_another_site_is_refused_even_with_a_token(
+def test_over_https_a_form_from_another_site_is_rejected_even_with_a_token(
     guarded: Flask, user: User, referrer: str
 ) -> None:
     browser = guarded.test_client()
@@ -124,7 +124,7 @@ def test_get_requests_change_nothing(app: Flask, world: World, session: Session,
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_undeclared_methods_are_refused(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
+def test_undeclared_methods_are_rejected(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
     before = read_tables(session)
     allowed: dict[str, set[str]] = {}
@@ -133,7 +133,7 @@ def test_undeclared_methods_are_refused(app: Flask, world: World, session: Sessi
     for path, methods in allowed.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             response = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
-            # 410: a page that expects a token refuses the malformed one in this path.
+            # 410: a page that expects a token rejects the malformed one in this path.
             assert response.status_code in (405, 410), f"{method} {path}"
     assert read_tables(session) == before
 

@@ -158,9 +158,9 @@ def test_forged_requests_do_not_change_other_users_data(
     version = read_version(session)
     for verb, path, form in list_forged_requests(victim):
         if person is not Person.ADMIN and not is_routed(app, verb, path):
-            continue  # the URL map refuses it before any view runs, so one person is enough
+            continue  # the URL map rejects it before any view runs, so one person is enough
         if send(browser, verb, path, form) >= 400:
-            continue  # the final comparison covers refused requests
+            continue  # the final comparison covers rejected requests
         if read_version(session) == version:
             continue  # nothing was written
         version = read_version(session)

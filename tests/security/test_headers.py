@@ -99,7 +99,7 @@ def expect_sandboxed(response: TestResponse) -> None:
 
 
 def expect_sandboxed_page(response: TestResponse) -> None:
-    """Check a letter that is a page of its own: links open, but scripts do not run."""
+    """Check a letter that is shown as a page: links open, but scripts do not run."""
     (policy,) = response.headers.getlist("Content-Security-Policy")
     sandbox, default, *_ = policy.split("; ")
     assert sandbox.split() == [
@@ -156,7 +156,7 @@ def test_every_response_has_security_headers(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
-def test_requests_refused_before_a_view_have_security_headers(
+def test_requests_rejected_before_a_view_have_security_headers(
     outside: FlaskClient, production: Flask, accept: str
 ) -> None:
     too_large = production.config["MAX_CONTENT_LENGTH"] + 1

@@ -140,7 +140,7 @@ def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], frag
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100, "address"),
     ],
 )
-def test_a_file_without_a_table_is_refused_with_the_reason(
+def test_a_file_without_a_table_is_rejected_with_the_reason(
     browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, expected: str
 ) -> None:
     response = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
@@ -195,7 +195,7 @@ def test_a_broken_row_does_not_affect_other_rows(
     assert page.status_code == 200
 
 
-def test_random_bytes_give_a_table_or_an_error() -> None:
+def test_random_bytes_are_read_as_a_table_or_rejected() -> None:
     generator = random.Random(7)
     alphabet = [
         b'"',
@@ -235,7 +235,7 @@ class UploadStream(io.RawIOBase):
         return len(buffer)
 
 
-def test_a_large_upload_is_refused_before_it_is_read(app: Flask, user: User) -> None:
+def test_a_large_upload_is_rejected_before_it_is_read(app: Flask, user: User) -> None:
     stream = UploadStream()
     environ = EnvironBuilder(
         IMPORT,

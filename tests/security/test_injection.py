@@ -135,7 +135,7 @@ SMUGGLING_ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", SMUGGLING_ADDRESSES)
-def test_a_smuggling_address_is_refused(
+def test_a_smuggling_address_is_rejected(
     browser: FlaskClient, user: User, session: Session, work: Work, address: str
 ) -> None:
     response = browser.post("/clients/new", data={"email": address, "full_name": "Anna", "comment": ""})

@@ -1,4 +1,4 @@
-"""Test that access to Redis does not allow running code: it can name only our jobs; all values are JSON.
+"""Test that access to Redis does not allow running code: only our jobs run, and all values are JSON.
 
 Redis itself is private.
 """
@@ -99,7 +99,7 @@ def test_a_forged_pickle_in_the_schedule_is_not_loaded(
         try:
             list(scheduler.get_jobs_to_queue())
             schedule.reconcile(datetime.now(UTC))
-        except ValueError:  # refused because it is not JSON
+        except ValueError:  # rejected because it is not JSON
             pass
     assert not trace.exists()
 
@@ -141,7 +141,7 @@ def test_only_our_jobs_are_imported(work: Callable[[], None], redis_server: Redi
 @pytest.mark.parametrize(
     "callback", ["success_callback_name", "failure_callback_name", "stopped_callback_name"]
 )
-def test_callbacks_are_refused(
+def test_callbacks_are_rejected(
     work: Callable[[], None],
     redis_server: RedisServer,
     tmp_path: Path,
@@ -158,10 +158,10 @@ def test_callbacks_are_refused(
     assert redis_server.client.hget("rq:job:forged", "status") == b"failed"
 
 
-def test_methods_of_values_are_refused(
+def test_methods_of_values_are_rejected(
     app: Flask, work: Callable[[], None], redis_server: RedisServer
 ) -> None:
-    """For an instance, rq would call its method of that name."""
+    """If a job named an instance, rq would call its method of that name."""
     for instance in ("text", {"a": 1}):
         forge(redis_server, ["skymailing.jobs.sweep", instance, [], {}])
         work()
@@ -175,7 +175,7 @@ def read_error(redis_server: RedisServer) -> bytes:
     return zlib.decompress(base64.b64decode(results[0][1][b"exc_string"]))
 
 
-def test_webhooks_are_refused(work: Callable[[], None], redis_server: RedisServer) -> None:
+def test_webhooks_are_rejected(work: Callable[[], None], redis_server: RedisServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         webhooks = [{"url": url, "job_status": status} for status in ("finished", "failed")]

@@ -144,7 +144,7 @@ def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
 def test_no_form_changes_guarded_columns_of_a_user(
     app: Flask, sign_in: SignIn, session: Session, world: World
 ) -> None:
-    """Post all fields to every route with a form, for the user's own objects and those of others."""
+    """Post all fields to every route with a form, for the user's own objects and those of other users."""
     user = UserFactory.create()
     browser = sign_in(user)
     factories: dict[str, Any] = {

@@ -107,8 +107,10 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
     assert errors == []
 
 
-def test_undeclared_methods_are_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
-    """One person is enough: the URL map refuses the method before any view runs."""
+def test_undeclared_methods_are_rejected_by_every_route(
+    app: Flask, session: Session, sign_in: SignIn
+) -> None:
+    """One person is enough: the URL map rejects the method before any view runs."""
     browser, _ = sign_in_person(Person.ADMIN, app, session, sign_in)
     objects = OwnedObjects(app, session, UserFactory.create())
     routes = app.url_map.bind("localhost")

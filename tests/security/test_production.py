@@ -1,4 +1,4 @@
-"""Test that production refuses and names every unsafe setting, and that errors contain no secrets."""
+"""Test that production rejects and names every unsafe setting, and that errors contain no secrets."""
 
 import os
 import stat
@@ -106,7 +106,7 @@ def test_an_existing_data_directory_becomes_private(safe_settings: dict[str, str
         ("SKYMAILING_ENV", "prod", "SKYMAILING_ENV"),
     ],
 )
-def test_an_unsafe_setting_is_refused_with_a_hint(
+def test_an_unsafe_setting_is_rejected_with_a_hint(
     safe_settings: dict[str, str], name: str, value: str, hint: str
 ) -> None:
     with pytest.raises(ConfigurationError) as raised:

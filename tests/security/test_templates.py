@@ -12,7 +12,7 @@ import time
 import pytest
 
 from skymailing.delivery.rendering.content import Content, check_content
-from skymailing.delivery.rendering.liquid import HTML, REFUSED_FILTERS, TAGS, TEXT, parse, render
+from skymailing.delivery.rendering.liquid import DISABLED_FILTERS, HTML, TAGS, TEXT, parse, render
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.models import MessageFormat
 
@@ -101,7 +101,7 @@ def test_exploits_for_other_template_languages_do_nothing(source: str) -> None:
         "{% with a: 1 %}{{ a }}{% endwith %}",
     ],
 )
-def test_tags_that_load_files_or_recurse_are_refused(tag: str) -> None:
+def test_tags_that_load_files_or_recurse_are_rejected(tag: str) -> None:
     with pytest.raises(TemplateError):
         check_content(Content("x", MessageFormat.TEXT, tag))
 
@@ -110,7 +110,7 @@ def test_only_reviewed_tags_and_filters_are_available() -> None:
     """Review new tags and filters before upgrading the library."""
     for environment in (TEXT, HTML):
         assert set(environment.tags) <= TAGS
-        assert not set(environment.filters) & REFUSED_FILTERS
+        assert not set(environment.filters) & DISABLED_FILTERS
         assert set(environment.filters) == REVIEWED_FILTERS
 
 

@@ -1,4 +1,4 @@
-"""Guessing and flooding are stopped, even with forged addresses, and other users are not affected."""
+"""Test that guessing and flooding are stopped, even with forged addresses, without affecting other users."""
 
 import re
 import threading
@@ -129,8 +129,8 @@ def test_guesses_are_counted_in_a_sliding_window(throttled: Flask, user: User) -
     """The counter does not restart every quarter of an hour."""
     quarter = int(utcnow().timestamp()) // 900 * 900 + 900
     codes = []
-    for moment in (quarter - 20, quarter + 20):
-        with time_machine.travel(moment, tick=False):
+    for at in (quarter - 20, quarter + 20):
+        with time_machine.travel(at, tick=False):
             codes += [guess(throttled, user.email, "203.0.113.7").status_code for _ in range(6)]
     assert codes == [200] * 10 + [429] * 2
 
@@ -162,7 +162,7 @@ def test_another_spelling_of_the_address_allows_no_more_guesses(
 
 
 @pytest.mark.parametrize("other", ["owner@exam\u00adple.com", "own\u200ber@a.example", "ｏwner@example.com"])
-def test_no_password_is_checked_for_a_spelling_that_is_refused(
+def test_no_password_is_checked_for_a_spelling_that_is_rejected(
     throttled: Flask, session: Session, other: str
 ) -> None:
     UserFactory.create(email="owner@example.com")

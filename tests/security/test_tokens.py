@@ -1,4 +1,4 @@
-"""Test that forged, damaged, expired, reused and misused tokens are refused, in links and cookies."""
+"""Test that forged, damaged, expired, reused and misused tokens are rejected, in links and cookies."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def test_no_token_is_valid_for_another_purpose(
 
 
 @pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
-def test_a_token_with_a_changed_character_is_refused(
+def test_a_token_with_a_changed_character_is_rejected(
     app: Flask, tokens: dict[str, str], purpose: str
 ) -> None:
     token = tokens[purpose]
@@ -107,7 +107,7 @@ def _decode(part: str) -> bytes:
     "payload",
     [{}, {"user": None}, {"user": 1}, {"user": "1"}, {"user": [1]}, {"user": 10**30}, [], "x", None, 7],
 )
-def test_a_signed_token_with_unexpected_content_is_refused(
+def test_a_signed_token_with_unexpected_content_is_rejected(
     app: Flask, visitor: FlaskClient, user: User, payload: object
 ) -> None:
     """A valid signature is not enough."""
@@ -117,7 +117,7 @@ def test_a_signed_token_with_unexpected_content_is_refused(
     assert visitor.post(f"/auth/reset/{token}", data=NEW_PASSWORD).status_code == 410
 
 
-def test_a_token_signed_with_a_guessed_key_is_refused(visitor: FlaskClient, user: User) -> None:
+def test_a_token_signed_with_a_guessed_key_is_rejected(visitor: FlaskClient, user: User) -> None:
     for key in ("", "secret", "dev", "change-me", "SECRET_KEY"):
         serializer = URLSafeTimedSerializer(key or " ", salt=f"skymailing.{security.RESET}")
         token = serializer.dumps({"user": user.id, "stamp": "0" * 16})
@@ -180,7 +180,7 @@ def forge_session(app: Flask, content: dict[str, object], key: str) -> str:
 
 
 @pytest.mark.parametrize("key", ["", "dev", "secret", "x" * 32])
-def test_a_session_cookie_signed_with_another_key_is_refused(
+def test_a_session_cookie_signed_with_another_key_is_rejected(
     app: Flask, visitor: FlaskClient, session: Session, key: str
 ) -> None:
     admin = UserFactory.create(role=Role.ADMIN)

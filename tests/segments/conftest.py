@@ -1,4 +1,4 @@
-"""Provide a shop with clients whose data segments can ask about."""
+"""Provide a shop with clients whose data segments can query."""
 
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ def add_clients(user: User) -> dict[str, Client]:
 
 @pytest.fixture
 def shop(session: Session, user: User) -> dict[str, Client]:
-    """Four clients; Anna got the spring sale, Boris is tagged and left a topic, Clara has unsubscribed."""
+    """Create four clients: Anna got the spring sale, Boris has a tag and left a topic, Clara unsubscribed."""
     user.attribute_types = {
         "city": "text",
         "last_purchase": "date",

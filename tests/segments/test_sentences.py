@@ -30,7 +30,7 @@ def leaf(field: str, op: str, value: Any = None) -> dict[str, Any]:
     return {"field": key, "op": op} if value is None else {"field": key, "op": op, "value": value}
 
 
-# What a shop owner says, the JSON of the form, the sentences of the page, and whom it finds.
+# What a shop owner says, the form's JSON, the page's sentences, and the clients found.
 OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
     "bought in the last 90 days and lives in Omsk or Tomsk, without wholesale": (
         {
@@ -125,7 +125,7 @@ OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
 
 
 @pytest.mark.parametrize("said", OWNER_SENTENCES)
-def test_a_shop_owner_can_say_it(
+def test_what_a_shop_owner_says_becomes_a_segment(
     browser: FlaskClient, session: Session, shop: dict[str, Client], said: str
 ) -> None:
     conditions, sentences, names = OWNER_SENTENCES[said]

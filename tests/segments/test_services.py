@@ -49,7 +49,7 @@ def context(app: Flask, session: Session) -> Iterator[None]:
 
 
 def use(session: Session, owner: User, segment: Segment, state: MailingState) -> Mailing:
-    """Let a mailing to all clients exclude a segment."""
+    """Make a mailing to all clients exclude a segment."""
     mailing: Mailing = MailingFactory.create(owner=owner, state=state, audience=Audience.ALL)
     if state is MailingState.FINISHED:
         RunFactory.create(mailing=mailing, state=RunState.FINISHED)
@@ -64,7 +64,7 @@ def find_undo_url(page: str) -> str:
 
 
 @pytest.mark.one_engine
-def test_a_change_of_another_window_is_not_overwritten(
+def test_a_change_in_another_window_is_not_overwritten(
     browser: FlaskClient, session: Session, user: User, shop: object, segment: Segment
 ) -> None:
     path = f"/segments/{segment.id}/edit"
@@ -112,7 +112,7 @@ def test_the_number_of_segments_is_limited_copies_included(
     assert "Named" in page.text, "what was typed is kept"
     assert len(session.scalars(select(Segment)).all()) == 2
 
-    # Existing segments can still be edited, and a deleted one comes back only if there is room.
+    # Existing segments can still be edited, and a deleted one is restored only if there is room.
     assert save(browser, condition, "Named", f"/segments/{segment.id}/edit").status_code == 302
     url = find_undo_url(browser.post(f"/segments/{segment.id}/delete", follow_redirects=True).text)
     save(browser, condition)
@@ -153,7 +153,7 @@ def test_a_deleted_segment_can_be_restored_within_an_hour(
         assert browser.post(url).status_code == 404
 
 
-def test_a_segment_that_an_unfinished_mailing_uses_stays(
+def test_a_segment_that_an_unfinished_mailing_uses_is_kept(
     browser: FlaskClient, session: Session, user: User, segment: Segment
 ) -> None:
     finished = use(session, user, segment, MailingState.FINISHED)
@@ -169,7 +169,7 @@ def test_a_segment_that_an_unfinished_mailing_uses_stays(
     assert len(session.scalars(select(MailingAudience)).all()) == 2, finished.name
 
 
-def test_a_segment_that_an_extended_mailing_would_miss_stays(
+def test_a_segment_that_an_extended_mailing_would_miss_is_kept(
     browser: FlaskClient, session: Session, user: User, segment: Segment
 ) -> None:
     missed = MailingFactory.create(owner=user, state=MailingState.FINISHED, name="never ran")

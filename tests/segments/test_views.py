@@ -75,7 +75,7 @@ def test_the_list_stays_fast_with_slow_segments(
     ]
 
 
-def test_a_segment_shows_whom_it_finds(
+def test_a_segment_shows_which_clients_it_finds(
     browser: FlaskClient, session: Session, user: User, shop: dict[str, Client]
 ) -> None:
     segment = add_segment(session, user, "From Omsk", OMSK)
@@ -114,7 +114,7 @@ def test_a_broken_segment_says_why_and_marks_the_condition(
     assert "The conditions no longer fit" in browser.get(f"/segments/{segment.id}").text
 
 
-def test_refused_conditions_stay_in_the_form(
+def test_rejected_conditions_remain_in_the_form(
     browser: FlaskClient, session: Session, shop: dict[str, Client]
 ) -> None:
     conditions = {"all": [OMSK, {"field": "attribute.orders", "op": "gt", "value": "many"}]}
@@ -197,7 +197,7 @@ def test_large_segments_are_not_counted_to_the_end(
     assert "never mailed" not in page.text
 
 
-def test_the_preview_writes_nothing_and_finds_no_clients_of_others(
+def test_the_preview_writes_nothing_and_finds_no_clients_of_other_owners(
     browser: FlaskClient, session: Session, shop: dict[str, Client]
 ) -> None:
     stranger = UserFactory.create()
@@ -209,7 +209,7 @@ def test_the_preview_writes_nothing_and_finds_no_clients_of_others(
     assert session.scalars(select(Segment)).all() == []
 
 
-def test_the_editor_offers_the_data_of_the_owner(
+def test_the_editor_offers_the_owners_data(
     browser: FlaskClient, session: Session, user: User, shop: dict[str, Client]
 ) -> None:
     create_clients(UserFactory.create(), 1, attributes={"secret": "Theirs"})

@@ -1,4 +1,4 @@
-"""Mailings from an owner's own address: the form, the run's copy, the letters, and what stops them."""
+"""Test mailings from an owner's own address: the form, the run's copy, the letters, and what stops them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -188,7 +188,7 @@ def test_test_letters_and_previews_show_the_sender(
     assert len(smtp.letters) == 4, "a test letter never comes from an address that is not confirmed"
 
 
-def test_a_deleted_mailing_comes_back_only_with_its_sender(
+def test_a_deleted_mailing_is_restored_only_with_its_sender(
     app: Flask, session: Session, user: User, sender: Sender
 ) -> None:
     ids = [MailingFactory.create(owner=user, sender_id=sender.id).id for _ in range(2)]
@@ -211,7 +211,7 @@ def test_a_deleted_mailing_comes_back_only_with_its_sender(
 
 
 @pytest.mark.one_engine
-def test_a_sender_costs_no_query_per_letter(
+def test_a_sender_needs_no_query_per_letter(
     app: Flask, session: Session, user: User, sender: Sender, smtp: SmtpServer
 ) -> None:
     create_clients(user, 5)

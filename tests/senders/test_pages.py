@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
-from skymailing.delivery.routing.freemail import find_refused_domain
+from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.models import AuditAction, AuditEntry, MailingState, OutboxLetter, Sender, User
 from tests.auth.test_register import link_in
 from tests.conftest import SetLimits, SignIn
@@ -89,7 +89,7 @@ def test_a_new_address_needs_a_new_confirmation(
     assert read_sender(session, "sales@shop.example").is_confirmed
 
 
-def test_a_link_expires_and_dies_with_its_sender_and_its_account(
+def test_a_link_expires_and_ends_with_its_sender_and_its_account(
     session: Session, user: User, browser: FlaskClient, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
     add(browser)
@@ -107,9 +107,7 @@ def test_a_link_expires_and_dies_with_its_sender_and_its_account(
     assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.SENDER_DELETED]
 
 
-def test_the_own_address_of_the_account_needs_no_letter(
-    session: Session, user: User, browser: FlaskClient
-) -> None:
+def test_the_accounts_own_address_needs_no_letter(session: Session, user: User, browser: FlaskClient) -> None:
     add(browser, address=user.email)
     assert read_sender(session, user.email).is_confirmed
     assert session.scalars(select(OutboxLetter)).all() == []
@@ -122,10 +120,10 @@ def test_no_one_can_flood_a_mailbox(
     path = f"/senders/{read_sender(session).id}/confirmation"
     for _ in range(2):
         assert "We sent a confirmation link" in browser.post(path, follow_redirects=True).text
-    refusal = "Up to 3 confirmation links per day"
-    assert refusal in browser.post(path, follow_redirects=True).text
+    error = "Up to 3 confirmation links per day"
+    assert error in browser.post(path, follow_redirects=True).text
     other = sign_in(UserFactory.create())
-    assert refusal in add(other, address="HELLO@shop.example").text, "the limit is for all accounts together"
+    assert error in add(other, address="HELLO@shop.example").text, "the limit is for all accounts together"
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         other = sign_in(UserFactory.create())
         for number in range(20):
@@ -134,7 +132,7 @@ def test_no_one_can_flood_a_mailbox(
     assert len(session.scalars(select(OutboxLetter)).all()) == 23
 
 
-def test_invalid_senders_are_refused_at_their_field(
+def test_invalid_senders_are_rejected_at_their_field(
     session: Session, browser: FlaskClient, set_limits: SetLimits
 ) -> None:
     for field, value, text in (
@@ -201,4 +199,4 @@ def test_freemail_addresses_are_only_for_their_own_servers(
     monkeypatch.setitem(app.config, "MAIL_SERVER", server)
     monkeypatch.setitem(app.config, "MAIL_FALLBACK", fallback and SimpleNamespace(server=fallback))
     with app.app_context():
-        assert find_refused_domain(address) == refused
+        assert find_protected_domain(address) == refused

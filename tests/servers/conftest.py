@@ -1,4 +1,4 @@
-"""Provide mail servers of owners: real ones on loopback, with TLS, a password and a host name."""
+"""Provide owners' mail servers: real ones on loopback, with TLS, a password and a host name."""
 
 import socket
 import ssl
@@ -45,7 +45,7 @@ def certificate(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 def addresses(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Return what DNS answers: the addresses of each host; the last one repeats."""
+    """Return the addresses that DNS returns for each host; the last one repeats."""
     found = {HOST: ["127.0.0.1"]}
     look_up = socket.getaddrinfo
 
@@ -77,7 +77,7 @@ def on_loopback(
 
 @pytest.fixture
 def sink(app: Flask, session: Session, certificate: ssl.SSLContext, on_loopback: None) -> Iterator[Sink]:
-    """Run a mail server of an owner; it requires nothing, but offers STARTTLS and AUTH."""
+    """Run an owner's mail server; it requires nothing, but offers STARTTLS and AUTH."""
     with Sink(tls=certificate, extensions=EXTENSIONS) as running:
         yield running
         with app.app_context():
@@ -129,7 +129,7 @@ def make_sender(session: Session) -> MakeSender:
 
 @pytest.fixture
 def send_from(app: Flask, session: Session, make_sender: MakeSender) -> SendFrom:
-    """Return a function that sends a mailing of a server's owner over it once; it returns the run's ID."""
+    """Return a function that sends a mailing through its owner's server once, and returns the run's ID."""
 
     def send(owner: User, server: SmtpServer | None, clients: int = 3) -> int:
         create_clients(owner, clients)

@@ -1,4 +1,4 @@
-"""Runs over mail servers of owners: their route and envelope, changes, and older workers."""
+"""Test runs through owners' mail servers: their route and envelope, changes, and older workers."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ OLD_PLAN = """
 """
 
 
-def test_a_run_leaves_over_the_server_of_its_sender(
+def test_a_run_is_sent_through_its_senders_server(
     session: Session, user: User, sink: Sink, smtp: Installation, make_server: MakeServer, send_from: SendFrom
 ) -> None:
     server = make_server(user, sink.port)
@@ -78,7 +78,7 @@ def test_an_older_worker_never_sends_such_a_run(
 
 
 @pytest.mark.one_engine
-def test_a_server_costs_no_query_per_letter_or_window(
+def test_a_server_needs_no_query_per_letter_or_window(
     app: Flask, session: Session, user: User, sink: Sink, make_server: MakeServer, make_sender: MakeSender
 ) -> None:
     create_clients(user, 5)
@@ -134,7 +134,7 @@ def test_a_run_whose_server_was_deleted_is_paused_instead_of_using_another(
         assert run_id is not None
     sender.server_id = other.id
     session.flush()
-    assert "is being sent through it" in browser.post(f"/senders/servers/{server.id}/delete").text
+    assert "is being sent through this server" in browser.post(f"/senders/servers/{server.id}/delete").text
     session.delete(server)  # as if a restore had lost it
     session.flush()
     with app.app_context():

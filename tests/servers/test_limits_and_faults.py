@@ -1,4 +1,4 @@
-"""Limits and faults of owners' mail servers, which only their owners notice."""
+"""Test the limits and faults of owners' mail servers, which only their owners notice."""
 
 import time
 from collections.abc import Callable
@@ -162,7 +162,7 @@ def test_slow_servers_occupy_one_worker_only(
     assert len(sink.letters) == 7
 
 
-def test_a_private_address_is_refused_also_while_sending(
+def test_a_private_address_is_rejected_even_while_sending(
     session: Session,
     user: User,
     app: Flask,

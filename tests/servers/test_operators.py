@@ -1,4 +1,4 @@
-"""Servers for everybody: the command, the doctor and the metrics."""
+"""Test servers for all users: the command, the doctor and the metrics."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def run(app: Flask, *arguments: str, password: str = "") -> str:
     return str(result.output)
 
 
-def test_operators_offer_a_server_to_everybody(
+def test_operators_offer_a_server_to_all_users(
     app: Flask, session: Session, sink: Sink, user: User, make_sender: MakeSender, work: Work
 ) -> None:
     access = ("--host", "127.0.0.1", "--port", str(sink.port), "--security", "none")
@@ -58,7 +58,7 @@ def test_operators_do_not_see_or_delete_what_belongs_to_a_user(
     assert "There is no mail server" in run(app, "delete", str(server.id))
 
 
-def test_the_doctor_checks_the_servers_of_everybody_only(
+def test_the_doctor_checks_only_the_servers_for_all_users(
     app: Flask, session: Session, sink: Sink, user: User, make_server: MakeServer
 ) -> None:
     make_server(user, 1)
@@ -73,7 +73,7 @@ def test_the_doctor_checks_the_servers_of_everybody_only(
         assert f"servers delete {common.id}" in check.advice
 
 
-def test_metrics_count_the_servers_of_users_without_a_label_for_each(
+def test_metrics_count_users_servers_without_a_label_for_each(
     app: Flask, session: Session, make_server: MakeServer
 ) -> None:
     with app.app_context():

@@ -45,7 +45,7 @@ def read_server(session: Session) -> SmtpServer:
 
 
 @pytest.mark.both_engines
-def test_a_server_is_tested_by_a_worker_and_its_words_are_shown(
+def test_a_server_is_tested_by_a_worker_and_its_reply_is_shown(
     session: Session, user: User, browser: FlaskClient, sink: Sink, work: Work
 ) -> None:
     assert "No mail servers yet" in get_main_text(browser.get("/senders/servers/"))
@@ -193,7 +193,7 @@ def test_a_server_in_use_cannot_be_deleted(
     browser.post(f"/senders/{sender.id}/edit", data={"address": sender.address, "server": "0"})
     assert browser.post(path).status_code == 302
     assert session.scalars(select(SmtpServer)).all() == []
-    assert session.scalars(select(Route)).all() == [], "what the server said goes with it"
+    assert session.scalars(select(Route)).all() == [], "the server's replies are deleted with it"
 
 
 def test_a_sender_chooses_among_own_and_common_servers(

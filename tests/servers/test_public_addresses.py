@@ -1,4 +1,4 @@
-"""Connect to public addresses only, also if a name leads to others."""
+"""Test that connections lead only to public addresses, even if a name resolves to others."""
 
 import socket
 from ipaddress import ip_network
@@ -18,7 +18,7 @@ PRIVATE = (
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_are_refused(address: str) -> None:
+def test_private_addresses_are_rejected(address: str) -> None:
     assert not is_public(address)
 
 
@@ -27,7 +27,9 @@ def test_public_addresses_are_accepted(address: str) -> None:
     assert is_public(address)
 
 
-def test_a_name_that_leads_into_a_private_network_gets_no_connection(addresses: dict[str, list[str]]) -> None:
+def test_a_name_that_resolves_to_a_private_address_gets_no_connection(
+    addresses: dict[str, list[str]],
+) -> None:
     with Sink() as sink:
         addresses["mail.evil.example"] = ["127.0.0.1"]
         for host in ("mail.evil.example", "127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1"):
@@ -36,7 +38,9 @@ def test_a_name_that_leads_into_a_private_network_gets_no_connection(addresses: 
         assert sink.connections == 0
 
 
-def test_a_name_that_changes_its_address_leads_to_the_checked_one(addresses: dict[str, list[str]]) -> None:
+def test_a_name_that_changes_its_address_is_connected_to_the_checked_one(
+    addresses: dict[str, list[str]],
+) -> None:
     """DNS rebinding: the second lookup would lead to another server."""
     with Sink(host="127.0.0.2") as checked, Sink(port=checked.port) as other:
         addresses["mail.evil.example"] = ["127.0.0.2", "127.0.0.1"]
@@ -56,7 +60,7 @@ def test_the_next_address_is_tried_if_the_first_one_does_not_answer(monkeypatch:
         connect("mail.shop.example", sink.port, 5, [ip_network("127.0.0.0/8")]).close()
 
 
-def test_a_public_address_of_this_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_address_of_this_host_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink() as sink:
         monkeypatch.setattr(public_addresses, "is_public", lambda _: True)
         with pytest.raises(NotPublic, match="this host"):

@@ -1,4 +1,4 @@
-"""Test letters through mail servers of owners: their route and envelope, and why one was not sent."""
+"""Test test letters through owners' mail servers: their route and envelope, and why one was not sent."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def envelopes(sink: Sink) -> list[str]:
 
 
 @pytest.mark.one_engine
-def test_test_letters_leave_over_the_server_of_their_sender_and_account_letters_do_not(
+def test_test_letters_are_sent_through_their_senders_server_but_account_letters_are_not(
     session: Session,
     user: User,
     browser: FlaskClient,
@@ -81,7 +81,7 @@ def test_the_page_says_why_a_test_letter_was_not_sent_and_account_letters_do_not
         page = get_main_text(browser.get(path))
         assert "The test email could not be sent. Reason: 550 5.7.1 not today" in " ".join(page.split())
 
-    # It cannot be reached: no other server takes its place.
+    # The server cannot be reached, and no other server takes its place.
     server.port = 1
     session.flush()
     browser.post(f"/mailings/{mailing.id}/test")
@@ -139,7 +139,7 @@ def test_account_letters_do_not_wait_for_many_servers_that_cannot_be_reached(
 
 
 @pytest.mark.one_engine
-def test_the_test_email_of_a_domain_leaves_over_the_server_of_its_sender(
+def test_the_test_email_of_a_domain_is_sent_through_its_senders_server(
     app: Flask,
     session: Session,
     user: User,

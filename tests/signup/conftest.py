@@ -22,6 +22,6 @@ def dns_server(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServe
 
 @pytest.fixture
 def form(session: Session, user: User) -> SignupForm:
-    """Return an open form of `user` that asks for a name and a city, and gives a tag."""
+    """Return an open form of `user` that asks for a name and a city, and adds a tag."""
     form: SignupForm = SignupFormFactory.create(owner=user)
     return form

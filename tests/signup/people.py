@@ -21,7 +21,7 @@ _hosts = itertools.count(1)
 
 
 def new_ip() -> str:
-    """Return an address in a network of its own, since networks have limits."""
+    """Return an address in a separate network, because limits apply to networks."""
     number = next(_hosts)
     return f"10.{number // 256 % 256}.{number % 256}.7"
 
@@ -41,15 +41,15 @@ class Visitor:
         return self.app.test_client().post(path, data=data, environ_overrides=self._environment())
 
     def submit(self, form: SignupForm, **entered: str) -> TestResponse:
-        """Submit a form as a website does that embeds it, without a stamp."""
+        """Submit a form without a stamp, as a website that embeds it does."""
         return self.post(path_of(form), ENTERED | entered)
 
     def sign_up(self, form: SignupForm, **entered: str) -> TestResponse:
-        """Submit an embedded form, and go through the further step, with a proof if it is demanded."""
-        return self.go_on(form, self.submit(form, **entered))
+        """Submit an embedded form, and complete the second step, with a proof if it is required."""
+        return self.complete_step(form, self.submit(form, **entered))
 
-    def go_on(self, form: SignupForm, step: TestResponse) -> TestResponse:
-        """Go through the further step of a page, if there is one."""
+    def complete_step(self, form: SignupForm, step: TestResponse) -> TestResponse:
+        """Complete the second step, if the page has one."""
         fields = read_fields(step)
         if not soup(step).select('main input[type="hidden"][name="email"]'):
             return step
@@ -77,7 +77,7 @@ def read_bits(page: TestResponse) -> int:
 
 
 def prove(stamp: str, bits: int) -> str:
-    """Do the work of a browser."""
+    """Do the proof of work as a browser does."""
     for number in itertools.count():
         digest = hashlib.sha256(f"{stamp}:{number}".encode()).digest()
         if int.from_bytes(digest[:4]) >> (32 - bits) == 0:
@@ -102,6 +102,6 @@ def count_letters(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(OutboxLetter)) or 0
 
 
-def normalise(page: str) -> str:
+def normalize(page: str) -> str:
     """Return a page without its stamp, which contains the time."""
     return re.sub(r'name="stamp" value="[^"]*"', "", page)

@@ -1,4 +1,4 @@
-"""Forms that ask if opens may be counted: an answer of its own, recorded only if the box is ticked."""
+"""Test forms that ask if opens may be counted: a separate answer, recorded only if the box is ticked."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from tests.signup.people import Visitor, only_link, path_of, read_fields
 from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
-TEXT = "You may count whether I open these emails."
+TEXT = "You may record whether I open these emails."
 
 
 def find_tracking(session: Session) -> list[tuple[str, str]]:

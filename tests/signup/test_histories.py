@@ -19,14 +19,14 @@ from tests.support.factories import ClientFactory
 def test_complaints_are_part_of_the_history(app: Flask, session: Session, user: User) -> None:
     desk = Desk(app, session, user)
     angry = desk.send()
-    desk.take_in(desk.complain(angry))
+    desk.ingest(desk.complain(angry))
     consent = session.scalars(select(Consent)).one()
     assert (consent.kind, consent.email_key) == (ConsentKind.OBJECTED, angry.email_key)
     assert consent.orphaned_at is None
 
 
 @pytest.mark.one_engine
-def test_a_record_about_no_client_does_not_stay_forever(app: Flask, session: Session, user: User) -> None:
+def test_a_record_about_no_client_is_not_kept_forever(app: Flask, session: Session, user: User) -> None:
     ClientFactory.create(owner=user, email="here@mail.example")
     now = utcnow()
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Confirmation letters: from whom, over which server, in which order, and what they never contain."""
+"""Test confirmation letters: their sender, server and order, and what they never contain."""
 
 import email
 from collections.abc import Callable
@@ -115,7 +115,7 @@ def test_the_language_is_that_of_the_form(
     assert '<html lang="ru"' in Visitor(app).get(read_link(letter)).text
 
 
-def test_no_letter_is_sent_for_a_request_that_is_gone(
+def test_no_letter_is_sent_for_a_request_that_no_longer_exists(
     app: Flask, session: Session, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     Visitor(app).sign_up(form)

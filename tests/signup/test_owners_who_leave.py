@@ -1,4 +1,4 @@
-"""Forms and confirmation links of owners who have been blocked or are leaving."""
+"""Test forms and confirmation links of owners who have been blocked or are leaving."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ def test_forms_of_owners_who_leave_are_closed(
 def test_links_to_forms_of_owners_who_leave_do_nothing_for_now(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work, leaving: str
 ) -> None:
-    """The owner's words, colours and page to go to must not stay visible after the owner was blocked."""
+    """The owner's texts, colours and next page must not remain visible after the owner has been blocked."""
     form.thanks_url = "https://evil.example/"
     anna = Visitor(app)
     anna.sign_up(form)

@@ -1,4 +1,4 @@
-"""Owners create, change and delete forms, and see their numbers and the code for their website."""
+"""Test how owners create, change and delete forms, and see their numbers and the code for a website."""
 
 import re
 from datetime import timedelta
@@ -143,7 +143,7 @@ def test_the_code_is_a_plain_form_that_works(
     assert names == {"email", "full_name", "website"}
     entered = dict.fromkeys(names, "") | {"email": "anna@mail.example", "full_name": "Анна"}
     step = Visitor(app).post(path_of(form), entered)
-    assert "Check your mailbox" in get_main_text(Visitor(app).go_on(form, step))
+    assert "Check your mailbox" in get_main_text(Visitor(app).complete_step(form, step))
 
 
 def test_numbers_are_shown_in_total_and_for_a_month(
@@ -187,7 +187,7 @@ def test_the_number_of_forms_is_limited(
     assert read_form(session).id == form.id
 
 
-def test_senders_of_others_cannot_be_chosen(session: Session, browser: FlaskClient) -> None:
+def test_other_owners_senders_cannot_be_chosen(session: Session, browser: FlaskClient) -> None:
     other = UserFactory.create()
     sender = Sender(owner_id=other.id, address="a@shop.example", address_key="a@shop.example")
     sender.confirmed_at = utcnow()
@@ -228,7 +228,7 @@ def test_people_wait_for_room_if_there_are_too_many_clients(
 
 
 @pytest.mark.both_engines
-def test_people_of_an_owner_without_room_do_not_keep_those_of_others_waiting(
+def test_people_of_an_owner_without_room_do_not_keep_other_owners_people_waiting(
     app: Flask,
     session: Session,
     user: User,
@@ -252,7 +252,7 @@ def test_people_of_an_owner_without_room_do_not_keep_those_of_others_waiting(
     assert dict(session.execute(waiting).tuples().all()) == {user.id: 5, other.owner_id: 1}
 
 
-def test_the_page_of_a_client_shows_consents_and_why_a_suppression_stays(
+def test_the_page_of_a_client_shows_consents_and_why_a_suppression_is_kept(
     session: Session, user: User, browser: FlaskClient, form: SignupForm
 ) -> None:
     client = ClientFactory.create(owner=user)

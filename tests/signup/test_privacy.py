@@ -1,4 +1,4 @@
-"""Answers reveal nothing about an address, links do what they should only once, and input stays text."""
+"""Test that responses reveal nothing about addresses, links take effect once, and input remains text."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ from tests.signup.people import (
     ENTERED,
     Visitor,
     count_letters,
-    normalise,
+    normalize,
     only_link,
     path_of,
     read_fields,
@@ -46,10 +46,10 @@ Work = Callable[[], None]
 # --- Enumeration ------------------------------------------------------------------------------
 
 
-def test_answers_reveal_nothing_about_an_address(
+def test_responses_reveal_nothing_about_an_address(
     app: Flask, session: Session, user: User, form: SignupForm
 ) -> None:
-    # All of the same length, since the answer repeats what was entered.
+    # All have the same length, because the response repeats what was entered.
     emails = {name: f"{name:x<15}@mail.example" for name in ["client", "stranger", *SuppressionReason]}
     ClientFactory.create(owner=user, email=emails["client"])
     for reason in SuppressionReason:
@@ -59,7 +59,7 @@ def test_answers_reveal_nothing_about_an_address(
         answer = Visitor(app).sign_up(form, email=email)
         headers = {key: value for key, value in answer.headers if key != "X-Request-ID"}
         assert email in answer.text
-        answers.append((answer.status_code, normalise(answer.text).replace(email, ""), headers))
+        answers.append((answer.status_code, normalize(answer.text).replace(email, ""), headers))
     assert all(answer == answers[0] for answer in answers)
     assert count_letters(session) == len(emails)
 
@@ -72,10 +72,10 @@ def test_no_page_sets_a_cookie(app: Flask, session: Session, form: SignupForm) -
     assert len(private) == 3
 
 
-def test_a_form_has_one_address(app: Flask, session: Session, form: SignupForm) -> None:
-    """Each address has a copy in the cache."""
-    letters = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
-    for uuid in letters:
+def test_a_form_has_one_url(app: Flask, session: Session, form: SignupForm) -> None:
+    """Redirect other spellings of the URL: each spelling would have its own copy in the cache."""
+    spellings = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
+    for uuid in spellings:
         answer = Visitor(app).get(f"/f/{uuid}")
         assert (answer.status_code, answer.headers["Location"]) == (308, path_of(form))
 
@@ -130,7 +130,7 @@ def test_forged_and_foreign_links_do_nothing(
 # --- Input ------------------------------------------------------------------------------------
 
 
-def test_what_is_entered_is_text_only(
+def test_html_in_input_is_escaped(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     script = '"><script>alert(1)</script>'
@@ -148,7 +148,7 @@ def test_what_is_entered_is_text_only(
         st.one_of(st.text(), st.emails()),
     )
 )
-def test_any_input_gives_clean_values_or_errors(app: Flask, entered: dict[str, str]) -> None:
+def test_any_input_becomes_clean_values_or_errors(app: Flask, entered: dict[str, str]) -> None:
     asked = [
         {"key": "full_name", "label": "Name", "is_required": True},
         {"key": "attribute.city", "label": "City", "is_required": False},
@@ -165,7 +165,7 @@ def test_any_input_gives_clean_values_or_errors(app: Flask, entered: dict[str, s
 
 
 @given(stamp=st.text(), proof=st.text())
-def test_any_stamp_and_proof_is_refused(app: Flask, stamp: str, proof: str) -> None:
+def test_any_stamp_and_proof_is_rejected(app: Flask, stamp: str, proof: str) -> None:
     with app.app_context():
         assert stamps.read_stamp(stamp, "uuid", EMAIL, utcnow()) is None
     assert stamps.is_proven(stamp.encode(errors="ignore").decode(), proof, 200) is False

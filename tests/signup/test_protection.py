@@ -1,4 +1,4 @@
-"""Programs get nowhere with forms, people do; strangers' mailboxes are safe."""
+"""Test that forms stop bots but not people, and protect strangers' mailboxes."""
 
 import itertools
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from tests.signup.people import (
     Visitor,
     count_letters,
     new_ip,
-    normalise,
+    normalize,
     path_of,
     prove,
     read_bits,
@@ -47,7 +47,7 @@ Work = Callable[[], None]
 def test_ten_thousand_tries_get_nowhere_while_people_pass(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
-    """A program with a thousand networks, which reads pages but runs no scripts."""
+    """The bot uses a thousand networks, and reads pages but runs no scripts."""
     now = utcnow()
     passed = steps = 0
     with app.app_context():
@@ -65,7 +65,7 @@ def test_ten_thousand_tries_get_nowhere_while_people_pass(
     step = anna.submit(form)
     assert read_bits(step) >= 17
     assert "too many requests" in step.text, "for people without JavaScript"
-    assert "Check your mailbox" in get_main_text(anna.go_on(form, step))
+    assert "Check your mailbox" in get_main_text(anna.complete_step(form, step))
     other: SignupForm = SignupFormFactory.create()
     assert "data-bits" not in Visitor(app).submit(other).text, "other owners' forms are not affected"
 
@@ -74,9 +74,9 @@ def test_one_network_cannot_put_a_form_under_attack(app: Flask, session: Session
     attacker = Visitor(app)
     codes = [attacker.sign_up(form, email=f"v{n}@mail.example").status_code for n in range(8)]
     assert codes == [200] * 5 + [429] * 3
-    refused = attacker.sign_up(form)
-    assert "try again in an hour" in get_main_text(refused)
-    assert read_fields(refused)["email"] == EMAIL
+    rejected = attacker.sign_up(form)
+    assert "try again in an hour" in get_main_text(rejected)
+    assert read_fields(rejected)["email"] == EMAIL
     neighbours = [Visitor(app, ip=f"203.0.113.{n}") for n in range(70)]
     answers = [person.sign_up(form, email=f"n{n}@mail.example") for n, person in enumerate(neighbours)]
     assert [answer.status_code for answer in answers] == [200] * 60 + [429] * 10
@@ -99,7 +99,7 @@ def test_networks_are_those_of_one_customer(ip: str, keys: list[str]) -> None:
     assert protection.list_network_keys(ip) == keys
 
 
-def test_a_proof_is_good_for_one_address_only(app: Flask, session: Session, form: SignupForm) -> None:
+def test_a_proof_is_valid_for_one_address_only(app: Flask, session: Session, form: SignupForm) -> None:
     with app.app_context():
         now = utcnow()
         rates.count([f"form:{form.id}"] * 1, now)
@@ -125,7 +125,7 @@ def test_the_invisible_field_catches_programs(app: Flask, session: Session, form
     assert session.scalar(select(Signup)) is None
 
 
-def test_a_form_that_is_sent_at_once_or_a_day_later_needs_another_click(
+def test_a_form_that_is_submitted_at_once_or_a_day_later_needs_another_click(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
     with app.app_context():
@@ -166,7 +166,7 @@ def test_the_page_is_cached_for_a_minute(app: Flask, session: Session, form: Sig
         ("an.na@ya.ru", "An-na@yandex.ru", "an.na+x@yandex.com"),
     ],
 )
-def test_a_mailbox_gets_three_letters_a_day_over_all_forms_and_owners(
+def test_a_mailbox_gets_three_letters_a_day_across_all_forms_and_owners(
     app: Flask, session: Session, form: SignupForm, spellings: tuple[str, ...]
 ) -> None:
     forms: list[SignupForm] = [form, *(SignupFormFactory.create() for _ in range(5))]
@@ -189,7 +189,7 @@ def test_a_mailbox_gets_three_letters_a_day_over_all_forms_and_owners(
 
 def test_the_limit_of_a_mailbox_is_not_visible(app: Flask, session: Session, form: SignupForm) -> None:
     answers = [Visitor(app).sign_up(form) for _ in range(3)]
-    assert len({normalise(answer.text) for answer in answers}) == 1
+    assert len({normalize(answer.text) for answer in answers}) == 1
     assert count_letters(session) == 1
 
 
@@ -205,7 +205,7 @@ def test_a_domain_without_mail_is_an_error_beside_the_field(
     assert session.scalar(select(Signup)) is None
 
 
-def test_domains_are_asked_once_and_failures_accept(
+def test_domains_are_looked_up_once_and_accepted_after_a_failure(
     app: Flask, session: Session, form: SignupForm, dns_server: DnsServer
 ) -> None:
     Visitor(app).sign_up(form)
@@ -217,7 +217,7 @@ def test_domains_are_asked_once_and_failures_accept(
     assert "Check your mailbox" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
     asked = dns_server.query_count
     answer = Visitor(app).sign_up(form, email="a@mistyped.example")
-    assert "Check your mailbox" in get_main_text(answer), "DNS is not asked for a while after a failure"
+    assert "Check your mailbox" in get_main_text(answer), "DNS is not queried for a while after a failure"
     assert dns_server.query_count == asked
 
 

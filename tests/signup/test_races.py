@@ -1,4 +1,4 @@
-"""Simultaneous requests and killed processes leave neither duplicates nor half of anything."""
+"""Test that simultaneous requests and killed processes leave neither duplicates nor partial results."""
 
 import multiprocessing
 import os
@@ -40,7 +40,7 @@ def run_at_once(function: Callable[[str], int], arguments: list[str]) -> set[int
         return set(pool.map(function, arguments))
 
 
-def test_a_form_that_is_sent_ten_times_at_once_causes_one_letter(
+def test_a_form_that_is_submitted_ten_times_at_once_causes_one_letter(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
     fields = read_fields(Visitor(app).submit(form))
@@ -121,7 +121,7 @@ def test_a_form_that_is_deleted_during_a_confirmation_causes_no_deadlock(
     Visitor(app).sign_up(form)
     (link,) = make_links(app, session)
     with ThreadPoolExecutor(1) as pool, app.app_context():
-        # As `delete_form` begins.
+        # `delete_form` begins with the same lock.
         db.session.execute(select(SignupForm).where(SignupForm.id == form.id).with_for_update())
         answer = pool.submit(lambda: Visitor(app).post(link, {}).status_code)
         wait_until(lambda: count_waiting_for_locks(session) == 1, "the confirmation waits for the form")

@@ -1,4 +1,4 @@
-"""A person fills in a form, confirms the address by email, and becomes a client with proof of consent."""
+"""Test that people who fill in a form and confirm their address become clients with proof of consent."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -68,7 +68,7 @@ def test_a_person_subscribes_through_the_hosted_page(
     shown = anna.get(link)
     assert "Confirm subscription" in get_main_text(shown)
     assert "I agree to get news." in shown.text
-    assert find_client(session) is None, "scanners of mail follow links"
+    assert find_client(session) is None, "mail scanners follow links"
 
     assert "You are subscribed" in get_main_text(anna.post(link, {}))
 
@@ -88,7 +88,7 @@ def test_a_person_subscribes_through_the_hosted_page(
     assert session.execute(select(FormDay.requested, FormDay.confirmed)).tuples().all() == [(1, 1)]
 
 
-def test_a_confirmation_joins_the_topics_of_the_form(
+def test_a_confirmation_subscribes_to_the_forms_topics(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
@@ -126,7 +126,7 @@ def test_an_embedded_form_needs_one_more_click(app: Flask, form: SignupForm, ses
     assert read_fields(step).items() >= ENTERED.items()
     assert session.scalar(select(Signup)) is None
 
-    assert "Check your mailbox" in get_main_text(anna.go_on(form, step))
+    assert "Check your mailbox" in get_main_text(anna.complete_step(form, step))
     signup = session.scalars(select(Signup)).one()
     assert signup.values == {"full_name": "Анна", "attribute.city": "Омск"}
 
@@ -144,7 +144,7 @@ def test_later_values_replace_earlier_ones(
     assert client.full_name == "Анна Петрова"
 
 
-def test_what_is_not_asked_for_stays(
+def test_values_that_the_form_does_not_ask_for_are_kept(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
     known = {"full_name": "Anna", "comment": "VIP", "attributes": {"city": "Tomsk", "size": "M"}}
@@ -171,7 +171,7 @@ def test_errors_are_shown_beside_the_fields_with_the_values_kept(
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("path", ["/f/00000000-0000-4000-8000-000000000000", "/f/none", "/f/1/confirm/x"])
-def test_an_unknown_form_does_not_exist(app: Flask, session: Session, path: str) -> None:
+def test_an_unknown_form_is_not_found(app: Flask, session: Session, path: str) -> None:
     anna = Visitor(app)
     assert (anna.get(path).status_code, anna.post(path, ENTERED).status_code) == (404, 404)
 
@@ -200,7 +200,7 @@ def test_unsubscribing_is_undone_by_a_confirmed_subscription(
 
 
 @pytest.mark.parametrize(
-    ("reason", "days", "stays"),
+    ("reason", "days", "is_kept"),
     [
         (SuppressionReason.COMPLAINED, 400, True),
         (SuppressionReason.MANUAL, 400, True),
@@ -208,7 +208,7 @@ def test_unsubscribing_is_undone_by_a_confirmed_subscription(
         (SuppressionReason.BOUNCED, 31, False),
     ],
 )
-def test_other_suppressions_stay(
+def test_other_suppressions_are_kept(
     app: Flask,
     session: Session,
     user: User,
@@ -217,20 +217,20 @@ def test_other_suppressions_stay(
     work: Work,
     reason: SuppressionReason,
     days: int,
-    stays: bool,
+    is_kept: bool,
 ) -> None:
     since = utcnow() - timedelta(days=days)
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower(), reason=reason, created_at=since)
     Visitor(app).sign_up(form)
     confirm(app, smtp, work)
     assert find_client(session) is not None
-    assert bool(session.scalars(select(Suppression)).all()) is stays
+    assert bool(session.scalars(select(Suppression)).all()) is is_kept
 
 
 def test_a_complaint_after_unsubscribing_counts(
     app: Flask, session: Session, user: User, form: SignupForm, smtp: SmtpServer, work: Work
 ) -> None:
-    """The suppression only has the first reason."""
+    """The suppression stores only the first reason."""
     SuppressionFactory.create(owner_id=user.id, email_key=EMAIL.lower())
     objected = {"kind": ConsentKind.OBJECTED, "at": utcnow()}
     session.add(Consent(owner_id=user.id, email_key=EMAIL.lower(), **objected))

@@ -1,4 +1,4 @@
-"""Create published letters, and links to one's own letter."""
+"""Create published letters, and links to clients' own letters."""
 
 from factory.declarations import LazyAttribute, Sequence, SubFactory
 from flask import Flask

@@ -83,7 +83,7 @@ class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
 
     @classmethod
     def insert(cls, built: list[T]) -> list[T]:
-        """Write objects from `build` together: each transaction of its own takes milliseconds."""
+        """Write objects from `build` together, because each transaction takes milliseconds."""
         _sessions[0].add_all(built)
         _sessions[0].flush()
         cls.count(built)

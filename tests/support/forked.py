@@ -18,7 +18,7 @@ _forks.set_forkserver_preload(
 
 
 class Forked:
-    """A process of its own that runs `flask --app wsgi NAME`; its methods are those of `subprocess.Popen`."""
+    """A separate process that runs `flask --app wsgi NAME`; its methods are those of `subprocess.Popen`."""
 
     def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
         self._process = _forks.Process(target=_run, args=(name, environment, log), daemon=True)

@@ -218,7 +218,7 @@ class Exim(MailServer):
 
     @property
     def dropped_sessions(self) -> int:
-        """How many sessions Exim ended because of too many commands or errors."""
+        """Return how many sessions Exim ended because of too many commands or errors."""
         return len(re.findall(r"too many ", self.log("mainlog"), re.IGNORECASE))
 
 

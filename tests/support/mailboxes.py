@@ -1,4 +1,4 @@
-"""A mailbox over TLS: the parts of IMAP (with RFC 6851 and 4315) and POP3 that readers use."""
+"""Provide a mailbox over TLS: the parts of IMAP (with RFC 6851 and 4315) and POP3 that readers use."""
 
 import re
 import socketserver
@@ -21,11 +21,11 @@ class MailboxServer:
     def __init__(self, protocol: str, directory: Path) -> None:
         self.folders: dict[str, dict[int, bytes]] = {"INBOX": {}}
         self.offers = "IMAP4rev1 MOVE UIDPLUS"
-        self.lost_letters: set[int] = set()  # with an error on the server's disk
+        self.lost_letters: set[int] = set()  # unreadable because of a disk error
         self.sessions = 0
         self.dies_before = ""  # a command before which the session ends
         self.empties_after = ""  # a command after which another program removes all letters
-        self.prefix = ""  # of the folders that can be created
+        self.prefix = ""  # required in the names of new folders
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(directory / "authority.pem"))
         self.certificates = str(directory / "authority.pem")
@@ -90,7 +90,7 @@ class Session(socketserver.StreamRequestHandler, ABC):
 
     @abstractmethod
     def answer(self, line: str) -> bool:
-        """Answer a command; return whether the session goes on."""
+        """Answer a command; return whether the session continues."""
 
 
 class ImapSession(Session):

@@ -42,7 +42,7 @@ class SignupFactory(ModelFactory[Signup]):
 
 
 class TopicFactory(ModelFactory[Topic]):
-    """A public topic, whose mailings all clients get except those who left it."""
+    """A public topic, whose mailings all clients get unless they have unsubscribed from it."""
 
     class Meta:
         model = Topic
@@ -55,7 +55,7 @@ class TopicFactory(ModelFactory[Topic]):
 
 
 class TopicChoiceFactory(ModelFactory[TopicChoice]):
-    """The person with `email_key` has left `topic`."""
+    """The person with `email_key` has unsubscribed from `topic`."""
 
     class Meta:
         model = TopicChoice

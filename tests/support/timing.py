@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def cpu_seconds(limit: float) -> Iterator[None]:
-    """Check that the block needs less CPU time than this, in the calling thread only."""
+    """Check that the block uses less than `limit` seconds of CPU time in the calling thread."""
     start = time.thread_time()
     yield
     used = time.thread_time() - start

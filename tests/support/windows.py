@@ -1,4 +1,4 @@
-"""Let two windows act at the same moment. This needs two open transactions, which only PostgreSQL has."""
+"""Make two windows act at the same time. This needs two open transactions, which only PostgreSQL has."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class Window(Thread):
     def wait_for_lock(self) -> None:
         self.start()
         self.join(0.5)
-        assert self.is_alive(), "it waits for the lock"
+        assert self.is_alive(), "the window waits for the lock"
 
     def finish(self) -> Any:
         self.join(TIMEOUT)

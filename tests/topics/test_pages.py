@@ -55,7 +55,7 @@ def test_a_topic_is_added_and_changed(browser: FlaskClient, session: Session, us
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "two\nlines"])
-def test_a_topic_without_a_valid_name_is_refused(browser: FlaskClient, session: Session, name: str) -> None:
+def test_a_topic_without_a_valid_name_is_rejected(browser: FlaskClient, session: Session, name: str) -> None:
     page = browser.post("/topics/new", data=NEWS | {"name": name})
     assert get_field_error(page, "name")
     assert read_topics(session) == []
@@ -109,7 +109,7 @@ def test_topics_are_listed_in_order_with_their_numbers(
     browser.post(f"/topics/{events.id}/up")
     rows = [" ".join(row.get_text(" ").split()) for row in soup(browser.get("/topics/")).select("tbody tr")]
     assert [row.split()[0] for row in rows] == ["Events", "News", "Offers"]
-    assert "all except those who left 1 2" in rows[2]
+    assert "all except those who unsubscribed 1 2" in rows[2]
     assert [topic.position for topic in read_topics(session)] == [0, 1, 2]
 
 
@@ -154,7 +154,7 @@ def test_deleting_a_topic_warns_about_choices_and_segments(
     session.add(Segment(owner_id=user.id, name="Readers", conditions=condition))
     session.flush()
     page = get_main_text(browser.get(f"/topics/{topic.id}/delete"))
-    assert "1 left this topic, and 0 joined it." in page
+    assert "1 unsubscribed from this topic, and 0 subscribed to it." in page
     assert "Readers" in page
     browser.post(f"/topics/{topic.id}/delete")
     assert session.scalars(select(TopicChoice)).all() == []
@@ -199,16 +199,14 @@ def test_the_summary_counts_selected_clients_who_get_the_topic(
     assert "1 client topic: News" in " ".join(preview.get_text(" ").split())
 
 
-def test_the_topic_of_another_owner_cannot_be_chosen(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
+def test_another_owners_topic_cannot_be_chosen(browser: FlaskClient, session: Session, user: User) -> None:
     foreign = TopicFactory.create(owner=UserFactory.create())
     assert create_mailing(browser, session, user, topic=foreign.id) is None
 
 
 def test_the_form_offers_topics_only_if_there_are_any(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
-    assert "Let clients leave individual topics" in get_main_text(browser.get("/mailings/new"))
+    assert "Let clients unsubscribe from individual topics" in get_main_text(browser.get("/mailings/new"))
     TopicFactory.create(owner=user, name="News")
     assert soup(browser.get("/mailings/new")).select("select[name=topic] option")[1].get_text() == "News"
 
@@ -231,7 +229,7 @@ def test_a_deleted_mailing_is_restored_with_its_topic_unless_that_is_deleted(
             browser.post(f"/topics/{topic.id}/delete")
         page = browser.post(str(form["action"]), follow_redirects=True)
         if is_topic_deleted:
-            assert "Its topic has been deleted" in page.text
+            assert "because its topic has been deleted" in page.text
         else:
             assert session.scalars(select(Mailing.topic_id)).one() == topic.id
 

@@ -54,7 +54,7 @@ def news(user: User) -> Topic:
     return TopicFactory.create(owner=user)
 
 
-def leave(topic: Topic, client: Client, **values: bool) -> None:
+def record_choice(topic: Topic, client: Client, **values: bool) -> None:
     TopicChoiceFactory.create(topic=topic, email_key=client.email_key, **values)
 
 
@@ -62,13 +62,13 @@ def addresses(*names: str) -> dict[str, int]:
     return {f"{name}@example.org": 1 for name in names}
 
 
-def test_all_get_a_topic_except_those_who_left_it(
+def test_all_get_a_topic_except_those_who_unsubscribed_from_it(
     session: Session, user: User, people: dict[str, Client], news: Topic, start: Start, smtp: SmtpServer
 ) -> None:
     other = TopicFactory.create(owner=user, name="Offers")
-    leave(news, people["anna"])
-    leave(other, people["boris"])
-    leave(news, people["clara"], is_joined=True)
+    record_choice(news, people["anna"])
+    record_choice(other, people["boris"])
+    record_choice(news, people["clara"], is_joined=True)
     start(due_mailing(user, topic_id=news.id))
     assert smtp.per_address() == addresses("boris", "clara")
     run = get_only_run(session)
@@ -81,12 +81,12 @@ def test_all_get_a_topic_except_those_who_left_it(
     }
 
 
-def test_only_those_who_joined_get_a_topic_that_people_choose(
+def test_only_subscribers_get_a_topic_that_people_choose(
     user: User, people: dict[str, Client], start: Start, smtp: SmtpServer
 ) -> None:
     digest = TopicFactory.create(owner=user, is_opt_in=True)
-    leave(digest, people["anna"], is_joined=True)
-    leave(digest, people["boris"])
+    record_choice(digest, people["anna"], is_joined=True)
+    record_choice(digest, people["boris"])
     start(due_mailing(user, topic_id=digest.id))
     assert smtp.per_address() == addresses("anna")
 
@@ -112,12 +112,12 @@ def test_a_topic_also_limits_other_audiences(
     session.flush()
     session.add(MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=segment.id))
     session.flush()
-    leave(news, people["anna"])
+    record_choice(news, people["anna"])
     start(mailing)
     assert smtp.per_address() == addresses("boris")
 
 
-def test_who_leaves_between_planning_and_sending_gets_no_letter(
+def test_a_client_who_unsubscribes_between_planning_and_sending_gets_no_letter(
     app: Flask,
     session: Session,
     user: User,
@@ -129,7 +129,7 @@ def test_who_leaves_between_planning_and_sending_gets_no_letter(
     with app.app_context():
         run_id = plan.start_due_run(mailing.id, utcnow())
         assert run_id
-        leave(news, people["anna"])
+        record_choice(news, people["anna"])
         send.send_slice(run_id, lambda _seconds: False)
     run = get_only_run(session)
     assert smtp.per_address() == addresses("boris", "clara")
@@ -137,7 +137,7 @@ def test_who_leaves_between_planning_and_sending_gets_no_letter(
     check_ledger(session, run, smtp.letters)
 
 
-def test_who_leaves_during_a_held_claim_gets_no_letter(
+def test_a_client_who_unsubscribes_during_a_held_claim_gets_no_letter(
     app: Flask,
     session: Session,
     user: User,
@@ -149,7 +149,7 @@ def test_who_leaves_during_a_held_claim_gets_no_letter(
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], window_seconds=WINDOW))
 
     def act() -> None:
-        leave(news, people["anna"])
+        record_choice(news, people["anna"])
         time.sleep(WINDOW)
 
     with app.app_context():
@@ -162,7 +162,7 @@ def test_who_leaves_during_a_held_claim_gets_no_letter(
     assert count_states(session, get_only_run(session)) == {"sent": 2, "suppressed": 1}
 
 
-def test_who_leaves_after_a_worker_was_killed_gets_no_letter(
+def test_a_client_who_unsubscribes_after_a_worker_was_killed_gets_no_letter(
     session: Session,
     people: dict[str, Client],
     news: Topic,
@@ -173,7 +173,7 @@ def test_who_leaves_after_a_worker_was_killed_gets_no_letter(
     worker = new_worker(topic_id=news.id)
     worker.claim()
     worker.die()
-    leave(news, people["clara"])
+    record_choice(news, people["clara"])
     sweep()
     run = get_only_run(session)
     assert smtp.per_address() == addresses("anna", "boris")
@@ -187,7 +187,7 @@ def test_a_topic_that_becomes_one_that_people_choose_stops_unsent_letters(
     with app.app_context():
         run_id = plan.start_due_run(due_mailing(user, topic_id=news.id).id, utcnow())
         assert run_id
-        leave(news, people["anna"], is_joined=True)
+        record_choice(news, people["anna"], is_joined=True)
         news.is_opt_in = True
         session.flush()
         send.send_slice(run_id, lambda _seconds: False)
@@ -202,11 +202,11 @@ def create_failed_run(user: User, topic: Topic, people: dict[str, Client]) -> Ru
     return run
 
 
-def test_failed_letters_are_not_sent_again_to_people_who_left_the_topic(
+def test_failed_letters_are_not_sent_again_to_unsubscribed_people(
     app: Flask, session: Session, user: User, people: dict[str, Client], news: Topic
 ) -> None:
     run = create_failed_run(user, news, people)
-    leave(news, people["anna"])
+    record_choice(news, people["anna"])
     with app.app_context():
         assert resending.resend_failed(db.session.get_one(Mailing, run.mailing_id), utcnow()) == 2
         db.session.commit()
@@ -232,7 +232,7 @@ def test_no_one_gets_a_letter_about_a_deleted_topic(
 def test_an_older_version_cannot_plan_a_mailing_with_a_topic(
     session: Session, user: User, news: Topic
 ) -> None:
-    """It would send the mailing to people who left the topic."""
+    """It would send the mailing to people who unsubscribed from the topic."""
     run = RunFactory.create(mailing=due_mailing(user, topic_id=news.id), topic_id=news.id)
     copied = ("mailing_id", "started_at", "subject", "format", "body", "sender_name", "reply_to")
     values = {name: getattr(run, name) for name in copied}
@@ -241,7 +241,7 @@ def test_an_older_version_cannot_plan_a_mailing_with_a_topic(
     session.rollback()
 
 
-def test_the_link_in_a_letter_leaves_its_topic_with_one_click(
+def test_the_link_in_a_letter_unsubscribes_from_its_topic_with_one_click(
     user: User, people: dict[str, Client], news: Topic, start: Start, smtp: SmtpServer, visitor: FlaskClient
 ) -> None:
     offers = TopicFactory.create(owner=user, name="Offers")
@@ -266,9 +266,9 @@ def test_segments_find_who_gets_a_topic(
 ) -> None:
     digest = TopicFactory.create(owner=user, name="Digest", is_opt_in=True)
     other = TopicFactory.create(owner=UserFactory.create(), name="News")
-    leave(news, people["anna"])
-    leave(digest, people["boris"], is_joined=True)
-    leave(other, people["clara"])
+    record_choice(news, people["anna"])
+    record_choice(digest, people["boris"], is_joined=True)
+    record_choice(other, people["clara"])
     expected = {
         ("NEWS", "is"): {"boris", "clara"},
         ("news", "is_not"): {"anna"},

@@ -19,7 +19,7 @@ from skymailing.models import (
 )
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import PICTURE, NotedHit, note
+from skymailing.tracking.hits import TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import (
     MailingFactory,
@@ -54,13 +54,13 @@ def letters(session: Session, run: Run) -> list[Delivery]:
 
 @pytest.fixture
 def open_letter(app: Flask, run: Run) -> Open:
-    """Return a function that loads a letter's picture, some seconds after NOW, and folds."""
+    """Return a function that loads a letter's tracking image, some seconds after NOW, and folds."""
 
     def open_letter(letter: Delivery, *seconds: int) -> None:
         with app.app_context():
             for later in seconds or (0,):
                 at = to_milliseconds(NOW + timedelta(seconds=later))
-                note(NotedHit(run.id, letter.id, PICTURE, at, Visitor.PERSON))
+                note(NotedHit(run.id, letter.id, TRACKING_IMAGE, at, Visitor.PERSON))
             fold_hits(NOW)
 
     return open_letter

@@ -1,7 +1,7 @@
 """Simulate the mailboxes of a mailing's recipients: what people and machines request, and when.
 
-Times, user agents and shares are those of public reports about mail gateways and image proxies; half of the
-gateways come later than 43 seconds after sending. The truth is known, so counts can be compared with it.
+Times, user agents and shares come from public reports about mail gateways and image proxies; half of the
+gateways follow links later than 43 seconds after sending. The truth is known, so counts can be compared.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from skymailing.tracking.hits import PICTURE
+from skymailing.tracking.hits import TRACKING_IMAGE
 
 LINKS = 9
 HOUR = 3600.0
@@ -34,7 +34,7 @@ PHONES = (
     f"Mozilla/5.0 (Linux; Android 13; 22101316G; wv) AppleWebKit/537.36 {WEBKIT} Version/4.0 "
     "Chrome/125.0.0.0 Mobile Safari/537.36",
 )
-# As gateways introduce themselves: like browsers.
+# Gateways identify themselves as browsers.
 GATEWAYS = (
     # Barracuda
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 {WEBKIT} Chrome/84.0.4147 Safari/537.36",
@@ -68,7 +68,7 @@ APPLE = ("Mozilla/5.0", f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleW
 
 @dataclass(order=True, slots=True)
 class Visit:
-    """A request for a link, or the picture, of a letter, some seconds after the mailing began."""
+    """A request for a letter's link or tracking image, some seconds after the mailing began."""
 
     at: float
     letter: int
@@ -80,7 +80,7 @@ class Visit:
 
 @dataclass(slots=True)
 class Truth:
-    """What people did: how many followed any link, and each link, and how many opened their letters."""
+    """The true numbers of people who followed any link, followed each link, and opened their letters."""
 
     people: int = 0
     by_link: Counter[int] = field(default_factory=Counter)
@@ -89,7 +89,7 @@ class Truth:
 
 
 class Mailboxes:
-    """Recipients and their gateways, the same for the same seed."""
+    """Recipients and their gateways, reproducible from the seed."""
 
     def __init__(self, letters: Sequence[int], seed: int) -> None:
         self.random = Random(seed)
@@ -100,10 +100,12 @@ class Mailboxes:
         self.visits.sort()
 
     def receive(self, letter: int, sent_at: float) -> None:
-        """Let machines and the recipient do with a letter what they do."""
+        """Simulate what machines and the recipient do with a letter."""
         has_apple = self.random.random() < 0.25
-        if has_apple:  # loads all pictures in advance
-            self.visit(sent_at + self.random.uniform(1, 600), letter, PICTURE, self.random.choice(APPLE))
+        if has_apple:  # loads all images in advance
+            self.visit(
+                sent_at + self.random.uniform(1, 600), letter, TRACKING_IMAGE, self.random.choice(APPLE)
+            )
         if self.random.random() < 0.25:
             self.scan(letter, sent_at)
         if self.random.random() < 0.06:
@@ -129,7 +131,7 @@ class Mailboxes:
         if self.random.random() < 0.3:
             self.random.shuffle(numbers)
         if self.random.random() < 0.4:
-            self.visit(start, letter, PICTURE, agent)
+            self.visit(start, letter, TRACKING_IMAGE, agent)
         for place, number in enumerate(numbers):
             at = start + duration * place / LINKS
             if self.random.random() < 0.2:
@@ -166,7 +168,7 @@ class Mailboxes:
         """Open a letter, once or more."""
         agent = self.random.choice((*PROXIES, *BROWSERS[:2], PHONES[2]))
         for _time in range(self.random.choices((1, 2, 3), (7, 2, 1))[0]):
-            self.visit(at, letter, PICTURE, agent)
+            self.visit(at, letter, TRACKING_IMAGE, agent)
             at += self.random.uniform(60, 24 * HOUR)
         self.truth.opened += 1
 

@@ -1,4 +1,4 @@
-"""What tests of opens per person share."""
+"""Provide helpers for tests of opens per person."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
-"""A mailing whose letters people and machines open and follow: counts differ from the truth by at most 2 %.
+"""Test that counts of people and machines that open letters and links are off by at most 2 %.
 
-Every request takes the real way: through the redirect in front of Flask, Redis, and the folds.
+Every request takes the real path: through the redirect in front of Flask, Redis, and the folds.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from skymailing.models import (
 )
 from skymailing.security import unsubscribe_token
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import PICTURE
+from skymailing.tracking.hits import TRACKING_IMAGE
 from skymailing.tracking.targets import forget_targets
 from tests.support.factories import MailingFactory, create_run
 from tests.tracking.mailbox import GATEWAYS, LINKS, Mailboxes, Visit
@@ -55,7 +55,7 @@ def run(session: Session, user: User) -> Iterator[Run]:
 
 
 def plan_folds(mailboxes: Mailboxes) -> list[float]:
-    """Return when sweeps come: regularly, and also in the middle of some scans."""
+    """Return when sweeps run: regularly, and also in the middle of some scans."""
     last = mailboxes.visits[-1].at
     regular = [*range(SWEEP, 180, SWEEP), *range(180, int(last) + 1800, 1800)]
     return sorted([*regular, *((start + end) / 2 for start, end, _letter in mailboxes.truth.scans[::40])])
@@ -84,12 +84,12 @@ class Web:
 
     def request(self, visit: Visit) -> None:
         token = self.signer.make_token(visit.letter)
-        path = f"/o/{token}.gif" if visit.number == PICTURE else f"/c/{token}/{visit.number}"
+        path = f"/o/{token}.gif" if visit.number == TRACKING_IMAGE else f"/c/{token}/{visit.number}"
         headers = {"HTTP_USER_AGENT": visit.agent, "HTTP_SEC_PURPOSE": visit.purpose}
         about = {"REQUEST_METHOD": visit.method, "PATH_INFO": path}
-        # Without the test client, which takes longer than the request.
+        # This avoids the test client, which takes longer than the request.
         _body, status, _headers = run_wsgi_app(self.app, self.environ | about | headers)
-        assert status.startswith("200" if visit.number == PICTURE else "302")
+        assert status.startswith("200" if visit.number == TRACKING_IMAGE else "302")
 
     def fold(self, at: float) -> None:
         with self.app.app_context():
@@ -119,7 +119,7 @@ def test_people_and_machines_are_counted_within_two_percent(app: Flask, session:
 
 
 @pytest.mark.one_engine
-def test_gateways_that_follow_the_link_to_unsubscribe_unsubscribe_no_one(
+def test_gateways_that_follow_the_unsubscribe_link_unsubscribe_no_one(
     app: Flask, session: Session, run: Run, visitor: FlaskClient
 ) -> None:
     letters = session.scalars(select(Delivery).where(Delivery.run_id == run.id).limit(20)).all()

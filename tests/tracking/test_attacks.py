@@ -1,4 +1,4 @@
-"""What attackers try with the links in letters, and with what the owner sees of them."""
+"""Test attacks through the links in letters, and through what the owner sees of them."""
 
 import csv
 import io
@@ -84,7 +84,7 @@ def test_a_reused_token_is_one_person(link: Link, visitor: FlaskClient) -> None:
     assert link.run.clicked == 1
 
 
-def test_a_token_of_another_run_does_not_open_this_ones_links(
+def test_a_token_does_not_open_another_runs_links(
     app: Flask, session: Session, user: User, link: Link, visitor: FlaskClient
 ) -> None:
     other = Link(app, session, user)
@@ -143,7 +143,7 @@ def test_only_links_to_the_web_are_stored(url: str) -> None:
 def test_a_stored_target_cannot_add_headers(
     app: Flask, session: Session, link: Link, visitor: FlaskClient, url: str
 ) -> None:
-    """The database may have been restored from a backup of somebody else."""
+    """The database may have been restored from someone else's backup."""
     session.get_one(RunLink, (link.run.id, 1)).url = url.replace("\x00", "%00")
     session.flush()
     response = visitor.get(link.path, headers=AGENT)
@@ -152,7 +152,7 @@ def test_a_stored_target_cannot_add_headers(
     assert "\n" not in (to_location("https://shop.example/ж\r\n") or "")
 
 
-def test_links_work_while_redis_is_away(
+def test_links_work_while_redis_is_unavailable(
     app: Flask, link: Link, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     visitor.get(link.path, headers=AGENT)

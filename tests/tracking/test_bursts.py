@@ -1,4 +1,4 @@
-"""Recognize bursts: compared with a plain definition on random hits, and in linear time."""
+"""Test the recognition of bursts: against a plain definition on random hits, and in linear time."""
 
 import pytest
 from hypothesis import given

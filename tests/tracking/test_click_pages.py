@@ -1,4 +1,4 @@
-"""What an owner learns from clicks: the map of the letter, hours, mailboxes, and segments."""
+"""Test what an owner learns from clicks: the map of the letter, hours, mailboxes, and segments."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,12 +7,13 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.tracked_links import LinkedPage
 from skymailing.models import (
+    Client,
     Delivery,
     DeliveryState,
     Engagement,
@@ -20,7 +21,9 @@ from skymailing.models import (
     Run,
     RunLink,
     Segment,
+    Tag,
     User,
+    client_tags,
 )
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
@@ -103,7 +106,34 @@ def test_people_are_counted_by_mailbox_and_by_hour(
     assert sum(int(people) for _hour, people in by_hour) == 6
 
 
-def test_more_than_ten_mailboxes_are_others(
+def test_people_are_counted_by_segment_and_tag(
+    session: Session, user: User, run: Run, letters: list[Delivery], click: Click_, browser: FlaskClient
+) -> None:
+    tag = Tag(owner_id=user.id, name="Omsk", name_key="omsk")
+    session.add(tag)
+    session.flush()
+    clients = [session.get_one(Client, letter.client_id) for letter in letters]
+    for client in clients[:3]:
+        session.execute(insert(client_tags).values(tag_id=tag.id, client_id=client.id))
+    for client in clients[2:5]:
+        client.comment = "wholesale"
+    is_wholesale = {"field": "comment", "op": "is_set"}
+    run.audience = {
+        "audience": "segments",
+        "include": [
+            {"tag": tag.id, "name": "Omsk"},
+            {"segment": 1, "name": "Wholesale", "conditions": is_wholesale},
+            {"tag": tag.id, "name": "Deleted"},
+            {"segment": 2, "name": "Broken", "conditions": is_wholesale | {"field": "no such field"}},
+        ],
+    }
+    session.flush()
+    for letter in letters[:4]:
+        click(letter)
+    assert read_rows(soup(browser.get(path_of(run))), "parts") == [["Omsk", "3"], ["Wholesale", "2"]]
+
+
+def test_mailboxes_after_the_first_ten_are_shown_as_others(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     counts = {DeliveryState.SENT: 14}
@@ -220,7 +250,7 @@ def test_a_reached_limit_of_segments_is_explained(
     assert soup(response).select(".flash-danger")
 
 
-def test_segments_can_say_clicked_lately_and_nothing_for_half_a_year(
+def test_segments_can_find_recent_clicks_and_none_for_half_a_year(
     session: Session, user: User, run: Run, letters: list[Delivery], click: Click_, browser: FlaskClient
 ) -> None:
     click(letters[0])

@@ -1,4 +1,4 @@
-"""Find the links of a page as browsers read them, and put the picture at its end."""
+"""Find the links of a page as browsers read them, and add the tracking image at its end."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from skymailing.delivery.rendering.content import Content, compile_content
 from skymailing.delivery.rendering.liquid import MAX_TAGS
-from skymailing.delivery.rendering.tracked_links import MAX_LINKS, LinkedPage, add_picture
+from skymailing.delivery.rendering.tracked_links import MAX_LINKS, LinkedPage, add_tracking_image
 from skymailing.models import MessageFormat
 from tests.support.timing import cpu_seconds
 
@@ -27,7 +27,7 @@ def find_links(source: str) -> list[tuple[str, str]]:
         ("?a=1&unknown;&", "?a=1&unknown;&"),
     ],
 )
-def test_addresses_are_read_as_browsers_read_attributes(written: str, url: str) -> None:
+def test_urls_are_decoded_as_in_browsers(written: str, url: str) -> None:
     assert find_links(f'<a href="https://shop.example/{written}">Shop</a>') == [
         (f"https://shop.example/{url}", "Shop")
     ]
@@ -46,7 +46,7 @@ def test_addresses_are_read_as_browsers_read_attributes(written: str, url: str) 
         *("https://пример..рф/", "https://shop.example/&#13;&#10;X: y", "https://shop.example/a b"),
     ],
 )
-def test_invalid_addresses_stay_as_they_are(url: str) -> None:
+def test_invalid_urls_remain_unchanged(url: str) -> None:
     source = f'<a href="{url}">Shop</a>'
     assert find_links(source) == []
     assert LinkedPage(source).write([]) == source
@@ -80,13 +80,13 @@ def test_labels_of_a_hostile_page_take_linear_time() -> None:
         ("<p>1</p>", "<p>1</p>|"),
     ],
 )
-def test_the_picture_is_at_the_end_of_the_body(page: str, expected: str) -> None:
-    assert re.sub("<img[^>]+>", "|", add_picture(page)) == expected
+def test_the_tracking_image_is_at_the_end_of_the_body(page: str, expected: str) -> None:
+    assert re.sub("<img[^>]+>", "|", add_tracking_image(page)) == expected
 
 
 def edit(page: str) -> str:
     linked = LinkedPage(page)
-    return add_picture(linked.write(range(1, len(linked.links) + 1)))
+    return add_tracking_image(linked.write(range(1, len(linked.links) + 1)))
 
 
 def test_counted_links_do_not_make_a_message_too_complicated() -> None:
@@ -95,5 +95,5 @@ def test_counted_links_do_not_make_a_message_too_complicated() -> None:
     plain, tracked = compile_content(content), compile_content(content, edit)
     assert plain.html is not None
     assert tracked.html is not None
-    # With which the work of loops is estimated.
+    # The tag count is used to estimate the work of loops.
     assert tracked.html.tag_count == plain.html.tag_count

@@ -27,7 +27,7 @@ from skymailing.retention.batches import remove_letters
 from skymailing.tracking import hits as hits_module
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, note
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
@@ -115,7 +115,7 @@ def test_a_scanner_that_follows_all_links_at_once_is_a_machine(
     assert run.clicked == 1
 
 
-def test_a_burst_across_two_folds_is_taken_back(
+def test_a_burst_across_two_folds_is_corrected(
     app: Flask, session: Session, run: Run, letters: list[int], click: Note
 ) -> None:
     click(letters[0], 1)
@@ -136,24 +136,24 @@ def test_only_the_day_of_the_last_open_is_kept(
     app: Flask, session: Session, letters: list[int], click: Note
 ) -> None:
     day = 24 * 3600 * 1000
-    click(letters[0], PICTURE, 2 * day)
-    click(letters[0], PICTURE, day)
-    click(letters[1], PICTURE, visitor=Visitor.APPLE)
-    click(letters[2], PICTURE, visitor=Visitor.MACHINE)
+    click(letters[0], TRACKING_IMAGE, 2 * day)
+    click(letters[0], TRACKING_IMAGE, day)
+    click(letters[1], TRACKING_IMAGE, visitor=Visitor.APPLE)
+    click(letters[2], TRACKING_IMAGE, visitor=Visitor.MACHINE)
     fold(app)
-    click(letters[0], PICTURE)
+    click(letters[0], TRACKING_IMAGE)
     fold(app)
     opened = select(Engagement.delivery_id, Engagement.opened_on)
     assert session.execute(opened).tuples().all() == [(letters[0], (NOW + timedelta(days=2)).date())]
     assert type(session.get_one(Engagement, letters[0]).opened_on) is date
 
 
-def test_opens_are_not_kept_unless_the_mailing_asks_for_them(
+def test_opens_are_not_kept_unless_the_mailing_counts_them(
     app: Flask, session: Session, run: Run, letters: list[int], click: Note
 ) -> None:
     run.track_opens = OpenTracking.OFF
     session.flush()
-    click(letters[0], PICTURE)
+    click(letters[0], TRACKING_IMAGE)
     fold(app)
     assert session.scalars(select(Engagement)).all() == []
 
@@ -255,3 +255,26 @@ def test_lost_hits_are_counted(
     click(letters[0], 1, 200_000)
     with app.app_context():
         assert counters.read()["hits_lost"] == 3
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("odd", [b"", b"\xff", b"1 2", b"1 2 3 4 x", b"1 2 1 " + b"9" * 15 + b" p"])
+def test_a_hit_that_cannot_be_read_is_lost_and_holds_up_no_other(
+    app: Flask,
+    session: Session,
+    run: Run,
+    letters: list[int],
+    click: Note,
+    redis_server: RedisServer,
+    odd: bytes,
+) -> None:
+    with app.app_context():
+        before = counters.read().get("hits_lost", 0)
+    click(letters[0], 1)
+    redis_server.client.rpush(HITS, odd)
+    click(letters[1], 1)
+    fold(app)
+    assert read_link(session, run) == (2, 2, 0)
+    assert not redis_server.client.keys(f"{HITS}*")
+    with app.app_context():
+        assert counters.read()["hits_lost"] == before + 1

@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of a fold: the next sweep counts each hit exactly once."""
+"""Test that the sweep after a killed fold counts each hit exactly once."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from skymailing.extensions import db
 from skymailing.models import Click, Delivery, DeliveryState, Engagement, OpenTracking, Run, RunLink, User
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import HITS, PICTURE, NotedHit, note
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
@@ -35,7 +35,7 @@ NOW = utcnow().replace(microsecond=0)
 
 
 class Steps:
-    """A context manager that counts the lines of folding as they run, and kills the process before one."""
+    """A context manager that counts folding's lines of code as they run, and kills the process before one."""
 
     def __init__(self, killed_at: int = 0) -> None:
         self.killed_at = killed_at
@@ -91,7 +91,7 @@ def run(session: Session, user: User) -> Run:
 
 
 class Clicks:
-    """Hits in random order, of which each letter and link has a known number."""
+    """Hits in random order, with a known number for each letter and link."""
 
     def __init__(self, app: Flask, run: Run, letters: list[int]) -> None:
         self.app, self.run, self.letters = app, run, letters
@@ -102,9 +102,9 @@ class Clicks:
         with self.app.app_context():
             for _hit in range(count):
                 self.at += 60_000
-                letter, number = chance.choice(self.letters), chance.randint(PICTURE, LINKS)
+                letter, number = chance.choice(self.letters), chance.randint(TRACKING_IMAGE, LINKS)
                 note(NotedHit(self.run.id, letter, number, self.at, Visitor.PERSON))
-                if number != PICTURE:
+                if number != TRACKING_IMAGE:
                     self.counted[letter, number] = self.counted.get((letter, number), 0) + 1
 
 

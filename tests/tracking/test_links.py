@@ -1,4 +1,4 @@
-"""Links in letters: which are counted, where they lead, and what forged and old ones get."""
+"""Test links in letters: which are counted, where they lead, and the responses to forged and old ones."""
 
 import re
 from binascii import b2a_base64
@@ -95,7 +95,7 @@ def test_only_links_to_pages_on_the_web_are_counted() -> None:
 
 @pytest.mark.one_engine
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
-def test_everything_but_the_links_stays_byte_for_byte(source: str) -> None:
+def test_everything_but_the_links_remains_unchanged(source: str) -> None:
     page = LinkedPage(source)
     written = page.write(range(1, len(page.links) + 1))
     if not page.links:
@@ -128,12 +128,12 @@ def test_a_click_on_a_link_in_a_letter_is_counted(
     assert "Set-Cookie" not in response.headers
     assert visitor.get(second, headers=CHROME).headers["Location"] == "http://shop.example/"
     assert visitor.head(first, headers=CHROME).status_code == 302  # a check, not a click
-    (picture,) = [str(image["src"]) for image in page.find_all("img") if "/o/" in str(image["src"])]
-    assert visitor.get(picture.removeprefix("http://sky.example"), headers=CHROME).mimetype == "image/gif"
+    (image_url,) = [str(image["src"]) for image in page.find_all("img") if "/o/" in str(image["src"])]
+    assert visitor.get(image_url.removeprefix("http://sky.example"), headers=CHROME).mimetype == "image/gif"
     with app.app_context():
         fold_hits(utcnow())
     links = select(RunLink.number, RunLink.people, RunLink.clicks).order_by(RunLink.number)
-    # A person follows one of two links; here both were followed at once, as a scanner does.
+    # A person follows one of two links; here both were followed at once, as by a scanner.
     assert session.execute(links).tuples().all() == [(1, 0, 0), (2, 0, 0)]
     with time_machine.travel(utcnow() + timedelta(minutes=1)):
         visitor.get(first, headers=CHROME)
@@ -189,8 +189,8 @@ def test_forged_and_unknown_links_lead_nowhere(
     assert visitor.get(f"/c/{links.token}/1").status_code == 302
     changed = ("A" if links.token[-1] != "A" else "B").join([links.token[:-1], ""])
     with app.app_context():
-        of_another_run = ClickSigner(links.run.id, uuid4()).make_token(links.letter.id)
-    for path in (f"{links.token}/2", f"{links.token}/0", f"{changed}/1", f"{of_another_run}/1", "x/1"):
+        foreign_token = ClickSigner(links.run.id, uuid4()).make_token(links.letter.id)
+    for path in (f"{links.token}/2", f"{links.token}/0", f"{changed}/1", f"{foreign_token}/1", "x/1"):
         response = visitor.get(f"/c/{path}")
         assert response.status_code == 404, path
         assert "Location" not in response.headers

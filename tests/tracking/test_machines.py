@@ -75,5 +75,5 @@ def test_programs_and_robots_are_machines(agent: str) -> None:
         ("X-Purpose", "preview"),
     ],
 )
-def test_a_page_loaded_in_advance_is_no_click(name: str, value: str) -> None:
+def test_a_page_loaded_in_advance_is_not_a_click(name: str, value: str) -> None:
     assert judge_click({"User-Agent": CHROME, name: value}) is Visitor.MACHINE

@@ -1,4 +1,4 @@
-"""The choice whether opens are counted, on the page of preferences."""
+"""Test the choice whether opens are counted, on the preferences page."""
 
 import pytest
 from flask import Flask
@@ -36,19 +36,19 @@ def send_form(visitor: FlaskClient, path: str, **fields: str) -> str:
     return get_main_text(visitor.post(path, data=fields, headers={"Accept-Language": "en"}))
 
 
-def test_people_agree_and_withdraw_on_the_page_of_preferences(
+def test_people_agree_and_withdraw_on_the_preferences_page(
     session: Session, user: User, letters: list[Delivery], open_letter: Open, visitor: FlaskClient, path: str
 ) -> None:
     page = visitor.get(path, headers={"Accept-Language": "en"})
     (box,) = soup(page).select("input[type=checkbox][name=opens]")
     assert not box.has_attr("checked"), "never ticked in advance"
-    assert "You may count whether I open these emails." in get_main_text(page)
+    assert "You may record whether I open these emails." in get_main_text(page)
     assert "Saved." in send_form(visitor, path, allowed_opens="", opens="y")
     send_form(visitor, path, allowed_opens="", opens="y")  # a second click
     given = session.scalars(select(Consent)).one()
     assert (given.kind, given.purpose) == (ConsentKind.CONFIRMED, ConsentPurpose.TRACKING)
     assert (given.text and given.text.text, given.ip) == (
-        "You may count whether I open these emails.",
+        "You may record whether I open these emails.",
         "127.0.0.1",
     )
     open_letter(letters[0])
@@ -99,5 +99,5 @@ def test_the_page_asks_only_if_the_owner_counts_opens_per_person(
         token = unsubscribe_token(mailing.owner_id, "anna@example.org")
     page = visitor.get(f"/p/{token}", headers={"Accept-Language": "en"})
     assert not soup(page).select("input[name=opens]")
-    assert "counts who follows the links in emails, and records the day" in get_main_text(page)
+    assert "counts who clicks the links in emails, and records the day" in get_main_text(page)
     assert soup(page).select_one('main a[href="/privacy"]')

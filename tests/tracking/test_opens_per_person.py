@@ -1,4 +1,4 @@
-"""Opens per person: counted only for those who agreed, in letters and folds, until they withdraw it."""
+"""Test opens per person: counted only for those who agreed, in letters and folds, until they withdraw."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ LOADED = {
 }
 
 
-def test_only_those_who_agreed_are_counted_and_of_others_not_even_the_day(
+def test_only_those_who_agreed_are_counted_and_not_even_the_day_is_kept_for_others(
     session: Session, letters: list[Delivery], choose: Choose, open_letter: Open
 ) -> None:
     choose(client_of(session, letters[0]))
@@ -89,7 +89,7 @@ def test_the_consent_of_another_owners_client_means_nothing(
     assert read_opens(session) == {}
 
 
-def test_the_picture_is_only_in_letters_to_those_who_agreed(
+def test_the_tracking_image_is_only_in_letters_to_those_who_agreed(
     app: Flask, session: Session, user: User, smtp: SmtpServer, choose: Choose, visitor: FlaskClient
 ) -> None:
     anna, boris = (
@@ -106,15 +106,15 @@ def test_the_picture_is_only_in_letters_to_those_who_agreed(
     assert "/o/" in html[anna.email]
     assert "/o/" not in html[boris.email]
     assert "http" not in html[boris.email].replace("http://sky.example/u/", "")
-    picture = find_picture(html[anna.email])
-    assert visitor.get(picture.removeprefix("http://sky.example"), headers=LOADED).mimetype == "image/gif"
+    image_url = find_tracking_image(html[anna.email])
+    assert visitor.get(image_url.removeprefix("http://sky.example"), headers=LOADED).mimetype == "image/gif"
     with app.app_context():
         fold_hits(utcnow())
     assert [opens for opens, _last in read_opens(session).values()] == [1]
 
 
-def find_picture(html: str) -> str:
-    """Return the address of the letter's picture."""
+def find_tracking_image(html: str) -> str:
+    """Return the URL of the letter's tracking image."""
     images = BeautifulSoup(html, "html.parser").find_all("img")
     (source,) = [str(image["src"]) for image in images if "/o/" in str(image["src"])]
     return source
@@ -132,7 +132,7 @@ def test_a_merged_client_is_counted_only_if_the_kept_address_agreed(
             db.session.commit()
         assert not is_allowed(user.id, kept.email_key)
         save_choice(user.id, kept.email_key, True, NOW)
-        # Through the link in an old letter to an address that was merged into the kept one.
+        # The link is in an old letter to an address that was merged into the kept one.
         save_choice(user.id, angry.email_key, False, NOW + timedelta(seconds=1))
         assert not is_allowed(user.id, kept.email_key)
         db.session.rollback()
@@ -150,7 +150,7 @@ def test_the_owner_sees_opens_on_pages_and_in_the_export(
     client = client_of(session, letters[0])
     choose(client)
     open_letter(letters[0], 0, 60)
-    assert "Loaded by at least 1 person who agreed to counting" in get_main_text(
+    assert "1 person (only those who agreed are counted)" in get_main_text(
         browser.get(f"/mailings/runs/{run.id}/clicks")
     )
     page = get_main_text(browser.get(f"/clients/{client.id}"))

@@ -1,4 +1,4 @@
-"""The mailing's choice of what is recorded, and the pages that show clicks to their owner."""
+"""Test a mailing's choice of what is recorded, and the pages that show clicks to the owner."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from skymailing.delivery import plan
 from skymailing.models import Delivery, DeliveryState, Mailing, OpenTracking, Run, RunLink, User
 from skymailing.tracking.click_counts import to_milliseconds
 from skymailing.tracking.folding import fold_hits
-from skymailing.tracking.hits import PICTURE, NotedHit, note
+from skymailing.tracking.hits import TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.mailings.pages import get_main_text, get_value, mailing_fields, soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
@@ -38,7 +38,7 @@ def run(app: Flask, session: Session, user: User) -> Run:
         select(Delivery.id).where(Delivery.run_id == run.id).order_by(Delivery.id)
     ).all()
     now = to_milliseconds(utcnow())
-    hits = [(letters[0], 1, 0), (letters[0], 2, 60_000), (letters[1], 1, 0), (letters[2], PICTURE, 0)]
+    hits = [(letters[0], 1, 0), (letters[0], 2, 60_000), (letters[1], 1, 0), (letters[2], TRACKING_IMAGE, 0)]
     with app.app_context():
         for letter, number, later in hits:
             note(NotedHit(run.id, letter, number, now + later, Visitor.PERSON))

@@ -1,4 +1,4 @@
-"""Requests that compute: each user has one turn at a time, and waits for it."""
+"""Test requests that compute: each user has one turn at a time, and waits for it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hold_turn(app: Flask, user: User) -> Callable[[], None]:
-    """Take a user's turn as another process would; return a function that gives it back.
+    """Take a user's turn as another process would; return a function that releases it.
 
     The app context must end before a request of the test: Flask-Login stores the user in it.
     """
@@ -70,20 +70,20 @@ def test_a_users_turn_keeps_no_other_user_waiting(
 ) -> None:
     other = sign_in(UserFactory.create())
     release = hold_turn(app, user)
-    refused = browser.post("/messages/convert", data=TYPED)
-    assert refused.status_code == 429
-    assert refused.headers["Retry-After"] == "1"
+    rejected = browser.post("/messages/convert", data=TYPED)
+    assert rejected.status_code == 429
+    assert rejected.headers["Retry-After"] == "1"
     assert other.post("/messages/convert", data=TYPED).status_code == 200
     release()
     assert browser.post("/messages/convert", data=TYPED).status_code == 200
 
 
-def test_when_several_requests_wait_the_next_is_refused_at_once(app: Flask) -> None:
+def test_when_several_requests_wait_the_next_is_rejected_at_once(app: Flask) -> None:
     with app.app_context():
         for place in range(PLACES):
             queue.connection().set(f"skymailing:computing:7:{place}", "taken")
         with pytest.raises(TooManyRequests), take_turn("7"):
-            pytest.fail("there was no place")
+            pytest.fail("the request was not rejected")
 
 
 @pytest.mark.usefixtures("short_wait")
@@ -93,7 +93,7 @@ def test_every_page_that_computes_has_turns(app: Flask, browser: FlaskClient, us
     assert browser.post(path, data=TYPED).status_code == 429
 
 
-def test_an_error_gives_the_turn_back(app: Flask) -> None:
+def test_an_error_releases_the_turn(app: Flask) -> None:
     with app.app_context():
         with pytest.raises(ZeroDivisionError), take_turn("7"):
             raise ZeroDivisionError

@@ -9,7 +9,7 @@ from flask_babel import force_locale
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
 
-# Texts do not depend on the database.
+# Error texts do not depend on the database.
 pytestmark = pytest.mark.one_engine
 
 
@@ -21,10 +21,10 @@ def test_an_error_is_explained_in_the_current_language_with_its_values(app: Flas
 
 
 def test_an_error_that_no_view_handles_gets_a_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str) -> NoReturn:
+    def fail(name: str) -> NoReturn:
         raise UserError("time_year_out_of_range", first=1970, last=9000)
 
-    monkeypatch.setitem(app.view_functions, "blog.media", refuse)
+    monkeypatch.setitem(app.view_functions, "blog.media", fail)
     browser = app.test_client()
     page = browser.get("/blog/media/picture.jpg", headers={"Accept": "text/html"})
     assert page.status_code == 422

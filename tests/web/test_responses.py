@@ -143,7 +143,7 @@ def test_an_internal_error_shows_no_details(faulty_client: FlaskClient) -> None:
     assert "a fault" not in response.text
 
 
-def test_an_upload_over_the_limit_is_refused(faulty_app: Flask, faulty_client: FlaskClient) -> None:
+def test_an_upload_over_the_limit_is_rejected(faulty_app: Flask, faulty_client: FlaskClient) -> None:
     too_much = b"x" * (faulty_app.config["MAX_CONTENT_LENGTH"] + 1)
 
     response = faulty_client.post("/upload", data=too_much, headers=HTML)

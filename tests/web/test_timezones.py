@@ -21,7 +21,7 @@ NEPAL = ZoneInfo("Asia/Kathmandu")
 
 
 @pytest.mark.parametrize(
-    ("text", "zone", "moment"),
+    ("text", "zone", "expected"),
     [
         ("2026-12-31T09:00", BERLIN, datetime(2026, 12, 31, 8, 0, tzinfo=UTC)),
         ("2026-12-31T09:00:30", BERLIN, datetime(2026, 12, 31, 8, 0, 30, tzinfo=UTC)),
@@ -29,8 +29,8 @@ NEPAL = ZoneInfo("Asia/Kathmandu")
         ("2026-01-01T00:00", NEPAL, datetime(2025, 12, 31, 18, 15, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, moment: datetime) -> None:
-    assert parse_local(text, zone) == moment
+def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, expected: datetime) -> None:
+    assert parse_local(text, zone) == expected
 
 
 def test_a_repeated_time_means_its_first_occurrence() -> None:
@@ -38,19 +38,19 @@ def test_a_repeated_time_means_its_first_occurrence() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-03-29T02:00", "2026-03-29T02:59:59"])
-def test_a_skipped_time_is_refused(text: str) -> None:
+def test_a_skipped_time_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_skipped$"):
         parse_local(text, BERLIN)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59"])
-def test_a_year_out_of_range_is_refused(text: str) -> None:
+def test_a_year_out_of_range_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_year_out_of_range$"):
         parse_local(text, BERLIN)
 
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2026-02-30T10:00", "2026-12-31"])
-def test_text_without_a_time_is_refused(text: str) -> None:
+def test_text_without_a_time_is_rejected(text: str) -> None:
     with pytest.raises(UserError, match=r"^time_unreadable$"):
         parse_local(text, BERLIN)
 

@@ -10,7 +10,7 @@ from babel.messages.frontend import parse_keywords, parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 PROJECT = Path(__file__).parents[2]
-# As in docs/translations.md.
+# The same keywords as in docs/translations.md.
 KEYWORDS = DEFAULT_KEYWORDS | parse_keywords(["_l", "lazy_gettext", "lazy_pgettext:1c,2"])
 
 

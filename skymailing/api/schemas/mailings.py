@@ -8,7 +8,7 @@ from marshmallow.validate import Length, Range
 from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.mailings.audience import MAX_PARTS
 from skymailing.models import (
-    MOST_VARIANTS,
+    MAX_VARIANTS,
     Audience,
     MailingState,
     OnLate,
@@ -89,7 +89,7 @@ class MailingChange(StrictSchema):
     track_opens = fields.Enum(OpenTracking, by_value=True)
     variants = fields.List(
         fields.Nested(VariantInput),
-        validate=Length(max=MOST_VARIANTS - 1),
+        validate=Length(max=MAX_VARIANTS - 1),
         metadata={"description": "Of an A/B test, besides the mailing itself; none: no test"},
     )
     sample_percent = fields.Integer(

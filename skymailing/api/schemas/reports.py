@@ -7,7 +7,7 @@ from marshmallow.validate import Length, Range
 
 from skymailing.api.schemas.base import OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.clients.search.matching import SEARCH_MAX_LENGTH
-from skymailing.models import MOST_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
+from skymailing.models import MAX_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
 
 FIGURES: dict[str, Any] = {name: fields.Integer(required=True) for name in REPORTED_COUNTS} | {
     "attempts_per_letter": fields.Float(required=True, allow_none=True),
@@ -126,4 +126,4 @@ class AbTestSchema(OutputSchema):
 class WinnerInput(StrictSchema):
     """The number of a variant."""
 
-    number = fields.Integer(required=True, strict=True, validate=Range(1, MOST_VARIANTS))
+    number = fields.Integer(required=True, strict=True, validate=Range(1, MAX_VARIANTS))

@@ -8,6 +8,7 @@ from skymailing.api.views import (
     documentation,
     forms,
     imports,
+    letters,
     mailing_actions,
     mailings,
     messages,
@@ -21,6 +22,7 @@ from skymailing.api.views import (
     tags,
     topic_choices,
     topics,
+    webhooks,
 )
 from skymailing.api.views.blueprint import PREFIX
 from skymailing.api.views.responses import answer_problem
@@ -29,7 +31,7 @@ from skymailing.web.error_pages import register_error_format
 
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
-    *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports),
+    *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports, webhooks, letters),
 )
 
 

@@ -73,8 +73,8 @@ def require_scope(scope: Scope) -> None:
         raise ApiError(403, "scope_missing", scope=scope.value)
 
 
-def require_sending() -> None:
+def require_sending(scope: Scope = Scope.MAILINGS_SEND) -> None:
     """Raise ApiError unless the key may make letters go out."""
-    require_scope(Scope.MAILINGS_SEND)
+    require_scope(scope)
     if not current_access().is_live:
         raise ApiError(403, "test_key_cannot_send")

@@ -1,5 +1,6 @@
 """Process a POST request with an Idempotency-Key once, and repeat its answer."""
 
+import json
 from collections.abc import Callable
 
 from flask import Response, g, request
@@ -38,7 +39,15 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
     if response.status_code >= 500 or response.status_code in NOT_STORED:
         idempotency.release(claimed)
     else:
+        body = response.get_data()
+        if hidden := g.pop("hidden_when_repeated", ""):
+            body = json.dumps(json.loads(body) | {hidden: None}, ensure_ascii=False).encode()
         stored = [[name, response.headers[name]] for name in STORED_HEADERS if name in response.headers]
-        idempotency.store(claimed, Answer(response.status_code, stored, response.get_data()))
+        idempotency.store(claimed, Answer(response.status_code, stored, body))
     db.session.commit()
     return response
+
+
+def hide_when_repeated(name: str) -> None:
+    """Store null instead of this field of the answer, which is a secret."""
+    g.hidden_when_repeated = name

@@ -33,7 +33,7 @@ from skymailing.mailings.saved_values import read_part_names, read_values, shown
 from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.mailings.variants import VariantValues, read_all_variants
-from skymailing.models import EVERY_DAY, Client, Mailing, MailingState
+from skymailing.models import EVERY_DAY, Client, Mailing, MailingKind, MailingState
 from skymailing.senders.queries import find_default_sender
 
 bp = Resource("mailings", "Which message goes to whom, and when.")
@@ -46,6 +46,7 @@ COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
 def list_mailings(query: dict[str, Any]) -> Any:
     """List mailings, oldest first."""
     statement = select(Mailing).where(Mailing.owner_id == current_access().owner_id)
+    statement = statement.where(Mailing.kind == MailingKind.MAILING)
     if "state" in query:
         statement = statement.where(Mailing.state == query["state"])
     if "q" in query:
@@ -128,7 +129,8 @@ def list_mailing_clients(query: dict[str, Any], mailing_id: int) -> Any:
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
     is_own = (Mailing.id == mailing_id) & (Mailing.owner_id == current_access().owner_id)
-    mailing = db.session.scalar(select(Mailing).where(is_own)) or abort(404)
+    statement = select(Mailing).where(is_own, Mailing.kind == MailingKind.MAILING)
+    mailing = db.session.scalar(statement) or abort(404)
     if to_change:
         services.lock_mailing(mailing)
     return mailing

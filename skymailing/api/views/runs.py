@@ -1,4 +1,4 @@
-"""Runs, and their deliveries and attempts: what became of every letter."""
+"""Runs, and their deliveries and attempts: the result of every letter."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from skymailing.models import DeliveryState, Run, RunState
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
-SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED)
+SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
 TIMES = {"at", "due_at", "finished_at"}
 COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
 

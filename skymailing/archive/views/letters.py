@@ -1,4 +1,4 @@
-"""Show people their own letter in a browser, through the signed link in it; they need no account."""
+"""Show recipients their letter in a browser, through the signed link in it; they need no account."""
 
 from flask import Blueprint, make_response, render_template
 from flask.typing import ResponseReturnValue
@@ -27,12 +27,12 @@ def show(token: str) -> ResponseReturnValue:
     try:
         with reading_engine().connect() as connection:
             letter = letters.find_letter(connection, token)
-        # Owners write templates that can take long, but only the turns of their own letters.
+        # An owner's template can take long to render, but then only the same owner's letters have to wait.
         with take_turn(f"letters-{letter.owner_id}"):
             rendered = letters.render_letter(letter)
     except LetterHidden as error:
         return render_template("archive/no_letter.html", text=explain(error)), 404
-    except (LetterGone, TemplateError):  # values that have changed since may break the template
+    except (LetterGone, TemplateError):  # values that have changed since then may break the template
         return render_template("archive/no_letter.html", text=explain(LetterGone())), 410
     page = lay_out(rendered, letter.content.language)
     head = f"<title>{escape(rendered.subject)}</title>{NOINDEX}"

@@ -1,4 +1,4 @@
-"""The pages on which users publish what their mailings have sent."""
+"""The pages on which users publish the letters of their mailings."""
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -40,7 +40,7 @@ def index() -> ResponseReturnValue:
 @login_required
 @computes
 def publish(run_id: int) -> ResponseReturnValue:
-    """Publish what a run has sent, or change how it is published."""
+    """Publish a run's letter, or change how it is published."""
     run = get_own_run(run_id)
     entry = queries.find_entry(run.id)
     form = EntryForm(data={"slug": entry.slug, "is_indexed": entry.is_indexed} if entry else {})
@@ -57,7 +57,7 @@ def get_own_run(run_id: int) -> Run:
 
 
 def save(form: EntryForm, run: Run, entry: ArchiveEntry | None) -> bool:
-    """Publish the run or change its entry, and commit; return False with an error in the form."""
+    """Publish the run or change its entry, and commit; on an error, show it in the form and return False."""
     run_id = run.id
     try:
         if entry is None:
@@ -74,14 +74,14 @@ def save(form: EntryForm, run: Run, entry: ArchiveEntry | None) -> bool:
         form.form_errors = [explain_template_error(error)]
         return False
     except (ArchiveError, LimitReached) as error:
-        refuse(form, error)
+        show_error(form, error)
         return False
     db.session.commit()
     flash(_("Published.") if entry is None else _("Saved."), "success")
     return True
 
 
-def refuse(form: FlaskForm, error: UserError) -> None:
+def show_error(form: FlaskForm, error: UserError) -> None:
     """Roll back the changes, and show the error in the form."""
     db.session.rollback()
     field = getattr(error, "field", "")
@@ -133,7 +133,7 @@ def address() -> ResponseReturnValue:
             services.move_archive(archive, form.slug.data or "")
             db.session.commit()
         except ArchiveError as error:
-            refuse(form, error)
+            show_error(form, error)
         else:
             flash(_("Saved."), "success")
             return redirect(url_for("mailings_archive.index"))

@@ -1,1 +1,1 @@
-"""Export all data of an account: `files` lists the files, the other modules read what they contain."""
+"""Export all data of an account: `files` lists the files, and the other modules read their contents."""

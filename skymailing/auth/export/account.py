@@ -274,7 +274,7 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the user's actions, and others' actions on the account, without naming the managers."""
+    """Yield the user's actions, and managers' actions on the account without naming the managers."""
     yield ("time", "by", "network_address", "action", "about", "reason", "clients")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)

@@ -1,4 +1,4 @@
-"""Read the links in an account's letters, and who followed them, for the export."""
+"""Read the links in an account's letters, and the clicks on them, for the export."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -11,19 +11,23 @@ from skymailing.auth.export.rows import cells, read_in_chunks
 from skymailing.models import Delivery, Engagement, RunLink
 from skymailing.tracking.click_counts import to_time
 
+LETTERS = "ABCD"  # of the variants of a test
+
 
 def read_links(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the links in the letters of each run, with their counts."""
-    yield ("run_id", "link", "url", "label", "people", "clicks", "machine_clicks")
-    counts = (RunLink.people, RunLink.clicks, RunLink.machine_clicks)
+    yield ("run_id", "link", "url", "label", "people", "clicks", "machine_clicks", "variants")
+    counts = (RunLink.people, RunLink.clicks, RunLink.machine_clicks, RunLink.variants)
     for run_id in read_run_ids(user_id):
         statement = select(RunLink.number, RunLink.number, RunLink.url, RunLink.label, *counts)
-        for row in read_in_chunks(statement.where(RunLink.run_id == run_id), RunLink.__table__.c.number):
-            yield (run_id, *cells(row))
+        for *row, bits in read_in_chunks(
+            statement.where(RunLink.run_id == run_id), RunLink.__table__.c.number
+        ):
+            yield (run_id, *cells(row), "".join(letter for n, letter in enumerate(LETTERS) if bits >> n & 1))
 
 
 def read_clicks(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what each recipient did with a letter: the first click, all clicks, and opens."""
+    """Yield each recipient's reaction to a letter: the first click, the number of clicks, and opens."""
     names = ("first_click", "clicks", "machine_clicks", "opened_on", "opens", "last_open")
     yield ("run_id", "email", *names)
     opens = (Engagement.opened_on, Engagement.opens, Engagement.last_open_at)

@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import access, account, clicks, signups, topics
+from skymailing.auth.export import access, account, clicks, letters, signups, topics, webhooks
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -56,6 +56,9 @@ class ArchiveFile:
 
     name: str
     pieces: Callable[[], Pieces]
+
+
+MakeFile = Callable[[str, Callable[[int], Iterable[Any]]], ArchiveFile]
 
 
 def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
@@ -108,14 +111,25 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("mailings.json", account.read_mailings),
         file("mailing-clients.csv", account.read_selected_clients),
         file("runs.json", account.read_runs),
+        file("transactional-emails.json", letters.read_letters),
+        file("transactional-contents.json", letters.read_contents),
         file("archive.json", account.read_archive),
         file("letters.csv", account.read_letters),
         file("links.csv", clicks.read_links),
         file("clicks.csv", clicks.read_clicks),
+        *list_logs(file, locale),
+    ]
+
+
+def list_logs(file: MakeFile, locale: str) -> list[ArchiveFile]:
+    """Return the files about what happened; `file` creates one from its name and a function that reads it."""
+    return [
         file("log.csv", lambda owner_id: export_attempts(LogFilter(owner_id=owner_id))),
         file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
         file("imports.csv", lambda owner_id: account.read_imports(owner_id, locale)),
         file("bulk-actions.csv", account.read_bulk_jobs),
+        file("webhooks.json", webhooks.read_endpoints),
+        file("webhook-calls.csv", webhooks.read_calls),
         file("articles.json", account.read_articles),
         file("account-letters.csv", account.read_account_letters),
         file("api-keys.csv", access.read_api_keys),
@@ -124,7 +138,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
 
 
 def read_merged_addresses(user_id: int) -> Iterator[Sequence[str]]:
-    """Yield the addresses of clients who were merged into others; they are few, since merging is manual."""
+    """Yield the addresses of clients who were merged into other clients: few, since merging is manual."""
     yield ("email", "kept_email", "since")
     columns = (MergedAddress.email_key, MergedAddress.kept_key, MergedAddress.created_at)
     rows = db.session.execute(select(*columns).where(MergedAddress.owner_id == user_id)).tuples().all()

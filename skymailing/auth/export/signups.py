@@ -27,7 +27,7 @@ def read_forms(user_id: int) -> Iterator[dict[str, Any]]:
 def _read_names(
     user_id: int, link: Table, column: str, model: type[Tag] | type[Topic]
 ) -> dict[int, list[str]]:
-    """Return the names of what each form gives, by the ID of the form."""
+    """Return the names of the tags or topics that each form adds, by the ID of the form."""
     rows = db.session.execute(
         select(link.c.form_id, model.name)
         .join(model, model.id == link.c[column])

@@ -1,4 +1,4 @@
-"""Read an account's topics, who chose them, and who unsubscribed, for the export."""
+"""Read an account's topics, people's choices of topics, and opt-outs, for the export."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ def read_topics(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_topic_choices(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield who joined and left topics."""
+    """Yield the choices of people who joined or left topics."""
     yield ("topic", "email", "is_joined", "is_by_owner", "since")
     columns = (TopicChoice.email_key, TopicChoice.is_joined, TopicChoice.is_by_owner, TopicChoice.changed_at)
     statement = select(Topic.id, Topic.name).where(Topic.owner_id == user_id)
@@ -26,7 +26,7 @@ def read_topic_choices(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_opt_outs(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield who unsubscribed through the link in a letter, and why."""
+    """Yield the people who unsubscribed through the link in a letter, and their reasons."""
     yield ("email", "topic", "at", "undone_at", "reason", "comment", "run_id")
     columns = (OptOut.email_key, Topic.name, OptOut.at, OptOut.undone_at, OptOut.reason, OptOut.comment)
     statement = select(OptOut.id, *columns).outerjoin(Topic, Topic.id == OptOut.topic_id)

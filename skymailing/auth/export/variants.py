@@ -10,14 +10,14 @@ from skymailing.delivery.variants.results import read_results
 from skymailing.extensions import db
 from skymailing.models import MailingVariant, Run, RunVariant
 
-OF_MAILING = (MailingVariant.number, MailingVariant.subject, MailingVariant.sender_name)
-OF_RUN = (RunVariant.number, RunVariant.subject, RunVariant.sender_name)
+MAILING_COLUMNS = (MailingVariant.number, MailingVariant.subject, MailingVariant.sender_name)
+RUN_COLUMNS = (RunVariant.number, RunVariant.subject, RunVariant.sender_name)
 CONTENT = (RunVariant.format, RunVariant.body, RunVariant.language)
 
 
 def list_of_mailing(mailing_id: int) -> list[dict[str, Any]]:
-    """Return what the variants of a mailing change; variant 1 is the mailing itself."""
-    own = select(*OF_MAILING, MailingVariant.message_id).where(MailingVariant.mailing_id == mailing_id)
+    """Return the changes in a mailing's variants; variant 1 is the mailing itself."""
+    own = select(*MAILING_COLUMNS, MailingVariant.message_id).where(MailingVariant.mailing_id == mailing_id)
     rows = db.session.execute(own.order_by(MailingVariant.number)).all()
     db.session.rollback()
     return [as_dict(row) for row in rows]
@@ -27,7 +27,7 @@ def list_of_run(run: Run) -> list[dict[str, Any]]:
     """Return the variants that a run has sent, with their results."""
     if run.test_ends_at is None:
         return []
-    own = select(*OF_RUN, *CONTENT).where(RunVariant.run_id == run.id).order_by(RunVariant.number)
+    own = select(*RUN_COLUMNS, *CONTENT).where(RunVariant.run_id == run.id).order_by(RunVariant.number)
     contents = db.session.execute(own).all()
     return [
         as_dict(row) | asdict(result)

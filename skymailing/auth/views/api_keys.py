@@ -27,7 +27,7 @@ from skymailing.web.error_texts import explain
 def api_keys() -> ResponseReturnValue:
     """List the user's keys; create one and show it once."""
     form = ApiKeyForm()
-    secret = ""
+    secret: str | None = None  # the new key
     if form.validate_on_submit() and is_confirmed(form):
         days = int(form.expiry.data or 0)
         expires_at = utcnow() + timedelta(days=days) if days else None

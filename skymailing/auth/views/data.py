@@ -32,7 +32,7 @@ from skymailing.web.error_texts import explain
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
-# Pages that a user can still open while the deletion of their account is pending: those for visitors, too.
+# Pages that a user can still open while the account's deletion is pending, including those for visitors.
 OPEN_BLUEPRINTS = {
     *("account", "archive", "blog", "health", "letters", "metrics", "preferences", "signup", "syndication"),
     "unsubscribe",
@@ -96,7 +96,7 @@ def delete() -> ResponseReturnValue:
 
 
 def request_deletion(form: PasswordAndCodeForm) -> bool:
-    """Request the deletion; if it is refused, add an error to the field and return False."""
+    """Request the deletion; if it is rejected, add an error to the field and return False."""
     user = confirm_identity(form)
     if user is None:
         return False

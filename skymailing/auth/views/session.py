@@ -32,7 +32,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
 
 
 def remember_device(user: User) -> bool:
-    """Remember this device in a cookie and in the account; return whether a letter about it was added."""
+    """Remember this device in a cookie and in the account; return whether a letter was added."""
     key = device_key() or secrets.token_urlsafe(16)
 
     @after_this_request
@@ -51,7 +51,7 @@ def remember_device(user: User) -> bool:
 
 
 def renew_session(user: User, *, remember: bool) -> None:
-    """Start a new session for the user, so that a planted session cookie is useless."""
+    """Start a new session for the user, so that a session cookie planted earlier is useless."""
     if current_user.is_authenticated:
         devices.end_session(current_user.session_key)
     session.clear()

@@ -1,7 +1,7 @@
 """Limit attempts, and respond in the same time for known and unknown addresses.
 
 Attempts are counted per account and network together, per network, and per account across all networks.
-The last limit is generous, and devices known to the account have their own: a stranger who keeps
+The last limit is generous, and devices known to the account have a separate one: a stranger who keeps
 trying someone's address locks out neither the owner's devices nor anyone else's.
 """
 
@@ -51,7 +51,7 @@ def network(prefix: int = 64) -> str:
 
 
 def wide_network() -> str:
-    """Return the visitor's IPv4 address or IPv6 /48, the largest network that providers hand out."""
+    """Return the visitor's IPv4 address or IPv6 /48, the largest network that providers assign."""
     return network(48)
 
 
@@ -129,7 +129,7 @@ def is_known_to_account_awaiting_code() -> bool:
 
 
 def _is_known_device(find_account: Callable[[], User | None]) -> bool:
-    """Look up the device once per request, then end the transaction: Redis comes next, without a lock."""
+    """Look up the device once per request, then end the transaction: hold no lock while waiting for Redis."""
     if request.method != "POST":
         return False
     if "is_known_device" not in g:
@@ -174,7 +174,7 @@ def throttle(
 ) -> Callable[[View[P]], Callable[P, Response]]:
     """Limit the POST requests of a view; `counts` decides from the response whether an attempt counts.
 
-    Each attempt is counted before the view runs, and given back afterwards if it does not count: if it were
+    Each attempt is counted before the view runs, and removed afterwards if it does not count: if it were
     counted afterwards, parallel requests could exceed the limit. Views with the same name share counters.
     """
 
@@ -183,7 +183,7 @@ def throttle(
         def counting_view(*args: P.args, **kwargs: P.kwargs) -> Response:
             response = make_response(view(*args, **kwargs))
             if not counts(response):
-                give_back()
+                uncount_attempts()
             return response
 
         counted: Callable[P, Response] = counting_view
@@ -200,7 +200,7 @@ def throttle(
     return decorate
 
 
-def give_back() -> None:
+def uncount_attempts() -> None:
     """Remove the attempts that were counted for this request."""
     for counted in limiter.current_limits:
         storage: Any = limiter.limiter.storage
@@ -215,7 +215,7 @@ def give_back() -> None:
             logger.warning("Redis is down; an attempt remains counted: %s", error)
 
 
-def was_refused(response: Response) -> bool:
+def was_rejected(response: Response) -> bool:
     return response.status_code != 302
 
 
@@ -237,9 +237,9 @@ limit_logins = throttle(
     Limit("300 per 15 minutes", wide_network, except_if=is_known_to_submitted_account),
     Limit("100 per hour", submitted_account, except_if=is_known_to_submitted_account),
     Limit("50 per hour", submitted_account, device, only_if=is_known_to_submitted_account),
-    counts=was_refused,
+    counts=was_rejected,
 )
-limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_refused)
+limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_rejected)
 LETTER_LIMITS = (
     Limit("5 per hour", submitted_account, network),
     Limit("10 per hour", submitted_account, wide_network),
@@ -254,16 +254,18 @@ limit_registrations = throttle(
     counts=was_accepted,
 )
 limit_resends = throttle("resend", Limit("5 per hour", unconfirmed_account, network), counts=always)
-limit_password_checks = throttle("password", Limit("20 per hour", signed_in_account), counts=was_refused)
+limit_password_checks = throttle("password", Limit("20 per hour", signed_in_account), counts=was_rejected)
 limit_key_changes = throttle("api-keys", Limit("30 per hour", signed_in_account), counts=always)
-limit_new_email_checks = throttle("new-email", Limit("20 per hour", account_of_new_email), counts=was_refused)
+limit_new_email_checks = throttle(
+    "new-email", Limit("20 per hour", account_of_new_email), counts=was_rejected
+)
 # There are only a million codes, and anyone who gets here knows the password.
 limit_codes = throttle(
     "code",
     Limit("10 per 15 minutes", account_awaiting_code, network, except_if=is_known_to_account_awaiting_code),
     Limit("30 per hour", account_awaiting_code, except_if=is_known_to_account_awaiting_code),
     Limit("30 per hour", account_awaiting_code, device, only_if=is_known_to_account_awaiting_code),
-    counts=was_refused,
+    counts=was_rejected,
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from skymailing.clients.deletion import put_back_clients, take_out_clients
+from skymailing.clients.deletion import remove_clients, restore_removed_clients
 from skymailing.clients.tags import add_tag, clean_tag, find_or_create_tags, find_tag, remove_tag
 from skymailing.db.engine import insert_into
 from skymailing.delivery.audience.recipients import is_suppressed
@@ -95,7 +95,7 @@ def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
-    """Leave out clients added after the order: SQLite may give them the IDs of deleted clients."""
+    """Return the IDs without clients added after the order: SQLite may reuse the IDs of deleted clients."""
     if db.engine.dialect.name != "sqlite":
         return ids
     return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))
@@ -103,28 +103,28 @@ def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
 
 def _tag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
     changed = _find(order, Client.id, Client.id.in_(set(ids) - _find_tagged(order, ids)))
-    add_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
     return changed
 
 
 def _untag(order: Order, ids: Sequence[int], _now: datetime) -> list[int]:
     changed = _find(order, Client.id, Client.id.in_(_find_tagged(order, ids)))
-    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(changed))
+    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(changed))
     return changed
 
 
 def _find_tagged(order: Order, ids: Sequence[int]) -> set[int]:
-    """Return which of these clients have the tag; looked up by key, since many others may have it too."""
-    tagged = (client_tags.c.tag_id == _tag_id(order)) & client_tags.c.client_id.in_(ids)
+    """Return which of these clients have the tag; looked up by key, since many more clients may have it."""
+    tagged = (client_tags.c.tag_id == _require_tag_id(order)) & client_tags.c.client_id.in_(ids)
     return set(db.session.scalars(select(client_tags.c.client_id).where(tagged)))
 
 
 def _undo_tag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    remove_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
+    remove_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _undo_untag(order: Order, changed: Sequence[int], _now: datetime) -> None:
-    add_tag(order.owner_id, _tag_id(order), Client.id.in_(_drop_new(order, changed)))
+    add_tag(order.owner_id, _require_tag_id(order), Client.id.in_(_drop_new(order, changed)))
 
 
 def _suppress(order: Order, ids: Sequence[int], _now: datetime) -> list[str]:
@@ -150,7 +150,7 @@ def _add_manual(order: Order, rows: Sequence[tuple[str, str, datetime]]) -> None
 
 
 def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
-    """Resume emailing clients whom the owner had suppressed; other suppressions stay.
+    """Resume emailing clients whom the owner had suppressed; other suppressions remain.
 
     Return the address key, the note and the time of each suppression.
     """
@@ -165,13 +165,13 @@ def _allow(order: Order, ids: Sequence[int], _now: datetime) -> list[list[str]]:
 
 def _undo_allow(order: Order, changed: Sequence[Any], now: datetime) -> None:
     """Restore the removed suppressions, even for addresses that no longer belong to a client."""
-    # An earlier version stored only the address keys.
+    # Earlier versions stored only the address keys.
     rows = [(item, "", now.isoformat()) if isinstance(item, str) else item for item in changed]
     _add_manual(order, [(key, note, datetime.fromisoformat(at)) for key, note, at in rows])
 
 
 def _undo_suppress(order: Order, changed: Sequence[str], _now: datetime) -> None:
-    # Only those that this action added: the owner may have suppressed the same addresses again since.
+    # Remove only those that this action added: the owner may have suppressed the same addresses again since.
     done = Suppression.created_at == order.at
     db.session.execute(delete(Suppression).where(_is_manual(order), done, Suppression.email_key.in_(changed)))
 
@@ -181,12 +181,12 @@ def _is_manual(order: Order) -> ColumnElement[bool]:
 
 
 def _delete(order: Order, ids: Sequence[int], now: datetime) -> list[dict[str, Any]]:
-    _clients, content = take_out_clients(order.owner_id, ids, now)
+    _clients, content = remove_clients(order.owner_id, ids, now)
     return content
 
 
 def _undo_delete(order: Order, changed: Sequence[dict[str, Any]], _now: datetime) -> None:
-    put_back_clients(order.owner_id, changed)
+    restore_removed_clients(order.owner_id, changed)
 
 
 def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any]:
@@ -194,7 +194,7 @@ def _find(order: Order, column: Any, condition: ColumnElement[bool]) -> list[Any
     return list(db.session.scalars(statement.order_by(column)))
 
 
-def _tag_id(order: Order) -> int:
+def _require_tag_id(order: Order) -> int:
     assert order.tag_id is not None  # `check_tag` has found it
     return order.tag_id
 

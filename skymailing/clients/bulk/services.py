@@ -157,7 +157,7 @@ def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
     Raises UserError while another job is unfinished, or if the tag has been deleted.
     """
     lock_job(job)
-    if not can_be_undone(job, utcnow()):  # now, since the wait for the lock may have been long
+    if not can_be_undone(job, utcnow()):  # the current time, since the wait for the lock may have been long
         return False
     order = order_of(job)
     if order.needs_tag and order.tag_id is None:
@@ -209,9 +209,9 @@ def delete_expired(now: datetime) -> None:
         .with_for_update(skip_locked=True)
     )
     if job_id is not None:
-        of_job = BulkChunk.job_id == job_id
-        oldest = select(BulkChunk.number).where(of_job).order_by(BulkChunk.number).limit(CHUNKS_AT_A_TIME)
-        db.session.execute(delete(BulkChunk).where(of_job, BulkChunk.number.in_(oldest)))
+        job_chunks = BulkChunk.job_id == job_id
+        oldest = select(BulkChunk.number).where(job_chunks).order_by(BulkChunk.number).limit(CHUNKS_AT_A_TIME)
+        db.session.execute(delete(BulkChunk).where(job_chunks, BulkChunk.number.in_(oldest)))
 
 
 def _record(action: AuditAction, actor: Actor, owner: User, order: Order, count: int) -> None:

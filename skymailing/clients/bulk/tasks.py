@@ -75,7 +75,7 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     now = utcnow()
     renewed = now + LEASE
     keep_tag(order_of(db.session.get_one(BulkJob, job_id, populate_existing=True)))
-    # Before anything else, so that the job stays locked: "Stop" waits for the end of the chunk.
+    # Lock the job before anything else, so that "Stop" waits for the end of the chunk.
     update_job(job_id, lease, lease_until=renewed)
     job = db.session.get_one(BulkJob, job_id, populate_existing=True)
     is_undoing = job.state is BulkState.UNDOING

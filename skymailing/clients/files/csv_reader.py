@@ -23,7 +23,7 @@ BACKSLASH = "\\"
 
 
 class RecordFault(StrEnum):
-    """Why lines of a file do not form a valid row; stored with rejected rows."""
+    """The reason why lines of a file do not form a valid row; stored with rejected rows."""
 
     OPEN_QUOTE = "open_quote"
     LINE_TOO_LONG = "line_too_long"
@@ -98,7 +98,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the cells of a file are separated and quoted."""
+    """The rules by which the cells of a file are separated and quoted."""
 
     separator: str
     # Spaces between a separator and a quotation mark, as in `a, "b"`.
@@ -153,7 +153,7 @@ def read_records(source: BinaryIO, encoding: str | None = None) -> Iterator[Reco
                 yield record
     finally:
         if not source.closed:
-            text.detach()  # leave the caller's file open
+            text.detach()  # keep the caller's file open
 
 
 def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
@@ -172,7 +172,7 @@ def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, dialect: Dialect) -> Record:
-    """Return a record for invalid CSV lines; a row that continues on the next line stays invalid."""
+    """Return a record for invalid CSV lines; a row that continues on the next line remains invalid."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
     if was_one_line or BACKSLASH + '"' in first:

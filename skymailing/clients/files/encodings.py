@@ -10,7 +10,7 @@ from skymailing.clients.files.plausibility import rate
 
 CHUNK_SIZE = 64 * 1024
 REPLACEMENT = "\ufffd"
-# Python's name for each encoding that is tried or can be chosen, and its common name.
+# The encodings that are tried or can be chosen: Python's name and the common name.
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
@@ -33,7 +33,7 @@ LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The most plausible encoding of a file, and others with similarly plausible but different results."""
+    """The most plausible encoding of a file, and others whose different results are similarly plausible."""
 
     encoding: str
     close: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def detect_wide_characters(start: bytes) -> str | None:
 
 
 def is_utf8(source: BinaryIO) -> bool:
-    """Return whether a file is UTF-8. A few broken bytes must affect only their own rows."""
+    """Return whether a file is UTF-8, even with a few broken bytes: these must affect only their own rows."""
     source.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     broken = non_ascii = 0

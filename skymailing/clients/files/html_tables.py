@@ -35,7 +35,7 @@ class TableParser(HTMLParser):
             self._cell.append(data)
 
     def _skip_to(self, index: str | None) -> None:
-        """Add the empty cells that Excel leaves out before the cell with this number."""
+        """Add the empty cells that Excel omits before the cell with this number."""
         row = self.tables[-1][-1]
         if index and index.isdecimal() and len(index) < 4:
             row += [""] * (int(index) - 1 - len(row))

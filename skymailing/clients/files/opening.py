@@ -56,7 +56,7 @@ def convert_file(source: BinaryIO) -> OpenedFile:
         try:
             return write_table(read_cards(lines))
         finally:
-            lines.detach()  # leave the caller's file open
+            lines.detach()  # keep the caller's file open
     if text.startswith(("<html", "<!doctype html", "<table", "<meta", "<?xml", "<div", "<style")):
         source.seek(0)
         content = source.read(HTML_SIZE)
@@ -91,7 +91,7 @@ def write_table(rows: Iterable[list[str]], note: str = "") -> OpenedFile:
     with contextlib.ExitStack() as on_error:
         on_error.callback(text.close)
         csv.writer(text).writerows(rows)
-        text.detach()  # writes what is left; the file stays open for the caller
+        text.detach()  # writes the rest; the file remains open for the caller
         on_error.pop_all()
     binary.seek(0)
     return OpenedFile(cast(BinaryIO, binary), "utf-8", note)

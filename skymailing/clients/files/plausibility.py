@@ -1,7 +1,7 @@
 """Rate how closely a decoded text resembles names and places, to recognize its encoding.
 
 Every encoding with one byte per character can decode a text, but the wrong ones yield words that no one
-writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Frequencies of letters alone do not distinguish Windows-1250 from
+writes: `Јорг`, `сЕРГЕЙ`, `M¸ller`. Letter frequencies alone do not distinguish Windows-1250 from
 Windows-1252 in a table of names, so pairs of neighbouring letters are compared with those of common names.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 NAMES = Path(__file__).with_name("names.txt")
 
-# Per non-ASCII character. A plausible text scores about 1, a wrong one less than 0.
+# Scores per non-ASCII character. Plausible text scores about 1, wrong text less than 0.
 COMMON_LETTER, RARE_LETTER, STRANGE_LETTER = 0.5, 0.0, -1.0
 KNOWN_PAIR = 0.4
 KNOWN_WORD = 0.5

@@ -13,7 +13,7 @@ from skymailing.errors import UserError
 from skymailing.web.host_turns import take_host_turn
 
 TIMEOUT = 90  # seconds
-WAIT = 10  # seconds for other users' workbooks: one is read at a time, since each may take up 1 GB
+WAIT = 10  # seconds to wait for other users' workbooks: one is read at a time, since each may take up 1 GB
 MEMBER_SIZE = 200 << 20  # bytes of one unpacked file
 RATIO = 100  # of unpacked to packed size, for files of more than RATIO_SIZE bytes
 RATIO_SIZE = 10 << 20

@@ -12,8 +12,8 @@ from skymailing.models import Client
 
 MAX_COUNTED = 500  # clients found by words: counting more takes longer than finding them
 MAX_CANDIDATES = 10_000
-# Words that one client in ten has are frequent. The second sample is read only if they are frequent in the
-# first, which may be an import of clients from one city.
+# A word is frequent if one client in ten has it. The second sample is read only if the word is frequent in
+# the first, which may be an import of clients from one city.
 SAMPLES = (200, 2_000)  # newest clients
 FREQUENT_SHARE = 0.1
 
@@ -41,7 +41,7 @@ def search_clients(owner_id: int, search: str) -> Search:
         return Search(matches(search), limit=COUNT_LIMIT)
     # A page of clients with frequent words is found soon without the index, which would return all of them.
     if is_frequent(owner_id, search):
-        return Search(matches(search), among_newest(owner_id, SAMPLES[-1]))
+        return Search(matches(search), is_among_newest(owner_id, SAMPLES[-1]))
     candidates = find_candidates(owner_id, words, MAX_CANDIDATES)
     if candidates is None:
         return Search(matches(search))
@@ -54,14 +54,14 @@ def search_clients(owner_id: int, search: str) -> Search:
 def is_frequent(owner_id: int, search: str) -> bool:
     """Return whether many of the owner's newest clients match."""
     for size in SAMPLES:
-        sample = select(Client).where(matches(search), among_newest(owner_id, size))
-        least = int(size * FREQUENT_SHARE)
-        if count_up_to(sample, least).is_exact:
+        sample = select(Client).where(matches(search), is_among_newest(owner_id, size))
+        minimum = int(size * FREQUENT_SHARE)
+        if count_up_to(sample, minimum).is_exact:
             return False
     return True
 
 
-def among_newest(owner_id: int, size: int) -> ColumnElement[bool]:
+def is_among_newest(owner_id: int, size: int) -> ColumnElement[bool]:
     """Return the condition for the owner's `size` newest clients."""
     newest = select(Client.id).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(size)
     return Client.id.in_(newest)

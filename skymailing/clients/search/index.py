@@ -35,14 +35,14 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client, ClientToIndex
 
-# As stored in PostgreSQL. On SQLite, it is an FTS5 table, whose content is text.
+# The table in PostgreSQL. On SQLite, it is an FTS5 table, whose content is text.
 INDEX = table("client_search", column("client_id", BigInteger), column("content", ARRAY(Integer)))
 BATCH = 1000  # maximum number of clients per transaction
-BATCH_CHARACTERS = 1_000_000  # after which a transaction ends, to keep it short and save memory
-MAX_WAITING = 2_000  # an owner's clients not indexed yet; if there are more, a search does not use the index
+BATCH_CHARACTERS = 1_000_000  # a transaction ends after this many, to keep it short and save memory
+MAX_WAITING = 2_000  # if more of an owner's clients are not indexed yet, a search does not use the index
 SHARE = text("""SELECT :owner_id = (most_common_vals::text::bigint[])[1] AND most_common_freqs[1] > 0.5
     FROM pg_stats WHERE schemaname = current_schema() AND tablename = 'clients' AND attname = 'owner_id'""")
-ADVISORY_LOCK = 7_223_001  # in PostgreSQL, so that only one job updates the index
+ADVISORY_LOCK = 7_223_001  # PostgreSQL's lock that lets only one job update the index
 
 
 def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int] | None:
@@ -63,13 +63,13 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
 
 
 def _find_on_sqlite(owner_id: int, words: list[list[list[str]]], limit: int) -> Sequence[int]:
-    every = " AND ".join(f"({' OR '.join(map(_and, alternatives))})" for alternatives in words)
+    every = " AND ".join(f"({' OR '.join(map(_join_with_and, alternatives))})" for alternatives in words)
     statement = text("SELECT rowid FROM client_search WHERE client_search MATCH :query LIMIT :limit")
     query = f"{_quote(owner_trigram(owner_id))} AND (({every}) OR {_quote(TOO_LONG)})"
     return db.session.scalars(statement, {"query": query, "limit": limit}).all()
 
 
-def _and(trigrams: list[str]) -> str:
+def _join_with_and(trigrams: list[str]) -> str:
     return f"({' AND '.join(map(_quote, trigrams))})"
 
 
@@ -88,7 +88,7 @@ def _find_on_postgresql(owner_id: int, words: list[list[list[str]]], limit: int)
 def _owns_most(owner_id: int) -> bool:
     """Return whether most clients belong to the owner, so that the owner's trigram would exclude few.
 
-    Read from the planner's statistics, since counting takes longer.
+    The answer comes from the planner's statistics, since counting takes longer.
     """
     return bool(db.session.scalar(SHARE, {"owner_id": owner_id}))
 
@@ -105,10 +105,10 @@ def is_behind() -> bool:
 def index_batch() -> int:
     """Index some clients in the current transaction; return how many entries of the queue were processed."""
     if not is_sqlite() and not db.session.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))):
-        return 0  # another worker is updating the index; two could store a client's texts in the wrong order
+        return 0  # another worker is updating the index; two could store a client's old text last
     first = select(ClientToIndex.id, ClientToIndex.client_id).order_by(ClientToIndex.id).limit(BATCH)
     entries = db.session.execute(first).tuples().all()
-    # After the queue was read: a later change of a client adds a new entry.
+    # Read after the queue, because a later change to a client adds a new entry.
     texts, last = _read_texts(sorted({client_id for _id, client_id in entries}))
     done = [(id, client_id) for id, client_id in entries if client_id <= last]
     if done:
@@ -121,27 +121,27 @@ def index_batch() -> int:
 
 
 def merge_pending() -> None:
-    """Merge what PostgreSQL has put aside while the index grew, as each search reads through it."""
+    """Merge PostgreSQL's list of pending index entries, which every search has to scan."""
     if not is_sqlite():
         db.session.execute(select(func.gin_clean_pending_list("ix_client_search_content")))
 
 
 def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
-    """Return the texts of clients by ID, in order of ID, and the last ID for which they were read."""
+    """Return the clients' indexed texts by ID, in order of ID, and the last ID that was read."""
     columns = (Client.id, Client.owner_id, Client.email_key, Client.full_name, Client.attributes)
-    of_clients = select(*columns).where(is_in(Client.id, ids)).order_by(Client.id)
+    statement = select(*columns).where(is_in(Client.id, ids)).order_by(Client.id)
     texts: dict[int, str] = {}
     characters = 0
-    with db.session.execute(of_clients, execution_options={"yield_per": 50}) as rows:
+    with db.session.execute(statement, execution_options={"yield_per": 50}) as rows:
         for row in rows:
-            texts[row.id] = indexed_text(row.owner_id, _texts(row))
+            texts[row.id] = indexed_text(row.owner_id, _list_texts(row))
             characters += len(texts[row.id])
             if characters >= BATCH_CHARACTERS:
                 return texts, row.id
     return texts, ids[-1] if ids else 0
 
 
-def _texts(row: Any) -> list[str]:
+def _list_texts(row: Any) -> list[str]:
     return [row.email_key, row.full_name, *map(str, row.attributes.values())]
 
 

@@ -1,4 +1,4 @@
-"""Split texts into trigrams: a text that contains a word contains every three consecutive characters of it.
+"""Split text into trigrams: text that contains a word contains every three consecutive characters of it.
 
 PostgreSQL stores a client's trigrams as an array of hashes with a GIN index, which needs no extension. SQLite
 stores the text in an FTS5 table, which splits it into trigrams.
@@ -12,7 +12,7 @@ from skymailing.email_addresses import address_pattern
 
 LENGTH = 3
 MAX_PER_WORD = 30
-# An owner's trigram consists of private characters, which texts do not have. Each holds 11 bits of the ID.
+# An owner's trigram consists of private-use characters, which no text has. Each encodes 11 bits of the ID.
 FIRST_PRIVATE = 0xF0000
 BITS = 11
 # The trigram of clients whose text is only partly indexed: they may contain any word.
@@ -21,7 +21,7 @@ MAX_INDEXED = 10_000  # characters of a client's text
 
 
 def owner_trigram(owner_id: int) -> str:
-    """Return the trigram that all clients of an owner have, and no others."""
+    """Return the trigram that all clients of an owner have, and no other clients."""
     parts = (owner_id >> shift & (1 << BITS) - 1 for shift in (2 * BITS, BITS, 0))
     return "".join(chr(FIRST_PRIVATE + part) for part in parts)
 

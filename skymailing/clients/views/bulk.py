@@ -60,7 +60,7 @@ def act(name: str) -> ResponseReturnValue:
     if name not in set(BulkAction):
         abort(400)
     action = BulkAction(name)
-    # Choose the clients now: neither the action itself nor other changes in the meantime may add any.
+    # Choose the clients now: neither the action itself nor concurrent changes may add any.
     now = utcnow()
     ids = queries.read_ids(current_user.id, read_chosen())
     if action is BulkAction.DELETE:

@@ -40,7 +40,7 @@ def bulk_show(job_id: int) -> ResponseReturnValue:
 @bp.post("/bulk/<int:job_id>/stop")
 @login_required
 def bulk_stop(job_id: int) -> ResponseReturnValue:
-    """Stop an action; the clients that it has changed stay changed."""
+    """Stop an action, without undoing its changes."""
     job = get_own(BulkJob, job_id)
     services.stop_job(job, current_user, utcnow(), current_actor())
     db.session.commit()

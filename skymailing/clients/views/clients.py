@@ -93,7 +93,7 @@ def back_to_list() -> str:
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(client_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then delete a client; letters already sent stay in the log."""
+    """Ask for confirmation, then delete a client; letters already sent remain in the log."""
     client = get_own(Client, client_id)
     if request.method == "POST":
         _count, deletion = delete_clients(current_user.id, [client.id], utcnow(), current_actor())

@@ -24,7 +24,7 @@ class Recipient:
 
     @property
     def masked(self) -> str:
-        """The address, so that only someone who knows it recognizes it."""
+        """The address, masked so that only someone who knows it recognizes it."""
         return mask_address(self.email_key)
 
     @property
@@ -43,6 +43,6 @@ class Recipient:
 
 
 def read_recipient(token: str) -> Recipient:
-    """Return whose link this is. Raises BadToken."""
+    """Return the recipient whose link this is. Raises BadToken."""
     owner_id, email_key, topic_id = read_unsubscribe_token(token)
     return Recipient(token, db.session.get(User, owner_id), owner_id, email_key, topic_id)

@@ -58,7 +58,7 @@ def merge(client_id: int) -> ResponseReturnValue:
 
 
 def choose_other(client: Client) -> str:
-    """Show the clients that a search finds, to choose the other one."""
+    """Show the clients that a search finds, so that the user can choose the other one."""
     search, found = clean_search(request.args.get("q", "")), []
     try:
         with limit_time():
@@ -88,7 +88,7 @@ def merge_both(client: Client, other: Client) -> ResponseReturnValue:
         db.session.rollback()
         flash(explain(error), "warning")
         return redirect(url_for("clients.index"))
-    flash_undo(_("The clients are merged."), url_for("clients.merge_undo", removal_id=removal.id))
+    flash_undo(_("The clients were merged."), url_for("clients.merge_undo", removal_id=removal.id))
     db.session.commit()
     return redirect(url_for("clients.show", client_id=kept_id))
 
@@ -107,5 +107,5 @@ def merge_undo(removal_id: int) -> ResponseReturnValue:
         abort(404)
     client_id = client.id
     db.session.commit()
-    flash(_("Both clients are separate again.") + " " + _("Cancelled emails will not be sent."), "success")
+    flash(_("The clients were separated.") + " " + _("Cancelled emails will not be sent."), "success")
     return redirect(url_for("clients.show", client_id=client_id))

@@ -8,7 +8,7 @@ from skymailing.clients import open_choice, opt_outs, suppression
 from skymailing.clients.consents import list_consents
 from skymailing.clients.language_choice import find_language, save_language
 from skymailing.clients.views.letter_links import Recipient, read_recipient
-from skymailing.clients.views.unsubscribe import read_evidence, refuse
+from skymailing.clients.views.unsubscribe import read_evidence, show_bad_link
 from skymailing.clock import utcnow
 from skymailing.extensions import csrf, db
 from skymailing.models import Consent, ConsentPurpose
@@ -19,7 +19,7 @@ from skymailing.web.urls import PREFERENCES_PREFIX
 bp = Blueprint("preferences", __name__, url_prefix=PREFERENCES_PREFIX)
 # Mail programs open links in browsers that keep no cookies. The signed link is proof enough.
 csrf.exempt(bp)
-bp.register_error_handler(BadToken, refuse)
+bp.register_error_handler(BadToken, show_bad_link)
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
@@ -53,7 +53,10 @@ def is_about_letters(consent: Consent) -> bool:
 
 
 def save(recipient: Recipient) -> None:
-    """Save the language, and what the person changed after opening the page: topics, and counting opens."""
+    """Save the language, the changed topics, and whether opens may be counted.
+
+    Only topics that the person changed after opening the page are saved.
+    """
     shown = set(map(read_id, request.form.getlist("shown")))
     ticked = set(map(read_id, request.form.getlist("topic")))
     chosen = {

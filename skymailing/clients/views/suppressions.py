@@ -31,7 +31,7 @@ REASONS_PERIOD = timedelta(days=90)
 
 @bp.app_template_global()
 def opt_out_reason(reason: str) -> str:
-    """Return a stored OptOutReason in words; an unknown one, from a newer version, as it is."""
+    """Return a stored OptOutReason in words; an unknown one, from a newer version, unchanged."""
     return str(state_label(OptOutReason(reason))) if reason in set(OptOutReason) else reason
 
 
@@ -101,7 +101,7 @@ def suppressions_export() -> ResponseReturnValue:
 @bp.get("/suppressions/reasons")
 @login_required
 def suppressions_reasons() -> ResponseReturnValue:
-    """Show why people unsubscribed in the last days, as far as they said."""
+    """Show the reasons that people recently gave for unsubscribing."""
     since = utcnow() - REASONS_PERIOD
     counts = opt_outs.count_reasons(current_user.id, since)
     reasons = sorted(OptOutReason, key=lambda reason: -counts.get(reason, 0))

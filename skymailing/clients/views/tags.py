@@ -58,7 +58,7 @@ def tag_merge(tag_id: int) -> ResponseReturnValue:
     names = {"name": source.name, "other": target.name}
     tag_changes.merge_tags(source, target, current_actor())
     db.session.commit()
-    flash(_("The tag “%(name)s” is now part of “%(other)s”.", **names), "success")
+    flash(_("The tag “%(name)s” was merged into “%(other)s”.", **names), "success")
     return redirect(url_for("clients.tags"))
 
 
@@ -74,7 +74,7 @@ def tag_delete(tag_id: int) -> ResponseReturnValue:
         except tag_changes.TagInUse as error:
             mailings = error.mailings
         else:
-            text = _("Tag deleted. The clients stay.")
+            text = _("Tag deleted. The clients were kept.")
             if removal is None:
                 flash(text, "success")
             else:

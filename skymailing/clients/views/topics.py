@@ -1,4 +1,4 @@
-"""Record on a client's page that the client joined or left a topic."""
+"""Let the owner subscribe a client to a topic, or unsubscribe the client, on the client's page."""
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +19,7 @@ from skymailing.web.ids import read_id
 @bp.post("/<big:client_id>/topics")
 @login_required
 def choose_topic(client_id: int) -> ResponseReturnValue:
-    """Let a client join or leave a topic; one who left it can only join it again in person."""
+    """Subscribe a client to a topic, or unsubscribe; only the client can resubscribe after unsubscribing."""
     client = get_own(Client, client_id)
     topic = get_own(Topic, read_id(request.form.get("topic")))
     is_joining = request.form.get("action") == "join"

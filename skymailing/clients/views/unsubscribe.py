@@ -19,12 +19,12 @@ from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
 # Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is proof
-# enough, and can do nothing but stop letters, undo that and say why.
+# enough: it can only stop letters, undo that, and store a reason.
 csrf.exempt(bp)
 
 
 @bp.errorhandler(BadToken)
-def refuse(_error: BadToken) -> ResponseReturnValue:
+def show_bad_link(_error: BadToken) -> ResponseReturnValue:
     """Explain that the link does not work."""
     return render_template("clients/unsubscribe_bad.html"), 404
 
@@ -33,7 +33,7 @@ def refuse(_error: BadToken) -> ResponseReturnValue:
 def page(token: str) -> ResponseReturnValue:
     """Ask on GET, because programs follow links automatically.
 
-    POST leaves the topic of the letter, or everything if it has none, and may be repeated.
+    POST unsubscribes from the letter's topic, or from everything if it has none, and may be repeated.
     """
     recipient = read_recipient(token)
     if request.method == "POST" and recipient.owner:
@@ -45,7 +45,7 @@ def page(token: str) -> ResponseReturnValue:
 
 @bp.post("/<token>/undo")
 def undo(token: str) -> ResponseReturnValue:
-    """Undo what was done through this link, for a day."""
+    """Undo unsubscribing through this link, for a day."""
     recipient = read_recipient(token)
     person = recipient.owner_id, recipient.email_key
     is_undone = opt_outs.undo(*person, read_opt_out_id(), utcnow(), read_evidence())
@@ -70,7 +70,7 @@ def give_reason(token: str) -> ResponseReturnValue:
 
 
 def read_evidence() -> Evidence:
-    """Return where the request comes from; mail providers send one-click requests for their users."""
+    """Return where the request came from; mail providers send one-click requests for their users."""
     return Evidence(
         (request.remote_addr or "")[:45], request.headers.get("User-Agent", "")[:AGENT_MAX_LENGTH]
     )
@@ -82,7 +82,7 @@ def read_opt_out_id() -> int:
 
 
 def show(recipient: Recipient, **done: bool) -> str:
-    """Return the page: what the person gets now, and what can be done about it."""
+    """Return the page, which shows what the person gets now, and how to change it."""
     if recipient.owner is None:
         return render_template("clients/unsubscribe_gone.html", recipient=recipient)
     return render_template(
@@ -98,7 +98,7 @@ def collect(recipient: Recipient, owner: User) -> dict[str, object]:
     if suppressed and suppressed.reason is SuppressionReason.MANUAL:
         suppressed = None  # the owner can lift it, so the person has something to decide
     topic_state = next((state for state in states if state.topic.id == recipient.topic_id), None)
-    # What the page is about; None: everything.
+    # The topic that the page is about; None: everything.
     left_id = topic_state.topic.id if topic_state and not suppressed else None
     return {
         "brand": find_brand(owner),

@@ -45,7 +45,7 @@ def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
     """Return the stored upload; on an error, show it next to the field and return None."""
     file = form.file.data
     try:
-        imports.check_unfinished(current_user.id)  # before the work; again under the lock
+        imports.check_unfinished(current_user.id)  # before the slow part; checked again under the lock
         db.session.rollback()
         with take_turn(get_user_key()):
             received = uploads.read_file(file.stream, file.filename or "", mapping)

@@ -62,7 +62,7 @@ def compile_conditions(node: Node, viewpoint: Viewpoint) -> Condition:
 
 
 def _estimate_cost(node: Node) -> int:
-    """Return the order in which SQLite should evaluate the nodes of a group: it keeps their order.
+    """Return a rough cost, by which the nodes of a group are sorted: SQLite keeps their order.
 
     Tags and states are looked up; attributes are read from JSON, numbers and dates several times.
     """
@@ -235,7 +235,7 @@ class _Compiler:
             clicked = select(Engagement.delivery_id).where(Engagement.run_id.in_(runs), Engagement.clicks > 0)
             rows = rows.where(Delivery.id.in_(clicked))
         else:
-            # Neither a complaint nor a letter that anyone could have written proves that a letter failed.
+            # Neither a complaint nor a bounce that anyone could have forged proves that a letter failed.
             returned = select(Bounce.delivery_id).where(
                 Bounce.delivery_id.is_not(None),
                 Bounce.kind != BounceKind.COMPLAINT,

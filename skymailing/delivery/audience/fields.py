@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """Whether a client may get letters, and why not."""
+    """The state that decides whether a client may get letters."""
 
     MAILABLE = "mailable"
     SUPPRESSED = "suppressed"  # for any reason
@@ -195,7 +195,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     ),
     Kind.STATE: {"is": read_state, "is_not": read_state},
 }
-# Each operator that is the negation of another: it also holds if a value is missing or does not fit.
+# The operators that negate another one: they also hold if a value is missing or does not fit.
 NEGATIONS = {
     "not_equals": "equals",
     "not_contains": "contains",

@@ -26,7 +26,7 @@ def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
 
 def topic_condition(topic: Topic) -> Condition:
     """Return the condition that a client gets the topic's mailings, unless the address is suppressed."""
-    # Those who joined a topic that people choose, or those who left another one.
+    # The people who joined an opt-in topic, or who left any other topic.
     chosen = select(TopicChoice.email_key).where(
         TopicChoice.topic_id == topic.id, TopicChoice.is_joined == topic.is_opt_in
     )
@@ -35,7 +35,7 @@ def topic_condition(topic: Topic) -> Condition:
 
 
 def gets_topic(topic_id: int, email_key: Any) -> Condition:
-    """Return the same condition for an address in a few rows; no one gets a topic that has been deleted."""
+    """Return the same condition for an address, in a query of few rows; no one gets a deleted topic."""
     is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     # The address belongs to the outermost query.
     has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)

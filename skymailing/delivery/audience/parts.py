@@ -91,8 +91,8 @@ def read_parts(mailing: Mailing) -> AudienceParts:
 def find_blocking_mailings(uses: ColumnElement[bool]) -> Select[tuple[Mailing]]:
     """Select the mailings that prevent a segment or tag from being deleted; `uses` is on MailingAudience.
 
-    They are unfinished, or finished mailings that exclude it and that their owner can extend: without the
-    exclusion, they would reach more people.
+    These are unfinished mailings, and finished ones that exclude the part and can be extended by their owner:
+    without the exclusion, they would reach more people.
     """
     return (
         select(Mailing)
@@ -116,8 +116,8 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
             continue
         if not is_excluded and mailing.state not in (MailingState.FINISHED, MailingState.CANCELLED):
             continue
-        of_mailing = MailingAudience.mailing_id == mailing_id
-        last = session.scalar(select(func.max(MailingAudience.position)).where(of_mailing))
+        in_mailing = MailingAudience.mailing_id == mailing_id
+        last = session.scalar(select(func.max(MailingAudience.position)).where(in_mailing))
         use = MailingAudience(mailing_id=mailing_id, is_excluded=is_excluded)
         use.position = 0 if last is None else last + 1
         use.tag_id, use.segment_id = (part.id, None) if isinstance(part, Tag) else (None, part.id)
@@ -126,7 +126,7 @@ def restore_uses(part: Part, uses: Iterable[tuple[int, bool]]) -> None:
 
 
 def lock_parts(mailing: Mailing) -> None:
-    """Keep the owner's tags and topics and the mailing's segments as they are until the transaction ends.
+    """Keep the owner's tags and topics and the mailing's segments unchanged until the transaction ends.
 
     Conditions name tags and topics, so an audience must be checked and used with the same ones.
     """

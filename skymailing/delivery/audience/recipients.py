@@ -37,7 +37,7 @@ class Recipients:
     def count(self) -> int:
         """Return how many clients there are, suppressed ones included."""
         if self.mailing.audience is Audience.SELECTED and self.mailing.topic is None:
-            # The same number, from one index: deleting a client ends its membership.
+            # This is the same number, read from one index: deleting a client ends its membership.
             statement = select(func.count()).where(mailing_clients.c.mailing_id == self.mailing.id)
         else:
             statement = self.clients.with_only_columns(func.count())

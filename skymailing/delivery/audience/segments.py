@@ -13,7 +13,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Run, SignupForm, Tag, Topic, User
 
-# What conditions refer to, by the column that their values name.
+# The columns, of the owner and of the name, in which conditions of a kind look up their values.
 NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
     Kind.TAG: (Tag.owner_id, Tag.name_key),
     Kind.TOPIC: (Topic.owner_id, Topic.name_key),

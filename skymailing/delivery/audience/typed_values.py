@@ -1,4 +1,4 @@
-"""SQL expressions for the numbers, dates and words in clients' attributes.
+"""SQL expressions for the numbers, dates and yes/no values in clients' attributes.
 
 They give the same values as `delivery.rendering.values.Habits`. PostgreSQL has the functions from
 migration 0025; SQLite gets them here, in Python.
@@ -33,7 +33,7 @@ from skymailing.extensions import db
 from skymailing.models import Client
 
 DIGITS = "0123456789"
-# The days of every year, as MM-DD.
+# The days that every year has, as MM-DD.
 DAYS = [f"{date(2001, 1, 1) + timedelta(days):%m-%d}" for days in range(365)]
 BY_ORDER = {is_day_first: Habits(is_day_first=is_day_first) for is_day_first in (False, True)}
 BY_COMMA = {has_comma: Habits(has_decimal_comma=has_comma) for has_comma in (False, True)}
@@ -54,7 +54,7 @@ def configure(app: Flask) -> None:
 
 
 def read_number(text: object, has_decimal_comma: int) -> float | None:
-    """Return the number in a text, or None."""
+    """Return the number in a string, or None."""
     if not isinstance(text, str):
         return None
     number = BY_COMMA[bool(has_decimal_comma)].parse_number(text)
@@ -62,7 +62,7 @@ def read_number(text: object, has_decimal_comma: int) -> float | None:
 
 
 def read_date(text: object, is_day_first: int) -> str | None:
-    """Return the date in a text as YYYY-MM-DD, or None."""
+    """Return the date in a string as YYYY-MM-DD, or None."""
     if not isinstance(text, str):
         return None
     found = BY_ORDER[bool(is_day_first)].parse_date(text)
@@ -71,8 +71,8 @@ def read_date(text: object, is_day_first: int) -> str | None:
 
 def read_day(stored: str, zone: str) -> str:
     """Return the date of a stored time in a time zone."""
-    moment = datetime.fromisoformat(stored).replace(tzinfo=UTC)
-    return moment.astimezone(ZoneInfo(zone)).date().isoformat()
+    added_at = datetime.fromisoformat(stored).replace(tzinfo=UTC)
+    return added_at.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
 def text_of(key: str) -> ColumnElement[str]:
@@ -96,7 +96,7 @@ def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
 
 
 def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a text has digits only, and at most one point between them, on PostgreSQL."""
+    """Return whether a string has digits only, and at most one point between them, on PostgreSQL."""
     whole = func.replace(text, ".", "", type_=String)
     has_point = and_(
         func.length(text) - func.length(whole) == 1, not_(text.startswith(".")), not_(text.endswith("."))
@@ -109,10 +109,10 @@ def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
-    """Return whether a text is a whole number, and whether it has one point between digits, on SQLite.
+    """Return whether a string is a whole number, and whether it has one point between digits, on SQLite.
 
-    SQLite parses the JSON again wherever the text is used, so it is used in few places: a whole number is the
-    text that it is written as. `parse_number` reads up to 18 digits.
+    SQLite parses the JSON again wherever the string is used, so it is used in few places: a whole number is
+    the string that it is written as. `parse_number` reads up to 18 digits.
     """
     is_whole = cast(cast(text, Integer) % literal_column("1000000000000000000"), Text) == text
     has_length = func.length(text).between(1, 15)
@@ -155,7 +155,7 @@ def is_within(column: ColumnElement[str], first: date, last: date, dialect: str)
 
 
 def _has_form(text: ColumnElement[str], form: str) -> ColumnElement[bool]:
-    """Return whether a text is a date of this form, with a year from 1000 on, on PostgreSQL."""
+    """Return whether a string is a date of this form, with a year from 1000 on, on PostgreSQL."""
     year = func.substr(text, form.index("0000") + 1, 1)
     return (func.translate(text, DIGITS, "0" * 10) == form) & (year != "0")
 

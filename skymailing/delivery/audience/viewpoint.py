@@ -1,4 +1,4 @@
-"""Define for which owner, and at which moment, conditions are evaluated."""
+"""Define for which owner, and at what time, conditions are evaluated."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session, object_session
 from skymailing.delivery.rendering.values import Habits
 from skymailing.models import User
 
-# Their midnight exists in UTC for every time zone.
+# The first and last days whose midnight, in any time zone, can be converted to UTC.
 EARLIEST, LATEST = date(1, 1, 3), date(9999, 12, 30)
 
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """The owner, the formats and the moment for which conditions are evaluated.
+    """The owner, the formats and the time for which conditions are evaluated.
 
     `session` looks up what conditions refer to, in the caller's transaction: on SQLite, another transaction
     would wait for it.
@@ -40,6 +40,6 @@ class Viewpoint:
         return self.now.astimezone(self.zone).date()
 
     def midnight(self, day: date) -> datetime:
-        """Return the moment at which a day begins in the owner's time zone."""
+        """Return the time at which a day begins in the owner's time zone."""
         day = min(max(day, EARLIEST), LATEST)
         return datetime.combine(day, time(), self.zone).astimezone(UTC)

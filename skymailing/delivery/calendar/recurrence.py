@@ -10,7 +10,7 @@ from skymailing.models import Periodicity
 def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
     """Return the occurrence with this number (0 is the anchor itself), in UTC.
 
-    The local time stays the same across clock changes, and each month uses the anchor's day or, if it
+    The local time is the same across clock changes, and each month uses the anchor's day or, if it
     is shorter, its last day: 31 January, 28 February, 31 March. If the clock shows the time twice, the first
     one counts; if it skips the time, the occurrence is when that time would have been.
     """

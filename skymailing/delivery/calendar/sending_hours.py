@@ -17,8 +17,8 @@ HORIZON = timedelta(days=400)
 class SendingHours:
     """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
 
-    Each opening belongs to the day on which it begins. It begins and ends when the clock first shows
-    its hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
+    Each opening belongs to the day on which it begins. Openings begin and end when the clock first shows
+    the hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
     """
 
     weekdays: str
@@ -48,7 +48,7 @@ class SendingHours:
         return end if begin is not None and begin <= moment else None
 
     def next_opening(self, moment: datetime) -> datetime | None:
-        """Return the first moment, from `moment` on, at which letters may be sent."""
+        """Return the earliest time, not before `moment`, at which letters may be sent."""
         if not self.is_limited:
             return moment
         begin, _end = next(self._openings(moment), (None, None))
@@ -80,12 +80,12 @@ class SendingHours:
         while day <= last:
             if str(day.isoweekday()) in self.weekdays:
                 closing_day = day if opens < closes else day + timedelta(days=1)
-                begin, end = self._first_moment(day, opens), self._first_moment(closing_day, closes)
+                begin, end = self._find_hour(day, opens), self._find_hour(closing_day, closes)
                 if moment < end and begin < end:
                     yield begin, end
             day += timedelta(days=1)
 
-    def _first_moment(self, day: date, hour: time) -> datetime:
+    def _find_hour(self, day: date, hour: time) -> datetime:
         """Return when the clock on that day first shows `hour` or a later time."""
         naive = datetime.combine(day, hour)
         moment = naive.replace(tzinfo=self.zone).astimezone(UTC)

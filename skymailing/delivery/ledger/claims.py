@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal_column, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    false,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.audience.memberships import gets_topic
@@ -20,7 +31,18 @@ from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.run_counts import Changes
 from skymailing.delivery.open_consents import allows_counting
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE
-from skymailing.models import Client, Delivery, DeliveryState, Mailing, OpenTracking, Run, Suppression, User
+from skymailing.models import (
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    OpenTracking,
+    Run,
+    Suppression,
+    SuppressionReason,
+    TransactionalLetter,
+    User,
+)
 from skymailing.quotas import letters
 
 
@@ -35,8 +57,9 @@ class Claimed:
     unknowns: int
     full_name: str
     attributes: Mapping[str, Any]
-    counts_opens: bool  # whether the letter may have the picture that shows opens
-    variant: int | None = None  # of a letter in the sample of a test
+    counts_opens: bool  # whether the letter may have the tracking image
+    variant: int | None = None  # set in the sample of a test
+    content_id: int | None = None  # of a transactional letter, whose attributes are its own values
 
 
 class Choice(Protocol):
@@ -60,9 +83,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Deliveries stay as they are if the owner's
-    limits do not allow them, or if they wait for the winner of a test. Without `choice`, fewer than `limit`
-    mean that no other delivery may be sent now.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries remain unchanged if the owner's
+    limits do not allow them, or if they wait for the winner of a test. Without `choice`, a result below
+    `limit` means that no other delivery may be sent now.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
@@ -90,7 +113,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
-    """End the deliveries to recipients who may no longer be mailed, and return the others."""
+    """End the deliveries to recipients who may no longer be mailed, and return the rest."""
     suppressed = [row for row in rows if row.is_suppressed]
     deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
     deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
@@ -121,7 +144,7 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choi
     is_pending = IS_PENDING_IN_SAMPLE if run.is_testing else Delivery.state == DeliveryState.PENDING
     if choice is None:
         return _rows_by_id(connection, run, is_pending, limit)
-    # Other workers may have claimed the offered rows in the meantime.
+    # Other workers may have claimed the offered rows since.
     while ids := choice.pick(connection, limit):
         is_offered = is_one_of(Delivery.id, "ids")
         if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
@@ -135,6 +158,7 @@ def _claimed(row: Any) -> Claimed:
         *(row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes),
         bool(row.counts_opens),
         row.variant,
+        row.content_id,
     )
 
 
@@ -150,8 +174,10 @@ def _rows_by_id(
 
 
 def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
+    select_values = _letter_values if run.is_transactional else _client_values
     return (
-        select(
+        select_values()
+        .add_columns(
             Delivery.id,
             Delivery.state,
             Delivery.email,
@@ -159,24 +185,38 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.attempts,
             Delivery.unknowns,
             Delivery.variant,
-            Client.full_name,
-            Client.attributes,
-            # Deleted while the letter was being sent; the delivery then returned to pending.
-            Client.id.is_(None).label("is_deleted"),
             _is_suppressed(run).label("is_suppressed"),
             _counts_opens(run).label("counts_opens"),
         )
-        .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
         # SQLAlchemy omits this on SQLite, where this transaction is the only writer.
         .with_for_update(of=Delivery, skip_locked=True)
     )
 
 
+def _client_values() -> Select[Any]:
+    """Select what fills a client's letter."""
+    # Deleted while the letter was being sent; the delivery then returned to pending.
+    is_deleted = Client.id.is_(None).label("is_deleted")
+    values = select(Client.full_name, Client.attributes, is_deleted, null().label("content_id"))
+    return values.select_from(Delivery).outerjoin(Client, Client.id == Delivery.client_id)
+
+
+def _letter_values() -> Select[Any]:
+    """Select what fills a transactional letter, whose recipient need not be a client."""
+    letter = TransactionalLetter
+    values = (letter.name.label("full_name"), letter.values.label("attributes"))
+    is_deleted = letter.delivery_id.is_(None).label("is_deleted")
+    statement = select(*values, is_deleted, letter.content_id).select_from(Delivery)
+    return statement.outerjoin(letter, letter.delivery_id == Delivery.id)
+
+
 def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
-    """Return the condition that a delivery's address gets no letters, or none of the run's topic."""
-    of_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
-    is_suppressed = exists().where(of_address)
+    """Return the condition that a delivery's address gets no letters, or none about the run's topic."""
+    is_its_address = (Suppression.owner_id == run.owner_id) & (Suppression.email_key == Delivery.email_key)
+    if run.is_transactional:
+        is_its_address &= holds_letters()
+    is_suppressed = exists().where(is_its_address)
     return (
         is_suppressed
         if run.topic_id is None
@@ -184,8 +224,16 @@ def _is_suppressed(run: OpenRun) -> ColumnElement[bool]:
     )
 
 
+def holds_letters() -> ColumnElement[bool]:
+    """Return the condition that a suppression also applies to transactional letters.
+
+    People who unsubscribe from mailings still get the receipts of what they buy.
+    """
+    return Suppression.reason != SuppressionReason.UNSUBSCRIBED
+
+
 def _counts_opens(run: OpenRun) -> ColumnElement[bool]:
-    """Return the condition that a letter may have the picture that shows opens."""
+    """Return the condition that a letter may have the tracking image."""
     if run.track_opens == OpenTracking.PERSON:
         return allows_counting(run.owner_id, Delivery.email_key)
     return true() if run.track_opens == OpenTracking.DAY else false()

@@ -51,7 +51,7 @@ def insert_deliveries(
 ) -> int:
     """Insert one delivery for each recipient, in one statement; return how many.
 
-    Suppressed addresses get a row too, so that the counts add up. Those in the `sample` get a variant.
+    Suppressed addresses get a row too, so that the counts add up. Recipients in the `sample` get a variant.
     """
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
     columns += ["variant"] if sample else []
@@ -114,8 +114,8 @@ def end_unsent(
 ) -> None:
     """Move pending or deferred deliveries to a final `state`, and count this in `changes`.
 
-    A letter that was waiting to be sent again, although the server may have accepted it, stays unknown
-    instead: its client may have it. The rows have the columns `id`, `state` and `unknowns`.
+    A letter that was waiting to be sent again, although the server may have accepted it, becomes unknown
+    instead: its client may have received it. The rows have the columns `id`, `state` and `unknowns`.
     """
     may_have_arrived = [row.id for row in rows if row.unknowns]
     never_sent = [row.id for row in rows if not row.unknowns]
@@ -184,7 +184,7 @@ def detach_clients(connection: Connection, client_ids: Sequence[int], now: datet
 def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
     """Let detached deliveries refer to clients again; `clients` maps delivery IDs to client IDs.
 
-    A delivery stays detached if its client has another one in the same run.
+    A delivery remains detached if its client has another one in the same run.
     """
     if not clients:
         return
@@ -202,7 +202,7 @@ def attach_clients(connection: Connection, clients: Mapping[int, int]) -> None:
 
 
 def _attach(letter: ColumnElement[int], client: ColumnElement[int]) -> Update:
-    """Return the statement that lets a detached letter refer to a client who has no other in its run."""
+    """Return the statement that lets a detached letter refer to a client without another one in its run."""
     other = aliased(Delivery)
     has_other = exists().where(other.run_id == Delivery.run_id, other.client_id == client)
     is_detached = (Delivery.id == letter) & Delivery.client_id.is_(None)

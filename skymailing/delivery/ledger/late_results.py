@@ -30,7 +30,7 @@ def reconcile_late_results(
 ) -> list[Result]:
     """Apply late results, which all lead to `step`, to assumed unknowns; return those to log.
 
-    The assumed unknown stays in the log, so a late result is one more attempt there. A repeated
+    The assumed unknown remains in the log, so a late result is one more attempt there. A repeated
     result is ignored: the delivery is no longer unknown.
     """
     rows = _lock_assumed_unknowns(connection, token, [result.letter.delivery_id for result in late])
@@ -43,7 +43,7 @@ def reconcile_late_results(
             return []
         step = Step(DeliveryState.FAILED)
     elif not is_counted:
-        # It was never handed over, so it can be sent at once, without the wait before a second attempt.
+        # The letter was never handed over, so it can be sent now, without the wait before a second attempt.
         step = Step(DeliveryState.DEFERRED, now)
     connection.execute(
         update(Delivery)
@@ -67,7 +67,7 @@ def reconcile_late_results(
 def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
     """Mark the run's unknown deliveries to these addresses as sent, according to the mail server's log.
 
-    Return how many there were. The unknown attempt stays in our log: it is what we observed.
+    Return how many there were. The unknown attempt remains in our log: it is what we observed.
     """
     changes = Changes(run)
     total = 0

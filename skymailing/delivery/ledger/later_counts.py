@@ -10,7 +10,7 @@ from skymailing.models import LATER_COUNTS, Run
 
 
 def add_later(connection: Connection, totals: Mapping[int, Mapping[str, int]], at: datetime) -> None:
-    """Add to the counts of runs, by run ID and name; call it last, as rows stay locked until the commit."""
+    """Add to runs' counts, by run ID and name; call it last: rows stay locked until the commit."""
     if not totals:
         return
     for run in run_keys(connection, sorted(totals)):
@@ -18,7 +18,8 @@ def add_later(connection: Connection, totals: Mapping[int, Mapping[str, int]], a
         for name, count in totals[run.id].items():
             changes.add(name, count, at)
         changes.write(connection)
-    # After the intervals, in the same order as workers: otherwise recounting a run that ends could deadlock.
+    # Update runs after their intervals, as workers do; otherwise, recounting a run that is ending could
+    # deadlock.
     columns = {name: Run.__table__.c[name] for name in LATER_COUNTS}
     increase = update(Run).where(Run.id == bindparam("run"))
     connection.execute(

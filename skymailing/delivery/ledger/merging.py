@@ -41,9 +41,9 @@ def move_letters(
     """Give the removed client's letters to the kept one, so that no run sends both of them a letter.
 
     Return what `return_letters` needs. A letter still to be sent to the removed client is readdressed if the
-    kept one has none in that run and the run leaves no one out; otherwise it is cancelled with its client.
-    If the removed client received a letter, or may have, the kept one's is cancelled, or detached so that it
-    is not sent again.
+    kept one has none in that run and the run excludes no one; otherwise, it is cancelled with its client.
+    If the removed client received a letter, or may have, the kept client's letter is cancelled, or detached
+    so that it is not sent again.
     """
     columns = (Delivery.id, Delivery.run_id, Delivery.client_id, Delivery.state)
     rows = connection.execute(
@@ -64,18 +64,16 @@ def move_letters(
 
 
 def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[int]:
-    """Return which of the runs left no client out; the other runs may have excluded the kept client."""
+    """Return which of the runs excluded no client; the other runs may have excluded the kept client."""
     runs = select(Run.id, Run.audience, Mailing.audience).join(Mailing, Mailing.id == Run.mailing_id)
     runs = runs.where(Run.topic_id.is_(None))  # the kept client may have left the topic
     rows = connection.execute(runs.where(is_one_of(Run.id, "ids")), {"ids": list(run_ids)})
-    # A run planned by an earlier version has no audience of its own, so its mailing's audience counts.
-    return {
-        id for id, of_run, of_mailing in rows if (of_run or {}).get("audience", of_mailing) == Audience.ALL
-    }
+    # A run planned by an earlier version has no stored audience, so its mailing's audience counts.
+    return {id for id, stored, current in rows if (stored or {}).get("audience", current) == Audience.ALL}
 
 
 def decide(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
-    """Return what happens to the letters of both clients; `for_all` are the runs that leave no one out."""
+    """Return what happens to the letters of both clients; `for_all` are the runs that exclude no one."""
     kept_rows = {row.run_id: row for row in rows if row.client_id == kept_id}
     moves = Moves()
     for row in rows:
@@ -102,7 +100,7 @@ def is_untouched(row: Any) -> bool:
 def return_letters(
     connection: Connection, letters: tuple[Sequence[int], Sequence[int]], kept_id: int, restored_id: int
 ) -> None:
-    """Give the letters that `move_letters` returned back to the restored client, and to the kept one."""
+    """Undo `move_letters`: return the letters in its result to the restored client and to the kept one."""
     history, detached = letters
     condition = is_one_of(Delivery.id, "ids") & (Delivery.client_id == kept_id)
     connection.execute(

@@ -1,4 +1,4 @@
-"""Load a run that may send, with all that sending needs; both functions work in the caller's transaction."""
+"""Load a run that may send, with everything that sending needs, in the caller's transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,10 @@ from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
+from skymailing.delivery.transactional import expires_at
 from skymailing.delivery.variants.contents import VariantContent, load_contents
 from skymailing.delivery.variants.samples import is_testing
-from skymailing.models import OPEN_RUN_STATES, Mailing, MessageFormat, Run, SmtpServer, User
+from skymailing.models import OPEN_RUN_STATES, Mailing, MailingKind, MessageFormat, Run, SmtpServer, User
 from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
@@ -23,7 +24,7 @@ from skymailing.settings.engine import engine_settings
 COPIED = (
     *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
     *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
-    *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner"),
+    *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner", "is_transactional"),
 )
 HABITS = (User.attribute_types, User.date_order, User.locale)
 
@@ -41,7 +42,7 @@ class OpenRun:
     body: str
     language: str
     sender_name: str
-    sender_address: str  # empty: the service's own
+    sender_address: str  # empty: the service's address
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
@@ -53,10 +54,11 @@ class OpenRun:
     server_id: int | None  # None: the installation's server
     server: ServerAccess | None  # also None if it has been deleted
     topic_id: int | None
-    # Of its test, if it has one: whether only the letters of the sample may be sent, and otherwise the
-    # variant that the other clients get.
+    # The state of its test, if it has one: whether only the letters of the sample may be sent, and the
+    # winner, which the other clients get.
     is_testing: bool
     winner: int | None
+    is_transactional: bool  # its letters have their own contents, and no clients
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
 
     def content_of(self, variant: int | None) -> "OpenRun | VariantContent":
@@ -78,6 +80,8 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
     run, closes_at = _open_run(row), hours.closes_after(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
+    if run.is_transactional:
+        run = replace(run, ends_at=min(run.ends_at, expires_at(row.scheduled_for)))
     return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
 
 
@@ -92,6 +96,7 @@ def _run_columns(run_id: int) -> Select[Any]:
             Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
         )
         .add_columns(is_testing().label("is_testing"))
+        .add_columns((Mailing.kind == MailingKind.TRANSACTIONAL).label("is_transactional"))
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .outerjoin(SmtpServer, SmtpServer.id == Run.server_id)

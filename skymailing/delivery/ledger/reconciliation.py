@@ -61,7 +61,7 @@ def recount(connection: Connection, run: RunKey) -> None:
     if connection.dialect.name == "postgresql":
         # Concurrent changes wait and are added to the rebuilt counts, so none is counted twice.
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
-    # Intervals stay as rows of zeros: deleting a row would not mark its day's sums as outdated.
+    # Intervals are kept as rows of zeros: deleting a row would not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
     zeros = {
         column.name: 0 for column in columns if column.default is not None and column.name not in LATER_COUNTS
@@ -91,15 +91,15 @@ def _count_deliveries(connection: Connection, changes: Changes) -> None:
 
 
 def _count_attempts(connection: Connection, changes: Changes) -> None:
-    of_run = Attempt.run_id == changes.run.id
+    in_run = Attempt.run_id == changes.run.id
     for at, count in connection.execute(
-        select(Attempt.at, func.count()).where(of_run).group_by(Attempt.at)
+        select(Attempt.at, func.count()).where(in_run).group_by(Attempt.at)
     ).tuples():
         changes.add("attempts", count, at)
     refusals = (
         select(Attempt.outcome, Attempt.code, Attempt.answer, Delivery.email, Attempt.at)
         .join(Delivery, Delivery.id == Attempt.delivery_id)
-        .where(of_run, Attempt.outcome != Outcome.SENT)
+        .where(in_run, Attempt.outcome != Outcome.SENT)
     )
     for refusal in connection.execute(refusals).tuples():
         changes.add_refusal(*refusal)

@@ -17,6 +17,7 @@ from skymailing.delivery.reputation import count_problems
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.events.suppressions import report_suppressed
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason, UsageKind
 from skymailing.quotas import letters
 
@@ -25,7 +26,7 @@ DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
 WAITING_STATES = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
-# What is common to results that change their rows in the same way: the step, whether the attempt counts,
+# The properties of results that change their rows in the same way: the step, whether the attempt counts,
 # and whether it is unknown.
 Group = tuple[Step, bool, bool]
 
@@ -46,7 +47,7 @@ def record_results(  # noqa: PLR0913 - all data of a lease
     """
     changes = Changes(run.key)
     tried: list[Result] = []
-    waiting = 0  # letters that were claimed and stay pending
+    waiting = 0  # letters that were claimed and remain pending
     for (step, is_counted, is_unknown), group in _group(connection, run, results, unknowns, now).items():
         moved = _move(connection, token, list(group), step, is_counted, is_unknown, now)
         changes.move(step.state, len(moved), now)
@@ -61,7 +62,7 @@ def record_results(  # noqa: PLR0913 - all data of a lease
         insert_attempts(connection, run, tried, route, now)
         _count_attempts(changes, tried, now)
         _suppress_dead(connection, run.owner_id, tried, now)
-    letters.give_back(connection, run.owner_id, waiting, now)
+    letters.release(connection, run.owner_id, waiting, now)
     changes.write(connection)
 
 
@@ -77,7 +78,7 @@ def _group(
     series = find_series(
         connection, [result for result in results if may_be_too_old(result, run.policy, now)], now
     )
-    # The same for the whole window, so that its deferred deliveries are one group.
+    # The value is the same for the whole window, so that its deferred deliveries are one group.
     luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, not used for security
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
     for result in results:
@@ -127,10 +128,9 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
     answers = {result.letter.delivery_id: result.answer for result in tried if is_dead_address(result)}
     if not answers:
         return
-    # In order, so that two runs with the same dead addresses cannot deadlock.
-    keys = connection.execute(
-        select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers)).order_by(Delivery.email_key)
-    ).tuples()
+    # Sorted, so that two runs with the same dead addresses cannot deadlock.
+    found = select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers))
+    keys = connection.execute(found.order_by(Delivery.email_key)).tuples().all()
     connection.execute(
         insert_into(Suppression).on_conflict_do_nothing(),
         [
@@ -144,4 +144,5 @@ def _suppress_dead(connection: Connection, owner_id: int, tried: list[Result], n
             for id, key in keys
         ],
     )
+    report_suppressed(connection, owner_id, [key for _id, key in keys], now)
     count_problems(connection, owner_id, {UsageKind.BOUNCES: [now] * len(answers)}, now)

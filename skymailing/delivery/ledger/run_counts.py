@@ -1,8 +1,8 @@
-"""Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
+"""Maintain a run's counts together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
 last step: rows stay locked until the commit. Each process counts in its own rows, so that a worker
-whose host vanishes within a transaction does not block the others; only refusals by domain are shared.
+whose host vanishes within a transaction does not block other workers; only refusals by domain are shared.
 """
 
 import hashlib
@@ -43,9 +43,9 @@ FINEST_WIDTH = 1
 QUARTER_HOUR = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
-MAX_REPLIES = 20  # different ones per window; limits the rows if a server never repeats a reply
+MAX_REPLIES = 20  # different replies per window; limits the rows if a server never repeats a reply
 WORDS_LENGTH = 200
-SEARCHED_LENGTH = 600  # characters of a reply that are searched, as VARIABLE takes quadratic time
+SEARCHED_LENGTH = 600  # characters of a reply that are searched; VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
 # The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers
@@ -66,7 +66,7 @@ class RunKey:
 
 
 class Changes:
-    """Changes of a run's counts within one transaction; `write` is its last step.
+    """Changes to a run's counts within one transaction; `write` is its last step.
 
     With `is_shared`, all processes count in the same rows. This is for short-lived processes, such as those
     that each receive one returned letter.
@@ -136,7 +136,7 @@ def interval_begin(at: datetime, started_at: datetime) -> datetime:
 
 
 def own_row(begin: datetime) -> datetime:
-    """Return the time of this process's row in an interval: microseconds after its beginning.
+    """Return the time of this process's row in an interval: up to 0.4 s after its beginning.
 
     So no two processes share a row, and sums over runs, days and mailings stay the same.
     """

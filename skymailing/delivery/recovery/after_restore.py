@@ -61,7 +61,7 @@ def _insert_unknown_attempts(connection: Connection, run_id: int, answer: str, n
 
 
 def _mark_unknown(connection: Connection, run_id: int) -> int:
-    # The lease token stays, so that a result in a journal from that time can still be applied.
+    # The lease token is kept, so that a result in a journal from that time can still be applied.
     statement = (
         update(Delivery)
         .where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES))

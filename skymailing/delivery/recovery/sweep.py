@@ -51,7 +51,7 @@ def recover_journal(journal: DeadJournal, now: datetime) -> None:
     if lease is None:
         return
     with Session(db.engine) as session, session.begin():
-        # Marked unknown in the meantime by a sweep that did not see this journal.
+        # A sweep that did not see this journal may have marked deliveries unknown.
         for run, rows in _by_run(session, _assumed_unknowns(session, lease)):
             _record(session, run, lease.token, rows, lease.answered(rows), now)
         held = _lock_sending(session, Delivery.lease_token == lease.token)

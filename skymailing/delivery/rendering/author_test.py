@@ -31,8 +31,8 @@ def render_test_letter(
 ) -> bytes:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
-    `mark` is the letter of its variant, empty without variants.
-    Its unsubscribe and browser links are only examples. Raises TemplateError.
+    `mark` is the label of the variant, such as "A", or empty without variants. The unsubscribe and browser
+    links are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()

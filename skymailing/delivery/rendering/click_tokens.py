@@ -1,7 +1,8 @@
 """Make the tokens in links that count clicks: one per letter, verified without a query.
 
-A token names the run and the delivery. Its key depends on the run's UUID, since a database can give the ID of
-a deleted run to another one. It opens nothing: the target of a link is stored with the run, by number.
+A token names the run and the delivery. Its key depends on the run's UUID, because a database can give the ID
+of a deleted run to another one. A token opens nothing: the target of a link is stored with the run, by
+number.
 """
 
 import hmac
@@ -28,7 +29,9 @@ class ClickSigner:
     def __init__(self, run_id: int, run_uuid: UUID) -> None:
         self._run = run_id.to_bytes(RUN_SIZE, "big")
         secret = blake2b(current_app.config["SECRET_KEY"].encode(), digest_size=32, person=b"sky.clicks")
-        self._key = blake2s(run_uuid.bytes, digest_size=32, key=secret.digest()).digest()
+        key = blake2s(run_uuid.bytes, digest_size=32, key=secret.digest()).digest()
+        # Copied for each letter, which is faster than starting with the key.
+        self._start = blake2s(digest_size=SIGNATURE_SIZE, key=key)
 
     def make_token(self, delivery_id: int) -> str:
         """Return the token of a delivery, the same on every attempt."""
@@ -39,7 +42,9 @@ class ClickSigner:
         return hmac.compare_digest(self._sign(name), signature)
 
     def _sign(self, name: bytes) -> bytes:
-        return blake2s(name, digest_size=SIGNATURE_SIZE, key=self._key).digest()
+        signature = self._start.copy()
+        signature.update(name)
+        return signature.digest()
 
 
 class ClickToken:
@@ -48,7 +53,7 @@ class ClickToken:
     __slots__ = ("_name", "_signature")
 
     def __init__(self, text: str) -> None:
-        """Raise ValueError for a text that cannot be a token."""
+        """Raise ValueError for a string that cannot be a token."""
         if TOKEN.fullmatch(text) is None:
             raise ValueError(text)
         value = a2b_base64(text.translate(FROM_URL))

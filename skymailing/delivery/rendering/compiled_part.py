@@ -14,12 +14,12 @@ from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
-from skymailing.delivery.rendering.tracked_links import LINK_START, PICTURE_URL
+from skymailing.delivery.rendering.tracked_links import LINK_START, TRACKING_IMAGE_URL
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Links to this site with signed tokens, in which nothing has to be escaped.
-LINKS = frozenset({*LINK_NAMES, LINK_START, PICTURE_URL})
+LINKS = frozenset({*LINK_NAMES, LINK_START, TRACKING_IMAGE_URL})
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
 TEXTS = LINKS | {"name", "email", "sender_name"}
 
@@ -53,7 +53,7 @@ class CompiledPart:
         self.parsed = parsed
         self.habits = habits
         self.pieces: list[bytes] = []
-        # Values that are only looked up, encoded once and inserted: by name, their indexes in pieces.
+        # The indexes in pieces, by name, of values that are only looked up, encoded once and inserted.
         self.texts: dict[str, list[int]] = {}
         self.attributes: list[tuple[int, str]] = []
         # (index in pieces, node): nodes that Liquid renders, in order and in one context.

@@ -16,6 +16,7 @@ from skymailing.delivery.rendering.footer import Footer, add_html_footer, add_te
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.liquid import Parsed, parse, render
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.markdown_page import lay_out
 from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
@@ -31,36 +32,6 @@ MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-PAGE = """\
-<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<style>@media (prefers-color-scheme: dark) {{ .letter a {{ color: #7db4ff !important; }} }}</style>
-</head>
-<body>
-<div class="letter">
-{body}</div>
-</body>
-</html>
-"""
-# The styles of a Markdown letter, written into its style attributes.
-RULES = """\
-body { margin: 0; padding: 24px 16px; }
-.letter { max-width: 600px; margin: 0 auto; }
-.letter { font: 16px/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
-.letter h1 { font-size: 26px; line-height: 1.25; }
-.letter h2 { font-size: 21px; line-height: 1.3; }
-.letter a { color: #0b63ce; }
-.letter img { max-width: 100%; height: auto; }
-.letter blockquote { margin: 16px 0; padding: 0 0 0 16px; border-left: 3px solid #c8cdd3; }
-.letter pre { padding: 12px; overflow-x: auto; background: #8881; }
-.letter table { border-collapse: collapse; }
-.letter th, .letter td { padding: 6px 10px; border: 1px solid #c8cdd3; text-align: left; }
-.letter hr { border: 0; border-top: 1px solid #c8cdd3; }
-"""
 
 
 class HasContent(Protocol):
@@ -85,6 +56,8 @@ class Content:
     body: str
     # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
     language: str = ""
+    # Whether a way to unsubscribe is added; transactional letters have none.
+    has_footer: bool = True
 
     @classmethod
     def of(cls, source: "HasContent") -> "Content":
@@ -144,6 +117,8 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
     subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
+    if not content.has_footer:
+        return Compiled(subject, *compile_without_footer(content, body, language, edit_page))
     if content.format is MessageFormat.HTML:
         page = edit_page(inline_styles(fit_page(body, content.language)))
         html = parse(page, escape=True)
@@ -158,6 +133,21 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     return Compiled(subject, text, text_footer, *compile_markdown(body, language, edit_page))
 
 
+def compile_without_footer(
+    content: Content, body: str, language: str, edit_page: PageEdit
+) -> tuple[Parsed, Footer, Parsed | None]:
+    """Return the templates of the text and the HTML part, neither of which gets a footer."""
+    if content.format is MessageFormat.HTML:
+        page = edit_page(inline_styles(fit_page(body, content.language)))
+        return find_text(body), Footer.NEVER, parse(page, escape=True)
+    masked = MaskedSource(body)
+    text = parse(restore_text(masked.text, masked), escape=False)
+    if content.format is MessageFormat.TEXT:
+        return text, Footer.NEVER, None
+    page = edit_page(lay_out(convert_markdown(body), language))
+    return text, Footer.NEVER, parse(page, escape=True)
+
+
 def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Parsed, Footer]:
     """Return the HTML template of a Markdown body, and when its footer is shown."""
     converted = convert_markdown(body)
@@ -168,10 +158,6 @@ def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Par
         page = lay_out(add_html_footer(converted, when, language), language)
         html = parse(edit_page(page), escape=True)
     return html, when
-
-
-def lay_out(converted: str, language: str) -> str:
-    return inline_styles(PAGE.format(language=language, body=converted), RULES)
 
 
 def add_footer_to_text(source: str, language: str) -> tuple[Parsed, Footer]:
@@ -185,7 +171,7 @@ def add_footer_to_text(source: str, language: str) -> tuple[Parsed, Footer]:
 
 def trim_statements(text: str, masked: MaskedSource) -> str:
     """Remove the line breaks of lines that contain only statements, so that they leave no empty lines."""
-    # With blank lines on both sides, remove one of them too.
+    # If there are blank lines on both sides, remove one of them, too.
     alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{masked.statements})\n(?P<next>\n?)"
 
     def trim(line: re.Match[str]) -> str:
@@ -223,15 +209,20 @@ def convert_markdown(body: str) -> str:
 
 
 def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
+    """Derive the text part from an HTML template, with its footer."""
+    return add_footer_to_text(find_text(html).source, language)
+
+
+def find_text(html: str) -> Parsed:
     """Derive the text part from an HTML template."""
     masked = MaskedSource(html)
     text = html_to_text(masked.text)
     try:
-        return add_footer_to_text(restore_text(text, masked), language)
+        return parse(restore_text(text, masked), escape=False)
     except TemplateError:
         # Half of a pair was in an attribute, which is not part of the text: keep only the values.
         text = re.sub(masked.statements, "", text)
-        return add_footer_to_text(restore_text(text, masked), language)
+        return parse(restore_text(text, masked), escape=False)
 
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
@@ -242,7 +233,7 @@ def find_placeholders(content: Content) -> list[tuple[str, ...]]:
 
 # Letters are rendered without a query for the tags of each client.
 TAGS = ("client", "tags")
-# Links to the recipient's own pages, which a published letter leaves out.
+# Links to the recipient's own pages, which a published letter omits.
 EXAMPLE_LINKS = {
     "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
     "preferences_url": preferences_url(EXAMPLE_UNSUBSCRIBE_URL),

@@ -1,4 +1,4 @@
-"""Add `!important` to the CSS rules that must stay in the style sheet when the others are inlined.
+"""Add `!important` to the CSS rules that must remain in the style sheet when the other rules are inlined.
 
 A style attribute overrides any style sheet. Once the plain rules are in style attributes, rules for phones,
 dark mode or :hover have no effect unless they are marked `!important`.

@@ -2,7 +2,7 @@
 
 css-inline computes each element's style, but never rewrites the document: an HTML parser would move Liquid
 tags and escape their content. So css-inline gets a skeleton that contains only the tags, and the resulting
-styles are inserted into the tags of the source; all other bytes stay as they are. The skeleton has limits:
+styles are inserted into the tags of the source; all other bytes remain unchanged. The skeleton has limits:
 the parser is recursive, and about ten thousand open tags would crash the process.
 """
 
@@ -69,7 +69,7 @@ class Outline:
 def inline_styles(html: str, extra_css: str = "") -> str:
     """Inline the style sheets of an HTML template, and `extra_css`, into its style attributes.
 
-    The style sheets stay, for the rules that an attribute cannot express. A source beyond the limits is
+    The style sheets are kept, for the rules that an attribute cannot express. A source beyond the limits is
     returned unchanged: it still looks right in mail clients that support style sheets.
     """
     masked = MaskedSource(html)

@@ -22,7 +22,7 @@ BLOCKS = frozenset("if unless case for capture ifchanged comment".split())
 
 
 class Footer(Enum):
-    """When a part needs the footer."""
+    """The cases in which a part needs the footer."""
 
     NEVER = "never"
     ALWAYS = "always"

@@ -50,7 +50,7 @@ class Recipient:
     email: str
     name: str
     attributes: Mapping[str, str]
-    counts_opens: bool = False  # whether the letter may have the picture that shows opens
+    counts_opens: bool = False  # whether the letter may have the tracking image
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +177,6 @@ def preview(
     return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
-def format_complaint_address(sender: Sender) -> str:
-    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
-    from_domain = sender.address.rpartition("@")[2]
-    mailbox_domain = sender.complaint_mailbox.rpartition("@")[2]
-    if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
-        return ""
-    return f"\r\nCFBL-Address: {mime.check_address(sender.complaint_mailbox)}; report=arf"
-
-
 def decode_body(body: bytes) -> str:
     return body.decode("utf-8").replace("\r\n", "\n")
 
@@ -210,12 +201,12 @@ class LetterTemplate:
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
         self.run_mark = run.mark
-        # What the letters' links to themselves begin with; empty if the letters have none.
+        # The beginning of the letters' links to themselves; empty if the letters have none.
         self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
-        # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
-        # run's UUID.
+        # The boundary cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do
+        # not know a run's UUID.
         boundary = f"=_{run.uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:
@@ -227,11 +218,14 @@ class LetterTemplate:
         list_name = mime.check_list_id(list_id)
         kind, _hyphen, number = list_name.partition(".")[0].partition("-")
         feedback = f"{number and f'm{number}'}:u{sender.owner_id}:{kind}:{FEEDBACK_SENDER}"
-        self.list_headers = (
-            f"\r\nList-Id: <{list_name}>\r\nFeedback-ID: {feedback}"
-            f"{format_complaint_address(sender)}\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
-        ).encode("ascii")
+        complaints = mime.format_complaint_address(sender.address, sender.complaint_mailbox)
+        report = f"\r\nFeedback-ID: {feedback}{complaints}"
+        self.list_headers = self.format_headers(list_name, report).encode("ascii")
         self._frame_parts(boundary)
+
+    def format_headers(self, list_name: str, report: str) -> str:
+        """Return the headers that are the same in all letters."""
+        return f"\r\nList-Id: <{list_name}>{report}\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
 
     def _frame_parts(self, boundary: bytes) -> None:
         if self.parts.html is None:
@@ -273,9 +267,7 @@ class LetterTemplate:
             mime.encode_date(now),
             b"\r\nMessage-ID: ",
             identity.encode("ascii"),
-            b"\r\nList-Unsubscribe: ",
-            self.encode_unsubscribe(str(values["unsubscribe_url"])),
-            self.list_headers,
+            *self.encode_list_headers(values),
             self.before_text,
             *mime.encode_part(self.parts.text.fill(values), is_last=html is None),
         ]
@@ -284,6 +276,10 @@ class LetterTemplate:
         pieces.append(self.after)
         letter = b"".join(pieces)
         return letter if self.signer is None else self.signer.sign(letter, now)
+
+    def encode_list_headers(self, values: Mapping[str, object]) -> tuple[bytes, ...]:
+        url = str(values["unsubscribe_url"])
+        return b"\r\nList-Unsubscribe: ", self.encode_unsubscribe(url), self.list_headers
 
     def encode_unsubscribe(self, url: str) -> bytes:
         """Encode List-Unsubscribe's value, and the header for one-click unsubscribe (RFC 2369, RFC 8058)."""

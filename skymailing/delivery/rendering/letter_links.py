@@ -1,7 +1,7 @@
-"""Make the tokens in links that open one's own letter on the web.
+"""Make the tokens in links with which recipients open their letter on the web.
 
 A token identifies a delivery like a Message-ID does (`message_ids`), but it is signed with another key: mail
-servers and archives of mailing lists show Message-IDs, which must not open the letter.
+servers and mailing-list archives show Message-IDs, which must not open the letter.
 """
 
 import hmac

@@ -44,7 +44,7 @@ TAGS = frozenset(
 )
 # `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
 MATH = frozenset("abs at_least at_most ceil divided_by floor minus modulo plus round times".split())
-REFUSED_FILTERS = frozenset({"safe", "escapejs"})
+DISABLED_FILTERS = frozenset({"safe", "escapejs"})
 
 
 def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
@@ -163,7 +163,7 @@ class LetterEnvironment(Environment):
         self.filters = {
             name: limit_filter(name, function)
             for name, function in self.filters.items()
-            if name not in REFUSED_FILTERS
+            if name not in DISABLED_FILTERS
         }
 
 

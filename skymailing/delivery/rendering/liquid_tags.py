@@ -15,7 +15,7 @@ MAX_TAG_LENGTH = 100  # characters of a tag in an error
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name that Babel looks for
-    """Mark a text that is translated where it is shown."""
+    """Mark a string that is translated where it is shown."""
     return text
 
 

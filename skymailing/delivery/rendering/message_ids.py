@@ -21,7 +21,7 @@ RETURN_TOKEN = re.compile(rf"\+([0-9a-f]{{{TOKEN_LENGTH}}}@)", re.IGNORECASE)
 
 
 class LetterName(NamedTuple):
-    """What a Message-ID identifies: a delivery, with the mark of its run, since a database can reuse IDs."""
+    """The delivery that a Message-ID identifies, with its run's mark, because a database can reuse IDs."""
 
     delivery_id: int
     run_mark: bytes
@@ -29,17 +29,16 @@ class LetterName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """A run's UUID, the keys that sign the Message-IDs of its letters and the links that open them, and
-    what is counted in them.
+    """A run's UUID, the keys that sign its letters' Message-IDs and web links, and the letters' tracking.
 
     `key` is empty for runs that an earlier version planned, whose letters keep the old form of Message-ID.
-    Both are empty for letters without a delivery.
+    Both keys are empty for letters without a delivery.
     """
 
     uuid: UUID
     key: bytes = b""
     link_key: bytes = b""  # see `letter_links`
-    tracking: Tracking | None = None  # None: nothing in the letters is counted
+    tracking: Tracking | None = None  # None: nothing in the letters is tracked
 
     @property
     def mark(self) -> bytes:

@@ -54,7 +54,7 @@ def encode_words(text: str) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """Encode a one-line text as the value of an unstructured header such as Subject."""
+    """Encode a one-line string as the value of an unstructured header such as Subject."""
     if PLAIN_TEXT.fullmatch(text):
         if len(text) <= PLAIN_LENGTH:
             return text.encode("ascii")
@@ -64,7 +64,7 @@ def encode_text(text: str) -> bytes:
 
 
 def fold(text: str) -> bytes:
-    """Fold a one-line ASCII text at its spaces; return nothing if a word is too long for a line."""
+    """Fold a one-line ASCII string at its spaces; return nothing if a word is too long for a line."""
     lines: list[str] = []
     rest = text
     while len(rest) > PLAIN_LENGTH:
@@ -77,7 +77,7 @@ def fold(text: str) -> bytes:
 
 
 def encode_phrase(name: str) -> bytes:
-    """Encode a one-line text as a display name."""
+    """Encode a one-line string as a display name."""
     if len(name) <= PLAIN_LENGTH and name.isascii():
         if ATOMS.fullmatch(name) and "=?" not in name:
             return name.encode("ascii")
@@ -143,13 +143,13 @@ def encode_part(body: bytes, *, is_last: bool) -> tuple[bytes, bytes, bytes]:
 _dates: dict[int, bytes] = {}
 
 
-def encode_date(moment: datetime) -> bytes:
+def encode_date(at: datetime) -> bytes:
     """Encode a time for the Date header; caches the last second."""
-    second = int(moment.timestamp())
+    second = int(at.timestamp())
     found = _dates.get(second)
     if found is None:
         _dates.clear()
-        found = _dates[second] = format_datetime(moment).encode("ascii")
+        found = _dates[second] = format_datetime(at).encode("ascii")
     return found
 
 
@@ -170,3 +170,11 @@ def check_list_id(name: str) -> str:
     if LIST_ID.fullmatch(name) is None:
         raise TemplateError(N_("%(address)s is not a valid address"), address=repr(name))
     return name
+
+
+def format_complaint_address(from_address: str, mailbox: str) -> str:
+    """Return the header CFBL-Address (RFC 9477); empty if the domain of From does not allow it."""
+    from_domain, mailbox_domain = (address.rpartition("@")[2] for address in (from_address, mailbox))
+    if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
+        return ""
+    return f"\r\nCFBL-Address: {check_address(mailbox)}; report=arf"

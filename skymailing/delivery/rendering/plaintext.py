@@ -14,7 +14,7 @@ BLOCKS = frozenset(
     "address article aside blockquote body center dd div dl dt fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tbody tfoot thead tr ul".split()
 )
-# With a blank line before and after; other blocks only start a new line.
+# These have a blank line before and after; other blocks only start a new line.
 SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
 SPACE = re.compile(r"[ \t\n]+")
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
@@ -130,7 +130,7 @@ class TextWriter:
             return
         data = unescape(data)
         self.has_started = self.has_started or (self.reader.shows_text and not data.isspace() and data != "")
-        # Spaces that must stay are no-break spaces until `get_text` converts them back.
+        # Spaces that must be kept are no-break spaces until `get_text` converts them back.
         self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
 
     def break_line(self, tag: str) -> None:
@@ -151,7 +151,7 @@ class TextWriter:
         text = "".join(self.pieces[start:]).strip(" \n\v\f\x1f")
         url = url.strip()
         if url and not url.startswith(("#", "mailto:", "tel:")) and not is_same(url, text):
-            # Without text: a picture that is a link.
+            # A link without text contains an image.
             self.pieces.append(f" ({url})" if text else url)
         self.pieces.append(SPACE_IF_NEEDED)
 

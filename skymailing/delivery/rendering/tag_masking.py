@@ -34,5 +34,5 @@ class MaskedSource:
         return re.sub(self.mark + r"[os]\d+q", lambda word: self.find_tag(word.group()).text, text)
 
     def unmask_converted(self, text: str, brace: str) -> str:
-        """Restore the tags; write braces introduced by the conversion as `brace`, so that they stay text."""
+        """Restore the tags; write braces added by the conversion as `brace`, so that they remain text."""
         return self.unmask(re.sub(r"\{(?=[{%])", lambda _: brace, text))

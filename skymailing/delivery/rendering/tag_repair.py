@@ -32,7 +32,7 @@ OPENING = re.compile("|".join(map(re.escape, QUOTES)))
 
 
 def repair_tags(source: str) -> str:
-    """Return the source with its tags as Liquid expects them; everything else stays byte for byte."""
+    """Return the source with its tags as Liquid expects them; everything else is kept byte for byte."""
     if "%7" in source:
         source = ESCAPED.sub(lambda match: "{{" + unquote(match[1]) + "}}", source)
     pieces: list[str] = []
@@ -68,7 +68,7 @@ def repair_code(text: str) -> str:
 
 
 def write_text(text: str, quote: str, *, is_statement: bool) -> str:
-    """Return a quoted text. In an output it is part of the HTML, so its entities stay."""
+    """Return a quoted string. In an output it is part of the HTML, so its entities are kept."""
     if is_statement:
         text = SPACES.sub(" ", unescape(text))
     if quote in "\"'":

@@ -1,7 +1,7 @@
 """Find the links of a letter's page, and replace them with links that count clicks.
 
-Left unchanged: links other than http(s), such as mailto: and those within the page; links with values of the
-client, which would be stored, such as the link to unsubscribe; and links with the attribute data-plain.
+Some links remain unchanged: those other than http(s), such as mailto: and links within the page; those with
+client values, which would be stored, such as the unsubscribe link; and those with the attribute data-plain.
 """
 
 import re
@@ -16,12 +16,12 @@ from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE, unescape
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 
-# The value with the beginning of the letter's links: the number of a link follows it.
+# The name of the value with which the letter's links begin; the number of a link follows the value.
 LINK_START = "tracked_link_start"
-PICTURE_URL = "opened_picture_url"
-# A transparent picture of one pixel.
-NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_START, PICTURE_URL))
+TRACKING_IMAGE_URL = "opened_picture_url"
+# A transparent image of one pixel.
+BLANK_IMAGE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_START, TRACKING_IMAGE_URL))
 MAX_LINKS = 500
 MAX_URL = 2_000  # characters
 LABEL_LENGTH = 200
@@ -37,13 +37,13 @@ UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """A link of a page: the place of its address, the address, its text as readers see it, and its end."""
+    """A link in a page: the position of its URL, the URL, its text as readers see it, and its end."""
 
     start: int
     end: int
     url: str
     label: str
-    after: int  # behind the element, or behind its start tag if that cannot be found
+    after: int  # the position after the element, or after its start tag if the end is not found
 
 
 class LinkedPage:
@@ -78,7 +78,7 @@ def _find_links(masked: MaskedSource) -> list[PageLink]:
         name = (piece["name"] or "").lower()
         if piece["end"] or name not in ("a", "area") or len(links) == MAX_LINKS:
             continue
-        found = _find_address(piece)
+        found = _find_url(piece)
         if found is not None and masked.mark not in found[2]:
             label = "" if name == "area" else _read_label(masked, piece.end())
             links.append(PageLink(*found, label, _find_end(masked.text, piece)))
@@ -93,36 +93,36 @@ def _find_end(text: str, start: re.Match[str]) -> int:
     return start.end() if end is None else end.end() if end[1] else end.start()
 
 
-def _find_address(piece: re.Match[str]) -> tuple[int, int, str] | None:
-    """Return the place and the text of a tag's link to a page on the web; None if it has none."""
+def _find_url(piece: re.Match[str]) -> tuple[int, int, str] | None:
+    """Return the position of a tag's URL and the URL; None if the tag does not link to a web page."""
     start = piece.start("attributes")
-    address = None
+    found = None
     for attribute in ATTRIBUTE.finditer(piece["attributes"]):
         name = attribute["name"].lower()
         if name == "data-plain":
             return None
-        if name == "href" and address is None:
+        if name == "href" and found is None:
             value = attribute["value"] or ""
             url = unescape_attribute(value[1:-1] if value[:1] in ('"', "'") else value).strip()
-            address = start + attribute.start("value"), start + attribute.end("value"), url
-    if address is None or len(address[2]) > MAX_URL or not WEB.fullmatch(address[2]):
+            found = start + attribute.start("value"), start + attribute.end("value"), url
+    if found is None or len(found[2]) > MAX_URL or not WEB.fullmatch(found[2]):
         return None
-    return None if to_location(address[2]) is None else address
+    return None if to_location(found[2]) is None else found
 
 
 def to_location(url: str) -> str | None:
-    """Return a link's address in ASCII, as a redirect contains it; None if it is not valid."""
+    """Return a link's URL in ASCII, as a redirect needs it; None if it is not valid."""
     if not WEB.fullmatch(url):  # such as a line break, which would end the header
         return None
     try:
         converted = iri_to_uri(url)
-    except ValueError:  # such as a port that is no number, or an empty part of a domain
+    except ValueError:  # such as a port that is not a number, or an empty part of a domain
         return None
     return url if url.isascii() else converted
 
 
 def _read_label(masked: MaskedSource, start: int) -> str:
-    """Return the text of a link, or of its picture, without tags and without values of the client."""
+    """Return the text of a link, or of its image, without tags and client values."""
     content = masked.text[start : start + 5_000]
     content = re.split(r"</a\b", content, maxsplit=1, flags=re.IGNORECASE)[0]
     alternative = ALTERNATIVE.search(content)
@@ -133,40 +133,42 @@ def _read_label(masked: MaskedSource, start: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """What the letters of a run show about their readers: links, if `number_links` is given, and opens."""
+    """The tracking in a run's letters: of clicks if `number_links` is given, and of opens if `has_image`."""
 
     signer: ClickSigner
     site: str  # PUBLIC_URL
-    # Returns the number of each link of a page.
+    # Returns the number of each link in a page.
     number_links: Callable[[Sequence[PageLink]], Sequence[int]] | None = None
-    has_picture: bool = False
+    has_image: bool = False
 
     def edit(self, page: str) -> str:
-        """Return the page with tracked links and the picture."""
+        """Return the page with tracked links and the tracking image."""
         if self.number_links is not None:
             linked = LinkedPage(page)
             page = linked.write(self.number_links(linked.links))
-        return add_picture(page) if self.has_picture else page
+        return add_tracking_image(page) if self.has_image else page
 
     def make_values(self, delivery_id: int, counts_opens: bool) -> dict[str, str]:
         """Return the values that the edited page uses in the letter of a delivery.
 
-        Without `counts_opens`, the picture is in the letter itself, so that nothing is requested.
+        Without `counts_opens`, a blank image is in the letter itself, so that nothing is requested.
         """
         token = self.signer.make_token(delivery_id)
         values = {LINK_START: f"{self.site}{CLICK_PREFIX}/{token}/"} if self.number_links else {}
-        if self.has_picture:
-            values[PICTURE_URL] = f"{self.site}{OPEN_PREFIX}/{token}.gif" if counts_opens else NO_PICTURE
+        if self.has_image:
+            image_url = f"{self.site}{OPEN_PREFIX}/{token}.gif"
+            values[TRACKING_IMAGE_URL] = image_url if counts_opens else BLANK_IMAGE
         return values
 
 
-def add_picture(page: str) -> str:
-    """Return the page with the picture that shows opens, at the end of its body."""
-    picture = f'<img src="{{{{ {PICTURE_URL} }}}}" width="1" height="1" alt="" style="display:block">'
+def add_tracking_image(page: str) -> str:
+    """Return the page with the tracking image at the end of its body."""
+    source = f"{{{{ {TRACKING_IMAGE_URL} }}}}"
+    image = f'<img src="{source}" width="1" height="1" alt="" style="display:block">'
     masked = MaskedSource(page)
     ends = [piece.start() for piece in PIECE.finditer(masked.text) if piece["end"] and _is_body(piece)]
     place = ends[-1] if ends else len(masked.text)
-    return masked.unmask(masked.text[:place]) + picture + masked.unmask(masked.text[place:])
+    return masked.unmask(masked.text[:place]) + image + masked.unmask(masked.text[place:])
 
 
 def _is_body(piece: re.Match[str]) -> bool:

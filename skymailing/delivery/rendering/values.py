@@ -1,6 +1,6 @@
-"""Read numbers, dates and yes or no from the texts in clients' attributes, as their owner writes them.
+"""Read numbers, dates, and yes or no from the strings in clients' attributes, as their owner writes them.
 
-A typed value is still the text that was imported, so letters print it unchanged; comparisons and filters
+A typed value is still the string that was imported, so letters print it unchanged; comparisons and filters
 use its meaning.
 """
 
@@ -14,9 +14,9 @@ from skymailing.models import AttributeType, User
 
 SPACES = "\\s\u00a0\u2009\u202f"
 # Currencies and units before or after a number.
-SIGNS = r"[$€£₽₴₸¥%]|[A-Z]{3}\b"
+SYMBOLS = r"[$€£₽₴₸¥%]|[A-Z]{3}\b"
 WORDS = r"руб(?:лей|ля|ль)?\.?|р\.|грн\.?"
-UNITS = re.compile(rf"^(?:{SIGNS})[{SPACES}]*|[{SPACES}]*(?:{SIGNS}|{WORDS})$")
+UNITS = re.compile(rf"^(?:{SYMBOLS})[{SPACES}]*|[{SPACES}]*(?:{SYMBOLS}|{WORDS})$")
 NUMBER = re.compile(
     rf"[+-]?\d{{1,3}}(?:[{SPACES}'’]\d{{3}})+(?:[.,]\d{{1,9}})?|[+-]?\d{{1,18}}(?:[.,]\d{{1,9}})?",
     re.ASCII,
@@ -75,7 +75,7 @@ class YesNoText(str):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How an owner writes values: the types of attributes, the order of dates and the signs in numbers."""
+    """An owner's way of writing values: the types of attributes, the order of dates, and the decimal sign."""
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True
@@ -205,15 +205,15 @@ def align(left: object, right: object) -> tuple[object, object]:
     if any(map(is_number, pair)) or all(isinstance(value, NumberText) for value in pair):
         return to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
     if any(isinstance(value, DateText | date) for value in pair):
-        moments = to_moment(left), to_moment(right)
-        return pair if None in moments else moments
+        times = to_seconds(left), to_seconds(right)
+        return pair if None in times else times
     if any(isinstance(value, NumberText) for value in pair):
         numbers = to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
         return numbers if all(map(is_number, numbers)) else pair
     return pair
 
 
-def to_moment(value: object) -> float | None:
+def to_seconds(value: object) -> float | None:
     """Return a date as seconds, for comparisons; None if the value is not a date."""
     found = to_date(value, DEFAULT_HABITS)
     if isinstance(found, date) and not isinstance(found, datetime):

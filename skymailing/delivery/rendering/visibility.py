@@ -55,7 +55,7 @@ class Reader:
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
     hidden: int = 0  # open elements that hide their content
-    names: Counter[str] = field(default_factory=Counter)  # of the open elements
+    names: Counter[str] = field(default_factory=Counter)  # how many elements with each name are open
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
         if name in IMPLIED_END_TAGS and self.elements and self.elements[-1].name == name:
@@ -122,7 +122,7 @@ def has_shape(text: str, masks: Masks | None) -> bool:
     return INVISIBLE_CHARACTERS.sub("", unescape(text)) != ""
 
 
-def is_visible_picture(attributes: dict[str, str]) -> bool:
+def is_visible_image(attributes: dict[str, str]) -> bool:
     if any(TINY_SIZE.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height")):
         return False
     return not is_hidden(attributes) and bool(attributes.get("src") or attributes.get("alt"))
@@ -131,7 +131,7 @@ def is_visible_picture(attributes: dict[str, str]) -> bool:
 def shows(html: str, needle: re.Pattern[str], masks: Masks | None = None) -> bool:
     """Return whether a reader sees a link to `needle`, or `needle` as text.
 
-    A link is seen if it contains text or a picture. `html` may be a masked template.
+    A link is seen if it contains text or an image. `html` may be a masked template.
     """
     reader = Reader(masks)
     end = 0
@@ -148,7 +148,7 @@ def shows(html: str, needle: re.Pattern[str], masks: Masks | None = None) -> boo
         else:
             attributes = read_attributes(piece["attributes"])
             reader.start(name, attributes, piece["attributes"])
-            if name == "img" and link is not None and not reader.hidden and is_visible_picture(attributes):
+            if name == "img" and link is not None and not reader.hidden and is_visible_image(attributes):
                 return True
             if name == "a" and needle.search(attributes.get("href", "")):
                 link = len(reader.elements)

@@ -1,4 +1,4 @@
-"""Choose letters when recipient domains have a rate limit, so that a limited domain does not delay others.
+"""Choose letters when recipient domains have a rate limit, so that a limited domain does not delay the rest.
 
 A worker reads a run's pending letters once, in order of ID. It remembers the IDs that it has to skip because
 their domain has reached its limit for this second. So each letter is read once, and letters to a limited
@@ -21,7 +21,8 @@ from skymailing.models import Delivery, DeliveryState
 ROWS_PER_QUERY = 5_000
 MAX_ROWS_PER_CLAIM = 20_000  # so that the worker notices when the mailing is paused
 IDS_PER_CHECK = 1_000
-# Between scans while only limited domains have letters left, to find letters that returned to pending.
+# The time between scans while only limited domains have letters left; a scan finds letters that returned
+# to pending.
 RESCAN_SECONDS = 60.0
 
 
@@ -55,7 +56,7 @@ class DomainQueue:
         self._scan_began_at = self._monotonic()
 
     def wait_for_more(self) -> bool:
-        """After an empty claim, return whether letters may be left; first wait until skipped ones may go."""
+        """After an empty claim, wait until skipped letters may be sent; return whether any may be left."""
         if self._is_at_end and self._skipped:
             wait_for_next_second()
         return not self._is_at_end or bool(self._skipped)

@@ -52,7 +52,7 @@ def find_provider(domain: str) -> Provider | None:
     return next((provider for provider in PROVIDERS if domain in provider.domains), None)
 
 
-def find_refused_domain(address: str, server: SmtpServer | None = None) -> str:
+def find_protected_domain(address: str, server: SmtpServer | None = None) -> str:
     """Return the address's domain if the server may not send from it, or an empty string if it may.
 
     Without a server, check the installation's servers.

@@ -10,7 +10,7 @@ from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
 
-MAX_LANES = 20  # of owners' servers
+MAX_LANES = 20  # for owners' servers
 
 
 class Lanes:
@@ -27,7 +27,7 @@ class Lanes:
         yield from [*self._servers.values(), *self._configured.values()]
 
     def use(self, route: str, server: ServerAccess | None = None) -> SessionPool:
-        """Return the pool of a route; close other pools' sessions if it may need their places.
+        """Return the pool of a route; close other pools' sessions if it may need the room.
 
         `server` describes how to reach an owner's server; if it has changed, its sessions are closed.
         """
@@ -56,9 +56,9 @@ class Lanes:
             count -= len(other)
             other.disconnect()
 
-    def give_back(self, only_scarce: bool = False) -> bool:
+    def release(self, only_scarce: bool = False) -> bool:
         """Close the sessions, or only those with servers that allow few; return whether there were any."""
-        return sum(pool.give_back(only_scarce) for pool in self) > 0
+        return sum(pool.release(only_scarce) for pool in self) > 0
 
     def disconnect(self) -> None:
         """Close all sessions."""

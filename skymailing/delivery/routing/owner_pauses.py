@@ -1,4 +1,4 @@
-"""Pause the letters of one user on a route that refuses them but accepts those of others.
+"""Pause the letters of one user on a route that refuses them but accepts other users' letters.
 
 A mail server may end its sessions because of what one user's letters contain. When this opens a route's
 breaker, other users may probe the route at once (`routes`). If the server accepts their letter, the fault is

@@ -1,9 +1,9 @@
 """Learn how fast a route's mail server accepts letters: slow down at once, speed up gradually (AIMD).
 
 A refusal of MAIL pauses the route for all workers, each time for longer: the server still counts the letters
-that it received before. It also lowers the pace, unless the pace was lowered just before. While the pace is
-the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the server's limit
-is assumed to be gone.
+that it received before. The refusal also lowers the pace, unless the pace was lowered just before. While the
+pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the
+server's limit is assumed to be gone.
 """
 
 import logging
@@ -43,7 +43,7 @@ class Meter:
             self._counts.popleft()
 
     def estimate_rate(self) -> float:
-        """Return the rate of all workers, assuming that the others are as fast as this one."""
+        """Return the rate of all workers, assuming that the other workers are as fast as this one."""
         workers: int = max(1, current_app.config["WORKERS"])
         return workers * sum(count for _, count in self._counts) / self._seconds
 
@@ -109,5 +109,5 @@ def report_accepted(name: str, memory: RouteMemory, is_held_back: bool, now: dat
             grown = Route.pace + Route.pace_at_refusal * settings.pace_increase
             is_limit_gone = grown > Route.pace_at_refusal * settings.pace_forget_factor
             changes |= {"pace": case((is_limit_gone, null()), else_=grown), "pace_changed_at": now}
-        is_unchanged = Route.pace_changed_at == memory.pace_changed_at  # by another worker
+        is_unchanged = Route.pace_changed_at == memory.pace_changed_at  # no other worker has changed it
         session.execute(update(Route).where(Route.name == name, is_unchanged).values(changes))

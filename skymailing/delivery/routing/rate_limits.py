@@ -79,7 +79,7 @@ class RateLimits:
         """Set the limit of the route, in letters per second."""
         self._limits["route"] = rate
 
-    def follow(self, memory: RouteMemory, now: datetime) -> None:
+    def apply_memory(self, memory: RouteMemory, now: datetime) -> None:
         """Apply the pace and the pause that the route has learned, until the next call."""
         self._pace = memory.pace
         until = memory.paused_until if is_paused(memory.paused_until, now) else None
@@ -93,7 +93,7 @@ class RateLimits:
     def allow(self, route: str, mailing_id: int, recipient: str) -> bool:
         """Return whether a letter to this address may start now; if so, count it."""
         domain = get_domain(recipient)
-        # The narrowest limit first: a letter that it rejects does not count against the wider ones.
+        # Check the narrowest limit first: a letter that it rejects does not count against the wider ones.
         if not self.has_room(domain):
             return False
         if not self._hit("domain", domain):

@@ -17,14 +17,14 @@ from skymailing.models import BreakerState, Route
 
 @dataclass(frozen=True, slots=True)
 class RouteMemory:
-    """What a worker has to know before it sends letters through a route."""
+    """The part of a route's row that a worker needs before it sends letters through the route."""
 
     pace: float | None = None  # letters per second; None if the server has not asked us to slow down
     pace_changed_at: datetime | None = None
     paused_until: datetime | None = None
     refusals_in_a_row: int = 0
     step_by_step_since: datetime | None = None  # when its PIPELINING turned out not to work
-    bounce_address: str = ""  # for which return paths with a token have been proven to work
+    bounce_address: str = ""  # the one whose return paths with a token have been proven to work
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]] | None) -> Self:

@@ -1,7 +1,7 @@
 """Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
 A route is chosen for the letters of one owner. If a letter may have caused the fault that opened the breaker,
-it is open for the letter's owner, but others may probe the route at once; see `owner_pauses`.
+the breaker is open for that owner, but other owners may probe the route at once; see `owner_pauses`.
 
 All workers share a route's state, which is stored in its row. Each change is made in its own short
 transaction.
@@ -44,7 +44,7 @@ TEMPORARY_REFUSAL = re.compile(r"535[ -](4\.\d|(?!5\.\d).*temporar)", re.IGNOREC
 
 
 class Admission(Enum):
-    """How a route may be used now."""
+    """The use of a route that is allowed now."""
 
     REFUSED = auto()
     PROBE = auto()  # for one letter, while the breaker is open
@@ -110,7 +110,7 @@ class FaultShare:
         self._events: deque[tuple[float, bool]] = deque(maxlen=1000)
 
     def record(self, faults: int, others: int) -> None:
-        """Add the latest attempts: the number with a fault of the route, and the number of others."""
+        """Add the latest attempts: the number with a fault of the route, and the number without."""
         now = self._monotonic()
         self._events.extend([(now, False)] * min(others, self._events.maxlen or 0))
         self._events.extend([(now, True)] * faults)
@@ -118,7 +118,7 @@ class FaultShare:
     def is_too_high(self) -> bool:
         """Return whether at least half of the last minute's ten or more attempts were faults, by default."""
         since = self._monotonic() - self._settings.breaker_window_seconds
-        recent = [is_fault for moment, is_fault in self._events if moment >= since]
+        recent = [is_fault for at, is_fault in self._events if at >= since]
         is_enough = len(recent) >= self._settings.breaker_least_attempts
         return is_enough and sum(recent) >= self._settings.breaker_fault_share * len(recent)
 
@@ -207,7 +207,7 @@ class Fault:
 
     code: int | None
     reason: str
-    owner_id: int | None = None  # of the letter to which this was the reply; None if there was no letter
+    owner_id: int | None = None  # the owner of the letter that got this reply; None if there was no letter
 
     @property
     def are_credentials_refused(self) -> bool:
@@ -226,8 +226,8 @@ class Fault:
 def report_fault(name: str, fault: Fault, now: datetime, must_open: bool = False) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
 
-    It opens after too many faults in a row, after a failed probe, if the server refuses our credentials, and
-    if `must_open`, for example because the share of faults is too high.
+    The breaker opens after too many faults in a row, after a failed probe, if the server refuses our
+    credentials, and if `must_open`, for example because the share of faults is too high.
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)

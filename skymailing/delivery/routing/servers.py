@@ -32,7 +32,7 @@ COLUMNS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
-    """How to reach a mail server in the table smtp_servers, and how much it accepts."""
+    """The address and the credentials of a mail server in the table smtp_servers, and its limits."""
 
     id: int
     is_shared: bool
@@ -42,7 +42,7 @@ class ServerAccess:
     username: str
     encrypted_password: str
     rate: float | None  # letters per second; None: no limit
-    sessions: int  # at the same time, of all workers together
+    sessions: int  # for all workers together
 
     @classmethod
     def of(cls, row: Any, server_id: int) -> Self:

@@ -1,6 +1,6 @@
 """Share the sessions that a mail server allows among workers; they are counted in Redis for each route.
 
-Nothing limits them until the server refuses a session while others are open. From then on, the number that
+Nothing limits the sessions until the server refuses one while others are open. From then on, the number that
 was open is the limit. While workers want more, it grows by one a minute; once it is far above the number at
 the last refusal, it is forgotten (AIMD, like the pace). Workers that have sessions or wait for one get equal
 shares, and the first ones get the remainder. A worker with account letters counts as the first one.
@@ -22,8 +22,8 @@ from skymailing.settings.engine import EngineSettings
 
 logger = logging.getLogger(__name__)
 
-# Seconds after a worker's last request until its sessions count as free. It makes one before each window,
-# which takes about a second; if the server is slower, other workers are refused.
+# Seconds after a worker's last request until its sessions count as free. A worker makes one before each
+# window, which takes about a second; if the server is slower, other workers are refused.
 BUSY_SECONDS = 5.0
 LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 
@@ -48,7 +48,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The sessions that a worker may have now, and later, when others have closed some."""
+    """The sessions that a worker may have now, and later, when other workers have closed some."""
 
     now: int
     later: int
@@ -96,11 +96,11 @@ class SessionBudget:
         return Limit(self._max_sessions, self._max_sessions, time.time())
 
     def note(self, count: int) -> None:
-        """Note how many sessions this worker has now."""
+        """Record how many sessions this worker has now."""
         self._report(count)
 
     def learn(self, count: int, is_busy: bool) -> bool:
-        """Note that no more than `count` sessions could be opened; return whether others may be the reason.
+        """Record that only `count` sessions could be opened; return whether other workers may be the reason.
 
         `is_busy` means that the server may have refused only this session. Otherwise, only this worker's
         sessions prove that the server works. Workers without a session may be opening one right now.
@@ -115,7 +115,7 @@ class SessionBudget:
         return count > 0 or limit is not None or len(holders) > 1
 
     def leave(self) -> None:
-        """Note that this worker has no sessions and wants none."""
+        """Record that this worker has no sessions and wants none."""
         if self._joined is None:
             return
         self._joined = None

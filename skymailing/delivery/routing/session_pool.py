@@ -1,4 +1,4 @@
-"""Keep a worker's sessions on one route, as many as the mail server accepts."""
+"""Keep a worker's sessions on one route, as many as the mail server allows."""
 
 import logging
 import smtplib
@@ -24,15 +24,15 @@ from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
-MAX_WAIT = 4.0  # seconds to wait for a session that another worker should give back
+MAX_WAIT = 4.0  # seconds to wait for another worker to release a session
 FIRST_PAUSE, MAX_PAUSE = 0.05, 0.5  # seconds between two checks while waiting
 
 
 class NoSession(SkyMailingError):
-    """Other workers use all sessions that the mail server accepts."""
+    """Other workers are using all the sessions that the mail server allows."""
 
     def __init__(self, budget: SessionBudget) -> None:
-        super().__init__("other workers use all sessions that the mail server accepts")
+        super().__init__("other workers are using all the sessions that the mail server allows")
         self.budget = budget
 
 
@@ -68,7 +68,7 @@ class SessionPool:
         """Return the pipeline with this worker's share of sessions, at most the target.
 
         Raises OSError if none can be opened, and NoSession if that is because other workers have them all.
-        An urgent letter waits a while for one of those.
+        An urgent letter waits a while for another worker to release one.
         """
         if self._pipeline is None:
             self._pipeline = Pipeline(
@@ -139,7 +139,7 @@ class SessionPool:
         return fault is None
 
     def learn_pace(self, results: list[Result], memory: RouteMemory, is_held_back: bool) -> None:
-        """Slow the route down after a refusal at MAIL; speed it up again if a rate held letters back."""
+        """Slow the route down after a refusal at MAIL; speed it up again if the pace held letters back."""
         sent = sum(result.verdict is Verdict.SENT for result in results)
         refused = next((result for result in results if result.verdict is Verdict.THROTTLED), None)
         self._accepted_letters.add(sent)
@@ -149,8 +149,8 @@ class SessionPool:
         elif sent:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 
-    def follow(self, memory: RouteMemory, now: datetime) -> None:
-        """Use what is known to work: return paths with tokens, and pipelining, retried after a day."""
+    def apply_memory(self, memory: RouteMemory, now: datetime) -> None:
+        """Use return-path tokens and pipelining only where they work; retry pipelining after a day."""
         configured = current_app.config["MAIL_BOUNCE_ADDRESS"]
         self.bounce_address = configured if configured == memory.bounce_address else ""
         if self._is_without_pipelining(memory, now):
@@ -163,7 +163,7 @@ class SessionPool:
         trust = self._pipelining.trust
         if trust is Trust.BROKEN and not self._is_without_pipelining(memory, now):
             reason = self._pipelining.reason
-            logger.warning("the PIPELINING of route %s does not work: %s", self.route, reason)
+            logger.warning("PIPELINING does not work on route %s: %s", self.route, reason)
             set_no_pipelining(self.route, now)
         elif trust is Trust.PROVEN and memory.step_by_step_since:
             set_no_pipelining(self.route, None)
@@ -193,7 +193,7 @@ class SessionPool:
     def _report(self, fault: Fault, must_open: bool = False) -> None:
         routes.report_fault(self.route, fault, utcnow(), must_open or self._faults.is_too_high())
 
-    def give_back(self, only_scarce: bool = False) -> bool:
+    def release(self, only_scarce: bool = False) -> bool:
         """End all sessions, or only if the server allows few; return whether there were any."""
         if self._pipeline is None or (only_scarce and not self.budget.is_limited):
             return False

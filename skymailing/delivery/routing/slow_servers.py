@@ -16,7 +16,7 @@ from skymailing import queue
 logger = logging.getLogger(__name__)
 
 SLOW_SECONDS = 5.0  # to open sessions and to send a window, which is meant to take one second
-MARK_SECONDS = 900  # for which a server counts as slow
+MARK_SECONDS = 900  # time for which a server counts as slow
 LEASE = "slow-servers"
 LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies to a letter
 
@@ -43,13 +43,13 @@ def use(route: str, holder: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        _note(route, time.monotonic() - started_at)
+        _mark_if_slow(route, time.monotonic() - started_at)
         if must_hold:
             end(holder)
 
 
 def begin(holder: str) -> bool:
-    """Take the lease for slow servers, which excludes other workers until `end`; return if it was free."""
+    """Take the lease for slow servers, which excludes other workers until `end`; return False if taken."""
     return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
 
 
@@ -58,7 +58,7 @@ def end(holder: str) -> None:
     queue.end_lease(LEASE, holder)
 
 
-def _note(route: str, seconds: float) -> None:
+def _mark_if_slow(route: str, seconds: float) -> None:
     if seconds <= SLOW_SECONDS:
         return
     logger.info("route %s is slow: it took %.0f seconds", route, seconds)

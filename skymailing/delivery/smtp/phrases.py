@@ -58,7 +58,7 @@ FULL_MAILBOX = _any_of(
 # An address receives too many letters in a short time.
 RATE_LIMITED = _any_of(r"receiving mail (too quickly|at a rate)", r"too many (messages|emails) (to|for) this")
 
-# About the letter, its sender, our server or its network.
+# The refusal is about the letter, its sender, our server or its network.
 POLICY_REFUSAL = _any_of(
     r"\bspam|\bjunk\b|unsolicited|\bbulk mail|phishing|\bvirus|malware|malicious",
     r"black ?list|block ?list|deny ?list|\brbl\b|dnsbl|spamhaus|barracuda|spamcop|proofpoint",

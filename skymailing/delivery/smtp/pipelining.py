@@ -13,7 +13,7 @@ OUT_OF_STEP = {503, 554}
 
 
 class Trust(Enum):
-    """What is known about a server's pipelining."""
+    """The degree of trust in a server's pipelining."""
 
     UNPROVEN = auto()
     PROVEN = auto()
@@ -22,7 +22,7 @@ class Trust(Enum):
 
 
 class Pipelining:
-    """What the sessions with one server have learned about its pipelining."""
+    """The knowledge about a server's pipelining that the sessions with it share."""
 
     def __init__(self) -> None:
         self.trust = Trust.UNPROVEN
@@ -33,7 +33,7 @@ class Pipelining:
         return self.trust in (Trust.UNPROVEN, Trust.PROVEN)
 
     def prove(self) -> None:
-        """Note that the server answered commands that were sent ahead."""
+        """Record that the server answered commands that were sent ahead."""
         if self.trust is Trust.UNPROVEN:
             self.trust = Trust.PROVEN
 

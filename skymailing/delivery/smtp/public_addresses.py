@@ -4,15 +4,16 @@ The name is looked up once, and the socket is connected to an address that was c
 the name's owner could return another address the second time (DNS rebinding).
 """
 
+import math
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 Network = IPv4Network | IPv6Network
 
 # IPv6 addresses that lead to the IPv4 address that they contain, via a translator or a tunnel. `is_global`
-# refuses mapped addresses and Teredo, but not these.
+# rejects mapped addresses and Teredo, but not these.
 EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"), ip_network("::/96"))
 
 
@@ -30,18 +31,26 @@ def is_public(text: str) -> bool:
     return True
 
 
-def connect(host: str, port: int, timeout: float, allowed: Collection[Network] = ()) -> socket.socket:
+def connect(
+    host: str,
+    port: int,
+    timeout: float,
+    allowed: Collection[Network] = (),
+    seconds_left: Callable[[], float] = lambda: math.inf,
+) -> socket.socket:
     """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
-    `timeout` (seconds) limits each attempt. Raises OSError; NotPublic if there is no such address.
+    `timeout` (seconds) limits each attempt, and `seconds_left`, which may raise TimeoutError, all of them.
+    Raises OSError; NotPublic if there is no such address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]
     if not usable:
         raise NotPublic(f"{host} has no public address")
     for number, (family, kind, protocol, _name, address) in enumerate(usable, 1):
+        limit = min(timeout, seconds_left())
         try:
-            return _connect(socket.socket(family, kind, protocol), address, timeout, allowed)
+            return _connect(socket.socket(family, kind, protocol), address, limit, allowed)
         except OSError:
             if number == len(usable):
                 raise

@@ -37,7 +37,7 @@ UNAVAILABLE = re.compile(
 
 
 class RefusalReason(StrEnum):
-    """Why a server refused a letter; shown only, never stored."""
+    """The reason why a server refused a letter; shown only, never stored."""
 
     NO_ADDRESS = "no-address"
     NO_DOMAIN = "no-domain"
@@ -50,7 +50,7 @@ class RefusalReason(StrEnum):
     OTHER = "other"
 
 
-# By the status without its class (RFC 3463 and 7505). Those about security differ by the words.
+# The reasons by status without its class (RFC 3463 and 7505). For security statuses, the words decide.
 BY_STATUS = {
     **dict.fromkeys(("1.1", "1.3", "1.6", "1.351", "2.1"), RefusalReason.NO_ADDRESS),
     **dict.fromkeys(("1.2", "1.10", "4.4"), RefusalReason.NO_DOMAIN),

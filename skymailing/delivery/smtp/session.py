@@ -119,10 +119,10 @@ class Session:
     def abort(self, reason: str, *, is_interrupted: bool = False, is_silent: bool = False) -> None:
         """Report the letters of a session that cannot continue.
 
-        The current letter is unknown if all of it was written, otherwise deferred. `is_silent` if the
-        server stopped replying: it may have dropped commands that were sent ahead. With
-        `is_interrupted`, our own process failed, perhaps between a write and its confirmation: the
-        letter is unknown if its body was started, otherwise released.
+        The current letter is unknown if all of it was written, otherwise deferred. `is_silent` means that
+        the server stopped replying: it may have dropped commands that were sent ahead. `is_interrupted`
+        means that our own process failed, perhaps between a write and its confirmation: the letter is
+        unknown if its body was started, otherwise released.
         """
         letter, following, refused = self._current, self._following, self._refused
         if letter and self._has_started_body and (self._body_left == 0 or is_interrupted):

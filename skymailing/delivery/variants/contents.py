@@ -10,7 +10,7 @@ from skymailing.models import Mailing, MailingVariant, MessageFormat, Run, RunVa
 
 @dataclass(frozen=True, slots=True)
 class VariantContent:
-    """What distinguishes the letters of a variant."""
+    """The content that distinguishes a variant's letters."""
 
     subject: str
     format: MessageFormat
@@ -33,8 +33,8 @@ def load_contents(connection: Connection, run_id: int) -> dict[int, VariantConte
 
 def list_variants(session: Session, mailing_id: int) -> list[MailingVariant]:
     """Return the variants of a mailing other than A, in order."""
-    of_mailing = select(MailingVariant).where(MailingVariant.mailing_id == mailing_id)
-    return list(session.scalars(of_mailing.order_by(MailingVariant.number)))
+    statement = select(MailingVariant).where(MailingVariant.mailing_id == mailing_id)
+    return list(session.scalars(statement.order_by(MailingVariant.number)))
 
 
 def list_contents(session: Session, mailing: Mailing, last: Run | None) -> dict[int, VariantContent]:

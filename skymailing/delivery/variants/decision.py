@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.run_events import report_decided
 from skymailing.delivery.variants.results import choose_winner, count_results
 from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.extensions import db
@@ -51,7 +52,7 @@ def decide_test(run_id: int, now: datetime) -> bool:
             run.test_ends_at = now + timedelta(hours=run.test_hours or 0)
             return False
         winner, decision = choose_winner(count_results(session, run_id))
-        set_winner(run, winner, decision, now)
+        set_winner(mailing, run, winner, decision, now)
         return True
 
 
@@ -62,6 +63,7 @@ def is_due(run: Run, mailing: Mailing, now: datetime) -> bool:
     return is_open and is_over and run.is_testing and run.winner_by == WinnerBy.CLICKS
 
 
-def set_winner(run: Run, winner: int, decision: Decision, now: datetime) -> None:
-    """Record a decision, with which the other letters may be sent; the mailing must be locked."""
+def set_winner(mailing: Mailing, run: Run, winner: int, decision: Decision, now: datetime) -> None:
+    """Record a decision, after which the other letters may be sent; the mailing must be locked."""
     run.winner, run.decision, run.decided_at = winner, decision, now
+    report_decided(mailing, run, now)

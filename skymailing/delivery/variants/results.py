@@ -41,8 +41,8 @@ def read_results(session: Session, run: Run) -> list[Result]:
 
 def count_results(session: Session, run_id: int) -> list[Result]:
     """Count the deliveries of the sample; reads only an index, and the letters with clicks."""
-    of_sample = (Delivery.run_id == run_id) & IN_SAMPLE
-    states = select(Delivery.variant, Delivery.state, func.count()).where(of_sample)
+    in_sample = (Delivery.run_id == run_id) & IN_SAMPLE
+    states = select(Delivery.variant, Delivery.state, func.count()).where(in_sample)
     planned, sent = Counter[int | None](), Counter[int | None]()
     for variant, state, count in session.execute(states.group_by(Delivery.variant, Delivery.state)).tuples():
         planned[variant] += count
@@ -51,7 +51,7 @@ def count_results(session: Session, run_id: int) -> list[Result]:
         select(Delivery.variant, func.count())
         .select_from(Engagement)
         .join(Delivery, Delivery.id == Engagement.delivery_id)
-        .where(Engagement.run_id == run_id, Engagement.clicks > 0, of_sample)
+        .where(Engagement.run_id == run_id, Engagement.clicks > 0, in_sample)
         .group_by(Delivery.variant)
     )
     clicked = dict(session.execute(clicks).tuples().all())
@@ -66,8 +66,8 @@ def keep_results(session: Session, run_id: int) -> None:
     """Store the results of a test, and remove its texts, before the deliveries are removed."""
     for result in count_results(session, run_id):
         values = {"planned": result.planned, "sent": result.sent, "clicked": result.clicked}
-        of_variant = (RunVariant.run_id == run_id) & (RunVariant.number == result.number)
-        session.execute(update(RunVariant).where(of_variant).values(body="", **values))
+        is_variant = (RunVariant.run_id == run_id) & (RunVariant.number == result.number)
+        session.execute(update(RunVariant).where(is_variant).values(body="", **values))
 
 
 def choose_winner(results: Sequence[Result]) -> tuple[int, Decision]:
@@ -78,7 +78,7 @@ def choose_winner(results: Sequence[Result]) -> tuple[int, Decision]:
 
 
 def chance_of_difference(one: Result, other: Result) -> float:
-    """Return how likely rates differ by chance at least this much, by the two-proportion z-test."""
+    """Return how likely it is that chance alone makes such a difference, by the two-proportion z-test."""
     if not one.sent or not other.sent:
         return 1.0
     overall = (one.clicked + other.clicked) / (one.sent + other.sent)

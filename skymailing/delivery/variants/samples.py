@@ -1,14 +1,14 @@
 """Choose the clients who get the variants of a run's letter, and find their deliveries.
 
 The choice is computed by the database while the run is planned, and is the same on both databases. It depends
-on the client and the run, so that each run of a mailing has another sample.
+on the client and the run, so that each run of a mailing has a different sample.
 """
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, literal_column
+from sqlalchemy import ColumnElement, case, func, literal_column
 
 from skymailing.models import Delivery, Run
 
@@ -19,6 +19,11 @@ PRIME = 2_147_483_579
 # Exactly as in the indexes: with parameters, the databases would not use them.
 IN_SAMPLE: ColumnElement[bool] = Delivery.variant.is_not(None)
 IS_PENDING_IN_SAMPLE: ColumnElement[bool] = (Delivery.state == literal_column("'pending'")) & IN_SAMPLE
+
+
+def sent_variant() -> ColumnElement[int]:
+    """Return the variant that a delivery's letter contains, in a statement with its run; 0 without a test."""
+    return func.coalesce(Delivery.variant, Run.winner, 0)
 
 
 def is_testing() -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ from skymailing.mailings.variants import list_test_letters, read_variants
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, Sender, User
 from skymailing.outbox import services as outbox
-from skymailing.outbox.services import LetterToTest
+from skymailing.outbox.services import TestLetterContent
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_label
@@ -108,7 +108,7 @@ def test(mailing_id: int) -> Response:
     return show(mailing_id)
 
 
-def send_test_letters(user: User, letters: Sequence[LetterToTest], sender: Sender | None) -> None:
+def send_test_letters(user: User, letters: Sequence[TestLetterContent], sender: Sender | None) -> None:
     """Send the user's messages only to the user; commits, and flashes the result."""
     if sender is not None and not is_usable(sender):
         flash(explain(MailingError("mailing_sender_unconfirmed")), "danger")
@@ -144,7 +144,7 @@ def apply_action(
     try:
         result = action(mailing, now)
     except (UserError, IllegalTransition) as error:
-        return refuse(mailing_id, error)
+        return show_obstacle(mailing_id, error)
     commit_and_dispatch(mailing, now)
     flash_result(result)
     return show(mailing_id)
@@ -197,12 +197,12 @@ def flash_no_unknowns() -> None:
     flash(_("No emails need your decision."), "warning")
 
 
-def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:
+def show_obstacle(mailing_id: int, error: UserError | IllegalTransition) -> Response:
     db.session.rollback()
     if isinstance(error, UserError):
         text = explain(error)
     else:
-        # A double click, or the mailing has changed since the page was shown.
+        # The button was clicked twice, or the mailing has changed since the page was shown.
         state = state_label(get_own_mailing(mailing_id).state)
         text = _("This is not possible now: the mailing is %(state)s.", state=state)
     flash(text, "warning")

@@ -1,6 +1,6 @@
 """The mailings blueprint, shared by all view modules."""
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, redirect, url_for
 from flask_login import current_user
 from sqlalchemy import select
 
@@ -22,6 +22,8 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     )
     if mailing is None:
         abort(404)
+    if mailing.is_transactional:  # from a link in a log or a report
+        abort(redirect(url_for("transactional.index")))
     if to_change:
         try:
             services.lock_mailing(mailing)

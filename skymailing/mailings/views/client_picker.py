@@ -13,7 +13,7 @@ from skymailing.mailings.selection import Selection, add_matching, count_selecte
 from skymailing.models import Client, User
 from skymailing.web.ids import read_id
 
-# The picker's buttons: a form submitted by one of them is shown again and not saved.
+# The field of the picker's buttons: a form submitted by one of them is shown again and not saved.
 STEP_FIELD = "pick"
 SEARCH, MORE, ALL, NONE, CHOSEN = "search", "more", "all", "none", "chosen"
 # The button that Enter presses in any field, so that Enter does not save by accident.
@@ -76,6 +76,6 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
 
 
 def count_matches(owner: User, query: str, clients: list[Client], after: int) -> BoundedCount | int:
-    # If all matches are on the page, no query is needed.
+    # If all matches are on the page, counting needs no query.
     is_all = not after and len(clients) <= queries.MATCHES_SHOWN
     return len(clients) if is_all else count_up_to(list_found(owner.id, query))

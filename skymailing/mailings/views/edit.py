@@ -206,11 +206,11 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
 
 
 def flash_unchanged_fields(form: MailingForm) -> None:
-    """Show which changes were not saved because a run has started, perhaps while the page was open."""
+    """Show which changes were not saved because a run has started, possibly while the page was open."""
     if form.is_fixed and any(name in request.form for name in form.FIXED):
         flash(
             _(
-                "This mailing has already been sent, so its message, recipients and start stay unchanged. "
+                "This mailing has already been sent, so its message, recipients and start were not changed. "
                 "Only the name, end, days and hours, and the setting for unknown deliveries were saved."
             ),
             "warning",
@@ -219,7 +219,7 @@ def flash_unchanged_fields(form: MailingForm) -> None:
         flash(
             _(
                 "Emails are being sent now. "
-                "Changes to the message, sender and clients apply from the next run."
+                "Changes to the message, sender and recipients apply from the next run."
             ),
             "info",
         )

@@ -27,7 +27,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
         "message": request.args.get("message"),
         "topic": request.args.get("topic"),
         "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
-        **queries.find_tracking_habits(current_user.id),
+        **queries.find_default_tracking(current_user.id),
     }
 
 

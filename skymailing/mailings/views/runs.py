@@ -61,7 +61,7 @@ def run(run_id: int) -> str:
 @bp.post("/runs/<int:run_id>/winner")
 @login_required
 def choose_winner(run_id: int) -> Response:
-    """Send a variant to the clients outside the sample of a test."""
+    """Send a variant to the clients outside the test's sample."""
     selected_run = run_queries.find_run(current_user, run_id)
     if selected_run is None:
         abort(404)

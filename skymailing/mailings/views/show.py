@@ -51,7 +51,6 @@ def show(mailing_id: int) -> str:
         can_be_edited=services.can_be_edited(mailing),
         **audience_context(mailing, clock.utcnow()),
         **archive_context(live["ledger"]),
-        test=describe_test(last.run, last, clock.utcnow()) if (last := live["ledger"]) else None,
         **live,
     )
 
@@ -90,7 +89,7 @@ def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
         "recipients": count,
         "is_uncounted": reach is None and (may_send_later or next_start is not None),
         "suppressed": reach.suppressed if reach and may_send_later else 0,
-        **preflight.make_forecast_context(upcoming),
+        **preflight.make_forecast_context(upcoming, has_test=bool(mailing.sample_percent)),
     }
 
 
@@ -111,6 +110,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
     return {
         "mailing": mailing,
         "ledger": last,
+        "test": describe_test(last.run, last, clock.utcnow()) if last else None,
         "progress": progress,
         "results": sum_up_run(last) if last else None,
         "explain_cause": explain_cause,
@@ -137,7 +137,7 @@ def is_live(mailing: Mailing) -> bool:
 
 
 def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
-    """Return the actions to offer now; services refuse all others in any case."""
+    """Return the actions to offer now; services reject all other actions in any case."""
     by_state = {
         MailingState.DRAFT: {"start"},
         MailingState.SCHEDULED: {"start", "pause", "cancel"},

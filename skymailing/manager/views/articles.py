@@ -67,7 +67,7 @@ class ArticlesView(PanelView):
         is_new = article.id is None  # after the rollback below, the article may have been deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
-            db.session.rollback()  # decoding takes a while: do not block other writers
+            db.session.rollback()  # decoding takes a while and must not block other writers
             try:
                 image = store_image(form.image.data.stream)
             except UserError as error:

@@ -1,6 +1,6 @@
 """The base class of the panel's views: access by role, and rendering.
 
-Views derive from Flask-Admin's BaseView, not from its ModelView. So the only routes that write are our
+Views derive from Flask-Admin's BaseView, not from its ModelView. The only routes that write are therefore our
 own, lists use keyset pagination, and Flask-Admin's Bootstrap 4, jQuery and inline scripts are not served.
 """
 

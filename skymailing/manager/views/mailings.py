@@ -16,6 +16,7 @@ from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.rendering.content import HasContent
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_mailing
@@ -23,6 +24,7 @@ from skymailing.delivery.variants.contents import list_contents
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.letters.queries import find_newest_content
 from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
 from skymailing.mailings.run_queries import find_last_run
@@ -81,7 +83,11 @@ class MailingsView(PanelView):
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         last = find_last_run(mailing)
         variants = list_contents(db.session(), mailing, last)
-        content = Content.of(variants.get(read_id(request.args.get("variant"))) or last or mailing.message)
+        sent = variants.get(read_id(request.args.get("variant"))) or last
+        # Each transactional letter has its own content; this is the newest.
+        newest = find_newest_content(mailing.owner_id) if mailing.is_transactional else mailing.message
+        source: HasContent = (None if mailing.is_transactional else sent) or newest or abort(404)
+        content = Content.of(source)
         try:
             rendered = preview(
                 content,

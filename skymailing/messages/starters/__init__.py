@@ -1,7 +1,7 @@
 """Designs to start from, in each language of the service.
 
-Each is an HTML page whose text is between two comments. Everything else is the design, which the
-editor's writing mode does not change.
+Each design is an HTML page whose text is between two comments. The editor's writing mode changes only that
+text.
 """
 
 from functools import cache
@@ -67,7 +67,7 @@ def write_footer(language: str) -> str:
     return FOOTER_LINE.format(foot=FOOTER[language], unsubscribe=UNSUBSCRIBE[language])
 
 
-def follow_language(body: str, language: str) -> str:
+def translate_footer(body: str, language: str) -> str:
     """Return the page with our own footer in the message's language; an edited footer is kept."""
     for other in LANGUAGES:
         if other != language:

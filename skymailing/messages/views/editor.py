@@ -57,7 +57,7 @@ def make_fields(source: Message | MessageDraft) -> dict[str, str]:
     }
 
 
-def find_first_mode(form: MessageForm, *, is_new: bool) -> str:
+def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
     """Return the mode in which the editor opens, so that the page has the right layout from the start."""
     has_text = bool((form.body.data or "").strip())
     if form.format.data == MessageFormat.HTML or (is_new and not has_text):
@@ -87,7 +87,7 @@ def show_editor(
     return render_template(
         "messages/form.html",
         kind=kind,
-        opens=find_first_mode(form, is_new=kind == "new"),
+        initial_mode=find_initial_mode(form, is_new=kind == "new"),
         form=form,
         message=message,
         draft=draft,

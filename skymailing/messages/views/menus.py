@@ -18,9 +18,9 @@ class Value:
     label: str
     text: str
     sample: str
-    # Whether some clients may have no such value, so that a default makes sense.
+    # Whether some clients may lack the value, so that a default makes sense.
     may_be_missing: bool = True
-    # What a link is called in the letter, by the letter's language.
+    # The link's text, in each language of letters.
     words: dict[str, str] | None = None
 
 
@@ -68,7 +68,7 @@ def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
         ("{{ name }}", _("the client's full name")),
         ("{{ email }}", _("the client's email address")),
         ("{{ sender_name }}", _("your sender name")),
-        ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you leave it out")),
+        ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you omit it")),
         ("{{ preferences_url }}", _("the link to the page where clients choose topics")),
         ("{{ browser_url }}", _("a link that opens this email in a browser")),
         *((write_path(("client", name)), _("from your client list")) for name in attributes),

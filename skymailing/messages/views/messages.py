@@ -22,7 +22,7 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_starters
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
-from skymailing.outbox.services import LetterToTest
+from skymailing.outbox.services import TestLetterContent
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
@@ -166,7 +166,9 @@ def test(message_id: int) -> ResponseReturnValue:
     try:
         sender = find_default_sender(current_user.id)
         client_id = client.id if client else None
-        outbox.add_test_letter(current_user, LetterToTest(message.id), client_id, utcnow(), sender=sender)
+        outbox.add_test_letter(
+            current_user, TestLetterContent(message.id), client_id, utcnow(), sender=sender
+        )
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "danger")

@@ -1,7 +1,7 @@
 """Previews of a message, saved or not, as a client would get it.
 
-A message is HTML that a user wrote. It is served under its own policy, which allows no scripts and gives it
-an opaque origin, and is also shown in a sandboxed frame.
+A message is HTML that a user wrote. It is served under a policy that allows no scripts and gives it an opaque
+origin, and is also shown in a sandboxed frame.
 """
 
 from flask import Response, abort, jsonify, make_response, render_template, request
@@ -95,8 +95,8 @@ def show_part(message_id: int) -> ResponseReturnValue:
 def typed() -> ResponseReturnValue:
     """Return the typed content as a client would get it; save nothing.
 
-    The form posts into the frame next to it, so that this works without JavaScript and nothing typed is
-    lost. With `part=html` the response is only the letter, without recipient and subject.
+    The form posts into the frame next to it, so that this works without JavaScript and no input is lost.
+    With `part=html`, the response is only the letter, without recipient and subject.
     """
     insight, problem = None, None
     client = get_chosen_client()
@@ -174,7 +174,7 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
 
 
 def describe_default(user: User) -> From:
-    """Return the sender of the user's letters if a mailing does not choose one: the default sender."""
+    """Return the default sender, which the user's mailings use unless they choose another one."""
     return describe_from(user, find_default_sender(user.id))
 
 

@@ -122,7 +122,7 @@ def _describe_international(session: smtplib.SMTP) -> str:
     """Describe whether letters to addresses such as почта@пример.рф can be sent (RFC 6531)."""
     if session.has_extn("smtputf8"):
         return "it accepts addresses with non-Latin letters before the @ (SMTPUTF8)"
-    return "it refuses addresses with non-Latin letters before the @, as it does not offer SMTPUTF8"
+    return "it refuses addresses with non-Latin letters before the @: it does not offer SMTPUTF8"
 
 
 def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:

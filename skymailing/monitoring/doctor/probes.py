@@ -57,7 +57,7 @@ def _check_route(name: str, mailbox: str, now: datetime) -> list[Check]:
     if _begin(name, {"return_path": tried, "bounce_address": bounce_address}, now):
         refused = _send(name, mailbox, tried, make_probe_token(now, route=name))
         if refused:
-            _note(name, refused)
+            _store(name, refused)
     with Session(db.engine) as session:
         route = session.get_one(Route, name)
         signature, return_path = _judge_signature(route, mailbox, now), _judge_return_path(route)
@@ -65,7 +65,7 @@ def _check_route(name: str, mailbox: str, now: datetime) -> list[Check]:
 
 
 def _begin(name: str, expected: dict[str, str], now: datetime) -> bool:
-    """Record that a letter is being sent, as it may arrive at once; return False if one was sent recently."""
+    """Record that a letter, which may arrive soon, is being sent; return False if one was sent recently."""
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         if route.probe_sent_at is not None and now - route.probe_sent_at < PAUSE:
@@ -75,7 +75,7 @@ def _begin(name: str, expected: dict[str, str], now: datetime) -> bool:
     return True
 
 
-def _note(name: str, values: dict[str, str]) -> None:
+def _store(name: str, values: dict[str, str]) -> None:
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         route.probe = route.probe | values
@@ -152,7 +152,7 @@ def _judge_arrival(name: str, arrival: ProbeArrival) -> Check:
     problem, advice = {
         SignatureFault.NOT_ALIGNED: (f", not by {arrival.author}", SIGN_ADVICE),
         SignatureFault.INVALID: (", but the receiving server says that it is wrong", KEY_ADVICE),
-        SignatureFault.UNSUBSCRIBE_UNCOVERED: (f", which leaves out {missing}", COVER_ADVICE),
+        SignatureFault.UNSUBSCRIBE_UNCOVERED: (f", which does not cover {missing}", COVER_ADVICE),
     }[arrival.faults[0]]
     return Check(SIGNATURE, False, finding + problem, advice)
 
@@ -161,7 +161,7 @@ def _judge_return_path(route: Route) -> Check:
     """Report whether letters carry a return path with a token, and if not, why."""
     probe, arrival = route.probe, ProbeArrival.of(route.probe)
     if route.bounce_address == current_app.config["MAIL_BOUNCE_ADDRESS"]:
-        return Check(RETURN_PATH, True, f"{route.name}: letters have a return path of their own")
+        return Check(RETURN_PATH, True, f"{route.name}: each letter has its own return path")
     if problem := probe.get("return_path_problem"):
         reason = f"the mail server refused one: {problem}"
     elif probe["is_awaited"] or arrival is None:
@@ -170,5 +170,5 @@ def _judge_return_path(route: Route) -> Check:
         reason = "returned mail arrives without its envelope: docs/returns.md"
     else:
         reason = f"the mail server changed it to {arrival.return_path or '<>'}"
-    finding = f"{route.name}: letters have no return path of their own, as {reason}"
+    finding = f"{route.name}: letters do not have their own return paths, because {reason}"
     return Check(RETURN_PATH, True, finding, is_known=False)

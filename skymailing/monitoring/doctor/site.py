@@ -15,7 +15,7 @@ from skymailing.monitoring.checks import Check
 
 TIMEOUT = 5.0  # seconds
 MIN_VALIDITY = timedelta(days=14)
-RENEWAL = "Renew the certificate: certbot renew. To see why it was not: systemctl status certbot.timer."
+RENEWAL = "Renew the certificate: certbot renew. To see why certbot did not: systemctl status certbot.timer."
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,12 @@ def check_site(visit: Visit) -> Check:
         return Check("site", False, f"{visit.url}: {visit.error}", advice)
     if visit.status != 200 or visit.body.strip() != b"ok":
         finding = f"{visit.url} returned {visit.status}, but not the response of this service"
-        return Check(
-            "site", False, finding, "Set PUBLIC_URL to the address at which people reach the service."
-        )
+        return Check("site", False, finding, "Set PUBLIC_URL to the URL at which people reach the service.")
     return Check("site", True, f"{visit.url} responds")
 
 
 def check_certificate(visit: Visit) -> Check:
-    """Check that the site's certificate stays valid for at least two weeks."""
+    """Check that the site's certificate is valid for at least two more weeks."""
     if visit.certificate_ends is None:
         return Check("certificate", True, "could not be checked", is_known=False)
     return judge_certificate("certificate", visit.certificate_ends, RENEWAL)

@@ -24,10 +24,10 @@ class Mailbox(Protocol):
         """
 
     def read(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield each letter's name and the beginning of its text; the letters stay where they are."""
+        """Yield each letter's name and the beginning of its text; the letters remain in the mailbox."""
 
     def file(self, names: list[str], is_understood: bool) -> None:
-        """Put letters away, so that they are not listed again; their contents have been stored."""
+        """Move or delete letters, so that they are not listed again; their contents have been stored."""
 
     def close(self) -> None:
         """End the session, which completes the filing."""

@@ -29,13 +29,13 @@ class ImapMailbox:
                 self._imap.login(address.username, address.password)
                 found = self._check(self._imap.select(_quote(address.folder)))
                 self._count = int(found[0] or 0)
-                # Capabilities can change with the sign-in, but the library keeps the earlier ones.
+                # Capabilities can change after sign-in, but the library keeps the earlier ones.
                 offers = b" ".join(self._check(self._imap.capability())).upper().split()
                 self._can_move = b"MOVE" in offers
                 if not self._can_move and b"UIDPLUS" not in offers:
                     raise MailboxFault("The server can move no letters: it offers neither MOVE nor UIDPLUS.")
                 self._folders = [self._find_folder(name) for name in (UNCLEAR_FOLDER, UNDERSTOOD_FOLDER)]
-            except BaseException:  # also a stop or a job's timeout: no connection may stay open
+            except BaseException:  # including a stop or a job's timeout: no connection may remain open
                 self._imap.shutdown()
                 raise
 
@@ -46,7 +46,7 @@ class ImapMailbox:
         with name_faults(imaplib.IMAP4.error):
             found = self._check(self._imap.fetch(f"{first + 1}:{last}", "(UID RFC822.SIZE)"))
         names, total = [], 0
-        for line in filter(None, found):  # [None] if the letters have been removed in the meantime
+        for line in filter(None, found):  # [None] if the letters have been removed since
             uid, size = UID.search(line), SIZE.search(line)
             if uid and size and total < MAX_PAGE:
                 names.append(uid[1].decode())
@@ -78,7 +78,7 @@ class ImapMailbox:
         with name_faults(imaplib.IMAP4.error):
             try:
                 self._imap.logout()
-            except BaseException:  # also a stop or a job's timeout: no connection may stay open
+            except BaseException:  # including a stop or a job's timeout: no connection may remain open
                 self._imap.shutdown()
                 raise
 

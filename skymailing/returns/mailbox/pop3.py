@@ -7,9 +7,9 @@ from skymailing.returns.mailbox.base import TIMEOUT, make_context, name_faults
 from skymailing.returns.reader import MAX_READ
 from skymailing.settings.returned_mail import MailboxAddress
 
-# Per letter, as POP3 can limit lines but not bytes.
+# Per letter, because POP3 can limit lines but not bytes.
 MAX_LINES = 5000
-# By default, the library refuses lines of more than 2,048 bytes, which occur in letters.
+# By default, the library rejects lines of more than 2,048 bytes, which occur in letters.
 poplib._MAXLINE = MAX_READ  # type: ignore[attr-defined]
 
 
@@ -23,7 +23,7 @@ class Pop3Mailbox:
                 self._pop.user(address.username)
                 self._pop.pass_(address.password)
                 self._count = self._pop.stat()[0]
-            except BaseException:  # also a stop or a job's timeout: no connection may stay open
+            except BaseException:  # including a stop or a job's timeout: no connection may remain open
                 self._pop.close()
                 raise
         self._filed = 0

@@ -15,7 +15,7 @@ from skymailing.returns.providers.events import (
 )
 from skymailing.returns.reports import Kind, Quoted
 
-# The status of a bounce without one.
+# The status for bounces that report none.
 STATUSES = {"Permanent": "5.1.1", "Transient": "4.0.0"}
 HEADERS = ("Message-ID", "List-Unsubscribe", "Feedback-ID")
 

@@ -38,7 +38,7 @@ SIGNED_FIELDS = {
     ),
 }
 SIGNED_FIELDS["UnsubscribeConfirmation"] = SIGNED_FIELDS["SubscriptionConfirmation"]
-# By URL: a new certificate has a new URL.
+# Certificates by URL: a new certificate has a new URL.
 certificates: dict[str, bytes] = {}
 
 

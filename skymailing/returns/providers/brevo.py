@@ -3,7 +3,7 @@
 from skymailing.returns.providers.events import BadPost, Event, Post, make_event, make_report, pick_text
 from skymailing.returns.reports import Kind, Quoted
 
-# The kind, and the status where the server's reply has none.
+# The kind, and the status if the server's reply has none.
 EVENTS = {
     "hard_bounce": (Kind.BOUNCE, "5.1.1"),
     "invalid_email": (Kind.BOUNCE, "5.1.3"),

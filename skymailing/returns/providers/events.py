@@ -49,7 +49,7 @@ class Post:
 class Event:
     """One event: what it reports, and its original text, which is stored.
 
-    `id` is the provider's, and the same when the event is posted again; without it, the text is the identity.
+    `id` is the provider's, and the same when the event is posted again; without it, the text identifies it.
     """
 
     report: Report
@@ -62,7 +62,7 @@ class Event:
         return hashlib.sha256(provider.encode() + b"\n" + identity).hexdigest()
 
 
-# Returns the events about returned mail, without any others; raises BadPost and ForgedPost.
+# Returns only the events about returned mail; raises BadPost and ForgedPost.
 Reader = Callable[[Post], list[Event]]
 
 

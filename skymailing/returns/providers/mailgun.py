@@ -19,7 +19,7 @@ from skymailing.returns.reports import Kind, Quoted, Report
 # Mailgun repeats a post for eight hours.
 MAX_DELAY = 24 * 3600  # seconds
 REQUESTS = {"complained": Kind.COMPLAINT, "unsubscribed": Kind.UNSUBSCRIBE}
-# Letters that Mailgun did not even try to deliver, because of an earlier event.
+# Letters that Mailgun did not try to deliver, because of an earlier event.
 SUPPRESSED = {
     "suppress-bounce": (Kind.BOUNCE, "5.1.1"),
     "suppress-complaint": (Kind.COMPLAINT, ""),

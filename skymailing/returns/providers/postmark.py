@@ -5,7 +5,7 @@ from typing import Any
 from skymailing.returns.providers.events import BadPost, Event, Post, make_event, make_report, pick, pick_text
 from skymailing.returns.reports import Kind
 
-# Types of bounces: the kind, and the status where the server's reply has none. Other types are warnings,
+# Types of bounces: the kind, and the status if the server's reply has none. Other types are warnings,
 # automatic replies and the account's own decisions.
 TYPES = {
     "HardBounce": (Kind.BOUNCE, "5.1.1"),

@@ -16,7 +16,7 @@ from skymailing.returns.reports import Kind, Quoted, Report
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
-# Letters that SendGrid did not even try to deliver, by its reason in lower case.
+# Letters that SendGrid did not try to deliver, by its reason in lowercase.
 DROP_REASONS = {
     "bounced address": (Kind.BOUNCE, "5.1.1"),
     "invalid": (Kind.BOUNCE, "5.1.3"),

@@ -22,7 +22,7 @@ from skymailing.returns.reports import Kind, Report
 
 DELIVERIES = "transactional_email_status"
 REQUESTS = {"spam": Kind.COMPLAINT, "unsubscribed": Kind.UNSUBSCRIBE}
-# The status of a hard bounce, by the provider's reason. All others are soft.
+# The status of a hard bounce, by the provider's reason. All other reasons are soft bounces.
 STATUSES = {
     "err_user_unknown": "5.1.1",
     "err_user_inactive": "5.2.1",

@@ -10,7 +10,7 @@ from skymailing.extensions import csrf, limiter
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.providers.events import BadPost, Event, ForgedPost, Post
 from skymailing.returns.providers.registry import READERS
-from skymailing.returns.tasks import take_in_batches
+from skymailing.returns.tasks import ingest_batches
 from skymailing.settings.returned_mail import returned_mail_settings
 
 logger = logging.getLogger(__name__)
@@ -22,15 +22,15 @@ csrf.exempt(bp)
 MAX_BODY = 2 * 1024 * 1024  # bytes; the largest batches, SendGrid's, have 768 KB
 
 
-def is_refused(response: Response) -> bool:
-    """Return whether a request counts against the limit: only refused ones do, others are unlimited."""
+def is_rejected(response: Response) -> bool:
+    """Return whether a request counts against the limit: only rejected ones do."""
     return response.status_code in (400, 403, 404)
 
 
 @bp.route("/<provider>/<secret>", methods=["GET", "POST"])
-@limiter.limit("60 per minute", deduct_when=is_refused)
+@limiter.limit("60 per minute", deduct_when=is_rejected)
 def receive(provider: str, secret: str) -> Response:
-    """Process events; GET only confirms the address, as some providers check it."""
+    """Process events; GET only confirms that the URL exists, because some providers check it."""
     settings = returned_mail_settings()
     expected = settings.webhook_secrets.get(provider, "")
     if not expected or not hmac.compare_digest(secret.encode(), expected.encode()):
@@ -38,14 +38,14 @@ def receive(provider: str, secret: str) -> Response:
     if request.method == "POST":
         request.max_content_length = MAX_BODY
         key = settings.webhook_keys.get(provider, "")
-        take_in_all(provider, Post(request.get_data(), dict(request.headers), utcnow(), key))
+        ingest_all(provider, Post(request.get_data(), dict(request.headers), utcnow(), key))
     return Response("ok\n", mimetype="text/plain")
 
 
-def take_in_all(provider: str, post: Post) -> None:
+def ingest_all(provider: str, post: Post) -> None:
     """Process a post's events; abort if it cannot be read or not all are stored, so that it is repeated."""
     arrivals = [Arrival.from_event(event, provider) for event in read_events(provider, post)]
-    if None in take_in_batches(arrivals, post.now):
+    if None in ingest_batches(arrivals, post.now):
         abort(500)
 
 
@@ -53,8 +53,8 @@ def read_events(provider: str, post: Post) -> list[Event]:
     try:
         return READERS[provider](post)
     except ForgedPost as error:
-        logger.warning("Refused a webhook from %s: its signature is wrong. %s", provider, error)
+        logger.warning("Rejected a webhook from %s: its signature is wrong. %s", provider, error)
         abort(403)
     except BadPost as error:
-        logger.warning("Refused a webhook from %s with %d bytes: %s", provider, len(post.body), error)
+        logger.warning("Rejected a webhook from %s with %d bytes: %s", provider, len(post.body), error)
         abort(400)

@@ -32,7 +32,7 @@ COUNTING_SECONDS = 2.0  # the list counts no further segments after this time
 
 @dataclass(frozen=True)
 class Row:
-    """A segment in the list; `count` is None if it is broken, or if counting took too long."""
+    """A segment in the list; `count` is None if the segment is broken, or if counting took too long."""
 
     segment: Segment
     count: BoundedCount | None

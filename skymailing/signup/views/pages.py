@@ -45,7 +45,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/<int:form_id>")
 @login_required
 def show(form_id: int) -> ResponseReturnValue:
-    """Show a form: its numbers, its address, and the code for a website."""
+    """Show a form: its numbers, its URL, and the code for a website."""
     form = get_own(SignupForm, form_id)
     numbers = queries.count_people([form.id], utcnow()).get(form.id, queries.Numbers())
     drawing, picture = draw_code(form_url(form))
@@ -80,7 +80,7 @@ def new() -> ResponseReturnValue:
 @bp.route("/<int:form_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(form_id: int) -> ResponseReturnValue:
-    """Change a form; websites that use its code show the new texts once the code is replaced."""
+    """Change a form; websites that use its code show the changes once their owner replaces the code."""
     form = get_own(SignupForm, form_id)
     editor = make_editor(form)
     if editor.validate_on_submit() and save(editor, form):
@@ -104,7 +104,7 @@ def make_editor(form: SignupForm | None) -> SignupFormEditor:
 
 
 def list_sender_choices(form: SignupForm | None) -> list[SelectChoice]:
-    """Return the senders that can be used now, and the form's own."""
+    """Return the usable senders, and the form's current one in any state."""
     current_id = form.sender_id if form else None
     senders = [s for s in list_senders(current_user.id) if is_usable(s) or s.id == current_id]
     service = display_address(service_address())
@@ -154,7 +154,7 @@ def show_editor(editor: SignupFormEditor, form: SignupForm | None) -> str:
 @bp.route("/<int:form_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(form_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then delete a form; its clients stay."""
+    """Ask for confirmation, then delete a form; its clients are kept."""
     form = get_own(SignupForm, form_id)
     editor = SignupFormEditor()
     if editor.is_submitted():

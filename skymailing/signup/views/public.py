@@ -1,6 +1,6 @@
 """The public page of a form, and the page that confirms an address. Visitors need no account.
 
-They work from any website and without JavaScript, and set no cookie: the blueprint is exempt from CSRF
+The pages work from any website and without JavaScript, and set no cookie: the blueprint is exempt from CSRF
 protection, which would need one. A request does nothing but send a letter to the address in it.
 """
 
@@ -37,7 +37,7 @@ csrf.exempt(bp)
 
 @dataclass(frozen=True, slots=True)
 class PublicForm:
-    """A form, and how its owner appears on its pages."""
+    """A form, and its owner's brand."""
 
     form: SignupForm
     brand: PublicBrand
@@ -48,7 +48,7 @@ class PublicForm:
         return render_template(f"signup/{page}.html", form=self.form, brand=self.brand, texts=texts, **values)
 
     def render_form(self, entry: Entry, problem: str = "") -> str:
-        """Render the form itself, with what the visitor has entered."""
+        """Render the form itself, with the visitor's input."""
         stamp = make_page_stamp(self.form.uuid, utcnow())
         questions = list_fields(self.form)
         return self.render("form", fields=questions, entry=entry, problem=problem, stamp=stamp)
@@ -57,9 +57,9 @@ class PublicForm:
 @bp.route("/<uuid:uuid>", methods=["GET", "POST"])
 @starts_reading
 def show(uuid: UUID) -> ResponseReturnValue:
-    """Show a form, and receive it from this page or from any website."""
+    """Show a form, and accept submissions from this page or from any website."""
     if not request.path.endswith(str(uuid)):
-        # Written in capitals; each page has one address, or anyone could fill the cache with its copies.
+        # The UUID has capital letters. Each page has one URL, or anyone could fill the cache with copies.
         return redirect(url_for("signup.show", uuid=uuid), 308)
     shown = load(uuid)
     with force_locale(shown.form.language):
@@ -73,7 +73,8 @@ def show(uuid: UUID) -> ResponseReturnValue:
 def load(uuid: UUID) -> PublicForm:
     """Return the form, or abort with 404.
 
-    It is detached: what follows asks Redis and DNS, or renders a page, and may not keep a transaction open.
+    The form is detached: the view then queries Redis and DNS, or renders a page, and must not keep a
+    transaction open.
     """
     found = queries.find_public_form(str(uuid))
     if found is None:
@@ -86,10 +87,10 @@ def load(uuid: UUID) -> PublicForm:
 
 
 def receive(shown: PublicForm) -> ResponseReturnValue:
-    """Handle a submitted form. The answer is the same for all addresses, known or not."""
+    """Handle a submitted form. The response is the same for all addresses, known or not."""
     form, entry = shown.form, read_entry(shown.form, request.form)
     if request.form.get(fields.TRAP):
-        return shown.render("sent", entry=entry)  # a program, which learns nothing
+        return shown.render("sent", entry=entry)  # a bot, which must learn nothing
     if entry.errors:
         return shown.render_form(entry)
     now, visitor = utcnow(), read_visitor()
@@ -136,7 +137,7 @@ def confirm(uuid: UUID, token: str) -> ResponseReturnValue:
 def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
     """Return whether the address of a token is confirmed, and the consent texts; raises BadToken.
 
-    Ends the transaction, since the page should not be rendered in it.
+    Ends the transaction, so that the page is not rendered in it.
     """
     if request.method == "POST":
         start_writing()

@@ -21,7 +21,7 @@ function readTable(table, limit) {
   const datasets = titles.flatMap((title, index) => {
     if (!title.dataset.tone) return [];
     const data = rows.map((row) => Number(row.cells[index].dataset.value));
-    // Columns of zeros are left out of the legend.
+    // Skip columns of zeros, which would clutter the legend.
     if (!data.some(Boolean)) return [];
     return [{ label: title.textContent.trim(), data, tone: title.dataset.tone }];
   });

@@ -1,4 +1,4 @@
-// Buttons that copy a text. They appear only where the browser allows it.
+// Buttons that copy text. They appear only if the browser allows copying.
 const PAUSE = 2000; // milliseconds for which a button says that it has copied
 
 function reveal() {

@@ -1,6 +1,6 @@
-// Keep the live part of a page up to date. Only differences are applied, so that focus, selection, open details
-// and the scroll position stay. While nothing changes, the pauses grow. Nothing is fetched while the page is
-// hidden or after the server has reported the end.
+// Keep the live part of a page up to date. Only differences are applied, to keep focus, selection, open details
+// and the scroll position. While nothing changes, the pauses grow. Nothing is fetched while the page is hidden,
+// or after the server has reported the end.
 const { htmx, Idiomorph } = window;
 const MIN_PAUSE = 2000, MAX_PAUSE = 15000; // milliseconds between two fetches
 let pause = MIN_PAUSE, timer = 0, state = null;
@@ -21,7 +21,7 @@ function refresh() {
 // Leave charts alone: js/charts.js redraws them when their tables have changed.
 Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.matches && old.matches("figure[data-chart-of]"));
 
-// Keep details elements open that the user has opened.
+// Keep the details elements that the user has opened.
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => (
   !(name === "open" && element.tagName === "DETAILS")
 );

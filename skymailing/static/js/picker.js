@@ -1,5 +1,5 @@
 // Choose clients without reloading the page. On a slow connection, responses may arrive after the user's next action:
-// requests are sent one after another, each with the current form, and boxes checked in the meantime are kept.
+// requests are sent one after another, each with the current form, and boxes checked while waiting are kept.
 const { htmx } = window;
 const SEARCH_DELAY = 300; // milliseconds after the last key
 const form = document.getElementById("mailing-form");
@@ -25,7 +25,7 @@ async function send() {
         source: form, target: "#picker-results", swap: "outerHTML", values: { pick },
       });
     } catch {
-      waiting.length = 0; // the connection is down: leave the page as it is
+      waiting.length = 0; // the connection is down: do not change the page
     }
     restoreTicks();
   }

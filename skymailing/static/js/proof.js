@@ -1,6 +1,6 @@
 // The work that a form demands while it is under attack: find a number for which SHA-256 of "<stamp>:<number>"
-// begins with enough zero bits. Our own loop, since the browser's SHA-256 takes a promise per hash.
-const PART = 4000; // hashes between which the page stays responsive
+// begins with enough zero bits. This is our own SHA-256, since the browser's needs a promise per hash.
+const PART = 4000; // hashes between pauses that keep the page responsive
 const form = document.querySelector("form[data-bits]");
 const primes = [];
 for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);

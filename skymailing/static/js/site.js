@@ -51,7 +51,7 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => release(form), RELEASE_AFTER);
 });
 
-// The Back button has returned to a page that the browser has kept: its forms may be sent again.
+// The Back button has returned to a page that the browser kept: its forms may be sent again.
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach(release);
 });

@@ -121,7 +121,7 @@ times.querySelector("[data-next]").addEventListener("click", (event) => {
   window.htmx.trigger("#summary", "review");
 });
 
-// Ask before letters leave at once.
+// Ask for confirmation before letters are sent immediately.
 form.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
   const dialog = event.submitter && form.querySelector(event.submitter.dataset.asks || "#none");

@@ -1,4 +1,4 @@
-// Suggest the owner's tags for each name in a comma-separated field; browsers do so only for its whole text.
+// Suggest the owner's tags for each name in a comma-separated field; browsers can only complete its whole text.
 const field = document.querySelector("input[list=known-tags]");
 const list = document.getElementById("known-tags");
 const known = [...list.options].map((option) => option.value);

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that the wrong theme never flashes. A classic script, as modules run later.
+// Runs before the first paint, so that the wrong theme never flashes. Not a module, because modules run later.
 // The choice is auto, light or dark.
 (function () {
   "use strict";

@@ -29,7 +29,7 @@ function makeSearchable(field) {
   field.addEventListener("input", () => {
     const words = toWords(field.value);
     const found = find(words);
-    // Without a match, the whole list stays.
+    // If nothing matches, show the whole list.
     select.replaceChildren(...(found.length ? found : find([])));
     const rows = select.querySelectorAll("option, optgroup").length;
     select.size = words.length && found.length ? Math.max(2, Math.min(SHOWN, rows)) : 0;

@@ -16,7 +16,7 @@ from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.run import run_checks
 from skymailing.returns.arrivals import Arrival
 from skymailing.returns.letter import Envelope
-from skymailing.returns.services import take_in
+from skymailing.returns.services import ingest_letters
 from tests.domains.scenes import sign
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.servers import Letter, SmtpServer
@@ -48,7 +48,7 @@ def doctor(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 def arrive(app: Flask, raw: bytes, sender: str | None = UNSEEN) -> ReturnedState:
     with app.app_context():
-        state = take_in([Arrival.read(raw, "pipe", Envelope(sender))], utcnow())[0].state
+        state = ingest_letters([Arrival.read(raw, "pipe", Envelope(sender))], utcnow())[0].state
         db.session.commit()
     return state
 
@@ -73,7 +73,7 @@ def test_doctor_says_what_the_mail_server_signs(
     cases: list[tuple[Callable[[Letter], bytes], str]] = [
         (lambda found: found.content, "primary: letters have no DKIM signature"),
         (lambda found: sign(found.content, key, "relay.example", *COVERING), "not by sky.example"),
-        (lambda found: sign(found.content, key, "sky.example", COVERING[0]), "out list-unsubscribe-post"),
+        (lambda found: sign(found.content, key, "sky.example", COVERING[0]), "cover list-unsubscribe-post"),
         (lambda found: sign(found.content, key, "sky.example", *COVERING), ""),
     ]
     for change, problem in cases:

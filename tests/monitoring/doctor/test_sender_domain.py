@@ -143,7 +143,7 @@ def test_records_that_include_each_other_are_read_once(app: Flask, server: DnsSe
     assert check_records(app, "spf")["spf"].is_ok
 
 
-def test_a_resolver_that_does_not_respond_is_not_a_problem_and_costs_little_time(
+def test_a_resolver_that_does_not_respond_is_not_a_problem_and_takes_little_time(
     app: Flask, server: DnsServer
 ) -> None:
     server.is_silent = True

@@ -96,7 +96,7 @@ class LetterButton extends Inline {
 Inline.order.push("button");
 
 // Return the URL from which the editor shows a picture. Ours come from this site; pictures of other
-// sites are replaced with a symbol, as the page may load nothing from elsewhere.
+// sites are replaced with a symbol, because the page may load nothing from elsewhere.
 export function displayUrl(url) {
   const { pictureBase, picturePath } = form.dataset;
   return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : EXTERNAL_SYMBOL;

@@ -124,7 +124,7 @@ function addDiscardButton() {
   discard.className = "btn btn-quiet btn-sm draft-discard";
   discard.textContent = texts.discard;
   discard.formNoValidate = true;
-  discard.hidden = true; // until a draft is saved here; for an earlier one, the notice at the top has a button
+  discard.hidden = true; // until a draft is saved here; the notice at the top has a button to discard an earlier one
   discard.addEventListener("click", () => {
     stop();
     discard.formAction = data.discard;
@@ -140,7 +140,7 @@ export function startDrafts() {
   form.addEventListener("submit", (event) => {
     if (!event.submitter || !event.submitter.formTarget) stop();
   });
-  // Save what was typed last when the tab is closed.
+  // Save the latest changes when the tab is closed.
   window.addEventListener("pagehide", () => {
     if (isDirty && !isStopped) navigator.sendBeacon(draftUrl(), readDraft());
   });

@@ -45,7 +45,7 @@ export function maskLiquid(text) {
 }
 
 // Parse HTML in a document without a window: it loads and runs nothing. Styles, handlers and scripts are
-// renamed first, as the Content-Security-Policy would report them.
+// renamed first, because the Content-Security-Policy would report them.
 export function parseInert(html) {
   const renamed = html
     .replace(/<[a-zA-Z][^<>]*>/g, (tag) => (
@@ -91,7 +91,7 @@ function writeNode(node, masked) {
   return `<${name}${attributes}>${text}</${name}>`;
 }
 
-// Write HTML in a normal form: texts that look the same to a reader give the same string.
+// Write HTML in a normal form: text that looks the same to a reader gives the same string.
 export function normalize(html) {
   const masked = maskLiquid(html);
   const blocks = [];
@@ -119,7 +119,7 @@ export function normalize(html) {
   return masked.restore(text);
 }
 
-// Leave out empty paragraphs at the end, which other editors add and no reader sees.
+// Remove empty paragraphs at the end, which other editors add and no reader sees.
 export function dropEmptyEnd(html) {
   return html.replace(/(\s*<p(\s[^>]*)?>(\s|&nbsp;|<br\s*\/?>)*<\/p>)+\s*$/i, "\n");
 }

@@ -127,7 +127,7 @@ async function refresh() {
     showFacts(facts);
     if (facts.has_html) showLetter(readFieldsAndClient());
   } catch {
-    // Without a connection the old preview stays; the draft status reports the problem.
+    // Without a connection, keep the old preview; the draft status reports the problem.
   } finally {
     pane.dataset.ready = "";
   }
@@ -170,7 +170,7 @@ function startSearch() {
       const people = await response.json();
       if (searchNumber === lastSearch) listPeople(list, people);
     } catch {
-      // Without a connection the list stays as it is.
+      // Without a connection, the list does not change.
     }
   }
 

@@ -13,7 +13,7 @@ function completeAddress(address) {
   return (address.indexOf("@") > 0 ? "mailto:" : "https://") + address;
 }
 
-// Ask for the text and the address of a link or a button.
+// Ask for the text and the URL of a link or a button.
 async function askLink(quill, name) {
   const dialog = `ask-${name}`;
   let range = findPlace();

@@ -13,7 +13,7 @@ function withDefault(tag, fallback) {
   return tag.replace(/\s*\}\}$/, ` | default: ${quote}${text}${quote} }}`);
 }
 
-// A link's address is long and says nothing, so the text gets a link with words.
+// A URL is long and says nothing, so insert a link with words into the text.
 function writeLink(url, words) {
   if (mode === "markdown") return `[${words}](${url})`;
   if (mode === "html") return `<a href="${url}">${words}</a>`;

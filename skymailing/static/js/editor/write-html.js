@@ -3,7 +3,7 @@ import { LIQUID } from "./page.js";
 
 const TAGS = { bold: "strong", italic: "em", underline: "u", strike: "s" };
 
-// Escape everything except Liquid tags: a > or a quotation mark in a tag stays as it is.
+// Escape everything except Liquid tags: a > or a quotation mark in a tag is not changed.
 function escapeAround(text, escapePart) {
   let out = "", end = 0;
   for (const { 0: tag, index } of text.matchAll(LIQUID)) {
@@ -85,7 +85,7 @@ export function readLines(ops) {
   return lines;
 }
 
-// A line of Liquid statements is not a paragraph: it must not leave an empty line in the letter.
+// A line of Liquid statements is not a paragraph: it must not add an empty line to the letter.
 function isStatement(line) {
   return line.pieces.length > 0 && line.pieces.every(({ insert }) => {
     if (typeof insert === "string") return !insert.trim();

@@ -56,7 +56,7 @@ function writeLine(line) {
   if (header) return `${"#".repeat(header)} ${text.replace(/\n/g, " ")}`;
   if (list) return "   ".repeat(indent || 0) + (list === "ordered" ? "1. " : "- ") + text.replace(/\n/g, "\n   ");
   if (blockquote) return `> ${text.replace(/\n/g, "\n> ")}`;
-  // A paragraph that begins like a heading, a list or a quotation stays a paragraph.
+  // A paragraph that begins like a heading, a list or a quotation must remain a paragraph.
   return text.replace(/^(\s*)([#>+-]|\d+[.)])(?=\s)/gm, (_all, space, mark) => (
     space + (/\d/.test(mark) ? `${mark.slice(0, -1)}\\${mark.slice(-1)}` : `\\${mark}`)
   ));

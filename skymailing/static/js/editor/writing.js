@@ -89,7 +89,7 @@ function createQuill() {
 }
 
 // A click selects a chip, since a cursor inside would type into nothing. Delete removes the selected chip;
-// what is typed comes after it.
+// typed text is inserted after it.
 function letChipsBeSelected() {
   const placeOf = (node) => {
     const chip = node && node.closest(".chip");
@@ -141,7 +141,7 @@ function readHtml(html) {
   }
   const delta = quill.clipboard.convert({ html: body.innerHTML, text: "" });
   masked = null;
-  // Quill leaves out the end of the last line.
+  // Quill omits the end of the last line.
   const last = delta.ops.at(-1);
   if (!last || typeof last.insert !== "string" || !last.insert.endsWith("\n")) delta.insert("\n");
   return delta;

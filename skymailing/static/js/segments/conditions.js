@@ -3,7 +3,7 @@ import { announceChange, create, createButton, createSelect, texts, vocabulary }
 import { makeControl } from "./values.js";
 
 const fields = new Map(vocabulary.groups.flatMap((group) => group.fields).map((field) => [field.key, field]));
-const LISTS = ["text", "list"]; // a text can become the first value of a list, and back
+const LISTS = ["text", "list"]; // the value of a text field can become the first value of a list, and back
 
 function findField(key) {
   return fields.get(key) || { key, name: key.replace(/^attribute\./, ""), kind: "text", values: false };

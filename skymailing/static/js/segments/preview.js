@@ -1,4 +1,4 @@
-// Whom the conditions find, while they change. One request runs at a time, and the newest conditions win.
+// Show the clients who meet the conditions, while these change. One request runs at a time; the newest wins.
 import { create, form, texts } from "./form.js";
 
 const PAUSE = 400; // milliseconds after the last change

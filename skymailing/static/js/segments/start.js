@@ -15,7 +15,7 @@ function explain(text) {
   editor.replaceChildren(create("p", { className: "quiet-note", textContent: text }));
 }
 
-// Show the conditions that are in the field with JSON; a new segment begins with one that is empty.
+// Show the conditions from the field with JSON; a new segment begins with an empty condition.
 function showTree() {
   let tree;
   try {
@@ -82,10 +82,10 @@ json.addEventListener("change", () => {
 form.addEventListener("submit", () => root && writeJson(), true);
 startPreview(readForPreview, markRow);
 
-// The server has refused one of the conditions: mark it, and keep the mark until something changes.
+// The server has rejected one of the conditions: mark it until something changes.
 const wrong = Number(form.dataset.wrong);
 if (root && wrong) {
   const error = document.getElementById("conditions-error");
   markRow(read(true).rows[wrong - 1], error ? error.textContent.trim() : "");
-  if (error) error.remove(); // it is beside its row now
+  if (error) error.remove(); // the error is now next to its row
 }

@@ -22,7 +22,7 @@ async function loadValues(key, list) {
     const response = await fetch(`${form.dataset.values}?field=${encodeURIComponent(key)}`);
     if (response.ok) list.append(...(await response.json()).map((value) => create("option", { value })));
   } catch {
-    // Without a connection nothing is offered; any value can still be typed.
+    // Without a connection, nothing is offered; any value can still be typed.
   }
 }
 
@@ -95,7 +95,7 @@ function makeDays(value) {
 function makeChoice(options) {
   const known = [["", texts.choose], ...options];
   return (value) => {
-    // The names of tags and topics are compared without case.
+    // The case of tags' and topics' names does not matter.
     const same = options.find(([key]) => String(key).toLowerCase() === String(value).toLowerCase());
     const select = createSelect(texts.value, known, same ? same[0] : value);
     return { elements: [select], read: () => select.value || undefined };

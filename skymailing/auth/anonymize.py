@@ -1,8 +1,8 @@
 """Remove a deleted user from the audit log.
 
-Their actions are kept under a label such as "user 17". Their email address, their network addresses and
-the addresses of their clients and senders are removed. Reasons given by others, mailing names and article
-titles are kept.
+The user's actions are kept under a label such as "user 17". The addresses of the user, and of the user's
+clients and senders, are removed, and so are IP addresses. Reasons given by other users, mailing names
+and article titles are kept.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ def anonymous_label(user_id: int) -> str:
     return f"user {user_id}"
 
 
-def anonymise_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
+def anonymize_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
     """Remove the user from up to `limit` entries; return how many were changed."""
     table: Any = AuditEntry.__table__
     label = anonymous_label(user_id)

@@ -1,0 +1,67 @@
+"""Schemas of transactional letters."""
+
+from marshmallow import fields
+from marshmallow.validate import Length, OneOf
+
+from skymailing.api.schemas.base import OutputSchema, PageQuery, StrictSchema, id_field
+from skymailing.api.schemas.runs import AttemptSchema
+from skymailing.delivery.rendering.content import MAX_BODY
+from skymailing.delivery.rendering.languages import LANGUAGES
+from skymailing.messages.forms import MAX_SUBJECT
+from skymailing.models import DeliveryState, MessageFormat
+
+MAX_REFERENCE = 255
+
+
+class NewLetter(StrictSchema):
+    """An email to one person: a message, or a subject and a body, and the values for its placeholders."""
+
+    to = fields.String(required=True, validate=Length(1, 320))
+    name = fields.String(validate=Length(max=200), load_default="", metadata={"description": "{{ name }}"})
+    message_id = id_field()
+    subject = fields.String(validate=Length(1, MAX_SUBJECT))
+    body = fields.String(validate=Length(1, MAX_BODY))
+    format = fields.Enum(MessageFormat, by_value=True)
+    language = fields.String(validate=OneOf(sorted(LANGUAGES)))
+    values = fields.Dict(
+        keys=fields.String(validate=Length(1, 200)),
+        load_default=dict,
+        metadata={"description": "For the placeholders: {{ order.total }} prints values.order.total"},
+    )
+    reference = fields.String(
+        validate=Length(max=MAX_REFERENCE),
+        load_default="",
+        metadata={"description": "A name of your own, by which you can find the email"},
+    )
+    sender_id = id_field(
+        allow_none=True,
+        metadata={"description": "Without it, your default sender; null for the service's own address"},
+    )
+
+
+class LetterSchema(OutputSchema):
+    """A transactional email. `suppressed` means that it is not sent, since mail to the address came back."""
+
+    id = fields.Integer(required=True)
+    state = fields.Enum(DeliveryState, by_value=True, required=True)
+    to = fields.String(required=True)
+    name = fields.String(required=True)
+    reference = fields.String(required=True)
+    created_at = fields.DateTime(required=True)
+    due_at = fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When a deferred email is tried again"}
+    )
+    finished_at = fields.DateTime(required=True, allow_none=True)
+
+
+class LetterDetails(LetterSchema):
+    """A transactional email, with all attempts to send it."""
+
+    attempts = fields.List(fields.Nested(AttemptSchema), required=True)
+
+
+class LetterQuery(PageQuery):
+    """Filters of transactional emails."""
+
+    reference = fields.String(validate=Length(1, MAX_REFERENCE))
+    state = fields.Enum(DeliveryState, by_value=True)

@@ -1,0 +1,73 @@
+"""The contents and the days of transactional letters."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, select
+
+from skymailing.db.engine import reading_engine
+from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.rendering.transactional import TransactionalTemplate, make_content
+from skymailing.models import LetterContent, Run, RunState
+
+DAY = timedelta(days=1)
+# How long after the end of its day a letter that could not be sent may still be sent; it ends as expired.
+PATIENCE = timedelta(days=3)
+TEMPLATES_KEPT = 64  # per worker
+
+
+def day_of(moment: datetime) -> datetime:
+    """Return the beginning of the day, in UTC, whose run has the letters of this moment."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def day_is_over(scheduled_for: datetime, now: datetime) -> bool:
+    """Return whether a run gets no more letters."""
+    return day_of(scheduled_for) < day_of(now)
+
+
+def expires_at(scheduled_for: datetime) -> datetime:
+    """Return when the letters of a run expire."""
+    return day_of(scheduled_for) + DAY + PATIENCE
+
+
+def may_get_letters(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a run may get more letters today."""
+    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for >= day_of(now))
+
+
+def is_expired(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the letters of a run have waited too long."""
+    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for < day_of(now - PATIENCE))
+
+
+def load_contents(ids: Collection[int]) -> dict[int, Content]:
+    """Return contents by their IDs."""
+    if not ids:
+        return {}
+    columns = (LetterContent.id, LetterContent.subject, LetterContent.format, LetterContent.body)
+    statement = select(*columns, LetterContent.language).where(LetterContent.id.in_(ids))
+    with reading_engine().connect() as connection:
+        return {row[0]: make_content(*row[1:]) for row in connection.execute(statement).tuples()}
+
+
+class TemplateMemory:
+    """The compiled contents that a worker used last; each belongs to a run, whose sender it contains."""
+
+    def __init__(self) -> None:
+        self._templates: OrderedDict[tuple[int, int], TransactionalTemplate] = OrderedDict()
+
+    def find(self, run_id: int, content_id: int) -> TransactionalTemplate | None:
+        """Return a template, and keep it longer than the others."""
+        key = run_id, content_id
+        if key not in self._templates:
+            return None
+        self._templates.move_to_end(key)
+        return self._templates[key]
+
+    def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
+        """Keep a template instead of the one that was not used for the longest time."""
+        self._templates[run_id, content_id] = template
+        while len(self._templates) > TEMPLATES_KEPT:
+            self._templates.popitem(last=False)

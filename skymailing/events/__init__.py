@@ -1,0 +1,1 @@
+"""Events about an owner's data, which webhooks report: recorded in the transaction of the change."""

@@ -1,0 +1,104 @@
+"""Record events for the endpoints that want them, in the transaction of the change that they report.
+
+An owner without such an endpoint costs one indexed statement per call of `record`, and no row. So code that
+handles many letters passes all events together, and nothing is recorded per letter that is sent.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, has_app_context
+from sqlalchemy import ColumnElement, Connection, event, insert, literal_column, select
+
+from skymailing.extensions import db
+from skymailing.models import EventType, WebhookCall, WebhookEndpoint, WebhookEvent
+
+# Exactly as in the index: databases do not recognize that a parameter means the same.
+IS_ENABLED: ColumnElement[bool] = literal_column("webhook_endpoints.state = 'enabled'")
+HAS_CALLS = "skymailing_has_webhook_calls"  # in the `info` of a connection until it returns to its pool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an owner's data; `payloads` defines the data of each type."""
+
+    owner_id: int
+    type: EventType
+    data: Mapping[str, Any]
+    at: datetime
+
+
+def configure(app: Flask) -> None:
+    """Hint workers at new calls when their transaction has ended; call after `db.init_app`."""
+    with app.app_context():
+        engine = db.engine
+
+    @event.listens_for(engine, "checkin")
+    def hint_worker(_connection: Any, record: Any) -> None:
+        # A connection is returned to the pool after its transaction. After a rollback this is harmless.
+        if record.info.pop(HAS_CALLS, False) and has_app_context():
+            from skymailing import hints  # imports rq, which commands avoid
+
+            hints.hint_webhooks()
+
+
+def record(connection: Connection, *events: Event) -> None:
+    """Write events and their calls, for those endpoints that are enabled and want their type."""
+    if not events:
+        return
+    endpoints = _find_endpoints(connection, {event.owner_id for event in events}, keep=True)
+    wanted = [event for event in events if (event.owner_id, event.type) in endpoints]
+    if wanted:
+        add_calls(connection, [(event, endpoints[event.owner_id, event.type]) for event in wanted])
+
+
+def find_wanting(
+    connection: Connection, type_: EventType, owner_ids: Collection[int] | None = None
+) -> set[int]:
+    """Return those of the owners, or of all, who have an endpoint that wants a type.
+
+    For types whose data must be read first.
+    """
+    return {owner for owner, wanted in _find_endpoints(connection, owner_ids) if wanted == type_}
+
+
+def add_calls(connection: Connection, calls: Sequence[tuple[Event, Iterable[int]]]) -> None:
+    """Write events, and a call to each of the endpoints that are given with them."""
+    rows = [
+        {"owner_id": event.owner_id, "type": event.type.value, "data": dict(event.data), "at": event.at}
+        for event, _endpoint_ids in calls
+    ]
+    insertion = insert(WebhookEvent).returning(WebhookEvent.id, sort_by_parameter_order=True)
+    ids = connection.scalars(insertion, rows).all()
+    connection.execute(
+        insert(WebhookCall),
+        [
+            {"event_id": id, "endpoint_id": endpoint_id, "owner_id": event.owner_id, "due_at": event.at}
+            for id, (event, endpoint_ids) in zip(ids, calls, strict=True)
+            for endpoint_id in endpoint_ids
+        ],
+    )
+    connection.info[HAS_CALLS] = True
+
+
+def _find_endpoints(
+    connection: Connection, owner_ids: Collection[int] | None, *, keep: bool = False
+) -> dict[tuple[int, str], list[int]]:
+    """Return the IDs of the enabled endpoints by owner and type.
+
+    With `keep`, they cannot be deleted until the transaction ends, so that calls can refer to them.
+    """
+    enabled = select(WebhookEndpoint.id, WebhookEndpoint.owner_id, WebhookEndpoint.events)
+    enabled = enabled.where(IS_ENABLED)
+    if owner_ids is not None:
+        enabled = enabled.where(WebhookEndpoint.owner_id.in_(owner_ids))
+    if keep:
+        enabled = enabled.order_by(WebhookEndpoint.id).with_for_update(read=True, key_share=True)
+    found: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for id, owner_id, types in connection.execute(enabled).tuples():
+        for type_ in types:
+            found[owner_id, type_].append(id)
+    return found

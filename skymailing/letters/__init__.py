@@ -1,0 +1,1 @@
+"""Transactional letters: programs send them to one person each, such as receipts."""

@@ -1,0 +1,116 @@
+"""Check and store the contents of transactional letters."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import select, update
+
+from skymailing.db.engine import insert_into
+from skymailing.delivery.rendering.content import Content, check_length, find_placeholders
+from skymailing.delivery.rendering.letter import CompiledContent, Recipient
+from skymailing.delivery.rendering.transactional import find_links, is_empty, make_letter_values
+from skymailing.delivery.rendering.values import Habits
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.messages.letter_insight import find_unguarded
+from skymailing.messages.unknown_placeholders import Path
+from skymailing.models import LetterContent
+
+CONTENTS_KEPT = 64  # compiled, per process
+USED_PRECISION = timedelta(hours=1)
+
+
+class LetterError(UserError):
+    """A transactional letter cannot be accepted."""
+
+
+@dataclass(frozen=True)
+class CheckedContent:
+    """A content that can be sent: its digest, its compiled form, and the values that it needs."""
+
+    content: Content
+    digest: str
+    compiled: CompiledContent
+    habits: Habits
+    needed: frozenset[Path] = field(default_factory=frozenset)
+
+    def find_missing(self, recipient: Recipient, sender_name: str) -> list[Path]:
+        """Return the placeholders without a fallback that would print nothing."""
+        values = make_letter_values(recipient, sender_name, self.compiled.readers)
+        return sorted(path for path in self.needed if is_empty(path, values))
+
+    def render(self, recipient: Recipient, sender_name: str) -> None:
+        """Render the letter as a worker will; raises TemplateError."""
+        self.compiled.render(make_letter_values(recipient, sender_name, self.compiled.readers))
+
+
+class CheckedContents:
+    """The contents that were used last, since parsing takes most of the time of a request."""
+
+    def __init__(self) -> None:
+        self._contents: OrderedDict[str, CheckedContent] = OrderedDict()
+        self._lock = Lock()
+
+    def check(self, content: Content, habits: Habits) -> CheckedContent:
+        """Return the compiled content; raises TemplateError or LetterError."""
+        key = digest_of(content)
+        with self._lock:
+            found = self._contents.get(key)
+        if found is None or found.habits != habits:
+            found = check_content(content, key, habits)
+        with self._lock:
+            self._contents[key] = found
+            self._contents.move_to_end(key)
+            while len(self._contents) > CONTENTS_KEPT:
+                self._contents.popitem(last=False)
+        return found
+
+
+CHECKED = CheckedContents()
+
+
+def check_content(content: Content, digest: str, habits: Habits) -> CheckedContent:
+    """Compile the content; raises TemplateError, and LetterError if it has links that letters lack."""
+    check_length(content.body, content.format)
+    compiled = CompiledContent(content, habits)
+    if links := find_links(content):
+        raise LetterError("letter_has_list_links", names=", ".join(links))
+    needed = find_unguarded(content) & set(find_placeholders(content))
+    return CheckedContent(content, digest, compiled, habits, frozenset(needed))
+
+
+def digest_of(content: Content) -> str:
+    """Return what is the same for equal contents only."""
+    parts = (content.subject, content.format.value, content.language, content.body)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def store_content(owner_id: int, checked: CheckedContent, now: datetime) -> int:
+    """Return the ID of the stored content, which all letters of the owner with this content share."""
+    same = (LetterContent.owner_id == owner_id) & (LetterContent.digest == checked.digest)
+    # Locked, so that retention does not remove it before the letter is stored.
+    statement = select(LetterContent.id, LetterContent.used_at).where(same)
+    found = db.session.execute(statement.with_for_update(read=True, key_share=True)).one_or_none()
+    if found is None:
+        content = checked.content
+        values: Mapping[str, Any] = {
+            "owner_id": owner_id,
+            "digest": checked.digest,
+            "used_at": now,
+            "body": content.body,
+            "subject": content.subject,
+            "format": content.format,
+            "language": content.language,
+        }
+        insert = insert_into(LetterContent).values(values)
+        insert = insert.on_conflict_do_update(index_elements=["owner_id", "digest"], set_={"used_at": now})
+        return int(db.session.execute(insert.returning(LetterContent.id)).scalar_one())
+    if found.used_at < now - USED_PRECISION:
+        used = update(LetterContent).where(LetterContent.id == found.id).values(used_at=now)
+        db.session.execute(used, execution_options={"synchronize_session": False})
+    return int(found.id)

@@ -1,0 +1,79 @@
+"""Read an owner's transactional letters."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import contains_eager, joinedload
+
+from skymailing.db.pagination import Order
+from skymailing.email_addresses import address_pattern
+from skymailing.extensions import db
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    LetterContent,
+    Mailing,
+    MailingKind,
+    MailingState,
+    TransactionalLetter,
+)
+
+ORDER: Order = [(TransactionalLetter.delivery_id, False)]
+NEWEST_FIRST: Order = [(TransactionalLetter.delivery_id, True)]
+
+
+def select_letters(
+    owner_id: int, *, state: DeliveryState | None = None, reference: str = ""
+) -> Select[tuple[TransactionalLetter]]:
+    """Return a statement for the owner's letters, with their deliveries."""
+    letter = TransactionalLetter
+    statement = select(letter).join(letter.delivery).options(contains_eager(letter.delivery))
+    statement = statement.where(letter.owner_id == owner_id)
+    if state is not None:
+        statement = statement.where(Delivery.state == state)
+    return statement if not reference else statement.where(letter.reference == reference)
+
+
+def search_letters(
+    owner_id: int, state: DeliveryState | None, text: str
+) -> Select[tuple[TransactionalLetter]]:
+    """Return a statement for letters whose address contains `text`, or which have it as reference."""
+    statement = select_letters(owner_id, state=state).options(joinedload(TransactionalLetter.content))
+    if not text:
+        return statement
+    is_to = Delivery.email_key.contains(address_pattern(text), autoescape=True)
+    return statement.where(is_to | (TransactionalLetter.reference == text))
+
+
+def list_stopped(owner_id: int) -> list[Mailing]:
+    """Return what holds letters that are not sent now, because of a pause or a manager."""
+    is_stopped = (Mailing.state == MailingState.PAUSED) | Mailing.disabled_at.is_not(None)
+    is_active = Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED))
+    statement = select(Mailing).where(Mailing.owner_id == owner_id, is_active, is_stopped)
+    statement = statement.where(Mailing.kind == MailingKind.TRANSACTIONAL)
+    return list(db.session.scalars(statement.order_by(Mailing.id)))
+
+
+def find_letter(owner_id: int, delivery_id: int) -> TransactionalLetter | None:
+    """Return one of the owner's letters."""
+    return db.session.scalar(select_letters(owner_id).where(TransactionalLetter.delivery_id == delivery_id))
+
+
+def list_attempts(delivery_id: int) -> list[Attempt]:
+    """Return the attempts to send a letter, oldest first."""
+    statement = select(Attempt).where(Attempt.delivery_id == delivery_id).order_by(Attempt.number)
+    return list(db.session.scalars(statement))
+
+
+def find_newest_content(owner_id: int) -> LetterContent | None:
+    """Return the content of the owner's newest letter."""
+    newest = select(LetterContent).join(TransactionalLetter).where(TransactionalLetter.owner_id == owner_id)
+    return db.session.scalar(newest.order_by(TransactionalLetter.delivery_id.desc()).limit(1))
+
+
+def has_letters(owner_id: int) -> bool:
+    """Return whether the owner has any transactional letters."""
+    own = select(TransactionalLetter.delivery_id).where(TransactionalLetter.owner_id == owner_id)
+    first: Any = db.session.scalar(own.limit(1))
+    return first is not None

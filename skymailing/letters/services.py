@@ -1,0 +1,189 @@
+"""Add transactional letters. Each is a delivery of the run that its sender has for the day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_babel import force_locale, gettext
+from sqlalchemy import exists, select, update
+
+from skymailing.db.engine import insert_into
+from skymailing.delivery.ledger.claims import holds_letters
+from skymailing.delivery.ledger.run_counts import Changes, RunKey
+from skymailing.delivery.rendering.letter import Recipient
+from skymailing.delivery.senders import From, describe_from
+from skymailing.delivery.transactional import day_of, may_get_letters
+from skymailing.extensions import db
+from skymailing.letters.contents import CheckedContent, LetterError, store_content
+from skymailing.models import (
+    Audience,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingKind,
+    MailingState,
+    MessageFormat,
+    Run,
+    RunState,
+    Sender,
+    Suppression,
+    TransactionalLetter,
+    User,
+)
+from skymailing.quotas import letters as letter_limits
+from skymailing.quotas.checks import LimitReached
+
+# Letters have no time window; a run has a day.
+NEVER = datetime(2999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class NewLetter:
+    """A letter to add."""
+
+    recipient: Recipient
+    email_key: str
+    content: CheckedContent
+    sender: Sender | None
+    reference: str = ""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        return self.recipient.attributes
+
+
+def add_letter(owner: User, letter: NewLetter, now: datetime) -> TransactionalLetter:
+    """Add a letter to the ledger; raises LetterError or LimitReached.
+
+    The caller commits, and then gives the hint.
+    """
+    if reached := letter_limits.find_reached(owner, now):
+        raise LimitReached("letter_limit", reached.limit.count)
+    content_id = store_content(owner.id, letter.content, now)
+    mailing_id = _find_mailing(owner, letter.sender, now)
+    run = _join_run(mailing_id, owner, letter.sender, now)
+    state = _first_state(owner.id, letter.email_key)
+    is_over = state is not DeliveryState.PENDING
+    delivery = Delivery(
+        run_id=run.id,
+        email=letter.recipient.email,
+        email_key=letter.email_key,
+        state=state,
+        finished_at=now if is_over else None,
+    )
+    db.session.add(delivery)
+    db.session.flush()
+    added = TransactionalLetter(
+        delivery_id=delivery.id,
+        owner_id=owner.id,
+        content_id=content_id,
+        name=letter.recipient.name,
+        values=dict(letter.values),
+        reference=letter.reference,
+        created_at=now,
+    )
+    db.session.add(added)
+    db.session.flush()
+    changes = Changes(run)
+    changes.add("planned", 1, now)
+    changes.move(state, 1, now)
+    changes.write(db.session.connection())
+    return added
+
+
+def _first_state(owner_id: int, email_key: str) -> DeliveryState:
+    """Return whether an address gets letters: not after a bounce or a complaint, but after opting out."""
+    of_address = (Suppression.owner_id == owner_id) & (Suppression.email_key == email_key)
+    is_suppressed = db.session.scalar(select(exists().where(of_address, holds_letters())))
+    return DeliveryState.SUPPRESSED if is_suppressed else DeliveryState.PENDING
+
+
+def find_letter_mailing(owner_id: int, sender_id: int | None) -> Mailing | None:
+    """Return what holds the owner's letters from a sender, without a sender from the service's address."""
+    of_sender = Mailing.sender_id.is_(None) if sender_id is None else Mailing.sender_id == sender_id
+    is_active = Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED))
+    statement = select(Mailing).where(
+        Mailing.owner_id == owner_id, Mailing.kind == MailingKind.TRANSACTIONAL, of_sender, is_active
+    )
+    return db.session.scalar(statement)
+
+
+def _find_mailing(owner: User, sender: Sender | None, now: datetime) -> int:
+    """Return the ID of what holds the letters from a sender, added if needed; raises LetterError."""
+    sender_id = sender.id if sender else None
+    mailing = find_letter_mailing(owner.id, sender_id)
+    if mailing is None:
+        with force_locale(owner.locale or "en"):
+            name = gettext("Transactional emails")
+        values = {
+            "owner_id": owner.id,
+            "kind": MailingKind.TRANSACTIONAL.value,
+            "sender_id": sender_id,
+            "name": name,
+            "audience": Audience.SELECTED,
+            "state": MailingState.RUNNING,
+            "starts_at": now,
+            "ends_at": NEVER,
+        }
+        # Another request may be adding the same.
+        db.session.execute(insert_into(Mailing).values(values).on_conflict_do_nothing())
+        mailing = find_letter_mailing(owner.id, sender_id)
+        assert mailing is not None
+    if mailing.state is not MailingState.RUNNING or mailing.is_disabled:
+        raise LetterError("letters_paused")
+    return mailing.id
+
+
+def _join_run(mailing_id: int, owner: User, sender: Sender | None, now: datetime) -> RunKey:
+    """Count one more letter in the open run of the day, and keep it open until the transaction ends."""
+    source, server_id = describe_from(owner, sender), sender.server_id if sender else None
+    while True:
+        run = _find_run(mailing_id, source, server_id, now)
+        if run is None:
+            _add_run(mailing_id, source, server_id, now)
+            continue
+        # Locks the run: the sweep waits, and does not close it before this letter can be seen.
+        more = update(Run).where(Run.id == run.id, Run.state == RunState.TRANSACTIONAL)
+        more = more.values(planned=Run.planned + 1)
+        if db.session.execute(more.returning(Run.id), execution_options=UNSYNCHRONIZED).scalar() is not None:
+            return RunKey(run.id, mailing_id, owner.id, run.started_at)
+
+
+UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+def _find_run(mailing_id: int, source: From, server_id: int | None, now: datetime) -> Any:
+    """Return today's run of letters that have this sender."""
+    is_same_server = Run.server_id.is_(None) if server_id is None else Run.server_id == server_id
+    same_source = (Run.sender_name == source.name) & (Run.sender_address == source.address)
+    statement = select(Run.id, Run.started_at).where(
+        Run.mailing_id == mailing_id,
+        may_get_letters(now),
+        same_source,
+        Run.reply_to == source.reply_to,
+        is_same_server,
+    )
+    return db.session.execute(statement.order_by(Run.id.desc()).limit(1)).one_or_none()
+
+
+def _add_run(mailing_id: int, source: From, server_id: int | None, now: datetime) -> None:
+    """Add today's run, unless another request is adding it.
+
+    It is the day's first, or the sender has changed, and the letters before keep the sender that they had.
+    """
+    has_run = select(Run.id).where(Run.mailing_id == mailing_id, Run.scheduled_for == day_of(now))
+    values = {
+        "mailing_id": mailing_id,
+        "state": RunState.TRANSACTIONAL,
+        "started_at": now,
+        "scheduled_for": now if db.session.scalar(has_run) else day_of(now),
+        "subject": "",
+        "format": MessageFormat.TEXT,
+        "body": "",
+        "server_id": server_id,
+        "sender_name": source.name,
+        "sender_address": source.address,
+        "reply_to": source.reply_to,
+    }
+    db.session.execute(insert_into(Run).values(values).on_conflict_do_nothing())

@@ -1,0 +1,72 @@
+"""The pages on which owners read what became of the letters that their programs send."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing.audit import current_actor
+from skymailing.clock import utcnow
+from skymailing.db.pagination import paginate
+from skymailing.dispatch import dispatch_mailings
+from skymailing.extensions import db
+from skymailing.letters import queries
+from skymailing.letters.forms import LetterFilterForm
+from skymailing.mailings import services
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.state_text import explain_state
+from skymailing.models import DeliveryState
+from skymailing.web.error_texts import explain
+
+bp = Blueprint("transactional", __name__, url_prefix="/letters")
+BLUEPRINTS = (bp,)
+
+
+@bp.get("/")
+@login_required
+def index() -> ResponseReturnValue:
+    """List the user's transactional letters, newest first."""
+    form = LetterFilterForm(formdata=request.args)
+    is_valid = form.validate()
+    state = DeliveryState(form.state.data) if is_valid and form.state.data else None
+    text = (form.q.data or "") if is_valid else ""
+    statement = queries.search_letters(current_user.id, state, text)
+    return render_template(
+        "letters/index.html",
+        form=form,
+        page=paginate(statement, queries.NEWEST_FIRST, request.args.get("cursor")),
+        arguments={key: value for key, value in request.args.items() if key != "cursor" and value},
+        stopped=queries.list_stopped(current_user.id),
+        explain_state=explain_state,
+    )
+
+
+@bp.get("/<big:letter_id>")
+@login_required
+def show(letter_id: int) -> ResponseReturnValue:
+    """Show a letter with its attempts."""
+    letter = queries.find_letter(current_user.id, letter_id) or abort(404)
+    return render_template(
+        "letters/show.html", letter=letter, attempts=queries.list_attempts(letter.delivery_id)
+    )
+
+
+@bp.post("/resume")
+@login_required
+def resume() -> ResponseReturnValue:
+    """Continue to send transactional letters after a pause."""
+    now = utcnow()
+    stopped = queries.list_stopped(current_user.id)
+    try:
+        for mailing in stopped:
+            services.resume_mailing(mailing, now, current_actor())
+    except MailingError as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("transactional.index"))
+    ids = [mailing.id for mailing in stopped]
+    db.session.commit()
+    dispatch_mailings(ids, now)
+    if ids:
+        flash(_("Transactional emails are sent again."), "success")
+    return redirect(url_for("transactional.index"))

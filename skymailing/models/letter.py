@@ -1,0 +1,56 @@
+"""Models for transactional letters: what a program sends to one person, such as a receipt."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.models.base import Model
+from skymailing.models.delivery import Delivery
+from skymailing.models.message import MessageFormat
+from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
+
+
+class LetterContent(Model):
+    """The content of transactional letters, stored once for all letters with the same; never changed."""
+
+    __tablename__ = "letter_contents"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(500))
+    format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
+    body: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(10), default="")
+    # When a letter last used it, to the hour; retention removes it with the last letter.
+    used_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (UniqueConstraint("owner_id", "digest"),)
+
+
+class TransactionalLetter(Model):
+    """What a transactional letter has in addition to its delivery."""
+
+    __tablename__ = "transactional_letters"
+
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    # Copied from its mailing, so that lists need a single index.
+    owner_id: Mapped[int]
+    content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
+    # The program's own name for it, by which it finds the letter again.
+    reference: Mapped[str] = mapped_column(String(255), default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    delivery: Mapped[Delivery] = relationship()
+    content: Mapped[LetterContent] = relationship()
+
+    __table_args__ = (
+        Index(None, "owner_id", "delivery_id"),
+        Index(None, "owner_id", "reference", "delivery_id"),
+    )

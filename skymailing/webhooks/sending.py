@@ -1,0 +1,246 @@
+"""Send calls over HTTPS to an address that a user typed.
+
+The host is resolved once per connection, and the socket is connected to an address that was checked
+(`public_addresses`). Redirects are not followed, proxies of the environment are not used, and of the response
+only its code and the start of its text are read. The time limit covers everything except a slow DNS server.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from skymailing.delivery.smtp import public_addresses
+from skymailing.delivery.smtp.connection import describe_tls_error, verifying_context
+from skymailing.delivery.smtp.public_addresses import Network, NotPublic
+from skymailing.models.webhook import RESPONSE_MAX_LENGTH
+from skymailing.webhooks.urls import EndpointUrl
+
+CALL_SECONDS = 10.0
+IDLE_SECONDS = 15.0  # for which a connection may be used again; its address was checked when it was opened
+MOST_HEADER_BYTES = 32 * 1024
+# A longer response is not read to its end, so its connection is closed.
+MOST_BODY_BYTES = 8 * 1024
+USER_AGENT = "SkyMailing-Webhooks"
+
+# Faults, as stored; `words` translates them.
+NOT_PUBLIC = "the host has no public address"
+NOT_FOUND = "the host was not found"
+TOO_SLOW = f"no response within {CALL_SECONDS:.0f} seconds"
+NOT_HTTP = "the response is not valid HTTP"
+TOO_LONG = "the response is too long"
+
+
+class CallFailed(Exception):
+    """There was no response; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResponse:
+    """What the endpoint responded: the code, and the start of the text."""
+
+    code: int
+    text: str
+
+    @property
+    def is_accepted(self) -> bool:
+        return 200 <= self.code < 300
+
+
+@dataclass(slots=True)
+class Connection:
+    """An open connection to an endpoint."""
+
+    socket: ssl.SSLSocket
+    used_at: float = field(default_factory=time.monotonic)
+
+    def is_usable(self) -> bool:
+        """Return whether another call may use it; a server may close it at any time."""
+        return time.monotonic() - self.used_at < IDLE_SECONDS
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+
+class Deadline:
+    """The time by which a call must have ended."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; raises TimeoutError if there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is over")
+        return left
+
+
+class LimitedReader(io.RawIOBase):
+    """Reads a socket until the deadline, and a limited number of bytes.
+
+    Otherwise a server that sends a byte now and then could keep us waiting forever.
+    """
+
+    def __init__(self, connected: ssl.SSLSocket, deadline: Deadline) -> None:
+        self._socket = connected
+        self._deadline = deadline
+        self._left = MOST_HEADER_BYTES + MOST_BODY_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._left <= 0:
+            raise CallFailed(TOO_LONG)
+        self._socket.settimeout(self._deadline.left())
+        count = self._socket.recv_into(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+
+class ReadableSocket:
+    """What http.client needs of a socket."""
+
+    def __init__(self, connected: ssl.SSLSocket, deadline: Deadline) -> None:
+        self._reader = LimitedReader(connected, deadline)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the file from which the response is read."""
+        return io.BufferedReader(self._reader)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to send: the headers, which include the signature, and the body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Caller:
+    """Sends calls to one endpoint over one connection, which is opened when it is needed."""
+
+    def __init__(
+        self, url: EndpointUrl, allowed: Collection[Network] = (), connection: Connection | None = None
+    ) -> None:
+        self._url = url
+        self._allowed = allowed
+        self._connection = connection
+
+    def give_back(self) -> Connection | None:
+        """Return the connection if it is still open; the caller is not used any more."""
+        connection, self._connection = self._connection, None
+        return connection
+
+    def send(self, call: Call) -> CallResponse:
+        """Send a call; raises CallFailed if there is no response within CALL_SECONDS."""
+        deadline = Deadline(CALL_SECONDS)
+        try:
+            if self._connection is not None and self._connection.is_usable():
+                try:
+                    return self._exchange(self._connection, call, deadline)
+                except (ConnectionError, ssl.SSLEOFError, http.client.BadStatusLine):
+                    pass  # the server has closed the idle connection; receivers know repeated IDs
+            self._close()
+            self._connection = Connection(_open(self._url, self._allowed, deadline))
+            return self._exchange(self._connection, call, deadline)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise CallFailed(_describe(error)) from error
+
+    def _exchange(self, connection: Connection, call: Call, deadline: Deadline) -> CallResponse:
+        can_be_kept = False
+        try:
+            _write(connection.socket, _write_request(self._url, call), deadline)
+            readable: Any = ReadableSocket(connection.socket, deadline)
+            response = http.client.HTTPResponse(readable, method="POST")
+            response.begin()
+            start = _read_start(response)
+            can_be_kept = response.isclosed() and not response.will_close
+            connection.used_at = time.monotonic()
+            return CallResponse(response.status, _clean(start, response.headers))
+        finally:
+            if not can_be_kept:
+                self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _open(url: EndpointUrl, allowed: Collection[Network], deadline: Deadline) -> ssl.SSLSocket:
+    connected = public_addresses.connect(url.host, url.port, CALL_SECONDS, allowed, deadline.left)
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Limits the handshake as a whole, however slowly the server responds.
+        connected.settimeout(deadline.left())
+        return verifying_context().wrap_socket(connected, server_hostname=url.host)
+    except BaseException:  # no connection may stay open
+        connected.close()
+        raise
+
+
+def _write(connected: ssl.SSLSocket, request: bytes, deadline: Deadline) -> None:
+    unsent = memoryview(request)
+    while unsent:  # not sendall(), whose timeout begins again with every part
+        connected.settimeout(deadline.left())
+        unsent = unsent[connected.send(unsent) :]
+
+
+def _read_start(response: http.client.HTTPResponse) -> bytes:
+    """Return the start of a response's text; the code counts even if the text does not end."""
+    try:
+        return response.read(MOST_BODY_BYTES)
+    except (OSError, CallFailed, http.client.HTTPException):
+        return b""
+
+
+def _write_request(url: EndpointUrl, call: Call) -> bytes:
+    """Return the request; its parts are checked or made by us, so none contains a line break."""
+    host = url.host if url.port == 443 else f"{url.host}:{url.port}"
+    headers = {
+        "Host": host,
+        "User-Agent": USER_AGENT,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(call.body)),
+        "Accept-Encoding": "identity",
+        **call.headers,
+    }
+    lines = [f"POST {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        raise ValueError("a header contains a line break")
+    return f"{head}\r\n\r\n".encode("ascii") + call.body
+
+
+def _clean(start: bytes, headers: Any) -> str:
+    """Return the start of a response as one line of text; nothing of a compressed or binary one."""
+    if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        return ""
+    text = start[: 4 * RESPONSE_MAX_LENGTH].decode(errors="replace")
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(shown.split())[:RESPONSE_MAX_LENGTH]
+
+
+def _describe(error: Exception) -> str:
+    """Return why there is no response, without addresses of our network."""
+    match error:
+        case NotPublic():
+            return NOT_PUBLIC
+        case socket.gaierror():
+            return NOT_FOUND
+        case ssl.SSLError():
+            return f"TLS failed: {describe_tls_error(error)}"
+        case TimeoutError():
+            return TOO_SLOW
+        case http.client.HTTPException():
+            return NOT_HTTP
+        case OSError():
+            return f"no connection: {error.strerror or 'closed by the server'}"
+    return "the call could not be sent"

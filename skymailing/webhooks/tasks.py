@@ -1,0 +1,167 @@
+"""Send the calls of webhooks, beside the worker's jobs: a thread of the worker claims and records them.
+
+Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are being sent
+it makes pauses. One worker at a time does this. If it dies, the leases of its calls expire, and the
+calls are sent again with the same IDs.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from uuid import uuid4
+
+from flask import Flask, current_app
+from sqlalchemy import ColumnElement, exists, literal_column, select
+
+from skymailing import hints, queue, worker
+from skymailing.clock import utcnow
+from skymailing.db.engine import start_reading
+from skymailing.db.retries import write_with_retries
+from skymailing.extensions import db
+from skymailing.models import Delivery
+from skymailing.webhooks import claims, letters
+from skymailing.webhooks.claims import TurnResult
+from skymailing.webhooks.lane import MOST_CALLS, Lane
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5  # between two looks at the database while nothing ends
+LINGER_SECONDS = 7.0  # for which the thread waits for more, such as the first retries
+LEASE_SECONDS = 30  # after which a worker that sends calls counts as dead
+RENEWAL_SECONDS = 10.0
+RECORD_SECONDS = 30.0  # for retries while the database is unavailable
+# While letters are being sent: the calls of each round, and the pause after it.
+POLITE_CALLS = 50
+POLITE_PAUSE = 0.2
+POLITE_SECONDS = 3.0  # after letters were seen, since there are moments between two windows of them
+# Exactly as in the index: databases do not recognize that a parameter means the same.
+IS_SENDING: ColumnElement[bool] = literal_column("deliveries.state = 'sending'")
+
+_serving: dict[str, threading.Thread] = {}
+_starting = threading.Lock()
+
+
+def serve_in_background() -> None:
+    """Send what is due in a thread of this process, unless one does it already."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
+    with _starting:
+        running = _serving.get("thread")
+        if running is None or not running.is_alive():
+            thread = threading.Thread(target=_serve, args=[app], name="webhooks-lane", daemon=True)
+            _serving["thread"] = thread
+            thread.start()
+
+
+def wait_until_served(seconds: float) -> None:
+    """Wait for the thread of this process, if there is one, so that it can record what it has sent."""
+    if thread := _serving.get("thread"):
+        thread.join(seconds)
+
+
+def _serve(app: Flask) -> None:
+    with app.app_context():
+        try:
+            send_due_calls(LINGER_SECONDS)
+        except Exception:  # the sweep starts it again; the calls are sent again when their leases expire
+            logger.exception("webhooks: sending calls has failed")
+
+
+def send_due_calls(linger_seconds: float = 0.0) -> None:
+    """Send calls until none has been due for `linger_seconds`, unless another worker does so."""
+    holder = uuid4().hex
+    if not queue.hold_lease(hints.WEBHOOKS, holder, LEASE_SECONDS):
+        return
+    lane = Lane(current_app.config["WEBHOOKS_PRIVATE_NETWORKS"], worker.stop_is_requested)
+    try:
+        _run(lane, partial(queue.hold_lease, hints.WEBHOOKS, holder, LEASE_SECONDS), linger_seconds)
+    finally:
+        lane.close()
+        queue.end_lease(hints.WEBHOOKS, holder)
+
+
+def _run(lane: Lane, renew: Callable[[], bool], linger_seconds: float) -> None:
+    last_work = renewed = time.monotonic()
+    polite_until = 0.0
+    while True:
+        now = time.monotonic()
+        if now - renewed > RENEWAL_SECONDS:
+            if not renew():
+                return
+            renewed = now
+        may_start = not worker.stop_is_requested()
+        if _letters_are_sent():
+            polite_until = now + POLITE_SECONDS
+        is_polite = now < polite_until
+        is_waiting = may_start and _start_turns(lane, POLITE_CALLS if is_polite else MOST_CALLS)
+        if lane.is_busy:
+            record(lane.collect(POLL_SECONDS))
+            last_work = time.monotonic()
+        elif is_waiting:
+            time.sleep(POLL_SECONDS)
+            last_work = time.monotonic()
+        elif not may_start or time.monotonic() - last_work >= linger_seconds:
+            return
+        else:
+            time.sleep(POLL_SECONDS)
+        if is_polite:
+            time.sleep(POLITE_PAUSE)
+
+
+def _letters_are_sent() -> bool:
+    """Return whether a worker is sending letters, which go first."""
+    start_reading()
+    found = db.session.scalar(select(exists().where(IS_SENDING).select_from(Delivery)))
+    db.session.rollback()
+    return bool(found)
+
+
+def _start_turns(lane: Lane, most_calls: int) -> bool:
+    """Claim and start up to `most_calls` that are due; return whether letters remain to be reported."""
+    has_letters = _add_letter_calls()
+    start_reading()
+    wanted = lane.choose(claims.list_due_endpoints(utcnow()), most_calls)
+    db.session.rollback()
+    if not wanted:
+        return has_letters
+    claimed = claims.claim(wanted, utcnow())
+    db.session.commit()
+    for turn in claimed:
+        lane.start(turn)
+    return has_letters
+
+
+def _add_letter_calls() -> bool:
+    """Add the next calls about letters; return whether there are any, also if they are not complete yet."""
+    start_reading()
+    waiting = letters.list_waiting_endpoints()
+    db.session.rollback()
+    for endpoint_id in waiting:
+        letters.add_call(endpoint_id, utcnow())
+        db.session.commit()
+    return bool(waiting)
+
+
+def record(results: Sequence[TurnResult]) -> None:
+    """Record the results of turns, and ask for letters to the owners of endpoints that were disabled."""
+    if results:
+        write_with_retries(partial(_record, results), RECORD_SECONDS)
+
+
+def _record(results: Sequence[TurnResult]) -> None:
+    db.session.rollback()  # an earlier attempt may have failed in the middle
+    has_letters = claims.record(results, utcnow())
+    db.session.commit()
+    if has_letters:
+        hints.hint_outbox()
+
+
+def has_work() -> bool:
+    """Return whether calls are due, or letters can be reported."""
+    letters.rewind_reused()
+    db.session.commit()
+    start_reading()
+    found = bool(claims.list_due_endpoints(utcnow()) or letters.list_waiting_endpoints())
+    db.session.rollback()
+    return found
