@@ -85,8 +85,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
     """Return the files of the archive except the readme."""
 
     def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
-        write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else _json_list
-        return ArchiveFile(name, lambda: write(read(user_id)))
+        return ArchiveFile(name, lambda: _choose_writer(name)(read(user_id)))
 
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
@@ -122,6 +121,10 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("api-keys.csv", access.read_api_keys),
         file("audit.csv", account.read_audit_entries),
     ]
+
+
+def _choose_writer(name: str) -> Callable[[Iterable[Any]], Pieces]:
+    return stream_csv if name.endswith(".csv") else _json_list
 
 
 def read_merged_addresses(user_id: int) -> Iterator[Sequence[str]]:
