@@ -8,7 +8,7 @@ letters gets the same share as an owner with one letter, who is served next (sta
 The entries are hints like everything in Redis: while it is down, nothing waits, and the sweep adds the
 entries that are missing.
 
-Transactional letters come before all mailings: one was requested a moment ago by somebody who waits for it.
+Transactional letters come before all mailings: a person often waits for one.
 Their owner's limits and the API's rate keep them few. The time that they take is charged to their owner.
 """
 

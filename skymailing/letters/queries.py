@@ -1,7 +1,5 @@
 """Read an owner's transactional letters."""
 
-from typing import Any
-
 from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager, joinedload
 
@@ -70,10 +68,3 @@ def find_newest_content(owner_id: int) -> LetterContent | None:
     """Return the content of the owner's newest letter."""
     newest = select(LetterContent).join(TransactionalLetter).where(TransactionalLetter.owner_id == owner_id)
     return db.session.scalar(newest.order_by(TransactionalLetter.delivery_id.desc()).limit(1))
-
-
-def has_letters(owner_id: int) -> bool:
-    """Return whether the owner has any transactional letters."""
-    own = select(TransactionalLetter.delivery_id).where(TransactionalLetter.owner_id == owner_id)
-    first: Any = db.session.scalar(own.limit(1))
-    return first is not None

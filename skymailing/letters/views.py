@@ -1,4 +1,4 @@
-"""The pages on which owners read what became of the letters that their programs send."""
+"""The pages on which owners see the results of the letters that their programs send."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

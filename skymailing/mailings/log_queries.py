@@ -11,7 +11,7 @@ from skymailing.db.pagination import Page, paginate
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Attempt, Delivery, Mailing, MailingKind, Outcome, Run, User
+from skymailing.models import Attempt, Delivery, Mailing, MailingKind, Outcome, Run, TransactionalLetter, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 VARIANT_COLUMN = "variant"  # only if a run in the log has a test
@@ -85,6 +85,12 @@ def has_test(log_filter: LogFilter) -> bool:
     if log_filter.run_id is not None:
         tested = tested.where(Run.id == log_filter.run_id)
     return bool(db.session.scalar(select(tested.exists())))
+
+
+def has_letters(owner_id: int) -> bool:
+    """Return whether programs have sent transactional letters for the owner."""
+    own = select(TransactionalLetter.delivery_id).where(TransactionalLetter.owner_id == owner_id)
+    return db.session.scalar(own.limit(1)) is not None
 
 
 def export_attempts(log_filter: LogFilter) -> Iterator[Sequence[Any]]:

@@ -1,4 +1,4 @@
-"""Test that the ledger of transactional letters closes, whatever happens during their day."""
+"""Test that the ledger of transactional letters closes after faults and at midnight."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

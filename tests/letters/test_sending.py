@@ -130,7 +130,7 @@ def test_an_address_that_bounces_before_the_letter_is_sent_gets_nothing(
 @pytest.mark.parametrize(
     ("changes", "code", "places"),
     [
-        ({"to": "nobody"}, "address_no_at_sign", ["/to"]),
+        ({"to": "anna"}, "address_no_at_sign", ["/to"]),
         ({"values": {}}, "missing_values", ["/values/order/id", "/values/order/total"]),
         ({"subject": "x {{ name }}"}, "missing_values", ["/name"]),
         ({"values": {"order": {"id": 1, "total": 2}, "email": "x"}}, "invalid", ["/values/email"]),

@@ -5,6 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security.object_factories import (
+    MERGED,
     make_api_key,
     make_archive_entry,
     make_article,
@@ -39,12 +40,6 @@ from tests.security.rules import Outcome, Own, Panel, Person
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
 NO_BULK = {"action": "allow", "clients": []}
-MERGED_CLIENT = {"email": "anna@m.example", "email_key": "anna@m.example", "full_name": "", "comment": ""} | {
-    "attributes": {},
-    "created_at": "2026-01-01T00:00:00+00:00",
-    "mailings": [],
-}
-MERGED = {"removed": [MERGED_CLIENT], "kept": 0, "kept_key": "kept@example.org"}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)

@@ -58,6 +58,14 @@ from tests.support.factories import (
 from tests.support.letter_factories import create_letter
 from tests.support.signup_factories import SignupFormFactory
 
+# A removal by merging, as it is stored for its undo.
+MERGED_CLIENT = {"email": "anna@m.example", "email_key": "anna@m.example", "full_name": "", "comment": ""} | {
+    "attributes": {},
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "mailings": [],
+}
+MERGED = {"removed": [MERGED_CLIENT], "kept": 0, "kept_key": "kept@example.org"}
+
 
 def find_session(owner: User) -> Session:
     """Return the session that the owner belongs to."""

@@ -1,4 +1,4 @@
-"""Transactional letters: send one, and read what became of it."""
+"""Transactional letters: send one, and read its result."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ from skymailing.quotas.checks import LimitReached
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.error_texts import explain
 
-bp = Resource("letters", "Emails to one person each, such as receipts, and what became of them.")
+bp = Resource("letters", "Emails to one person each, such as receipts, and their results.")
 
 MAX_VALUES = 100_000  # characters of the values as JSON
 COPIED = ("state", "due_at", "finished_at")

@@ -88,8 +88,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
     """Return the files of the archive except the readme."""
 
     def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
-        write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else _json_list
-        return ArchiveFile(name, lambda: write(read(user_id)))
+        return ArchiveFile(name, lambda: _choose_writer(name)(read(user_id)))
 
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
@@ -111,8 +110,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("mailings.json", account.read_mailings),
         file("mailing-clients.csv", account.read_selected_clients),
         file("runs.json", account.read_runs),
-        file("transactional-emails.json", letters.read_letters),
-        file("transactional-contents.json", letters.read_contents),
+        *(file(name, read) for name, read in letters.FILES),
         file("archive.json", account.read_archive),
         file("letters.csv", account.read_letters),
         file("links.csv", clicks.read_links),
@@ -135,6 +133,10 @@ def list_logs(file: MakeFile, locale: str) -> list[ArchiveFile]:
         file("api-keys.csv", access.read_api_keys),
         file("audit.csv", account.read_audit_entries),
     ]
+
+
+def _choose_writer(name: str) -> Callable[[Iterable[Any]], Pieces]:
+    return stream_csv if name.endswith(".csv") else _json_list
 
 
 def read_merged_addresses(user_id: int) -> Iterator[Sequence[str]]:

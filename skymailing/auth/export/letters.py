@@ -1,6 +1,6 @@
 """Export transactional letters with their contents and values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import select
@@ -25,3 +25,9 @@ def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
     columns = [column for column in table if column.name not in ("owner_id", "digest")]
     rows = read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id)
     return map(as_dict, rows)
+
+
+FILES: tuple[tuple[str, Callable[[int], Iterator[dict[str, Any]]]], ...] = (
+    ("transactional-emails.json", read_letters),
+    ("transactional-contents.json", read_contents),
+)

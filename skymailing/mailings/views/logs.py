@@ -6,7 +6,6 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.extensions import db
-from skymailing.letters.queries import has_letters
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.log_forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, MailingChoices
@@ -63,7 +62,7 @@ def render_log(mailing: Mailing | None) -> str:
         is_filtered=arguments,
         has_test=log_queries.has_test(log_filter),
         has_removed_attempts=log_queries.has_removed_attempts(log_filter),
-        has_letters=mailing is None and has_letters(current_user.id),
+        has_letters=mailing is None and log_queries.has_letters(current_user.id),
         kept_days=retention_settings().run_details,
     )
 
