@@ -110,6 +110,7 @@ WITHOUT_OBJECTS = {
     "name": "none.webp",
     "digits": "c0392b",
     "number": 1,
+    "uuid": UUID(int=0),
 }
 
 
@@ -141,7 +142,6 @@ def world(session: Session) -> World:
             "user_id": UserFactory.create().id,
             "segment_id": make_segment(owner).id,
             "form_id": make_form(owner).id,
-            "uuid": UUID(int=0),
             "sender_id": make_sender(owner).id,
             "domain_id": make_domain(owner).id,
             "server_id": make_server(owner).id,
