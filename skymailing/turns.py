@@ -36,7 +36,7 @@ for i = 3, #ARGV do
     local owner = string.match(ARGV[i], '^%d+')
     local at = math.max(clock, tonumber(redis.call('HGET', KEYS[2], owner) or '0'))
     redis.call('HSET', KEYS[2], owner, string.format('%.6f', at + ARGV[2]))
-    if string.match(ARGV[i], ':-1$') then at = -1 end
+    if string.match(ARGV[i], ':%-1$') then at = -1 end
     redis.call('ZADD', KEYS[1], string.format('%.6f', at), ARGV[i])
   end
 end
