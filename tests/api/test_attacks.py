@@ -24,7 +24,7 @@ FORBIDDEN: dict[str, Any] = {
     "confirmed_at": "2026-01-01T00:00:00Z",
     "is_by_owner": False,
 }
-WRITING = {
+WRITING: dict[str, dict[str, Any]] = {
     "/clients": {"email": "a@example.org"},
     "/tags": {"name": "vip"},
     "/segments": {"name": "x", "conditions": {"field": "email", "op": "is_set"}},
