@@ -73,7 +73,8 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
 @pytest.fixture(autouse=True, scope="module")
 def has_nginx() -> None:
     if find_nginx() is None:
-        pytest.skip("nginx is neither installed nor available as a package; only nginx reads its settings")
+        # `find_nginx` has already tried to unpack the package. No other program reads its settings.
+        pytest.skip("nginx is neither installed nor available as a package")
 
 
 def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:

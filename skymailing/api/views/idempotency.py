@@ -31,7 +31,7 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
         return response
     try:
         response = attempt()
-    except Exception:
+    except Exception:  # any error: the program can repeat the request at once, not after the lease
         db.session.rollback()
         idempotency.release(claimed)
         db.session.commit()
