@@ -137,10 +137,11 @@ def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def get_own(model: type[M], id: int) -> M:
-    """Return the row with this ID if the signed-in user owns it, else abort with 404."""
+def get_own(model: type[M], id: int, *, to_change: bool = False) -> M:
+    """Return a row of the signed-in user or API key's owner, locked if `to_change`, else abort with 404."""
     columns = cast(Any, model)
-    row = db.session.scalar(select(model).where(columns.id == id, columns.owner_id == current_user.id))
+    own = select(model).where(columns.id == id, columns.owner_id == current_user.id)
+    row = db.session.scalar(own.with_for_update() if to_change else own)
     if row is None:
         abort(404)
     return row

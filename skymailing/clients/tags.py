@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, literal, select
+from sqlalchemy import ColumnElement, Select, delete, func, literal, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.engine import execute_counting, insert_into
@@ -138,8 +138,12 @@ def list_names(owner_id: int) -> list[str]:
     return list(db.session.scalars(select(Tag.name).where(Tag.owner_id == owner_id).order_by(Tag.name_key)))
 
 
+def select_tags(owner_id: int) -> Select[tuple[Tag, int]]:
+    """Select the owner's tags, each with the number of clients who have it."""
+    count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
+    return select(Tag, count).where(Tag.owner_id == owner_id)
+
+
 def list_tags(owner_id: int) -> list[tuple[Tag, int]]:
     """Return the owner's tags by name, each with the number of clients who have it."""
-    count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
-    statement = select(Tag, count).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
-    return list(db.session.execute(statement).tuples())
+    return list(db.session.execute(select_tags(owner_id).order_by(Tag.name_key)).tuples())

@@ -1,6 +1,7 @@
 """Read an owner's senders, and the mailings that use them."""
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
 
 from skymailing.delivery.eligibility import can_be_extended, is_unfinished
 from skymailing.delivery.senders import is_usable
@@ -8,10 +9,19 @@ from skymailing.extensions import db
 from skymailing.models import Mailing, MailingKind, Sender, SignupForm
 
 
+def select_senders(owner_id: int) -> Select[tuple[Sender]]:
+    """Select the owner's senders with their mail servers."""
+    return select(Sender).where(Sender.owner_id == owner_id).options(joinedload(Sender.server))
+
+
 def list_senders(owner_id: int) -> list[Sender]:
     """Return the owner's senders, ordered by address."""
-    statement = select(Sender).where(Sender.owner_id == owner_id)
-    return list(db.session.scalars(statement.order_by(Sender.address_key)))
+    return list(db.session.scalars(select_senders(owner_id).order_by(Sender.address_key)))
+
+
+def find_sender_by_id(owner_id: int, sender_id: int) -> Sender | None:
+    """Return the owner's sender with this ID, or None."""
+    return db.session.scalar(select_senders(owner_id).where(Sender.id == sender_id))
 
 
 def find_default_sender(owner_id: int) -> Sender | None:

@@ -27,6 +27,7 @@ from skymailing.db.time_limit import limit_time
 from skymailing.email_addresses import address_key, parse_recipient
 from skymailing.extensions import db
 from skymailing.models import Client
+from skymailing.security import get_own
 
 bp = Resource("clients", "The address book.")
 
@@ -55,7 +56,7 @@ def list_clients(query: dict[str, Any]) -> Any:
 @bp.operation("GET /clients/<big:client_id>", Scope.CLIENTS_READ, gives=ClientSchema)
 def get_client(client_id: int) -> Any:
     """Get a client."""
-    return describe_client(find_own(client_id))
+    return describe_client(get_own(Client, client_id))
 
 
 @bp.operation("GET /clients/by-email/<path:email>", Scope.CLIENTS_READ, gives=ClientSchema, errors=(422,))
@@ -111,7 +112,7 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
 @bp.operation("PATCH /clients/<big:client_id>", Scope.CLIENTS_WRITE, takes=ClientChange, gives=ClientSchema)
 def update_client(values: dict[str, Any], client_id: int) -> Any:
     """Change some values of a client."""
-    client = find_own(client_id, to_change=True)
+    client = get_own(Client, client_id, to_change=True)
     check_if_match(SCHEMA, describe_client(client))
     attributes = client.attributes | key_attributes(values.get("attributes", {}))
     entered = ClientValues(
@@ -131,24 +132,16 @@ def delete_client(client_id: int) -> Any:
 
     Letters that have not been sent are cancelled; the others stay in the log.
     """
-    client = find_own(client_id, to_change=True)
+    client = get_own(Client, client_id, to_change=True)
     check_if_match(SCHEMA, describe_client(client))
     delete_clients(client.owner_id, [client.id], utcnow(), current_actor())
     return "", 204
 
 
-def find_own(client_id: int, *, to_change: bool = False) -> Client:
-    """Return the owner's client, or abort with 404."""
-    return _find(Client.id == client_id, to_change=to_change) or abort(404)
-
-
 def find_by_email(email: str, *, to_change: bool = False) -> Client | None:
-    return _find(Client.email_key == address_key(parse_recipient(email)), to_change=to_change)
-
-
-def _find(condition: Any, *, to_change: bool) -> Client | None:
-    statement = select(Client).where(Client.owner_id == current_access().owner_id, condition)
-    return db.session.scalar(statement.with_for_update() if to_change else statement)
+    key = address_key(parse_recipient(email))
+    own = select(Client).where(Client.owner_id == current_access().owner_id, Client.email_key == key)
+    return db.session.scalar(own.with_for_update() if to_change else own)
 
 
 def compare_tags(client: Client, wanted: list[str]) -> TagChanges:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flask import abort
 from sqlalchemy import select
 
 from skymailing.api.paging import list_after
@@ -13,8 +12,8 @@ from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
-from skymailing.extensions import db
 from skymailing.models import Signup, SignupForm
+from skymailing.security import get_own
 from skymailing.signup.queries import Numbers, count_people, count_waiting
 from skymailing.signup.snippet import form_url, write_snippet
 
@@ -36,7 +35,7 @@ def list_forms(query: dict[str, Any]) -> Any:
 @bp.operation("GET /forms/<int:form_id>", Scope.FORMS_READ, gives=FormSchema)
 def get_form(form_id: int) -> Any:
     """Get a sign-up form, with the code for a website."""
-    form = find_own(form_id)
+    form = get_own(SignupForm, form_id)
     (head,) = describe([form])
     return head | {
         **{name: getattr(form, name) for name in TEXTS},
@@ -56,17 +55,11 @@ def list_signups(query: dict[str, Any], form_id: int) -> Any:
 
     They are deleted some days later. People who have confirmed are clients.
     """
-    statement = select(Signup).where(Signup.form_id == find_own(form_id).id)
+    statement = select(Signup).where(Signup.form_id == get_own(SignupForm, form_id).id)
     if "confirmed" in query:
         is_open = Signup.confirmed_at.is_(None)
         statement = statement.where(~is_open if query["confirmed"] else is_open)
     return page_of(list_after(statement, [(Signup.id, False)], query.get("after"), query["limit"]))
-
-
-def find_own(form_id: int) -> SignupForm:
-    """Return the owner's form, or abort with 404."""
-    is_own = (SignupForm.id == form_id) & (SignupForm.owner_id == current_access().owner_id)
-    return db.session.scalar(select(SignupForm).where(is_own)) or abort(404)
 
 
 def describe(forms: list[SignupForm]) -> list[dict[str, Any]]:

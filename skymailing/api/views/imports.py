@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from flask import abort, request, url_for
+from flask import request, url_for
 from sqlalchemy import select
 
 from skymailing import queue
@@ -28,6 +28,7 @@ from skymailing.db.engine import start_writing
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import ClientImport
+from skymailing.security import get_own
 from skymailing.web.computing import get_user_key, take_turn
 
 bp = Resource("imports", "Files of clients.")
@@ -59,7 +60,7 @@ def list_imports(query: dict[str, Any]) -> Any:
 @bp.operation("GET /imports/<int:import_id>", Scope.CLIENTS_READ, gives=ImportSchema)
 def get_import(import_id: int) -> Any:
     """Get an import, to see whether it has finished."""
-    return describe(find_own(import_id))
+    return describe(get_own(ClientImport, import_id))
 
 
 @bp.operation(
@@ -70,7 +71,7 @@ def get_import(import_id: int) -> Any:
 )
 def list_import_rejections(query: dict[str, Any], import_id: int) -> Any:
     """List the rows that were not imported, with the reasons."""
-    found = list_rejections(find_own(import_id))
+    found = list_rejections(get_own(ClientImport, import_id))
     listing = list_after(found, REJECTION_ORDER, query.get("after"), query["limit"])
     rows = [
         {
@@ -149,12 +150,6 @@ def read_mapping(query: dict[str, Any]) -> Mapping:
         chosen.append((header, name))
     standing = Standing.BLOCKED.value if query["suppress"] else None
     return Mapping(encoding, standing=standing, tag=tag, chosen=tuple(chosen))
-
-
-def find_own(import_id: int) -> ClientImport:
-    """Return the owner's import, or abort with 404."""
-    is_own = (ClientImport.id == import_id) & (ClientImport.owner_id == current_access().owner_id)
-    return db.session.scalar(select(ClientImport).where(is_own)) or abort(404)
 
 
 def describe(import_: ClientImport) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidFields
@@ -13,7 +12,6 @@ from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSch
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_owner, require_sending
 from skymailing.api.views.blueprint import Resource, after_commit
-from skymailing.api.views.messages import find_own as find_message
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
@@ -26,15 +24,15 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
-from skymailing.extensions import db
 from skymailing.hints import hint_letters
 from skymailing.letters import queries, services
 from skymailing.letters.contents import CHECKED, CheckedContent, LetterError
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.placeholders import write_path
-from skymailing.models import DeliveryState, MessageFormat, Sender, TransactionalLetter, User
+from skymailing.models import DeliveryState, Message, MessageFormat, Sender, TransactionalLetter, User
 from skymailing.quotas.checks import LimitReached
-from skymailing.senders.queries import find_default_sender
+from skymailing.security import get_own
+from skymailing.senders.queries import find_default_sender, find_sender_by_id
 from skymailing.web.error_texts import explain
 
 bp = Resource("letters", "Emails to one person each, such as receipts, and their results.")
@@ -119,7 +117,7 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
     if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
         raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
     if "message_id" in values:
-        message = find_message(values["message_id"])
+        message = get_own(Message, values["message_id"])
         content = make_content(message.subject, message.format, message.body, message.language)
     else:
         body = clean(values["body"])
@@ -182,8 +180,7 @@ def find_sender(owner: User, values: dict[str, Any]) -> Sender | None:
         return find_default_sender(owner.id)
     if values["sender_id"] is None:
         return None
-    own = select(Sender).where(Sender.owner_id == owner.id, Sender.id == values["sender_id"])
-    sender = db.session.scalar(own)
+    sender = find_sender_by_id(owner.id, values["sender_id"])
     if sender is None or not is_usable(sender) or (sender.server and sender.server.is_being_tested):
         raise InvalidField("/sender_id", UserError("letter_sender"))
     return sender

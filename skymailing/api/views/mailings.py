@@ -34,6 +34,7 @@ from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.mailings.variants import VariantValues, read_all_variants
 from skymailing.models import EVERY_DAY, Client, Mailing, MailingKind, MailingState
+from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 
 bp = Resource("mailings", "Which message goes to whom, and when.")
@@ -128,9 +129,9 @@ def list_mailing_clients(query: dict[str, Any], mailing_id: int) -> Any:
 
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
-    is_own = (Mailing.id == mailing_id) & (Mailing.owner_id == current_access().owner_id)
-    statement = select(Mailing).where(is_own, Mailing.kind == MailingKind.MAILING)
-    mailing = db.session.scalar(statement) or abort(404)
+    mailing = get_own(Mailing, mailing_id)
+    if mailing.is_transactional:
+        abort(404)
     if to_change:
         services.lock_mailing(mailing)
     return mailing

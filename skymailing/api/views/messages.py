@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import abort, url_for
+from flask import url_for
 from sqlalchemy import select
 
 from skymailing.api.paging import list_after
@@ -19,11 +19,11 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.extensions import db
 from skymailing.messages import services
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.forms import make_content
 from skymailing.models import Message
+from skymailing.security import get_own
 
 bp = Resource("messages", "What letters say: subjects and texts with placeholders.")
 
@@ -40,7 +40,7 @@ def list_messages(query: dict[str, Any]) -> Any:
 @bp.operation("GET /messages/<int:message_id>", Scope.MESSAGES_READ, gives=MessageSchema)
 def get_message(message_id: int) -> Any:
     """Get a message."""
-    return find_own(message_id)
+    return get_own(Message, message_id)
 
 
 @bp.operation(
@@ -75,7 +75,7 @@ def update_message(values: dict[str, Any], message_id: int) -> Any:
 
     Runs that have started keep its text.
     """
-    message = find_own(message_id)
+    message = get_own(Message, message_id)
     version = message.version
     content = read_content(
         {"subject": message.subject, "format": message.format, "body": message.body}
@@ -83,7 +83,7 @@ def update_message(values: dict[str, Any], message_id: int) -> Any:
         | values
     )
     start_writing()
-    message = find_own(message_id, to_change=True)
+    message = get_own(Message, message_id, to_change=True)
     check_if_match(SCHEMA, message)
     services.save_message(message, content, version)
     return message
@@ -92,17 +92,10 @@ def update_message(values: dict[str, Any], message_id: int) -> Any:
 @bp.operation("DELETE /messages/<int:message_id>", Scope.MESSAGES_WRITE, status=204)
 def delete_message(message_id: int) -> Any:
     """Delete a message that no mailing uses."""
-    message = find_own(message_id, to_change=True)
+    message = get_own(Message, message_id, to_change=True)
     check_if_match(SCHEMA, message)
     services.delete_message(message, current_actor(), utcnow())
     return "", 204
-
-
-def find_own(message_id: int, *, to_change: bool = False) -> Message:
-    """Return the owner's message, or abort with 404."""
-    is_own = (Message.id == message_id) & (Message.owner_id == current_access().owner_id)
-    statement = select(Message).where(is_own)
-    return db.session.scalar(statement.with_for_update() if to_change else statement) or abort(404)
 
 
 def read_content(values: dict[str, Any]) -> Content:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import abort
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import list_of
@@ -18,6 +17,7 @@ from skymailing.extensions import db
 from skymailing.models import Bounce
 from skymailing.returns import consequences
 from skymailing.returns.queries import ReturnFilter, select_returns
+from skymailing.security import get_own
 
 bp = Resource("returned", "Bounces and complaints that were reported after a letter was sent.")
 
@@ -56,8 +56,7 @@ def dismiss_returned(bounce_id: int) -> Any:
 
 
 def decide(bounce_id: int, decision: Callable[[Bounce], None]) -> dict[str, Any]:
-    is_own = (Bounce.id == bounce_id) & (Bounce.owner_id == current_access().owner_id)
-    decision(db.session.scalar(select(Bounce).where(is_own)) or abort(404))
+    decision(get_own(Bounce, bounce_id))
     return read_one(bounce_id)
 
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from flask import abort, url_for
-from sqlalchemy import select
+from flask import url_for
 
 from skymailing.api.condition_pointers import find_pointer
 from skymailing.api.paging import list_after
@@ -26,8 +25,8 @@ from skymailing.delivery.audience.conditions import Node
 from skymailing.delivery.audience.fields import InvalidConditions
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
-from skymailing.extensions import db
 from skymailing.models import Segment
+from skymailing.security import get_own
 from skymailing.segments import deletion, queries, services
 
 bp = Resource("segments", "Saved conditions that select clients.")
@@ -45,7 +44,7 @@ def list_segments(query: dict[str, Any]) -> Any:
 @bp.operation("GET /segments/<int:segment_id>", Scope.CLIENTS_READ, gives=SegmentSchema)
 def get_segment(segment_id: int) -> Any:
     """Get a segment."""
-    return find_own(segment_id)
+    return get_own(Segment, segment_id)
 
 
 @bp.operation(
@@ -80,10 +79,10 @@ def replace_segment(values: dict[str, Any], segment_id: int) -> Any:
 
     Runs that have been planned keep their recipients.
     """
-    find_own(segment_id)
+    get_own(Segment, segment_id)
     node = read_node(values["conditions"])
     start_writing()
-    segment = find_own(segment_id, to_change=True)
+    segment = get_own(Segment, segment_id, to_change=True)
     check_if_match(SCHEMA, segment)
     services.save_segment(segment, values["name"], node, None)
     return segment
@@ -92,7 +91,7 @@ def replace_segment(values: dict[str, Any], segment_id: int) -> Any:
 @bp.operation("DELETE /segments/<int:segment_id>", Scope.CLIENTS_WRITE, status=204)
 def delete_segment(segment_id: int) -> Any:
     """Delete a segment that no unfinished mailing uses."""
-    segment = find_own(segment_id, to_change=True)
+    segment = get_own(Segment, segment_id, to_change=True)
     check_if_match(SCHEMA, segment)
     deletion.delete_segment(segment, utcnow(), current_actor())
     return "", 204
@@ -101,7 +100,7 @@ def delete_segment(segment_id: int) -> Any:
 @bp.operation("GET /segments/<int:segment_id>/count", Scope.CLIENTS_READ, gives=SegmentCount, errors=(422,))
 def count_segment(segment_id: int) -> Any:
     """Count the clients in a segment."""
-    return measure(find_own(segment_id).conditions)
+    return measure(get_own(Segment, segment_id).conditions)
 
 
 @bp.operation(
@@ -120,7 +119,7 @@ def count_conditions(values: dict[str, Any]) -> Any:
 )
 def list_segment_clients(query: dict[str, Any], segment_id: int) -> Any:
     """List the clients in a segment, oldest first."""
-    conditions = find_own(segment_id).conditions
+    conditions = get_own(Segment, segment_id).conditions
     with limit_time():
         statement = queries.select_members(read_node(conditions), find_viewpoint())
         listing = list_after(statement, ORDERS["added"], query.get("after"), query["limit"])
@@ -151,10 +150,3 @@ def read_node(conditions: Any) -> Node:
 
 def find_viewpoint() -> Viewpoint:
     return Viewpoint.of(current_owner(), utcnow())
-
-
-def find_own(segment_id: int, *, to_change: bool = False) -> Segment:
-    """Return the owner's segment, or abort with 404."""
-    is_own = (Segment.id == segment_id) & (Segment.owner_id == current_access().owner_id)
-    statement = select(Segment).where(is_own)
-    return db.session.scalar(statement.with_for_update() if to_change else statement) or abort(404)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import ApiError
@@ -18,8 +17,8 @@ from skymailing.clients import queries, suppression
 from skymailing.clients.search.matching import clean_search
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
-from skymailing.extensions import db
 from skymailing.models import Suppression
+from skymailing.security import get_own
 
 bp = Resource("suppressions", "Addresses that get no mailings.")
 
@@ -43,7 +42,7 @@ def list_suppressions(query: dict[str, Any]) -> Any:
 @bp.operation("GET /suppressions/<big:suppression_id>", Scope.CLIENTS_READ, gives=SuppressionSchema)
 def get_suppression(suppression_id: int) -> Any:
     """Get a suppression."""
-    return describe(find_own(suppression_id))
+    return describe(get_own(Suppression, suppression_id))
 
 
 @bp.operation(
@@ -75,17 +74,11 @@ def delete_suppression(suppression_id: int) -> Any:
 
     The others stay: who has unsubscribed can only subscribe again in person.
     """
-    found = find_own(suppression_id)
+    found = get_own(Suppression, suppression_id)
     check_if_match(SCHEMA, describe(found))
     if not suppression.lift_manual(found.owner_id, found.email_key):
         raise ApiError(409, "suppression_not_manual")
     return "", 204
-
-
-def find_own(suppression_id: int) -> Suppression:
-    """Return the owner's suppression, or abort with 404."""
-    is_own = (Suppression.id == suppression_id) & (Suppression.owner_id == current_access().owner_id)
-    return db.session.scalar(select(Suppression).where(is_own)) or abort(404)
 
 
 def describe(found: Suppression) -> dict[str, Any]:

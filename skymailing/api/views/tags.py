@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row
 
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import PageQuery, list_of
@@ -15,11 +15,11 @@ from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clients import tag_changes
-from skymailing.clients.tags import clean_tag, find_or_create_tags, find_tag
+from skymailing.clients.tags import clean_tag, find_or_create_tags, find_tag, select_tags
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Tag, client_tags
+from skymailing.models import Tag
 
 bp = Resource("tags", "Labels of clients.")
 
@@ -29,7 +29,9 @@ SCHEMA = TagSchema()
 @bp.operation("GET /tags", Scope.CLIENTS_READ, query=PageQuery, gives=list_of(TagSchema))
 def list_tags(query: dict[str, Any]) -> Any:
     """List tags, by name."""
-    listing = list_after(select_tags(), [(Tag.name_key, False)], query.get("after"), query["limit"])
+    listing = list_after(
+        select_tags(current_access().owner_id), [(Tag.name_key, False)], query.get("after"), query["limit"]
+    )
     return page_of(listing, [describe(row) for row in listing.items])
 
 
@@ -71,15 +73,9 @@ def delete_tag(tag_id: int) -> Any:
     return "", 204
 
 
-def select_tags() -> Any:
-    """Return a statement for the owner's tags, each with the number of its clients."""
-    count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
-    return select(Tag, count).where(Tag.owner_id == current_access().owner_id)
-
-
 def find_own(tag_id: int) -> tuple[Tag, dict[str, Any]]:
     """Return the owner's tag and its description, or abort with 404."""
-    row = db.session.execute(select_tags().where(Tag.id == tag_id)).first()
+    row = db.session.execute(select_tags(current_access().owner_id).where(Tag.id == tag_id)).first()
     if row is None:
         abort(404)
     return row[0], describe(row)

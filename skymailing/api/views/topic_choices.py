@@ -8,11 +8,11 @@ from skymailing.api.schemas.topics import ChoiceInput, Choices, ChoiceSchema
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource
-from skymailing.api.views.clients import find_own as find_client
 from skymailing.api.views.etags import check_if_match
 from skymailing.clients.topic_choices import TopicState, choose_as_owner, list_states
 from skymailing.clock import utcnow
 from skymailing.models import Client
+from skymailing.security import get_own
 
 bp = Resource("topic_choices", "Which topics a client gets.")
 
@@ -22,13 +22,13 @@ SCHEMA = ChoiceSchema()
 @bp.operation("GET /clients/<big:client_id>/topics", Scope.CLIENTS_READ, gives=Choices)
 def list_client_topics(client_id: int) -> Any:
     """List all topics, with what a client chose about each."""
-    return {"data": [describe(state) for state in read_states(find_client(client_id))]}
+    return {"data": [describe(state) for state in read_states(get_own(Client, client_id))]}
 
 
 @bp.operation("GET /clients/<big:client_id>/topics/<int:topic_id>", Scope.CLIENTS_READ, gives=ChoiceSchema)
 def get_client_topic(client_id: int, topic_id: int) -> Any:
     """Get what a client chose about a topic."""
-    return describe(find_state(find_client(client_id), topic_id))
+    return describe(find_state(get_own(Client, client_id), topic_id))
 
 
 @bp.operation(
@@ -42,7 +42,7 @@ def choose_topic(values: dict[str, Any], client_id: int, topic_id: int) -> Any:
 
     If the client has left it, only the client can join again, through the link in a letter.
     """
-    client = find_client(client_id, to_change=True)
+    client = get_own(Client, client_id, to_change=True)
     check_if_match(SCHEMA, describe(find_state(client, topic_id)))
     choose_as_owner(current_access().owner_id, client.email_key, topic_id, values["is_joined"], utcnow())
     return describe(find_state(client, topic_id))

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, url_for
-from sqlalchemy import select
+from flask import url_for
 
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import PageQuery, list_of
@@ -15,8 +14,8 @@ from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
-from skymailing.extensions import db
 from skymailing.models import Topic
+from skymailing.security import get_own
 from skymailing.topics import queries, services
 from skymailing.topics.queries import Counts
 from skymailing.topics.services import TopicValues
@@ -40,7 +39,7 @@ def list_topics(query: dict[str, Any]) -> Any:
 @bp.operation("GET /topics/<int:topic_id>", Scope.CLIENTS_READ, gives=TopicSchema)
 def get_topic(topic_id: int) -> Any:
     """Get a topic."""
-    return describe_one(find_own(topic_id))
+    return describe_one(get_own(Topic, topic_id))
 
 
 @bp.operation("POST /topics", Scope.CLIENTS_WRITE, takes=NewTopic, gives=TopicSchema, status=201)
@@ -56,7 +55,7 @@ def update_topic(values: dict[str, Any], topic_id: int) -> Any:
 
     A new name also applies to the conditions of segments.
     """
-    topic = find_own(topic_id)
+    topic = get_own(Topic, topic_id)
     check_if_match(SCHEMA, describe_one(topic))
     saved = TopicValues(topic.name, topic.description, topic.is_public, topic.is_opt_in)
     services.change_topic(topic, read_values(saved, values))
@@ -66,7 +65,7 @@ def update_topic(values: dict[str, Any], topic_id: int) -> Any:
 @bp.operation("DELETE /topics/<int:topic_id>", Scope.CLIENTS_WRITE, status=204)
 def delete_topic(topic_id: int) -> Any:
     """Delete a topic that no unfinished mailing uses, with what people chose."""
-    topic = find_own(topic_id)
+    topic = get_own(Topic, topic_id)
     check_if_match(SCHEMA, describe_one(topic))
     services.delete_topic(topic, current_actor())
     return "", 204
@@ -76,12 +75,6 @@ def read_values(saved: TopicValues, values: dict[str, Any]) -> TopicValues:
     """Return the values with the given changes, cleaned as in the form."""
     changed = replace(saved, **values)
     return replace(changed, name=" ".join(changed.name.split()), description=changed.description.strip())
-
-
-def find_own(topic_id: int) -> Topic:
-    """Return the owner's topic, or abort with 404."""
-    is_own = (Topic.id == topic_id) & (Topic.owner_id == current_access().owner_id)
-    return db.session.scalar(select(Topic).where(is_own)) or abort(404)
 
 
 def describe_one(topic: Topic) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import WebhookCall, WebhookEndpoint
+from skymailing.security import get_own
 from skymailing.webhooks import queries, services
 from skymailing.webhooks.services import EndpointValues, WebhookError
 from skymailing.webhooks.urls import InvalidUrl
@@ -49,7 +50,7 @@ def list_webhooks(query: dict[str, Any]) -> Any:
 @bp.operation("GET /webhooks/<int:endpoint_id>", Scope.WEBHOOKS_READ, gives=WebhookSchema)
 def get_webhook(endpoint_id: int) -> Any:
     """Get a webhook."""
-    return find_own(endpoint_id)
+    return get_own(WebhookEndpoint, endpoint_id)
 
 
 @bp.operation("POST /webhooks", Scope.WEBHOOKS_WRITE, takes=NewWebhook, gives=WebhookSecret, status=201)
@@ -71,7 +72,7 @@ def create_webhook(values: dict[str, Any]) -> Any:
 )
 def update_webhook(values: dict[str, Any], endpoint_id: int) -> Any:
     """Change the address or the events of a webhook."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     services.lock(endpoint)
     check_if_match(SCHEMA, endpoint)
     changed = {"url": endpoint.url, "events": endpoint.events} | values
@@ -83,7 +84,7 @@ def update_webhook(values: dict[str, Any], endpoint_id: int) -> Any:
 @bp.operation("DELETE /webhooks/<int:endpoint_id>", Scope.WEBHOOKS_WRITE, status=204)
 def delete_webhook(endpoint_id: int) -> Any:
     """Delete a webhook with its log."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     services.lock(endpoint)
     check_if_match(SCHEMA, endpoint)
     services.delete_endpoint(endpoint, current_actor())
@@ -93,14 +94,14 @@ def delete_webhook(endpoint_id: int) -> Any:
 @bp.operation("POST /webhooks/<int:endpoint_id>/rotate", Scope.WEBHOOKS_WRITE, gives=WebhookSecret)
 def rotate_webhook(endpoint_id: int) -> Any:
     """Replace the secret; the old one also signs for 24 hours."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     return show_secret(endpoint, services.rotate_secret(endpoint, utcnow(), current_actor()))
 
 
 @bp.operation("POST /webhooks/<int:endpoint_id>/enable", Scope.WEBHOOKS_WRITE, gives=WebhookSchema)
 def enable_webhook(endpoint_id: int) -> Any:
     """Send events again."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     services.enable_endpoint(endpoint, current_actor())
     after_commit(hints.hint_webhooks)
     return endpoint
@@ -109,7 +110,7 @@ def enable_webhook(endpoint_id: int) -> Any:
 @bp.operation("POST /webhooks/<int:endpoint_id>/disable", Scope.WEBHOOKS_WRITE, gives=WebhookSchema)
 def disable_webhook(endpoint_id: int) -> Any:
     """Stop sending events."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     services.disable_endpoint(endpoint, current_actor())
     return endpoint
 
@@ -117,7 +118,7 @@ def disable_webhook(endpoint_id: int) -> Any:
 @bp.operation("POST /webhooks/<int:endpoint_id>/test", Scope.WEBHOOKS_WRITE, gives=WebhookSchema, status=202)
 def test_webhook(endpoint_id: int) -> Any:
     """Send a test event; its response appears in the log of calls."""
-    endpoint = find_own(endpoint_id)
+    endpoint = get_own(WebhookEndpoint, endpoint_id)
     services.send_test(endpoint, utcnow())
     after_commit(hints.hint_webhooks)
     return endpoint, 202
@@ -128,7 +129,7 @@ def test_webhook(endpoint_id: int) -> Any:
 )
 def list_webhook_calls(query: dict[str, Any], endpoint_id: int) -> Any:
     """List the calls of a webhook, oldest first."""
-    statement = queries.select_calls(find_own(endpoint_id).id)
+    statement = queries.select_calls(get_own(WebhookEndpoint, endpoint_id).id)
     if "state" in query:
         statement = statement.where(WebhookCall.state == query["state"])
     listing = list_after(statement, [(WebhookCall.id, False)], query.get("after"), query["limit"])
@@ -143,12 +144,6 @@ def repeat_webhook_call(call_id: int) -> Any:
     services.send_again(call, utcnow())
     after_commit(hints.hint_webhooks)
     return describe_call(call), 202
-
-
-def find_own(endpoint_id: int) -> WebhookEndpoint:
-    """Return the owner's endpoint, or abort with 404."""
-    is_own = (WebhookEndpoint.id == endpoint_id) & (WebhookEndpoint.owner_id == current_access().owner_id)
-    return db.session.scalar(select(WebhookEndpoint).where(is_own)) or abort(404)
 
 
 @contextmanager
