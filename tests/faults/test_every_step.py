@@ -3,15 +3,11 @@
 import gc
 import os
 import random
-import signal
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -26,6 +22,7 @@ from tests.delivery.ledger import check_ledger, count_states
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink
 from tests.support.factories import create_clients, due_mailing
+from tests.support.steps import StepTracer, kill_process
 
 RECIPIENTS = 3
 MODULES = (
@@ -45,35 +42,7 @@ FILES = {str(Path(delivery.__path__[0]) / f"{name}.py") for name in MODULES}
 SAMPLE = 4  # number of random steps in the short test
 STRIDE = 10  # the long test checks every tenth step
 
-Act = Callable[[], None]
-
 pytestmark = pytest.mark.soak  # tracing every line is slow
-
-
-class StepTracer:
-    """A context manager that counts the engine's lines as they are executed, and acts before one of them."""
-
-    def __init__(self, number: int = 0, act: Act | None = None) -> None:
-        self.number = number
-        self.act = act
-        self.count = 0
-
-    def __enter__(self) -> "StepTracer":
-        sys.settrace(self._enter)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        return self._step if frame.f_code.co_filename in FILES else None
-
-    def _step(self, _frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line":
-            self.count += 1
-            if self.count == self.number and self.act:
-                self.act()
-        return self._step
 
 
 def send_all(app: Flask, run_id: int) -> None:
@@ -89,7 +58,7 @@ def stop_worker(app: Flask, run_id: int, step: int) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # about a socket that has just been opened
-        with suppress(SystemExit), StepTracer(step, exit_worker):
+        with suppress(SystemExit), StepTracer(FILES, step, exit_worker):
             send_all(app, run_id)
         gc.collect()
 
@@ -103,14 +72,14 @@ def kill_worker(app: Flask, run_id: int, step: int) -> None:
     try:
         with app.app_context():
             db.engine.dispose(close=False)  # these connections belong to the parent
-        with StepTracer(step, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        with StepTracer(FILES, step, kill_process):
             send_all(app, run_id)
     finally:
         os._exit(0)
 
 
 def count_steps(app: Flask, run_id: int) -> int:
-    with StepTracer() as steps:
+    with StepTracer(FILES) as steps:
         send_all(app, run_id)
     return steps.count
 

@@ -3,11 +3,8 @@
 import os
 import random
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -25,6 +22,7 @@ from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, note
 from skymailing.tracking.machines import Visitor
 from tests.support.factories import MailingFactory, create_run
 from tests.support.servers import RedisServer
+from tests.support.steps import StepTracer, kill_process
 
 ROUNDS = 12
 LETTERS = 6
@@ -32,31 +30,6 @@ LINKS = 4
 SLICE = 7  # hits; a round has several slices
 FILES = {folds.__file__, *(str(file) for file in Path(tracking.__path__[0]).glob("*.py"))}
 NOW = utcnow().replace(microsecond=0)
-
-
-class Steps:
-    """A context manager that counts folding's lines of code as they run, and kills the process before one."""
-
-    def __init__(self, killed_at: int = 0) -> None:
-        self.killed_at = killed_at
-        self.count = 0
-
-    def __enter__(self) -> "Steps":
-        sys.settrace(self._enter)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        return self._step if frame.f_code.co_filename in FILES else None
-
-    def _step(self, _frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line":
-            self.count += 1
-            if self.count == self.killed_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return self._step
 
 
 def fold(app: Flask) -> None:
@@ -74,7 +47,7 @@ def fold_and_die(app: Flask, step: int) -> None:
     try:
         with app.app_context():
             db.engine.dispose(close=False)  # these connections belong to the parent
-        with Steps(step), suppress(BaseException):
+        with StepTracer(FILES, step, kill_process), suppress(BaseException):
             fold(app)
     finally:
         os._exit(0)
@@ -117,7 +90,7 @@ def test_a_fold_that_is_killed_anywhere_counts_each_hit_once(
     chance = random.Random(17)
     clicks = Clicks(app, run, list(letters))
     clicks.add(chance, 3 * SLICE)
-    with Steps() as steps:
+    with StepTracer(FILES) as steps:
         fold(app)
     for _round in range(ROUNDS):
         clicks.add(chance, 3 * SLICE)
