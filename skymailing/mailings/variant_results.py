@@ -6,15 +6,15 @@ from datetime import datetime
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import select
 
+from skymailing.delivery.variants.contents import load_headers
 from skymailing.delivery.variants.results import Result, read_results
 from skymailing.extensions import db
 from skymailing.mailings.formats import format_clock_time, format_number
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Decision, MailingState, Run, RunState, RunVariant, WinnerBy
+from skymailing.models import Decision, MailingState, Run, RunState, WinnerBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,9 @@ def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | No
     if run.test_ends_at is None or not run.planned:
         return None
     results = read_results(db.session(), run)
-    names = select(RunVariant.number, RunVariant.subject, RunVariant.sender_name)
-    contents = {
-        number: (subject, name)
-        for number, subject, name in db.session.execute(names.where(RunVariant.run_id == run.id)).tuples()
-    }
+    headers = load_headers(db.session(), run.id)
     rows = [
-        _make_row(result, *contents[result.number], is_winner=result.number == run.winner)
+        _make_row(result, *headers[result.number], is_winner=result.number == run.winner)
         for result in results
     ]
     others = _make_row(_subtract(run, ledger, results))

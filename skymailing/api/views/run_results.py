@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Response
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import list_of
@@ -21,12 +20,13 @@ from skymailing.api.views.pages import link_header
 from skymailing.api.views.responses import answer_json
 from skymailing.api.views.runs import find_own
 from skymailing.clock import utcnow
+from skymailing.delivery.variants.contents import load_headers
 from skymailing.delivery.variants.results import read_results
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.mailings import click_queries
 from skymailing.mailings.variant_choice import choose_winner as set_winner
-from skymailing.models import Run, RunVariant
+from skymailing.models import Run
 from skymailing.tracking.click_counts import to_time
 
 bp = Resource("run_results", "Clicks, and A/B tests.")
@@ -88,21 +88,17 @@ def choose_winner(values: dict[str, int], run_id: int) -> Any:
 
 def describe(run: Run) -> dict[str, Any]:
     """Return the test of a run, for the schema."""
-    names = select(RunVariant.number, RunVariant.subject, RunVariant.sender_name)
-    contents = {
-        number: {"subject": subject, "sender_name": sender_name}
-        for number, subject, sender_name in db.session.execute(
-            names.where(RunVariant.run_id == run.id)
-        ).tuples()
-    }
-    results = read_results(db.session(), run) if contents else []
+    headers = load_headers(db.session(), run.id)
+    results = read_results(db.session(), run) if headers else []
     counts = ("number", "planned", "sent", "clicked")
     return {
         "ends_at": run.test_ends_at,
-        "winner_by": run.winner_by if contents else None,
+        "winner_by": run.winner_by if headers else None,
         "winner": run.winner,
         "decision": run.decision,
         "variants": [
-            {name: getattr(result, name) for name in counts} | contents[result.number] for result in results
+            {name: getattr(result, name) for name in counts}
+            | dict(zip(("subject", "sender_name"), headers[result.number], strict=True))
+            for result in results
         ],
     }

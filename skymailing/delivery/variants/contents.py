@@ -31,6 +31,13 @@ def load_contents(connection: Connection, run_id: int) -> dict[int, VariantConte
     return {number: VariantContent(*content) for number, *content in rows}
 
 
+def load_headers(session: Session, run_id: int) -> dict[int, tuple[str, str]]:
+    """Return the subjects and sender names of a run's variants, by number."""
+    headers = select(RunVariant.number, RunVariant.subject, RunVariant.sender_name)
+    rows = session.execute(headers.where(RunVariant.run_id == run_id)).tuples()
+    return {number: (subject, sender_name) for number, subject, sender_name in rows}
+
+
 def list_variants(session: Session, mailing_id: int) -> list[MailingVariant]:
     """Return the variants of a mailing other than A, in order."""
     statement = select(MailingVariant).where(MailingVariant.mailing_id == mailing_id)
