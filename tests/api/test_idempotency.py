@@ -1,12 +1,9 @@
 """Idempotency-Key: a repeated request changes nothing, even if the first one was interrupted."""
 
 import os
-import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from skymailing.models import Client, IdempotentRequest, User
 from skymailing.periodic import PERIODIC_TASKS
 from tests.api.conftest import MakeProgram, Program
 from tests.support.factories import UserFactory
+from tests.support.steps import StepTracer, kill_process
 
 KEY = {"Idempotency-Key": "order-7"}
 ANNA = {"email": "anna@example.org"}
@@ -167,21 +165,11 @@ def send_and_die(app: Flask, key: str, killed_at: int) -> int:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        taken = 0
-
-        def step(_frame: FrameType, event: str, _argument: Any) -> Any:
-            nonlocal taken
-            if event == "line":
-                taken += 1
-                if taken == killed_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return step
-
         with app.app_context():
             db.engine.dispose(close=False)
-        sys.settrace(lambda frame, *_: step if frame.f_code.co_filename in STEPS else None)
-        Program(app.test_client(), key).post("/clients", ANNA, headers=KEY)
-        os.write(writing, str(taken).encode())
+        with StepTracer(STEPS, killed_at, kill_process) as steps:
+            Program(app.test_client(), key).post("/clients", ANNA, headers=KEY)
+        os.write(writing, str(steps.count).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as output:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import abort, url_for
-from sqlalchemy import select
+from flask import url_for
 
 from skymailing import hints
 from skymailing.api.paging import list_after
@@ -27,7 +26,6 @@ from skymailing.api.views.idempotency import hide_when_repeated
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
-from skymailing.extensions import db
 from skymailing.models import WebhookCall, WebhookEndpoint
 from skymailing.security import get_own
 from skymailing.webhooks import queries, services
@@ -139,8 +137,7 @@ def list_webhook_calls(query: dict[str, Any], endpoint_id: int) -> Any:
 @bp.operation("POST /webhook-calls/<big:call_id>/again", Scope.WEBHOOKS_WRITE, gives=CallSchema, status=202)
 def repeat_webhook_call(call_id: int) -> Any:
     """Send an event again, with the same ID."""
-    is_own = (WebhookCall.id == call_id) & (WebhookCall.owner_id == current_access().owner_id)
-    call = db.session.scalar(select(WebhookCall).where(is_own)) or abort(404)
+    call = get_own(WebhookCall, call_id)
     services.send_again(call, utcnow())
     after_commit(hints.hint_webhooks)
     return describe_call(call), 202
