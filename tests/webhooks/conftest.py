@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,27 @@ def list_calls(session: Session) -> ListCalls:
         return list(session.scalars(select(WebhookCall).order_by(WebhookCall.id)))
 
     return read
+
+
+@dataclass
+class Hooks:
+    """A user with a receiver, and functions that create endpoints, record events, and send and list calls."""
+
+    user: User
+    receiver: Receiver
+    make_endpoint: MakeEndpoint
+    emit: Emit
+    send_calls: SendCalls
+    list_calls: ListCalls
+
+
+@pytest.fixture
+def hooks(
+    user: User,
+    receiver: Receiver,
+    make_endpoint: MakeEndpoint,
+    emit: Emit,
+    send_calls: SendCalls,
+    list_calls: ListCalls,
+) -> Hooks:
+    return Hooks(user, receiver, make_endpoint, emit, send_calls, list_calls)

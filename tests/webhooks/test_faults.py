@@ -15,68 +15,52 @@ from skymailing.models import (
     DisabledReason,
     EndpointState,
     OutboxLetter,
-    User,
 )
 from skymailing.webhooks import claims
-from tests.webhooks.conftest import Emit, ListCalls, MakeEndpoint, SendCalls
-from tests.webhooks.receiver import OK, Receiver, answer_code, send
+from tests.webhooks.conftest import Hooks
+from tests.webhooks.receiver import OK, answer_code, send
 
 
-def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-) -> None:
-    receiver.answer_with(answer_code(500, "try\r\nlater"))
-    make_endpoint(user, receiver.port)
+def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(hooks: Hooks) -> None:
+    hooks.receiver.answer_with(answer_code(500, "try\r\nlater"))
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
     start = utcnow()
     with time_machine.travel(start, tick=False) as clock:
-        emit(user, {"n": 1})
+        hooks.emit(hooks.user, {"n": 1})
         delays = []
         for _ in range(len(claims.RETRIES) + 1):
-            send_calls()
-            (call,) = list_calls()
+            hooks.send_calls()
+            (call,) = hooks.list_calls()
             assert (call.last_code, call.last_response) == (500, "try later")
             delays.append(call.due_at - utcnow())
-            send_calls()  # not due yet
+            hooks.send_calls()  # not due yet
             clock.move_to(max(call.due_at, utcnow() + claims.PAUSES[-1]))
     assert tuple(delays[:-1]) == claims.RETRIES
     assert call.state is CallState.FAILED
-    assert call.attempts == len(receiver.requests) == len(claims.RETRIES) + 1
-    assert len(set(receiver.ids)) == 1
-    assert len({request.body for request in receiver.requests}) == 1
+    assert call.attempts == len(hooks.receiver.requests) == len(claims.RETRIES) + 1
+    assert len(set(hooks.receiver.ids)) == 1
+    assert len({request.body for request in hooks.receiver.requests}) == 1
 
 
-def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    session: Session,
-) -> None:
-    receiver.answer_with(answer_code(503))
-    endpoint = make_endpoint(user, receiver.port, faults=1, faults_since=utcnow())
-    emit(user, *({"n": n} for n in range(20)))
+def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(hooks: Hooks, session: Session) -> None:
+    hooks.receiver.answer_with(answer_code(503))
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, faults=1, faults_since=utcnow())
+    hooks.emit(hooks.user, *({"n": n} for n in range(20)))
 
-    send_calls()
+    hooks.send_calls()
 
     session.refresh(endpoint)
-    assert len(receiver.requests) == 1
-    assert sorted(call.attempts for call in list_calls()) == [0] * 19 + [1]
+    assert len(hooks.receiver.requests) == 1
+    assert sorted(call.attempts for call in hooks.list_calls()) == [0] * 19 + [1]
     assert endpoint.faults == 2
     assert endpoint.paused_until is not None
 
-    receiver.answer = lambda connection, _request: send(connection, OK)
+    hooks.receiver.answer = lambda connection, _request: send(connection, OK)
     with time_machine.travel(endpoint.paused_until + timedelta(seconds=1)):
-        send_calls()
+        hooks.send_calls()
 
     session.refresh(endpoint)
-    assert {call.state for call in list_calls()} == {CallState.DELIVERED}
+    assert {call.state for call in hooks.list_calls()} == {CallState.DELIVERED}
     assert endpoint.faults == 0
     assert not endpoint.faults_since
     assert not endpoint.paused_until
@@ -85,46 +69,32 @@ def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(
 @pytest.mark.parametrize(
     "answer", [answer_code(302, "", "Location: https://127.0.0.1/\r\n"), answer_code(404)]
 )
-def test_redirects_and_errors_are_faults(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    answer: bytes,
-) -> None:
-    receiver.answer_with(answer)
-    make_endpoint(user, receiver.port)
-    emit(user, {"n": 1})
+def test_redirects_and_errors_are_faults(hooks: Hooks, answer: bytes) -> None:
+    hooks.receiver.answer_with(answer)
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"n": 1})
 
-    send_calls()
+    hooks.send_calls()
 
-    assert [call.state for call in list_calls()] == [CallState.PENDING]
-    assert len(receiver.requests) == 1
+    assert [call.state for call in hooks.list_calls()] == [CallState.PENDING]
+    assert len(hooks.receiver.requests) == 1
 
 
 def test_an_endpoint_that_is_gone_is_turned_off_and_its_owner_gets_a_letter(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    session: Session,
+    hooks: Hooks, session: Session
 ) -> None:
-    receiver.answer_with(answer_code(410))
-    endpoint = make_endpoint(user, receiver.port)
-    emit(user, {"n": 1}, {"n": 2})
+    hooks.receiver.answer_with(answer_code(410))
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"n": 1}, {"n": 2})
 
-    send_calls()
-    emit(user, {"n": 3})
+    hooks.send_calls()
+    hooks.emit(hooks.user, {"n": 3})
 
     session.refresh(endpoint)
     assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, DisabledReason.GONE)
-    assert [call.state for call in list_calls()] == [CallState.FAILED, CallState.PENDING]
+    assert [call.state for call in hooks.list_calls()] == [CallState.FAILED, CallState.PENDING]
     letter = session.scalars(select(OutboxLetter)).one()
-    assert (letter.template, letter.user_id) == ("webhook-disabled", user.id)
+    assert (letter.template, letter.user_id) == ("webhook-disabled", hooks.user.id)
     entry = session.scalars(select(AuditEntry)).one()
     assert (entry.action, entry.target) == (AuditAction.WEBHOOK_DISABLED, endpoint.url)
 
@@ -133,22 +103,14 @@ def test_an_endpoint_that_is_gone_is_turned_off_and_its_owner_gets_a_letter(
     ("days", "faults", "is_off"), [(4, 50, False), (6, claims.MIN_FAULTS - 2, False), (6, 50, True)]
 )
 def test_an_endpoint_is_turned_off_after_many_faults_over_days(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    session: Session,
-    days: int,
-    faults: int,
-    is_off: bool,
+    hooks: Hooks, session: Session, days: int, faults: int, is_off: bool
 ) -> None:
-    receiver.answer_with(answer_code(500))
+    hooks.receiver.answer_with(answer_code(500))
     since = utcnow() - timedelta(days=days)
-    endpoint = make_endpoint(user, receiver.port, faults=faults, faults_since=since)
-    emit(user, {"n": 1})
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, faults=faults, faults_since=since)
+    hooks.emit(hooks.user, {"n": 1})
 
-    send_calls()
+    hooks.send_calls()
 
     session.refresh(endpoint)
     assert (endpoint.state is EndpointState.DISABLED) is is_off

@@ -34,7 +34,7 @@ from tests.support.factories import (
     due_mailing,
 )
 from tests.support.servers import SmtpServer
-from tests.webhooks.conftest import SECRET, MakeEndpoint, SendCalls
+from tests.webhooks.conftest import SECRET, Hooks, MakeEndpoint
 from tests.webhooks.receiver import OK, Receiver, answer_code, send
 
 LETTERS = EventType.LETTERS_CHANGED
@@ -58,37 +58,33 @@ def run(user: User) -> Run:
     return create_run(MailingFactory.create(owner=user), {})
 
 
-def test_letters_are_reported_in_order_and_once(
-    receiver: Receiver, user: User, run: Run, make_endpoint: MakeEndpoint, send_calls: SendCalls
-) -> None:
-    make_endpoint(user, receiver.port, LETTERS)
+def test_letters_are_reported_in_order_and_once(hooks: Hooks, run: Run) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     add_attempts(create_run(MailingFactory.create(owner=UserFactory.create()), {}), 3)
     expected = [attempt.id for attempt in add_attempts(run, 1201)]
 
-    send_calls()
-    send_calls()
+    hooks.send_calls()
+    hooks.send_calls()
 
-    assert read_reported(receiver) == expected
-    assert [len(request.event["data"]["letters"]) for request in receiver.requests] == [500, 500, 201]
-    assert len(set(receiver.ids)) == 3
-    receiver.requests[0].verify(SECRET)
+    assert read_reported(hooks.receiver) == expected
+    assert [len(request.event["data"]["letters"]) for request in hooks.receiver.requests] == [500, 500, 201]
+    assert len(set(hooks.receiver.ids)) == 3
+    hooks.receiver.requests[0].verify(SECRET)
 
     more = [attempt.id for attempt in add_attempts(run, 2)]
-    send_calls()
-    assert read_reported(receiver) == expected + more
+    hooks.send_calls()
+    assert read_reported(hooks.receiver) == expected + more
 
 
-def test_an_entry_has_the_servers_reply(
-    receiver: Receiver, user: User, run: Run, make_endpoint: MakeEndpoint, send_calls: SendCalls
-) -> None:
-    make_endpoint(user, receiver.port, LETTERS)
+def test_an_entry_has_the_servers_reply(hooks: Hooks, run: Run) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     delivery = DeliveryFactory.create(run=run, state=DeliveryState.FAILED)
     reply = {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 Нет такого"}
     attempt = AttemptFactory.create(delivery=delivery, number=2, **reply)
 
-    send_calls()
+    hooks.send_calls()
 
-    ((entry,),) = [request.event["data"]["letters"] for request in receiver.requests]
+    ((entry,),) = [request.event["data"]["letters"] for request in hooks.receiver.requests]
     assert entry.pop("at").endswith("Z")
     assert entry == {
         "id": attempt.id,
@@ -103,64 +99,44 @@ def test_an_entry_has_the_servers_reply(
     }
 
 
-def test_a_refused_call_holds_back_the_following_ones(
-    receiver: Receiver,
-    user: User,
-    run: Run,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
-    session: Session,
-) -> None:
-    endpoint = make_endpoint(user, receiver.port, LETTERS)
+def test_a_refused_call_holds_back_the_following_ones(hooks: Hooks, run: Run, session: Session) -> None:
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     expected = [attempt.id for attempt in add_attempts(run, 700)]
-    receiver.answer_with(answer_code(500))
-    send_calls()
-    assert len(receiver.requests) == 1
+    hooks.receiver.answer_with(answer_code(500))
+    hooks.send_calls()
+    assert len(hooks.receiver.requests) == 1
 
-    receiver.answer = lambda connection, _request: send(connection, OK)
+    hooks.receiver.answer = lambda connection, _request: send(connection, OK)
     with time_machine.travel(utcnow() + timedelta(minutes=1)):
-        send_calls()
+        hooks.send_calls()
 
-    first, second, _third = receiver.requests
+    first, second, _third = hooks.receiver.requests
     assert (first.id, first.body) == (second.id, second.body)
-    assert read_reported(receiver) == expected[:500] + expected
+    assert read_reported(hooks.receiver) == expected[:500] + expected
     session.refresh(endpoint)
     assert endpoint.letters_cursor == expected[-1]
 
 
-def test_only_letters_after_the_choice_are_reported(
-    app: Flask,
-    receiver: Receiver,
-    user: User,
-    run: Run,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
-) -> None:
+def test_only_letters_after_the_choice_are_reported(hooks: Hooks, app: Flask, run: Run) -> None:
     add_attempts(run, 3)
-    endpoint = make_endpoint(user, receiver.port, EventType.RUN_FINISHED)
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, EventType.RUN_FINISHED)
     with app.app_context():
         values = services.EndpointValues(endpoint.url, [LETTERS])
         services.change_endpoint(db.session.get_one(WebhookEndpoint, endpoint.id), values, PERSON)
         db.session.commit()
     expected = [attempt.id for attempt in add_attempts(run, 2)]
 
-    send_calls()
+    hooks.send_calls()
 
-    assert read_reported(receiver) == expected
+    assert read_reported(hooks.receiver) == expected
 
 
 @pytest.mark.only_on("postgresql", reason="on SQLite, transactions that write are one after another")
 def test_attempts_of_a_transaction_that_commits_later_are_not_skipped(
-    app: Flask,
-    receiver: Receiver,
-    user: User,
-    run: Run,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
-    monkeypatch: pytest.MonkeyPatch,
+    hooks: Hooks, app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "POLL_SECONDS", 0.01)
-    make_endpoint(user, receiver.port, LETTERS)
+    hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     (template,) = add_attempts(run, 1)
     columns = {c.name: getattr(template, c.name) for c in Attempt.__table__.columns if c.name != "id"}
     with app.app_context():
@@ -177,24 +153,18 @@ def test_attempts_of_a_transaction_that_commits_later_are_not_skipped(
         slow.commit()
     engine.dispose()
 
-    send_calls()
+    hooks.send_calls()
 
-    assert read_reported(receiver) == [template.id, early, late.id]
+    assert read_reported(hooks.receiver) == [template.id, early, late.id]
 
 
 @pytest.mark.only_on("sqlite", reason="only SQLite gives the IDs of removed rows again")
 def test_ids_of_removed_attempts_that_are_given_again_are_reported(
-    app: Flask,
-    session: Session,
-    receiver: Receiver,
-    user: User,
-    run: Run,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
+    hooks: Hooks, app: Flask, session: Session, run: Run
 ) -> None:
-    make_endpoint(user, receiver.port, LETTERS)
+    hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     attempts = add_attempts(run, 3)
-    send_calls()
+    hooks.send_calls()
     session.execute(delete(Attempt).where(Attempt.id >= attempts[1].id))
     session.expunge_all()
     with app.app_context():
@@ -202,9 +172,9 @@ def test_ids_of_removed_attempts_that_are_given_again_are_reported(
     again = AttemptFactory.create(delivery=DeliveryFactory.create(run=session.merge(run)))
     assert again.id == attempts[1].id
 
-    send_calls()
+    hooks.send_calls()
 
-    assert read_reported(receiver)[-1] == again.id
+    assert read_reported(hooks.receiver)[-1] == again.id
 
 
 def test_a_mailing_is_reported_while_it_is_sent(
@@ -231,22 +201,14 @@ def test_a_mailing_is_reported_while_it_is_sent(
     assert len(events) == 1, "an event has up to 500 letters"
 
 
-def test_the_data_of_removed_runs_is_missing(
-    app: Flask,
-    session: Session,
-    receiver: Receiver,
-    user: User,
-    run: Run,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
-) -> None:
-    endpoint = make_endpoint(user, receiver.port, LETTERS)
+def test_the_data_of_removed_runs_is_missing(hooks: Hooks, app: Flask, session: Session, run: Run) -> None:
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     attempts = add_attempts(run, 3)
     with app.app_context():
         assert letters.add_call(endpoint.id, utcnow())
         db.session.commit()
     session.execute(delete(Attempt).where(Attempt.id == attempts[0].id))
 
-    send_calls()
+    hooks.send_calls()
 
-    assert read_reported(receiver) == [attempt.id for attempt in attempts[1:]]
+    assert read_reported(hooks.receiver) == [attempt.id for attempt in attempts[1:]]

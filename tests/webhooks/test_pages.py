@@ -29,8 +29,8 @@ from skymailing.webhooks.services import TESTS_PER_HOUR, disable_faulty
 from tests.conftest import SetLimits
 from tests.mailings.pages import get_field_error, get_main_text, soup
 from tests.support.servers import SmtpServer
-from tests.webhooks.conftest import SECRET, Emit, ListCalls, MakeEndpoint, SendCalls
-from tests.webhooks.receiver import Receiver, answer_code
+from tests.webhooks.conftest import SECRET, Hooks, ListCalls, MakeEndpoint
+from tests.webhooks.receiver import answer_code
 
 pytestmark = pytest.mark.one_engine
 
@@ -140,20 +140,15 @@ def test_a_replaced_secret_signs_for_another_day(
 
 @pytest.mark.both_engines
 def test_a_test_and_a_repeated_call_are_in_the_log(
-    session: Session,
-    user: User,
-    browser: FlaskClient,
-    receiver: Receiver,
-    make_endpoint: MakeEndpoint,
-    send_calls: SendCalls,
+    hooks: Hooks, session: Session, browser: FlaskClient
 ) -> None:
-    receiver.answer_with(answer_code(418, "<b>no</b>"), answer_code(200, "thanks"))
-    endpoint = make_endpoint(user, receiver.port, EventType.RUN_FINISHED)
+    hooks.receiver.answer_with(answer_code(418, "<b>no</b>"), answer_code(200, "thanks"))
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, EventType.RUN_FINISHED)
     path = f"/webhooks/{endpoint.id}"
     assert "No calls yet" in get_main_text(browser.get(path))
     browser.post(f"{path}/test")
-    assert receiver.requests == [], "the web process never calls it"
-    send_calls()
+    assert hooks.receiver.requests == [], "the web process never calls it"
+    hooks.send_calls()
     page = browser.get(path)
     assert "webhook.test" in get_main_text(page)
     assert "418 <b>no</b>" in get_main_text(page)
@@ -161,11 +156,11 @@ def test_a_test_and_a_repeated_call_are_in_the_log(
 
     call = session.scalars(select(WebhookCall)).one()
     browser.post(f"/webhooks/calls/{call.id}/again")
-    send_calls()
+    hooks.send_calls()
     page = browser.get(path)
     assert "thanks" in get_main_text(page)
-    assert receiver.ids[0] == receiver.ids[1]
-    assert receiver.types == ["webhook.test"] * 2
+    assert hooks.receiver.ids[0] == hooks.receiver.ids[1]
+    assert hooks.receiver.types == ["webhook.test"] * 2
 
 
 def test_tests_are_limited(
@@ -182,47 +177,34 @@ def test_tests_are_limited(
 
 @pytest.mark.both_engines
 def test_a_webhook_that_is_off_gets_nothing_until_it_is_turned_on(
-    session: Session,
-    user: User,
-    browser: FlaskClient,
-    receiver: Receiver,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
+    hooks: Hooks, session: Session, browser: FlaskClient
 ) -> None:
-    endpoint = make_endpoint(user, receiver.port)
+    endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port)
     path = f"/webhooks/{endpoint.id}"
-    emit(user, {"n": 1})
+    hooks.emit(hooks.user, {"n": 1})
     browser.post(f"{path}/disable")
-    emit(user, {"n": 2})
-    send_calls()
+    hooks.emit(hooks.user, {"n": 2})
+    hooks.send_calls()
     assert "You turned it off." in get_main_text(browser.get(path))
     assert "This webhook is off" in browser.post(f"{path}/test", follow_redirects=True).text
-    assert receiver.requests == []
+    assert hooks.receiver.requests == []
 
     browser.post(f"{path}/enable")
-    send_calls()
-    assert [request.event["data"]["n"] for request in receiver.requests] == [1]
+    hooks.send_calls()
+    assert [request.event["data"]["n"] for request in hooks.receiver.requests] == [1]
     assert read_actions(session) == [AuditAction.WEBHOOK_DISABLED, AuditAction.WEBHOOK_ENABLED]
 
 
-def test_a_webhook_is_deleted_with_its_log(
-    session: Session,
-    user: User,
-    browser: FlaskClient,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    list_calls: ListCalls,
-) -> None:
-    endpoint = make_endpoint(user)
-    emit(user, {"n": 1})
+def test_a_webhook_is_deleted_with_its_log(hooks: Hooks, session: Session, browser: FlaskClient) -> None:
+    endpoint = hooks.make_endpoint(hooks.user)
+    hooks.emit(hooks.user, {"n": 1})
     path = f"/webhooks/{endpoint.id}/delete"
     assert "Delete this webhook?" in get_main_text(browser.get(path))
-    assert len(list_calls()) == 1
+    assert len(hooks.list_calls()) == 1
 
     browser.post(path)
 
-    assert list_calls() == []
+    assert hooks.list_calls() == []
     assert session.scalars(select(WebhookEndpoint)).all() == []
 
 
@@ -261,12 +243,10 @@ def test_the_letter_says_why_a_webhook_is_off(
     assert read_endpoint(session).state is EndpointState.DISABLED
 
 
-def test_the_log_has_pages(
-    user: User, browser: FlaskClient, make_endpoint: MakeEndpoint, emit: Emit, list_calls: ListCalls
-) -> None:
-    endpoint = make_endpoint(user)
-    emit(user, *({"n": n} for n in range(60)))
-    assert {call.state for call in list_calls()} == {CallState.PENDING}
+def test_the_log_has_pages(hooks: Hooks, browser: FlaskClient) -> None:
+    endpoint = hooks.make_endpoint(hooks.user)
+    hooks.emit(hooks.user, *({"n": n} for n in range(60)))
+    assert {call.state for call in hooks.list_calls()} == {CallState.PENDING}
 
     page = browser.get(f"/webhooks/{endpoint.id}")
 

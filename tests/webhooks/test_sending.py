@@ -27,25 +27,17 @@ from skymailing.models import (
 from skymailing.webhooks import claims, lane, tasks
 from skymailing.webhooks.signatures import make_secret
 from tests.support.factories import UserFactory
-from tests.webhooks.conftest import SECRET, Emit, ListCalls, MakeEndpoint, SendCalls
+from tests.webhooks.conftest import SECRET, Emit, Hooks
 from tests.webhooks.receiver import OK, Received, Receiver
 
 
-def test_a_call_is_signed_and_contains_the_event(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-    session: Session,
-) -> None:
-    make_endpoint(user, receiver.port)
-    emit(user, {"name": "Осень"})
+def test_a_call_is_signed_and_contains_the_event(hooks: Hooks, session: Session) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"name": "Осень"})
 
-    send_calls()
+    hooks.send_calls()
 
-    (request,) = receiver.requests
+    (request,) = hooks.receiver.requests
     event = session.scalars(select(WebhookEvent)).one()
     assert request.line == "POST /hook HTTP/1.1"
     assert request.headers["content-type"] == "application/json"
@@ -54,7 +46,7 @@ def test_a_call_is_signed_and_contains_the_event(
     assert verified["type"] == "run.finished"
     assert verified["data"] == {"name": "Осень"}
     assert verified["timestamp"].endswith("Z")
-    (call,) = list_calls()
+    (call,) = hooks.list_calls()
     assert (call.state, call.attempts, call.last_code, call.last_response) == (
         CallState.DELIVERED,
         1,
@@ -65,23 +57,25 @@ def test_a_call_is_signed_and_contains_the_event(
         request.verify(make_secret())
 
 
-def test_an_event_reaches_each_endpoint_that_wants_it_and_no_other(
-    receiver: Receiver, user: User, make_endpoint: MakeEndpoint, emit: Emit, send_calls: SendCalls
-) -> None:
+def test_an_event_reaches_each_endpoint_that_wants_it_and_no_other(hooks: Hooks) -> None:
     for path, types in (("/all", tuple(EventType)), ("/runs", (EventType.RUN_FINISHED,))):
-        make_endpoint(user, 0, *types, url=f"https://hooks.shop.example:{receiver.port}{path}")
+        hooks.make_endpoint(
+            hooks.user, 0, *types, url=f"https://hooks.shop.example:{hooks.receiver.port}{path}"
+        )
     for path, values in (
         ("/off", {"state": EndpointState.DISABLED}),
         ("/bounces", {"events": ["bounce.received"]}),
     ):
-        make_endpoint(user, 0, url=f"https://hooks.shop.example:{receiver.port}{path}", **values)
-    make_endpoint(UserFactory.create(), receiver.port)
+        hooks.make_endpoint(
+            hooks.user, 0, url=f"https://hooks.shop.example:{hooks.receiver.port}{path}", **values
+        )
+    hooks.make_endpoint(UserFactory.create(), hooks.receiver.port)
 
-    emit(user, {"n": 1})
-    send_calls()
+    hooks.emit(hooks.user, {"n": 1})
+    hooks.send_calls()
 
-    assert sorted(request.line.split()[1] for request in receiver.requests) == ["/all", "/runs"]
-    assert len(set(receiver.ids)) == 1
+    assert sorted(request.line.split()[1] for request in hooks.receiver.requests) == ["/all", "/runs"]
+    assert len(set(hooks.receiver.ids)) == 1
 
 
 def test_an_owner_without_endpoints_causes_no_rows(user: User, emit: Emit, session: Session) -> None:
@@ -90,57 +84,48 @@ def test_an_owner_without_endpoints_causes_no_rows(user: User, emit: Emit, sessi
     assert session.scalars(select(WebhookEvent)).all() == []
 
 
-def test_calls_share_a_connection(
-    receiver: Receiver, user: User, make_endpoint: MakeEndpoint, emit: Emit, send_calls: SendCalls
-) -> None:
-    make_endpoint(user, receiver.port)
-    emit(user, *({"n": n} for n in range(250)))
+def test_calls_share_a_connection(hooks: Hooks) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, *({"n": n} for n in range(250)))
 
-    send_calls()
+    hooks.send_calls()
 
-    assert sorted(request.event["data"]["n"] for request in receiver.requests) == list(range(250))
-    assert receiver.connections <= lane.TURNS_PER_ENDPOINT
+    assert sorted(request.event["data"]["n"] for request in hooks.receiver.requests) == list(range(250))
+    assert hooks.receiver.connections <= lane.TURNS_PER_ENDPOINT
 
 
-def test_a_closed_connection_is_replaced(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-) -> None:
+def test_a_closed_connection_is_replaced(hooks: Hooks) -> None:
     def close_after(connection: ssl.SSLSocket, _request: Received) -> bool:
         connection.sendall(OK)  # without "Connection: close"
         return False
 
-    receiver.answer = close_after
-    make_endpoint(user, receiver.port)
-    emit(user, *({"n": n} for n in range(5)))
+    hooks.receiver.answer = close_after
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, *({"n": n} for n in range(5)))
 
-    send_calls()
+    hooks.send_calls()
 
-    assert {call.state for call in list_calls()} == {CallState.DELIVERED}
-    assert receiver.connections == 5
+    assert {call.state for call in hooks.list_calls()} == {CallState.DELIVERED}
+    assert hooks.receiver.connections == 5
 
 
-def test_both_secrets_sign_while_one_is_being_replaced(
-    app: Flask, receiver: Receiver, user: User, make_endpoint: MakeEndpoint, emit: Emit, send_calls: SendCalls
-) -> None:
+def test_both_secrets_sign_while_one_is_being_replaced(hooks: Hooks, app: Flask) -> None:
     old = make_secret()
     with app.app_context():
         encrypted = encrypt(old, WEBHOOK_ACCESS)
     ends = utcnow() + timedelta(hours=1)
-    make_endpoint(user, receiver.port, encrypted_old_secret=encrypted, old_secret_until=ends)
-    emit(user, {"n": 1})
-    send_calls()
-    (request,) = receiver.requests
+    hooks.make_endpoint(
+        hooks.user, hooks.receiver.port, encrypted_old_secret=encrypted, old_secret_until=ends
+    )
+    hooks.emit(hooks.user, {"n": 1})
+    hooks.send_calls()
+    (request,) = hooks.receiver.requests
     assert request.verify(SECRET) == request.verify(old)
 
     with time_machine.travel(ends):
-        emit(user, {"n": 2})
-        send_calls()
-        request = receiver.requests[-1]
+        hooks.emit(hooks.user, {"n": 2})
+        hooks.send_calls()
+        request = hooks.receiver.requests[-1]
         request.verify(SECRET)
         with pytest.raises(WebhookVerificationError):
             request.verify(old)
@@ -156,15 +141,7 @@ def send_in_thread(app: Flask) -> threading.Thread:
     return sender
 
 
-def test_slow_endpoints_do_not_delay_others(
-    receiver: Receiver,
-    certificate: ssl.SSLContext,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    list_calls: ListCalls,
-    app: Flask,
-) -> None:
+def test_slow_endpoints_do_not_delay_others(hooks: Hooks, certificate: ssl.SSLContext, app: Flask) -> None:
     """Fourteen endpoints of two owners never answer; the only one of a third owner gets its calls."""
     released = threading.Event()
 
@@ -176,36 +153,28 @@ def test_slow_endpoints_do_not_delay_others(
         slow_owners = [UserFactory.create(), UserFactory.create()]
         for owner in slow_owners:
             for number in range(7):
-                make_endpoint(owner, 0, url=f"https://hooks.shop.example:{silent.port}/{number}")
-            emit(owner, *({"n": n} for n in range(3)))
-        make_endpoint(user, receiver.port)
-        emit(user, *({"n": n} for n in range(150)))
+                hooks.make_endpoint(owner, 0, url=f"https://hooks.shop.example:{silent.port}/{number}")
+            hooks.emit(owner, *({"n": n} for n in range(3)))
+        hooks.make_endpoint(hooks.user, hooks.receiver.port)
+        hooks.emit(hooks.user, *({"n": n} for n in range(150)))
 
         sender = send_in_thread(app)
         try:
             deadline = time.monotonic() + 60
-            while len(receiver.requests) < 150 and time.monotonic() < deadline:
+            while len(hooks.receiver.requests) < 150 and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert len(receiver.requests) == 150
+            assert len(hooks.receiver.requests) == 150
             # None of the slow calls has ended, and their owners do not use all threads.
             assert len(silent.requests) <= len(slow_owners) * lane.TURNS_PER_OWNER < lane.THREADS
-            assert sum(call.attempts for call in list_calls() if call.owner_id != user.id) == 0
+            assert sum(call.attempts for call in hooks.list_calls() if call.owner_id != hooks.user.id) == 0
         finally:
             released.set()
             sender.join(60)
 
 
-def test_calls_of_a_dead_worker_are_sent_again_when_the_lease_has_expired(
-    app: Flask,
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-) -> None:
-    make_endpoint(user, receiver.port)
-    emit(user, {"n": 1})
+def test_calls_of_a_dead_worker_are_sent_again_when_the_lease_has_expired(hooks: Hooks, app: Flask) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"n": 1})
     with app.app_context():
         (endpoint,) = claims.list_due_endpoints(utcnow())
         (turn,) = claims.claim({endpoint: 10}, utcnow())
@@ -214,68 +183,49 @@ def test_calls_of_a_dead_worker_are_sent_again_when_the_lease_has_expired(
         late, connection = lane.send_turn(turn, None, allowed, lambda: False)
     assert connection is not None
     connection.close()
-    send_calls()
-    assert len(receiver.requests) == 1  # by the dead worker
+    hooks.send_calls()
+    assert len(hooks.receiver.requests) == 1  # by the dead worker
 
     with time_machine.travel(turn.lease + timedelta(seconds=1)):
-        send_calls()
-        (call,) = list_calls()
+        hooks.send_calls()
+        (call,) = hooks.list_calls()
         assert (call.state, call.attempts) == (CallState.DELIVERED, 1)
-        assert receiver.ids[0] == receiver.ids[1]
+        assert hooks.receiver.ids[0] == hooks.receiver.ids[1]
         with app.app_context():  # it was only slow
             tasks.record([late])
-    (call,) = list_calls()
+    (call,) = hooks.list_calls()
     assert call.attempts == 1
 
 
-def test_blocked_owners_get_no_calls(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    session: Session,
-) -> None:
-    make_endpoint(user, receiver.port)
-    emit(user, {"n": 1})
-    user.blocked_at = utcnow()
+def test_blocked_owners_get_no_calls(hooks: Hooks, session: Session) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"n": 1})
+    hooks.user.blocked_at = utcnow()
     session.flush()
 
-    send_calls()
+    hooks.send_calls()
 
-    assert receiver.requests == []
+    assert hooks.receiver.requests == []
 
 
-def test_a_secret_that_cannot_be_read_is_reported(
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    send_calls: SendCalls,
-    list_calls: ListCalls,
-) -> None:
-    make_endpoint(user, receiver.port, encrypted_secret="from another SECRET_KEY")
-    emit(user, {"n": 1})
+def test_a_secret_that_cannot_be_read_is_reported(hooks: Hooks) -> None:
+    hooks.make_endpoint(hooks.user, hooks.receiver.port, encrypted_secret="from another SECRET_KEY")
+    hooks.emit(hooks.user, {"n": 1})
 
-    send_calls()
+    hooks.send_calls()
 
-    assert receiver.requests == []
-    assert "secret" in list_calls()[0].last_response
+    assert hooks.receiver.requests == []
+    assert "secret" in hooks.list_calls()[0].last_response
 
 
 def test_due_calls_are_found_by_the_sweep_after_redis_was_emptied(
-    app: Flask,
-    receiver: Receiver,
-    user: User,
-    make_endpoint: MakeEndpoint,
-    emit: Emit,
-    work: Callable[[], None],
+    hooks: Hooks, app: Flask, work: Callable[[], None]
 ) -> None:
-    make_endpoint(user, receiver.port)
-    emit(user, {"n": 1})
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    hooks.emit(hooks.user, {"n": 1})
     with app.app_context():
         queue.connection().flushall()
         jobs.sweep()
     work()
 
-    assert len(receiver.requests) == 1
+    assert len(hooks.receiver.requests) == 1
