@@ -1,5 +1,7 @@
 """The pages on which owners see the results of the letters that their programs send."""
 
+from functools import partial
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -8,9 +10,11 @@ from flask_login import current_user, login_required
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
+from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.letters import queries
+from skymailing.letters.contents import fill_subject
 from skymailing.letters.forms import LetterFilterForm
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
@@ -38,6 +42,7 @@ def index() -> ResponseReturnValue:
         arguments={key: value for key, value in request.args.items() if key != "cursor" and value},
         stopped=queries.list_stopped(current_user.id),
         explain_state=explain_state,
+        fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
     )
 
 
@@ -47,7 +52,10 @@ def show(letter_id: int) -> ResponseReturnValue:
     """Show a letter with its attempts."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
     return render_template(
-        "letters/show.html", letter=letter, attempts=queries.list_attempts(letter.delivery_id)
+        "letters/show.html",
+        letter=letter,
+        subject=fill_subject(letter, Habits.of(current_user)),
+        attempts=queries.list_attempts(letter.delivery_id),
     )
 
 

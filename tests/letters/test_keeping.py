@@ -41,6 +41,12 @@ def test_the_owner_finds_a_letter_by_address_and_reference(
     assert "12,50" in page
 
 
+def test_pages_show_the_subject_that_the_recipient_sees(send: Send, browser: FlaskClient) -> None:
+    sent = send(subject="Order {{ n }} of {{ name }}", body="Paid", name="Ann", values={"n": "<17>"})
+    for path in ("/letters/", f"/letters/{sent['id']}"):
+        assert "Order &lt;17&gt; of Ann" in browser.get(path).text
+
+
 def test_letters_are_not_among_mailings(
     send: Send, browser: FlaskClient, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
