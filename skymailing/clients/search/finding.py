@@ -24,14 +24,14 @@ class Search:
 
     condition: ColumnElement[bool]  # on the owner's clients
     # For a search that finds many clients: the condition for those that are counted.
-    some: ColumnElement[bool] | None = None
+    counted: ColumnElement[bool] | None = None
     limit: int = MAX_COUNTED
 
     def count(self, statement: Select[tuple[Client]]) -> BoundedCount:
         """Count the rows of a statement that has the search's condition, up to the limit."""
-        if self.some is None:
+        if self.counted is None:
             return count_up_to(statement, self.limit)
-        return BoundedCount(count_up_to(statement.where(self.some), self.limit).number, is_exact=False)
+        return BoundedCount(count_up_to(statement.where(self.counted), self.limit).number, is_exact=False)
 
 
 def search_clients(owner_id: int, search: str) -> Search:
