@@ -26,7 +26,7 @@ class VariantValues:
 
 
 def letter_of(number: int) -> str:
-    """Return the letter by which pages name a variant: A for the first."""
+    """Return the letter of the alphabet by which pages name a variant: A for the first."""
     return "ABCD"[number - 1]
 
 
@@ -79,7 +79,7 @@ def list_test_letters(
 def list_contents(
     owner: User, message: Message, variants: Sequence[VariantValues]
 ) -> list[tuple[str, Content]]:
-    """Return the content of the variants of a mailing with this message, by their letter.
+    """Return the content of the variants of a mailing with this message, by name (A to D).
 
     Variants whose message does not exist are skipped.
     """

@@ -56,7 +56,7 @@ class ArticlesView(PanelView):
     def edit(self, article_id: int) -> ResponseReturnValue:
         """Edit an article."""
         article = db.session.get(Article, article_id) or abort(404)
-        form = ArticleForm(article, data=current_values(article))
+        form = ArticleForm(article, data=read_current_values(article))
         if form.validate_on_submit() and self.save(form, article):
             flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
@@ -139,7 +139,7 @@ class ArticlesView(PanelView):
         return response
 
 
-def current_values(article: Article) -> dict[str, Any]:
+def read_current_values(article: Article) -> dict[str, Any]:
     names = ("title", "slug", "summary", "body", "image_alt", "published_at")
     seen = article.updated_at.isoformat()
     return {name: getattr(article, name) for name in names} | {"format": article.format.value, "seen": seen}
