@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.auth.devices import device_name, mask_address
+from skymailing.auth.devices import mask_address, name_device
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
 from skymailing.security import RESET, account_token
@@ -273,7 +273,7 @@ def test_a_forged_device_cookie_is_replaced(app: Flask, user: User, forged: str)
     ],
 )
 def test_device_names_contain_only_our_own_words(agent: str, expected: str) -> None:
-    assert device_name(agent) == expected
+    assert name_device(agent) == expected
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from skymailing.manager.views.base import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 
-# The preview runs no scripts and loads nothing from other sites; pictures appear as in the blog.
+# The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
 PREVIEW_POLICY = (
     "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -63,7 +63,7 @@ class ArticlesView(PanelView):
         return self.render("manager/article.html", form=form, article=article, now=utcnow())
 
     def save(self, form: ArticleForm, article: Article) -> bool:
-        """Save the article and its picture; on an error, show it next to its field and return False."""
+        """Save the article and its image; on an error, show it next to its field and return False."""
         is_new = article.id is None  # after the rollback below, the article may have been deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
