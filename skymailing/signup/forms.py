@@ -109,7 +109,7 @@ class SignupFormEditor(FlaskForm):
         5,
         description=_l("Plain text. The confirmation link follows below it."),
     )
-    thanks_text = make_text_area_field(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
+    thanks_text = make_text_area_field(_l("Text after confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
     thanks_url = URLField(
         _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],

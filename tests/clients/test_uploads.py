@@ -162,7 +162,7 @@ def test_an_export_of_another_program_is_named_and_imported_with_one_click(
 ) -> None:
     content = b"Email Address,First Name,UNSUB_TIME,LEID\ngone@x.com,Gone,2021-05-06 07:08:09,1\n"
     page = browser.get(str(upload(browser, content).location)).text
-    assert "This is an export of Mailchimp" in page
+    assert "This file was exported from Mailchimp" in page
     location = import_file(browser, content).location
     work()
     assert 'id="suppressed">1<' in browser.get(location).text

@@ -65,7 +65,7 @@ def test_ten_thousand_tries_get_nowhere_while_people_pass(
     step = anna.submit(form)
     assert read_bits(step) >= 17
     assert "too many requests" in step.text, "for people without JavaScript"
-    assert "Check your mailbox" in get_main_text(anna.complete_step(form, step))
+    assert "Check your email" in get_main_text(anna.complete_step(form, step))
     other: SignupForm = SignupFormFactory.create()
     assert "data-bits" not in Visitor(app).submit(other).text, "other owners' forms are not affected"
 
@@ -116,12 +116,12 @@ def test_a_proof_is_valid_for_one_address_only(app: Flask, session: Session, for
         {"stamp": fields["stamp"][:-1]},
     ):
         assert "One more step" in get_main_text(anna.post(path_of(form), fields | changed))
-    assert "Check your mailbox" in get_main_text(anna.post(path_of(form), fields))
+    assert "Check your email" in get_main_text(anna.post(path_of(form), fields))
 
 
 def test_the_invisible_field_catches_programs(app: Flask, session: Session, form: SignupForm) -> None:
     answer = Visitor(app).sign_up(form, website="http://spam.example")
-    assert "Check your mailbox" in get_main_text(answer)
+    assert "Check your email" in get_main_text(answer)
     assert session.scalar(select(Signup)) is None
 
 
@@ -214,10 +214,10 @@ def test_domains_are_looked_up_once_and_accepted_after_a_failure(
     Visitor(app).sign_up(form, email="boris@mail.example")
     assert dns_server.query_count == asked
     dns_server.broken.add("broken.example")
-    assert "Check your mailbox" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
+    assert "Check your email" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
     asked = dns_server.query_count
     answer = Visitor(app).sign_up(form, email="a@mistyped.example")
-    assert "Check your mailbox" in get_main_text(answer), "DNS is not queried for a while after a failure"
+    assert "Check your email" in get_main_text(answer), "DNS is not queried for a while after a failure"
     assert dns_server.query_count == asked
 
 

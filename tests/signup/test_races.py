@@ -104,7 +104,7 @@ def test_a_killed_web_process_leaves_nothing_behind(
         run_until_killed(request_and_die, environment, form.id)
         for table in Signup, SignupMailbox, OutboxLetter, FormDay:
             assert session.scalar(select(table)) is None
-    assert "Check your mailbox" in get_main_text(Visitor(app).sign_up(form))
+    assert "Check your email" in get_main_text(Visitor(app).sign_up(form))
     for _ in range(repetitions):
         run_until_killed(confirm_and_die, environment, form.uuid)
         assert session.scalar(select(Client)) is None
