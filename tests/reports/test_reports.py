@@ -71,7 +71,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
     assert read_table(browser, f"/reports/?{PERIOD}", "all-mailings") == {
         "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0]
     }
-    # The first view has only what people look for.
+    # By default, the tables have only the most important numbers.
     assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
         "20 Nov 2026": [3, 0],
         "21 Nov 2026": [5, 2],
