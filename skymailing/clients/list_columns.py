@@ -13,7 +13,7 @@ MAX_ATTRIBUTES = 8
 
 
 def list_chosen_columns(user: User) -> list[str]:
-    """Return the columns that the user sees, in their order."""
+    """Return the columns that the user sees, from left to right."""
     return list(DEFAULT) if user.client_columns is None else user.client_columns
 
 

@@ -22,7 +22,7 @@ from skymailing.outbox.signup_letters import SIGNUP_LIFETIME, add_signup_letter
 from skymailing.signup.protection import Visitor
 from skymailing.signup.texts import read_texts
 
-BETWEEN_LETTERS = timedelta(minutes=10)  # minimum
+BETWEEN_LETTERS = timedelta(minutes=10)  # at least, to one mailbox
 LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
 # Columns of an open request that are replaced when the form is submitted again.
 REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "tracking_text_id", "expires_at")
@@ -117,7 +117,7 @@ CLAIM_LETTER = Upsert(_make_letter_claim, SignupMailbox.mailbox)
 
 
 def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:
-    """Add to a form's numbers for find_day."""
+    """Add requests and confirmations to the form's counts for the day of `now`."""
     row = {"form_id": form_id, "day": find_day(now), "requested": requested, "confirmed": confirmed}
     COUNT_DAY.execute(db.session.connection(), [row])
 

@@ -39,16 +39,16 @@ def search_clients(owner_id: int, search: str) -> Search:
     words = split_words(search)
     if not words:
         return Search(matches(search), limit=COUNT_LIMIT)
-    # A page of clients with frequent words is found soon without the index, which would return all of them.
+    # Clients with frequent words are found quickly without the index, which would return all of them.
     if is_frequent(owner_id, search):
         return Search(matches(search), is_among_newest(owner_id, SAMPLES[-1]))
     candidates = find_candidates(owner_id, words, MAX_CANDIDATES)
     if candidates is None:
         return Search(matches(search))
-    among = is_in(Client.id, candidates)
+    is_candidate = is_in(Client.id, candidates)
     if len(candidates) < MAX_CANDIDATES:
-        return Search(among & matches(search))
-    return Search(matches(search), among)
+        return Search(is_candidate & matches(search))
+    return Search(matches(search), is_candidate)
 
 
 def is_frequent(owner_id: int, search: str) -> bool:

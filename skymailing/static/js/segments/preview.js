@@ -1,5 +1,5 @@
-// Show the clients who meet the conditions, and update them while the user edits. One request runs at a time; if the
-// conditions change meanwhile, its response is dropped.
+// Show the clients who meet the conditions, and update them while the user edits. One request runs at a time; its
+// response is dropped if the conditions have changed since.
 import { create, form, texts } from "./form.js";
 
 const PAUSE = 400; // milliseconds after the last change
