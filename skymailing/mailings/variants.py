@@ -42,9 +42,9 @@ def read_all_variants(mailing_ids: Sequence[int]) -> dict[int, list[VariantValue
     """Return the variants of several mailings, by the ID of the mailing."""
     rows = select(MailingVariant).where(MailingVariant.mailing_id.in_(mailing_ids))
     found: dict[int, list[VariantValues]] = {}
-    for one in db.session.scalars(rows.order_by(MailingVariant.mailing_id, MailingVariant.number)):
-        values = VariantValues(one.subject, one.sender_name, one.message_id)
-        found.setdefault(one.mailing_id, []).append(values)
+    for variant in db.session.scalars(rows.order_by(MailingVariant.mailing_id, MailingVariant.number)):
+        values = VariantValues(variant.subject, variant.sender_name, variant.message_id)
+        found.setdefault(variant.mailing_id, []).append(values)
     return found
 
 

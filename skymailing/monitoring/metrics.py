@@ -99,7 +99,7 @@ class MetricsCollector:
         )
         yield GaugeMetricFamily(
             "skymailing_returned_unclear",
-            "Returned letters that were not understood, or await a decision",
+            "Returned letters that were not recognized, or await a decision",
             value=queries.count_unclear(),
         )
         yield GaugeMetricFamily(
