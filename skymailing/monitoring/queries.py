@@ -147,7 +147,7 @@ def count_server_states() -> dict[BreakerState, int]:
 
 
 def count_unclear() -> int:
-    """Return how many returned letters were not understood or await a decision; uses a partial index."""
+    """Return how many returned letters were not recognized or await a decision; uses a partial index."""
     is_unclear: ColumnElement[bool] = literal_column("returned_letters.state = 'unclear'")
     unclear = select(func.count()).select_from(ReturnedLetter).where(is_unclear)
     return db.session.scalar(unclear) or 0
