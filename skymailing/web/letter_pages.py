@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app
 
 POLICY = (
-    "{sandbox}; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
+    "{sandbox}; default-src 'none'; img-src https: data: {images}; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 # Links open as on any page, and the linked pages are not restricted.
@@ -30,5 +30,5 @@ def seal_page(response: Response) -> Response:
 
 def _write_policy(sandbox: str, ancestors: str) -> str:
     public = urlsplit(current_app.config["PUBLIC_URL"])
-    pictures = f"{public.scheme}://{public.netloc}"
-    return POLICY.format(sandbox=sandbox, pictures=pictures, ancestors=ancestors)
+    images = f"{public.scheme}://{public.netloc}"
+    return POLICY.format(sandbox=sandbox, images=images, ancestors=ancestors)
