@@ -32,7 +32,7 @@ class LetterGone(UserError):
 
 
 class LetterHidden(UserError):
-    """The link is not ours, or its letter must not be shown: a manager stopped its mailing or owner."""
+    """The link is not ours, or a manager has disabled the letter's mailing or blocked its owner."""
 
     def __init__(self) -> None:
         super().__init__("letter_hidden")

@@ -1,6 +1,6 @@
 """Render a letter for the public: without a recipient, and without content that belongs to one.
 
-Placeholders about the client, and links that belong to one letter, print a mark. In Liquid, a mark is
+Placeholders for the client's data, and links that belong to one letter, print a mark. In Liquid, a mark is
 false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
 the marks with the words around them.
 """

@@ -1,4 +1,4 @@
-"""Make web pages of rendered letters."""
+"""Turn rendered letters into web pages."""
 
 import re
 from html import escape

@@ -13,7 +13,7 @@ from skymailing import audit
 from skymailing.models import AuditEntry, AuditKind
 
 
-def anonymous_label(user_id: int) -> str:
+def make_anonymous_label(user_id: int) -> str:
     """Return the label of a deleted user, the same in all entries so that they can still be linked."""
     return f"user {user_id}"
 
@@ -21,7 +21,7 @@ def anonymous_label(user_id: int) -> str:
 def anonymize_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
     """Remove the user from up to `limit` entries; return how many were changed."""
     table: Any = AuditEntry.__table__
-    label = anonymous_label(user_id)
+    label = make_anonymous_label(user_id)
     by_them = table.c.actor_id == user_id
     about_them = (table.c.kind == AuditKind.USER) & (table.c.target_id == user_id)
     about_an_address = by_them & table.c.kind.in_([AuditKind.CLIENT, AuditKind.SENDER])

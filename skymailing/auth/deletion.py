@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import counters
-from skymailing.auth.anonymize import anonymize_audit_entries, anonymous_label
+from skymailing.auth.anonymize import anonymize_audit_entries, make_anonymous_label
 from skymailing.auth.deletion_batches import delete_batch
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
@@ -71,14 +71,14 @@ def _lock_account(session: Session, user_id: int) -> bool:
 
 
 def _anonymize_account(user_id: int, now: datetime) -> bool:
-    """Anonymise the account's row; return False if its deletion is not due."""
+    """Anonymize the account's row; return False if its deletion is not due."""
     with Session(db.engine) as session, session.begin():
         user = session.scalar(select(User).where(User.id == user_id).with_for_update())
         if user is None or user.deletion_at is None or user.deletion_at > now:
             return False
         if user.erasure_began_at is None:
             user.erasure_began_at = now
-            user.email = f"{anonymous_label(user_id).replace(' ', '-')}@deleted.invalid"
+            user.email = f"{make_anonymous_label(user_id).replace(' ', '-')}@deleted.invalid"
             user.password_hash, user.name, user.locale, user.blocked_reason = "!", "", "", ""
             user.confirmed_at = user.last_login_at = None
             user.summary_hour = user.next_summary_at = None
@@ -127,7 +127,7 @@ def _delete_user(connection: Connection, user_id: int, now: datetime) -> None:
             action=AuditAction.ACCOUNT_DELETED,
             kind=AuditKind.USER,
             target_id=user_id,
-            target=anonymous_label(user_id),
+            target=make_anonymous_label(user_id),
             reason="",
         )
     )

@@ -49,8 +49,8 @@ SYSTEMS = (
 )
 
 
-def device_name(user_agent: str) -> str:
-    """Return the browser and system, such as "Firefox, Windows", using the names above; empty if unknown."""
+def name_device(user_agent: str) -> str:
+    """Return the browser and the system, such as "Firefox, Windows"; empty if both are unknown."""
     found = [
         next((name for part, name in known if part in user_agent), None) for known in (BROWSERS, SYSTEMS)
     ]
@@ -109,7 +109,7 @@ def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
     return db.session.scalars(active.order_by(UserSession.created_at.desc(), UserSession.id.desc())).all()
 
 
-def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
+def find_last_uses(sessions: Sequence[UserSession]) -> dict[int, datetime]:
     """Return when each session was last used, by ID; if Redis has no later time, when the user signed in."""
     times = shared_cache().get_many(*(last_seen_key(session.id) for session in sessions)) if sessions else []
     return {

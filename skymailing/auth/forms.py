@@ -47,7 +47,7 @@ def validate_new_password(form: FlaskForm, field: Field) -> None:
         raise ValidationError(explain(error)) from error
 
 
-def email_field(label: str = _l("Email")) -> EmailField:
+def make_email_field(label: str = _l("Email")) -> EmailField:
     return EmailField(
         label,
         validators=[DataRequired(_l("Please enter your email address.")), normalize_address],
@@ -56,7 +56,7 @@ def email_field(label: str = _l("Email")) -> EmailField:
     )
 
 
-def new_password_field(label: str) -> PasswordField:
+def make_new_password_field(label: str) -> PasswordField:
     return PasswordField(
         label,
         validators=[DataRequired(_l("Please choose a password.")), validate_new_password],
@@ -65,7 +65,7 @@ def new_password_field(label: str) -> PasswordField:
     )
 
 
-def repeat_password_field() -> PasswordField:
+def make_repeat_password_field() -> PasswordField:
     return PasswordField(
         _l("Repeat the password"),
         validators=[EqualTo("password", message=_l("The passwords do not match."))],
@@ -76,9 +76,9 @@ def repeat_password_field() -> PasswordField:
 class RegisterForm(FlaskForm):
     """Create an account."""
 
-    email = email_field()
-    password = new_password_field(_l("Password"))
-    password_confirm = repeat_password_field()
+    email = make_email_field()
+    password = make_new_password_field(_l("Password"))
+    password_confirm = make_repeat_password_field()
     # The browser's time zone, filled in by a script.
     timezone = HiddenField(filters=[lambda name: name if name and is_timezone(name) else ""])
 
@@ -97,20 +97,20 @@ class ConfirmAddressForm(FlaskForm):
 class LoginForm(ConfirmAddressForm):
     """Sign in."""
 
-    email = email_field()
+    email = make_email_field()
 
 
 class ResetRequestForm(FlaskForm):
     """Request a link that sets a new password."""
 
-    email = email_field()
+    email = make_email_field()
 
 
 class ResetPasswordForm(FlaskForm):
     """Set a new password after opening the link."""
 
-    password = new_password_field(_l("New password"))
-    password_confirm = repeat_password_field()
+    password = make_new_password_field(_l("New password"))
+    password_confirm = make_repeat_password_field()
 
 
 class ProfileForm(FlaskForm):
@@ -147,7 +147,7 @@ class ProfileForm(FlaskForm):
         self.timezone.choices = list_timezone_choices(utcnow(), current_user.timezone)
 
 
-def current_password_field() -> PasswordField:
+def make_current_password_field() -> PasswordField:
     return PasswordField(
         _l("Current password"),
         validators=[DataRequired(_l("Please enter your current password.")), Length(max=MAX_LENGTH)],
@@ -155,7 +155,7 @@ def current_password_field() -> PasswordField:
     )
 
 
-def code_field(label: str, description: str = "") -> StringField:
+def make_code_field(label: str, description: str = "") -> StringField:
     return StringField(
         label,
         validators=[DataRequired(_l("Please enter the code.")), Length(max=100)],
@@ -167,33 +167,33 @@ def code_field(label: str, description: str = "") -> StringField:
 class CodeForm(FlaskForm):
     """Enter a code after the password."""
 
-    code = code_field(_l("Code"))
+    code = make_code_field(_l("Code"))
 
 
 class AppCodeForm(FlaskForm):
     """Confirm that the app has the key."""
 
-    code = code_field(_l("Code from the app"), _l("Six digits; a new code appears every 30 seconds."))
+    code = make_code_field(_l("Code from the app"), _l("Six digits; a new code appears every 30 seconds."))
 
 
 class CurrentPasswordForm(FlaskForm):
     """Confirm the password again, in case someone else is using the signed-in browser."""
 
-    current_password = current_password_field()
+    current_password = make_current_password_field()
 
 
 class NewEmailForm(FlaskForm):
     """Request a change to the account's address."""
 
-    email = email_field(_l("New email address"))
-    current_password = current_password_field()
+    email = make_email_field(_l("New email address"))
+    current_password = make_current_password_field()
 
 
 class PasswordAndCodeForm(FlaskForm):
     """Confirm the password, and a code if the account uses two-factor authentication."""
 
-    current_password = current_password_field()
-    code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
+    current_password = make_current_password_field()
+    code = make_code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -204,9 +204,9 @@ class PasswordAndCodeForm(FlaskForm):
 class ChangePasswordForm(FlaskForm):
     """Change the password."""
 
-    current_password = current_password_field()
-    password = new_password_field(_l("New password"))
-    password_confirm = repeat_password_field()
+    current_password = make_current_password_field()
+    password = make_new_password_field(_l("New password"))
+    password_confirm = make_repeat_password_field()
 
 
 class ApiKeyForm(FlaskForm):
@@ -241,7 +241,7 @@ class ApiKeyForm(FlaskForm):
         ],
         default="",
     )
-    code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
+    code = make_code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

@@ -41,14 +41,14 @@ def start_setup(user: User, now: datetime) -> None:
         db.session.flush()
 
 
-def pending_secret(user: User, now: datetime) -> str | None:
+def find_pending_secret(user: User, now: datetime) -> str | None:
     """Return the unconfirmed key; None if there is none or it has expired."""
     if user.has_two_factor:
         return None
     return _decrypt(user.totp_secret, now, SETUP_LIFETIME)
 
 
-def provisioning_uri(user: User, secret: str) -> str:
+def make_provisioning_uri(user: User, secret: str) -> str:
     """Return the content of the QR code: the otpauth:// URI of the key."""
     return pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=user.email, issuer_name=ISSUER)
 
@@ -56,7 +56,7 @@ def provisioning_uri(user: User, secret: str) -> str:
 def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
     """Turn two-factor authentication on; return the recovery codes, or None if the code is wrong."""
     lock_user(user)
-    secret = pending_secret(user, now)
+    secret = find_pending_secret(user, now)
     if secret is None or not _use_code(user, secret, code, now):
         return None
     user.second_factor_at = now

@@ -29,7 +29,7 @@ def dump(path: Path) -> None:
             source.backup(target)  # all pages in one step, so that the copy is consistent
         return
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={path}"]
-    _run("pg_dump", [*options, f"--dbname={_without_password(url)}"], url)
+    _run("pg_dump", [*options, f"--dbname={_strip_password(url)}"], url)
 
 
 def load(path: Path) -> None:
@@ -40,7 +40,7 @@ def load(path: Path) -> None:
             source.backup(target)
         return
     options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-    _run("pg_restore", [*options, f"--dbname={_without_password(url)}", str(path)], url)
+    _run("pg_restore", [*options, f"--dbname={_strip_password(url)}", str(path)], url)
 
 
 def is_empty() -> bool:
@@ -48,7 +48,7 @@ def is_empty() -> bool:
     return not inspect(db.engine).get_table_names()
 
 
-def _without_password(url: URL) -> str:
+def _strip_password(url: URL) -> str:
     """Return a libpq URL without the password, which the process list would show."""
     return url.set(drivername="postgresql", password=None).render_as_string()
 

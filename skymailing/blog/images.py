@@ -1,4 +1,4 @@
-"""Store article pictures in several sizes, named by a hash of their content."""
+"""Store article images in several sizes, named by a hash of their content."""
 
 import hashlib
 from pathlib import Path
@@ -9,16 +9,16 @@ from flask import current_app
 from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
 MAX_SIDE = 1600  # pixels on the longer side
-ENCODING = b"1"  # part of every hash; change it if pictures are encoded differently
+ENCODING = b"1"  # part of every hash; change it if images are encoded differently
 
 
 def media_directory() -> Path:
-    """Return the directory of article pictures."""
+    """Return the directory of article images."""
     return Path(current_app.config["DATA_DIR"]) / "media"
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Store an uploaded picture and smaller copies, and return its file name; raises UserError."""
+    """Store an uploaded image and smaller copies, and return its file name; raises UserError."""
     content = read_upload(file)
     with decode(content, MAX_SIDE) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"

@@ -1,7 +1,7 @@
-"""Delete pictures that no article uses, at least an hour after their upload.
+"""Delete images that no article uses, at least an hour after their upload.
 
-The sweep does this, not the request that replaces a picture or deletes an article: if that request
-were rolled back, the article would have lost its picture. Pictures that were uploaded but never
+The sweep does this, not the request that replaces an image or deletes an article: if that request
+were rolled back, the article would have lost its image. Images that were uploaded but never
 committed are deleted as well.
 """
 
@@ -20,13 +20,13 @@ from skymailing.web.images import TEMPORARY_PREFIX, lock_directory, parse_name
 
 logger = logging.getLogger(__name__)
 
-GRACE = timedelta(hours=1)  # by then a request that stored a picture has committed or failed
+GRACE = timedelta(hours=1)  # by then a request that stored an image has committed or failed
 PAUSE = timedelta(hours=1)  # between two checks
 MARK = ".swept"  # an empty file; its modification time is the time of the last check
 
 
 def delete_unused_images(now: datetime) -> int:
-    """Delete the files of unused pictures, at most once per PAUSE; return how many."""
+    """Delete the files of unused images, at most once per PAUSE; return how many."""
     directory = media_directory()
     mark = directory / MARK
     try:
@@ -36,12 +36,12 @@ def delete_unused_images(now: datetime) -> int:
         os.utime(mark, (now.timestamp(), now.timestamp()))
         return _delete(directory, now)
     except OSError as error:  # the rest of the sweep must continue
-        logger.warning("Unused pictures could not be deleted: %s", error)
+        logger.warning("Unused images could not be deleted: %s", error)
         return 0
 
 
 def _delete(directory: Path, now: datetime) -> int:
-    # A request that stores the same picture waits for the lock, then writes it again.
+    # A request that stores the same image waits for the lock, then writes it again.
     with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
@@ -64,6 +64,6 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read_key(name: str) -> str:
-    """Return the part of the name that all sizes of a picture share."""
+    """Return the part of the name that all sizes of an image share."""
     picture = parse_name(name)
     return picture.key if picture else ""

@@ -18,7 +18,7 @@ from skymailing.web.form_fields import complete_url, one_line, strip
 DEFAULT_COLOR = "#0b5fa5"  # the service's own
 
 
-def web_address(_form: FlaskForm, field: Field) -> None:
+def check_web_address(_form: FlaskForm, field: Field) -> None:
     """Accept only URLs of web pages, since visitors follow the link."""
     if not field.data:
         return
@@ -40,7 +40,9 @@ class BrandForm(FlaskForm):
         filters=[strip],
         description=_l("If empty, the name from your profile is used."),
     )
-    website = URLField(_l("Website"), [Length(max=500), one_line, web_address], filters=[strip, complete_url])
+    website = URLField(
+        _l("Website"), [Length(max=500), one_line, check_web_address], filters=[strip, complete_url]
+    )
     color = ColorField(_l("Colour"), filters=[strip])
     removes_color = BooleanField(_l("Use the default colour"))
     logo = FileField(_l("Logo"), description=_l("JPEG, PNG or WebP. It is resized automatically."))
@@ -56,6 +58,6 @@ class BrandForm(FlaskForm):
     @property
     def values(self) -> BrandValues:
         """The validated input."""
-        # The standard colour is stored as no colour: browsers send it even if the user has chosen none.
+        # The default colour is not stored: browsers send it even if the user has not chosen a colour.
         color = self.color.data if self.color.data != DEFAULT_COLOR else ""
         return BrandValues(self.name.data or "", self.website.data or "", color or "")

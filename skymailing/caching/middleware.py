@@ -31,7 +31,7 @@ from skymailing.caching.refresh import Refresher
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
 from skymailing.web.compression import accepts_gzip, compress
-from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
+from skymailing.web.i18n import LANGUAGE_COOKIE, find_best_language
 
 KEY_PREFIX = "page:2"  # increase when the format of CachedPage changes, because hosts are upgraded one by one
 EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
@@ -145,7 +145,7 @@ class PageCache:
     ) -> Lookup:
         languages = self.app.config["LANGUAGES"]
         if chosen not in languages:
-            chosen = best_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""), languages)
+            chosen = find_best_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""), languages)
         variant = _variant(kind, environ.get("HTTP_IF_NONE_MATCH", ""))
         query = environ.get("QUERY_STRING", "")
         given = parse_qs(query, keep_blank_values=True) if query else {}

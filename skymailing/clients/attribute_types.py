@@ -25,8 +25,8 @@ def infer_type(values: Iterable[str]) -> AttributeType:
     # 0 and 1 together mean no and yes, but a column with only 1s contains numbers.
     if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
         return AttributeType.YES_NO
-    for type, fits in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
-        if sum(map(fits, texts)) >= REQUIRED_SHARE * len(texts):
+    for type, is_of_type in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
+        if sum(map(is_of_type, texts)) >= REQUIRED_SHARE * len(texts):
             return type
     return AttributeType.TEXT
 
@@ -36,7 +36,7 @@ def is_date(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a string is an amount: postcodes, phones and IDs begin with 0 or +, or are long."""
+    """Return whether a string is an amount; postcodes, phones and IDs begin with 0 or +, or are long."""
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False

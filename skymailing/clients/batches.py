@@ -1,4 +1,4 @@
-"""Add or update some clients at once, with a verdict about each row."""
+"""Add or update several clients at once, with a verdict on each row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What happened to a row; `error` says why it was refused."""
+    """The result of a row; `error` says why it was refused."""
 
     verdict: Verdict
     client_id: int | None = None
@@ -50,8 +50,8 @@ class RowResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A client before the batch."""
+class ExistingClient:
+    """A client as it was before the batch."""
 
     id: int
     full_name: str
@@ -60,7 +60,7 @@ class Known:
     tags: frozenset[str]
 
     def lacks(self, row: ClientRow) -> bool:
-        """Return whether the row changes the client; its empty values do not."""
+        """Return whether the row has a non-empty value or a tag that the client does not have."""
         return (
             row.full_name not in ("", self.full_name)
             or row.comment not in ("", self.comment)
@@ -86,7 +86,7 @@ def read_row(
 
 
 def key_attributes(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return attributes by the keys under which clients have them; raises UserError if one is empty."""
+    """Return attributes by the keys under which they are stored; raises UserError if a key is empty."""
     keyed = {attribute_key(name): value for name, value in values.items()}
     if "" in keyed:
         raise UserError("client_attribute_unnamed")
@@ -102,11 +102,11 @@ def clean_tags(names: Iterable[str]) -> list[str]:
 
 
 def save_batch(owner_id: int, rows: Sequence[ClientRow | UserError], now: datetime) -> list[RowResult]:
-    """Save the rows and return the verdict about each; an error in place of a row is its verdict.
+    """Save the rows and return the verdict on each; an error in place of a row is its verdict.
 
     Empty values change nothing, tags are added, and the address of an existing client keeps its spelling.
     """
-    known = find_known(owner_id, [row for row in rows if isinstance(row, ClientRow)])
+    known = find_existing(owner_id, [row for row in rows if isinstance(row, ClientRow)])
     rows = refuse_excess(owner_id, rows, known)
     seen: dict[str, ClientRow] = {}
     verdicts: list[Verdict | UserError] = []
@@ -132,8 +132,8 @@ def save_batch(owner_id: int, rows: Sequence[ClientRow | UserError], now: dateti
     ]
 
 
-def judge(row: ClientRow, earlier: ClientRow | None, known: Known | None) -> Verdict:
-    """Return what a row does to its client; `earlier` are the rows before it with the same address."""
+def judge(row: ClientRow, earlier: ClientRow | None, known: ExistingClient | None) -> Verdict:
+    """Return what a row does to its client; `earlier` combines previous rows with the same address."""
     if earlier is not None:
         merged = earlier.merge(row)
         is_same = merged[:5] == earlier[:5] and set(merged.tags) == set(earlier.tags)
@@ -143,7 +143,7 @@ def judge(row: ClientRow, earlier: ClientRow | None, known: Known | None) -> Ver
     return Verdict.UPDATED if known.lacks(row) else Verdict.UNCHANGED
 
 
-def find_known(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, Known]:
+def find_existing(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, ExistingClient]:
     """Return the clients that exist already, by address key."""
     keys = sorted({row.email_key for row in rows})
     columns = (Client.email_key, Client.id, Client.full_name, Client.comment, Client.attributes)
@@ -151,7 +151,7 @@ def find_known(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, Known]:
     tagged = {row.email_key for row in rows if row.tags}
     tags = find_tags([id for key, id, *_rest in found if key in tagged]) if tagged else {}
     return {
-        key: Known(id, full_name, comment, attributes, frozenset(map(tag_key, tags.get(id, ()))))
+        key: ExistingClient(id, full_name, comment, attributes, frozenset(map(tag_key, tags.get(id, ()))))
         for key, id, full_name, comment, attributes in found
     }
 
@@ -176,9 +176,9 @@ def select_by_keys(owner_id: int, keys: Sequence[str], columns: Sequence[Any]) -
 
 
 def refuse_excess(
-    owner_id: int, rows: Sequence[ClientRow | UserError], known: Mapping[str, Known]
+    owner_id: int, rows: Sequence[ClientRow | UserError], known: Mapping[str, ExistingClient]
 ) -> list[ClientRow | UserError]:
-    """Replace rows by errors that would add more clients or tags than the owner may have."""
+    """Return the rows, with errors in place of those that exceed the owner's limits of clients and tags."""
     limit = quota_settings().clients
     new = {row.email_key for row in rows if isinstance(row, ClientRow)} - known.keys()
     room = limit - count_up_to(select_clients(owner_id), limit) if limit and new else len(new)

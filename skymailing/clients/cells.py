@@ -14,7 +14,7 @@ NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
 X500 = ("/o=", "/O=")  # what Outlook stores for a colleague on the same Exchange server
-# What programs write for a missing value, such as Outlook's empty date.
+# Placeholders that programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
 TAG_SEPARATORS = (VALUE_SEPARATOR.strip(), "|", ";", ",")
 QUOTED_TAG = re.compile(r'"((?:[^"]|"")*)"')

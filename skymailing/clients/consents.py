@@ -92,7 +92,7 @@ def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | Non
             "email_key": row.email_key,
             "kind": ConsentKind.IMPORTED,
             "at": read_time(row.consent_time) or now,
-            "ip": read_network_address(row.consent_ip),
+            "ip": read_ip_address(row.consent_ip),
             "text_id": text_id,
             "created_at": now,
         }
@@ -119,7 +119,7 @@ def read_time(text: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def read_network_address(text: str) -> str:
+def read_ip_address(text: str) -> str:
     """Return a valid IP address, or an empty string."""
     try:
         return str(ipaddress.ip_address(text.strip())) if text else ""

@@ -51,7 +51,7 @@ def remove_clients(
     """Delete the owner's clients with these IDs; return them, and what `restore_removed_clients` needs."""
     condition = Client.id.in_(list(client_ids)) & (Client.owner_id == owner_id)
     clients = db.session.scalars(
-        select(Client).where(condition).order_by(locking_order()).with_for_update()
+        select(Client).where(condition).order_by(make_locking_order()).with_for_update()
     ).all()
     owned = [client.id for client in clients]
     selections = _find_selections(owned)
@@ -75,7 +75,7 @@ def remove_clients(
     return clients, content
 
 
-def locking_order() -> ColumnElement[str]:
+def make_locking_order() -> ColumnElement[str]:
     """Return the order in which to lock clients, the same as in imports (`upsert.py`) to avoid deadlocks."""
     key = Client.email_key
     return key.collate("C") if db.engine.dialect.name == "postgresql" else key.expression

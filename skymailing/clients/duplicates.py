@@ -16,7 +16,7 @@ from skymailing.models import Client
 
 MAX_COMPARED = 100_000  # the newest clients
 MAX_SECONDS = 3.0  # for one comparison
-BATCH = 2_000  # rows between checks of the time
+BATCH = 2_000  # rows between two checks of the time
 MAX_PAIRS = 50  # of each kind
 MAX_PHONES = 3  # attributes with phone numbers
 PHONE_NAME = re.compile(r"phone|mobile|телефон|мобильн|\bтел\b", re.IGNORECASE)
@@ -69,13 +69,13 @@ def find_duplicates(owner_id: int) -> tuple[list[Pair], Comparison]:
 def is_match(pair: Pair, phones: Sequence[str]) -> bool:
     """Return whether the clients really share a value, and not only its hash."""
     older, newer = (
-        {key for key in describe_row(values_of(client, phones)) if key[0] is pair.match}
+        {key for key in describe_row(list_values(client, phones)) if key[0] is pair.match}
         for client in (pair.older, pair.newer)
     )
     return not older.isdisjoint(newer)
 
 
-def values_of(client: Client, phones: Sequence[str]) -> Sequence[Any]:
+def list_values(client: Client, phones: Sequence[str]) -> Sequence[Any]:
     """Return the values of a client that `describe_row` reads."""
     return client.id, client.email_key, client.full_name, *(client.attributes.get(name) for name in phones)
 
@@ -90,17 +90,17 @@ def compare_clients(owner_id: int) -> Comparison:
     # IDs by the hash of each value: the values of many clients would take too much memory.
     comparison, first, counts = Comparison(phones=phones), dict[int, int](), dict.fromkeys(MatchKind, 0)
     ends_at = time.monotonic() + MAX_SECONDS
-    for rows_of_batch in rows.partitions():
+    for batch in rows.partitions():
         if comparison.compared >= MAX_COMPARED or time.monotonic() > ends_at:
             comparison.is_complete = False
             break
-        for row in rows_of_batch:
+        for row in batch:
             for key in describe_row(row):
                 newer = first.setdefault(hash(key), row.id)
                 if newer != row.id and counts[key[0]] < MAX_PAIRS:
                     counts[key[0]] += (row.id, newer) not in comparison.pairs
                     comparison.pairs.setdefault((row.id, newer), key[0])
-        comparison.compared += len(rows_of_batch)
+        comparison.compared += len(batch)
     rows.close()
     return comparison
 

@@ -52,7 +52,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
         last_id = rows[-1].id
 
 
-def suppression_rows(owner_id: int) -> Iterator[list[Any]]:
+def export_suppressions(owner_id: int) -> Iterator[list[Any]]:
     """Yield the header, then a row for each address that is never mailed; memory use is constant."""
     yield ["email", "reason", "note", "since"]
     last_key = ""

@@ -75,7 +75,7 @@ def find_clients(owner: User, chosen: ClientFilter, now: datetime) -> FoundClien
     search, criteria = search_clients(owner.id, chosen.search), list(chosen.criteria(owner, now))
     if criteria:
         # For a frequent word, only some clients are counted; possibly none of them meets the other criteria.
-        search = replace(search, some=None)
+        search = replace(search, counted=None)
     return FoundClients(owner.id, and_(search.condition, *criteria), search)
 
 

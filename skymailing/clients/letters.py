@@ -62,7 +62,7 @@ def find_left_topics(states: Iterable[TopicState]) -> dict[int, datetime]:
 
 
 def has_left_topic(letter: Any, left: Mapping[int, datetime], suppressed_at: datetime | None) -> bool:
-    """Return whether a letter was not sent because the client had left its topic, as `left` says when."""
+    """Return whether a letter was not sent because the client had left its topic; `left` is by topic ID."""
     delivery, run = letter.Delivery, letter.Run
     if delivery.state is not DeliveryState.SUPPRESSED or delivery.finished_at is None:
         return False
@@ -71,7 +71,7 @@ def has_left_topic(letter: Any, left: Mapping[int, datetime], suppressed_at: dat
     return left_at is not None and left_at <= delivery.finished_at and not was_suppressed
 
 
-def list_returned(client: Client) -> list[Bounce]:
+def list_return_reports(client: Client) -> list[Bounce]:
     """Return the latest reports that letters to the client's address were returned or marked as spam."""
     statement = (
         select(Bounce)

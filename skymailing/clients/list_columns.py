@@ -12,8 +12,8 @@ ATTRIBUTE = "attribute."  # prefix of an attribute's name
 MAX_ATTRIBUTES = 8
 
 
-def chosen_columns(user: User) -> list[str]:
-    """Return the columns that the user sees, in their order."""
+def list_chosen_columns(user: User) -> list[str]:
+    """Return the columns that the user sees, from left to right."""
     return list(DEFAULT) if user.client_columns is None else user.client_columns
 
 
@@ -26,6 +26,7 @@ def choose_columns(user: User, names: Iterable[str]) -> None:
 
 def list_attribute_columns(user: User) -> dict[str, str]:
     """Return the attributes by column, including chosen ones that no recent client has."""
-    chosen = [name.removeprefix(ATTRIBUTE) for name in chosen_columns(user) if name.startswith(ATTRIBUTE)]
+    columns = list_chosen_columns(user)
+    chosen = [name.removeprefix(ATTRIBUTE) for name in columns if name.startswith(ATTRIBUTE)]
     known = {*list_known_attributes(user.id), *user.attribute_types, *chosen}
     return {f"{ATTRIBUTE}{name}": name for name in sorted(known)}

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
-from skymailing.clients.deletion import locking_order, remove_clients, restore_removed_clients
+from skymailing.clients.deletion import make_locking_order, remove_clients, restore_removed_clients
 from skymailing.clients.suppression import forget_merge, remember_merge
 from skymailing.clients.topic_choices import copy_choices, restore_choices
 from skymailing.db.engine import insert_into
@@ -78,7 +78,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
     forget_merge(owner_id, client.email_key, content["kept_key"])
     # SQLite may have given the ID of a deleted client to another one.
     if kept is not None and kept.created_at.isoformat() == content["kept_since"]:
-        _take_back(kept, content)
+        _remove_merged(kept, content)
         # Merges by earlier versions have no topics.
         restore_choices(owner_id, content.get("topics", []))
         letters = (content["letters"], content["detached"])
@@ -95,7 +95,7 @@ def _lock(*clients: Client) -> None:
     db.session.execute(
         select(Tag.id).where(Tag.id.in_(tags)).order_by(Tag.id).with_for_update(read=True, key_share=True)
     )
-    both = select(Client).where(Client.id.in_(ids)).order_by(locking_order()).with_for_update()
+    both = select(Client).where(Client.id.in_(ids)).order_by(make_locking_order()).with_for_update()
     if len(db.session.scalars(both.execution_options(populate_existing=True)).all()) < len(ids):
         raise UserError("client_gone")
 
@@ -141,7 +141,7 @@ def _copy_consents(kept: Client, removed: Client) -> list[int]:
     return list(db.session.scalars(insert(Consent).returning(Consent.id), values))
 
 
-def _take_back(kept: Client, content: dict[str, Any]) -> None:
+def _remove_merged(kept: Client, content: dict[str, Any]) -> None:
     """Remove from the kept client the data that the merge added, unless it has been changed since."""
     filled = content["filled"]
     for name in FILLED_COLUMNS:

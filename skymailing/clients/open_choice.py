@@ -44,10 +44,10 @@ def is_allowed(owner_id: int, email_key: str) -> bool:
 def save_choice(
     owner_id: int, email_key: str, is_given: bool, now: datetime, evidence: Evidence = NO_EVIDENCE
 ) -> None:
-    """Record that a person agrees that opens are counted, or withdraws it; repeating it changes nothing.
+    """Record that a person consents to the counting of opens, or withdraws this consent.
 
-    A withdrawal removes the recorded opens. Like unsubscribing, it also applies to addresses into which
-    this one was merged.
+    Repeating the choice changes nothing. A withdrawal removes the recorded opens. Like unsubscribing, it also
+    applies to addresses into which this one was merged.
     """
     keys = [email_key] if is_given else [email_key, *list_merged_into(owner_id, [email_key])]
     changed = [key for key in keys if is_allowed(owner_id, key) is not is_given]

@@ -92,7 +92,7 @@ def select_ids(owner_id: int, condition: ColumnElement[bool]) -> Select[tuple[in
 
 
 def read_ids(owner_id: int, condition: ColumnElement[bool]) -> Sequence[int]:
-    """Return the IDs of the owner's clients for whom `condition` holds, sorted, with 8 bytes each."""
+    """Return the sorted IDs of the owner's clients for whom `condition` holds; each takes up 8 bytes."""
     statement = select_ids(owner_id, condition).order_by(Client.id)
     return array("q", db.session.scalars(statement, execution_options={"yield_per": 10_000}))
 

@@ -14,7 +14,7 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
     `items` is raised in place of its item.
     """
     with ThreadPoolExecutor(1, "read-ahead") as executor:
-        coming: Future[Item | None] = executor.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = executor.submit(next, items, None)
+        upcoming: Future[Item | None] = executor.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = executor.submit(next, items, None)
             yield item

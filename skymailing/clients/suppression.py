@@ -43,7 +43,7 @@ class NewSuppression:
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
     """Stop this owner's mailings to the address, and report it."""
     suppress_all(owner_id, [NewSuppression(email_key, reason, note)], now)
-    if reason is SuppressionReason.MANUAL:  # the others are reported as what the person did
+    if reason is SuppressionReason.MANUAL:  # for all other reasons, the person's own action is reported
         report_suppressed(db.session.connection(), owner_id, [email_key], now)
 
 

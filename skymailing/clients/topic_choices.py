@@ -24,7 +24,7 @@ Change = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic, and what the person with an address has chosen; None if nothing."""
+    """A topic, and what the person with an address has chosen; None if the person has not chosen."""
 
     topic: Topic
     choice: TopicChoice | None
@@ -59,10 +59,10 @@ class NewChoice:
 
 def list_states(owner_id: int, email_key: str) -> list[TopicState]:
     """Return the owner's topics in their order, with the choices of the person with this address."""
-    is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
+    is_of_person = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     rows = db.session.execute(
         select(Topic, TopicChoice)
-        .outerjoin(TopicChoice, is_theirs)
+        .outerjoin(TopicChoice, is_of_person)
         .where(Topic.owner_id == owner_id)
         .order_by(Topic.position, Topic.name_key)
         .execution_options(populate_existing=True)

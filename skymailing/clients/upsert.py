@@ -41,8 +41,8 @@ def write_document(rows: Sequence[ClientRow]) -> str:
 def upsert_document(owner_id: int, document: str, now: datetime) -> int:
     """Add or update the clients in a document; see `upsert_clients`."""
     given = read_rows(document, VALUES)
-    moment = literal(now, CLIENTS.c.created_at.type)
-    source = select(literal(owner_id), *(given.c[name] for name in VALUES), moment, moment)
+    timestamp = literal(now, CLIENTS.c.created_at.type)
+    source = select(literal(owner_id), *(given.c[name] for name in VALUES), timestamp, timestamp)
     # SQLite cannot parse ON CONFLICT after a SELECT without WHERE.
     statement = add_conflict(insert_into(CLIENTS).from_select(COLUMNS, source.where(true())))
     return count_new_on_sqlite(statement) if is_sqlite() else count_new_on_postgresql(statement)

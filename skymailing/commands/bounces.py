@@ -96,7 +96,7 @@ def make_store(app: Flask) -> Callable[[Sequence[tuple[bytes, Envelope]]], list[
     def store(letters: Sequence[tuple[bytes, Envelope]]) -> list[bool]:
         with app.app_context():
             arrivals = [Arrival.read(raw, "lmtp", envelope) for raw, envelope in letters]
-            return [taken is not None for taken in ingest_batches(arrivals, utcnow())]
+            return [stored is not None for stored in ingest_batches(arrivals, utcnow())]
 
     return store
 
@@ -111,5 +111,5 @@ def list_bounces(unclear: bool, limit: int) -> None:
     for letter, owner in letters:
         click.echo(f"{letter.id}\t{format_time(letter.received_at)}\t{letter.state}\t{owner or '-'}")
         for bounce in reports.get(letter.id, []):
-            words = f"{bounce.status} {bounce.diagnostic}".strip()[:200]
-            click.echo(f"\t{bounce.email_key}\t{bounce.kind}\t{bounce.proof}\t{words}")
+            text = f"{bounce.status} {bounce.diagnostic}".strip()[:200]
+            click.echo(f"\t{bounce.email_key}\t{bounce.kind}\t{bounce.proof}\t{text}")

@@ -45,7 +45,7 @@ def up(migrate: bool) -> None:
         with instance_lock.hold_lock(run_directory, config["PUBLIC_URL"]) as was_unclean:
             if was_unclean:
                 instance_lock.wait_for_old_processes(
-                    _ports(), queue.connection() if config["EMBEDDED_REDIS"] else None
+                    _list_ports(), queue.connection() if config["EMBEDDED_REDIS"] else None
                 )
             _check_ports()
             _prepare_database(migrate)
@@ -139,7 +139,7 @@ def _prepare_process(name: str) -> None:
         fail(f"The {name} needs Redis, which does not respond: {error}")
 
 
-def _ports() -> list[tuple[str, int]]:
+def _list_ports() -> list[tuple[str, int]]:
     config = current_app.config
     ports = [(config["HOST"], config["PORT"])]
     if config["MAIL_CATCHER"]:
@@ -148,7 +148,7 @@ def _ports() -> list[tuple[str, int]]:
 
 
 def _check_ports() -> None:
-    for (host, port), variable in zip(_ports(), ("PORT", "MAIL_PORT"), strict=False):
+    for (host, port), variable in zip(_list_ports(), ("PORT", "MAIL_PORT"), strict=False):
         instance_lock.check_port(host, port, variable)
 
 
@@ -170,7 +170,7 @@ def _supervise(run_directory: Path) -> None:
     from skymailing.processes import supervisor  # only `flask up` needs the package
 
     config = current_app.config
-    logs = programs.logs_directory(config["DATA_DIR"])
+    logs = programs.get_logs_directory(config["DATA_DIR"])
     logs.mkdir(mode=0o700, exist_ok=True)
     configuration = run_directory / "supervisor.conf"
     configuration.write_text(programs.build_configuration(programs.list_programs(config)))
@@ -199,4 +199,4 @@ def _announce() -> None:
     say(f"SkyMailing is running: {config['PUBLIC_URL']}/")
     if config["MAIL_CATCHER"]:
         say(f"Letters are kept here instead of being sent: {config['PUBLIC_URL']}/outbox/")
-    say(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Press Ctrl-C to stop SkyMailing.")
+    say(f"Logs are in {programs.get_logs_directory(config['DATA_DIR'])}. Press Ctrl-C to stop SkyMailing.")

@@ -23,10 +23,10 @@ def list_servers() -> None:
     """List all mail servers and whether they work; those for everybody with their reply to the last test."""
     found = select(SmtpServer, User.email).outerjoin(User, User.id == SmtpServer.owner_id)
     for server, email in db.session.execute(found.order_by(SmtpServer.id)).tuples():
-        words = f": {server.test_answer}" if server.is_shared and server.test_answer else ""
+        reply = f": {server.test_answer}" if server.is_shared and server.test_answer else ""
         click.echo(
             f"{server.id}  {server.name}  {server.host}:{server.port}  {email or 'everybody'}  "
-            f"{_describe_test(server)}{words}"
+            f"{_describe_test(server)}{reply}"
         )
 
 

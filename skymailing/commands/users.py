@@ -156,7 +156,7 @@ def wait_for_erasure(user_id: int) -> None:
     while db.session.get(User, user_id) is not None:
         db.session.rollback()
         if not deletion.erase_slice(user_id, utcnow(), lambda _seconds: False):
-            time.sleep(0.2)  # letters are being sent, or a worker is erasing it
+            time.sleep(0.2)  # letters are being sent, or a worker is deleting the account
         db.session.expire_all()
     db.session.rollback()
 
@@ -164,7 +164,7 @@ def wait_for_erasure(user_id: int) -> None:
 @users.command("lift-second-step")
 @click.argument("email")
 @click.option("--reason", default="", help="Kept in the audit log.")
-def lift_second_step(email: str, reason: str) -> None:
+def reset_two_factor(email: str, reason: str) -> None:
     """Turn off two-factor authentication for a user who has lost their phone and recovery codes."""
     from skymailing.auth import two_factor
 

@@ -65,10 +65,10 @@ def list_logins(secret_key: str) -> list[Login]:
         ("manager@example.com", Role.MANAGER, "Борис Порядков"),
         ("editor@example.com", Role.CONTENT, "Ada Writer"),
     )
-    return [Login(email, role, name, _password(secret_key, email)) for email, role, name in accounts]
+    return [Login(email, role, name, _derive_password(secret_key, email)) for email, role, name in accounts]
 
 
-def _password(secret_key: str, email: str) -> str:
+def _derive_password(secret_key: str, email: str) -> str:
     digest = hmac.digest(secret_key.encode(), f"demo:{email}".encode(), hashlib.sha256)
     return "demo-" + base64.b32encode(digest).decode()[:12].lower()
 
@@ -199,14 +199,14 @@ class _Example:
     def _add_past(self) -> None:
         for client in self.random.sample(self.clients, 4):
             self.history.suppress(client, SuppressionReason.UNSUBSCRIBED, self.now - timedelta(days=45))
-        start = self._at(days=-40, hour=10)
-        autumn = self._mailing("Осенняя коллекция", "autumn", start, start + timedelta(days=2))
+        start = self._make_time(days=-40, hour=10)
+        autumn = self._add_mailing("Осенняя коллекция", "autumn", start, start + timedelta(days=2))
         autumn.state = MailingState.FINISHED
         shares = {DeliveryState.FAILED: 7, DeliveryState.UNKNOWN: 2, DeliveryState.EXPIRED: 3}
         self.tested = self.history.add_run(autumn, self.clients, start, RunState.FINISHED, shares)
 
-        start = self._at(days=-24, hour=9)
-        digest = self._mailing(
+        start = self._make_time(days=-24, hour=9)
+        digest = self._add_mailing(
             "Weekly digest", "digest", start, start + timedelta(days=365), self.english, Periodicity.WEEKLY
         )
         for week in range(4):
@@ -217,36 +217,36 @@ class _Example:
         digest.state = MailingState.SCHEDULED
         digest.next_run_at = start + timedelta(weeks=4)
 
-        start = self._at(days=-12, hour=18)
-        closed = self._mailing("Закрыто в понедельник", "hours", start, start + timedelta(hours=12))
+        start = self._make_time(days=-12, hour=18)
+        closed = self._add_mailing("Закрыто в понедельник", "hours", start, start + timedelta(hours=12))
         closed.state = MailingState.CANCELLED
         self.history.add_run(closed, self.clients, start, RunState.CANCELLED, {DeliveryState.CANCELLED: 120})
 
-        start = self._at(days=-6, hour=11)
-        late = self._mailing(
+        start = self._make_time(days=-6, hour=11)
+        late = self._add_mailing(
             "How is your mug?", "review", start, start + timedelta(hours=1), self.english[:20]
         )
         late.state, late.state_reason = MailingState.FINISHED, StateReason.WINDOW_OVER
 
     def _add_present(self) -> None:
         start = self.now - timedelta(minutes=50)
-        course = self._mailing("Вечерний курс", "course", start, start + timedelta(days=2))
+        course = self._add_mailing("Вечерний курс", "course", start, start + timedelta(days=2))
         course.state = MailingState.RUNNING
         # Deferred letters are due in a few hours, so that the example does not change until then.
         shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
         self.history.add_run(course, self.clients, start, RunState.SENDING, shares)
 
         start = self.now - timedelta(minutes=80)
-        fair = self._mailing("Winter fair", "sale", start, start + timedelta(days=5), self.english)
+        fair = self._add_mailing("Winter fair", "sale", start, start + timedelta(days=5), self.english)
         fair.state = MailingState.PAUSED
         pending = len(self.english) // 2
         self.history.add_run(fair, self.english, start, RunState.SENDING, {DeliveryState.PENDING: pending})
 
     def _add_future(self) -> None:
-        start = self._at(days=3, hour=12)
-        fair = self._mailing("Зимняя ярмарка", "sale", start, start + timedelta(days=3))
-        start = self._at(days=1, hour=9)
-        daily = self._mailing(
+        start = self._make_time(days=3, hour=12)
+        fair = self._add_mailing("Зимняя ярмарка", "sale", start, start + timedelta(days=3))
+        start = self._make_time(days=1, hour=9)
+        daily = self._add_mailing(
             "Daily reminder",
             "review",
             start,
@@ -256,10 +256,10 @@ class _Example:
         )
         for mailing in (fair, daily):
             mailing.state, mailing.next_run_at = MailingState.SCHEDULED, mailing.starts_at
-        start = self._at(days=20, hour=10)
-        self._mailing("Новогоднее поздравление (черновик)", "autumn", start, start + timedelta(days=1))
+        start = self._make_time(days=20, hour=10)
+        self._add_mailing("Новогоднее поздравление (черновик)", "autumn", start, start + timedelta(days=1))
 
-    def _mailing(
+    def _add_mailing(
         self,
         name: str,
         message: str,
@@ -288,7 +288,7 @@ class _Example:
             db.session.execute(insert(mailing_clients), rows)
         return mailing
 
-    def _at(self, *, days: int, hour: int) -> datetime:
+    def _make_time(self, *, days: int, hour: int) -> datetime:
         """Return the time `days` from today at `hour` in the owner's time zone."""
         zone = ZoneInfo(self.owner.timezone)
         day = (self.now.astimezone(zone) + timedelta(days=days)).date()

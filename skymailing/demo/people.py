@@ -40,7 +40,7 @@ def make_clients(owner: User, random: Random) -> list[Client]:
     clients = []
     for number in range(1, COUNT + 1):
         is_russian = random.random() < 0.6
-        name, local = _russian(random) if is_russian else _english(random)
+        name, local = _choose_russian_name(random) if is_russian else _choose_english_name(random)
         email = f"{local}{number}@{random.choice(DOMAINS)}"
         clients.append(
             Client(
@@ -59,7 +59,7 @@ def make_clients(owner: User, random: Random) -> list[Client]:
     return clients
 
 
-def _russian(random: Random) -> tuple[str, str]:
+def _choose_russian_name(random: Random) -> tuple[str, str]:
     surname = random.choice(list(SURNAMES_RU))
     if random.random() < 0.5:
         first = random.choice(list(WOMEN_RU))
@@ -68,6 +68,6 @@ def _russian(random: Random) -> tuple[str, str]:
     return f"{first} {surname}", f"{MEN_RU[first]}.{SURNAMES_RU[surname]}"
 
 
-def _english(random: Random) -> tuple[str, str]:
+def _choose_english_name(random: Random) -> tuple[str, str]:
     first, surname = random.choice(NAMES_EN), random.choice(SURNAMES_EN)
     return f"{first} {surname}", f"{first}.{surname}".lower().replace("'", "")

@@ -15,7 +15,7 @@ from skymailing.outbox.services import add_letter
 # Once the record has been missing for this long, the proof ends; a shorter absence may be a mistake.
 GRACE = timedelta(days=3)
 # Letters signed with an earlier key may still be in transit for this long.
-KEY_KEPT = timedelta(days=7)
+KEY_RETENTION = timedelta(days=7)
 PROOF_MISSING = "domain-proof-missing"
 # Stored in place of the DNS answer; the page translates it.
 TAKEN_ANSWER = "taken"
@@ -40,7 +40,7 @@ def record_findings(domain: SendingDomain, findings: Mapping[Purpose, Finding], 
     db.session.flush()
 
 
-def withdraw(domain: SendingDomain) -> None:
+def withdraw_proof(domain: SendingDomain) -> None:
     """Withdraw the proof; senders confirmed only by it have to confirm their own addresses."""
     domain.verified_at = domain.missing_since = None
     db.session.flush()
@@ -72,14 +72,14 @@ def _handle_missing(domain: SendingDomain, now: datetime) -> None:
         domain.missing_since = now
         add_letter(domain.owner, PROOF_MISSING, domain=domain.name)
     elif now - domain.missing_since >= GRACE:
-        withdraw(domain)
+        withdraw_proof(domain)
 
 
 def _use_newest_key(domain: SendingDomain, now: datetime) -> None:
     newest = domain.keys[-1]
     if newest.published_at is None:
         newest.published_at = now
-    elif now - newest.published_at >= KEY_KEPT:
+    elif now - newest.published_at >= KEY_RETENTION:
         domain.keys = [newest]
 
 

@@ -67,7 +67,7 @@ def _compare(client: DnsClient, record: DnsRecord, read: Callable[[str], str]) -
     texts = _read_texts(client, record)
     if read(record.value) in map(read, texts):
         return Finding(RecordState.FOUND)
-    return _describe_wrong(texts) if texts else Finding(RecordState.MISSING)
+    return _describe_mismatch(texts) if texts else Finding(RecordState.MISSING)
 
 
 def _check_policy(client: DnsClient, record: DnsRecord, domain: str) -> Finding:
@@ -76,7 +76,7 @@ def _check_policy(client: DnsClient, record: DnsRecord, domain: str) -> Finding:
     except NoRecord:
         return Finding(RecordState.MISSING)
     except BadRecord:
-        return _describe_wrong(_read_texts(client, record))
+        return _describe_mismatch(_read_texts(client, record))
     return Finding(RecordState.FOUND)
 
 
@@ -87,7 +87,7 @@ def _read_texts(client: DnsClient, record: DnsRecord) -> list[str]:
         return []
 
 
-def _describe_wrong(texts: list[str]) -> Finding:
+def _describe_mismatch(texts: list[str]) -> Finding:
     return Finding(RecordState.WRONG, " | ".join(texts)[:FOUND_LENGTH])
 
 

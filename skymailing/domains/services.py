@@ -10,7 +10,7 @@ from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.delivery.routing.freemail import find_provider
 from skymailing.domains.keys import add_key
-from skymailing.domains.proof import withdraw
+from skymailing.domains.proof import withdraw_proof
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, SendingDomain, User
@@ -69,7 +69,7 @@ def choose_signing(domain: SendingDomain, is_signed: bool, now: datetime) -> Non
 def delete_domain(domain: SendingDomain, actor: Actor) -> None:
     """Delete a domain with its keys; senders confirmed only by it have to confirm their own addresses."""
     lock(domain)
-    withdraw(domain)
+    withdraw_proof(domain)
     audit.record(AuditAction.DOMAIN_DELETED, actor, domain)
     db.session.delete(domain)
     db.session.flush()

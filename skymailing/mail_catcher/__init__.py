@@ -1,1 +1,1 @@
-"""The mail catcher for development: stores letters instead of sending them, and shows them on pages."""
+"""The mail catcher for development, which stores letters instead of sending them, and shows them on pages."""

@@ -73,7 +73,7 @@ class LetterStore:
     def save(self, sender: str, recipient: str, content: bytes) -> None:
         """Store a letter with its envelope as the first headers; readers see it completely or not at all."""
         number = next(self._numbers)
-        name = f"{time.time_ns():019}-{number:06}_{_file_name(recipient)}{SUFFIX}"
+        name = f"{time.time_ns():019}-{number:06}_{_make_file_name(recipient)}{SUFFIX}"
         envelope = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode()
         unfinished = self._directory / f"{UNFINISHED}{number:06}"
         unfinished.write_bytes(envelope + content)
@@ -81,15 +81,15 @@ class LetterStore:
 
     def list_letters(self, query: str = "") -> list[CaughtLetter]:
         """Return the letters whose recipient contains `query`, newest first."""
-        name_part = _file_name(query.strip())
-        names = [name for name in self._names() if name_part in name[27 : -len(SUFFIX)]]
+        name_part = _make_file_name(query.strip())
+        names = [name for name in self._list_names() if name_part in name[27 : -len(SUFFIX)]]
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 
     def list_older(self, cutoff: datetime) -> list[CaughtLetter]:
         """Return the letters that were caught before `cutoff`, oldest first."""
         first_kept = f"{int(cutoff.timestamp() * 1e9):019}"
-        names = sorted(name for name in self._names() if name[:19] < first_kept)
+        names = sorted(name for name in self._list_names() if name[:19] < first_kept)
         return [CaughtLetter(self._directory / name) for name in names]
 
     def find(self, letter_id: str) -> CaughtLetter | None:
@@ -106,7 +106,7 @@ class LetterStore:
             letter.path.unlink(missing_ok=True)
         return len(letters)
 
-    def _names(self) -> Iterator[str]:
+    def _list_names(self) -> Iterator[str]:
         try:
             with os.scandir(self._directory) as entries:
                 yield from (entry.name for entry in entries if entry.name.endswith(SUFFIX))
@@ -114,7 +114,7 @@ class LetterStore:
             return  # nothing has been caught yet
 
 
-def _file_name(address: str) -> str:
+def _make_file_name(address: str) -> str:
     """Convert an address to lowercase, with =XX for bytes that are unsafe in file names or URLs."""
     unsafe = re.compile(rb"[^a-z0-9@.+_-]")
     name = unsafe.sub(lambda match: b"=%02X" % ord(match[0]), address.lower().encode()).decode()

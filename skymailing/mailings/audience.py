@@ -23,7 +23,7 @@ class UnknownPart(MailingError):
 
 
 def write_name(part: Part) -> str:
-    """Return the name of a segment or tag in forms and programs."""
+    """Return the name of a segment or tag in forms and in the API."""
     return f"{TAG}:{part.name}" if isinstance(part, Tag) else f"{SEGMENT}:{part.id}"
 
 

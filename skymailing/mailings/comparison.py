@@ -29,10 +29,10 @@ class Measure:
     part: Callable[[Ledger], int]
     whole: Callable[[Ledger], int]
     more_is_better: bool
-    points: float  # percentage points
-    portion: float  # relative to the usual share
-    applies: Callable[[Run], bool] = lambda _run: True
-    needs_time: bool = True
+    min_points: float  # in percentage points
+    min_portion: float  # relative to the usual share
+    is_measured: Callable[[Run], bool] = lambda _run: True
+    needs_time: bool = True  # people are still reacting on a run's first day
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ MEASURES = (
     Measure("delivered", _count_delivered, lambda ledger: ledger.planned, True, 1, 0, needs_time=False),
     Measure(
         *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
-        applies=lambda run: run.track_clicks,
+        is_measured=lambda run: run.track_clicks,
     ),
     Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
     Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
@@ -94,8 +94,8 @@ def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
 
 def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -> Comparison | None:
     whole = measure.whole(ledger)
-    others = [other for other in earlier if measure.applies(other.run) and measure.whole(other)]
-    if not whole or not measure.applies(ledger.run) or len(others) < MIN_RUNS:
+    others = [other for other in earlier if measure.is_measured(other.run) and measure.whole(other)]
+    if not whole or not measure.is_measured(ledger.run) or len(others) < MIN_RUNS:
         return None
     usual = median(100 * measure.part(other) / measure.whole(other) for other in others)
     share = 100 * measure.part(ledger) / whole
@@ -108,7 +108,7 @@ def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: d
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:
     difference = share - usual
-    needed = max(measure.points, measure.portion * usual, 100 * MIN_LETTERS / whole)
+    needed = max(measure.min_points, measure.min_portion * usual, 100 * MIN_LETTERS / whole)
     if abs(difference) < needed:
         return "usual"
     return "better" if (difference > 0) is measure.more_is_better else "worse"

@@ -54,7 +54,7 @@ from skymailing.web.ids import read_id
 VALUE_NAMES = [field.name for field in fields(MailingValues)]
 
 
-def field_name(value_name: str) -> str:
+def name_field(value_name: str) -> str:
     """Return the name of the form field for a field of MailingValues."""
     return value_name.removesuffix("_id")
 
@@ -64,7 +64,7 @@ class MailingForm(VariantFields, FlaskForm):
 
     # A one-time mailing that has run keeps these values: the form lacks their fields and ignores values
     # posted for them.
-    FIXED = (*map(field_name, CONTENT_FIELDS), *VariantFields.OF_ONE)
+    FIXED = (*map(name_field, CONTENT_FIELDS), *VariantFields.VARIANT_NAMES)
     # The fields that determine the next starts.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
     # Fields with a few fixed values; only a forged request contains other values.
@@ -199,12 +199,12 @@ class MailingForm(VariantFields, FlaskForm):
     def add_errors(self, errors: Mapping[str, MailingError]) -> None:
         """Show a service's errors next to the fields."""
         for name, error in errors.items():
-            field = self[field_name(name)]
+            field = self[name_field(name)]
             field.errors = [*field.errors, explain(error)]
 
     def has_error(self, name: str) -> bool:
         """Return whether the field for a value has an error."""
-        name = field_name(name)
+        name = name_field(name)
         return name in self and bool(self[name].errors)
 
     @property

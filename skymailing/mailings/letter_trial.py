@@ -74,7 +74,9 @@ def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any
     if limit <= 0:
         return [], False
     columns = (Client.id, Client.email, Client.full_name, Client.attributes)
-    statement = queries.mailable_clients(owner).where(condition).with_only_columns(*columns).order_by(None)
+    statement = (
+        queries.select_mailable_clients(owner).where(condition).with_only_columns(*columns).order_by(None)
+    )
     rows = list(db.session.execute(statement.order_by(Client.id).limit(limit + 1)))
     if len(rows) <= limit:
         return rows, True
@@ -84,7 +86,7 @@ def choose_recipients(owner: User, condition: Any, limit: int) -> tuple[list[Any
 
 
 def try_letter(letter: CompiledContent, recipient: Recipient) -> Iterator[str]:
-    """Yield the errors for one client."""
+    """Yield the errors of the letter to one client."""
     values = make_values(recipient, "", EXAMPLE_UNSUBSCRIBE_URL, letter.readers)
     noted: set[str] = set()
     token = unreadable.set(noted)

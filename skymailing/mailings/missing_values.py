@@ -52,7 +52,7 @@ def find_missing_values(owner: User, message: Message, conditions: Conditions) -
         if not paths or examined >= MAX_EXAMINED:
             break
         recipients = (
-            queries.mailable_clients(owner).where(condition).limit(MAX_EXAMINED - examined).subquery()
+            queries.select_mailable_clients(owner).where(condition).limit(MAX_EXAMINED - examined).subquery()
         )
         sums = (func.count().filter(is_empty(recipients, path)) for path in paths)
         count, *counts = db.session.execute(select(func.count(), *sums).select_from(recipients)).one()

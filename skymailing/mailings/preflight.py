@@ -21,7 +21,7 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
-from skymailing.mailings.variant_forecast import ExpectedTest, expect_test, find_uncountable
+from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable, forecast_test
 from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
@@ -34,7 +34,7 @@ STEPS = {
     "who": AUDIENCE_FIELDS,
     "what": (
         *("message", "name", "sender", "sender_name", "track_clicks", "track_opens", "variants"),
-        *(*MailingForm.OF_ONE, "sample_percent", "test_hours", "winner_by"),
+        *(*MailingForm.VARIANT_NAMES, "sample_percent", "test_hours", "winner_by"),
     ),
     "when": (
         *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
@@ -74,7 +74,7 @@ class Preflight:
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     trial: Trial | None
-    variant_trials: list[tuple[str, Trial]]  # variants whose letters fail, each with its letter
+    variant_trials: list[tuple[str, Trial]]  # of variants (A to D) whose letters fail for some clients
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -116,11 +116,11 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
-        hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
+        hours="" if context["errors"] else format_hours(form.values.sending_hours(find_zone(form))),
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], form.now),
         is_stopped=found.is_stopped,
-        test=expect_test(form, context["forecast"]),
+        test=forecast_test(form, context["forecast"]),
         uncountable=None if form.is_fixed else find_uncountable(form, message),
     )
     return {"preflight": preflight, **context}
@@ -164,13 +164,13 @@ def find_unknown_in(message: Message, missing: MissingValues | None) -> list[Unk
     ]
 
 
-def zone_of(form: MailingForm) -> ZoneInfo:
+def find_zone(form: MailingForm) -> ZoneInfo:
     return ZoneInfo(form.owner.timezone)
 
 
 def list_problems(form: MailingForm) -> list[Problem]:
     return [
-        Problem(step, name, form.label_of(name), str(form[name].errors[0]))
+        Problem(step, name, form.name_label(name), str(form[name].errors[0]))
         for step, names in STEPS.items()
         for name in names
         if name in form and form[name].errors
@@ -238,7 +238,7 @@ def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | Non
     changed = Mailing()  # belongs to no session
     values.apply_times_to(changed, form.now)
     first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
-    hours = values.sending_hours(zone_of(form))
+    hours = values.sending_hours(find_zone(form))
     context = make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
     return context | {"has_test": bool(values.variants)}
 

@@ -157,7 +157,7 @@ def format_waiting(progress: Progress) -> str:
 
 
 def list_unknowns(progress: Progress) -> list[str]:
-    """Return what will happen or has happened to the other letters that may arrive twice."""
+    """Return a sentence for each group of unknown letters that needs no decision."""
     unknowns = progress.unknowns
     sentences = []
     if unknowns.resend:

@@ -80,7 +80,7 @@ class Ledger:
 
     @property
     def undelivered(self) -> int:
-        """The number of letters that were not sent, may not have been sent, or came back."""
+        """The number of letters that were not sent, may not have been sent, or were returned."""
         return self.done - self.counts[DeliveryState.SENT] + self.run.returned
 
     @property
@@ -178,14 +178,14 @@ def list_selected_clients(owner: User, selection: Selection, after: int) -> list
     return sorted(selected, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
-def mailable_clients(owner: User) -> Select[tuple[Client]]:
+def select_mailable_clients(owner: User) -> Select[tuple[Client]]:
     """Select the owner's clients who may get letters, oldest first."""
     return select(Client).where(Client.owner_id == owner.id, ~is_suppressed()).order_by(Client.id)
 
 
 def find_first_recipient(owner: User, conditions: Conditions) -> Client | None:
     """Return the first client in the audience who would get a letter."""
-    mailable = mailable_clients(owner).limit(1)
+    mailable = select_mailable_clients(owner).limit(1)
     first_matches = (db.session.scalar(mailable.where(condition)) for condition in conditions)
     return next((client for client in first_matches if client), None)
 

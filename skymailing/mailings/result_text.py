@@ -19,7 +19,7 @@ CAUSE_TEXTS: dict[str, Any] = {
     RefusalReason.SENDER: lazy_pgettext("cause", "sender or email refused"),
     RefusalReason.TOO_LARGE: lazy_pgettext("cause", "email too large"),
     RefusalReason.TOO_MANY: lazy_pgettext("cause", "too many emails in a short time"),
-    RefusalReason.UNAVAILABLE: lazy_pgettext("cause", "mail server did not answer"),
+    RefusalReason.UNAVAILABLE: lazy_pgettext("cause", "mail server did not respond"),
     RefusalReason.OTHER: lazy_pgettext("cause", "another reason"),
     DeliveryState.SUPPRESSED: lazy_pgettext("cause", "unsubscribed or excluded before sending"),
     DeliveryState.EXPIRED: lazy_pgettext("cause", "the mailing ended first"),

@@ -41,7 +41,7 @@ class Results:
 
     @property
     def delivered(self) -> int:
-        """Sent letters that have not come back. In a period, more may come back than are sent."""
+        """Sent letters that were not returned. In a period, more may be returned than are sent."""
         return max(0, self.sent - self.returned)
 
     @property
@@ -61,7 +61,7 @@ class Results:
 def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> Results:
     """Return the results for counts by name, as reports have them, and refusals by reason."""
     failed, refused = counts["failed"], sum(refusals.values())
-    shares = _share_out(failed, refusals)
+    shares = _distribute(failed, refusals)
     causes = [Cause(reason.value, shares[reason]) for reason in RefusalReason]
     causes += [Cause(state.value, counts[state.value]) for state in UNSENT]
     causes.append(Cause(RETURNED, counts["returned"]))
@@ -89,18 +89,18 @@ def count_run_refusals(run_id: int) -> Counter[RefusalReason]:
         .group_by(RunAnswer.words)
         .order_by(attempts.desc())
     )
-    return sort_refusals((words, int(count)) for words, count in db.session.execute(statement).tuples())
+    return sort_refusals((reply, int(count)) for reply, count in db.session.execute(statement).tuples())
 
 
 def sort_refusals(replies: Iterable[tuple[str, int]]) -> Counter[RefusalReason]:
     """Return the number of refusals by reason; the most frequent replies come first."""
     reasons: Counter[RefusalReason] = Counter()
-    for position, (words, count) in enumerate(replies):
-        reasons[find_reason(words) if position < MAX_REPLIES else RefusalReason.OTHER] += count
+    for position, (reply, count) in enumerate(replies):
+        reasons[find_reason(reply) if position < MAX_REPLIES else RefusalReason.OTHER] += count
     return reasons
 
 
-def _share_out(failed: int, refusals: Mapping[RefusalReason, int]) -> Counter[RefusalReason]:
+def _distribute(failed: int, refusals: Mapping[RefusalReason, int]) -> Counter[RefusalReason]:
     """Return the failed letters by reason.
 
     Each failed letter was refused at least once. There are more refusals if failed letters were sent again,
@@ -115,7 +115,7 @@ def _share_out(failed: int, refusals: Mapping[RefusalReason, int]) -> Counter[Re
     shares = Counter()
     before = 0
     for reason, count in ordered:
-        # Rounds the running total, so that the shares add up.
+        # Round the running total, so that the shares add up.
         shares[reason] = failed * (before + count) // refused - failed * before // refused
         before += count
     return shares

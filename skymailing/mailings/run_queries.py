@@ -125,7 +125,7 @@ def list_top_refusals(run: Run) -> list[Refusal]:
         .limit(REFUSALS_SHOWN)
     )
     rows = db.session.execute(statement)
-    refusals = [Refusal(outcome, code, words, int(count)) for outcome, code, words, count in rows]
+    refusals = [Refusal(outcome, code, text, int(count)) for outcome, code, text, count in rows]
     return sorted(refusals, key=lambda refusal: refusal.outcome is not Outcome.FAILED)
 
 

@@ -32,7 +32,7 @@ def read_values(mailing: Mailing) -> MailingValues:
         sender_id=mailing.sender_id,
         sender_name=mailing.sender_name,
         topic_id=mailing.topic_id,
-        audience=shown_audience(mailing),
+        audience=find_shown_audience(mailing),
         clients=read_selection(mailing) if is_selected else Selection(),
         include=include,
         exclude=exclude,
@@ -53,7 +53,7 @@ def read_values(mailing: Mailing) -> MailingValues:
     )
 
 
-def shown_audience(mailing: Mailing) -> Audience:
+def find_shown_audience(mailing: Mailing) -> Audience:
     """Return the audience as forms and programs name it."""
     return Audience.ALL if mailing.audience is Audience.ALL_EXCEPT else mailing.audience
 

@@ -20,7 +20,7 @@ def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
     if hour is None:
         user.next_summary_at = None
     elif user.next_summary_at is None or user.next_summary_at > now:  # one that is due will still be sent
-        user.next_summary_at = next_time(hour, ZoneInfo(user.timezone), now)
+        user.next_summary_at = find_next_time(hour, ZoneInfo(user.timezone), now)
 
 
 def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
@@ -50,17 +50,17 @@ def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | 
     }
 
 
-def next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
+def find_next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
     """Return the first time after `after` at which the hour begins in the zone."""
     day = after.astimezone(zone).date()
-    while (moment := _at(hour, zone, day)) <= after:
+    while (moment := _make_time(hour, zone, day)) <= after:
         day += timedelta(days=1)
     return moment
 
 
-def same_hour_previous_day(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
-    return _at(hour, zone, moment.astimezone(zone).date() - timedelta(days=1))
+def find_previous_day(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
+    return _make_time(hour, zone, moment.astimezone(zone).date() - timedelta(days=1))
 
 
-def _at(hour: int, zone: ZoneInfo, day: date) -> datetime:
+def _make_time(hour: int, zone: ZoneInfo, day: date) -> datetime:
     return datetime.combine(day, time(hour), zone).astimezone(UTC)

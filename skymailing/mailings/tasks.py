@@ -32,10 +32,10 @@ def _post_one(user_id: int, now: datetime) -> bool:
         db.session.rollback()
         return False
     zone = ZoneInfo(user.timezone)
-    user.next_summary_at = summaries.next_time(hour, zone, now)
+    user.next_summary_at = summaries.find_next_time(hour, zone, now)
     # After a long downtime the summary covers only the latest day.
-    until = summaries.same_hour_previous_day(hour, zone, user.next_summary_at)
-    since = summaries.same_hour_previous_day(hour, zone, until)
+    until = summaries.find_previous_day(hour, zone, user.next_summary_at)
+    since = summaries.find_previous_day(hour, zone, until)
     values = summaries.summarize(user, since, until) if user.is_active else None
     if values:
         outbox.add_letter(user, "daily-summary", **values)

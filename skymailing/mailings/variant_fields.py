@@ -32,32 +32,34 @@ def _clean_subject(text: str | None) -> str | None:
     return clean_line(text) if text else text
 
 
-def subject_field() -> StringField:
+def make_subject_field() -> StringField:
     return StringField(_l("Subject"), filters=[_clean_subject])
 
 
-def sender_name_field() -> StringField:
+def make_sender_name_field() -> StringField:
     return StringField(_l("Sender name"), filters=[strip])
 
 
-def message_field() -> SelectField:
+def make_message_field() -> SelectField:
     return SelectField(_l("Message"), coerce=read_id, validate_choice=False)
 
 
 class VariantFields:
     """The variants B, C and D, and the settings of their test; without variants, there is no test."""
 
-    # The fields of one variant.
-    OF_ONE = tuple(f"{name}_{letter}" for letter in "bcd" for name in ("subject", "sender_name", "message"))
+    # The names of the fields of variants B to D.
+    VARIANT_NAMES = tuple(
+        f"{name}_{letter}" for letter in "bcd" for name in ("subject", "sender_name", "message")
+    )
 
     variants = SelectField(_l("Variants"), coerce=read_id, default=0)
-    subject_b, subject_c, subject_d = subject_field(), subject_field(), subject_field()
+    subject_b, subject_c, subject_d = make_subject_field(), make_subject_field(), make_subject_field()
     sender_name_b, sender_name_c, sender_name_d = (
-        sender_name_field(),
-        sender_name_field(),
-        sender_name_field(),
+        make_sender_name_field(),
+        make_sender_name_field(),
+        make_sender_name_field(),
     )
-    message_b, message_c, message_d = message_field(), message_field(), message_field()
+    message_b, message_c, message_d = make_message_field(), make_message_field(), make_message_field()
     sample_percent = IntegerField(
         _l("Sample, percent of clients"),
         [Optional()],
@@ -112,16 +114,16 @@ class VariantFields:
     @property
     def has_test_error(self) -> bool:
         """Whether a field of the test has an error."""
-        names = ("variants", "sample_percent", "test_hours", "winner_by", *self.OF_ONE)
+        names = ("variants", "sample_percent", "test_hours", "winner_by", *self.VARIANT_NAMES)
         return any(getattr(self, name).errors for name in names)
 
-    def label_of(self, name: str) -> str:
-        """Return the label of a field, with the letter of its variant."""
+    def name_label(self, name: str) -> str:
+        """Return the label of a field, with the name of its variant (B to D)."""
         text = str(getattr(self, name).label.text)
-        return f"{text} ({name[-1].upper()})" if name in self.OF_ONE else text
+        return f"{text} ({name[-1].upper()})" if name in self.VARIANT_NAMES else text
 
     def list_variant_fields(self) -> list[tuple[str, list[Any]]]:
-        """Return the fields of each variant, by its letter."""
+        """Return the fields of each variant, by its name (B to D)."""
         names = ("subject", "sender_name", "message")
         return [(letter.upper(), [self._field(name, letter) for name in names]) for letter in "bcd"]
 

@@ -20,14 +20,14 @@ class ExpectedTest:
 
     variants: int
     letters: int | None  # for each variant; None if unknown
-    is_chosen: bool  # its owner chooses the winner
+    is_chosen: bool  # the owner, not the number of clicks, decides the winner
     is_small: bool  # so few letters that a difference may be due to chance
     has_next: bool  # the next start comes before the winner is known, so it has to wait
     ends_first: bool = False  # the mailing ends before the other clients can get the winner
     waits_until: str = ""  # when the sending hours open after the decision; empty if they are open then
 
 
-def expect_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
+def forecast_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest | None:
     """Return what to expect of the test in a form; None if there is no test or the form cannot be read."""
     if form.is_fixed or not form.values.variants or form.has_test_error:
         return None
@@ -54,9 +54,9 @@ def _format_opening(decided_at: datetime, opens_at: datetime | None) -> str:
 
 
 def find_uncountable(form: MailingForm, message: Message | None) -> list[str] | None:
-    """Return the letters of the variants whose clicks and opens cannot be counted, since they are plain text.
+    """Return the names (A to D) of variants in plain text, whose clicks and opens cannot be counted.
 
-    An empty list means all variants, or a mailing without a test; None that everything can be counted.
+    An empty list means all variants, or a mailing without a test; None means that everything can be counted.
     """
     values = form.values
     if message is None or not (values.track_clicks or values.track_opens != OpenTracking.OFF):

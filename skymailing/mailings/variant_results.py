@@ -19,7 +19,7 @@ from skymailing.models import Decision, MailingState, Run, RunState, WinnerBy
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the results: a variant, or the clients outside the sample, whose `letter` is empty."""
+    """One row of the results: a variant (`letter` is A to D), or the clients outside the sample (empty)."""
 
     letter: str
     number: int

@@ -26,7 +26,7 @@ class VariantValues:
 
 
 def letter_of(number: int) -> str:
-    """Return the letter by which pages name a variant: A for the first."""
+    """Return the letter of the alphabet by which pages name a variant: A for the first."""
     return "ABCD"[number - 1]
 
 
@@ -42,9 +42,9 @@ def read_all_variants(mailing_ids: Sequence[int]) -> dict[int, list[VariantValue
     """Return the variants of several mailings, by the ID of the mailing."""
     rows = select(MailingVariant).where(MailingVariant.mailing_id.in_(mailing_ids))
     found: dict[int, list[VariantValues]] = {}
-    for one in db.session.scalars(rows.order_by(MailingVariant.mailing_id, MailingVariant.number)):
-        values = VariantValues(one.subject, one.sender_name, one.message_id)
-        found.setdefault(one.mailing_id, []).append(values)
+    for variant in db.session.scalars(rows.order_by(MailingVariant.mailing_id, MailingVariant.number)):
+        values = VariantValues(variant.subject, variant.sender_name, variant.message_id)
+        found.setdefault(variant.mailing_id, []).append(values)
     return found
 
 
@@ -79,7 +79,7 @@ def list_test_letters(
 def list_contents(
     owner: User, message: Message, variants: Sequence[VariantValues]
 ) -> list[tuple[str, Content]]:
-    """Return the content of the variants of a mailing with this message, by their letter.
+    """Return the content of the variants of a mailing with this message, by name (A to D).
 
     Variants whose message does not exist are skipped.
     """

@@ -75,7 +75,7 @@ class ArticleForm(FlaskForm):
 
     @property
     def has_image(self) -> bool:
-        """Whether the article will have a picture."""
+        """Whether the article will have an image."""
         keeps_image = bool(self.article and self.article.image and not self.remove_image.data)
         return bool(self.image.data) or keeps_image
 
@@ -89,12 +89,12 @@ class ArticleForm(FlaskForm):
             raise ValidationError(_("Another article uses this address."))
 
     def validate_image_alt(self, field: StringField) -> None:
-        """Require a description if there is a picture."""
+        """Require a description if there is an image."""
         if self.has_image and not field.data:
             raise ValidationError(_("Describe the image in a few words."))
 
     def apply_to(self, article: Article, image: str) -> None:
-        """Copy the form's values to the article; `image` is the name of its picture, or empty."""
+        """Copy the form's values to the article; `image` is the file name of its image, or empty."""
         article.title = self.title.data
         article.slug = self.slug.data or slugs.find_free_slug(self.title.data, article.id)
         article.summary = self.summary.data or ""

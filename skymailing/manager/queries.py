@@ -164,7 +164,7 @@ def count_by_user(users: Collection[User]) -> dict[int, UserTotals]:
         count_rows(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
         count_rows(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
         sent.correlate(User).scalar_subquery(),
-        *(latest_creation(model) for model in (Mailing, Message, Client)),
+        *(select_latest_creation(model) for model in (Mailing, Message, Client)),
     ).where(User.id.in_([user.id for user in users]))
     logins = {user.id: user.last_login_at for user in users}
     totals = {}
@@ -184,7 +184,7 @@ def count_rows(rows: Select[Any]) -> Any:
     return select(func.count()).select_from(inner).correlate(User).scalar_subquery()
 
 
-def latest_creation(model: Any) -> Any:
+def select_latest_creation(model: Any) -> Any:
     """Return the time when the user last created a row of the model, using the index (owner_id, id)."""
     statement = select(model.created_at).where(model.owner_id == User.id).correlate(User)
     return statement.order_by(model.id.desc()).limit(1).scalar_subquery()

@@ -67,7 +67,7 @@ def check_scheduler() -> Check:
     try:
         alive = schedule.is_alive()
     except RedisError:
-        return _without_redis("scheduler")
+        return _report_unknown("scheduler")
     return Check("scheduler", alive, "running" if alive else "not running", "" if alive else LOG_ADVICE)
 
 
@@ -76,7 +76,7 @@ def check_workers() -> Check:
     try:
         hosts = queue.count_workers_by_host()
     except RedisError:
-        return _without_redis("workers")
+        return _report_unknown("workers")
     if not hosts:
         return Check("workers", False, "not running", LOG_ADVICE)
     summary = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
@@ -115,7 +115,7 @@ def check_data_directory() -> Check:
     return Check("files", True, f"{directory} is writable")
 
 
-def _without_redis(name: str) -> Check:
+def _report_unknown(name: str) -> Check:
     return Check(name, False, "unknown while Redis is not responding", "Fix Redis first.")
 
 

@@ -22,9 +22,9 @@ class MetricsCollector:
         self.now = now
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._from_database()
-        yield from self._letters()
-        yield from self._disk()
+        yield from self._collect_from_database()
+        yield from self._collect_letters()
+        yield from self._collect_disk()
         try:
             counted = counters.read()
             workers, waiting = queue.count_workers(), queue.count_waiting()
@@ -37,7 +37,7 @@ class MetricsCollector:
         yield GaugeMetricFamily(
             "skymailing_scheduler_up", "Whether a scheduler is running", value=int(scheduler)
         )
-        yield self._queues(waiting)
+        yield self._make_queues(waiting)
         yield GaugeMetricFamily(
             "skymailing_last_sweep_timestamp_seconds",
             "When the last sweep ended",
@@ -53,13 +53,13 @@ class MetricsCollector:
             "Runs whose counts differed from their rows when they ended",
             value=counted.get("miscounts", 0),
         )
-        yield self._hits_lost(counted)
-        yield self._attempts(counted)
-        yield self._removed(counted)
-        yield self._returned(counted)
-        yield self._phases(counted)
+        yield self._make_hits_lost(counted)
+        yield self._make_attempts(counted)
+        yield self._make_removed(counted)
+        yield self._make_returned(counted)
+        yield self._make_phases(counted)
 
-    def _from_database(self) -> Iterator[Metric]:
+    def _collect_from_database(self) -> Iterator[Metric]:
         deliveries = GaugeMetricFamily(
             "skymailing_deliveries", "Recipients of all runs by state", labels=["state"]
         )
@@ -86,7 +86,7 @@ class MetricsCollector:
             servers.add_metric([possible], counts.get(possible, 0))
         yield servers
 
-    def _letters(self) -> Iterator[Metric]:
+    def _collect_letters(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "skymailing_runs_not_closing",
             "Recent runs whose states do not add up to the planned count",
@@ -99,7 +99,7 @@ class MetricsCollector:
         )
         yield GaugeMetricFamily(
             "skymailing_returned_unclear",
-            "Returned letters that were not understood, or await a decision",
+            "Returned letters that were not recognized, or await a decision",
             value=queries.count_unclear(),
         )
         yield GaugeMetricFamily(
@@ -117,34 +117,34 @@ class MetricsCollector:
             value=outbox.oldest_age,
         )
 
-    def _disk(self) -> Iterator[Metric]:
+    def _collect_disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(current_app.config["DATA_DIR"])
         for name, what, value in (("free", "Free", usage.free), ("size", "Total", usage.total)):
             yield GaugeMetricFamily(
                 f"skymailing_disk_{name}_bytes", f"{what} bytes on the disk of DATA_DIR", value=value
             )
 
-    def _queues(self, waiting: dict[str, int]) -> Metric:
+    def _make_queues(self, waiting: dict[str, int]) -> Metric:
         queues = GaugeMetricFamily("skymailing_queue_jobs", "Jobs waiting for a worker", labels=["queue"])
         for name, count in waiting.items():
             queues.add_metric([name], count)
         return queues
 
-    def _hits_lost(self, counted: dict[str, float]) -> Metric:
+    def _make_hits_lost(self, counted: dict[str, float]) -> Metric:
         return CounterMetricFamily(
             "skymailing_hits_lost",
             "Clicks and opens that were not counted: Redis was unavailable, or too many were waiting",
             value=counted.get("hits_lost", 0),
         )
 
-    def _removed(self, counted: dict[str, float]) -> Metric:
+    def _make_removed(self, counted: dict[str, float]) -> Metric:
         removed = CounterMetricFamily("skymailing_rows_removed", "Old rows removed, by kind", labels=["kind"])
         for name, count in sorted(counted.items()):
             if name.startswith("removed:"):
                 removed.add_metric([name.removeprefix("removed:")], count)
         return removed
 
-    def _returned(self, counted: dict[str, float]) -> Metric:
+    def _make_returned(self, counted: dict[str, float]) -> Metric:
         returned = CounterMetricFamily(
             "skymailing_returned", "What returned letters report, by verdict", labels=["verdict"]
         )
@@ -152,7 +152,7 @@ class MetricsCollector:
             returned.add_metric([verdict], counted.get(f"returned:{verdict}", 0))
         return returned
 
-    def _attempts(self, counted: dict[str, float]) -> Metric:
+    def _make_attempts(self, counted: dict[str, float]) -> Metric:
         attempts = CounterMetricFamily(
             "skymailing_attempts", "Attempts by outcome and class of the reply", labels=["outcome", "code"]
         )
@@ -162,7 +162,7 @@ class MetricsCollector:
                 attempts.add_metric(rest.split(":"), count)
         return attempts
 
-    def _phases(self, counted: dict[str, float]) -> Metric:
+    def _make_phases(self, counted: dict[str, float]) -> Metric:
         histogram = HistogramMetricFamily(
             "skymailing_smtp_seconds",
             "Time at the mail server: opening a session, sending a letter, and the phases of both",

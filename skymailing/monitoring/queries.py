@@ -54,7 +54,7 @@ def find_oldest_due(now: datetime) -> datetime | None:
     start = (
         select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
     )
-    sending = _runs_that_may_send(now)
+    sending = _list_runs_that_may_send(now)
     # Letters that wait for the winner of a test are not due.
     is_pending = case((is_testing(), IS_PENDING_IN_SAMPLE), else_=Delivery.state == DeliveryState.PENDING)
     has_pending = select(Delivery.id).where(Delivery.run_id == Run.id, is_pending).exists()
@@ -71,7 +71,7 @@ def find_oldest_due(now: datetime) -> datetime | None:
     return min((due_at for due_at in found if due_at is not None), default=None)
 
 
-def _runs_that_may_send(now: datetime) -> list[int]:
+def _list_runs_that_may_send(now: datetime) -> list[int]:
     """Return the open runs that nothing holds back: no pause, block, sending hours or limit."""
     statement = (
         select(Run.id, *HOURS)
@@ -142,12 +142,12 @@ def list_route_states() -> dict[str, BreakerState]:
 
 def count_server_states() -> dict[BreakerState, int]:
     """Return the number of users' mail server routes in each state; there are too many for labels."""
-    theirs = select(Route.state, func.count()).where(Route.name.like(f"{ROUTE_PREFIX}%"))
-    return dict(db.session.execute(theirs.group_by(Route.state)).tuples().all())
+    routes = select(Route.state, func.count()).where(Route.name.like(f"{ROUTE_PREFIX}%"))
+    return dict(db.session.execute(routes.group_by(Route.state)).tuples().all())
 
 
 def count_unclear() -> int:
-    """Return how many returned letters were not understood or await a decision; uses a partial index."""
+    """Return how many returned letters were not recognized or await a decision; uses a partial index."""
     is_unclear: ColumnElement[bool] = literal_column("returned_letters.state = 'unclear'")
     unclear = select(func.count()).select_from(ReturnedLetter).where(is_unclear)
     return db.session.scalar(unclear) or 0

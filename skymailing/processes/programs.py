@@ -32,13 +32,13 @@ def list_programs(config: dict[str, Any]) -> list[Program]:
     if config["EMBEDDED_REDIS"]:
         programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))
     if config["MAIL_CATCHER"]:
-        programs.append(Program("catcher", _flask("catcher"), order=20, stop_seconds=5))
+        programs.append(Program("catcher", _flask_command("catcher"), order=20, stop_seconds=5))
     if config["WORKERS"]:
         # A worker finishes the window of letters that it has started.
         programs.append(
-            Program("worker", _flask("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
+            Program("worker", _flask_command("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
         )
-    programs.append(Program("scheduler", _flask("scheduler"), order=40, stop_seconds=5))
+    programs.append(Program("scheduler", _flask_command("scheduler"), order=40, stop_seconds=5))
     programs.append(Program("web", build_web_command(config, UP_GRACE_SECONDS), order=50, stop_seconds=10))
     return programs
 
@@ -49,7 +49,7 @@ def build_configuration(programs: list[Program]) -> str:
     Log files are named without a directory, because supervisor would interpret `%`, `;` and `#` in it.
     """
     parts = [
-        _section(
+        _write_section(
             "supervisord",
             nodaemon="true",
             silent="true",
@@ -60,7 +60,7 @@ def build_configuration(programs: list[Program]) -> str:
             **_log("supervisor", ""),
         )
     ]
-    parts += [_program_section(program) for program in programs]
+    parts += [_write_program_section(program) for program in programs]
     return "\n".join(parts)
 
 
@@ -89,18 +89,18 @@ def build_web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[s
     return command + [f"--{name}={value}" for name, value in options.items()]
 
 
-def logs_directory(data_dir: Path) -> Path:
+def get_logs_directory(data_dir: Path) -> Path:
     """Return the directory for the logs of all processes."""
     return data_dir / "logs"
 
 
-def _flask(command: str) -> list[str]:
+def _flask_command(command: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "wsgi", command]
 
 
-def _program_section(program: Program) -> str:
+def _write_program_section(program: Program) -> str:
     numbered = program.copies > 1
-    return _section(
+    return _write_section(
         f"program:{program.name}",
         command=_quote(program.command),
         process_name="%(program_name)s-%(process_num)d" if numbered else "%(program_name)s",
@@ -133,5 +133,5 @@ def _quote(command: list[str]) -> str:
     return quoted.replace(" #", " ''#").replace(" ;", " '';")
 
 
-def _section(name: str, **options: object) -> str:
+def _write_section(name: str, **options: object) -> str:
     return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in options.items()), ""])

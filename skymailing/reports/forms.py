@@ -11,7 +11,7 @@ from skymailing.mailings.log_queries import MailingChoices
 from skymailing.reports.periods import InvalidPeriod, Period, choose_period
 from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import PeriodForm
-from skymailing.web.i18n import user_zone
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_id
 
 
@@ -31,7 +31,7 @@ class ReportForm(PeriodForm):
         if not self.validate():
             return None
         try:
-            return choose_period(self.since.data, self.until.data, user_zone(), self.now)
+            return choose_period(self.since.data, self.until.data, get_user_zone(), self.now)
         except InvalidPeriod as error:
             self.until.errors = [*self.until.errors, explain(error)]
             return None

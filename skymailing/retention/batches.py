@@ -68,10 +68,10 @@ def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
 
 
 def remove_transactional(connection: Connection, delivery_ids: Sequence[int]) -> None:
-    """Remove what deliveries of transactional letters have in addition, and contents without a letter."""
+    """Remove the rows that only transactional letters have, and contents that no letter uses any longer."""
     letter, content = TransactionalLetter, LetterContent
-    theirs = delete(letter).where(is_one_of(letter.delivery_id, "ids")).returning(letter.content_id)
-    used = set(connection.scalars(theirs, {"ids": list(delivery_ids)}))
+    statement = delete(letter).where(is_one_of(letter.delivery_id, "ids")).returning(letter.content_id)
+    used = set(connection.scalars(statement, {"ids": list(delivery_ids)}))
     if used:
         # A request that adds a letter changes the time first, so that this does not remove its content.
         is_old = content.used_at < utcnow() - UNUSED

@@ -23,7 +23,7 @@ HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
 
 def remove_old_details(cutoff: datetime, now: datetime, budget: TimeBudget) -> None:
     """Remove the details of runs that ended before `cutoff`, oldest first, within the budget."""
-    while not budget.is_used_up and (run_ids := _runs_with_details(cutoff)):
+    while not budget.is_used_up and (run_ids := _list_runs_with_details(cutoff)):
         for run_id in run_ids:
             if _mark_removed(run_id, cutoff, now):
                 _remove(run_id, now, budget)
@@ -31,7 +31,7 @@ def remove_old_details(cutoff: datetime, now: datetime, budget: TimeBudget) -> N
                 return
 
 
-def _runs_with_details(cutoff: datetime) -> list[int]:
+def _list_runs_with_details(cutoff: datetime) -> list[int]:
     statement = (
         select(Run.id)
         .where(HAS_DETAILS, Run.finished_at < cutoff, Run.state.not_in(OPEN_RUN_STATES))

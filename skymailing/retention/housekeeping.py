@@ -139,7 +139,7 @@ def remove_returned_letters(cutoff: datetime, budget: TimeBudget) -> None:
 
 
 def remove_webhook_events(cutoff: datetime, budget: TimeBudget) -> None:
-    """Remove events with their calls, also those that no endpoint has accepted."""
+    """Remove events with their calls, including those that no endpoint has accepted."""
     table: Any = WebhookEvent.__table__
     _remove_oldest(table, table.c.at < cutoff, "webhook_events", budget)
 

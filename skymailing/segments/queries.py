@@ -1,4 +1,4 @@
-"""Read segments: who is in them, which mailings use them, and what their conditions can refer to."""
+"""Read segments: the clients in them, the mailings that use them, and what their conditions can refer to."""
 
 import heapq
 from collections import Counter

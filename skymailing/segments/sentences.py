@@ -1,4 +1,4 @@
-"""Describe conditions in the reader's language, for all pages. Needs no request."""
+"""Describe conditions in the reader's language, for all pages; this works outside of requests, too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

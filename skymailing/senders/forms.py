@@ -25,7 +25,7 @@ def parse(_form: FlaskForm, field: Field) -> None:
         raise ValidationError(explain(error)) from error
 
 
-def address_field(label: Any, *validators: Any, description: Any) -> EmailField:
+def make_address_field(label: Any, *validators: Any, description: Any) -> EmailField:
     attributes = {"autocomplete": "off", "inputmode": "email"}
     return EmailField(
         label, [*validators, parse], filters=[strip], description=description, render_kw=attributes
@@ -35,7 +35,7 @@ def address_field(label: Any, *validators: Any, description: Any) -> EmailField:
 class SenderForm(FlaskForm):
     """A new or existing sender."""
 
-    address = address_field(
+    address = make_address_field(
         _l("Email address"),
         DataRequired(_l("Enter an email address.")),
         description=_l("We will send a confirmation link to it."),
@@ -46,7 +46,7 @@ class SenderForm(FlaskForm):
         filters=[strip],
         description=_l("Clients see it next to the address. If empty, the name from your profile is used."),
     )
-    reply_to = address_field(
+    reply_to = make_address_field(
         _l("Replies go to"), description=_l("Another address for replies, for example at Gmail.")
     )
     server = SelectField(_l("Mail server"), coerce=int, default=0)

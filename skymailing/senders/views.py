@@ -34,9 +34,9 @@ def index() -> ResponseReturnValue:
     senders = queries.list_senders(current_user.id)
     domains = list_domains(current_user.id)
     service = service_address()
-    # Other mail servers sign with their own domains.
-    ours = [sender.address_key for sender in senders if sender.server_id is None]
-    unsigned = {key.rpartition("@")[2] for key in ours if not is_signed(domains, key)}
+    # Only the installation's mail server can sign with these domains.
+    keys = [sender.address_key for sender in senders if sender.server_id is None]
+    unsigned = {key.rpartition("@")[2] for key in keys if not is_signed(domains, key)}
     return render_template(
         "senders/index.html",
         senders=senders,

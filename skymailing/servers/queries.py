@@ -30,8 +30,8 @@ def list_server_senders(server_id: int) -> list[str]:
     return list(db.session.scalars(uses.order_by(Sender.address_key)))
 
 
-def uses_open_run(server_id: int) -> bool:
-    """Return whether an unfinished run was planned with the server."""
+def is_used_by_open_run(server_id: int) -> bool:
+    """Return whether an unfinished run uses the server."""
     open_run = exists().where(Run.state.in_(OPEN_RUN_STATES), Run.server_id == server_id)
     return bool(db.session.scalar(select(open_run)))
 

@@ -15,7 +15,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Security, SmtpServer, UsageKind, User
 from skymailing.quotas.checks import require_room, select_servers, use
-from skymailing.servers.queries import list_server_senders, uses_open_run
+from skymailing.servers.queries import is_used_by_open_run, list_server_senders
 from skymailing.settings.quotas import quota_settings
 
 # With other ports, users could probe hosts for other services.
@@ -126,7 +126,7 @@ def check_unused(server: SmtpServer) -> None:
     """Raise ServerError if a sender or an unfinished run uses the server."""
     if addresses := list_server_senders(server.id):
         raise ServerError("server_in_use", addresses=", ".join(addresses))
-    if uses_open_run(server.id):
+    if is_used_by_open_run(server.id):
         raise ServerError("server_in_run")
 
 

@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Tested:
+class TestResult:
     """The result of a test, with the server's reply."""
 
     has_passed: bool
-    answer: str
+    reply: str
 
 
 def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
@@ -44,36 +44,36 @@ def _test_next(now: datetime) -> bool:
     db.session.rollback()  # no transaction is open while the server responds
     if row is None:
         return False
-    tested = test_access(ServerAccess.of(row, row.id))
+    result = test_access(ServerAccess.of(row, row.id))
     # Store the result only if the server has not been changed since: a change requests another test.
     is_current = (SmtpServer.id == row.id) & (SmtpServer.test_requested_at == row.test_requested_at)
-    done = (
+    statement = (
         update(SmtpServer)
         .where(is_current)
         .values(
             test_requested_at=None,
             tested_at=now,
-            has_passed=tested.has_passed,
-            test_answer=tested.answer[:500],
+            has_passed=result.has_passed,
+            test_answer=result.reply[:500],
             updated_at=SmtpServer.updated_at,
         )
     )
-    is_recorded = db.session.connection().execute(done).rowcount > 0
+    is_recorded = db.session.connection().execute(statement).rowcount > 0
     db.session.commit()
-    if is_recorded and tested.has_passed:
+    if is_recorded and result.has_passed:
         reopening.reopen(f"server-{row.id}")
     return True
 
 
-def test_access(server: ServerAccess) -> Tested:
+def test_access(server: ServerAccess) -> TestResult:
     """Open a session and close it; return whether this worked, with the server's reply."""
     try:
         session = server.open()
     except OSError as error:
-        return Tested(False, format_error(error))
+        return TestResult(False, format_error(error))
     try:
         greeting = session.ehlo_resp or session.helo_resp or b""
-        return Tested(True, decode_reply(greeting.partition(b"\n")[0]))
+        return TestResult(True, decode_reply(greeting.partition(b"\n")[0]))
     finally:
         with suppress(OSError):
             session.quit()

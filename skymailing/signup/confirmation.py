@@ -82,10 +82,10 @@ def _record(signup: Signup, visitor: Visitor, now: datetime) -> None:
 
     A request that no one confirms proves nothing and could come from a bot, so it never gets here.
     """
-    about: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
-    asked = Evidence(signup.ip, signup.agent, **about)
-    record(signup.owner_id, signup.email_key, ConsentKind.ASKED, signup.requested_at, asked)
-    confirmed = Evidence(visitor.ip[:45], visitor.agent[:AGENT_MAX_LENGTH], **about)
+    source: dict[str, Any] = {"form_id": signup.form_id, "text_id": signup.text_id}
+    requested = Evidence(signup.ip, signup.agent, **source)
+    record(signup.owner_id, signup.email_key, ConsentKind.ASKED, signup.requested_at, requested)
+    confirmed = Evidence(visitor.ip[:45], visitor.agent[:AGENT_MAX_LENGTH], **source)
     record(signup.owner_id, signup.email_key, ConsentKind.CONFIRMED, now, confirmed)
     if signup.tracking_text_id is not None:
         tracking = replace(confirmed, text_id=signup.tracking_text_id, purpose=ConsentPurpose.TRACKING)

@@ -56,13 +56,13 @@ class QuestionForm(Form):
     is_required = BooleanField(_l("Required"))
 
 
-def text_area_field(label: Any, max_length: int, rows: int, **options: Any) -> TextAreaField:
+def make_text_area_field(label: Any, max_length: int, rows: int, **options: Any) -> TextAreaField:
     return TextAreaField(
         label, [Length(max=max_length)], filters=[strip], render_kw={"rows": rows}, **options
     )
 
 
-def line_field(label: Any, max_length: int, *validators: Any, **options: Any) -> StringField:
+def make_line_field(label: Any, max_length: int, *validators: Any, **options: Any) -> StringField:
     checks = [*validators, Length(max=max_length), one_line]
     return StringField(label, checks, filters=[strip], render_kw={"autocomplete": "off"}, **options)
 
@@ -70,13 +70,13 @@ def line_field(label: Any, max_length: int, *validators: Any, **options: Any) ->
 class SignupFormEditor(FlaskForm):
     """A new or existing sign-up form."""
 
-    name = line_field(
+    name = make_line_field(
         lazy_pgettext("form", "Name"),
         FORM_NAME_MAX_LENGTH,
         DataRequired(_l("Enter a name.")),
         description=_l("Only you can see it."),
     )
-    consent_text = text_area_field(
+    consent_text = make_text_area_field(
         _l("Consent text"),
         TEXT_MAX_LENGTH,
         3,
@@ -86,11 +86,11 @@ class SignupFormEditor(FlaskForm):
         _l("Ask if opens may be counted"),
         description=_l("For mailings that count opens per person. The box is never ticked in advance."),
     )
-    tracking_text = line_field(_l("Text next to the box"), TEXT_MAX_LENGTH)
+    tracking_text = make_line_field(_l("Text next to the box"), TEXT_MAX_LENGTH)
     language = SelectField(_l("Language"))
-    title = line_field(_l("Title"), FORM_LINE_MAX_LENGTH)
-    introduction = text_area_field(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
-    button = line_field(_l("Button"), BUTTON_MAX_LENGTH)
+    title = make_line_field(_l("Title"), FORM_LINE_MAX_LENGTH)
+    introduction = make_text_area_field(_l("Introduction"), PAGE_TEXT_MAX_LENGTH, 3)
+    button = make_line_field(_l("Button"), BUTTON_MAX_LENGTH)
     questions = FieldList(SubForm(QuestionForm))
     tags = StringField(
         _l("Tags"),
@@ -102,14 +102,14 @@ class SignupFormEditor(FlaskForm):
         _l("Topics"), coerce=int, choices=[], description=_l("Everyone who confirms is subscribed to these.")
     )
     sender = SelectField(_l("Sender"), coerce=int, default=0)
-    confirm_subject = line_field(_l("Subject"), FORM_LINE_MAX_LENGTH)
-    confirm_body = text_area_field(
+    confirm_subject = make_line_field(_l("Subject"), FORM_LINE_MAX_LENGTH)
+    confirm_body = make_text_area_field(
         _l("Text"),
         PAGE_TEXT_MAX_LENGTH,
         5,
         description=_l("Plain text. The confirmation link follows below it."),
     )
-    thanks_text = text_area_field(_l("Text after the confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
+    thanks_text = make_text_area_field(_l("Text after confirmation"), PAGE_TEXT_MAX_LENGTH, 3)
     thanks_url = URLField(
         _l("Redirect to this page"),
         [Length(max=URL_MAX_LENGTH)],

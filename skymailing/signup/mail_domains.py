@@ -1,8 +1,9 @@
-"""Ask DNS whether a domain accepts mail, so that people notice typing errors at once.
+"""Ask DNS whether a domain accepts mail, so that people notice typos at once.
 
 This is the only query that a web process makes because of a visitor's input, and it goes to the resolver. The
-process must not wait for DNS: each answer is cached, a query ends after a second, only a few run at a time,
-and none for a while after the resolver failed. Without an answer, the address is accepted.
+process must not wait long for DNS: each answer is cached, a query times out after a second, only a few run at
+a time, and there are none for a while after the resolver has failed. Without an answer, the address is
+accepted.
 """
 
 import threading
@@ -16,7 +17,7 @@ from skymailing.extensions import cache
 TIMEOUT = 1.0  # seconds
 AT_A_TIME = 4  # queries per process; each occupies a thread
 CACHE_SECONDS = {"yes": 24 * 60 * 60, "no": 10 * 60, "unknown": 60}  # by answer
-PAUSE_KEY, PAUSE = "mail-domains-paused", 10  # seconds
+PAUSE_KEY, PAUSE = "mail-domains-paused", 10  # seconds without queries after the resolver has failed
 RESERVED = {*ALLOWED_SPECIAL_DOMAINS, "example"}
 RESERVED_DOMAINS = {"example.com", "example.net", "example.org"}
 NULL_MX = "0 ."  # RFC 7505: the domain accepts no mail

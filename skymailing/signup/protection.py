@@ -1,8 +1,8 @@
 """Decide whether a submitted form is accepted, needs another step, or is rejected.
 
-No single measure stops every bot. Together they make a flood slow and expensive: a signed stamp, limits
-per network, work for the browser once a form gets more requests than usual, and never more than three letters
-per mailbox and day (`requests.py`).
+No single measure stops every bot. Together they make a flood slow and expensive: a signed stamp, limits per
+network, proof of work once a form gets more requests than usual, and at most three letters per mailbox and
+day (`requests.py`).
 """
 
 import ipaddress
@@ -27,13 +27,13 @@ class Passage(StrEnum):
     """The decision about a submitted form."""
 
     ALLOWED = "allowed"
-    STEP = "step"  # one more click, with work for the browser if the form is under attack
+    STEP = "step"  # one more click, with proof of work if the form is under attack
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, and the bits of work that another step demands."""
+    """The decision, and how many bits of proof of work the extra step demands."""
 
     passage: Passage
     bits: int = 0
@@ -41,7 +41,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """What is known about the person who submits a form."""
+    """The IP address and the browser of a person who submits a form."""
 
     ip: str
     agent: str = ""
@@ -50,12 +50,12 @@ class Visitor:
 def judge(
     form: SignupForm, email_key: str, visitor: Visitor, stamp: str, proof: str, now: datetime
 ) -> Verdict:
-    """Return what to do with a form that has no errors; count the form unless it needs another step."""
+    """Return what to do with a submission without errors; count it unless it needs another step."""
     keys = [f"form:{form.id}", f"owner:{form.owner_id}"]
-    bits = _demand(rates.peek(keys, now))
+    bits = _choose_bits(rates.peek(keys, now))
     shown = read_stamp(stamp, form.uuid, email_key, now)
-    has_worked = shown is not None and shown.bits > 0 and is_proven(stamp, proof, shown.bits)
-    if shown is None or (bits and not has_worked):
+    has_proof = shown is not None and shown.bits > 0 and is_proven(stamp, proof, shown.bits)
+    if shown is None or (bits and not has_proof):
         return Verdict(Passage.STEP, bits)
     per_address, per_network = rates.count(list_network_keys(visitor.ip), now)
     if per_address > PER_ADDRESS or per_network > PER_NETWORK:
@@ -64,8 +64,8 @@ def judge(
     return Verdict(Passage.ALLOWED)
 
 
-def _demand(counts: list[float]) -> int:
-    """Return how many bits of work are needed: none in normal times, one more for each doubling."""
+def _choose_bits(counts: list[float]) -> int:
+    """Return how many bits of proof of work are needed: none in normal times, one more for each doubling."""
     excess = max(count / limit for count, limit in zip(counts, (PER_FORM, PER_OWNER), strict=True))
     return min(MAX_BITS, MIN_BITS + int(math.log2(excess))) if excess >= 1 else 0
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import joinedload
 
 from skymailing.extensions import db
 from skymailing.models import Brand, FormDay, Sender, Signup, SignupForm, User
-from skymailing.signup.requests import today
+from skymailing.signup.requests import find_day
 
 RECENT_DAYS = 30
 
@@ -32,7 +32,7 @@ def list_forms(owner_id: int) -> Sequence[SignupForm]:
 
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
     """Return the numbers of each form that has any, by its ID."""
-    is_recent = FormDay.day > today(now) - timedelta(days=RECENT_DAYS)
+    is_recent = FormDay.day > find_day(now) - timedelta(days=RECENT_DAYS)
     sums = [func.sum(column) for column in (FormDay.requested, FormDay.confirmed)]
     recent = [
         func.sum(case((is_recent, column), else_=0)) for column in (FormDay.requested, FormDay.confirmed)

@@ -23,30 +23,30 @@ EXTENSION = "skymailing_signup_counts"  # in app.extensions: counters while Redi
 
 def count(keys: Sequence[str], now: datetime) -> list[float]:
     """Count one use of each key; return its uses in the last hour, including this one."""
-    return _measure(keys, now, adds=1)
+    return _measure(keys, now, increment=1)
 
 
 def peek(keys: Sequence[str], now: datetime) -> list[float]:
     """Return the uses of each key in the last hour."""
-    return _measure(keys, now, adds=0)
+    return _measure(keys, now, increment=0)
 
 
-def _measure(keys: Sequence[str], now: datetime, adds: int) -> list[float]:
-    """Return this clock hour's uses, plus the share of the last hour's that is still in the period."""
+def _measure(keys: Sequence[str], now: datetime, increment: int) -> list[float]:
+    """Return the uses in this clock hour, plus the share of the previous hour's that are in the period."""
     period, elapsed = divmod(now.timestamp(), PERIOD)
     share = 1 - elapsed / PERIOD
     names = [(f"{key}:{int(period)}", f"{key}:{int(period) - 1}") for key in keys]
-    found = shared_cache().run(lambda redis: _count_in_redis(redis, names, adds))
+    found = shared_cache().run(lambda redis: _count_in_redis(redis, names, increment))
     if found is None:
-        found = _count_in_memory(names, adds)
+        found = _count_in_memory(names, increment)
     return [current + earlier * share for current, earlier in found]
 
 
-def _count_in_redis(redis: "Redis", names: list[tuple[str, str]], adds: int) -> list[tuple[int, int]]:
+def _count_in_redis(redis: "Redis", names: list[tuple[str, str]], increment: int) -> list[tuple[int, int]]:
     with redis.pipeline(transaction=False) as pipeline:
-        if adds:
+        if increment:
             for current, _earlier in names:
-                pipeline.incrby(_make_key(current), adds)
+                pipeline.incrby(_make_key(current), increment)
                 pipeline.expire(_make_key(current), 2 * PERIOD)
         pipeline.mget([_make_key(name) for pair in names for name in pair])
         found = [int(count or 0) for count in pipeline.execute()[-1]]
@@ -57,10 +57,10 @@ def _make_key(name: str) -> str:
     return f"{PREFIX}signup:{name}"
 
 
-def _count_in_memory(names: list[tuple[str, str]], adds: int) -> list[tuple[int, int]]:
+def _count_in_memory(names: list[tuple[str, str]], increment: int) -> list[tuple[int, int]]:
     counters: dict[str, int] = current_app.extensions.setdefault(EXTENSION, {})
     if len(counters) > MAX_IN_MEMORY:
         counters.clear()
     for current, _earlier in names:
-        counters[current] = counters.get(current, 0) + adds
+        counters[current] = counters.get(current, 0) + increment
     return [(counters[current], counters.get(earlier, 0)) for current, earlier in names]

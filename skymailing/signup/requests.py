@@ -22,7 +22,7 @@ from skymailing.outbox.signup_letters import SIGNUP_LIFETIME, add_signup_letter
 from skymailing.signup.protection import Visitor
 from skymailing.signup.texts import read_texts
 
-BETWEEN_LETTERS = timedelta(minutes=10)
+BETWEEN_LETTERS = timedelta(minutes=10)  # at least, to one mailbox
 LETTERS_PERIOD = timedelta(days=1)  # in which a mailbox gets at most three letters
 # Columns of an open request that are replaced when the form is submitted again.
 REPLACED = ("email", "values", "requested_at", "ip", "agent", "text_id", "tracking_text_id", "expires_at")
@@ -39,7 +39,7 @@ class Request:
 
 
 def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: datetime) -> bool:
-    """Store the request; the newest values count. Return whether a confirmation letter was added.
+    """Store the request, or its newest values; return whether a confirmation letter was added.
 
     Call it with the form's language active: the text that the visitor agreed to may be the default one.
 
@@ -61,7 +61,7 @@ def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: da
         "requests": 1,
         "is_waiting": False,
     }
-    signup_id, requests = STORING.execute(db.session.connection(), [values]).tuples().one()
+    signup_id, requests = UPSERT_REQUEST.execute(db.session.connection(), [values]).tuples().one()
     is_sent = _claim_letter(request.email, now)
     if is_sent:
         add_signup_letter(form, signup_id, request.email)
@@ -70,7 +70,7 @@ def request_signup(form: SignupForm, request: Request, visitor: Visitor, now: da
     return is_sent
 
 
-def _make_storing() -> Insert:
+def _make_request_upsert() -> Insert:
     statement = insert_into(Signup)
     changed = {name: statement.excluded[name] for name in REPLACED}
     return statement.on_conflict_do_update(
@@ -80,17 +80,18 @@ def _make_storing() -> Insert:
     )
 
 
-STORING = Upsert(_make_storing, (Signup.id, Signup.requests))
+UPSERT_REQUEST = Upsert(_make_request_upsert, (Signup.id, Signup.requests))
 
 
 def _claim_letter(email: str, now: datetime) -> bool:
-    """Return whether a mailbox may get a letter now, and remember it; one statement, so that races are safe.
+    """Return whether a mailbox may get a letter now; if so, record it.
 
-    Tags, as in name+tag@example.com, and the domains of Yandex lead to the same mailbox.
+    This is one statement, so that concurrent requests cannot exceed the limits. Tags, as in
+    name+tag@example.com, and the domains of Yandex lead to the same mailbox.
     """
     mailbox = hashlib.sha256(person_key(email).encode()).hexdigest()
     row = {"mailbox": mailbox, "latest_at": now, "second_at": LONG_AGO, "third_at": LONG_AGO}
-    claimed = CLAIMING.execute(
+    claimed = CLAIM_LETTER.execute(
         db.session.connection(),
         [row],
         latest_before=now - BETWEEN_LETTERS,
@@ -99,7 +100,7 @@ def _claim_letter(email: str, now: datetime) -> bool:
     return claimed.first() is not None
 
 
-def _make_claiming() -> Insert:
+def _make_letter_claim() -> Insert:
     statement = insert_into(SignupMailbox)
     is_allowed = (SignupMailbox.latest_at <= bindparam("latest_before")) & (
         SignupMailbox.third_at <= bindparam("third_before")
@@ -112,24 +113,24 @@ def _make_claiming() -> Insert:
     )
 
 
-CLAIMING = Upsert(_make_claiming, SignupMailbox.mailbox)
+CLAIM_LETTER = Upsert(_make_letter_claim, SignupMailbox.mailbox)
 
 
 def count_day(form_id: int, now: datetime, *, requested: int = 0, confirmed: int = 0) -> None:
-    """Add to a form's numbers for today."""
-    row = {"form_id": form_id, "day": today(now), "requested": requested, "confirmed": confirmed}
-    COUNT_REQUEST.execute(db.session.connection(), [row])
+    """Add requests and confirmations to the form's counts for the day of `now`."""
+    row = {"form_id": form_id, "day": find_day(now), "requested": requested, "confirmed": confirmed}
+    COUNT_DAY.execute(db.session.connection(), [row])
 
 
-def _make_counting() -> Insert:
+def _make_day_upsert() -> Insert:
     statement = insert_into(FormDay)
     added = {name: getattr(FormDay, name) + statement.excluded[name] for name in ("requested", "confirmed")}
     return statement.on_conflict_do_update(index_elements=["form_id", "day"], set_=added)
 
 
-COUNT_REQUEST = Upsert(_make_counting)
+COUNT_DAY = Upsert(_make_day_upsert)
 
 
-def today(now: datetime) -> date:
-    """Return the day in UTC, by which forms are counted."""
+def find_day(now: datetime) -> date:
+    """Return the UTC day by which requests are counted."""
     return now.astimezone(UTC).date()

@@ -28,7 +28,7 @@ def write_snippet(form: SignupForm) -> str:
 
 
 def draw_code(url: str) -> tuple[Markup, str]:
-    """Return a QR code as SVG for the page, and as a data: URL of a PNG picture to download."""
+    """Return a QR code as SVG for the page, and as the data: URL of a PNG image to download."""
     code = segno.make(url, error="m", micro=False)
     drawing = code.svg_inline(scale=4, border=2, dark="#000", light="#fff", omitsize=True)
     markup = Markup(drawing)  # noqa: S704 - segno draws dots; the markup contains no part of the text

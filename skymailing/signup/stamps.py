@@ -1,4 +1,4 @@
-"""Sign the time when a form was shown, and demand work from browsers while a form is under attack.
+"""Sign the time when a form was shown, and demand proof of work while a form is under attack.
 
 The stamp of the public page is the same for all visitors, since the page is cached. The stamp of the extra
 step belongs to one address, so that a bot needs a new one, and new proof of work, for each address.
@@ -31,7 +31,7 @@ def make_page_stamp(form_uuid: str, now: datetime) -> str:
 
 
 def make_step_stamp(form_uuid: str, email_key: str, bits: int, now: datetime) -> str:
-    """Return the stamp of the extra step for one address; it demands work unless `bits` is 0."""
+    """Return the stamp of the extra step for one address; it demands proof of work unless `bits` is 0."""
     about = {"form": form_uuid, "address": _digest(email_key)}
     return make_token(STEP, about | {"at": int(now.timestamp()), "bits": bits})
 

@@ -1,4 +1,4 @@
-"""Add clients who had to wait for room, and delete old requests."""
+"""Add people who confirmed while their owner's client limit was reached, and delete old requests."""
 
 from datetime import datetime, timedelta
 
@@ -22,10 +22,10 @@ def add_clients(now: datetime) -> None:
     for owner_id in owners:
         if not cache.get(FULL_KEY.format(owner_id)):
             # Equal shares, so that the many people of one owner do not delay those of other owners.
-            _add_clients_of(owner_id, max(1, BATCH // len(owners)), now)
+            _add_owner_clients(owner_id, max(1, BATCH // len(owners)), now)
 
 
-def _add_clients_of(owner_id: int, limit: int, now: datetime) -> None:
+def _add_owner_clients(owner_id: int, limit: int, now: datetime) -> None:
     waiting = select(Signup.id, Signup.form_id).where(Signup.is_waiting, Signup.owner_id == owner_id)
     rows = db.session.execute(waiting.order_by(Signup.id).limit(limit)).tuples().all()
     db.session.rollback()

@@ -38,8 +38,8 @@ def find_topic(owner_id: int, topic_id: int | None, *, keep: bool = False) -> To
 
 def list_topic_choices(owner_id: int) -> list[tuple[int, str]]:
     """Return the choices of a mailing's form: 0 for no topic, then the topics."""
-    none = pgettext("topic", "none")
-    return [(0, none), *((topic.id, topic.name) for topic in list_topics(owner_id))]
+    no_topic = pgettext("topic", "none")
+    return [(0, no_topic), *((topic.id, topic.name) for topic in list_topics(owner_id))]
 
 
 def count_choices(owner_id: int) -> dict[int, Counts]:

@@ -72,10 +72,10 @@ def move_up(topic: Topic) -> None:
     _lock_owner(topic.owner_id)
     topics = list_topics(topic.owner_id)
     # Another window may have deleted the topic.
-    if place := next((place for place, each in enumerate(topics) if each.id == topic.id), 0):
-        topics[place - 1 : place + 1] = topic, topics[place - 1]
-    for position, each in enumerate(topics):
-        each.position = position
+    if index := next((index for index, other in enumerate(topics) if other.id == topic.id), 0):
+        topics[index - 1 : index + 1] = topic, topics[index - 1]
+    for position, listed in enumerate(topics):
+        listed.position = position
     db.session.flush()
 
 

@@ -1,7 +1,7 @@
 """Recognize scanners that follow all links of a letter within seconds.
 
-The time since the letter was sent says nothing: half of the scanners come after 40 seconds or more, when
-people are reading, too. But no person follows three links of one letter within two seconds.
+The time since the letter was sent does not help: half of the scanners come after 40 seconds or more, when
+people also read. But no person follows three links of one letter within two seconds.
 """
 
 from collections import Counter

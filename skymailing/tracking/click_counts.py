@@ -1,6 +1,6 @@
 """Count clicks by people and by machines: per letter and per run, and for each link in them.
 
-Hits of one letter that form a burst count as a machine's, even if an earlier fold counted some as a person's.
+All clicks of a burst count as a machine's, even if an earlier fold counted some of them as a person's.
 """
 
 from collections import Counter, defaultdict
@@ -54,7 +54,7 @@ class LetterClicks:
     delivery_id: int
     run_id: int
     mailing_id: int
-    variant: int  # that it contains; 0 without a test
+    variant: int  # the variant that it contains; 0 without a test
     links: dict[int, LinkClicks] = field(default_factory=dict)
     # As stored: people's clicks and machines' clicks, by link number.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)

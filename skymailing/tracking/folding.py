@@ -13,7 +13,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
-from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, decode, skip
+from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, count_unreadable, decode
 from skymailing.tracking.locking import lock_row, take_turn
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
@@ -47,7 +47,7 @@ def _fold_slice(name: str, now: datetime) -> bool:
             progress = update(HitFold).where(HitFold.name == name).values(done=done + len(raw))
             connection.execute(progress)
     if len(hits) < len(raw):
-        skip(len(raw) - len(hits))
+        count_unreadable(len(raw) - len(hits))
     if is_sqlite():
         let_others_write(time.monotonic() - started)
     return True

@@ -42,7 +42,7 @@ class NotedHit:
 
 
 def decode(text: bytes) -> NotedHit | None:
-    """Return the hit that `encode` wrote; None for anything else, which a program has put into Redis."""
+    """Return the hit that `encode` wrote; None if the text is anything else."""
     found = HIT.fullmatch(text)
     if found is None:
         return None
@@ -50,8 +50,8 @@ def decode(text: bytes) -> NotedHit | None:
     return NotedHit(run_id, delivery_id, number, at, Visitor(found[5].decode()))
 
 
-def skip(count: int) -> None:
-    """Count hits that cannot be read as lost."""
+def count_unreadable(count: int) -> None:
+    """Add hits that cannot be read to the number of lost ones."""
     logger.warning("%d clicks and opens could not be read", count)
     from skymailing import counters  # slow to import, so commands avoid it
 

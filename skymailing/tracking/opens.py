@@ -1,8 +1,8 @@
 """Store when letters were opened, as far as their mailing allows: a loaded tracking image suggests an open.
 
-Apple's proxy loads images in advance, which says nothing, and machines do not open letters. If opens are
-counted per person, only people who agreed are counted: the consent is checked here, so that a withdrawal
-takes effect with its commit.
+Images that Apple's proxy loads in advance are ignored, and so are machines. If opens are counted per person,
+only people who agreed are counted: the consent is checked here, so that a withdrawal takes effect with its
+commit.
 """
 
 from collections import defaultdict

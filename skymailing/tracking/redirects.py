@@ -1,4 +1,4 @@
-"""Answer clicks before they reach Flask: if a link's run is in memory, only Redis is needed, to note the hit.
+"""Redirect clicks before they reach Flask: if a link's run is in memory, only Redis is needed.
 
 All other requests go on to Flask, where `views.click` reads the run, or explains why the link does not work.
 """
@@ -17,7 +17,7 @@ from skymailing.web.responses import list_security_headers
 from skymailing.web.urls import CLICK_PREFIX
 
 LINK = re.compile(rf"{CLICK_PREFIX}/([\w-]+)/([1-9]\d{{0,3}})", re.ASCII)
-# The target's server learns nothing about the letter, and no cache may answer the next click.
+# The target's server learns nothing about the letter, and no cache may respond to the next click.
 HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 
 

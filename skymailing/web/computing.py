@@ -23,7 +23,7 @@ RATE = "300 per minute"
 PLACES = 3
 WAIT = 10  # seconds
 WAIT_FOR_PLACE = 1.0  # seconds; requests that the browser has abandoned may still be running
-MAX_SECONDS = 60  # after which a dead request's slot is free again
+MAX_SECONDS = 60  # after which the place of a dead request is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
 

@@ -20,9 +20,7 @@ from skymailing.web.error_texts import explain
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5  # a restarting database is back by then
-FORMATS = (
-    "skymailing_error_formats"  # in app.extensions: functions that respond instead, by prefix of the path
-)
+FORMATS = "skymailing_error_formats"  # in app.extensions: functions that respond instead, by path prefix
 
 # The title and the text of each error, translated when it is shown.
 EXPIRED = (

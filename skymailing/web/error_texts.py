@@ -183,7 +183,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "sender_deleted": _l("This sender has been deleted."),
     "sender_in_use": _l("This sender is used in mailings, so it cannot be deleted: %(names)s."),
     "sender_freemail": _l(
-        "Emails from %(domain)s that we send would be rejected or marked as spam. Choose a mail server of "
+        "If we send emails from %(domain)s, they will be rejected or marked as spam. Choose a mail server of "
         "%(domain)s, or use an address of your own domain and enter this one for replies."
     ),
     "sender_letter_limit": _l("You can send up to %(limit)s confirmation links per day. Try again tomorrow."),

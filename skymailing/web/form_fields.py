@@ -16,7 +16,7 @@ from wtforms.widgets import CheckboxInput, DateTimeLocalInput
 
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
-from skymailing.web.i18n import user_zone
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.timezones import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -43,7 +43,7 @@ class LocalTimeField(Field):
     def __init__(self, label: Any, validators: Sequence[Any] = (), **options: Any) -> None:
         # Without a step, browsers reject a time with seconds.
         super().__init__(label, validators, **{"render_kw": {"step": "1"}, **options})
-        self.zone: ZoneInfo = user_zone()
+        self.zone: ZoneInfo = get_user_zone()
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: datetime | None = None
@@ -110,5 +110,5 @@ class PeriodForm(FlaskForm):
 
     def utc_range(self) -> tuple[datetime | None, datetime | None]:
         """Return the beginning and end of the period in UTC; None for an empty field."""
-        since, until, zone = self.valid_data("since"), self.valid_data("until"), user_zone()
+        since, until, zone = self.valid_data("since"), self.valid_data("until"), get_user_zone()
         return (start_of_day(since, zone) if since else None, end_of_day(until, zone) if until else None)

@@ -44,27 +44,27 @@ def _translations(_locale: Locale | None, _root: str) -> Any:
 
 
 def choose_locale() -> str:
-    """Return the language of the profile, else of the visitor's cookie, else the browser's preference."""
+    """Return the language of the profile, else of the visitor's cookie, else the browser's preferred one."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if not has_request_context():
         return languages[0]
     if is_stateless(request.path):
-        return best_language(request.headers.get("Accept-Language", ""), languages)
+        return find_best_language(request.headers.get("Accept-Language", ""), languages)
     if current_user.is_authenticated and current_user.locale in languages:
         return str(current_user.locale)
-    return visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
+    return find_visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
 
 
-def visitor_language(chosen: str | None, accept_language: str | None) -> str:
+def find_visitor_language(chosen: str | None, accept_language: str | None) -> str:
     """Return a visitor's language, from the cookie and the browser's Accept-Language header."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if chosen in languages:
         return chosen
-    return best_language(accept_language or "", languages)
+    return find_best_language(accept_language or "", languages)
 
 
 @lru_cache(maxsize=1024)
-def best_language(accept_language: str, languages: tuple[str, ...]) -> str:
+def find_best_language(accept_language: str, languages: tuple[str, ...]) -> str:
     """Return the language that matches an Accept-Language header best, else the first."""
     return parse_accept_header(accept_language, LanguageAccept).best_match(languages) or languages[0]
 
@@ -76,6 +76,6 @@ def choose_timezone() -> str:
     return str(current_app.config["DEFAULT_TIMEZONE"])
 
 
-def user_zone() -> ZoneInfo:
+def get_user_zone() -> ZoneInfo:
     """Return the time zone in which the current user types and reads times."""
     return ZoneInfo(choose_timezone())

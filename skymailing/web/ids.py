@@ -46,7 +46,7 @@ def read_id(text: object, largest: int = LARGEST_ID) -> int:
     return number if (number := int(text)) <= largest else 0
 
 
-def selected_ids(limit: int) -> list[int]:
+def read_selected_ids(limit: int) -> list[int]:
     """Return the IDs in the request's `id` fields, each once, at most `limit`."""
     ids = map(read_id, request.values.getlist("id"))
     return list(dict.fromkeys(id for id in ids if id))[:limit]

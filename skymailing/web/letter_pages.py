@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app
 
 POLICY = (
-    "{sandbox}; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
+    "{sandbox}; default-src 'none'; img-src https: data: {images}; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 # Links open as on any page, and the linked pages are not restricted.
@@ -13,22 +13,22 @@ LINKS = "sandbox allow-popups allow-popups-to-escape-sandbox allow-downloads"
 
 
 def seal_frame(response: Response) -> Response:
-    """Let a letter in a frame of our pages show pictures and do nothing else."""
+    """Let a letter in a frame of our pages show images and do nothing else."""
     response.headers["Content-Security-Policy"] = _write_policy("sandbox", "'self'")
     return response
 
 
 def seal_page(response: Response) -> Response:
-    """Let a letter on a separate page show pictures and open links, and do nothing else."""
+    """Let a letter on a separate page show images and open links, and do nothing else."""
     response.headers["Content-Security-Policy"] = _write_policy(LINKS, "'none'")
     # Browsers refuse to show a sandboxed page with a stricter policy (HTML, "process a navigate fetch").
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
-    # The sites to which it links and from which it loads pictures must not see who reads which letter.
+    # The sites to which it links and from which it loads images must not see who reads which letter.
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 def _write_policy(sandbox: str, ancestors: str) -> str:
     public = urlsplit(current_app.config["PUBLIC_URL"])
-    pictures = f"{public.scheme}://{public.netloc}"
-    return POLICY.format(sandbox=sandbox, pictures=pictures, ancestors=ancestors)
+    images = f"{public.scheme}://{public.netloc}"
+    return POLICY.format(sandbox=sandbox, images=images, ancestors=ancestors)

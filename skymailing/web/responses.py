@@ -18,7 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from skymailing.clock import utcnow
 from skymailing.web import labels
 from skymailing.web.error_texts import explain_stored
-from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, user_zone
+from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, get_user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.static_files import asset
 from skymailing.web.timezone_choices import format_offset, name_timezone
@@ -60,13 +60,13 @@ def configure(app: Flask) -> None:
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
-    app.add_template_global(picture_of)
+    app.add_template_global(find_picture)
     app.add_template_global(labels.state_label)
     app.add_template_global(labels.state_tone)
 
 
-def picture_of(name: str) -> "Picture | None":
-    """Return the picture with this file name; None for a name that is not ours."""
+def find_picture(name: str) -> "Picture | None":
+    """Return the picture with this file name; None if no stored picture can have this name."""
     from skymailing.web.images import parse_name  # Pillow is slow to import, so commands avoid it
 
     return parse_name(name)
@@ -220,7 +220,7 @@ def local_time(
     if zone:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), user_zone().key, text
+        moment.isoformat(timespec="seconds"), get_user_zone().key, text
     )
 
 
@@ -248,4 +248,4 @@ def timezone_name() -> str:
 
 def zone_label(moment: datetime) -> str:
     """Return the offset of the reader's time zone at a time, such as UTC+3 or UTC-3:30."""
-    return format_offset(moment.astimezone(user_zone()).utcoffset())
+    return format_offset(moment.astimezone(get_user_zone()).utcoffset())

@@ -1,4 +1,4 @@
-"""Keep requests of programs apart from browsers: they have no session, and cookies mean nothing to them."""
+"""Treat requests of programs differently from those of browsers: without sessions, and ignoring cookies."""
 
 from typing import Any
 

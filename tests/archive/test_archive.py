@@ -180,7 +180,7 @@ def test_a_letter_that_cannot_be_rendered_is_rejected(shop: User, owner: FlaskCl
     assert "too expensive" in get_main_text(response)
 
 
-def test_a_letter_may_be_too_long(shop: User, owner: FlaskClient) -> None:
+def test_a_letter_that_is_too_long_is_rejected(shop: User, owner: FlaskClient) -> None:
     """The styles are inlined into each paragraph."""
     style = f"<style>p {{ font-family: {'x' * 200} }}</style>"
     run = create_sent_run(shop, f"{style}{'<p>a</p>' * 4_000}", format=MessageFormat.HTML)
@@ -198,7 +198,7 @@ def test_the_number_of_published_letters_is_limited(
     assert find_entry(session, first).slug == "changed"
 
 
-def test_an_owners_name_may_be_hostile(session: Session, sign_in: SignIn, visitor: FlaskClient) -> None:
+def test_a_hostile_owner_name_is_escaped(session: Session, sign_in: SignIn, visitor: FlaskClient) -> None:
     user = UserFactory.create(name='"><script>steal()</script>\x0b&')
     publish(sign_in(user), create_sent_run(user, "x", subject="<b>A & B</b> ]]> \x0b\ufffe\U0001f600"))
     archive = session.scalars(select(Archive.slug)).one()

@@ -163,7 +163,7 @@ def test_nothing_is_shown_once_the_client_is_deleted(
 def test_nothing_is_shown_once_the_client_has_another_address(
     app: Flask, session: Session, user: User, visitor: FlaskClient, sign_in: SignIn, change: str
 ) -> None:
-    """The letter may have gone to a stranger, because of a typing error or a mistaken merge."""
+    """The letter may have gone to a stranger, because of a typo or a mistaken merge."""
     delivery = send_letter(user, "Dear {{ name }}", client={"full_name": "Anna"})
     link = link_to(app, delivery)
     assert "Anna" in visitor.get(link).text
@@ -195,7 +195,7 @@ def test_nothing_is_shown_once_the_runs_details_are_removed(
 
 
 @pytest.mark.parametrize("stopped", ["owner", "mailing"])
-def test_what_a_manager_has_stopped_is_not_shown(
+def test_letters_that_a_manager_has_stopped_are_not_shown(
     app: Flask, session: Session, user: User, visitor: FlaskClient, stopped: str
 ) -> None:
     delivery = send_letter(user, "Enter your password here")
@@ -234,7 +234,7 @@ def test_a_token_identifies_its_letter(id: int) -> None:
     assert read_letter_token(token, b"other") is None
 
 
-def test_a_token_is_cheap() -> None:
+def test_a_token_is_made_quickly() -> None:
     """A run of a million letters makes a million of them."""
     start = time.process_time()
     for number in range(50_000):

@@ -71,7 +71,7 @@ def test_a_published_letter_depends_on_no_client(body: str, format: MessageForma
     assert "Unsubscribe" not in page.get_text()
 
 
-def test_the_values_of_an_odd_client_appear_in_the_letter_only() -> None:
+def test_unusual_client_values_appear_only_in_the_clients_letter() -> None:
     """Letters with the same content do contain the values that must not be published."""
     secret = "s3cret"
     body = "{{ name }} {{ email }} {{ client.city }} {{ client.full_name | upcase }} {{ client.Город }}"
@@ -154,7 +154,7 @@ def test_the_starters_can_be_published(key: str, language: str) -> None:
 # --- Title, summary and time ------------------------------------------------------------------
 
 
-def test_the_title_and_the_summary() -> None:
+def test_the_title_comes_from_the_subject_and_the_summary_from_the_text() -> None:
     letter = render("# News for you\n\n" + "Many words. " * 50, subject="News for you, {{ name }}")
     assert letter.title == "News for you"
     assert letter.summary.startswith("Many words. Many")
@@ -169,7 +169,7 @@ def test_the_title_and_the_summary() -> None:
     assert len(render("text", subject="s" * 600).title) == 500
 
 
-def test_now_is_when_the_letter_was_sent() -> None:
+def test_the_value_now_is_the_time_of_sending() -> None:
     assert read("{{ now | date: '%Y-%m-%d %H:%M' }} {{ today | date: '%d' }}") == "2026-03-04 09:00 04"
 
 

@@ -137,7 +137,7 @@ def leave(session: Session, user: User, _run: Run) -> None:
 
 @pytest.mark.both_engines
 @pytest.mark.parametrize("stop", [block, disable, leave])
-def test_what_is_stopped_disappears_at_once(
+def test_stopped_letters_disappear_at_once(
     session: Session, shop: User, owner: FlaskClient, visitor: FlaskClient, stop: Stop
 ) -> None:
     run = create_sent_run(shop, "Enter your password")

@@ -143,7 +143,7 @@ def add_published_letter(user: User, run: Run) -> None:
 
 
 def add_returned_letter(session: Session, user: User, run: Run, client: Client) -> None:
-    """Add a letter that came back because the client's mailbox is full."""
+    """Add a letter that was returned because the client's mailbox is full."""
     letter = ReturnedLetter(
         digest=f"{user.id:064}",
         source="pipe",
@@ -290,7 +290,7 @@ def create_user_due_for_deletion(**values: Any) -> User:
     return user
 
 
-def all_values(session: Session) -> list[Any]:
+def list_all_values(session: Session) -> list[Any]:
     """Return all values of the tables with personal data, to search them for deleted values."""
     return [
         value

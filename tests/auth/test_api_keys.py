@@ -59,7 +59,7 @@ def test_a_key_has_the_chosen_scopes_kind_and_expiry(browser: FlaskClient, sessi
     assert timedelta(days=29) < key.expires_at - utcnow() <= timedelta(days=30)
 
 
-def test_all_scopes_are_the_same_as_none(browser: FlaskClient, session: Session) -> None:
+def test_choosing_all_scopes_stores_none(browser: FlaskClient, session: Session) -> None:
     create(browser, scopes=[scope.value for scope in Scope])
     assert session.scalars(select(ApiKey)).one().scopes == []
 
@@ -71,7 +71,7 @@ def test_wrong_values_create_nothing(browser: FlaskClient, session: Session, for
     assert session.scalars(select(ApiKey)).all() == []
 
 
-def test_a_revoked_key_stops_at_once(app: Flask, browser: FlaskClient, session: Session) -> None:
+def test_a_revoked_key_stops_working_at_once(app: Flask, browser: FlaskClient, session: Session) -> None:
     secret = create(browser)
     key = session.scalars(select(ApiKey)).one()
     assert "stop working" in browser.get(f"{PAGE}/{key.id}/revoke").text
@@ -108,7 +108,7 @@ def test_the_number_of_keys_is_limited(browser: FlaskClient, session: Session, u
     create(browser)
 
 
-def test_old_useless_keys_are_deleted(app: Flask, session: Session, user: User) -> None:
+def test_keys_that_ended_long_ago_are_deleted(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
     ApiKeyFactory.create(owner=user, name="old", revoked_at=now - keys.KEPT - timedelta(days=1))
     ApiKeyFactory.create(owner=user, name="expired", expires_at=now - keys.KEPT - timedelta(days=1))

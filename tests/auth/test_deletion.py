@@ -33,11 +33,11 @@ from skymailing.models import (
     User,
 )
 from tests.auth.account_data import (
-    all_values,
     count_rows,
     create_account_data,
     create_sending_run,
     create_user_due_for_deletion,
+    list_all_values,
 )
 from tests.support.factories import UserFactory, create_clients
 
@@ -72,7 +72,7 @@ def test_deletion_removes_all_data_of_the_account_and_no_other_data(app: Flask, 
     assert count_rows(session, other.id) == before
     # Routes, which store mail servers' replies, have no foreign key.
     assert session.scalar(select(func.count()).select_from(Route)) == 1
-    assert [value for value in all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
+    assert [value for value in list_all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
     assert (
         session.scalar(select(func.count()).select_from(Article)) == 2
     )  # articles are kept, without an author
@@ -132,7 +132,7 @@ def test_the_audit_log_keeps_actions_under_an_anonymous_label(app: Flask, sessio
         (AuditAction.USER_BLOCKED, "manager@sky.example", "192.0.2.8", f"user {id}"),
         (AuditAction.ACCOUNT_DELETED, "SkyMailing", "", f"user {id}"),
     ]
-    assert email not in str(all_values(session))
+    assert email not in str(list_all_values(session))
 
 
 def test_the_id_of_a_deleted_account_is_not_reused(app: Flask, session: Session) -> None:

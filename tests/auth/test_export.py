@@ -119,7 +119,7 @@ def test_the_archive_contains_links_and_clicks(session: Session, user: User, bro
     assert "@" in click["email"]
 
 
-def test_the_archive_contains_tests(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_contains_ab_tests(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
     (mailing,) = json.loads(archive.read("mailings.json"))

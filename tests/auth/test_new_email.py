@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.models import AuditEntry, OutboxLetter, User
 from skymailing.security import RESET, account_token
-from tests.auth.test_register import link_in
+from tests.auth.test_register import read_link
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
 
@@ -38,7 +38,7 @@ def link(browser: FlaskClient, smtp: SmtpServer, work: Work) -> str:
     work()
     (letter,) = smtp.letters
     assert letter.to == NEW
-    return link_in(letter)
+    return read_link(letter)
 
 
 @pytest.mark.both_engines

@@ -15,7 +15,7 @@ from skymailing import security
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, User
-from tests.auth.test_register import link_in
+from tests.auth.test_register import read_link
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
@@ -40,7 +40,7 @@ def link(app: Flask, user: User, smtp: SmtpServer, work: Work) -> str:
     work()
     (letter,) = smtp.letters
     assert letter.to == user.email
-    return link_in(letter)
+    return read_link(letter)
 
 
 def test_the_link_sets_a_new_password_and_signs_out_everywhere(
@@ -82,7 +82,7 @@ def test_a_confirmation_link_cannot_set_a_password(
 ) -> None:
     visitor.post("/auth/register", data=NEW | {"email": "new@example.com"})
     work()
-    token = link_in(smtp.letters[0]).rpartition("/")[2]
+    token = read_link(smtp.letters[0]).rpartition("/")[2]
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
 
@@ -93,7 +93,7 @@ def test_reset_confirms_the_address(
     user = UserFactory.create(confirmed_at=None)
     visitor.post("/auth/reset", data={"email": user.email})
     work()
-    visitor.post(link_in(smtp.letters[0]), data=NEW)
+    visitor.post(read_link(smtp.letters[0]), data=NEW)
     assert can_sign_in(app, user, PASSWORD_2)
 
 

@@ -25,7 +25,7 @@ NEW = {"email": "New@Example.com", "password": "three odd words", "password_conf
 ADDRESS = "new@example.com"
 
 
-def link_in(letter: Letter) -> str:
+def read_link(letter: Letter) -> str:
     """Return the path of the link in an account letter."""
     found = re.search(r"http://sky\.example(/(?:auth|senders)/\w+/\S+)", letter.text)
     assert found is not None, letter.text
@@ -39,7 +39,7 @@ def link(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> str:
     work()
     (letter,) = smtp.letters
     assert letter.to == ADDRESS
-    return link_in(letter)
+    return read_link(letter)
 
 
 def log_in(browser: FlaskClient) -> int:
@@ -249,7 +249,7 @@ def test_link_can_be_sent_again_after_the_right_password(
     assert visitor.post("/auth/resend").status_code == 302
     work()
     assert len(smtp.letters) == 2
-    assert visitor.post(link_in(smtp.letters[1]), data=NEW).status_code == 302
+    assert visitor.post(read_link(smtp.letters[1]), data=NEW).status_code == 302
 
 
 def test_link_is_not_sent_again_without_the_password(

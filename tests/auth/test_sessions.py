@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.auth.devices import device_name, mask_address
+from skymailing.auth.devices import mask_address, name_device
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
 from skymailing.security import RESET, account_token
@@ -46,7 +46,7 @@ def is_signed_in(browser: FlaskClient) -> bool:
     return browser.get("/auth/profile").status_code == 200
 
 
-def device_letters(session: Session) -> list[OutboxLetter]:
+def list_device_letters(session: Session) -> list[OutboxLetter]:
     return list(session.scalars(select(OutboxLetter).where(OutboxLetter.template == "new-device")))
 
 
@@ -194,13 +194,13 @@ def test_a_letter_reports_each_new_device_once(
 ) -> None:
     known, new = app.test_client(), app.test_client()
     log_in(known, user)
-    assert device_letters(session) == []  # the first device is the one that created the account
+    assert list_device_letters(session) == []  # the first device is the one that created the account
     log_in(new, user, PHONE, "198.51.100.20")
     known.post("/auth/logout")
     new.post("/auth/logout")
     log_in(known, user)
     log_in(new, user, PHONE)
-    (letter,) = device_letters(session)
+    (letter,) = list_device_letters(session)
     assert (letter.params["device"], letter.params["address"]) == ("Safari, iPhone", "198.51.100.*")
     work()
     (sent,) = smtp.letters
@@ -215,7 +215,7 @@ def test_known_devices_are_stored_per_account(app: Flask, user: User, session: S
     shared = log_in(app.test_client(), user)
     shared.post("/auth/logout")
     log_in(shared, other)
-    assert [letter.user_id for letter in device_letters(session)] == [other.id]
+    assert [letter.user_id for letter in list_device_letters(session)] == [other.id]
 
 
 def test_a_device_that_has_not_been_used_for_a_long_time_counts_as_new(
@@ -226,11 +226,11 @@ def test_a_device_that_has_not_been_used_for_a_long_time_counts_as_new(
     for _ in range(2):
         log_in(used, user)
     log_in(unused, user)
-    assert len(device_letters(session)) == 1
+    assert len(list_device_letters(session)) == 1
     for days in (300, 600):
         with time_machine.travel(utcnow() + timedelta(days=days)):
             log_in(used, user)
-    assert len(device_letters(session)) == 1
+    assert len(list_device_letters(session)) == 1
     assert len(session.scalars(select(KnownDevice.key_hash)).all()) == 1
 
 
@@ -240,13 +240,13 @@ def test_letters_about_devices_can_be_turned_off(app: Flask, user: User, session
     assert 'name="wants_login_letters"' in page
     here.post("/auth/profile", data={"name": "Anna", "locale": "en", "timezone": "UTC"})
     log_in(app.test_client(), user)
-    assert device_letters(session) == []
+    assert list_device_letters(session) == []
 
 
 def test_letters_about_devices_are_limited(app: Flask, user: User, session: Session) -> None:
     for _ in range(8):
         log_in(app.test_client(), user)
-    assert len(device_letters(session)) == 5
+    assert len(list_device_letters(session)) == 5
 
 
 @pytest.mark.parametrize("forged", ["", "x" * 22 + "\n", "x" * 3000, "../../x", "é" * 22])
@@ -272,8 +272,8 @@ def test_a_forged_device_cookie_is_replaced(app: Flask, user: User, forged: str)
         ("", ""),
     ],
 )
-def test_device_names_contain_only_our_own_words(agent: str, expected: str) -> None:
-    assert device_name(agent) == expected
+def test_device_names_contain_only_names_from_our_lists(agent: str, expected: str) -> None:
+    assert name_device(agent) == expected
 
 
 @pytest.mark.parametrize(

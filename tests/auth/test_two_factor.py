@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, OutboxLetter, RecoveryCode, Role, User
 from tests.auth.authenticator import PAGE, App
-from tests.auth.test_register import link_in
+from tests.auth.test_register import read_link
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
@@ -217,7 +217,7 @@ def test_a_password_reset_does_not_bypass_two_factor(
     visitor.post("/auth/reset", data={"email": user.email})
     work()
     new = {"password": "three odd words", "password_confirm": "three odd words"}
-    assert visitor.post(link_in(smtp.letters[-1]), data=new).status_code == 302
+    assert visitor.post(read_link(smtp.letters[-1]), data=new).status_code == 302
     response = visitor.post("/auth/login", data={"email": user.email, "password": "three odd words"})
     assert response.location.startswith("/auth/login/code")
     assert not is_signed_in(visitor)

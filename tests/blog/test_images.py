@@ -1,4 +1,4 @@
-"""Test picture uploads: which files are accepted, how they are stored, and how they are served."""
+"""Test image uploads: which files are accepted, how they are stored, and how they are served."""
 
 import io
 import struct
@@ -18,7 +18,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.images import MAX_BYTES, parse_name
 from tests.support.factories import ArticleFactory
 
-# Pictures are stored as files.
+# Images are stored as files.
 pytestmark = pytest.mark.one_engine
 
 
@@ -91,7 +91,7 @@ def test_the_same_photo_is_stored_once(app: Flask) -> None:
     assert store(app, content) == store(app, content)
 
 
-def test_a_small_picture_is_not_enlarged(app: Flask) -> None:
+def test_a_small_image_is_not_enlarged(app: Flask) -> None:
     picture = parse_name(store(app, encode(Image.new("RGB", (300, 200), "red"), "PNG")))
     assert picture is not None
     assert [copy.width for copy in picture.sizes()] == [300]
@@ -155,9 +155,7 @@ def test_every_exif_orientation_is_applied(app: Flask, orientation: int) -> None
         assert is_dark(result, x, y) is is_dark(expected, x, y)
 
 
-def test_pages_work_when_a_picture_file_is_missing(
-    app: Flask, session: Session, visitor: FlaskClient
-) -> None:
+def test_pages_work_when_an_image_file_is_missing(app: Flask, session: Session, visitor: FlaskClient) -> None:
     name = store(app, encode(PHOTO, "JPEG"))
     ArticleFactory.create(slug="first", image=name, image_alt="A hand, waving")
     with app.app_context():
@@ -169,7 +167,7 @@ def test_pages_work_when_a_picture_file_is_missing(
         assert "A hand, waving" in response.text
 
 
-def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
+def test_data_appended_to_an_image_is_removed(app: Flask) -> None:
     content = encode(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
     with app.app_context():
         kept = (media_directory() / store(app, content)).read_bytes()
@@ -197,7 +195,7 @@ def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_a_file_that_is_not_a_complete_picture_is_rejected(app: Flask, content: bytes) -> None:
+def test_a_file_that_is_not_a_complete_image_is_rejected(app: Flask, content: bytes) -> None:
     assert "JPEG, PNG or WebP" in get_error(app, content)
 
 
@@ -230,7 +228,7 @@ def test_an_invalid_file_name_is_rejected(name: str) -> None:
     assert parse_name(name) is None
 
 
-def test_a_picture_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
+def test_an_image_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
     picture = parse_name(store(app, encode(PHOTO, "JPEG")))
     assert picture is not None
     for copy in picture.sizes():
@@ -248,14 +246,14 @@ def test_a_picture_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
     "path",
     ["../secret-key", "..%2fsecret-key", "%2e%2e/secret-key", "x.jpg", f"{'0' * 32}-10x10.jpg", ".new-abc"],
 )
-def test_only_pictures_are_served(app: Flask, path: str) -> None:
+def test_only_images_are_served(app: Flask, path: str) -> None:
     with app.app_context():
         media_directory().mkdir(exist_ok=True)
         (media_directory() / "x.jpg").write_bytes(b"not ours")
     assert app.test_client().get(f"/blog/media/{path}").status_code == 404
 
 
-def test_an_article_includes_its_picture_in_several_sizes(
+def test_an_article_includes_its_image_in_several_sizes(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     picture = parse_name(store(app, encode(PHOTO, "JPEG")))

@@ -1,4 +1,4 @@
-"""Test that the files of unused pictures are deleted."""
+"""Test that the files of unused images are deleted."""
 
 import io
 import os
@@ -27,7 +27,7 @@ BEFORE_GRACE, AFTER_GRACE = timedelta(minutes=59), GRACE + timedelta(minutes=1)
 
 @pytest.fixture
 def media(app: Flask, session: Session) -> Iterator[Path]:
-    """Yield the picture directory, which is empty before and after the test."""
+    """Yield the image directory, which is empty before and after the test."""
     with app.app_context():
         directory = media_directory()
     directory.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def store(app: Flask, color: str) -> str:
 
 
 def list_files(media: Path, name: str) -> set[str]:
-    """Return the existing files of a picture."""
+    """Return the existing files of an image."""
     picture = parse_name(name)
     assert picture is not None
     return {path.name for path in media.iterdir() if path.name.startswith(picture.key)}
@@ -63,7 +63,7 @@ def sweep(app: Flask, media: Path, later: timedelta) -> int:
         return delete_unused_images(utcnow() + later)
 
 
-def test_pictures_that_are_no_longer_used_are_deleted(
+def test_images_that_are_no_longer_used_are_deleted(
     app: Flask, session: Session, media: Path, sign_in: SignIn
 ) -> None:
     author = sign_in(UserFactory.create(role=Role.CONTENT))
@@ -94,7 +94,7 @@ def test_pictures_that_are_no_longer_used_are_deleted(
     assert list_files(media, green) == set()
 
 
-def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, media: Path) -> None:
+def test_a_rolled_back_deletion_keeps_the_image(app: Flask, session: Session, media: Path) -> None:
     article = ArticleFactory.create(image=store(app, "red"))
     with app.app_context():
         db.session.delete(db.session.get_one(Article, article.id))
@@ -104,7 +104,7 @@ def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, 
     assert len(list_files(media, article.image)) == 3
 
 
-def test_a_picture_that_another_article_uses_is_kept(app: Flask, session: Session, media: Path) -> None:
+def test_an_image_that_another_article_uses_is_kept(app: Flask, session: Session, media: Path) -> None:
     first, second = (ArticleFactory.create(image=store(app, "red")) for _ in range(2))
     assert first.image == second.image
     session.delete(first)
@@ -113,7 +113,7 @@ def test_a_picture_that_another_article_uses_is_kept(app: Flask, session: Sessio
     assert len(list_files(media, second.image)) == 3
 
 
-def test_a_picture_that_is_uploaded_again_is_kept(app: Flask, session: Session, media: Path) -> None:
+def test_an_image_that_is_uploaded_again_is_kept(app: Flask, session: Session, media: Path) -> None:
     name = store(app, "red")
     for path in media.iterdir():
         os.utime(path, (0, 0))
@@ -122,7 +122,7 @@ def test_a_picture_that_is_uploaded_again_is_kept(app: Flask, session: Session, 
     assert len(list_files(media, name)) == 3
 
 
-def test_unfinished_pictures_are_deleted_and_other_files_are_kept(
+def test_unfinished_images_are_deleted_and_other_files_are_kept(
     app: Flask, session: Session, media: Path
 ) -> None:
     for name in (".new-half", "notes.txt"):

@@ -109,7 +109,7 @@ def test_a_colour_must_be_valid(browser: FlaskClient, color: str) -> None:
     assert "#0b5fa5" in get_field_error(save(browser, color=color), "color")
 
 
-def test_a_file_that_is_not_a_picture_is_rejected_and_nothing_is_saved(
+def test_a_file_that_is_not_an_image_is_rejected_and_nothing_is_saved(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     response = save(browser, logo=(io.BytesIO(b"<svg onload='alert(1)'/>"), "logo.svg"))

@@ -78,7 +78,7 @@ def test_ticked_clients_are_tagged_and_untagged_and_both_can_be_undone(
     assert find_tagged(session, "vip") == {"anna"}
 
 
-def test_all_that_match_means_those_that_the_list_shows(
+def test_an_action_on_all_matches_affects_the_listed_clients(
     session: Session, user: User, people: dict[str, Client], act: Act
 ) -> None:
     segment = Segment(
@@ -102,7 +102,7 @@ def test_all_that_match_means_those_that_the_list_shows(
     assert find_tagged(session, "e") == set()
 
 
-def test_mailings_to_clients_are_stopped_and_resumed_but_never_after_an_unsubscription(
+def test_mailings_can_be_stopped_and_resumed_except_for_unsubscribed_clients(
     session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
 ) -> None:
     page = act("suppress", all_matching="1")
@@ -118,7 +118,7 @@ def test_mailings_to_clients_are_stopped_and_resumed_but_never_after_an_unsubscr
     assert find_suppressed(session) == {"anna": "manual", "boris": "unsubscribed"}
 
 
-def test_the_undo_of_resumed_mailings_restores_every_suppression_as_it_was(
+def test_undoing_a_resumption_restores_each_suppression_unchanged(
     session: Session, browser: FlaskClient, people: dict[str, Client], act: Act
 ) -> None:
     since = utcnow() - timedelta(days=30)
@@ -162,7 +162,7 @@ def test_an_action_without_clients_or_with_a_bad_tag_changes_nothing(
     assert browser.post("/clients/bulk/undo/1").status_code == 404
 
 
-def test_the_list_shows_its_filters_and_says_why_a_segment_shows_no_one(
+def test_the_list_shows_its_filters_and_explains_why_a_segment_is_empty(
     session: Session, user: User, browser: FlaskClient, people: dict[str, Client]
 ) -> None:
     broken = Segment(

@@ -90,7 +90,7 @@ def test_thousands_of_clients_are_deleted_and_every_letter_is_accounted_for(
 
 
 @pytest.mark.one_engine
-def test_the_page_says_in_how_many_mailings_the_clients_are_selected(
+def test_the_page_shows_in_how_many_mailings_the_clients_are_selected(
     session: Session, user: User, browser: FlaskClient, last: int
 ) -> None:
     mailing = due_mailing(user, audience=Audience.SELECTED, next_run_at=None)
@@ -102,7 +102,7 @@ def test_the_page_says_in_how_many_mailings_the_clients_are_selected(
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_what_an_undo_needs_is_removed_after_an_hour_and_the_result_after_a_month(
+def test_undo_data_is_removed_after_an_hour_and_the_result_after_a_month(
     app: Flask, session: Session, browser: FlaskClient, finish: Finish
 ) -> None:
     press(browser, "delete", confirmed="1", count="8")

@@ -49,7 +49,7 @@ Work = Callable[[], None]
 
 
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_many_clients_are_changed_in_the_background_and_changed_back(
+def test_many_clients_are_changed_in_the_background_and_the_change_is_undone(
     session: Session, browser: FlaskClient, work: Work, finish: Finish
 ) -> None:
     manual = Suppression.reason == SuppressionReason.MANUAL
@@ -90,7 +90,7 @@ def test_many_clients_are_changed_in_the_background_and_changed_back(
 
 
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_an_action_whose_effect_decides_who_matches_reaches_everyone_once(
+def test_an_action_that_changes_who_matches_affects_each_client_once(
     session: Session, user: User, browser: FlaskClient, finish: Finish
 ) -> None:
     press(browser, "tag", value="vip")
@@ -179,7 +179,7 @@ def test_a_client_who_gets_the_id_of_a_deleted_one_is_not_deleted(
 
 
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_a_stopped_action_keeps_what_it_has_done_until_that_is_undone(
+def test_a_stopped_action_keeps_its_changes_until_they_are_undone(
     app: Flask, session: Session, browser: FlaskClient, finish: Finish
 ) -> None:
     press(browser, "delete", confirmed="1", count="8")

@@ -50,7 +50,7 @@ def test_an_action_cannot_deadlock_with_the_deletion_of_its_tag(
 
 
 @pytest.mark.usefixtures("low_bulk_limits", "clients")
-def test_an_action_whose_tag_is_being_deleted_says_so(
+def test_an_action_reports_that_its_tag_is_being_deleted(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     tag_id = add_tags(session, user, {"vip": "a"})["vip"].id

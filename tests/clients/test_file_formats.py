@@ -221,7 +221,7 @@ def test_an_unusable_archive_is_rejected_with_the_reason() -> None:
     assert "cannot be read" in upload_rejected(b"\xd0\xcf\x11\xe0" + bytes(range(256)))
 
 
-def test_the_program_starts_without_our_code(tmp_path: Path) -> None:
+def test_the_conversion_program_imports_none_of_our_modules(tmp_path: Path) -> None:
     path = tmp_path / "clients.xlsx"
     path.write_bytes(write_xlsx({"A": write_sheet(ROWS)}))
     program = str(workbook_program.__file__)

@@ -46,13 +46,13 @@ def test_a_client_is_added_found_exported_and_unsubscribed(
     assert SHOWN.lower() in browser.get("/clients/suppressions/?q=почта@пример.рф").text
 
 
-def test_addresses_are_never_mailed_by_any_spelling(browser: FlaskClient, session: Session) -> None:
+def test_suppressed_addresses_are_not_mailed_in_any_spelling(browser: FlaskClient, session: Session) -> None:
     decomposed = unicodedata.normalize("NFD", "Юрий@пример.рф")
     assert browser.post("/clients/suppressions/add", data={"addresses": decomposed}).status_code == 302
     assert session.scalars(select(Suppression.email_key)).all() == ["юрий@xn--e1afmkfd.xn--p1ai"]
 
 
-def test_an_import_keeps_such_addresses_and_explains_those_that_are_mistakes(
+def test_an_import_keeps_international_addresses_and_explains_mistakes(
     run: Import, session: Session, user: User
 ) -> None:
     ClientFactory.create(owner=user, email=STORED, email_key=KEY)

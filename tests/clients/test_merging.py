@@ -94,7 +94,7 @@ def find_client(session: Session, email: str) -> Client:
     return session.scalars(select(Client).where(Client.email == email)).one()
 
 
-def test_the_kept_client_gets_what_it_lacks_and_undo_separates_them(
+def test_the_kept_client_gets_missing_values_and_undo_separates_the_clients(
     session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client
 ) -> None:
     add_tags(session, anna, "vip")
@@ -266,7 +266,7 @@ def test_the_pages_find_the_other_client_and_compare_both(
 
 
 @pytest.mark.one_engine
-def test_undo_says_when_the_address_was_added_again_and_works_once_it_is_free(
+def test_undo_is_rejected_while_a_new_client_has_the_address(
     session: Session, browser: FlaskClient, user: User, anna: Client, duplicate: Client, sign_in: SignIn
 ) -> None:
     url = merge(browser, anna, duplicate)

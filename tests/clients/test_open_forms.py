@@ -18,7 +18,7 @@ def open_form(browser: FlaskClient, client: Client) -> dict[str, str]:
 
 
 @pytest.mark.one_engine
-def test_saving_an_open_form_keeps_what_was_changed_about_tags_since(
+def test_saving_an_open_form_keeps_tag_changes_made_since(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     tags = add_tags(session, user, {"vip": "a", "gone": "a", "taken off": "a", "dropped": "a", "city": "a"})

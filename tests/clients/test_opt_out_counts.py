@@ -117,7 +117,7 @@ def test_a_request_by_email_counts_once(app: Flask, session: Session, user: User
     assert read_counts(session, delivery.run) == [1]
 
 
-def test_the_number_is_on_the_pages_and_in_the_file_and_survives_a_recount(
+def test_the_count_is_shown_and_exported_and_a_recount_keeps_it(
     app: Flask, session: Session, visitor: FlaskClient, browser: FlaskClient, client: Client
 ) -> None:
     run = send(client)

@@ -73,7 +73,7 @@ def test_the_page_shows_public_topics_and_those_that_the_person_chose_in_order(
     assert read_choices(session) == {topics["old"].id: False}, "opening the page changes nothing"
 
 
-def test_saving_records_what_was_changed_and_can_be_repeated(
+def test_saving_records_changes_and_can_be_repeated(
     session: Session, visitor: FlaskClient, topics: dict[str, Topic], path: str
 ) -> None:
     form: dict[str, Any] = {"shown": [topics["news"].id], "topic": [topics["digest"].id]}
@@ -90,7 +90,7 @@ def test_saving_records_what_was_changed_and_can_be_repeated(
     assert again == first, "saving again keeps the time of the choice"
 
 
-def test_a_second_tab_does_not_revert_what_was_saved_in_the_first(
+def test_a_second_tab_does_not_revert_changes_saved_in_the_first(
     session: Session, visitor: FlaskClient, topics: dict[str, Topic], path: str
 ) -> None:
     """Both tabs were opened when the person got news and no digest."""
@@ -108,7 +108,7 @@ def test_hidden_topics_and_other_owners_topics_cannot_be_chosen(
     assert read_choices(session) == {}, "news was not shown, so its choice is unchanged"
 
 
-def test_the_page_says_how_the_owner_got_the_address(
+def test_the_page_shows_how_the_owner_got_the_address(
     session: Session, visitor: FlaskClient, user: User, path: str
 ) -> None:
     text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
@@ -149,7 +149,7 @@ def test_a_damaged_link_shows_a_friendly_page(visitor: FlaskClient, path: str, m
     assert "This link does not work" in response.text
 
 
-def test_the_page_of_a_deleted_sender_confirms_that_no_letters_come(
+def test_the_page_of_a_deleted_sender_confirms_that_no_letters_will_be_sent(
     session: Session, visitor: FlaskClient, user: User, path: str
 ) -> None:
     session.delete(user)

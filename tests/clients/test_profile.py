@@ -94,7 +94,9 @@ def make_mailings(session: Session, user: User) -> dict[str, Mailing]:
     return mailings
 
 
-def test_each_letter_says_why_it_was_sent(browser: FlaskClient, user: User, session: Session) -> None:
+def test_the_page_explains_why_each_letter_was_sent(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     client = ClientFactory.create(owner=user)
     mailings = make_mailings(session, user)
     values: dict[str, Any] = {"old": {"audience": None}, "strange": {"audience": {"audience": "x"}}}

@@ -170,7 +170,7 @@ def test_the_undo_of_a_merge_keeps_what_the_client_has_chosen_since(
     assert read(session)["News", anna.email_key] == (False, False)
 
 
-def test_the_page_says_which_letters_were_not_sent_because_of_the_topic(
+def test_the_page_shows_which_letters_were_not_sent_because_of_the_topic(
     browser: FlaskClient, user: User, news: Topic
 ) -> None:
     client = ClientFactory.create(owner=user)

@@ -127,7 +127,7 @@ def test_the_mapping_step_shows_values_and_can_be_changed(
         ({"field_1": "email"}, "Two columns have the same meaning"),
     ],
 )
-def test_a_mapping_that_makes_no_sense_is_rejected(
+def test_a_contradictory_mapping_is_rejected(
     browser: FlaskClient, session: Session, changes: dict[str, str], expected: str
 ) -> None:
     response = import_file(browser, b"email,name\na@x.com,Anna\n", **changes)
@@ -162,14 +162,14 @@ def test_an_export_of_another_program_is_named_and_imported_with_one_click(
 ) -> None:
     content = b"Email Address,First Name,UNSUB_TIME,LEID\ngone@x.com,Gone,2021-05-06 07:08:09,1\n"
     page = browser.get(str(upload(browser, content).location)).text
-    assert "This is an export of Mailchimp" in page
+    assert "This file was exported from Mailchimp" in page
     location = import_file(browser, content).location
     work()
     assert 'id="suppressed">1<' in browser.get(location).text
     assert session.scalars(select(Suppression.email_key)).all() == ["gone@x.com"]
 
 
-def test_how_people_agreed_is_kept_with_the_import_and_each_person(
+def test_the_consent_text_is_stored_with_the_import_and_each_client(
     browser: FlaskClient, work: Callable[[], None], session: Session, user: User
 ) -> None:
     content = (

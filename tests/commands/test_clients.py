@@ -113,7 +113,7 @@ def test_the_encoding_the_columns_and_a_tag_can_be_given(
         (("--encoding", "klingon"), "Unknown encoding"),
     ],
 )
-def test_options_that_do_not_fit_are_explained(
+def test_invalid_options_are_explained(
     run: Run, table: Path, user: User, options: tuple[str, str], expected: str
 ) -> None:
     result = run("import", table, "--owner", user.email, *options)

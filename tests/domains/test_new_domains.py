@@ -31,7 +31,7 @@ from tests.support.dns_server import DnsServer
         ("пример.рф", "xn--e1afmkfd.xn--p1ai"),
     ],
 )
-def test_a_domain_is_understood_as_people_type_it(
+def test_a_typed_or_pasted_domain_is_normalized(
     session: Session, browser: FlaskClient, dns: DnsServer, typed: str, stored: str
 ) -> None:
     assert browser.post("/domains/new", data={"name": typed}).status_code == 302
@@ -60,7 +60,7 @@ def test_invalid_domains_are_rejected(
     assert session.scalars(select(SendingDomain.name)).all() == ["shop.example"]
 
 
-def test_domains_are_checked_when_it_is_time(app: Flask, session: Session, user: User) -> None:
+def test_domains_are_checked_when_due(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
 
     def add(name: str, **values: object) -> int:

@@ -104,7 +104,7 @@ def test_a_test_email_shows_that_our_signature_covers_unsubscribing(
 
 
 @pytest.mark.one_engine
-def test_the_page_says_what_a_mail_servers_signature_lacks(
+def test_the_page_shows_what_a_mail_servers_signature_lacks(
     app: Flask,
     session: Session,
     browser: FlaskClient,

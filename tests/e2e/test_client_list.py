@@ -11,7 +11,7 @@ from tests.e2e.window import DESKTOP
 from tests.support.factories import ClientFactory
 
 
-def test_a_list_of_two_pages(site: Site, open_window: OpenWindow) -> None:
+def test_a_long_list_can_be_selected_searched_and_paginated(site: Site, open_window: OpenWindow) -> None:
     user = site.add_user(name="Tea Shop", locale="en")
     with site.open_session() as session:
         own = session.get_one(User, user.id)

@@ -43,7 +43,7 @@ def find_row(author: Window, title: str) -> str:
     return row
 
 
-def test_an_article_with_a_picture_is_previewed_and_published(
+def test_an_article_with_an_image_is_previewed_and_published(
     author: Window, open_window: OpenWindow, photograph: Path
 ) -> None:
     write_article(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")

@@ -47,7 +47,7 @@ def test_an_owner_creates_a_form_and_a_person_subscribes(
     visitor.page.wait_for_timeout(3_100)  # people need longer to read the form
     visitor.fill(email=email)
     visitor.main.get_by_role("button", name="Subscribe").click()
-    visitor.expect_title("Check your mailbox")
+    visitor.expect_title("Check your email")
 
     def find_link() -> str | None:
         visitor.page.goto("/outbox/")
@@ -74,7 +74,7 @@ def test_a_browser_computes_the_proof_of_work_automatically(
     visitor.open(f"/f/{form.uuid}")
     visitor.fill(email=f"anna{form.id}@mail.example")
     visitor.main.get_by_role("button", name="Subscribe").click()
-    visitor.expect_title("Check your mailbox")
+    visitor.expect_title("Check your email")
 
 
 def test_without_scripts_the_page_explains_what_to_do(

@@ -98,7 +98,7 @@ class Journey:
         visitor.expect_title("One more step")
         expect(visitor.main).to_contain_text(self.mailbox.email)
         visitor.main.get_by_role("button", name="Subscribe").click()
-        visitor.expect_title("Check your mailbox")
+        visitor.expect_title("Check your email")
         self.mailbox.open(CONFIRMATION, copies=times)
         self.mailbox.follow("Confirm subscription")
         expect(visitor.main).to_contain_text("You will receive emails from Tea Shop.")

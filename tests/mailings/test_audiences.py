@@ -124,7 +124,7 @@ def test_an_audience_that_cannot_be_evaluated_is_rejected_at_its_field(
         db.session.rollback()
 
 
-def test_forms_are_the_same_only_if_their_segments_are(
+def test_forms_with_different_segments_are_not_duplicates(
     app: Flask, session: Session, user: User, town: dict[str, Any]
 ) -> None:
     now = utcnow()
@@ -169,7 +169,7 @@ def test_the_form_reads_only_the_names_of_segments(
 
 
 @pytest.mark.one_engine
-def test_the_page_of_a_mailing_counts_its_recipients_once(
+def test_a_mailings_page_counts_its_recipients_once(
     session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
     mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
@@ -185,7 +185,7 @@ def test_the_page_of_a_mailing_counts_its_recipients_once(
     assert sum("FROM mailing_audience" in sql for sql in statements) == 1
 
 
-def test_a_mailing_whose_segment_broke_says_so_and_cannot_be_started(
+def test_a_mailing_with_a_broken_segment_shows_the_error_and_cannot_be_started(
     app: Flask, session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
     mailing = MailingFactory.create(owner=user, audience=Audience.SEGMENTS)
@@ -202,7 +202,7 @@ def test_a_mailing_whose_segment_broke_says_so_and_cannot_be_started(
         db.session.rollback()
 
 
-def test_segments_without_an_audience_never_mean_all_clients(
+def test_a_form_with_segments_but_no_audience_never_means_all_clients(
     session: Session, user: User, browser: FlaskClient, town: dict[str, Any]
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user))

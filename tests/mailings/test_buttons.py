@@ -78,7 +78,7 @@ def test_pressing_start_twice_sends_a_recurring_mailing_once(
     assert smtp.per_address() == {client.email: 2}
 
 
-def test_starting_a_running_mailing_says_that_it_is_running(browser: FlaskClient, user: User) -> None:
+def test_starting_a_running_mailing_reports_that_it_is_running(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
     assert "The mailing is already running." in page

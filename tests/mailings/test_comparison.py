@@ -55,7 +55,7 @@ def test_fewer_than_three_earlier_runs_are_not_enough(find: Find, mailing: Maili
     assert find(runs[3], "delivered") == Comparison("delivered", 100, 100, "usual")
 
 
-def test_only_the_owners_finished_runs_before_it_count(app: Flask, mailing: Mailing) -> None:
+def test_only_the_owners_earlier_finished_runs_count(app: Flask, mailing: Mailing) -> None:
     earlier = [add_run(mailing, day) for day in range(12)]
     owner_id = mailing.owner_id
     other = MailingFactory.create(owner=mailing.owner)

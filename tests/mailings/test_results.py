@@ -124,7 +124,7 @@ def test_a_run_is_summed_up_in_words_and_its_ledger_is_folded(
     assert "open" not in ledger.attrs
     assert ledger.select_one("#ledger-sum")
     assert "Planned 10 = 0 + 0 + 0 + 5 + 3 + 0 + 2 + 0 + 0" in " ".join(ledger.get_text(" ").split())
-    # Nothing is said about what did not happen.
+    # Outcomes that did not occur are not mentioned.
     for word in ("Waiting to be sent", "To be retried", "Clicked", "Spam complaints", "0 failed"):
         assert word not in page.select(".outcome")[0].get_text(), word
 
@@ -137,7 +137,7 @@ def test_a_ledger_that_does_not_add_up_is_open(browser: FlaskClient, run: Run, s
     assert "All emails accounted for" not in ledger.get_text()
 
 
-def test_a_run_that_is_being_sent_shows_what_is_left(browser: FlaskClient, user: User) -> None:
+def test_a_run_that_is_being_sent_shows_its_remaining_letters(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(
         mailing,
@@ -157,7 +157,7 @@ def test_a_run_that_is_being_sent_shows_what_is_left(browser: FlaskClient, user:
     assert "Not delivered" not in text
 
 
-def test_what_people_did_is_shown_with_its_share(browser: FlaskClient, run: Run, session: Session) -> None:
+def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, session: Session) -> None:
     run.track_clicks = True
     run.clicked, run.unsubscribed, run.complaints, run.returned = 2, 1, 1, 1
     session.flush()
@@ -170,7 +170,7 @@ def test_what_people_did_is_shown_with_its_share(browser: FlaskClient, run: Run,
     assert set(LATER_COUNTS) == {"clicked", "unsubscribed", "complaints", "returned"}
 
 
-def test_pages_on_paper_have_a_button(browser: FlaskClient, run: Run) -> None:
+def test_result_pages_have_a_print_button(browser: FlaskClient, run: Run) -> None:
     for path in (f"/mailings/runs/{run.id}", "/reports/"):
         page = soup(browser.get(path))
         (button,) = page.select("button[data-print]")

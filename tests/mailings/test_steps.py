@@ -179,7 +179,7 @@ def test_without_a_message_there_is_neither_a_form_nor_its_script(browser: Flask
         ({"name": ""}, "Set up the mailing"),
     ],
 )
-def test_the_last_button_says_what_it_does(
+def test_the_last_button_is_labelled_with_its_action(
     browser: FlaskClient, user: User, changes: dict[str, Any], label: str
 ) -> None:
     create_clients(user, 3)

@@ -1,4 +1,4 @@
-"""Test what the form says and saves about letters with unknown delivery."""
+"""Test the form's setting for letters with unknown delivery."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -10,7 +10,7 @@ from tests.mailings.pages import get_value, mailing_fields
 from tests.support.factories import MailingFactory, MessageFactory
 
 
-def test_a_new_mailing_holds_unknown_letters_and_the_form_says_how_many_may_arrive_twice(
+def test_a_new_mailing_holds_unknown_letters_and_the_form_shows_how_many_may_arrive_twice(
     app: Flask, browser: FlaskClient, user: User, session: Session
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user))

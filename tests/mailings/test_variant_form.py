@@ -133,22 +133,22 @@ def test_a_test_that_fits_causes_no_warning(browser: FlaskClient, user: User) ->
         assert not soup(page).find(id=warning)
 
 
-def test_an_owner_who_chooses_can_do_so_until_the_end(browser: FlaskClient, user: User) -> None:
+def test_an_owner_can_choose_the_winner_until_the_end(browser: FlaskClient, user: User) -> None:
     create_clients(user, 10)
     fields = fill_in_test(user, ends_at=IN_THREE_HOURS, winner_by="owner", check="1")
     assert not soup(browser.post("/mailings/new", data=fields)).find(id="test-too-late")
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "warning"),
     [
         ("", None),
         ("A", "cannot be counted in plain text: variant A."),
         ("AB", "The email is plain text, so its clicks and opens cannot be counted."),
     ],
 )
-def test_the_summary_says_what_cannot_be_counted_in_plain_text(
-    browser: FlaskClient, session: Session, user: User, texts: str, said: str | None
+def test_the_summary_warns_about_clicks_that_cannot_be_counted_in_plain_text(
+    browser: FlaskClient, session: Session, user: User, texts: str, warning: str | None
 ) -> None:
     create_clients(user, 3)
     other = MessageFactory.create(
@@ -160,9 +160,9 @@ def test_the_summary_says_what_cannot_be_counted_in_plain_text(
     session.flush()
     page = browser.post("/mailings/new", data=fields)
     note = soup(page).find(id="uncountable")
-    assert bool(note) is bool(said)
-    if said:
-        assert said in get_main_text(page)
+    assert bool(note) is bool(warning)
+    if warning:
+        assert warning in get_main_text(page)
     untracked = fields | {"track_clicks": "", "winner_by": "owner"}
     assert not soup(browser.post("/mailings/new", data=untracked)).find(id="uncountable")
 

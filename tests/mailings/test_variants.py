@@ -170,7 +170,7 @@ def test_the_log_names_the_variants(browser: FlaskClient, session: Session, run:
     assert plain.endswith('"answer"')
 
 
-def test_a_mailing_whose_clients_wait_is_not_said_to_be_over(
+def test_a_mailing_with_waiting_clients_is_not_shown_as_sent(
     browser: FlaskClient, session: Session, run: Run
 ) -> None:
     address = f"/mailings/{run.mailing_id}/edit"

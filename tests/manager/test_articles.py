@@ -114,7 +114,7 @@ def test_article_slugs_are_unique_and_valid(session: Session, panel: FlaskClient
     assert len(session.scalars(select(Article)).all()) == 2
 
 
-def test_a_picture_needs_a_description_and_can_be_removed(session: Session, panel: FlaskClient) -> None:
+def test_an_image_needs_a_description_and_can_be_removed(session: Session, panel: FlaskClient) -> None:
     response = panel.post("/manager/articles/new", data=make_fields(image=make_picture()))
     assert "Describe the image in a few words" in response.text
     response = panel.post(

@@ -71,7 +71,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
     assert read_table(browser, f"/reports/?{PERIOD}", "all-mailings") == {
         "=Осень": [10, 8, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0]
     }
-    # The first view has only what people look for.
+    # By default, the tables have only the most important numbers.
     assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
         "20 Nov 2026": [3, 0],
         "21 Nov 2026": [5, 2],
@@ -240,7 +240,7 @@ def test_three_numbers_come_first_with_the_reasons_in_words(browser: FlaskClient
     assert [" ".join(line.get_text("").split()) for line in page.select(".causes li")] == [
         "address does not exist: 2",
         "mailbox full: 1",
-        "mail server did not answer: 1",
+        "mail server did not respond: 1",
         "unsubscribed or excluded before sending: 1",
         "the mailing ended first: 1",
     ]

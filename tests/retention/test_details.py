@@ -127,7 +127,7 @@ def test_a_run_reopened_during_the_sweep_keeps_its_details(
     run = create_old_run(user, DAYS + 1)
     before = utcnow() - timedelta(days=DAYS)
     with app.app_context():
-        assert details._runs_with_details(before) == [run.id]
+        assert details._list_runs_with_details(before) == [run.id]
         run.state, run.finished_at = RunState.SENDING, None  # between the query and the removal
         session.flush()
         assert not details._mark_removed(run.id, before, utcnow())

@@ -197,7 +197,7 @@ def test_an_invalid_number_of_days_prevents_the_start(environment: dict[str, str
         TestingConfig(environment | {"KEEP_RUN_DETAILS_DAYS": text})
 
 
-def test_returned_letters_are_removed_after_three_months_but_not_what_they_report(
+def test_returned_letters_are_removed_after_three_months_but_their_reports_are_kept(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "BATCH", 2)

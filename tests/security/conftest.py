@@ -33,7 +33,7 @@ from tests.security.object_factories import (
     make_webhook,
     make_webhook_call,
 )
-from tests.security.rules import page_rules
+from tests.security.rules import list_page_rules
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     PASSWORD,
@@ -92,7 +92,7 @@ class World:
 
     def requests(self, app: Flask) -> Iterator[tuple[str, str, str]]:
         """Yield the endpoint, method and path of every route."""
-        for rule in page_rules(app):
+        for rule in list_page_rules(app):
             with app.test_request_context():
                 path = app.url_for(rule.endpoint, **{name: self.arguments[name] for name in rule.arguments})
             for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):

@@ -287,7 +287,7 @@ TABLE: dict[object, str] = {
 }
 
 
-def expected_outcome(endpoint: str, person: Person) -> Outcome:
+def find_expected_outcome(endpoint: str, person: Person) -> Outcome:
     """Return what must happen when a person requests a route about the owner's objects."""
     access = ACCESS[endpoint]
     kind = access.roles if isinstance(access, Panel) else Own if isinstance(access, Own) else access

@@ -183,7 +183,7 @@ def make_picture() -> io.BytesIO:
     return file
 
 
-def methods_of(app: Flask, endpoint: str) -> Iterator[str]:
+def list_methods(app: Flask, endpoint: str) -> Iterator[str]:
     """Yield the methods of an endpoint, without OPTIONS, which Flask handles itself."""
     for rule in app.url_map.iter_rules(endpoint):
         yield from sorted((rule.methods or set()) - {"OPTIONS"})

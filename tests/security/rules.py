@@ -63,7 +63,7 @@ class Panel:
     make: Callable[[User], Any] | None = None
 
 
-def page_rules(app: Flask) -> Iterator[Rule]:
+def list_page_rules(app: Flask) -> Iterator[Rule]:
     """Yield the routes of pages: all but the operations of the API, whose matrix is in tests/api."""
     for rule in app.url_map.iter_rules():
         if not hasattr(app.view_functions[rule.endpoint], "scope"):

@@ -14,7 +14,7 @@ from skymailing.models import Article, Client, Mailing, Message, Role, Segment, 
 from skymailing.models.base import Model
 from tests.conftest import SignIn
 from tests.security.conftest import World
-from tests.security.rules import page_rules
+from tests.security.rules import list_page_rules
 from tests.support.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 pytestmark = pytest.mark.one_engine
@@ -157,7 +157,7 @@ def test_no_form_changes_guarded_columns_of_a_user(
     }
     before = read_guarded_values(session, User, user.id)
     others_before = read_guarded_values(session, User, world.owner.id)
-    for rule in page_rules(app):
+    for rule in list_page_rules(app):
         if "POST" not in (rule.methods or set()) or rule.endpoint == "auth.logout":
             continue
         with app.test_request_context():

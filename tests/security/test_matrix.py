@@ -19,10 +19,10 @@ from tests.security.decisions import (
     ACCESS,
     DEVELOPMENT_ONLY,
     PUBLIC,
-    expected_outcome,
+    find_expected_outcome,
 )
-from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
-from tests.security.rules import Outcome, Own, Panel, Person, page_rules
+from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, list_methods, sign_in_person
+from tests.security.rules import Outcome, Own, Panel, Person, list_page_rules
 from tests.support.factories import UserFactory
 
 # Python code decides who may open what, so one database is enough; the tests of each feature read both
@@ -58,13 +58,13 @@ def request(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) ->
 
 
 def test_every_route_has_a_decision(app: Flask) -> None:
-    endpoints = {rule.endpoint for rule in page_rules(app)} - DEVELOPMENT_ONLY
+    endpoints = {rule.endpoint for rule in list_page_rules(app)} - DEVELOPMENT_ONLY
     assert endpoints == set(ACCESS)
 
 
 def test_every_route_with_an_id_has_a_decision_about_that_object(app: Flask) -> None:
     undecided = []
-    for rule in page_rules(app):
+    for rule in list_page_rules(app):
         ids = {name for name in rule.arguments if name.endswith("_id")}
         access = ACCESS.get(rule.endpoint)
         argument = access.argument if isinstance(access, Own | Panel) else None
@@ -83,8 +83,8 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
     foreign = OwnedObjects(app, session, UserFactory.create())
     errors = []
     for endpoint in sorted(ACCESS, key=lambda name: (name == LOGOUT, name)):
-        expected = expected_outcome(endpoint, person)
-        for verb in methods_of(app, endpoint):
+        expected = find_expected_outcome(endpoint, person)
+        for verb in list_methods(app, endpoint):
             does_something = expected is Outcome.OPEN and verb not in SAFE
             # A token for their own account would let blocked and unconfirmed people in.
             objects = foreign if ACCESS[endpoint] == PUBLIC else untouched

@@ -13,7 +13,7 @@ from config import Config, TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db
 from skymailing.models import Role, User
-from tests.auth.test_register import link_in
+from tests.auth.test_register import read_link
 from tests.conftest import SignIn
 from tests.security.conftest import World
 from tests.support.factories import PASSWORD, UserFactory
@@ -67,7 +67,7 @@ def test_passwords_and_tokens_are_not_logged(
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW_PASSWORD)
     visitor.post("/auth/reset", data={"email": user.email})
     work()
-    link = next(link_in(letter) for letter in smtp.letters if letter.to == user.email)
+    link = next(read_link(letter) for letter in smtp.letters if letter.to == user.email)
     visitor.get(link)
     visitor.post(link, data=NEW_PASSWORD)
     token = link.rpartition("/")[2]
@@ -127,7 +127,7 @@ def test_no_table_contains_a_password_or_a_link(
 ) -> None:
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW_PASSWORD)
     work()
-    token = link_in(smtp.letters[0]).rpartition("/")[2]
+    token = read_link(smtp.letters[0]).rpartition("/")[2]
     for name in inspect(session.get_bind()).get_table_names():
         rows = repr(session.execute(text(f'SELECT * FROM "{name}"')).all())
         assert TYPED not in rows, name

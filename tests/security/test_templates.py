@@ -152,7 +152,7 @@ EXHAUSTING = [
 LIMIT = 700 * 1024 * 1024
 
 
-def test_nothing_exhausts_time_or_memory() -> None:
+def test_hostile_templates_exhaust_neither_time_nor_memory() -> None:
     """Run in a separate process with limited memory, so that a failure does not stop the test run."""
     program = (
         "import sys, resource, json, time\n"

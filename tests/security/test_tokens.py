@@ -191,7 +191,7 @@ def test_a_session_cookie_signed_with_another_key_is_rejected(
     assert visitor.get("/auth/profile").status_code == 302
 
 
-def test_the_right_secret_key_alone_does_not_make_a_session(
+def test_the_secret_key_alone_is_not_enough_to_forge_a_session(
     app: Flask, visitor: FlaskClient, session: Session
 ) -> None:
     """Even with SECRET_KEY, an attacker needs the key of an active session."""

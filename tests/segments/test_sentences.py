@@ -198,7 +198,7 @@ def test_sentences_follow_the_language(app: Flask) -> None:
         )
 
 
-def test_every_field_and_operator_has_words() -> None:
+def test_every_field_and_operator_has_a_name() -> None:
     assert FIELD_NAMES.keys() == FIELDS.keys()
     assert {kind: set(known) for kind, known in COMPARISONS.items()} == {
         kind: set(known) for kind, known in OPERATORS.items()

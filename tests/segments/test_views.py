@@ -87,7 +87,7 @@ def test_a_segment_shows_which_clients_it_finds(
     assert "No mailing uses this segment yet." in page
 
 
-def test_a_broken_segment_says_why_and_marks_the_condition(
+def test_a_broken_segment_shows_the_reason_and_marks_the_condition(
     browser: FlaskClient, session: Session, user: User, shop: dict[str, Client]
 ) -> None:
     segment = add_segment(session, user, "Not wholesale", {"all": [OMSK, NOT_WHOLESALE]})
@@ -159,7 +159,7 @@ def test_rejected_conditions_remain_in_the_form(
         ),
     ],
 )
-def test_the_preview_explains_what_is_wrong(
+def test_the_preview_explains_errors(
     browser: FlaskClient, shop: dict[str, Client], text: str, problem: str
 ) -> None:
     (shown,) = preview(browser, text).select(".flash-danger")

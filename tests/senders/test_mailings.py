@@ -97,7 +97,7 @@ def test_names_and_replies_fall_back_to_the_account(
         assert (run.sender_name, run.sender_address, run.reply_to) == expected
 
 
-def test_an_unconfirmed_sender_pauses_its_mailing_instead_of_another_address_sending_it(
+def test_a_mailing_with_an_unconfirmed_sender_is_paused_and_sent_from_no_other_address(
     app: Flask, session: Session, user: User, sender: Sender, browser: FlaskClient
 ) -> None:
     ClientFactory.create(owner=user)

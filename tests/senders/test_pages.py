@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.delivery.routing.freemail import find_protected_domain
 from skymailing.models import AuditAction, AuditEntry, MailingState, OutboxLetter, Sender, User
-from tests.auth.test_register import link_in
+from tests.auth.test_register import read_link
 from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import get_field_error, get_main_text
 from tests.support.factories import MailingFactory, UserFactory
@@ -55,7 +55,7 @@ def test_a_sender_is_confirmed_by_its_mailbox(
         "Emails from shop.example are not signed",
     ):
         assert part in listed
-    link, visitor = link_in(letter), app.test_client()
+    link, visitor = read_link(letter), app.test_client()
     shown = get_main_text(visitor.get(link))
     assert f"{user.email} wants to send mailings from Hello@shop.example" in shown
     assert visitor.head(link).status_code == 200
@@ -73,7 +73,7 @@ def test_a_new_address_needs_a_new_confirmation(
 ) -> None:
     add(browser)
     work()
-    old_link = link_in(smtp.letters[0])
+    old_link = read_link(smtp.letters[0])
     sender = read_sender(session)
     sender.confirmed_at = utcnow()
     session.flush()
@@ -85,7 +85,7 @@ def test_a_new_address_needs_a_new_confirmation(
     assert browser.post(old_link).status_code == 410, "the link belongs to the former address"
     work()
     assert [letter.to for letter in smtp.letters] == ["hello@shop.example", "sales@shop.example"]
-    assert browser.post(link_in(smtp.letters[1])).headers["Location"] == "/senders/"
+    assert browser.post(read_link(smtp.letters[1])).headers["Location"] == "/senders/"
     assert read_sender(session, "sales@shop.example").is_confirmed
 
 
@@ -94,7 +94,7 @@ def test_a_link_expires_and_ends_with_its_sender_and_its_account(
 ) -> None:
     add(browser)
     work()
-    link = link_in(smtp.letters[0])
+    link = read_link(smtp.letters[0])
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         assert "expired" in visitor.post(link).text
     user.blocked_at = utcnow()
@@ -139,7 +139,7 @@ def test_invalid_senders_are_rejected_at_their_field(
         ("address", "", "Enter an email address."),
         ("address", "news", "has an @ sign"),
         ("address", "почта@пример.рф", "Use only Latin letters"),
-        ("address", "shop@gmail.com", "Emails from gmail.com that we send would be rejected"),
+        ("address", "shop@gmail.com", "If we send emails from gmail.com, they will be rejected"),
         ("reply_to", "a b@shop.example", "cannot contain spaces"),
         ("name", "Shop\nBcc: x@example.com", "one line"),
     ):

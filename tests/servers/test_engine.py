@@ -56,7 +56,7 @@ def test_a_run_is_sent_through_its_senders_server(
     assert len(smtp.letters) == 3, "others still use the installation's server"
 
 
-def test_an_older_worker_never_sends_such_a_run(
+def test_an_older_worker_never_sends_a_run_with_an_owners_server(
     app: Flask, session: Session, user: User, make_server: MakeServer, make_sender: MakeSender
 ) -> None:
     create_clients(user, 1)
@@ -173,7 +173,7 @@ def test_a_mailing_waits_for_the_test_and_is_paused_if_it_fails(
 
 
 @pytest.mark.one_engine
-def test_the_forecast_knows_the_rate_of_the_server(
+def test_the_forecast_uses_the_servers_rate(
     app: Flask, user: User, make_server: MakeServer, make_sender: MakeSender
 ) -> None:
     server = make_server(user, 587, rate_per_minute=30)

@@ -109,7 +109,7 @@ def test_a_failed_test_shows_the_reply_but_never_the_password(
     assert PASSWORD not in caplog.text + read_server(session).test_answer
 
 
-def test_the_password_is_entered_again_when_it_would_go_elsewhere(
+def test_the_password_must_be_entered_again_when_the_server_changes(
     session: Session, user: User, browser: FlaskClient, make_server: MakeServer
 ) -> None:
     server = make_server(user, 587)

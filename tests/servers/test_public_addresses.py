@@ -51,7 +51,7 @@ def test_a_name_that_changes_its_address_is_connected_to_the_checked_one(
         assert other.connections == 0
 
 
-def test_the_next_address_is_tried_if_the_first_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_address_is_tried_if_the_first_one_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink(host="127.0.0.2") as sink:
         entries = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, sink.port)) for ip in ("127.0.0.3", "127.0.0.2")

@@ -58,7 +58,7 @@ def test_test_letters_are_sent_through_their_senders_server_but_account_letters_
     assert [str(letter.parsed["From"]) for letter in smtp.letters] == ["letters@sky.example"]
 
 
-def test_the_page_says_why_a_test_letter_was_not_sent_and_account_letters_do_not_wait(
+def test_the_page_shows_why_a_test_letter_was_not_sent_and_account_letters_do_not_wait(
     session: Session,
     user: User,
     browser: FlaskClient,

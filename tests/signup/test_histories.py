@@ -1,4 +1,4 @@
-"""The history of consents, and what follows tags and complaints."""
+"""Test the history of consents, and that forms follow changes to their tags."""
 
 import pytest
 from bs4 import BeautifulSoup

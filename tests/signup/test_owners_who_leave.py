@@ -42,10 +42,10 @@ def test_links_to_forms_of_owners_who_leave_do_nothing_for_now(
     link = only_link(smtp)
     setattr(user, leaving, utcnow())
     session.flush()
-    for answer in anna.get(link), anna.post(link, {}):
-        assert answer.status_code == 410
-        assert "This form is closed" in get_main_text(answer)
-        assert "evil.example" not in answer.text
+    for response in anna.get(link), anna.post(link, {}):
+        assert response.status_code == 410
+        assert "This form is closed" in get_main_text(response)
+        assert "evil.example" not in response.text
     assert session.scalar(select(Client)) is None
     setattr(user, leaving, None)
     session.flush()

@@ -143,7 +143,7 @@ def test_the_code_is_a_plain_form_that_works(
     assert names == {"email", "full_name", "website"}
     entered = dict.fromkeys(names, "") | {"email": "anna@mail.example", "full_name": "Анна"}
     step = Visitor(app).post(path_of(form), entered)
-    assert "Check your mailbox" in get_main_text(Visitor(app).complete_step(form, step))
+    assert "Check your email" in get_main_text(Visitor(app).complete_step(form, step))
 
 
 def test_numbers_are_shown_in_total_and_for_a_month(

@@ -54,13 +54,13 @@ def test_responses_reveal_nothing_about_an_address(
     ClientFactory.create(owner=user, email=emails["client"])
     for reason in SuppressionReason:
         SuppressionFactory.create(owner_id=user.id, email_key=emails[reason], reason=reason)
-    answers = []
+    responses = []
     for email in emails.values():
-        answer = Visitor(app).sign_up(form, email=email)
-        headers = {key: value for key, value in answer.headers if key != "X-Request-ID"}
-        assert email in answer.text
-        answers.append((answer.status_code, normalize(answer.text).replace(email, ""), headers))
-    assert all(answer == answers[0] for answer in answers)
+        response = Visitor(app).sign_up(form, email=email)
+        headers = {key: value for key, value in response.headers if key != "X-Request-ID"}
+        assert email in response.text
+        responses.append((response.status_code, normalize(response.text).replace(email, ""), headers))
+    assert all(response == responses[0] for response in responses)
     assert count_letters(session) == len(emails)
 
 
@@ -76,14 +76,14 @@ def test_a_form_has_one_url(app: Flask, session: Session, form: SignupForm) -> N
     """Redirect other spellings of the URL: each spelling would have its own copy in the cache."""
     spellings = [uuid for uuid in (form.uuid.upper(), form.uuid.title()) if uuid != form.uuid]
     for uuid in spellings:
-        answer = Visitor(app).get(f"/f/{uuid}")
-        assert (answer.status_code, answer.headers["Location"]) == (308, path_of(form))
+        response = Visitor(app).get(f"/f/{uuid}")
+        assert (response.status_code, response.headers["Location"]) == (308, path_of(form))
 
 
 def test_a_website_may_post_without_a_csrf_token(app: Flask, session: Session, form: SignupForm) -> None:
     headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
-    answer = app.test_client().post(path_of(form), data=ENTERED, headers=headers)
-    assert "One more step" in get_main_text(answer)
+    response = app.test_client().post(path_of(form), data=ENTERED, headers=headers)
+    assert "One more step" in get_main_text(response)
 
 
 # --- Links ------------------------------------------------------------------------------------

@@ -41,10 +41,10 @@ pytestmark = pytest.mark.one_engine
 Work = Callable[[], None]
 
 
-# --- Programs ---------------------------------------------------------------------------------
+# --- Bots -------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_tries_get_nowhere_while_people_pass(
+def test_ten_thousand_requests_of_a_bot_fail_while_people_can_subscribe(
     app: Flask, session: Session, form: SignupForm
 ) -> None:
     """The bot uses a thousand networks, and reads pages but runs no scripts."""
@@ -65,7 +65,7 @@ def test_ten_thousand_tries_get_nowhere_while_people_pass(
     step = anna.submit(form)
     assert read_bits(step) >= 17
     assert "too many requests" in step.text, "for people without JavaScript"
-    assert "Check your mailbox" in get_main_text(anna.complete_step(form, step))
+    assert "Check your email" in get_main_text(anna.complete_step(form, step))
     other: SignupForm = SignupFormFactory.create()
     assert "data-bits" not in Visitor(app).submit(other).text, "other owners' forms are not affected"
 
@@ -78,8 +78,8 @@ def test_one_network_cannot_put_a_form_under_attack(app: Flask, session: Session
     assert "try again in an hour" in get_main_text(rejected)
     assert read_fields(rejected)["email"] == EMAIL
     neighbours = [Visitor(app, ip=f"203.0.113.{n}") for n in range(70)]
-    answers = [person.sign_up(form, email=f"n{n}@mail.example") for n, person in enumerate(neighbours)]
-    assert [answer.status_code for answer in answers] == [200] * 60 + [429] * 10
+    responses = [person.sign_up(form, email=f"n{n}@mail.example") for n, person in enumerate(neighbours)]
+    assert [response.status_code for response in responses] == [200] * 60 + [429] * 10
     assert "data-bits" not in Visitor(app).submit(form).text
     assert count_letters(session) == 65
     with time_machine.travel(utcnow() + timedelta(hours=2)):
@@ -116,12 +116,12 @@ def test_a_proof_is_valid_for_one_address_only(app: Flask, session: Session, for
         {"stamp": fields["stamp"][:-1]},
     ):
         assert "One more step" in get_main_text(anna.post(path_of(form), fields | changed))
-    assert "Check your mailbox" in get_main_text(anna.post(path_of(form), fields))
+    assert "Check your email" in get_main_text(anna.post(path_of(form), fields))
 
 
-def test_the_invisible_field_catches_programs(app: Flask, session: Session, form: SignupForm) -> None:
-    answer = Visitor(app).sign_up(form, website="http://spam.example")
-    assert "Check your mailbox" in get_main_text(answer)
+def test_the_invisible_field_catches_bots(app: Flask, session: Session, form: SignupForm) -> None:
+    response = Visitor(app).sign_up(form, website="http://spam.example")
+    assert "Check your email" in get_main_text(response)
     assert session.scalar(select(Signup)) is None
 
 
@@ -133,8 +133,8 @@ def test_a_form_that_is_submitted_at_once_or_a_day_later_needs_another_click(
         for age in timedelta(seconds=1), timedelta(hours=25):
             with time_machine.travel(now - age):
                 stamp = stamps.make_page_stamp(form.uuid, utcnow())
-            answer = Visitor(app).post(path_of(form), ENTERED | {"stamp": stamp})
-            assert "One more step" in get_main_text(answer)
+            response = Visitor(app).post(path_of(form), ENTERED | {"stamp": stamp})
+            assert "One more step" in get_main_text(response)
         other: SignupForm = SignupFormFactory.create()
         stamp = stamps.make_page_stamp(other.uuid, now - timedelta(minutes=1))
         assert "One more step" in get_main_text(Visitor(app).post(path_of(form), ENTERED | {"stamp": stamp}))
@@ -142,7 +142,7 @@ def test_a_form_that_is_submitted_at_once_or_a_day_later_needs_another_click(
 
 
 def test_the_page_is_cached_for_a_minute(app: Flask, session: Session, form: SignupForm) -> None:
-    """Its stamp says when it was rendered."""
+    """Its stamp contains the time at which it was rendered."""
 
     def read_stamp() -> str:
         return read_fields(Visitor(app).get(path_of(form)))["stamp"]
@@ -188,8 +188,8 @@ def test_a_mailbox_gets_three_letters_a_day_across_all_forms_and_owners(
 
 
 def test_the_limit_of_a_mailbox_is_not_visible(app: Flask, session: Session, form: SignupForm) -> None:
-    answers = [Visitor(app).sign_up(form) for _ in range(3)]
-    assert len({normalize(answer.text) for answer in answers}) == 1
+    responses = [Visitor(app).sign_up(form) for _ in range(3)]
+    assert len({normalize(response.text) for response in responses}) == 1
     assert count_letters(session) == 1
 
 
@@ -214,10 +214,10 @@ def test_domains_are_looked_up_once_and_accepted_after_a_failure(
     Visitor(app).sign_up(form, email="boris@mail.example")
     assert dns_server.query_count == asked
     dns_server.broken.add("broken.example")
-    assert "Check your mailbox" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
+    assert "Check your email" in get_main_text(Visitor(app).sign_up(form, email="a@broken.example"))
     asked = dns_server.query_count
-    answer = Visitor(app).sign_up(form, email="a@mistyped.example")
-    assert "Check your mailbox" in get_main_text(answer), "DNS is not queried for a while after a failure"
+    response = Visitor(app).sign_up(form, email="a@mistyped.example")
+    assert "Check your email" in get_main_text(response), "DNS is not queried for a while after a failure"
     assert dns_server.query_count == asked
 
 

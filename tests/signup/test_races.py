@@ -104,7 +104,7 @@ def test_a_killed_web_process_leaves_nothing_behind(
         run_until_killed(request_and_die, environment, form.id)
         for table in Signup, SignupMailbox, OutboxLetter, FormDay:
             assert session.scalar(select(table)) is None
-    assert "Check your mailbox" in get_main_text(Visitor(app).sign_up(form))
+    assert "Check your email" in get_main_text(Visitor(app).sign_up(form))
     for _ in range(repetitions):
         run_until_killed(confirm_and_die, environment, form.uuid)
         assert session.scalar(select(Client)) is None
@@ -123,11 +123,11 @@ def test_a_form_that_is_deleted_during_a_confirmation_causes_no_deadlock(
     with ThreadPoolExecutor(1) as pool, app.app_context():
         # `delete_form` begins with the same lock.
         db.session.execute(select(SignupForm).where(SignupForm.id == form.id).with_for_update())
-        answer = pool.submit(lambda: Visitor(app).post(link, {}).status_code)
+        status = pool.submit(lambda: Visitor(app).post(link, {}).status_code)
         wait_until(lambda: count_waiting_for_locks(session) == 1, "the confirmation waits for the form")
         db.session.execute(delete(SignupForm).where(SignupForm.id == form.id))
         db.session.commit()
-        assert answer.result(10) == 410
+        assert status.result(10) == 410
     assert session.scalar(select(SignupForm.id)) is None
 
 

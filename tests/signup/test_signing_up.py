@@ -59,7 +59,7 @@ def test_a_person_subscribes_through_the_hosted_page(
         assert "I agree to get news." in page.text
         clock.shift(10)
         sent = anna.post(path_of(form), read_fields(page) | ENTERED)
-    assert "Check your mailbox" in get_main_text(sent)
+    assert "Check your email" in get_main_text(sent)
     assert find_client(session) is None, "no client before the confirmation"
     work()
     (letter,) = smtp.letters
@@ -126,7 +126,7 @@ def test_an_embedded_form_needs_one_more_click(app: Flask, form: SignupForm, ses
     assert read_fields(step).items() >= ENTERED.items()
     assert session.scalar(select(Signup)) is None
 
-    assert "Check your mailbox" in get_main_text(anna.complete_step(form, step))
+    assert "Check your email" in get_main_text(anna.complete_step(form, step))
     signup = session.scalars(select(Signup)).one()
     assert signup.values == {"full_name": "Анна", "attribute.city": "Омск"}
 

@@ -81,7 +81,7 @@ def test_all_get_a_topic_except_those_who_unsubscribed_from_it(
     }
 
 
-def test_only_subscribers_get_a_topic_that_people_choose(
+def test_only_subscribers_get_an_opt_in_topic(
     user: User, people: dict[str, Client], start: Start, smtp: SmtpServer
 ) -> None:
     digest = TopicFactory.create(owner=user, is_opt_in=True)
@@ -181,7 +181,7 @@ def test_a_client_who_unsubscribes_after_a_worker_was_killed_gets_no_letter(
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_topic_that_becomes_one_that_people_choose_stops_unsent_letters(
+def test_unsent_letters_are_stopped_if_their_topic_becomes_opt_in(
     app: Flask, session: Session, user: User, people: dict[str, Client], news: Topic, smtp: SmtpServer
 ) -> None:
     with app.app_context():

@@ -258,7 +258,7 @@ def test_lost_hits_are_counted(
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("odd", [b"", b"\xff", b"1 2", b"1 2 3 4 x", b"1 2 1 " + b"9" * 15 + b" p"])
+@pytest.mark.parametrize("invalid", [b"", b"\xff", b"1 2", b"1 2 3 4 x", b"1 2 1 " + b"9" * 15 + b" p"])
 def test_a_hit_that_cannot_be_read_is_lost_and_holds_up_no_other(
     app: Flask,
     session: Session,
@@ -266,12 +266,12 @@ def test_a_hit_that_cannot_be_read_is_lost_and_holds_up_no_other(
     letters: list[int],
     click: Note,
     redis_server: RedisServer,
-    odd: bytes,
+    invalid: bytes,
 ) -> None:
     with app.app_context():
         before = counters.read().get("hits_lost", 0)
     click(letters[0], 1)
-    redis_server.client.rpush(HITS, odd)
+    redis_server.client.rpush(HITS, invalid)
     click(letters[1], 1)
     fold(app)
     assert read_link(session, run) == (2, 2, 0)

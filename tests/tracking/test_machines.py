@@ -43,7 +43,7 @@ def test_image_proxies_and_mail_programs_are_people_who_open_letters(agent: str)
 
 
 @pytest.mark.parametrize("agent", [APPLE_PROXY, APPLE_MAIL])
-def test_apples_proxy_says_nothing_about_opens(agent: str) -> None:
+def test_apples_proxy_does_not_count_as_an_open(agent: str) -> None:
     assert judge_open({"User-Agent": agent}) is Visitor.APPLE
 
 

@@ -1,4 +1,4 @@
-"""Test the choice whether opens are counted, on the preferences page."""
+"""Test the choice whether opens are counted, on the preference page."""
 
 import pytest
 from flask import Flask
@@ -36,7 +36,7 @@ def send_form(visitor: FlaskClient, path: str, **fields: str) -> str:
     return get_main_text(visitor.post(path, data=fields, headers={"Accept-Language": "en"}))
 
 
-def test_people_agree_and_withdraw_on_the_preferences_page(
+def test_people_agree_and_withdraw_on_the_preference_page(
     session: Session, user: User, letters: list[Delivery], open_letter: Open, visitor: FlaskClient, path: str
 ) -> None:
     page = visitor.get(path, headers={"Accept-Language": "en"})

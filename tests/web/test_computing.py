@@ -1,4 +1,4 @@
-"""Test requests that compute: each user has one turn at a time, and waits for it."""
+"""Test slow requests: each user's requests are handled one after another."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def test_the_next_request_of_a_user_waits_for_the_first(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("short_wait")
-def test_a_users_turn_keeps_no_other_user_waiting(
+def test_a_users_slow_request_keeps_no_other_user_waiting(
     app: Flask, browser: FlaskClient, user: User, sign_in: SignIn
 ) -> None:
     other = sign_in(UserFactory.create())
@@ -88,7 +88,9 @@ def test_when_several_requests_wait_the_next_is_rejected_at_once(app: Flask) -> 
 
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/mailings/preview"])
-def test_every_page_that_computes_has_turns(app: Flask, browser: FlaskClient, user: User, path: str) -> None:
+def test_every_slow_page_waits_for_the_users_turn(
+    app: Flask, browser: FlaskClient, user: User, path: str
+) -> None:
     hold_turn(app, user)
     assert browser.post(path, data=TYPED).status_code == 429
 

@@ -29,7 +29,7 @@ from skymailing.extensions import db
 from skymailing.mailings import scheduling, services
 from skymailing.mailings.deletion import delete_mailing as delete_unsent
 from skymailing.mailings.errors import InvalidMailing, MailingError
-from skymailing.mailings.saved_values import read_part_names, read_values, shown_audience
+from skymailing.mailings.saved_values import find_shown_audience, read_part_names, read_values
 from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.mailings.variants import VariantValues, read_all_variants
@@ -179,7 +179,7 @@ def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
     return [
         {name: getattr(mailing, name) for name in COPIED}
         | {
-            "audience": shown_audience(mailing).value,
+            "audience": find_shown_audience(mailing).value,
             "weekdays": [] if mailing.weekdays == EVERY_DAY else [int(day) for day in mailing.weekdays],
             "include": list(parts.get(mailing.id, ((), ()))[0]),
             "exclude": list(parts.get(mailing.id, ((), ()))[1]),

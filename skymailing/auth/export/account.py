@@ -7,7 +7,7 @@ from flask_babel import force_locale
 from sqlalchemy import or_, select
 
 from skymailing.auth.export import variants
-from skymailing.auth.export.rows import as_dict, cells, read_in_chunks, read_own
+from skymailing.auth.export.rows import cells, read_in_chunks, read_own, to_dict
 from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
 from skymailing.mailings.queries import count_runs
@@ -111,7 +111,7 @@ def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
     parts = _read_audience_parts(user_id)
     for row in read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id):
         tested = variants.list_of_mailing(row.id) if row.sample_percent else []
-        yield as_dict(row) | {"audience_parts": parts.get(row.id, []), "variants": tested}
+        yield to_dict(row) | {"audience_parts": parts.get(row.id, []), "variants": tested}
 
 
 def _read_audience_parts(user_id: int) -> dict[int, list[dict[str, Any]]]:
@@ -202,7 +202,7 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield how people agreed to receive letters, and how they withdrew it."""
+    """Yield how people agreed to receive letters, and how they withdrew their consent."""
     yield ("email", "kind", "at", "ip", "text", "purpose", "browser", "form_id", "earlier_email")
     columns = (
         *(Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text),
@@ -262,7 +262,7 @@ def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's articles."""
     table = Article.__table__.c
     columns = [column for column in table if column.name != "author_id"]
-    return map(as_dict, read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
+    return map(to_dict, read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
 
 
 def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:

@@ -87,51 +87,51 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
 def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[ArchiveFile]:
     """Return the files of the archive except the readme."""
 
-    def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
+    def make_file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
         return ArchiveFile(name, lambda: _choose_writer(name)(read(user_id)))
 
     return [
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
-        file("clients.csv", export_rows),
-        file("tags.csv", account.read_tags),
-        file("never-mailed.csv", account.read_suppressions),
-        file("topics.json", topics.read_topics),
-        file("topic-choices.csv", topics.read_topic_choices),
-        file("unsubscriptions.csv", topics.read_opt_outs),
-        file("merged-addresses.csv", read_merged_addresses),
-        file("consents.csv", account.read_consents),
-        file("forms.json", signups.read_forms),
-        file("sign-ups.csv", signups.read_signups),
-        file("segments.json", account.read_segments),
-        file("messages.json", account.read_messages),
-        file("senders.json", account.read_senders),
-        file("domains.json", account.read_domains),
-        file("mail-servers.json", account.read_servers),
-        file("mailings.json", account.read_mailings),
-        file("mailing-clients.csv", account.read_selected_clients),
-        file("runs.json", account.read_runs),
-        *(file(name, read) for name, read in letters.FILES),
-        file("archive.json", account.read_archive),
-        file("letters.csv", account.read_letters),
-        file("links.csv", clicks.read_links),
-        file("clicks.csv", clicks.read_clicks),
-        *list_logs(file, locale),
+        make_file("clients.csv", export_rows),
+        make_file("tags.csv", account.read_tags),
+        make_file("never-mailed.csv", account.read_suppressions),
+        make_file("topics.json", topics.read_topics),
+        make_file("topic-choices.csv", topics.read_topic_choices),
+        make_file("unsubscriptions.csv", topics.read_opt_outs),
+        make_file("merged-addresses.csv", read_merged_addresses),
+        make_file("consents.csv", account.read_consents),
+        make_file("forms.json", signups.read_forms),
+        make_file("sign-ups.csv", signups.read_signups),
+        make_file("segments.json", account.read_segments),
+        make_file("messages.json", account.read_messages),
+        make_file("senders.json", account.read_senders),
+        make_file("domains.json", account.read_domains),
+        make_file("mail-servers.json", account.read_servers),
+        make_file("mailings.json", account.read_mailings),
+        make_file("mailing-clients.csv", account.read_selected_clients),
+        make_file("runs.json", account.read_runs),
+        *(make_file(name, read) for name, read in letters.FILES),
+        make_file("archive.json", account.read_archive),
+        make_file("letters.csv", account.read_letters),
+        make_file("links.csv", clicks.read_links),
+        make_file("clicks.csv", clicks.read_clicks),
+        *list_logs(make_file, locale),
     ]
 
 
-def list_logs(file: MakeFile, locale: str) -> list[ArchiveFile]:
-    """Return the files about what happened; `file` creates one from its name and a function that reads it."""
+def list_logs(make_file: MakeFile, locale: str) -> list[ArchiveFile]:
+    """Return the files with logs and history; `make_file` takes a name and a function that reads the rows."""
     return [
-        file("log.csv", lambda owner_id: export_attempts(LogFilter(owner_id=owner_id))),
-        file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
-        file("imports.csv", lambda owner_id: account.read_imports(owner_id, locale)),
-        file("bulk-actions.csv", account.read_bulk_jobs),
-        file("webhooks.json", webhooks.read_endpoints),
-        file("webhook-calls.csv", webhooks.read_calls),
-        file("articles.json", account.read_articles),
-        file("account-letters.csv", account.read_account_letters),
-        file("api-keys.csv", access.read_api_keys),
-        file("audit.csv", account.read_audit_entries),
+        make_file("log.csv", lambda owner_id: export_attempts(LogFilter(owner_id=owner_id))),
+        make_file("returned.csv", lambda owner_id: export_returns(ReturnFilter(owner_id))),
+        make_file("imports.csv", lambda owner_id: account.read_imports(owner_id, locale)),
+        make_file("bulk-actions.csv", account.read_bulk_jobs),
+        make_file("webhooks.json", webhooks.read_endpoints),
+        make_file("webhook-calls.csv", webhooks.read_calls),
+        make_file("articles.json", account.read_articles),
+        make_file("account-letters.csv", account.read_account_letters),
+        make_file("api-keys.csv", access.read_api_keys),
+        make_file("audit.csv", account.read_audit_entries),
     ]
 
 

@@ -5,18 +5,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.auth.export.rows import as_dict, read_in_chunks
+from skymailing.auth.export.rows import read_in_chunks, to_dict
 from skymailing.models import Delivery, LetterContent, TransactionalLetter
 
 
 def read_letters(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the letters that programs sent; `letters.csv` has them among the others, by address."""
+    """Yield the letters that programs sent; `letters.csv` also lists them, by address."""
     letter = TransactionalLetter.__table__.c
     columns = [column for column in letter if column.name != "owner_id"]
     statement = select(*columns, Delivery.email, Delivery.state, Delivery.finished_at)
     statement = statement.join(Delivery, Delivery.id == letter.delivery_id).where(letter.owner_id == user_id)
     for row in read_in_chunks(statement, letter.delivery_id):
-        yield as_dict(row)
+        yield to_dict(row)
 
 
 def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
@@ -24,7 +24,7 @@ def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
     table = LetterContent.__table__.c
     columns = [column for column in table if column.name not in ("owner_id", "digest")]
     rows = read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id)
-    return map(as_dict, rows)
+    return map(to_dict, rows)
 
 
 FILES: tuple[tuple[str, Callable[[int], Iterator[dict[str, Any]]]], ...] = (

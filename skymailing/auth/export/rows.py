@@ -32,7 +32,7 @@ def read_in_chunks(statement: Select[Any], key: ColumnElement[Any], last: int | 
         last = rows[-1][0]
 
 
-def as_dict(row: Any) -> dict[str, Any]:
+def to_dict(row: Any) -> dict[str, Any]:
     """Return a row as a JSON object."""
     return dict(row._mapping)
 
@@ -46,4 +46,4 @@ def read_own(model: Any, user_id: int, *names: str) -> Iterator[dict[str, Any]]:
     """Yield these columns of the user's rows."""
     table = model.__table__.c
     columns = [table[name] for name in ("id", *names, "created_at", "updated_at")]
-    return map(as_dict, read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+    return map(to_dict, read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skymailing.auth.export.rows import as_dict
+from skymailing.auth.export.rows import to_dict
 from skymailing.delivery.variants.results import read_results
 from skymailing.extensions import db
 from skymailing.models import MailingVariant, Run, RunVariant
@@ -20,7 +20,7 @@ def list_of_mailing(mailing_id: int) -> list[dict[str, Any]]:
     own = select(*MAILING_COLUMNS, MailingVariant.message_id).where(MailingVariant.mailing_id == mailing_id)
     rows = db.session.execute(own.order_by(MailingVariant.number)).all()
     db.session.rollback()
-    return [as_dict(row) for row in rows]
+    return [to_dict(row) for row in rows]
 
 
 def list_of_run(run: Run) -> list[dict[str, Any]]:
@@ -30,6 +30,6 @@ def list_of_run(run: Run) -> list[dict[str, Any]]:
     own = select(*RUN_COLUMNS, *CONTENT).where(RunVariant.run_id == run.id).order_by(RunVariant.number)
     contents = db.session.execute(own).all()
     return [
-        as_dict(row) | asdict(result)
+        to_dict(row) | asdict(result)
         for row, result in zip(contents, read_results(db.session(), run), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The page of API keys: list, create and revoke them. A new key is shown once, in the answer itself."""
+"""The page of API keys: list, create and revoke them. A new key is shown once, right after its creation."""
 
 from datetime import timedelta
 
@@ -64,7 +64,7 @@ def is_confirmed(form: ApiKeyForm) -> bool:
 @bp.route("/api-keys/<int:key_id>/revoke", methods=["GET", "POST"])
 @login_required
 def revoke_api_key(key_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then revoke a key; programs that use it stop at once."""
+    """Ask for confirmation, then revoke a key; it stops working at once."""
     key = get_own(ApiKey, key_id)
     if request.method == "POST":
         keys.revoke_key(key, utcnow(), current_actor())

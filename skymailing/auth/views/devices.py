@@ -18,7 +18,7 @@ from skymailing.extensions import db
 def sessions() -> ResponseReturnValue:
     """List the devices that are signed in."""
     found = devices.list_sessions(current_user, utcnow())
-    return render_template("auth/sessions.html", sessions=found, last_seen=devices.last_seen_times(found))
+    return render_template("auth/sessions.html", sessions=found, last_seen=devices.find_last_uses(found))
 
 
 @bp.post("/profile/sessions/<int:session_id>/end")

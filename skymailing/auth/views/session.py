@@ -93,7 +93,7 @@ def start_code_step(user: User, *, remember: bool) -> None:
     )
 
 
-def user_awaiting_code() -> tuple[User, bool] | None:
+def find_user_awaiting_code() -> tuple[User, bool] | None:
     """Return the user who must enter a code and whether to remember them; None if there is none."""
     try:
         known = read_token(AWAITING_CODE, session.get(AWAITING_CODE, ""), CODE_LIFETIME)
@@ -114,6 +114,6 @@ def device_key() -> str | None:
 def device_and_network() -> tuple[str, str]:
     """Return the visitor's device and network, as shown on pages and in letters."""
     return (
-        devices.device_name(request.user_agent.string),
+        devices.name_device(request.user_agent.string),
         devices.mask_address(request.remote_addr),
     )

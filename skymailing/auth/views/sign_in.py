@@ -15,10 +15,10 @@ from skymailing.auth.views.session import (
     UNCONFIRMED,
     VERIFY_TOKEN,
     end_session,
+    find_user_awaiting_code,
     remember_device,
     sign_in,
     start_code_step,
-    user_awaiting_code,
 )
 from skymailing.auth.views.throttling import (
     constant_response_time,
@@ -38,7 +38,7 @@ from skymailing.security import BadToken, hash_password, is_safe_next, needs_reh
 @limit_registrations
 def register() -> ResponseReturnValue:
     if current_user.is_authenticated:
-        return redirect(landing_page())
+        return redirect(find_landing_page())
     form = RegisterForm()
     if not form.validate_on_submit():
         return render_template("auth/register.html", form=form)
@@ -74,7 +74,7 @@ def verify(token: str) -> ResponseReturnValue:
         if form.validate_on_submit():
             if services.authenticate(email, form.password.data) is not None:
                 user = services.confirm_user(token, utcnow())
-                return enter(user, form, landing_page())
+                return enter(user, form, find_landing_page())
             form.password.errors = [_("This is not the password chosen at registration.")]
     except BadToken as error:
         return render_template("auth/verify_failed.html", reason=error.reason), 410
@@ -105,7 +105,7 @@ def verify_with_new_password(token: str) -> ResponseReturnValue:
 @limit_logins
 def login() -> ResponseReturnValue:
     target = request.args.get("next")
-    target = target if target and is_safe_next(target) else landing_page()
+    target = target if target and is_safe_next(target) else find_landing_page()
     form = LoginForm()
     if not form.validate_on_submit():
         if current_user.is_authenticated:
@@ -140,7 +140,7 @@ def enter(user: User, form: ConfirmAddressForm, target: str) -> ResponseReturnVa
 @limit_codes
 def login_code() -> ResponseReturnValue:
     """Ask for a code after the password."""
-    awaiting = user_awaiting_code()
+    awaiting = find_user_awaiting_code()
     if awaiting is None:
         flash(_("Please sign in again: the code must be entered within ten minutes."), "info")
         return redirect(url_for("auth.login", next=request.args.get("next")))
@@ -153,7 +153,7 @@ def login_code() -> ResponseReturnValue:
         return render_template("auth/login_code.html", form=form)
     complete_sign_in(user, remember=remember)
     target = request.args.get("next")
-    return redirect(target if target and is_safe_next(target) else landing_page())
+    return redirect(target if target and is_safe_next(target) else find_landing_page())
 
 
 @bp.post("/logout")
@@ -178,7 +178,7 @@ def resend() -> ResponseReturnValue:
     return redirect(url_for("auth.registered"))
 
 
-def landing_page() -> str:
+def find_landing_page() -> str:
     """Return the URL of the page to show after sign-in."""
     return url_for("home.index")
 

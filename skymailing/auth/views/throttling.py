@@ -21,7 +21,7 @@ from limits.storage import MemoryStorage
 from redis import RedisError
 
 from skymailing.auth import devices, services
-from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
+from skymailing.auth.views.session import UNCONFIRMED, device_key, find_user_awaiting_code
 from skymailing.email_addresses import InvalidEmail, address_key, mailbox_key, parse_address
 from skymailing.extensions import db, limiter
 from skymailing.models import User
@@ -91,7 +91,7 @@ def has_no_mailbox_limit() -> bool:
 
 def account_awaiting_code() -> str:
     """Return the ID of the account whose code is being entered."""
-    awaiting = user_awaiting_code()
+    awaiting = find_user_awaiting_code()
     key = str(awaiting[0].id) if awaiting else "none"
     db.session.rollback()  # Redis is queried next: hold no lock while waiting
     return key
@@ -125,7 +125,7 @@ def is_known_to_submitted_account() -> bool:
 
 def is_known_to_account_awaiting_code() -> bool:
     """Return whether this device has been used before by the account whose code is being entered."""
-    return _is_known_device(lambda: (user_awaiting_code() or (None,))[0])
+    return _is_known_device(lambda: (find_user_awaiting_code() or (None,))[0])
 
 
 def _is_known_device(find_account: Callable[[], User | None]) -> bool:

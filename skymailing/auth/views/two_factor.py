@@ -37,7 +37,7 @@ def overview() -> ResponseReturnValue:
 @limit_password_checks
 def setup() -> ResponseReturnValue:
     """Show the key for the app; turn on two-factor authentication once a code from it is confirmed."""
-    secret = two_factor.pending_secret(current_user, utcnow())
+    secret = two_factor.find_pending_secret(current_user, utcnow())
     if secret is None:
         return redirect(url_for("auth.two_factor"))
     form = AppCodeForm()
@@ -49,7 +49,7 @@ def setup() -> ResponseReturnValue:
             queue.enqueue("send_outbox")
             return render_template("auth/recovery_codes.html", codes=codes, is_new=True)
         form.code.errors = [_("This code is wrong. Check the clock of your phone.")]
-    qr_code = draw_qr_code(two_factor.provisioning_uri(current_user, secret))
+    qr_code = draw_qr_code(two_factor.make_provisioning_uri(current_user, secret))
     groups = [secret[start : start + 4] for start in range(0, len(secret), 4)]
     return render_template("auth/two_factor_setup.html", form=form, qr_code=qr_code, groups=groups)
 

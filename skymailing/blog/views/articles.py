@@ -1,4 +1,4 @@
-"""Serve the pages and pictures of the public blog."""
+"""Serve the pages and images of the public blog."""
 
 from flask import Blueprint, Response, abort, g, render_template, send_from_directory
 from flask.typing import ResponseReturnValue
@@ -63,7 +63,7 @@ def _may_see_drafts() -> bool:
 
 @bp.get("/media/<name>")
 def media(name: str) -> ResponseReturnValue:
-    """Return a stored picture; the file behind a name never changes."""
+    """Return a stored image; the file behind a name never changes."""
     picture = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)

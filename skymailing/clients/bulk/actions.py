@@ -95,7 +95,7 @@ def change_back(order: Order, changed: Sequence[Any], now: datetime) -> None:
 
 
 def _drop_new(order: Order, ids: Sequence[int]) -> Sequence[int]:
-    """Return the IDs without clients added after the order: SQLite may reuse the IDs of deleted clients."""
+    """Leave out clients added after the order: SQLite may reuse the IDs of deleted clients."""
     if db.engine.dialect.name != "sqlite":
         return ids
     return _find(order, Client.id, Client.id.in_(ids) & (Client.created_at <= order.at))

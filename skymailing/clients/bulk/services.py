@@ -110,7 +110,7 @@ def _make_chunks(job_id: int, ids: Sequence[int]) -> Iterator[list[dict[str, Any
 
 
 def split_chunk(job: BulkJob, chunk: BulkChunk) -> None:
-    """Move the last clients of a chunk to a new one if all have too much data to be deleted together."""
+    """Move the last clients of a chunk to a new one if together they have too much data to be deleted."""
     if job.action is not BulkAction.DELETE:
         return
     count = count_fitting(chunk.content)
@@ -133,7 +133,7 @@ def stop_job(job: BulkJob, owner: User, now: datetime, actor: Actor) -> bool:
     if job.state not in UNFINISHED_BULK_STATES:
         return False
     end_job(job, BulkState.STOPPED, now)
-    _record(AuditAction.BULK_STOPPED, actor, owner, order_of(job), job.changed)
+    _record(AuditAction.BULK_STOPPED, actor, owner, make_order(job), job.changed)
     return True
 
 
@@ -159,7 +159,7 @@ def undo_job(job: BulkJob, owner: User, actor: Actor) -> bool:
     lock_job(job)
     if not can_be_undone(job, utcnow()):  # the current time, since the wait for the lock may have been long
         return False
-    order = order_of(job)
+    order = make_order(job)
     if order.needs_tag and order.tag_id is None:
         raise UserError("bulk_tag_deleted")
     check_unfinished(owner.id)
@@ -178,7 +178,7 @@ def lock_job(job: BulkJob) -> None:
     db.session.refresh(job, with_for_update=True)
 
 
-def order_of(job: BulkJob) -> Order:
+def make_order(job: BulkJob) -> Order:
     return Order(job.owner_id, job.action, job.created_at, job.tag_id, job.tag)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import case, literal, select
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.bulk.actions import change_back, change_clients, keep_tag
-from skymailing.clients.bulk.services import end_job, order_of, split_chunk
+from skymailing.clients.bulk.services import end_job, make_order, split_chunk
 from skymailing.clock import utcnow
 from skymailing.db import leases
 from skymailing.db.engine import StopCheck, let_others_write
@@ -74,7 +74,7 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     """
     now = utcnow()
     renewed = now + LEASE
-    keep_tag(order_of(db.session.get_one(BulkJob, job_id, populate_existing=True)))
+    keep_tag(make_order(db.session.get_one(BulkJob, job_id, populate_existing=True)))
     # Lock the job before anything else, so that "Stop" waits for the end of the chunk.
     update_job(job_id, lease, lease_until=renewed)
     job = db.session.get_one(BulkJob, job_id, populate_existing=True)
@@ -86,13 +86,13 @@ def change_chunk(job_id: int, lease: datetime) -> datetime | None:
     elif is_blocked(job.owner_id):
         end_job(job, BulkState.STOPPED, now, "bulk_blocked")
     elif is_undoing:
-        change_back(order_of(job), chunk.content, now)
+        change_back(make_order(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed -= len(chunk.content)
         db.session.delete(chunk)
     else:
         split_chunk(job, chunk)
-        changed = change_clients(order_of(job), chunk.content, now)
+        changed = change_clients(make_order(job), chunk.content, now)
         job.done += len(chunk.content)
         job.changed += len(changed)
         chunk.content, chunk.is_done = changed, True

@@ -10,7 +10,7 @@ HEADERS = (
 )
 ESCAPED = re.compile(r"\\(.)")
 UNESCAPED_SEMICOLON = re.compile(r"(?<!\\);")
-COMMA = re.compile(r"(?<!\\),")
+UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 Property = tuple[str, dict[str, str], str]
 
 
@@ -79,7 +79,7 @@ def read_card(properties: list[Property]) -> list[str]:
         unescape(found.get("FN", [""])[0]),
         "\n".join(map(unescape, found.get("NOTE", []))),
         ", ".join(
-            unescape(tag) for tags in found.get("CATEGORIES", []) for tag in re.split(r"(?<!\\),", tags)
+            unescape(tag) for tags in found.get("CATEGORIES", []) for tag in UNESCAPED_COMMA.split(tags)
         ),
         ", ".join(emails[1:]),
         unescape(found.get("TEL", [""])[0]).removeprefix("tel:"),

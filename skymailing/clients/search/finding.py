@@ -24,14 +24,14 @@ class Search:
 
     condition: ColumnElement[bool]  # on the owner's clients
     # For a search that finds many clients: the condition for those that are counted.
-    some: ColumnElement[bool] | None = None
+    counted: ColumnElement[bool] | None = None
     limit: int = MAX_COUNTED
 
     def count(self, statement: Select[tuple[Client]]) -> BoundedCount:
         """Count the rows of a statement that has the search's condition, up to the limit."""
-        if self.some is None:
+        if self.counted is None:
             return count_up_to(statement, self.limit)
-        return BoundedCount(count_up_to(statement.where(self.some), self.limit).number, is_exact=False)
+        return BoundedCount(count_up_to(statement.where(self.counted), self.limit).number, is_exact=False)
 
 
 def search_clients(owner_id: int, search: str) -> Search:
@@ -39,16 +39,16 @@ def search_clients(owner_id: int, search: str) -> Search:
     words = split_words(search)
     if not words:
         return Search(matches(search), limit=COUNT_LIMIT)
-    # A page of clients with frequent words is found soon without the index, which would return all of them.
+    # Clients with frequent words are found quickly without the index, which would return all of them.
     if is_frequent(owner_id, search):
         return Search(matches(search), is_among_newest(owner_id, SAMPLES[-1]))
     candidates = find_candidates(owner_id, words, MAX_CANDIDATES)
     if candidates is None:
         return Search(matches(search))
-    among = is_in(Client.id, candidates)
+    is_candidate = is_in(Client.id, candidates)
     if len(candidates) < MAX_CANDIDATES:
-        return Search(among & matches(search))
-    return Search(matches(search), among)
+        return Search(is_candidate & matches(search))
+    return Search(matches(search), is_candidate)
 
 
 def is_frequent(owner_id: int, search: str) -> bool:

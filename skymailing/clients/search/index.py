@@ -24,10 +24,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from skymailing.clients.search.trigrams import (
     TOO_LONG,
     hash_trigrams,
-    indexed_text,
-    owner_trigram,
+    list_word_trigrams,
+    make_indexed_text,
+    make_owner_trigram,
     split_trigrams,
-    word_trigrams,
 )
 from skymailing.db.engine import is_in
 from skymailing.db.json_rows import list_rows
@@ -50,7 +50,7 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
 
     Return None if the index cannot be used: all words are too short, or it is far behind.
     """
-    alternatives = [found for word in words if (found := word_trigrams(word))]
+    alternatives = [found for word in words if (found := list_word_trigrams(word))]
     if not alternatives:
         return None
     # Queried before the index: a client who is indexed between the two statements must not be missed.
@@ -65,7 +65,7 @@ def find_candidates(owner_id: int, words: Sequence[str], limit: int) -> list[int
 def _find_on_sqlite(owner_id: int, words: list[list[list[str]]], limit: int) -> Sequence[int]:
     every = " AND ".join(f"({' OR '.join(map(_join_with_and, alternatives))})" for alternatives in words)
     statement = text("SELECT rowid FROM client_search WHERE client_search MATCH :query LIMIT :limit")
-    query = f"{_quote(owner_trigram(owner_id))} AND (({every}) OR {_quote(TOO_LONG)})"
+    query = f"{_quote(make_owner_trigram(owner_id))} AND (({every}) OR {_quote(TOO_LONG)})"
     return db.session.scalars(statement, {"query": query, "limit": limit}).all()
 
 
@@ -81,7 +81,7 @@ def _find_on_postgresql(owner_id: int, words: list[list[list[str]]], limit: int)
     every = and_(*(or_(*map(_has_all, alternatives)) for alternatives in words))
     found = select(INDEX.c.client_id).where(or_(every, _has_all([TOO_LONG])))
     if not _owns_most(owner_id):
-        found = found.where(_has_all([owner_trigram(owner_id)]))
+        found = found.where(_has_all([make_owner_trigram(owner_id)]))
     return db.session.scalars(found.limit(limit)).all()
 
 
@@ -134,7 +134,7 @@ def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
     characters = 0
     with db.session.execute(statement, execution_options={"yield_per": 50}) as rows:
         for row in rows:
-            texts[row.id] = indexed_text(row.owner_id, _list_texts(row))
+            texts[row.id] = make_indexed_text(row.owner_id, _list_texts(row))
             characters += len(texts[row.id])
             if characters >= BATCH_CHARACTERS:
                 return texts, row.id

@@ -20,15 +20,15 @@ TOO_LONG = chr(FIRST_PRIVATE + (1 << BITS)) * LENGTH
 MAX_INDEXED = 10_000  # characters of a client's text
 
 
-def owner_trigram(owner_id: int) -> str:
+def make_owner_trigram(owner_id: int) -> str:
     """Return the trigram that all clients of an owner have, and no other clients."""
     parts = (owner_id >> shift & (1 << BITS) - 1 for shift in (2 * BITS, BITS, 0))
     return "".join(chr(FIRST_PRIVATE + part) for part in parts)
 
 
-def indexed_text(owner_id: int, texts: Iterable[str]) -> str:
+def make_indexed_text(owner_id: int, texts: Iterable[str]) -> str:
     """Return the text whose trigrams are indexed for a client."""
-    text = "\n".join((owner_trigram(owner_id), *texts)).casefold()
+    text = "\n".join((make_owner_trigram(owner_id), *texts)).casefold()
     return text if len(text) <= MAX_INDEXED else f"{text[:MAX_INDEXED]}\n{TOO_LONG}"
 
 
@@ -46,7 +46,7 @@ def _hash(trigram: str) -> int:
     return zlib.crc32(trigram.encode()) >> 1
 
 
-def word_trigrams(word: str) -> list[list[str]]:
+def list_word_trigrams(word: str) -> list[list[str]]:
     """Return alternative lists: a client whose text contains the word has all trigrams of one list.
 
     The second is for a word that is stored in another form in addresses. An empty result means that the word

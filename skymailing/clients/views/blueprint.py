@@ -1,4 +1,4 @@
-"""The blueprint of the client pages, shared by `clients` and `import_export`."""
+"""The blueprint of the client pages, shared by the modules of this folder."""
 
 from flask import Blueprint
 

@@ -67,7 +67,7 @@ def index() -> ResponseReturnValue:
         tag_names=tags.list_names(current_user.id),
         is_tag_missing=not page.items and chosen.tag and not tags.find_tag(current_user.id, chosen.tag),
         sort=sort,
-        columns=list_columns.chosen_columns(current_user),
+        columns=list_columns.list_chosen_columns(current_user),
         attribute_columns=list_columns.list_attribute_columns(current_user),
         column_labels=COLUMN_LABELS,
         max_attributes=list_columns.MAX_ATTRIBUTES,

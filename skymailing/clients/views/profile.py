@@ -69,7 +69,7 @@ def show(client_id: int) -> ResponseReturnValue:
             left=letters.find_left_topics(topics),
             suppressed_at=suppressed.created_at if suppressed else None,
         ),
-        returned=letters.list_returned(client),
+        returned=letters.list_return_reports(client),
         kept_days=retention_settings().run_details,
     )
 

@@ -94,7 +94,7 @@ def suppressions_export() -> ResponseReturnValue:
     """Return a CSV file of all addresses that are never mailed."""
     audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
     db.session.commit()
-    rows = exports.suppression_rows(current_user.id)
+    rows = exports.export_suppressions(current_user.id)
     return csv_response(rows, "never-mailed.csv", start=BYTE_ORDER_MARK)
 
 

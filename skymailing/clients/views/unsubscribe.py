@@ -86,19 +86,19 @@ def show(recipient: Recipient, **done: bool) -> str:
     if recipient.owner is None:
         return render_template("clients/unsubscribe_gone.html", recipient=recipient)
     return render_template(
-        "clients/unsubscribe.html", recipient=recipient, **collect(recipient, recipient.owner), **done
+        "clients/unsubscribe.html", recipient=recipient, **make_context(recipient, recipient.owner), **done
     )
 
 
-def collect(recipient: Recipient, owner: User) -> dict[str, object]:
+def make_context(recipient: Recipient, owner: User) -> dict[str, object]:
     """Return the context of the page."""
     states = recipient.list_topics()
     person = recipient.owner_id, recipient.email_key
     suppressed = suppression.find_suppression(*person)
     if suppressed and suppressed.reason is SuppressionReason.MANUAL:
-        suppressed = None  # the owner can lift it, so the person has something to decide
+        suppressed = None  # the owner can lift it, so the person can still unsubscribe
     topic_state = next((state for state in states if state.topic.id == recipient.topic_id), None)
-    # The topic that the page is about; None: everything.
+    # The topic that the page is about; None means everything.
     left_id = topic_state.topic.id if topic_state and not suppressed else None
     return {
         "brand": find_brand(owner),

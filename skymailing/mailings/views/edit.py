@@ -34,7 +34,7 @@ from skymailing.mailings.variants import list_test_letters
 from skymailing.mailings.views import client_picker
 from skymailing.mailings.views.actions import send_test_letters
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
-from skymailing.mailings.views.form_data import current_values, initial_values
+from skymailing.mailings.views.form_data import make_initial_values, read_current_values
 from skymailing.models import Audience, Mailing
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.computing import computes
@@ -49,7 +49,7 @@ from skymailing.web.ids import read_id
 def new() -> str | Response:
     """Create a mailing; it starts automatically unless it is saved as a draft."""
     now = clock.utcnow()
-    form = make_form(now, initial_values(now))
+    form = make_form(now, make_initial_values(now))
     if not is_save_request() or not form.validate():
         return render_form(form, None)
     opened_at = parse_opened_at(form.opened_at.data)
@@ -83,13 +83,13 @@ def edit(mailing_id: int) -> str | Response:
     if not services.can_be_edited(mailing):
         return render_template("mailings/not_editable.html", mailing=mailing)
     now = clock.utcnow()
-    form = make_form(now, current_values(mailing), mailing)
+    form = make_form(now, read_current_values(mailing), mailing)
     if not is_save_request() or not form.validate():
         return render_form(form, mailing)
     reach = count_before_saving(form)
     start_writing()
     mailing = get_own_mailing(mailing_id, to_change=True)
-    form = make_form(now, current_values(mailing), mailing)  # a run may have started since
+    form = make_form(now, read_current_values(mailing), mailing)  # a run may have started since
     try:
         services.update_mailing(mailing, form.read(), now, is_draft=is_draft())
     except InvalidMailing as error:
@@ -118,7 +118,7 @@ def preview() -> str:
 def preview_change(mailing_id: int) -> str:
     """Show the summary for the form of a saved mailing, without saving."""
     mailing = get_own_mailing(mailing_id)
-    form = make_form(clock.utcnow(), current_values(mailing), mailing)
+    form = make_form(clock.utcnow(), read_current_values(mailing), mailing)
     form.validate()
     return render_template("mailings/_preflight.html", form=form, **make_preflight(form, mailing))
 

@@ -18,7 +18,7 @@ from skymailing.senders.queries import find_default_sender
 DEFAULT_WINDOW = timedelta(days=7)
 
 
-def initial_values(now: datetime) -> dict[str, Any]:
+def make_initial_values(now: datetime) -> dict[str, Any]:
     """Return the initial values of the form for a new mailing; by default, it ends in a week."""
     sender = find_default_sender(current_user.id)
     return {
@@ -31,7 +31,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
     }
 
 
-def current_values(mailing: Mailing) -> dict[str, Any]:
+def read_current_values(mailing: Mailing) -> dict[str, Any]:
     """Return the values of the form for a saved mailing."""
     parts = read_parts(mailing)
     return {

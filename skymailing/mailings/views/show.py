@@ -40,7 +40,7 @@ RECENT_ATTEMPTS = 8
 def show(mailing_id: int) -> str:
     """Show a mailing, its progress and the possible actions."""
     mailing = get_own_mailing(mailing_id)
-    live = live_context(mailing)
+    live = make_live_context(mailing)
     return render_template(
         "mailings/show.html",
         unsent_test=find_unsent_test(mailing.owner_id, mailing.message_id, clock.utcnow()),
@@ -49,13 +49,13 @@ def show(mailing_id: int) -> str:
         has_runs=run_queries.has_runs(mailing),
         hours=format_hours(SendingHours.of(mailing)),
         can_be_edited=services.can_be_edited(mailing),
-        **audience_context(mailing, clock.utcnow()),
-        **archive_context(live["ledger"]),
+        **make_audience_context(mailing, clock.utcnow()),
+        **make_archive_context(live["ledger"]),
         **live,
     )
 
 
-def archive_context(last: Ledger | None) -> dict[str, Any]:
+def make_archive_context(last: Ledger | None) -> dict[str, Any]:
     """Return whether the last run is published, or can be."""
     if last is None:
         return {}
@@ -67,7 +67,7 @@ def archive_context(last: Ledger | None) -> dict[str, Any]:
     }
 
 
-def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
+def make_audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
     """Return the mailing's audience, its size if the mailing may start again, and the next starts."""
     next_start = forecast.find_next_start(mailing, now)
     may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
@@ -98,11 +98,11 @@ def audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
 def progress(mailing_id: int) -> tuple[str, int]:
     """Return the live part of the page; 204 if the browser already shows this version."""
     return respond_if_changed(
-        render_template("mailings/_live.html", **live_context(get_own_mailing(mailing_id)))
+        render_template("mailings/_live.html", **make_live_context(get_own_mailing(mailing_id)))
     )
 
 
-def live_context(mailing: Mailing) -> dict[str, Any]:
+def make_live_context(mailing: Mailing) -> dict[str, Any]:
     """Return the context of `mailings/_live.html`."""
     last = queries.count_last_run(mailing)
     progress = measure_progress(mailing, last, clock.utcnow()) if last else None
@@ -120,7 +120,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
         "tones": {state: state_tone(state) for state in DeliveryState},
         "attempts": log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
         "is_live": is_live(mailing),
-        "possible": possible_actions(mailing, progress),
+        "possible": list_possible_actions(mailing, progress),
         "states": list(DeliveryState),
         "explain_state": explain_state,
     }
@@ -136,7 +136,7 @@ def is_live(mailing: Mailing) -> bool:
     return starts is not None and starts <= clock.utcnow() + REFRESH_BEFORE_START
 
 
-def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
+def list_possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
     """Return the actions to offer now; services reject all other actions in any case."""
     by_state = {
         MailingState.DRAFT: {"start"},

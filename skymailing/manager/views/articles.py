@@ -24,7 +24,7 @@ from skymailing.manager.views.base import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 
-# The preview runs no scripts and loads nothing from other sites; pictures appear as in the blog.
+# The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
 PREVIEW_POLICY = (
     "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -56,14 +56,14 @@ class ArticlesView(PanelView):
     def edit(self, article_id: int) -> ResponseReturnValue:
         """Edit an article."""
         article = db.session.get(Article, article_id) or abort(404)
-        form = ArticleForm(article, data=current_values(article))
+        form = ArticleForm(article, data=read_current_values(article))
         if form.validate_on_submit() and self.save(form, article):
             flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article.html", form=form, article=article, now=utcnow())
 
     def save(self, form: ArticleForm, article: Article) -> bool:
-        """Save the article and its picture; on an error, show it next to its field and return False."""
+        """Save the article and its image; on an error, show it next to its field and return False."""
         is_new = article.id is None  # after the rollback below, the article may have been deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
@@ -139,7 +139,7 @@ class ArticlesView(PanelView):
         return response
 
 
-def current_values(article: Article) -> dict[str, Any]:
+def read_current_values(article: Article) -> dict[str, Any]:
     names = ("title", "slug", "summary", "body", "image_alt", "published_at")
     seen = article.updated_at.isoformat()
     return {name: getattr(article, name) for name in names} | {"format": article.format.value, "seen": seen}

@@ -35,9 +35,9 @@ from skymailing.manager.views.base import MAX_SELECTED, PanelView
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 from skymailing.web.error_texts import explain
-from skymailing.web.ids import read_id, selected_ids
+from skymailing.web.ids import read_id, read_selected_ids
 
-# The letter runs no scripts and loads no pictures, so that senders cannot see that a manager viewed it.
+# The letter runs no scripts and loads no images, so that senders cannot see that a manager viewed it.
 LETTER_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -84,7 +84,7 @@ class MailingsView(PanelView):
         last = find_last_run(mailing)
         variants = list_contents(db.session(), mailing, last)
         sent = variants.get(read_id(request.args.get("variant"))) or last
-        # Each transactional letter has its own content; this is the newest.
+        # Each transactional letter has its own content; show the newest one.
         newest = find_newest_content(mailing.owner_id) if mailing.is_transactional else mailing.message
         source: HasContent = (None if mailing.is_transactional else sent) or newest or abort(404)
         content = Content.of(source)
@@ -139,7 +139,7 @@ class MailingsView(PanelView):
         return self.change(ENABLE)
 
     def change(self, action: "BulkAction") -> ResponseReturnValue:
-        ids = selected_ids(MAX_SELECTED)
+        ids = read_selected_ids(MAX_SELECTED)
         if not ids:
             flash(_("Select at least one mailing."), "warning")
             return redirect(url_for("manager_mailings.index"))

@@ -1,4 +1,4 @@
-"""Show users' reputations, senders, and unclear returned letters that belong to no user; read-only."""
+"""Read-only lists: users' reputations and senders, and unclear returned letters that belong to no user."""
 
 from flask import request
 from flask.typing import ResponseReturnValue

@@ -21,7 +21,7 @@ from skymailing.manager.views.base import ADMINS, MAX_SELECTED, PanelView
 from skymailing.models import Role, User
 from skymailing.quotas import usage
 from skymailing.web.error_texts import explain
-from skymailing.web.ids import selected_ids
+from skymailing.web.ids import read_selected_ids
 
 
 class UsersView(PanelView):
@@ -75,7 +75,7 @@ class UsersView(PanelView):
         return self.change(UNBLOCK)
 
     def change(self, action: "BulkAction") -> ResponseReturnValue:
-        ids = selected_ids(MAX_SELECTED)
+        ids = read_selected_ids(MAX_SELECTED)
         if not ids:
             flash(_("Select at least one user."), "warning")
             return redirect(url_for("manager_users.index"))

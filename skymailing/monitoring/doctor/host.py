@@ -45,7 +45,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_journals() -> Check:
-    """Check that the workers' journals can be read; they show what happened to a dead worker's letters."""
+    """Check that the workers' journals can be read: only they show which letters a dead worker sent."""
     unreadable = journal.find_unreadable(current_app.config["DATA_DIR"] / "journal")
     if not unreadable:
         return Check("journals", True, "all are readable")
@@ -141,10 +141,10 @@ def _database_clock_offset() -> timedelta | None:
     try:
         with db.engine.connect() as connection:
             before = utcnow()
-            theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            clock: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     except SQLAlchemyError:
         return None
-    return before + (utcnow() - before) / 2 - theirs
+    return before + (utcnow() - before) / 2 - clock
 
 
 def _redis_clock_offset() -> timedelta | None:
@@ -153,5 +153,5 @@ def _redis_clock_offset() -> timedelta | None:
         seconds, microseconds = queue.connection().time()
     except RedisError:
         return None
-    theirs = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
-    return before + (utcnow() - before) / 2 - theirs
+    clock = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+    return before + (utcnow() - before) / 2 - clock

@@ -151,7 +151,7 @@ def _judge_arrival(name: str, arrival: ProbeArrival) -> Check:
     missing = ", ".join(sorted(UNSUBSCRIBE_HEADERS - best.headers))
     problem, advice = {
         SignatureFault.NOT_ALIGNED: (f", not by {arrival.author}", SIGN_ADVICE),
-        SignatureFault.INVALID: (", but the receiving server says that it is wrong", KEY_ADVICE),
+        SignatureFault.INVALID: (", but the receiving server rejects the signature", KEY_ADVICE),
         SignatureFault.UNSUBSCRIBE_UNCOVERED: (f", which does not cover {missing}", COVER_ADVICE),
     }[arrival.faults[0]]
     return Check(SIGNATURE, False, finding + problem, advice)

@@ -48,7 +48,7 @@ def run_checks(only: Collection[str]) -> list[Check]:
 
 
 def check_configuration() -> Check:
-    """Summarize the settings; an invalid setting would have ended the command already."""
+    """Summarize the settings, which are valid: otherwise, the command would not have started."""
     config = current_app.config
     parts = [config["ENVIRONMENT"], config["PUBLIC_URL"], f"{config['WORKERS']} workers"]
     if not config["WORKERS"]:

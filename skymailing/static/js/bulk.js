@@ -1,4 +1,4 @@
-// Tick all clients on the page, or with Shift all between two, and show how many are ticked. Escape unticks them.
+// Tick all clients on the page, or with Shift all between two clicks, and show how many are ticked. Escape unticks all.
 const form = document.getElementById("bulk");
 if (form) {
   const page = document.getElementById("tick-page");
@@ -40,6 +40,6 @@ if (form) {
     if (all && event.target.name === "ids" && !event.target.checked) all.checked = false;
     update();
   });
-  window.addEventListener("pageshow", update); // browsers restore ticks
+  window.addEventListener("pageshow", update); // browsers restore ticks when people go back
   update();
 }

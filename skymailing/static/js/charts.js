@@ -99,7 +99,7 @@ function drawAll() {
 Chart.defaults.animation = false; // growing bars only delay the reader
 Chart.defaults.maintainAspectRatio = false;
 drawAll();
-// Redraw when a live part has delivered new numbers.
+// Redraw when the live part of the page has been updated.
 document.addEventListener("htmx:afterSettle", drawAll);
 new MutationObserver(() => charts.forEach(paint))
   .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });

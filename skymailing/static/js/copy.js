@@ -1,5 +1,5 @@
 // Buttons that copy text. They appear only if the browser allows copying.
-const PAUSE = 2000; // milliseconds for which a button says that it has copied
+const CONFIRMATION_TIME = 2000; // milliseconds for which a button says "Copied"
 
 function reveal() {
   for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
@@ -12,7 +12,7 @@ document.addEventListener("click", async (event) => {
   const label = button.querySelector("span"), text = label.textContent;
   if (text === button.dataset.copied) return;
   label.textContent = button.dataset.copied;
-  setTimeout(() => { label.textContent = text; }, PAUSE);
+  setTimeout(() => { label.textContent = text; }, CONFIRMATION_TIME);
 });
 
 if (navigator.clipboard) {

@@ -1,7 +1,7 @@
 // Choose clients without reloading the page. On a slow connection, responses may arrive after the user's next action:
 // requests are sent one after another, each with the current form, and boxes checked while waiting are kept.
 const { htmx } = window;
-const SEARCH_DELAY = 300; // milliseconds after the last key
+const SEARCH_DELAY = 300; // milliseconds after the last keystroke
 const form = document.getElementById("mailing-form");
 const picker = document.getElementById("picker");
 const search = document.getElementById("client_query");

@@ -1,4 +1,4 @@
-// The button that prints a page, and charts on paper: black on white, even if the page is dark.
+// The button that prints a page. Charts are printed in the light theme, even if the page is dark.
 const root = document.documentElement;
 let theme = null;
 

@@ -1,6 +1,7 @@
-// The work that a form demands while it is under attack: find a number for which SHA-256 of "<stamp>:<number>"
-// begins with enough zero bits. This is our own SHA-256, since the browser's needs a promise per hash.
-const PART = 4000; // hashes between pauses that keep the page responsive
+// The proof of work that a form requires while it is under attack: find a number for which SHA-256 of
+// "<stamp>:<number>" begins with enough zero bits. This file has its own SHA-256, since the browser's needs a promise
+// per hash.
+const CHUNK = 4000; // hashes between pauses that keep the page responsive
 const form = document.querySelector("form[data-bits]");
 const primes = [];
 for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
@@ -9,6 +10,7 @@ const START = primes.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
 const K = primes.map((p) => fraction(Math.cbrt(p)));
 const w = new Int32Array(64);
 
+// Return the SHA-256 state after the 64 bytes at an offset.
 function addBlock(state, bytes, at) {
   for (let i = 0; i < 16; i++) {
     const j = at + 4 * i;
@@ -40,29 +42,30 @@ function pad(bytes, length) {
   return padded;
 }
 
-function makeSearch(text, bits) {
-  const prefix = new TextEncoder().encode(text), whole = prefix.length - (prefix.length % 64);
-  let begun = START;
-  for (let at = 0; at < whole; at += 64) begun = addBlock(begun, prefix, at);
-  const rest = [...prefix.subarray(whole)];
+// Return a function that checks whether a number is the proof.
+function makeCheck(text, bits) {
+  const prefix = new TextEncoder().encode(text), restAt = prefix.length - (prefix.length % 64);
+  let prefixState = START;
+  for (let at = 0; at < restAt; at += 64) prefixState = addBlock(prefixState, prefix, at);
+  const rest = [...prefix.subarray(restAt)];
   return (number) => {
     const digits = [...String(number)].map((digit) => digit.charCodeAt(0));
     const padded = pad(Uint8Array.from([...rest, ...digits]), prefix.length + digits.length);
-    let state = begun;
+    let state = prefixState;
     for (let at = 0; at < padded.length; at += 64) state = addBlock(state, padded, at);
-    return state[0] >>> (32 - bits) === 0; // at most 32 bits are ever demanded
+    return state[0] >>> (32 - bits) === 0; // no form requires more than 32 bits
   };
 }
 
 function work() {
-  const isFound = makeSearch(`${form.elements.stamp.value}:`, Number(form.dataset.bits));
+  const isProof = makeCheck(`${form.elements.stamp.value}:`, Number(form.dataset.bits));
   const button = form.querySelector("button");
   form.querySelector("[data-working]").hidden = false;
   button.disabled = true;
   let number = 0;
   (function search() {
-    for (const end = number + PART; number < end; number++) {
-      if (!isFound(number)) continue;
+    for (const end = number + CHUNK; number < end; number++) {
+      if (!isProof(number)) continue;
       form.elements.proof.value = number;
       button.disabled = false;
       form.requestSubmit();

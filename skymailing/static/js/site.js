@@ -82,7 +82,7 @@ for (const box of document.querySelectorAll("[data-keys-switch]")) {
     try {
       localStorage.setItem("keys", box.checked ? "on" : "off");
     } catch {
-      // the choice cannot be stored, so nothing changes
+      // storage may be forbidden; then the choice is not saved
     }
   });
 }

@@ -58,7 +58,7 @@ form.addEventListener("keydown", (event) => {
   if (field.type !== "search" && next) next.click();
 });
 
-// Drop the step from the URL: it is a place on this page, not on the next one.
+// Remove the step from the URL, since the next page has no such step.
 form.addEventListener("submit", () => {
   form.action = location.pathname + location.search;
 });
@@ -76,9 +76,9 @@ document.addEventListener("DOMContentLoaded", () => {
   else show(named || marked, false);
 });
 
-// The server checks the times. Their errors appear next to the fields, and the last step opens without any.
+// The server checks the times. Their errors appear next to the fields, and the last step opens only without errors.
 const times = form.querySelector("[data-step=when]");
-let next = "";
+let nextHash = ""; // the step to open after the check
 
 function findTimeProblems() {
   return [...document.querySelectorAll(`#problems [data-field]:has([href="#${times.id}"])`)];
@@ -101,8 +101,8 @@ function showErrors(problems) {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.elt.id !== "summary") return;
-  const problems = findTimeProblems(), target = next;
-  next = "";
+  const problems = findTimeProblems(), target = nextHash;
+  nextHash = "";
   showErrors(problems);
   if (problems.length && (target || current.value === "check")) {
     location.hash = times.id;
@@ -117,7 +117,7 @@ times.querySelector("[data-next]").addEventListener("click", (event) => {
   if (event.defaultPrevented) return;
   event.preventDefault();
   if (!isComplete(times)) return;
-  next = event.target.closest("a").hash;
+  nextHash = event.target.closest("a").hash;
   window.htmx.trigger("#summary", "review");
 });
 

@@ -1,5 +1,5 @@
 // Enter the browser's time zone at registration, and search the long list of zones on the profile.
-const SHOWN = 8; // rows of the list while it is searched
+const MAX_ROWS = 8; // rows of the list that are visible during a search
 const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const hidden = document.querySelector("input[type=hidden][name=timezone]");
 if (hidden && browserZone) hidden.value = browserZone;
@@ -32,7 +32,7 @@ function makeSearchable(field) {
     // If nothing matches, show the whole list.
     select.replaceChildren(...(found.length ? found : find([])));
     const rows = select.querySelectorAll("option, optgroup").length;
-    select.size = words.length && found.length ? Math.max(2, Math.min(SHOWN, rows)) : 0;
+    select.size = words.length && found.length ? Math.max(2, Math.min(MAX_ROWS, rows)) : 0;
     if (!words.length || !found.length) select.value = saved;
     else select.selectedIndex = 0;
   });

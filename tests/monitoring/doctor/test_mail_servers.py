@@ -96,7 +96,7 @@ def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pyte
     ("extensions", "expected"),
     [(("SMTPUTF8",), "it accepts addresses with non-Latin"), ((), "it refuses addresses with non-Latin")],
 )
-def test_doctor_says_whether_international_addresses_are_accepted(
+def test_doctor_reports_whether_international_addresses_are_accepted(
     app: Flask, monkeypatch: pytest.MonkeyPatch, extensions: tuple[str, ...], expected: str
 ) -> None:
     with Sink(extensions=extensions) as sink:

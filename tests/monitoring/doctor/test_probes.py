@@ -60,7 +60,7 @@ def wait_an_hour(session: Session) -> None:
     session.flush()
 
 
-def test_doctor_says_what_the_mail_server_signs(
+def test_doctor_reports_what_the_mail_server_signs(
     app: Flask, session: Session, doctor: Callable[[], dict[str, Check]], smtp: SmtpServer, key: bytes
 ) -> None:
     first = doctor()["signature"]
@@ -99,7 +99,9 @@ def test_doctor_says_what_the_mail_server_signs(
 
 
 @pytest.mark.one_engine
-def test_without_a_mailbox_doctor_says_how_to_get_one(app: Flask, session: Session, smtp: SmtpServer) -> None:
+def test_without_a_mailbox_doctor_explains_how_to_set_one_up(
+    app: Flask, session: Session, smtp: SmtpServer
+) -> None:
     with app.app_context():
         (check,) = run_checks(["signature"])
     assert (check.is_ok, check.is_known) == (True, False)

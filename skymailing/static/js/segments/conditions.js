@@ -20,7 +20,7 @@ function createFieldSelect(chosen) {
   return select;
 }
 
-// Return the row of a condition. Its `readLeaf` returns the condition, without a value while that is incomplete.
+// Return the row of a condition. Its `readLeaf` returns the condition; while the value is missing, `value` is null.
 export function makeCondition(leaf, onRemove) {
   const first = vocabulary.groups[0].fields[0].key;
   const field = createFieldSelect(leaf ? leaf.field : first);

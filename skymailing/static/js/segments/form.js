@@ -1,4 +1,4 @@
-// The form that the editor works on, its words, and how it makes elements.
+// The form that the editor works on, its texts, and functions that create elements.
 export const form = document.getElementById("segment-form");
 export const json = form.elements.conditions;
 export const vocabulary = JSON.parse(form.dataset.vocabulary);

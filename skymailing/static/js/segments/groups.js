@@ -12,7 +12,7 @@ export function makeGroup({ rule, items }, onRemove) {
   const buttons = create("div", { className: "condition-buttons" });
   const element = create("div", { className: "condition-group" }, head, list, buttons);
 
-  // Move the focus to what comes before the removed element.
+  // Remove an item, and move the focus from its button to the group's first button.
   function remove(item) {
     item.remove();
     buttons.querySelector("button").focus();
@@ -45,21 +45,21 @@ export function makeGroup({ rule, items }, onRemove) {
   } else {
     buttons.append(createButton(`+ ${texts.addGroup}`, "", () => addNew({ rule: "any", items: [{}, {}] })));
   }
-  element.readGroup = (rows, hasIncomplete) => readGroup(select.value, list, rows, hasIncomplete);
+  element.readGroup = (rows, withIncomplete) => readGroup(select.value, list, rows, withIncomplete);
   return element;
 }
 
 // Return a group as JSON, and add the rows of its conditions to `rows`; null if it is empty.
-function readGroup(rule, list, rows, hasIncomplete) {
+function readGroup(rule, list, rows, withIncomplete) {
   const nodes = [];
   for (const item of list.children) {
     if (item.readLeaf) {
       const { isIncomplete, ...leaf } = item.readLeaf();
-      if (isIncomplete && !hasIncomplete) continue;
+      if (isIncomplete && !withIncomplete) continue;
       rows.push(item);
       nodes.push(leaf);
     } else {
-      const node = item.firstElementChild.readGroup(rows, hasIncomplete);
+      const node = item.firstElementChild.readGroup(rows, withIncomplete);
       if (node) nodes.push(node);
     }
   }

@@ -1,4 +1,5 @@
-// Show the clients who meet the conditions, while these change. One request runs at a time; the newest wins.
+// Show the clients who meet the conditions, and update them while the user edits. One request runs at a time; its
+// response is dropped if the conditions have changed since.
 import { create, form, texts } from "./form.js";
 
 const PAUSE = 400; // milliseconds after the last change

@@ -33,9 +33,9 @@ function showTree() {
   editor.replaceChildren(root);
 }
 
-function read(hasIncomplete) {
+function read(withIncomplete) {
   const rows = [];
-  return { node: root.readGroup(rows, hasIncomplete), rows };
+  return { node: root.readGroup(rows, withIncomplete), rows };
 }
 
 function writeJson() {
@@ -82,7 +82,7 @@ json.addEventListener("change", () => {
 form.addEventListener("submit", () => root && writeJson(), true);
 startPreview(readForPreview, markRow);
 
-// The server has rejected one of the conditions: mark it until something changes.
+// If the server has rejected a condition, mark it until something changes.
 const wrong = Number(form.dataset.wrong);
 if (root && wrong) {
   const error = document.getElementById("conditions-error");

@@ -1,5 +1,5 @@
-// Conditions as the editor has them: a group of conditions and of groups that contain only conditions.
-// A group is { rule: "all" | "any" | "none", items }, a condition is { leaf: { field, op, value } }.
+// Convert conditions between JSON and what the editor shows: a group of conditions and of groups that contain only
+// conditions. A group is { rule: "all" | "any" | "none", items }, a condition is { leaf: { field, op, value } }.
 
 function isLeaf(node) {
   return typeof node.field === "string" && typeof node.op === "string";

@@ -96,8 +96,8 @@ function makeChoice(options) {
   const known = [["", texts.choose], ...options];
   return (value) => {
     // The case of tags' and topics' names does not matter.
-    const same = options.find(([key]) => String(key).toLowerCase() === String(value).toLowerCase());
-    const select = createSelect(texts.value, known, same ? same[0] : value);
+    const match = options.find(([key]) => String(key).toLowerCase() === String(value).toLowerCase());
+    const select = createSelect(texts.value, known, match ? match[0] : value);
     return { elements: [select], read: () => select.value || undefined };
   };
 }
