@@ -109,14 +109,16 @@ def count_by_condition(
     """Count the letters to the owner's clients who meet each of the conditions now."""
     if not conditions:
         return []
+    # All letters at once, so that each condition is evaluated once.
+    all_letters = union_all(
+        *(select(literal(name).label("name"), rows.subquery().c.client_id) for name, rows in letters.items())
+    ).cte("letters")
     counted = []
-    for name, rows in letters.items():
-        letter = rows.subquery()
-        of_client = select().select_from(letter).join(Client, Client.id == letter.c.client_id)
-        of_client = of_client.where(Client.owner_id == owner_id)
-        for place, condition in enumerate(conditions):
-            key = literal(place, Integer).label("key")
-            counted.append(of_client.where(condition).add_columns(key, literal(name), func.count()))
+    for place, condition in enumerate(conditions):
+        rows = select(literal(place, Integer), all_letters.c.name, func.count())
+        rows = rows.join_from(all_letters, Client, Client.id == all_letters.c.client_id)
+        rows = rows.where(Client.owner_id == owner_id, condition)
+        counted.append(rows.group_by(all_letters.c.name))
     counts = _read(counted)
     return [counts.get(place, Counter()) for place in range(len(conditions))]
 

@@ -13,9 +13,7 @@ from tests.mailings.pages import soup
 from tests.support.factories import MailingFactory, create_run
 
 
-def test_hours_are_those_of_the_readers_time_zone(
-    app: Flask, session: Session, user: User, browser: FlaskClient
-) -> None:
+def test_hours_are_those_of_the_readers_time_zone(app: Flask, user: User, browser: FlaskClient) -> None:
     user.timezone = "Asia/Kolkata"  # 5:30 ahead of UTC
     start = datetime(2026, 11, 22, 10, 10, tzinfo=UTC)
     mailing = MailingFactory.create(owner=user)
