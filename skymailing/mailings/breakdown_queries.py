@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Integer, Select, String, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Integer, Select, String, case, func, literal, select, union_all
 
 from skymailing.extensions import db
 from skymailing.mailings.click_variants import has_variant
@@ -117,10 +117,15 @@ def count_by_condition(
     for place, condition in enumerate(conditions):
         rows = select(literal(place, Integer), all_letters.c.name, func.count())
         rows = rows.join_from(all_letters, Client, Client.id == all_letters.c.client_id)
-        rows = rows.where(Client.owner_id == owner_id, condition)
+        rows = rows.where(Client.owner_id == owner_id, _evaluate_by_row(condition))
         counted.append(rows.group_by(all_letters.c.name))
     counts = _read(counted)
     return [counts.get(place, Counter()) for place in range(len(conditions))]
+
+
+def _evaluate_by_row(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Keep SQLite from reading all clients with a tag for each letter, as it does for id IN (SELECT ...)."""
+    return case((condition, 1), else_=0) == 1 if db.engine.dialect.name == "sqlite" else condition
 
 
 def count_by_tag(letters: Letters, owner_id: int) -> Counts:

@@ -25,8 +25,8 @@ def test_hours_are_those_of_the_readers_time_zone(app: Flask, user: User, browse
         db.session.commit()
     assert read_table(soup(browser.get(path_of(run))), "hour") == {
         "22 Nov 2026, 15:00": {"Sent": "3", "Not sent": "1", "Unsubscribed": "1"},
-        "22 Nov 2026, 16:00": {"Sent": "0", "Not sent": "0", "Unsubscribed": "1"},
-        "26 Nov 2026, 19:00": {"Sent": "0", "Not sent": "0", "Unsubscribed": "1"},
+        "22 Nov 2026, 16:00": {"Sent": "–", "Not sent": "–", "Unsubscribed": "1"},
+        "26 Nov 2026, 19:00": {"Sent": "–", "Not sent": "–", "Unsubscribed": "1"},
     }
 
 
@@ -39,4 +39,4 @@ def test_hours_after_the_first_ones_are_one_row(app: Flask, user: User, browser:
         db.session.commit()
     shown = read_table(soup(browser.get(path_of(run))), "hour")
     assert len(shown) == 49
-    assert shown["Later"] == {"Sent": "0", "Returned later": "12"}
+    assert shown["Later"] == {"Sent": "–", "Returned later": "12"}

@@ -108,7 +108,7 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
     assert read_table(soup(browser.get(path_of(run))), "domain") == {
         "mail.example": {
             "Sent": "4",
-            "Not sent": "0",
+            "Not sent": "–",
             "Returned later": "1 25%",
             "Spam complaints": "1 33.3%",
             "Clicked": "2 66.7%",
@@ -117,10 +117,10 @@ def test_each_mailbox_provider_has_all_numbers_with_their_shares(
         "small.example": {
             "Sent": "1",
             "Not sent": "1 50%",
-            "Returned later": "0",
-            "Spam complaints": "0",
-            "Clicked": "0",
-            "Opened (estimate)": "0",
+            "Returned later": "–",
+            "Spam complaints": "–",
+            "Clicked": "–",
+            "Opened (estimate)": "–",
         },
     }
 
@@ -146,7 +146,7 @@ def test_those_who_unsubscribed_are_counted_until_they_undo_it(
     session.delete(session.get_one(Client, letters[1].client_id))  # stays counted
     session.flush()
     shown = read_table(soup(browser.get(path_of(run))), "domain")
-    assert [row["Unsubscribed"] for row in shown.values()] == ["2 50%", "0"]
+    assert [row["Unsubscribed"] for row in shown.values()] == ["2 50%", "–"]
 
 
 def test_mailbox_providers_after_the_first_ten_are_others(
@@ -185,7 +185,7 @@ def test_results_are_shown_for_the_segments_and_tags_of_the_audience(
     click(session, run, *letters[:4])
     page = soup(browser.get(path_of(run)))
     assert read_table(page, "part") == {
-        "Omsk": {"Sent": "3", "Not sent": "0", "Clicked": "3 100%"},
+        "Omsk": {"Sent": "3", "Not sent": "–", "Clicked": "3 100%"},
         "Wholesale": {"Sent": "3", "Not sent": "1 25%", "Clicked": "2 66.7%"},
     }
 
@@ -199,7 +199,7 @@ def test_a_run_for_everyone_is_broken_down_by_all_tags(
     tag(session, user, "Unused")
     click(session, run, letters[0])
     assert read_table(soup(browser.get(path_of(run))), "part") == {
-        "Tomsk": {"Sent": "2", "Clicked": "0"},
+        "Tomsk": {"Sent": "2", "Clicked": "–"},
         "Omsk": {"Sent": "1", "Clicked": "1 100%"},
     }
 
