@@ -68,6 +68,8 @@ class Breakdowns:
     parts: Breakdown = field(default_factory=Breakdown)
     hours: Breakdown = field(default_factory=Breakdown)
     has_all_tags: bool = False
+    # People who unsubscribed in another way than through a link; only hours include them.
+    left_by_email: int = 0
 
 
 def break_down(run: Run, zone: ZoneInfo, now: datetime, variant: int = 0, most: int = SHOWN) -> Breakdowns:
@@ -83,7 +85,10 @@ def break_down(run: Run, zone: ZoneInfo, now: datetime, variant: int = 0, most: 
     has_all_tags = not (run.audience or {}).get("include")
     count = _count_tags if has_all_tags else _count_parts
     parts = _limit(ends_at, lambda: count(run, letters, now)[:most])
-    return Breakdowns(Breakdown(domains), Breakdown(parts), hours, has_all_tags)
+    left_by_email = 0
+    if domains is not None and not variant:
+        left_by_email = max(0, run.unsubscribed - sum(group["unsubscribed"] for group in domains))
+    return Breakdowns(Breakdown(domains), Breakdown(parts), hours, has_all_tags, left_by_email)
 
 
 def _limit(ends_at: float, count: Callable[[], T]) -> T | None:
