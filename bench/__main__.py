@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     api,
+    breakdowns,
     crowd,
     mailbox,
     many,
@@ -42,6 +43,7 @@ MODULES = (
     tracking,
     transactional,
     reports,
+    breakdowns,
     returned,
     mailbox,
     many,

@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.letter import Content
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import Archive, ArchiveEntry, Run, RunState, RunVariant, User
+from skymailing.models import OPEN_RUN_STATES, Archive, ArchiveEntry, Run, RunState, RunVariant, User
 from skymailing.quotas.checks import require_room
 from skymailing.web.slugs import SLUG, find_free, make_slug
 
@@ -60,11 +60,17 @@ def find_obstacle(run: Run) -> ArchiveError | None:
         return ArchiveError("archive_not_sent")
     if run.details_removed_at is not None:
         return ArchiveError("archive_no_text")
+    if run.is_testing and run.state in OPEN_RUN_STATES:
+        # The entry is rendered once, and most clients will get the winner.
+        return ArchiveError("archive_testing")
     return None
 
 
 def read_source(run: Run) -> Source:
-    """Return the data for rendering the run's letter; raises ArchiveError if it cannot be published."""
+    """Return the data for rendering the run's letter; raises ArchiveError if it cannot be published.
+
+    Of a test, that is the winner, or variant A if the mailing ended before the decision.
+    """
     if obstacle := find_obstacle(run):
         raise obstacle
     sent = db.session.get(RunVariant, (run.id, run.winner)) or run if run.winner else run

@@ -35,6 +35,16 @@ MEASURE_TEXTS: dict[str, Any] = {
     "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
     "complaints": lazy_gettext("Spam complaints"),
 }
+# The numbers of breakdowns and reports.
+NUMBER_TEXTS: dict[str, Any] = {
+    "sent": lazy_pgettext("report", "Sent"),
+    "unsent": lazy_pgettext("report", "Not sent"),
+    "returned": lazy_gettext("Returned later"),
+    "complaints": lazy_gettext("Spam complaints"),
+    "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
+    "clicked": lazy_gettext("Clicked"),
+    "opened": lazy_gettext("Opened (estimate)"),
+}
 # Each with the tone of its label.
 VERDICT_TEXTS: dict[str, tuple[Any, str]] = {
     "better": (lazy_gettext("better than usual"), "good"),

@@ -38,6 +38,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
     "archive_too_long": _l("This email is too long to publish. It may contain embedded images."),
     "archive_not_sent": _l("This run was skipped: nothing was sent."),
+    "archive_testing": _l("The A/B test is not decided yet. You can publish the winner afterwards."),
     #
     # --- all pages ----------------------------------------------------------------------------
     "page_too_slow": _l("This took too long. Use fewer or simpler conditions, or try again later."),

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -17,7 +17,9 @@ from skymailing.models import (
     MailingState,
     Run,
     RunLink,
+    Tag,
     User,
+    client_tags,
 )
 from tests.api.conftest import MakeProgram, Program
 from tests.support.factories import (
@@ -94,6 +96,25 @@ def test_a_run_without_tracking_has_no_clicks(program: Program, user: User) -> N
     empty: dict[str, Any] = {"people": 0, "machine_clicks": 0, "opened": None, "links": []}
     assert program.read(f"/runs/{run.id}/clicks") == empty
     assert program.read_all(f"/runs/{run.id}/clicks/people") == []
+
+
+def test_results_are_broken_down_by_domain_tag_and_hour(
+    program: Program, session: Session, user: User
+) -> None:
+    run, letters = make_clicked_run(session, user)
+    tag = Tag(owner_id=user.id, name="Omsk", name_key="omsk")
+    session.add(tag)
+    session.flush()
+    session.execute(insert(client_tags).values(tag_id=tag.id, client_id=letters[0].client_id))
+    letters[2].email_key = "p@other.example"
+    session.flush()
+    shown = program.read(f"/runs/{run.id}/breakdown")
+    numbers = [(row["domain"], row["sent"], row["unsent"], row["clicked"]) for row in shown["domains"]]
+    assert numbers == [(letters[0].email.partition("@")[2], 2, 0, 2), ("other.example", 1, 0, 0)]
+    (part,) = shown["parts"]
+    assert (part["name"], part["sent"], part["clicked"], part["opened"]) == ("Omsk", 1, 1, 0)
+    (hour,) = shown["hours"]
+    assert (hour["sent"], hour["begins_at"][13:]) == (3, ":00:00+00:00")
 
 
 def values(user: User, **more: Any) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def user_paths(site: Site) -> list[str]:
         client = session.scalars(select(Client.id).where(Client.owner_id == owner.id)).first()
         message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
         import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
+    clicked = add_clicked_run(site, get_demo_user(site).id)
     return [
         *("/", "/clients/", "/clients/?q=no-such-client", "/clients/new"),
         *(f"/clients/{client}{page}" for page in ("", "/edit", "/delete")),
@@ -73,7 +74,7 @@ def user_paths(site: Site) -> list[str]:
         f"/mailings/{running}/log",
         f"/mailings/runs/{run}",
         *(f"/mailings/runs/{tested}{page}" for page in ("", "/clicks", "/clicks?variant=2")),
-        f"/mailings/runs/{add_clicked_run(site, get_demo_user(site).id)}/clicks",
+        *(f"/mailings/runs/{clicked}/{page}" for page in ("clicks", "breakdown")),
         *(f"/mailings/archive/{page}" for page in ("", f"runs/{run}")),
         "/logs/",
         "/reports/",

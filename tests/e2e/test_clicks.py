@@ -42,7 +42,8 @@ def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_w
     assert reader.page.url == f"{site.url}/blog/", "the click ends on the page that the link names"
     office = open_window()
     office.sign_in(owner)
-    path = f"/mailings/runs/{find_run(site, mailing_id)}/clicks"
+    run_path = f"/mailings/runs/{find_run(site, mailing_id)}"
+    path = f"{run_path}/clicks"
 
     def is_counted() -> bool:
         office.open(path)
@@ -56,3 +57,7 @@ def test_a_click_in_a_letter_is_one_person_on_the_owners_page(site: Site, open_w
     office.main.get_by_role("button", name="Segment of those who clicked").click()
     expect(office.main.locator("h1")).to_contain_text("Clicked in")
     expect(office.main).to_contain_text(mailbox.email)
+    office.open(run_path)
+    office.main.locator("#breakdowns").scroll_into_view_if_needed()
+    expect(office.main.locator("#by-domain tbody tr")).to_contain_text("mail.example")
+    expect(office.main.locator("#by-domain tbody tr")).to_contain_text("1 100%")

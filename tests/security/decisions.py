@@ -236,7 +236,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("mailings.clicks", "mailings.clicks_csv"), TRACKED_RUN),
     **dict.fromkeys(("mailings.click_map", "mailings.click_segment"), TRACKED_RUN),
     **dict.fromkeys(("tracking.click", "tracking.picture"), PUBLIC),
-    "mailings.run": RUN,
+    **dict.fromkeys(("mailings.run", "mailings.breakdown", "mailings.breakdown_csv"), RUN),
     "mailings.choose_winner": Own("run_id", make_tested_run),
     **dict.fromkeys(("mailings.log", "mailings.log_csv"), MAILING),
     "manager.index": Panel(MANAGERS | AUTHORS),

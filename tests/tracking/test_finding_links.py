@@ -49,7 +49,7 @@ def test_urls_are_decoded_as_in_browsers(written: str, url: str) -> None:
 def test_invalid_urls_remain_unchanged(url: str) -> None:
     source = f'<a href="{url}">Shop</a>'
     assert find_links(source) == []
-    assert LinkedPage(source).write([]) == source
+    assert LinkedPage(source).write([], "https://sky.example") == source
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_tracking_image_is_at_the_end_of_the_body(page: str, expected: str) 
 
 def edit(page: str) -> str:
     linked = LinkedPage(page)
-    return add_tracking_image(linked.write(range(1, len(linked.links) + 1)))
+    return add_tracking_image(linked.write(range(1, len(linked.links) + 1), "https://sky.example"))
 
 
 def test_counted_links_do_not_make_a_message_too_complicated() -> None:

@@ -87,8 +87,8 @@ def test_only_links_to_pages_on_the_web_are_counted() -> None:
         ("https://shop.example/sale?a=1&b=%D0%B0", "Sale now"),
         ("http://shop.example/", "Our shop"),
     ]
-    written = LinkedPage(BODY).write([1, 2])
-    assert '<a href="{{ tracked_link_start }}1">Sale <b>now</b></a>' in written
+    written = LinkedPage(BODY).write([1, 2], "https://sky.example")
+    assert '<a href="https://sky.example/c/{{ tracked_link_token }}/1">Sale <b>now</b></a>' in written
     for kept in ("mailto:shop@shop.example", "javascript:alert(1)", "{{ client.city }}", "data-plain"):
         assert kept in written
 
@@ -97,10 +97,10 @@ def test_only_links_to_pages_on_the_web_are_counted() -> None:
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_everything_but_the_links_remains_unchanged(source: str) -> None:
     page = LinkedPage(source)
-    written = page.write(range(1, len(page.links) + 1))
+    written = page.write(range(1, len(page.links) + 1), "")
     if not page.links:
         assert written == source
-    urls = re.split(r'"\{\{ tracked_link_start \}\}\d+"', written)
+    urls = re.split(r'"/c/\{\{ tracked_link_token \}\}/\d+"', written)
     assert len(urls) == len(page.links) + 1
     rest = source
     for part in urls:
@@ -177,7 +177,7 @@ def test_an_author_who_types_the_internal_value_gets_nothing(
     app: Flask, user: User, smtp: SmtpServer, session: Session
 ) -> None:
     ClientFactory.create(owner=user)
-    body = "<p>{{ tracked_link_start }}{{ opened_picture_url }}Hello</p>"
+    body = "<p>{{ tracked_link_token }}{{ opened_picture_url }}Hello</p>"
     message = MessageFactory.create(owner=user, format=MessageFormat.HTML, body=body)
     assert "<p>Hello</p>" in send(app, due_mailing(user, message=message), smtp).html
 

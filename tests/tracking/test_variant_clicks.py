@@ -148,6 +148,7 @@ def test_each_variant_has_its_own_counts_which_add_up(
     shown = soup(browser.get(path_of(run, variant=2)))
     assert len(shown.select("#people tbody tr")) == 2
     assert sum(int(row.select("td")[-1].text) for row in shown.select("#hours tbody tr")) == 2
+    assert shown.select_one(f'[hx-get="/mailings/runs/{run.id}/breakdown?variant=2"]')
     assert "Subject 2" in get_main_text(browser.get(path_of(run, variant=2)))
     assert len(soup(browser.get(path_of(run) + "?variant=2&link=1")).select("#people tbody tr")) == 1
 
@@ -197,3 +198,24 @@ def test_plain_text_says_why_nothing_is_counted(session: Session, run: Run, brow
     assert said not in get_main_text(browser.get(path_of(run)))
     assert said not in get_main_text(browser.get(path_of(run, variant=1)))
     assert said in get_main_text(browser.get(path_of(run, variant=2)))
+
+
+def test_a_link_of_two_variants_has_one_number_even_if_its_text_differs(
+    app: Flask, session: Session, run: Run, click: Click_, browser: FlaskClient
+) -> None:
+    """It has the text of the first variant; the second link of B to the same page is another link."""
+    body = '<a href="https://shop.example/sale">Buy now</a> <a href="https://shop.example/sale">Again</a>'
+    with app.app_context():
+        assert number_links(run.id, LinkedPage(body).links, 2) == [1, 5]
+    variant = session.get_one(RunVariant, (run.id, 2))
+    variant.body = f"<p>{body}</p>"
+    session.flush()
+    click(0, 1)
+    click(2, 1)
+    click(3, 5)
+    click(4, 1)
+    assert read_links(soup(browser.get(path_of(run))))["sale"] == ("3", "3")
+    assert read_links(soup(browser.get(path_of(run, variant=1))))["sale"] == ("1", "1")
+    of_b = read_links(soup(browser.get(path_of(run, variant=2))))
+    assert (of_b["sale"], of_b["Again"]) == (("2", "2"), ("1", "1"))
+    assert read_badges(browser, run, 2) == {"Buy now": "2 · 67%", "Again": "1 · 33%"}

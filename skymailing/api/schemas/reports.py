@@ -7,6 +7,7 @@ from marshmallow.validate import Length, Range
 
 from skymailing.api.schemas.base import OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.clients.search.matching import SEARCH_MAX_LENGTH
+from skymailing.mailings.breakdowns import NUMBERS
 from skymailing.models import MAX_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
 
 FIGURES: dict[str, Any] = {name: fields.Integer(required=True) for name in REPORTED_COUNTS} | {
@@ -98,6 +99,42 @@ class ClickQuery(PageQuery):
     """Filters of those who clicked."""
 
     link = id_field(in_query=True, metadata={"description": "The number of one link"})
+
+
+GROUP: dict[str, Any] = {name: fields.Integer(required=True) for name in NUMBERS}
+OTHERS = {"description": "null: all others"}
+OF_DOMAIN: dict[str, Any] = {"domain": fields.String(required=True, allow_none=True, metadata=OTHERS)}
+OF_PART: dict[str, Any] = {"name": fields.String(required=True)}
+OF_HOUR: dict[str, Any] = {"begins_at": fields.DateTime(required=True, allow_none=True, metadata=OTHERS)}
+DomainResult: type[Schema] = OutputSchema.from_dict(OF_DOMAIN | GROUP, name="DomainResult")
+PartResult: type[Schema] = OutputSchema.from_dict(OF_PART | GROUP, name="PartResult")
+HourResult: type[Schema] = OutputSchema.from_dict(OF_HOUR | GROUP, name="HourResult")
+TOO_SLOW = "null: there are too many letters to count them within seconds"
+
+
+class BreakdownSchema(OutputSchema):
+    """The results of a run by domain, by segment and tag, and by hour.
+
+    Once the run's details are removed, only hours are left.
+    """
+
+    domains = fields.List(
+        fields.Nested(DomainResult),
+        required=True,
+        allow_none=True,
+        metadata={"description": f"Those with the most letters first; {TOO_SLOW}"},
+    )
+    parts = fields.List(
+        fields.Nested(PartResult),
+        required=True,
+        allow_none=True,
+        metadata={"description": f"Segments and tags of the audience, otherwise all tags; {TOO_SLOW}"},
+    )
+    hours = fields.List(
+        fields.Nested(HourResult),
+        required=True,
+        metadata={"description": "Hours of the owner's time zone in which something happened"},
+    )
 
 
 class VariantResult(OutputSchema):

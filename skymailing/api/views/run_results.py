@@ -1,6 +1,7 @@
-"""What recipients did with the letters of a run: clicks, and the A/B test that they decide."""
+"""What happened to the letters of a run: clicks, results by group, and the A/B test that clicks decide."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Response
 
@@ -8,13 +9,14 @@ from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import list_of
 from skymailing.api.schemas.reports import (
     AbTestSchema,
+    BreakdownSchema,
     ClickQuery,
     ClickSchema,
     RunClicksSchema,
     WinnerInput,
 )
 from skymailing.api.scopes import Scope
-from skymailing.api.views.authentication import require_sending
+from skymailing.api.views.authentication import current_owner, require_sending
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.pages import link_header
 from skymailing.api.views.responses import answer_json
@@ -25,11 +27,12 @@ from skymailing.delivery.variants.results import read_results
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.mailings import click_queries
+from skymailing.mailings.breakdowns import EXPORTED, NUMBERS, Breakdown, break_down
 from skymailing.mailings.variant_choice import choose_winner as set_winner
 from skymailing.models import Run
 from skymailing.tracking.click_counts import to_time
 
-bp = Resource("run_results", "Clicks, and A/B tests.")
+bp = Resource("run_results", "Clicks, results by group, and A/B tests.")
 
 
 @bp.operation("GET /runs/<int:run_id>/clicks", Scope.REPORTS_READ, gives=RunClicksSchema)
@@ -63,6 +66,29 @@ def list_run_clicks(query: dict[str, Any], run_id: int) -> Response:
     response = answer_json({"data": rows, "next": listing.next})
     response.headers.update(link_header(listing))
     return response
+
+
+@bp.operation("GET /runs/<int:run_id>/breakdown", Scope.REPORTS_READ, gives=BreakdownSchema)
+def get_run_breakdown(run_id: int) -> Any:
+    """Get the results of a run by domain, by segment and tag, and by hour."""
+    run = find_own(run_id)
+    found = break_down(run, ZoneInfo(current_owner().timezone), utcnow(), most=EXPORTED)
+    return {
+        "domains": write_groups(found.domains, "domain"),
+        "parts": write_groups(found.parts, "name"),
+        "hours": write_groups(found.hours, "begins_at"),
+    }
+
+
+def write_groups(breakdown: Breakdown, key: str) -> list[dict[str, Any]] | None:
+    """Return the groups with their name or time in `key`."""
+    if breakdown.groups is None:
+        return None
+    return [
+        {key: group.begins_at if key == "begins_at" else group.name or None}
+        | {name: group[name] for name in NUMBERS}
+        for group in breakdown.groups
+    ]
 
 
 @bp.operation("GET /runs/<int:run_id>/test", Scope.REPORTS_READ, gives=AbTestSchema)

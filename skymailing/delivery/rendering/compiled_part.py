@@ -14,12 +14,12 @@ from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
-from skymailing.delivery.rendering.tracked_links import LINK_START, TRACKING_IMAGE_URL
+from skymailing.delivery.rendering.tracked_links import LINK_TOKEN, TRACKING_IMAGE_URL
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
-# Links to this site with signed tokens, in which nothing has to be escaped.
-LINKS = frozenset({*LINK_NAMES, LINK_START, TRACKING_IMAGE_URL})
+# Links to this site with signed tokens, and such a token, in which nothing has to be escaped.
+LINKS = frozenset({*LINK_NAMES, LINK_TOKEN, TRACKING_IMAGE_URL})
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
 TEXTS = LINKS | {"name", "email", "sender_name"}
 
@@ -53,36 +53,61 @@ class CompiledPart:
         self.parsed = parsed
         self.habits = habits
         self.pieces: list[bytes] = []
-        # The indexes in pieces, by name, of values that are only looked up, encoded once and inserted.
-        self.texts: dict[str, list[int]] = {}
+        # Values that are only looked up, encoded once and inserted, by name: each piece with the value, and
+        # its constant parts, which the value joins. With a piece for each link, letters with many tracked
+        # links would take longer.
+        self.texts: dict[str, list[tuple[int, list[bytes]]]] = {}
         self.attributes: list[tuple[int, str]] = []
         # (index in pieces, node): nodes that Liquid renders, in order and in one context.
         self.nodes: list[tuple[int, Node]] = []
         self.encode: Callable[[str], bytes] = encode_html if escape else encode
+        last = ""  # the name of the value in the last piece
         for node in parsed.template.nodes:
-            self._add(node)
+            last = self._add(node, last)
+        for groups in self.texts.values():
+            for place, constants in groups:
+                self.pieces[place] = b"".join(constants)
+        self.fillings = [
+            (name, str.encode if name in LINKS else self.encode, groups)
+            for name, groups in self.texts.items()
+        ]
 
-    def _add(self, node: Node) -> None:
-        place = len(self.pieces)
-        constant = encode(node.text) if type(node) is ContentNode else b""
-        self.pieces.append(constant)
+    def _add(self, node: Node, last: str) -> str:
+        """Add a node; return the name of the value in the last piece, to which later nodes can be added."""
+        if type(node) is ContentNode:
+            constant = encode(node.text)
+            if last:
+                self.texts[last][-1][1][-1] += constant
+            else:
+                self.pieces.append(constant)
+            return last
         path = find_path(node, self.parsed)
         if path is not None and len(path) == 1:
-            self.texts.setdefault(path[0], []).append(place)
-        elif path is not None:
-            self.attributes.append((place, path[1]))
-        elif type(node) is not ContentNode:
-            self.nodes.append((place, node))
+            return self._add_text(path[0], last)
+        if path is not None:
+            self.attributes.append((len(self.pieces), path[1]))
+        else:
+            self.nodes.append((len(self.pieces), node))
+        self.pieces.append(b"")
+        return ""
+
+    def _add_text(self, name: str, last: str) -> str:
+        if name == last:
+            self.texts[name][-1][1].append(b"")
+        else:
+            self.texts.setdefault(name, []).append((len(self.pieces), [b"", b""]))
+            self.pieces.append(b"")
+        return name
 
     def fill(self, values: Values) -> bytes:
         """Render the part with `values`; raises TemplateError."""
         pieces = self.pieces.copy()
-        for name, places in self.texts.items():
+        for name, encode_text, groups in self.fillings:
             text: str | None = values.get(name)  # type: ignore[assignment]
             if text:
-                encoded = text.encode() if name in LINKS else self.encode(text)
-                for place in places:
-                    pieces[place] = encoded
+                encoded = encode_text(text)
+                for place, constants in groups:
+                    pieces[place] = encoded.join(constants)
         if self.attributes:
             attributes: Mapping[str, object] = values["client"]  # type: ignore[assignment]
             for place, name in self.attributes:

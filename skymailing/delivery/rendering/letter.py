@@ -201,6 +201,7 @@ class LetterTemplate:
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
         self.run_mark = run.mark
+        self.tracking = run.tracking
         # The beginning of the letters' links to themselves; empty if the letters have none.
         self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
@@ -246,8 +247,8 @@ class LetterTemplate:
         if self.link_start:
             token = make_letter_token(delivery_id, self.run_mark, self.run.link_key)
             values["browser_url"] = self.link_start + token
-        if self.run.tracking:
-            values.update(self.run.tracking.make_values(delivery_id, recipient.counts_opens))
+        if self.tracking:
+            self.tracking.add_values(values, delivery_id, recipient.counts_opens)
         identity = self.run.make_message_id(delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)

@@ -16,12 +16,12 @@ from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, PIECE, unescape
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.web.urls import CLICK_PREFIX, OPEN_PREFIX
 
-# The name of the value with which the letter's links begin; the number of a link follows the value.
-LINK_START = "tracked_link_start"
+# The name of the value with the letter's token, which all of its links contain.
+LINK_TOKEN = "tracked_link_token"  # noqa: S105 (a name)
 TRACKING_IMAGE_URL = "opened_picture_url"
 # A transparent image of one pixel.
 BLANK_IMAGE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_START, TRACKING_IMAGE_URL))
+TRACKING_TAGS = frozenset(f"{{{{ {name} }}}}" for name in (LINK_TOKEN, TRACKING_IMAGE_URL))
 MAX_LINKS = 500
 MAX_URL = 2_000  # characters
 LABEL_LENGTH = 200
@@ -53,12 +53,13 @@ class LinkedPage:
         self._masked = MaskedSource(source)
         self.links = _find_links(self._masked)
 
-    def write(self, numbers: Sequence[int]) -> str:
+    def write(self, numbers: Sequence[int], site: str) -> str:
         """Return the page with a link through this service in place of each link."""
+        start = f"{site}{CLICK_PREFIX}/{{{{ {LINK_TOKEN} }}}}"
         pieces: list[str] = []
         end, text = 0, self._masked.text
         for link, number in zip(self.links, numbers, strict=True):
-            pieces += text[end : link.start], f'"{{{{ {LINK_START} }}}}{number}"'
+            pieces += text[end : link.start], f'"{start}/{number}"'
             end = link.end
         return self._masked.unmask("".join(pieces) + text[end:])
 
@@ -145,20 +146,20 @@ class Tracking:
         """Return the page with tracked links and the tracking image."""
         if self.number_links is not None:
             linked = LinkedPage(page)
-            page = linked.write(self.number_links(linked.links))
+            page = linked.write(self.number_links(linked.links), self.site)
         return add_tracking_image(page) if self.has_image else page
 
-    def make_values(self, delivery_id: int, counts_opens: bool) -> dict[str, str]:
-        """Return the values that the edited page uses in the letter of a delivery.
+    def add_values(self, values: dict[str, object], delivery_id: int, counts_opens: bool) -> None:
+        """Add the values that the edited page uses in the letter of a delivery.
 
         Without `counts_opens`, a blank image is in the letter itself, so that nothing is requested.
         """
         token = self.signer.make_token(delivery_id)
-        values = {LINK_START: f"{self.site}{CLICK_PREFIX}/{token}/"} if self.number_links else {}
+        if self.number_links:
+            values[LINK_TOKEN] = token
         if self.has_image:
             image_url = f"{self.site}{OPEN_PREFIX}/{token}.gif"
             values[TRACKING_IMAGE_URL] = image_url if counts_opens else BLANK_IMAGE
-        return values
 
 
 def add_tracking_image(page: str) -> str:

@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from skymailing import audit, clock
+from skymailing import audit
 from skymailing.delivery.rendering.letter import TemplateError
 from skymailing.extensions import db
 from skymailing.mailings import click_queries, run_queries
-from skymailing.mailings.click_breakdown import break_down
+from skymailing.mailings.click_hours import count_hours
 from skymailing.mailings.click_map import read_map
 from skymailing.mailings.click_segments import Clicked, make_segment
 from skymailing.mailings.click_variants import VariantClicks, is_text, list_variants
@@ -49,9 +49,7 @@ def clicks(run_id: int) -> str:
         mailing=run.mailing,
         run=run,
         clicks=counts,
-        breakdown=break_down(run, clock.utcnow(), variant)
-        if counts.people and not run.details_removed_at
-        else None,
+        hours=count_hours(run, variant) if counts.people and not run.details_removed_at else (),
         chosen=chosen,
         people=click_queries.list_people(run, number, request.args.get("cursor"), variant),
         variants=variants,
