@@ -24,7 +24,7 @@ KINDS = {
     "relayed": Kind.NOTICE,
     "expanded": Kind.NOTICE,
 }
-# A status without an action: permanent, persistent but temporary, successful (RFC 3463).
+# The kind of a report without an action, by the class of its status (RFC 3463).
 KINDS_BY_CLASS = {"5": Kind.BOUNCE, "4": Kind.DELAYED, "2": Kind.NOTICE}
 STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 BLANK_LINES = re.compile(r"\n[ \t]*\n")

@@ -21,7 +21,7 @@ FAILURE = re.compile(
     r"не доставлен|недоставлен|unzustellbar|non remis|エラー|送信できません|退信|无法投递",
     re.IGNORECASE,
 )
-ANSWER = re.compile(r"\s*(re|aw|sv|antw|fwd?|отв)\s*:", re.IGNORECASE)
+REPLY_SUBJECT = re.compile(r"\s*(re|aw|sv|antw|fwd?|отв)\s*:", re.IGNORECASE)
 DELAY = re.compile(
     r"warning message only|do not need to resend|will be (retried|tried)|will (keep|continue) (on )?try|"
     r"still (trying|being)|has been delayed|delivery[^.]{0,20} delay",
@@ -65,7 +65,7 @@ def _is_notice(letter: OpenedLetter, subject: str) -> bool:
         return False
     if DAEMON.search(sender) or letter.envelope.sender == "":
         return any(FAILURE.search(text) for text in (subject, letter.sentences[:4000]))
-    return ANSWER.match(subject) is None and FAILURE.search(subject) is not None
+    return REPLY_SUBJECT.match(subject) is None and FAILURE.search(subject) is not None
 
 
 def _find_addresses(letter: OpenedLetter) -> list[str]:

@@ -88,8 +88,8 @@ def open_letter(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> OpenedLett
         first(quoted_headers, "feedback-id"),
         next(filter(None, map(find_return_token, envelope.recipients)), ""),
     )
-    begins = HEADERS_BEGIN.search(text)
-    sentences = text[: begins.start()] if begins else text
+    beginning = HEADERS_BEGIN.search(text)
+    sentences = text[: beginning.start()] if beginning else text
     return OpenedLetter(raw, headers, parts, sentences, quoted, quoted_headers, envelope)
 
 

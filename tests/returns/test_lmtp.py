@@ -66,7 +66,7 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
     store: lmtp.Store = make_store(app)
     batches: list[int] = []
 
-    def store_slowly(some: Sequence[lmtp.Handed]) -> list[bool]:
+    def store_slowly(some: Sequence[lmtp.IncomingLetter]) -> list[bool]:
         batches.append(len(some))
         time.sleep(0.5)
         return store(some)
