@@ -36,7 +36,7 @@ DATA = {"mailing": {"id": 1, "name": "Осенняя распродажа"}, "ru
 
 @dataclass(frozen=True)
 class Owners:
-    """How many owners have how many endpoints each."""
+    """The number of owners, and the number of endpoints of each."""
 
     owners: int
     endpoints: int
