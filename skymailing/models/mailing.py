@@ -146,7 +146,7 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
-        # One for the transactional letters from each sender, so that two requests cannot add two.
+        # One for the transactional letters from each sender: concurrent requests cannot add a second one.
         Index(
             "ix_mailings_letters_of_sender",
             "owner_id",

@@ -1,4 +1,4 @@
-"""Model for what a user has used up, by hour."""
+"""Model for users' usage per hour."""
 
 from datetime import datetime
 from enum import StrEnum
