@@ -211,7 +211,7 @@ def give_back_sessions(only_scarce: bool = False) -> None:
 
 @job
 def erase_account(user_id: int) -> None:
-    """Delete part of a due account for a few seconds, then requeue behind other jobs."""
+    """Spend a few seconds deleting a due account, then requeue behind other jobs."""
     queue.clear_hint(hints.erasure_name(user_id))
     give_back_sessions()
     if deletion.erase_slice(user_id, utcnow(), _should_yield):
@@ -241,8 +241,8 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
         for number in range(first, len(parts)):
             if not queue.hold_lease(schedule.SWEEP_ID, lease, SWEEP_LEASE):
                 return
-            is_tired = number > first and _should_yield(time.monotonic() - start)
-            if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
+            must_yield = number > first and _should_yield(time.monotonic() - start)
+            if must_yield and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
                 # This is long enough for the jobs before it, such as the starts of a thousand mailings.
                 queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                 return

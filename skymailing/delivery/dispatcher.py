@@ -34,7 +34,7 @@ MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
 
 
 class Dispatcher:
-    """One per worker process; see `get_dispatcher`."""
+    """The state of a worker process; `get_dispatcher` returns it."""
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
@@ -118,7 +118,7 @@ class Dispatcher:
         rates = self.rates_of(run)
         if not rates.per_domain:
             return None
-        # Moved to the end, so that the least recently used one is dropped.
+        # Move the queue to the end, so that the least recently used one is dropped.
         key = run.uuid, run.is_testing
         queue = self._queues.pop(key, None) or DomainQueue(run.id, rates, in_sample=run.is_testing)
         self._queues[key] = queue
@@ -172,7 +172,10 @@ def get_dispatcher() -> Dispatcher:
 
 
 def give_back_sessions(only_scarce: bool = False) -> bool:
-    """Close this process's sessions, or only those that other workers may be waiting for."""
+    """Close this process's sessions, or only those that other workers may be waiting for.
+
+    Return whether there were any.
+    """
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
     return existing is not None and existing.lanes.release(only_scarce)
 

@@ -72,7 +72,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
 
 
 def _has_usable_sender(mailing: Mailing, now: datetime) -> bool:
-    """Return whether the mailing's sender may be used; if not, pause the mailing unless a test is running."""
+    """Return whether the mailing's sender may be used; pause the mailing if its owner has to act."""
     sender = mailing.sender
     if sender is None:
         return True

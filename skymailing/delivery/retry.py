@@ -23,7 +23,7 @@ OUTCOMES = {
     Verdict.FAILED: Outcome.FAILED,
     Verdict.UNKNOWN: Outcome.UNKNOWN,
 }
-# Not the recipient's fault: no attempt is counted or logged.
+# These verdicts are not the recipient's fault: no attempt is counted or logged.
 UNCOUNTED = {Verdict.RELEASED, Verdict.THROTTLED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 # An unknown is not final: its owner decides.
 FINAL_STATES = [

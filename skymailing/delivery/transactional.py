@@ -12,13 +12,13 @@ from skymailing.delivery.rendering.transactional import TransactionalTemplate, m
 from skymailing.models import LetterContent, Run, RunState
 
 DAY = timedelta(days=1)
-# How long after the end of its day a letter that could not be sent may still be sent; it ends as expired.
+# How long after the end of its day a letter may still be sent, before it expires.
 PATIENCE = timedelta(days=3)
 TEMPLATES_KEPT = 64  # per worker
 
 
 def day_of(moment: datetime) -> datetime:
-    """Return the beginning of the day, in UTC, whose run has the letters of this moment."""
+    """Return the beginning of the day, in UTC, whose run contains the letters accepted at this time."""
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 

@@ -25,7 +25,7 @@ from skymailing.models import (
 def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
     """Give a new run of a mailing with variants the settings of its test.
 
-    The results are awaited from the opening of the sending hours.
+    The time for results begins when the sending hours next open.
     """
     opening = SendingHours.of(mailing).next_opening(now) or now
     run.state = RunState.TESTED

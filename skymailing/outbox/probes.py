@@ -26,7 +26,7 @@ BODY = "SkyMailing has sent this email to itself to see how emails from {domain}
 
 
 class Probed(NamedTuple):
-    """The subject of a test letter, which is a domain's ID or a route's name, and when it was sent."""
+    """What a test letter is about, a domain's ID or a route's name, and when the letter was sent."""
 
     domain_id: int
     route: str

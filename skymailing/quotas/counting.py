@@ -53,11 +53,11 @@ def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int,
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _belongs_to(owner_id, kind) & (UsageHour.begins_at == begins_at)
-        there = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
-        taken = min(there, count)
-        if taken:
-            connection.execute(update(UsageHour).where(row).values(count=UsageHour.count - taken))
-        count -= taken
+        stored = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
+        subtracted = min(stored, count)
+        if subtracted:
+            connection.execute(update(UsageHour).where(row).values(count=UsageHour.count - subtracted))
+        count -= subtracted
         if not count:
             return
 

@@ -10,7 +10,7 @@ from skymailing.settings.environment import EnvironmentReader
 CONNECT_SECONDS = 10
 # SQLite compares JSON keys as they are stored, so an escaped key would never be found.
 write_json = json.JSONEncoder(ensure_ascii=False).encode
-PROBES = 3  # unanswered ones until a connection is considered broken
+PROBES = 3  # without a response, after which a connection is considered broken
 
 
 class DatabaseLimits(EnvironmentReader):

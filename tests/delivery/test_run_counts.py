@@ -15,7 +15,7 @@ from skymailing import clock
 from skymailing.audit import Actor
 from skymailing.clients import deletion as clients
 from skymailing.delivery.ledger import reconciliation
-from skymailing.delivery.ledger.run_counts import common_words, interval_begin, interval_seconds, run_keys
+from skymailing.delivery.ledger.run_counts import generalize_reply, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Client, Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
@@ -62,7 +62,7 @@ def test_intervals_grow_with_the_age_of_the_run() -> None:
     ],
 )  # fmt: skip
 def test_variable_parts_are_removed_from_replies(reply: str, expected: str) -> None:
-    assert common_words(reply) == expected
+    assert generalize_reply(reply) == expected
 
 
 def read_refusals(session: Session) -> Counter[tuple[str, int | None, str]]:

@@ -31,9 +31,9 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
     An opening begins when, on one of the weekdays, the clock first shows the opening time or later, and
     ends in the same way at the closing time. This follows the definition, without the code under test.
     """
-    assert hours.opens is not None
-    assert hours.closes is not None
-    overnight = hours.closes <= hours.opens
+    assert hours.opens_at is not None
+    assert hours.closes_at is not None
+    overnight = hours.closes_at <= hours.opens_at
     now = datetime.combine(day - timedelta(days=2), time(), UTC)
     first = datetime.combine(day, time(), UTC)
     opened: set[date] = set()
@@ -43,11 +43,11 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
         local = now.astimezone(hours.zone)
         for opening_day in (local.date() - timedelta(days=1), local.date()):
             closing_day = opening_day + timedelta(days=1) if overnight else opening_day
-            if (local.date(), local.time()) >= (opening_day, hours.opens) and str(
+            if (local.date(), local.time()) >= (opening_day, hours.opens_at) and str(
                 opening_day.isoweekday()
             ) in hours.weekdays:
                 opened.add(opening_day)
-            if (local.date(), local.time()) >= (closing_day, hours.closes):
+            if (local.date(), local.time()) >= (closing_day, hours.closes_at):
                 closed.add(opening_day)
         if now >= first:
             is_open_at.append(bool(opened - closed))

@@ -35,7 +35,10 @@ def topic_condition(topic: Topic) -> Condition:
 
 
 def gets_topic(topic_id: int, email_key: Any) -> Condition:
-    """Return the same condition for an address, in a query of few rows; no one gets a deleted topic."""
+    """Return the condition that an address gets the topic's mailings, for a query that reads few rows.
+
+    No one gets the mailings of a deleted topic.
+    """
     is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     # The address belongs to the outermost query.
     has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)

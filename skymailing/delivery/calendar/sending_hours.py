@@ -15,15 +15,15 @@ HORIZON = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class SendingHours:
-    """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
+    """Days of the week (1 is Monday) and hours; hours that close before they open extend past midnight.
 
     Each opening belongs to the day on which it begins. Openings begin and end when the clock first shows
     the hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
     """
 
     weekdays: str
-    opens: time | None
-    closes: time | None
+    opens_at: time | None
+    closes_at: time | None
     zone: ZoneInfo
 
     @classmethod
@@ -34,7 +34,7 @@ class SendingHours:
     @property
     def is_limited(self) -> bool:
         """Whether there is any time outside the sending hours."""
-        return self.opens is not None or self.weekdays != EVERY_DAY
+        return self.opens_at is not None or self.weekdays != EVERY_DAY
 
     def is_open(self, moment: datetime) -> bool:
         """Return whether letters may be sent at `moment`."""
@@ -74,7 +74,7 @@ class SendingHours:
 
     def _openings(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield the beginning and end, in UTC, of the openings that are not over at `moment`."""
-        opens, closes = self.opens or MIDNIGHT, self.closes or MIDNIGHT
+        opens, closes = self.opens_at or MIDNIGHT, self.closes_at or MIDNIGHT
         day = moment.astimezone(self.zone).date() - timedelta(days=1)
         last = day + HORIZON
         while day <= last:

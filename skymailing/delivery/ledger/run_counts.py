@@ -44,9 +44,9 @@ QUARTER_HOUR = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
 MAX_REPLIES = 20  # different replies per window; limits the rows if a server never repeats a reply
-WORDS_LENGTH = 200
+MAX_REPLY_LENGTH = 200
 SEARCHED_LENGTH = 600  # characters of a reply that are searched; VARIABLE takes quadratic time
-OTHER_WORDS = "…"
+ELLIPSIS = "…"  # replaces the parts of a reply that differ, and replies that are not listed
 DOMAIN_LENGTH = 255
 # The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers
 # or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
@@ -115,14 +115,14 @@ class Changes:
     def _answer_rows(self) -> list[dict[str, object]]:
         grouped: dict[datetime, Counter[Answer]] = defaultdict(Counter)
         for (begin, outcome, code, answer), count in self._answers.items():
-            grouped[begin][outcome, code, common_words(answer)] += count
+            grouped[begin][outcome, code, generalize_reply(answer)] += count
         rows = []
         for begin, answers in grouped.items():
             shown = dict(answers.most_common(MAX_REPLIES))
             merged: Counter[Answer] = Counter()
             for (outcome, code, words), count in answers.items():
                 is_shown = (outcome, code, words) in shown
-                merged[outcome, code, words if is_shown else OTHER_WORDS] += count
+                merged[outcome, code, words if is_shown else ELLIPSIS] += count
             for (outcome, code, words), count in merged.items():
                 counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
                 key = {"begins_at": self._row(begin), "fingerprint": _fingerprint(outcome, code, words)}
@@ -138,7 +138,7 @@ def interval_begin(at: datetime, started_at: datetime) -> datetime:
 def own_row(begin: datetime) -> datetime:
     """Return the time of this process's row in an interval: up to 0.4 s after its beginning.
 
-    So no two processes share a row, and sums over runs, days and mailings stay the same.
+    No two processes share a row, and sums over runs, days and mailings stay the same.
     """
     return begin + timedelta(microseconds=_own_microseconds(os.getpid()))
 
@@ -158,13 +158,13 @@ def interval_seconds(at: datetime, started_at: datetime) -> int:
     return FINEST_WIDTH
 
 
-def common_words(answer: str) -> str:
+def generalize_reply(answer: str) -> str:
     """Return a reply without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
     answer = answer[:SEARCHED_LENGTH]
     status, space, text = answer.partition(" ")
     if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):
         status, space, text = "", "", answer
-    return (status + space + " ".join(VARIABLE.sub(OTHER_WORDS, text).split()))[:WORDS_LENGTH]
+    return (status + space + " ".join(VARIABLE.sub(ELLIPSIS, text).split()))[:MAX_REPLY_LENGTH]
 
 
 def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:

@@ -26,7 +26,7 @@ VARYING = re.compile(r"[\d@]")
 # RFC 3463: a status, and those about a mailbox, an address or its host.
 STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
 ABOUT_ADDRESS = re.compile(r"5\.(1\.|2\.|4\.|6\.7\b)")
-# Without a status the words decide.
+# Without a status, the text decides.
 WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist|spam", re.IGNORECASE)
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
@@ -47,7 +47,7 @@ class Rejections:
         # when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
-        # Runs with a letter that was not refused for such a reason, and none refused since.
+        # Runs in which the last letter was not refused for such a reason.
         self._proven: OrderedDict[int, None] = OrderedDict()
 
     def record(self, run_id: int, result: Result) -> int:
@@ -123,7 +123,7 @@ class Rejections:
 def is_about_address(result: Result) -> bool:
     """Return whether the recipient was refused because of the address, not because of us or the message."""
     if result.stage is Stage.MAIL:
-        return True  # the sender is another verdict; only SMTPUTF8 is refused at MAIL because of a recipient
+        return True  # a refused sender has its own verdict; otherwise, MAIL fails only because of SMTPUTF8
     if result.stage not in (Stage.RCPT, Stage.DATA):
         return False
     if STATUS.match(result.answer):

@@ -70,24 +70,24 @@ class SessionBudget:
         self._joined: float | None = None  # when this worker began to have or want sessions
         self.is_limited = False
 
-    def request(self, count: int, want: int, is_urgent: bool = False) -> Share:
-        """Return this worker's share; it has `count` sessions and wants `want`."""
+    def request(self, count: int, wanted: int, is_urgent: bool = False) -> Share:
+        """Return this worker's share; it has `count` sessions and could use `wanted`."""
         self._joined = 0.0 if is_urgent else self._joined or time.time()
         holders, learned = self._report(count)
         limit = self._apply_own_limit(learned)
         self.is_limited = limit is not None
         others = {name: holder for name, holder in holders.items() if name != self._holder}
-        taken = sum(holder.sessions for holder in others.values())
+        in_use = sum(holder.sessions for holder in others.values())
         if limit is None:
-            return Share(want, want, taken)
+            return Share(wanted, wanted, in_use)
         busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY_SECONDS}
-        before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
+        ahead = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
         equal, left_over = divmod(limit.sessions, len(busy) + 1)
-        quota = equal + (before_it < left_over)
-        if want > quota and learned is not None:
+        quota = equal + (ahead < left_over)
+        if wanted > quota and learned is not None:
             self._grow(learned)
         free = limit.sessions - sum(holder.sessions for holder in busy.values())
-        return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
+        return Share(max(0, min(wanted, quota, max(free, count))), min(wanted, quota), in_use)
 
     def _apply_own_limit(self, learned: Limit | None) -> Limit | None:
         """Return the lower of the limits that were learned from the server and set by its owner."""

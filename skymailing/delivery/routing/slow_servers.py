@@ -49,7 +49,7 @@ def use(route: str, holder: str) -> Iterator[bool]:
 
 
 def begin(holder: str) -> bool:
-    """Take the lease for slow servers, which excludes other workers until `end`; return False if taken."""
+    """Return whether this worker now holds the lease for slow servers, until `end`; only one worker can."""
     return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
 
 

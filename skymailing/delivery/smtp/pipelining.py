@@ -1,6 +1,6 @@
 """Find out whether a server that offers PIPELINING (RFC 2920) really supports it.
 
-Some servers, or devices in between, drop the commands after the first one, or answer 503 or 554. Then
+Some servers, or devices in between, drop the commands after the first one, or reply 503 or 554. In that case,
 sessions continue without pipelining; if a letter is accepted that way, pipelining was at fault.
 """
 
@@ -33,7 +33,7 @@ class Pipelining:
         return self.trust in (Trust.UNPROVEN, Trust.PROVEN)
 
     def prove(self) -> None:
-        """Record that the server answered commands that were sent ahead."""
+        """Record that the server replied to commands that were sent ahead."""
         if self.trust is Trust.UNPROVEN:
             self.trust = Trust.PROVEN
 

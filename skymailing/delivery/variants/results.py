@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.variants.samples import IN_SAMPLE
 from skymailing.models import Decision, Delivery, DeliveryState, Engagement, Run, RunVariant
 
-# Two results differ clearly if chance alone would make such a difference in fewer cases than this.
+# Two results differ clearly if chance alone causes such a difference with at most this probability.
 SIGNIFICANCE = 0.05
 
 
