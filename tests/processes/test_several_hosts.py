@@ -26,7 +26,7 @@ from tests.support.factories import UserFactory, bind, due_mailing
 
 RECIPIENTS = 1_500
 SESSIONS = 5  # the maximum per worker
-LEASE_SECONDS = 1 + 3 + 2
+LEASE_SECONDS = 1 + 3 + 2  # a window, a letter and the margin
 
 
 @pytest.fixture

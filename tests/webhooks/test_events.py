@@ -117,7 +117,7 @@ def test_a_confirmed_subscription(app: Flask, user: User, session: Session, read
 def test_bounces_and_complaints(app: Flask, session: Session, user: User, read: Read) -> None:
     desk = Desk(app, session, user)
     gone, annoyed = desk.send(), desk.send()
-    desk.take_in_together(desk.bounce(gone), desk.bounce(gone, "550 5.1.1 again"), desk.complain(annoyed))
+    desk.ingest_together(desk.bounce(gone), desk.bounce(gone, "550 5.1.1 again"), desk.complain(annoyed))
     events = sorted(read(), key=lambda event: event[0])
     assert [name for name, _data in events] == ["bounce.received", "client.complained", "client.suppressed"]
     (_, bounce), (_, complaint), (_, suppressed) = events
