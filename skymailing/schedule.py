@@ -184,7 +184,7 @@ def _list_openings(now: datetime) -> list[Wake]:
             may_send(now),
         )
     )
-    openings = [(run.id, hours_of(run).next_opening(now)) for run in _read(outside_hours)]
+    openings = [(run.id, hours_of(run).find_next_opening(now)) for run in _read(outside_hours)]
     return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 

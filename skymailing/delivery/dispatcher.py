@@ -68,7 +68,7 @@ class Dispatcher:
         self._own_rates.limit_route(server.rate)
         return self._own_rates
 
-    def envelope_sender(self, run: OpenRun) -> str:
+    def choose_envelope_sender(self, run: OpenRun) -> str:
         """Return the address to which bounces go: an owner's server accepts only its own addresses."""
         return self.sender if run.server is None else run.sender_address
 
@@ -81,7 +81,7 @@ class Dispatcher:
             self._templates = others | {key: self._compile(run, variant)}
         return self._templates[key]
 
-    def letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
+    def make_letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
         """Return the contents of transactional letters, compiled at first use, by their IDs."""
         found: dict[int | None, LetterTemplate] = {}
         for content_id in content_ids:
@@ -89,7 +89,7 @@ class Dispatcher:
                 found[content_id] = template
         for content_id, content in load_contents([id for id in content_ids if id not in found]).items():
             identity = RunIdentity(run.uuid, message_id_key())
-            sender, name = self._sender_of(run, run.sender_name), f"letter-{run.mailing_id}.service"
+            sender, name = self._make_sender(run, run.sender_name), f"letter-{run.mailing_id}.service"
             template = TransactionalTemplate(content, sender, identity, name, run.habits)
             self._letter_templates.add(run.id, content_id, template)
             found[content_id] = template
@@ -97,13 +97,13 @@ class Dispatcher:
 
     def _compile(self, run: OpenRun, variant: int | None) -> LetterTemplate:
         source = run.content_of(variant)
-        sender = self._sender_of(run, source.sender_name)
+        sender = self._make_sender(run, source.sender_name)
         list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
         id_key = message_id_key() if run.has_signed_ids else b""
         identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run, variant or run.winner or 0))
         return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
 
-    def _sender_of(self, run: OpenRun, name: str) -> Sender:
+    def _make_sender(self, run: OpenRun, name: str) -> Sender:
         return Sender(
             name,
             run.sender_address or self.sender,

@@ -29,7 +29,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 NO_ANSWER = "the sending process ended after the letter was handed over and before the server replied"
 
 
-def boot_id() -> str:
+def read_boot_id() -> str:
     """Return an ID that changes with every boot of the operating system; empty if unavailable."""
     try:
         return BOOT_ID.read_text().strip()
@@ -48,7 +48,7 @@ class WorkerJournal:
         self._file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._write({"boot": boot_id()})
+            self._write({"boot": read_boot_id()})
             unfinished.rename(self.path)
         except OSError:
             unfinished.unlink()
@@ -87,7 +87,7 @@ class WorkerJournal:
     def clear(self) -> None:
         """Empty the journal; only when no lease is held."""
         os.ftruncate(self._file, 0)
-        self._write({"boot": boot_id()})
+        self._write({"boot": read_boot_id()})
 
     def close(self) -> None:
         """Delete the journal; only when no lease is held."""
@@ -127,12 +127,12 @@ class Lease:
     results: list[Result] = field(default_factory=list)
     begun: dict[int, int] = field(default_factory=dict)  # delivery ID -> attempt number
 
-    def answered(self, rows: Iterable[DeliveryRow]) -> list[Result]:
+    def list_results(self, rows: Iterable[DeliveryRow]) -> list[Result]:
         """Return the results of those deliveries whose letters got a reply."""
         results = {result.letter.delivery_id: result for result in self.results}
-        return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
+        return [replace(results[row.id], letter=_make_letter(row)) for row in rows if row.id in results]
 
-    def unanswered(self, rows: Iterable[DeliveryRow], complete: bool = True) -> list[Result]:
+    def assume_results(self, rows: Iterable[DeliveryRow], complete: bool = True) -> list[Result]:
         """Return the results of the deliveries whose letters got no reply.
 
         A letter that the journal does not mention was never started, unless the journal is incomplete.
@@ -141,13 +141,13 @@ class Lease:
         results = []
         for row in rows:
             if row.id in self.begun or (row.id not in ended and not complete):
-                results.append(Result(_letter(row), Verdict.UNKNOWN, None, NO_ANSWER))
+                results.append(Result(_make_letter(row), Verdict.UNKNOWN, None, NO_ANSWER))
             elif row.id not in ended:
-                results.append(Result(_letter(row), Verdict.RELEASED))
+                results.append(Result(_make_letter(row), Verdict.RELEASED))
         return results
 
 
-def _letter(row: DeliveryRow) -> Letter:
+def _make_letter(row: DeliveryRow) -> Letter:
     return Letter(row.id, row.attempts + 1, row.email, b"")
 
 
@@ -203,7 +203,7 @@ def find_unreadable(directory: Path) -> dict[Path, str]:
     return found
 
 
-def known_leases(directory: Path) -> set[str]:
+def list_known_leases(directory: Path) -> set[str]:
     """Return the tokens of all leases in this host's journals, of both running and dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
@@ -237,7 +237,7 @@ def _add_entry(journal: DeadJournal, entry: Any) -> None:
         raise TypeError
     lease = journal.lease
     if "boot" in entry:
-        journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
+        journal.complete = bool(entry["boot"]) and entry["boot"] == read_boot_id()
     elif "claim" in entry:
         journal.lease = Lease(str(entry["claim"]))
     elif lease and "begin" in entry:

@@ -44,7 +44,7 @@ class Policy:
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
         """Return whether a letter would be too old at `due_at` for another try; only sending hours count."""
-        return self.hours.open_duration(first_try, due_at) > timedelta(hours=self.settings.most_hours)
+        return self.hours.measure_open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Series:
     since: datetime
 
 
-def next_step(
+def choose_next_step(
     result: Result, unknowns: int, policy: Policy, now: datetime, luck: float, series: Series | None = None
 ) -> Step:
     """Return the step that follows `result`; `unknowns` counts the delivery's earlier unknowns.

@@ -111,15 +111,15 @@ def forecast_starts(
 def _make_occurrence(
     at: datetime, ends_at: datetime, hours: SendingHours, letters: int, rate: float | None
 ) -> Occurrence:
-    begins_at = hours.next_opening(at)
+    begins_at = hours.find_next_opening(at)
     if begins_at is None or begins_at >= ends_at:
         return Occurrence(at, None, would_expire=letters)
     if not rate or not letters:
         return Occurrence(at, begins_at)
-    finishes_at = hours.after_open_duration(at, timedelta(seconds=letters / rate))
+    finishes_at = hours.add_open_time(at, timedelta(seconds=letters / rate))
     if finishes_at is not None and finishes_at <= ends_at:
         return Occurrence(at, begins_at, finishes_at)
-    capacity = rate * hours.open_duration(at, ends_at).total_seconds()
+    capacity = rate * hours.measure_open_time(at, ends_at).total_seconds()
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 

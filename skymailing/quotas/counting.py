@@ -24,7 +24,7 @@ def hour_of(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
 
-def window_begin(hours: int, now: datetime) -> datetime:
+def get_window_start(hours: int, now: datetime) -> datetime:
     """Return the beginning of the first of the last `hours` hours, including the current one."""
     return hour_of(now) - (hours - 1) * HOUR
 
@@ -68,7 +68,7 @@ def total(
     """Return a subquery for the owner's count in the last `hours` hours, including the current one."""
     return (
         select(func.coalesce(func.sum(UsageHour.count), 0))
-        .where(_belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
+        .where(_belongs_to(owner_id, kind), UsageHour.begins_at >= get_window_start(hours, now))
         .scalar_subquery()
     )
 
@@ -76,7 +76,7 @@ def total(
 def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dict[datetime, int]:
     """Return the owner's counts by hour, oldest first."""
     statement = select(UsageHour.begins_at, UsageHour.count).where(
-        _belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
+        _belongs_to(owner_id, kind), UsageHour.begins_at >= get_window_start(hours, now)
     )
     return dict(db.session.execute(statement.order_by(UsageHour.begins_at)).tuples().all())
 

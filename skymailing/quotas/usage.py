@@ -39,7 +39,7 @@ def measure(user: User, now: datetime) -> Limits:
     """Return the user's limits and usage."""
     is_new = letters.is_new(user, now) and any(limit.is_for_new for limit in letters.list_limits())
     usages = [*_measure_letters(user, is_new, now), *_measure_items(user, now)]
-    return Limits(usages, is_new, letters.new_until(user) if is_new else None)
+    return Limits(usages, is_new, letters.get_new_account_end(user) if is_new else None)
 
 
 def _measure_letters(user: User, is_new: bool, now: datetime) -> list[Usage]:

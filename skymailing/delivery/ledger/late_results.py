@@ -8,7 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, Row, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.run_counts import Changes, RunKey, unknown_since
+from skymailing.delivery.ledger.run_counts import Changes, RunKey, find_unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp.session import Result
 from skymailing.models import (
@@ -79,7 +79,7 @@ def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str]
             .with_for_update()
         ).all()
         ids = [row.id for row in rows]
-        since = unknown_since(connection, ids)
+        since = find_unknown_since(connection, ids)
         for row in rows:
             changes.move(DeliveryState.UNKNOWN, -1, since.get(row.id) or row.finished_at or now)
         connection.execute(

@@ -77,7 +77,7 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
     row = connection.execute(statement).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
-    run, closes_at = _open_run(row), hours.closes_after(now)
+    run, closes_at = _open_run(row), hours.find_closing_time(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
     if run.is_transactional:

@@ -74,7 +74,7 @@ class Changes:
 
     def __init__(self, run: RunKey, *, is_shared: bool = False) -> None:
         self.run = run
-        self._row = (lambda begin: begin) if is_shared else own_row
+        self._row = (lambda begin: begin) if is_shared else get_own_row
         self._keys = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
         self._intervals: dict[datetime, Counter[str]] = defaultdict(Counter)
         self._answers: Counter[tuple[datetime, Outcome, int | None, str]] = Counter()
@@ -88,7 +88,7 @@ class Changes:
     def add(self, column: str, count: int, at: datetime) -> None:
         """Add to a column of the interval that contains `at`."""
         if count:
-            self._intervals[interval_begin(at, self.run.started_at)][column] += count
+            self._intervals[get_interval_start(at, self.run.started_at)][column] += count
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
         """Count an attempt after which the server has not, or may not have, accepted the letter."""
@@ -125,26 +125,26 @@ class Changes:
                 merged[outcome, code, words if is_shown else ELLIPSIS] += count
             for (outcome, code, words), count in merged.items():
                 counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
-                key = {"begins_at": self._row(begin), "fingerprint": _fingerprint(outcome, code, words)}
+                key = {"begins_at": self._row(begin), "fingerprint": _make_fingerprint(outcome, code, words)}
                 rows.append(self._keys | key | counted)
         return sorted(rows, key=lambda row: (row["begins_at"], row["fingerprint"]))
 
 
-def interval_begin(at: datetime, started_at: datetime) -> datetime:
+def get_interval_start(at: datetime, started_at: datetime) -> datetime:
     """Return the beginning of the interval in which an event at `at` is counted."""
     return floor_to(at, interval_seconds(at, started_at))
 
 
-def own_row(begin: datetime) -> datetime:
+def get_own_row(begin: datetime) -> datetime:
     """Return the time of this process's row in an interval: up to 0.4 s after its beginning.
 
     No two processes share a row, and sums over runs, days and mailings stay the same.
     """
-    return begin + timedelta(microseconds=_own_microseconds(os.getpid()))
+    return begin + timedelta(microseconds=_choose_microseconds(os.getpid()))
 
 
 @cache
-def _own_microseconds(process: int) -> int:
+def _choose_microseconds(process: int) -> int:
     digest = hashlib.blake2b(f"{platform.node()} {process}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) % ROWS_PER_INTERVAL
 
@@ -178,7 +178,7 @@ def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
     return [RunKey(*row) for row in connection.execute(statement).tuples()]
 
 
-def unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
+def find_unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
     """Return when unknown deliveries became unknown: the time of their last attempt."""
     statement = (
         select(Delivery.id, Attempt.at)
@@ -192,7 +192,7 @@ def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping
     """Add each row's counts to the stored row with its key; insert rows that do not exist yet."""
     if not rows:
         return
-    zeros: dict[str, object] = dict.fromkeys(_counters(model), 0)
+    zeros: dict[str, object] = dict.fromkeys(_list_counters(model), 0)
     _upsert_counts(model).execute(connection, [zeros | dict(row) for row in rows])
 
 
@@ -202,17 +202,17 @@ def _upsert_counts(model: type[Model]) -> Upsert:
         statement, table = insert_into(model), model.__table__
         return statement.on_conflict_do_update(
             index_elements=[column.name for column in table.primary_key],
-            set_={name: table.c[name] + statement.excluded[name] for name in _counters(model)},
+            set_={name: table.c[name] + statement.excluded[name] for name in _list_counters(model)},
         )
 
     return Upsert(make)
 
 
-def _counters(model: type[Model]) -> list[str]:
+def _list_counters(model: type[Model]) -> list[str]:
     return [column.name for column in model.__table__.columns if column.default is not None]
 
 
-def _fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
+def _make_fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
     return hashlib.blake2b(f"{outcome} {code} {words}".encode(), digest_size=16).hexdigest()
 
 

@@ -97,7 +97,7 @@ class Rejections:
         self._streaks.pop(run_id, None)
         if time.monotonic() >= self._alone_until:
             try:
-                queue.connection().delete(_key(run_id))
+                queue.connection().delete(_make_key(run_id))
             except RedisError as error:
                 self._count_alone(error)
 
@@ -107,9 +107,9 @@ class Rejections:
         field = hashlib.sha256(reply.encode()).hexdigest()[:16]
         try:
             redis = queue.connection()
-            count = int(redis.hincrby(_key(run_id), field, 1))
+            count = int(redis.hincrby(_make_key(run_id), field, 1))
             if count <= self.limit:
-                redis.expire(_key(run_id), EXPIRY if count < self.limit else EXPIRY_WHEN_FULL)
+                redis.expire(_make_key(run_id), EXPIRY if count < self.limit else EXPIRY_WHEN_FULL)
         except RedisError as error:
             self._count_alone(error)
             return 0
@@ -138,5 +138,5 @@ def _keep_latest(remembered: OrderedDict[int, Any]) -> None:
         remembered.popitem(last=False)
 
 
-def _key(run_id: int) -> str:
+def _make_key(run_id: int) -> str:
     return f"skymailing:rejections:{run_id}"

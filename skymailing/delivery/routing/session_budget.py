@@ -80,7 +80,7 @@ class SessionBudget:
         in_use = sum(holder.sessions for holder in others.values())
         if limit is None:
             return Share(wanted, wanted, in_use)
-        busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY_SECONDS}
+        busy = {name: holder for name, holder in others.items() if _get_age(holder) <= BUSY_SECONDS}
         ahead = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
         equal, left_over = divmod(limit.sessions, len(busy) + 1)
         quota = equal + (ahead < left_over)
@@ -120,7 +120,7 @@ class SessionBudget:
             return
         self._joined = None
         try:
-            queue.connection().hdel(_holders_key(self._route), self._holder)
+            queue.connection().hdel(_make_holders_key(self._route), self._holder)
         except RedisError as error:
             _warn(error)
 
@@ -132,20 +132,20 @@ class SessionBudget:
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
         """Write this worker's entry; return the entries of all workers, and the limit."""
-        key, entry = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
+        key, entry = _make_holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
         pipeline = queue.connection().pipeline()
         pipeline.hset(key, self._holder, json.dumps(astuple(entry)))
         pipeline.expire(key, LIFETIME)
         return self._read(pipeline)
 
     def _read(self, pipeline: Pipeline) -> tuple[dict[str, Holder], Limit | None]:
-        key = _holders_key(self._route)
+        key = _make_holders_key(self._route)
         pipeline.hgetall(key)
         pipeline.get(_limit_key(self._route))
         try:
             *_, entries, limit = pipeline.execute()
             holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
-            lost = [name for name, holder in holders.items() if _age(holder) > self._lost_after]
+            lost = [name for name, holder in holders.items() if _get_age(holder) > self._lost_after]
             for name in lost:
                 queue.connection().hdel(key, name)
                 del holders[name]
@@ -178,11 +178,11 @@ def forget(route: str) -> None:
         _warn(error)
 
 
-def _age(holder: Holder) -> float:
+def _get_age(holder: Holder) -> float:
     return abs(time.time() - holder.seen)  # the clock may have been set back
 
 
-def _holders_key(route: str) -> str:
+def _make_holders_key(route: str) -> str:
     return f"skymailing:sessions:{route}"
 
 

@@ -77,8 +77,8 @@ class Session:
 
     def set_sender(self, sender: str) -> None:
         """Use this address in the envelopes of further letters; only while idle."""
-        self._mail_from = _mail_from(sender, is_international=False)
-        self._mail_from_utf8 = _mail_from(sender, is_international=True)
+        self._mail_from = _make_mail_from(sender, is_international=False)
+        self._mail_from_utf8 = _make_mail_from(sender, is_international=True)
 
     def start(
         self,
@@ -134,7 +134,7 @@ class Session:
             verdict = Verdict.RELEASED
         else:
             verdict = Verdict.RELEASED if is_interrupted else Verdict.DEFERRED
-        seconds, content_seconds = self._times()
+        seconds, content_seconds = self._measure_times()
         self._following = None
         self._switch_to(None)
         self.idle = True
@@ -173,7 +173,7 @@ class Session:
         self._switch_to(self._next_letter())
         ahead = False  # whether this letter's envelope was already sent after the previous body
         while (letter := self._current) is not None:
-            result = yield from self._envelope(letter, ahead)
+            result = yield from self._send_envelope(letter, ahead)
             ahead = result is None and self._write_body(letter)
             result = result or self._classify_reply(letter, Stage.DOT, (yield))
             self._switch_to(self._following)
@@ -193,16 +193,16 @@ class Session:
         if stage is Stage.MAIL and reply.code == CLOSING and self.letters_done:
             # The server limits the number of letters per session; the next session sends this one.
             verdict = Verdict.RELEASED
-        return Result(letter, verdict, reply.code, reply.text, stage, *self._times())
+        return Result(letter, verdict, reply.code, reply.text, stage, *self._measure_times())
 
-    def _times(self) -> tuple[float, float | None]:
+    def _measure_times(self) -> tuple[float, float | None]:
         """Return the seconds since the current letter began, and since its body began."""
         now = time.monotonic()
         return now - self._switched_at, now - self._body_at if self._has_started_body else None
 
-    def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
+    def _send_envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
         """Send the envelope; return None if the server waits for the body, or the result of a refusal."""
-        commands = self._commands(letter)
+        commands = self._make_commands(letter)
         if self.pipelining and not ahead:
             self.outgoing += b"".join(commands)
         self._behind = sum(map(len, commands)) if self.pipelining else 0
@@ -239,10 +239,10 @@ class Session:
         if not accepted and reply.code // 100 != 2:
             raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: replies are out of step
 
-    def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
+    def _make_commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         is_international = not letter.recipient.isascii()
         if letter.return_path:
-            mail_from = _mail_from(letter.return_path, is_international)
+            mail_from = _make_mail_from(letter.return_path, is_international)
         else:
             mail_from = self._mail_from_utf8 if is_international else self._mail_from
         return (
@@ -256,7 +256,7 @@ class Session:
         self._journal.begin(letter)
         self._has_started_body = True
         self._body_at = time.monotonic()
-        self.outgoing += dot_stuffed(letter.content)
+        self.outgoing += stuff_dots(letter.content)
         letter.content = b""
         self._body_left = len(self.outgoing)
         self._behind = 0
@@ -268,7 +268,7 @@ class Session:
         self._body_at += render_seconds
         if self._following is None:
             return False
-        self.outgoing += b"".join(self._commands(self._following))
+        self.outgoing += b"".join(self._make_commands(self._following))
         self._behind = len(self.outgoing) - self._body_left
         return True
 
@@ -278,12 +278,12 @@ class Session:
         self._report(result)
 
 
-def _mail_from(sender: str, is_international: bool) -> bytes:
+def _make_mail_from(sender: str, is_international: bool) -> bytes:
     parameter = b" SMTPUTF8" if is_international else b""
     return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)
 
 
-def dot_stuffed(content: bytes) -> bytes:
+def stuff_dots(content: bytes) -> bytes:
     """Return the content with dots doubled and the final dot added (RFC 5321, 4.5.2)."""
     if content.startswith(b"."):
         content = b"." + content
