@@ -11,7 +11,7 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.delivery.rendering.dkim import Signer
-from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, get_configured_mailboxes
 from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.rendering.tracked_links import Tracking
@@ -72,7 +72,7 @@ class Dispatcher:
         """Return the address to which bounces go: an owner's server accepts only its own addresses."""
         return self.sender if run.server is None else run.sender_address
 
-    def template(self, run: OpenRun, variant: int | None = None) -> LetterTemplate:
+    def get_template(self, run: OpenRun, variant: int | None = None) -> LetterTemplate:
         """Return the content of the run's letters, or of those of a variant, compiled at first use."""
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         key = run.uuid, variant or run.winner or 0
@@ -109,11 +109,11 @@ class Dispatcher:
             run.sender_address or self.sender,
             run.reply_to,
             run.owner_id,
-            *configured_mailboxes(),
+            *get_configured_mailboxes(),
             signer=_find_signer(run),
         )
 
-    def domain_queue(self, run: OpenRun) -> DomainQueue | None:
+    def get_domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's position in the run's queue; None if domains have no limit."""
         rates = self.rates_of(run)
         if not rates.per_domain:

@@ -17,7 +17,7 @@ from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.senders import describe_mailing, find_problem
-from skymailing.delivery.transactional import day_is_over, expires_at
+from skymailing.delivery.transactional import expires_at, is_day_over
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
@@ -201,7 +201,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
 
 def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
     """Return whether a run of transactional letters gets no more, and lock it so that none is added."""
-    if not day_is_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
+    if not is_day_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
         return False
     session.refresh(run, with_for_update={"key_share": True})
     return True

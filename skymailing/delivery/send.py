@@ -103,7 +103,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
         return wait < LONG_WAIT
     if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
         return False
-    queue = dispatcher.domain_queue(run)
+    queue = dispatcher.get_domain_queue(run)
     limit = dispatcher.cap_window(run) if chosen.is_free else 1
     batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
@@ -206,8 +206,8 @@ def _hand_over(
 
     window = dispatcher.settings.window_seconds
     confirmed = batch.confirm_letters(run, window / 2)
-    left = (run.ends_at - utcnow()).total_seconds()
-    until = min(batch.checked_at + window, time.monotonic() + left)
+    seconds_left = (run.ends_at - utcnow()).total_seconds()
+    until = min(batch.checked_at + window, time.monotonic() + seconds_left)
     if not pipeline.accepts_international:
         confirmed = _fail_international(batch, confirmed)
     letters = _render_letters(run, batch, confirmed, dispatcher, pool, pipeline.largest_letter)
@@ -263,7 +263,7 @@ def _compile_contents(
     if run.is_transactional:
         ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
         return dispatcher.make_letter_templates(run, ids)
-    return {number: dispatcher.template(run, number) for number in {letter.variant for letter in letters}}
+    return {number: dispatcher.get_template(run, number) for number in {letter.variant for letter in letters}}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:

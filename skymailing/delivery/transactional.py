@@ -22,7 +22,7 @@ def day_of(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def day_is_over(scheduled_for: datetime, now: datetime) -> bool:
+def is_day_over(scheduled_for: datetime, now: datetime) -> bool:
     """Return whether a run gets no more letters."""
     return day_of(scheduled_for) < day_of(now)
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from skymailing.delivery import plan
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.delivery.ledger.run_counts import interval_seconds
+from skymailing.delivery.ledger.run_counts import get_interval_width
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
@@ -178,7 +178,7 @@ def measure_rate() -> float | None:
     )
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
-        runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
+        runs.setdefault(run_id, []).append((int(sent), get_interval_width(begins_at, started_at)))
     rates = [rate for intervals in runs.values() if (rate := _measure_bulk_rate(intervals)) is not None]
     if not rates or max(rates) > MAX_SPREAD * min(rates):
         return None

@@ -18,7 +18,7 @@ from skymailing.delivery.ledger import reconciliation
 from skymailing.delivery.ledger.run_counts import (
     generalize_reply,
     get_interval_start,
-    interval_seconds,
+    get_interval_width,
     run_keys,
 )
 from skymailing.extensions import db
@@ -35,17 +35,17 @@ times = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seco
 
 @given(times, times)
 def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(first: datetime, second: datetime) -> None:
-    begin, seconds = get_interval_start(first, START), interval_seconds(first, START)
+    begin, seconds = get_interval_start(first, START), get_interval_width(first, START)
     end = begin + timedelta(seconds=seconds)
     assert begin <= first < end
     assert begin.timestamp() // 900 == (end.timestamp() - 1) // 900
-    assert (get_interval_start(begin, START), interval_seconds(begin, START)) == (begin, seconds)
+    assert (get_interval_start(begin, START), get_interval_width(begin, START)) == (begin, seconds)
     assert (get_interval_start(second, START) == begin) == (begin <= second < end)
 
 
 def test_intervals_grow_with_the_age_of_the_run() -> None:
     assert [
-        interval_seconds(START + timedelta(seconds=seconds), START) for seconds in (5, 90, 900, 9000)
+        get_interval_width(START + timedelta(seconds=seconds), START) for seconds in (5, 90, 900, 9000)
     ] == [
         1,
         10,

@@ -41,7 +41,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "contains": contains_text,
     "starts_with": starts_with_text,
 }
-# Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
+# Conditions of these kinds refer to rows of other tables. PostgreSQL joins them unless they are in a CASE.
 JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE}
 COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {

@@ -18,7 +18,7 @@ def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
 
 
 def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
-    """Return the condition that a client confirmed through a sign-up form."""
+    """Return the condition that a client signed up through a form and confirmed it."""
     form_id = select(SignupForm.id).where(SignupForm.owner_id == owner_id, SignupForm.uuid == uuid)
     rows = select(client_forms.c.client_id).where(client_forms.c.form_id == form_id.scalar_subquery())
     return is_among(Client.id, client_forms.c.client_id, rows, dialect)

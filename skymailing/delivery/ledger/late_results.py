@@ -48,7 +48,7 @@ def reconcile_late_results(
     connection.execute(
         update(Delivery)
         .where(is_one_of(Delivery.id, "ids"))
-        .values(step.columns(now) | {"attempts": Delivery.attempts + int(is_counted)}),
+        .values(step.make_values(now) | {"attempts": Delivery.attempts + int(is_counted)}),
         {"ids": [row.id for row in rows]},
     )
     for row in rows:

@@ -107,7 +107,7 @@ def _move(  # noqa: PLR0913 - all values that change a row
     now: datetime,
 ) -> Sequence[int]:
     """Update the rows that the lease still holds; return their IDs."""
-    values = step.columns(now)
+    values = step.make_values(now)
     if is_counted:
         values["attempts"] = Delivery.attempts + 1
     if is_unknown:

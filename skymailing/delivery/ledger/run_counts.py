@@ -105,14 +105,14 @@ class Changes:
             for begin, columns in sorted(self._intervals.items())
         ]
         _increase(connection, RunInterval, intervals)
-        _increase(connection, RunAnswer, self._answer_rows())
+        _increase(connection, RunAnswer, self._list_answer_rows())
         domains = [
             {"run_id": self.run.id, "domain": domain} | columns
             for domain, columns in sorted(self._domains.items())
         ]
         _increase(connection, RunDomain, domains)
 
-    def _answer_rows(self) -> list[dict[str, object]]:
+    def _list_answer_rows(self) -> list[dict[str, object]]:
         grouped: dict[datetime, Counter[Answer]] = defaultdict(Counter)
         for (begin, outcome, code, answer), count in self._answers.items():
             grouped[begin][outcome, code, generalize_reply(answer)] += count
@@ -132,7 +132,7 @@ class Changes:
 
 def get_interval_start(at: datetime, started_at: datetime) -> datetime:
     """Return the beginning of the interval in which an event at `at` is counted."""
-    return floor_to(at, interval_seconds(at, started_at))
+    return floor_to(at, get_interval_width(at, started_at))
 
 
 def get_own_row(begin: datetime) -> datetime:
@@ -149,7 +149,7 @@ def _choose_microseconds(process: int) -> int:
     return int.from_bytes(digest) % ROWS_PER_INTERVAL
 
 
-def interval_seconds(at: datetime, started_at: datetime) -> int:
+def get_interval_width(at: datetime, started_at: datetime) -> int:
     """Return the width, in seconds, of the interval in which an event at `at` is counted."""
     for distance, width in WIDTHS:
         # The whole interval must be that far away, so that a wide one never overlaps narrow ones.

@@ -59,7 +59,7 @@ def recover_journal(journal: DeadJournal, now: datetime) -> None:
             logger.warning("recovering %d letters of a dead worker", len(held))
             metrics.count_lost_leases(len(held))
         for run, rows in _group_by_run(session, held):
-            results = lease.list_results(rows) + lease.assume_results(rows, journal.complete)
+            results = lease.list_results(rows) + lease.assume_results(rows, journal.is_complete)
             _record(session, run, lease.token, rows, results, now)
 
 
@@ -121,12 +121,12 @@ def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Deli
 
 def _find_assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
     """Return the lease's deliveries that got a reply but have since been marked unknown."""
-    answered = [result.letter.delivery_id for result in lease.results]
+    replied = [result.letter.delivery_id for result in lease.results]
     is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     statement = select(Delivery).where(
         is_one_of(Delivery.id, "ids"), Delivery.lease_token == lease.token, is_assumed
     )
-    return list(session.scalars(statement, {"ids": answered})) if answered else []
+    return list(session.scalars(statement, {"ids": replied})) if replied else []
 
 
 def _group_by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:

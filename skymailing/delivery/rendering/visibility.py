@@ -63,15 +63,15 @@ class Reader:
         if name in VOID:
             return
         is_hiding = name in INVISIBLE_ELEMENTS
-        sizeless = self.elements[-1].is_sizeless if self.elements else False
+        is_sizeless = self.elements[-1].is_sizeless if self.elements else False
         if attributes:
             style = read_style(attributes)
             is_hiding = is_hiding or is_hidden(attributes)
             if self.masks and not is_hiding:
                 is_hiding = bool(self.masks.statement.search(written) or self.masks.any.search(style))
             for size in FONT_SIZE.findall(style):
-                sizeless = ZERO_SIZE.search(size) is not None
-        self.elements.append(OpenElement(name, is_hiding, sizeless))
+                is_sizeless = ZERO_SIZE.search(size) is not None
+        self.elements.append(OpenElement(name, is_hiding, is_sizeless))
         self.hidden += is_hiding
         self.names[name] += 1
 

@@ -84,9 +84,9 @@ class Rejections:
         workers: int = max(1, current_app.config["WORKERS"])
         return max(1, (self.limit - count) // workers)
 
-    def _end_streak(self, run_id: int, begun: float) -> None:
+    def _end_streak(self, run_id: int, started_at: float) -> None:
         """Forget the refusals, unless the accepted letter was already in progress when they began."""
-        if run_id in self._streaks and begun >= self._streaks[run_id][2]:
+        if run_id in self._streaks and started_at >= self._streaks[run_id][2]:
             self._forget(run_id)
 
     def _remember_proven(self, run_id: int) -> None:

@@ -108,10 +108,10 @@ class SessionBudget:
         if not count and not is_busy:
             return False
         holders, limit = self._report(count)
-        is_open = sum(holder.sessions for holder in holders.values())
-        if is_open and (limit is None or is_open < limit.sessions):
-            self._set_limit(Limit(is_open, is_open, time.time()))
-            logger.info("route %s allows %d sessions", self._route, is_open)
+        open_count = sum(holder.sessions for holder in holders.values())
+        if open_count and (limit is None or open_count < limit.sessions):
+            self._set_limit(Limit(open_count, open_count, time.time()))
+            logger.info("route %s allows %d sessions", self._route, open_count)
         return count > 0 or limit is not None or len(holders) > 1
 
     def leave(self) -> None:
@@ -141,7 +141,7 @@ class SessionBudget:
     def _read(self, pipeline: Pipeline) -> tuple[dict[str, Holder], Limit | None]:
         key = _make_holders_key(self._route)
         pipeline.hgetall(key)
-        pipeline.get(_limit_key(self._route))
+        pipeline.get(_make_limit_key(self._route))
         try:
             *_, entries, limit = pipeline.execute()
             holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
@@ -165,7 +165,7 @@ class SessionBudget:
 
     def _set_limit(self, limit: Limit) -> None:
         try:
-            queue.connection().set(_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
+            queue.connection().set(_make_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
         except RedisError as error:
             _warn(error)
 
@@ -173,7 +173,7 @@ class SessionBudget:
 def forget(route: str) -> None:
     """Forget how many sessions the server allows, because it may have changed."""
     try:
-        queue.connection().delete(_limit_key(route))
+        queue.connection().delete(_make_limit_key(route))
     except RedisError as error:
         _warn(error)
 
@@ -186,7 +186,7 @@ def _make_holders_key(route: str) -> str:
     return f"skymailing:sessions:{route}"
 
 
-def _limit_key(route: str) -> str:
+def _make_limit_key(route: str) -> str:
     return f"skymailing:sessions:{route}:limit"
 
 

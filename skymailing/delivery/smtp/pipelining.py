@@ -48,7 +48,7 @@ class Pipelining:
         return self.trust is Trust.DOUBTED
 
     def judge(self, is_accepted: bool, code: int | None) -> None:
-        """Decide, if in doubt, after a letter was handed over step by step."""
+        """End a doubt by the reply to a letter that was handed over step by step; None means no reply."""
         if self.trust is not Trust.DOUBTED:
             return
         if is_accepted:
