@@ -14,7 +14,7 @@ from skymailing.models import LetterContent, Run, RunState
 DAY = timedelta(days=1)
 # How long after the end of its day a letter may still be sent, before it expires.
 PATIENCE = timedelta(days=3)
-TEMPLATES_KEPT = 64  # per worker
+MAX_TEMPLATES = 64  # per worker
 
 
 def day_of(moment: datetime) -> datetime:
@@ -69,5 +69,5 @@ class TemplateMemory:
     def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
         """Keep a template instead of the one that was not used for the longest time."""
         self._templates[run_id, content_id] = template
-        while len(self._templates) > TEMPLATES_KEPT:
+        while len(self._templates) > MAX_TEMPLATES:
             self._templates.popitem(last=False)

@@ -51,7 +51,7 @@ class IdempotentRequest(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(String(255))
-    # SHA-256 of method, path, query and body: the same key cannot stand for another request.
+    # SHA-256 of method, path, query and body: the same key cannot be used for another request.
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     # The end of the time to process the request; after a crash, a repeated request takes over then.

@@ -247,7 +247,7 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """The number of days for which the run's details were kept after it; 0 until they are removed."""
+        """How many days after the end of the run its details were removed; 0 until they are."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days

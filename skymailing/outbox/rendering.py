@@ -25,7 +25,7 @@ from skymailing.outbox.signup_letters import (
     find_public_name,
     find_signup,
     find_signup_source,
-    signup_token,
+    make_signup_token,
 )
 from skymailing.web.urls import public_url
 
@@ -139,7 +139,7 @@ def _make_verification_link(letter: OutboxLetter) -> str:
     return public_url("auth.verify", token=security.account_token(security.VERIFY, letter.user))
 
 
-def _reset_link(letter: OutboxLetter) -> str:
+def _make_reset_link(letter: OutboxLetter) -> str:
     return public_url("auth.reset", token=security.account_token(security.RESET, letter.user))
 
 
@@ -157,12 +157,12 @@ def _make_sender_link(letter: OutboxLetter) -> str:
 
 def _make_signup_link(letter: OutboxLetter) -> str:
     signup = find_signup(letter)
-    return public_url("signup.confirm", uuid=signup.form.uuid, token=signup_token(signup))
+    return public_url("signup.confirm", uuid=signup.form.uuid, token=make_signup_token(signup))
 
 
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _make_verification_link,
-    security.RESET: _reset_link,
+    security.RESET: _make_reset_link,
     security.NEW_EMAIL: _make_new_email_link,
     CONFIRM_SENDER: _make_sender_link,
     CONFIRM_SIGNUP: _make_signup_link,

@@ -36,7 +36,7 @@ def add_signup_letter(form: SignupForm, signup_id: int, email: str) -> OutboxLet
     )
 
 
-def signup_token(signup: Signup) -> str:
+def make_signup_token(signup: Signup) -> str:
     """Return a token that confirms the address of a signup."""
     return make_token(CONFIRM_SIGNUP, {"signup": signup.id, "stamp": _stamp(signup)})
 

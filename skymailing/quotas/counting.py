@@ -16,7 +16,7 @@ from skymailing.models import RATED_KINDS, UsageHour, UsageKind
 
 HOUR = timedelta(hours=1)
 RETENTION = timedelta(days=2)  # longer than every window
-RATED_KEPT = timedelta(days=31)  # longer than the time for which letters are rated
+RATED_RETENTION = timedelta(days=31)  # longer than the time for which letters are rated
 
 
 def hour_of(time: datetime) -> datetime:
@@ -86,7 +86,7 @@ def delete_old(now: datetime) -> None:
     hour = hour_of(now)
     is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - RETENTION)
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_KEPT)))
+        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_RETENTION)))
 
 
 def _belongs_to(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:

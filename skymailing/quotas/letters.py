@@ -111,18 +111,18 @@ def find_reached(user: User, now: datetime) -> ReachedLimit | None:
         if limit.is_for_new and not is_new(user, now):
             continue
         counts = counting.read_hours(user.id, UsageKind.LETTERS, limit.hours, now)
-        left = sum(counts.values())
-        if left < limit.count:
+        used = sum(counts.values())
+        if used < limit.count:
             continue
         for begins_at, count in counts.items():
-            left -= count
-            if left < limit.count:
-                reached.append(ReachedLimit(limit, _end(user, limit, begins_at)))
+            used -= count
+            if used < limit.count:
+                reached.append(ReachedLimit(limit, _find_end(user, limit, begins_at)))
                 break
     return max(reached, key=lambda item: item.frees_at, default=None)
 
 
-def _end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
+def _find_end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
     """Return when the hour is no longer counted, or the account is no longer new."""
     ends_at = begins_at + limit.hours * counting.HOUR
     no_longer_new = get_new_account_end(user)

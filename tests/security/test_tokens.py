@@ -20,7 +20,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Role, Sender, SignupForm, Suppression, User
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
-from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, signup_token
+from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, make_signup_token
 from skymailing.security import BadToken
 from tests.security.object_factories import make_signup
 from tests.support.factories import PASSWORD, UserFactory
@@ -43,7 +43,7 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
             CONFIRM_SENDER: make_sender_token(session.scalars(select(Sender)).one()),
-            CONFIRM_SIGNUP: signup_token(signup),
+            CONFIRM_SIGNUP: make_signup_token(signup),
         }
 
 

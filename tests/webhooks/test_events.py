@@ -26,7 +26,7 @@ from skymailing.models import (
     User,
     WebhookEvent,
 )
-from skymailing.outbox.signup_letters import signup_token
+from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.signup.confirmation import confirm_signup
 from skymailing.signup.protection import Visitor
 from skymailing.tracking import machines
@@ -105,7 +105,7 @@ def test_a_confirmed_subscription(app: Flask, user: User, session: Session, read
     signup.values = {"full_name": "Анна"}
     session.flush()
     with app.app_context():
-        token = signup_token(signup)
+        token = make_signup_token(signup)
         for _ in range(2):
             confirm_signup(token, signup.form.uuid, Visitor("192.0.2.1"), utcnow())
             db.session.commit()
