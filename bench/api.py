@@ -59,15 +59,15 @@ def add_key(service: Service, owner_id: int) -> None:
 
 
 def measure_batches(port: int, count: int, database: str) -> Iterator[Row]:
-    """Send batches of new clients over some connections, then the same ones again."""
+    """Send batches of new clients over several connections, then the same batches again."""
     batches = [write_batch(number) for number in range(-CONNECTIONS, count // ROWS_PER_BATCH)]
     send_all(port, batches[:CONNECTIONS])  # warms up
     batches = batches[CONNECTIONS:]
     for verdict in ("created", "unchanged"):
         start = time.perf_counter()
-        answers = send_all(port, batches)
+        responses = send_all(port, batches)
         rate = count / (time.perf_counter() - start)
-        if sum(answer[verdict] for answer in answers) != len(batches) * ROWS_PER_BATCH:
+        if sum(response[verdict] for response in responses) != len(batches) * ROWS_PER_BATCH:
             raise MeasurementFailed(f"not all clients were {verdict}")
         is_required = verdict == "created"
         yield Row(
@@ -105,11 +105,11 @@ def send_all(port: int, batches: list[str]) -> list[dict[str, int]]:
 
     shares = [batches[number::CONNECTIONS] for number in range(CONNECTIONS)]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return [answer for answers in pool.map(work, shares) for answer in answers]
+        return [response for responses in pool.map(work, shares) for response in responses]
 
 
 def connect(port: int) -> Send:
-    """Return a function that sends requests over one connection and returns the JSON of the answers."""
+    """Return a function that sends requests over one connection and returns the JSON of the responses."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def send(method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Any:
@@ -125,7 +125,7 @@ def connect(port: int) -> Send:
 
 
 def measure_deliveries(port: int, run_id: int, count: int, database: str) -> Row:
-    """Read all deliveries of a run, page by page, over some connections; the median of three times."""
+    """Read all deliveries of a run, page by page, over several connections; the median of three times."""
     rates = []
     for _ in range(3):
         start = time.perf_counter()

@@ -155,11 +155,11 @@ def measure_during_mailing(
             for request in people.collect()
             if any(start <= request[0] <= end for start, end in intervals)
         ]
-    ratio = p95(busy) / p95(idle)
+    ratio = compute_p95(busy) / compute_p95(idle)
     errors = count_errors(idle) + count_errors(busy)
     yield Row(
         f"{PEOPLE} people using the site while {setup.letters:,} letters are sent: 95% of responses within",
-        f"{p95(busy):.0f} ms ({ratio:.2f} x {p95(idle):.0f} ms without letters), "
+        f"{compute_p95(busy):.0f} ms ({ratio:.2f} x {compute_p95(idle):.0f} ms without letters), "
         f"{len(busy) / sum(end - start for start, end in intervals):.0f} requests/s, {format_errors(errors)}",
         "<= 3 x, no errors",
         "",
@@ -192,11 +192,11 @@ def measure_during_fault(setup: Setup, what: str, sizes: Sizes, fault: Callable[
     others = [request for request in requests if not down_at - 1 <= request[0] <= back_at]
     # Without a database, pages return an error. Without Redis, every page must still work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
-    fault_result = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
+    fault_result = f"{compute_p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(
         f"the same with {what} partway through",
         f"all {setup.letters:,} letters sent once; "
-        f"95% within {p95(others):.0f} ms, {format_errors(errors)}; "
+        f"95% within {compute_p95(others):.0f} ms, {format_errors(errors)}; "
         f"during the {back_at - down_at:.1f} s of the fault: {fault_result}",
         "no errors" if what.startswith("Redis") else "no errors except during the fault",
         "",
@@ -205,7 +205,7 @@ def measure_during_fault(setup: Setup, what: str, sizes: Sizes, fault: Callable[
     )
 
 
-def p95(requests: list[PageRequest]) -> float:
+def compute_p95(requests: list[PageRequest]) -> float:
     """Return the 95th percentile of response times in milliseconds."""
     times = sorted(request[1] for request in requests)
     return times[int(len(times) * 0.95)] if times else 0.0
@@ -230,10 +230,14 @@ def summarize(requests: list[PageRequest]) -> dict[str, object]:
     for request in requests:
         kinds.setdefault(request[3], []).append(request)
     summary: dict[str, object] = {
-        kind: [len(group), round(sorted(request[1] for request in group)[len(group) // 2]), round(p95(group))]
+        kind: [
+            len(group),
+            round(sorted(request[1] for request in group)[len(group) // 2]),
+            round(compute_p95(group)),
+        ]
         for kind, group in sorted(kinds.items())
     }
-    return summary | {"all": [len(requests), round(p95(requests))]}
+    return summary | {"all": [len(requests), round(compute_p95(requests))]}
 
 
 ROWS = {"crowd": crowd}

@@ -56,14 +56,14 @@ def read(early: int) -> tuple[Reading, list[float]]:
         nonlocal pages
         pages += 1
         if pages * Reading().page == early:
-            sizes.append(resident_memory())
+            sizes.append(read_resident_memory())
         return False
 
     reading = read_mailbox(measure)
-    return reading, [*sizes, resident_memory()]
+    return reading, [*sizes, read_resident_memory()]
 
 
-def resident_memory() -> float:
+def read_resident_memory() -> float:
     """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2

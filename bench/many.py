@@ -141,11 +141,11 @@ def many_starts(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
 
 
 def _wait_for_attempts(service: Service, count: int) -> None:
-    def have_all_been_made() -> bool:
+    def are_all_sent() -> bool:
         with Session(service.engine) as session:
             return (session.scalar(select(func.count()).select_from(Attempt)) or 0) >= count
 
-    service.wait_until(have_all_been_made, f"{count} letters", 180)
+    service.wait_until(are_all_sent, f"{count} letters", 180)
 
 
 def many_scheduled(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
@@ -186,8 +186,8 @@ def flood(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                 start = service.start_mailing(small)
                 service.wait_for_end(small, 120)
                 with Session(service.engine) as session:
-                    sent = session.scalars(select(Attempt.at).where(Attempt.mailing_id == small)).one()
-                seconds.append((sent - start).total_seconds())
+                    sent_at = session.scalars(select(Attempt.at).where(Attempt.mailing_id == small)).one()
+                seconds.append((sent_at - start).total_seconds())
         yield Row(
             f"one letter while another user sends {FLOOD} slow mailings, {database}",
             f"at most {max(seconds):.1f} s of {len(seconds)}",

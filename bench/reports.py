@@ -54,7 +54,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             add_owner_with_history(service, attempts, MAILING_DAYS) for attempts in (FEW_ATTEMPTS, sizes.many)
         ]
         few, many = measure_page(service, port, dict.fromkeys(daily, PAGE))
-        yield _row(
+        yield _make_row(
             f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}", few, many
         )
         owners = [
@@ -62,7 +62,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             for attempts in (FEW_ATTEMPTS, sizes.many)
         ]
         few, many = measure_page(service, port, dict.fromkeys(owners, PAGE))
-        yield _row(
+        yield _make_row(
             f"report on {sizes.many // SMALL_MAILING:,} mailings of {SMALL_MAILING}, "
             f"{sizes.many:,} attempts compared with {FEW_ATTEMPTS:,}",
             few,
@@ -70,7 +70,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         )
         pages = {owner: f"/mailings/runs/{find_last_run(service, owner)}" for owner in owners}
         few, many = measure_page(service, port, pages)
-        yield _row(
+        yield _make_row(
             f"page of a run, compared with earlier ones: {sizes.many // SMALL_MAILING:,} runs "
             f"vs. {FEW_ATTEMPTS // SMALL_MAILING:,}",
             few,
@@ -78,7 +78,7 @@ def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         )
 
 
-def _row(what: str, few: float, many: float) -> Row:
+def _make_row(what: str, few: float, many: float) -> Row:
     ratio = many / few
     measured = f"{ratio:.2f} x ({many:.1f} ms vs. {few:.1f} ms)"
     return Row(what, measured, "<= 1.5 x", "1.1 x", ratio <= 1.5, {"few_ms": few, "many_ms": many})

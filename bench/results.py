@@ -17,9 +17,9 @@ def get_machine_facts(postgresql: str) -> dict[str, str]:
     """Return the details of the machine that affect the figures."""
     load = os.getloadavg()
     return {
-        "processor": _processor(),
+        "processor": _find_processor(),
         "cores": str(os.cpu_count()),
-        "memory": _memory(),
+        "memory": _read_memory(),
         "system": platform.platform(),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -28,7 +28,7 @@ def get_machine_facts(postgresql: str) -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def _find_processor() -> str:
     try:
         match = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     except OSError:
@@ -36,7 +36,7 @@ def _processor() -> str:
     return match[1] if match else platform.processor() or platform.machine()
 
 
-def _memory() -> str:
+def _read_memory() -> str:
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{size / 2**30:.0f} GB"
 

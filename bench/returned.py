@@ -28,9 +28,9 @@ def returned(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service, service.app.app_context():
             letters = send_and_return(testbed, service)
-            read = measure(letters, lambda some: [read_return(raw) for raw in some])
-            alone = measure(letters[::4], take_in_alone)
-            together = measure([raw for number, raw in enumerate(letters) if number % 4], take_in_pages)
+            read = measure(letters, lambda batch: [read_return(raw) for raw in batch])
+            alone = measure(letters[::4], ingest_alone)
+            together = measure([raw for number, raw in enumerate(letters) if number % 4], ingest_in_pages)
             check_counts()
         yield Row(
             f"returned letters read, processed alone and processed together, {database}",
@@ -65,14 +65,14 @@ def make_letter(number: int, email: str, message_id: str) -> bytes:
     return make_status(email, "5.0.0", diagnostic, quoted=quoted)
 
 
-def take_in_alone(letters: Sequence[bytes]) -> None:
+def ingest_alone(letters: Sequence[bytes]) -> None:
     """Process each letter in its own transaction."""
     for raw in letters:
         ingest_letters([Arrival.read(raw, "pipe")], utcnow())
         db.session.commit()
 
 
-def take_in_pages(letters: Sequence[bytes]) -> None:
+def ingest_in_pages(letters: Sequence[bytes]) -> None:
     """Process the letters in pages, as they are read from a mailbox."""
     for start in range(0, len(letters), PAGE):
         page = letters[start : start + PAGE]

@@ -53,19 +53,19 @@ def throughput(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         None,
         {"loop": rates["loop"], "source": rates["source"]},
     )
-    yield _ratio_row(POSTGRESQL, rates, (10, 20), (0.25, 0.4))
-    yield _ratio_row(SQLITE, rates, (6, 12), None)
+    yield _make_ratio_row(POSTGRESQL, rates, (10, 20), (0.25, 0.4))
+    yield _make_ratio_row(SQLITE, rates, (6, 12), None)
 
 
-def _ratio_row(
+def _make_ratio_row(
     database: str, rates: dict[str, list[float]], loop: tuple[int, int], source: tuple[float, float] | None
 ) -> Row:
     """Return the row that compares `database` with both baselines; each pair is (required, goal).
 
     Rates are compared round by round, because the machine's speed may change between rounds.
     """
-    to_loop = _median_ratio(rates[database], rates["loop"])
-    to_source = _median_ratio(rates[database], rates["source"])
+    to_loop = _compute_median_ratio(rates[database], rates["loop"])
+    to_source = _compute_median_ratio(rates[database], rates["source"])
     return Row(
         f"letters per second, 2 workers, {database}",
         f"{statistics.median(rates[database]):,.0f}/s: "
@@ -77,7 +77,7 @@ def _ratio_row(
     )
 
 
-def _median_ratio(ours: list[float], theirs: list[float]) -> float:
+def _compute_median_ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(our_rate / their_rate for our_rate, their_rate in zip(ours, theirs, strict=True))
 
 

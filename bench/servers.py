@@ -62,10 +62,10 @@ def _send_all(service: Service, port: int, letters: int, has_own: bool) -> float
     service.resume_workers()
     with Session(service.engine) as session:
 
-        def have_all_been_made() -> bool:
+        def are_all_sent() -> bool:
             return (session.scalar(select(func.count()).select_from(Attempt)) or 0) >= OWNERS * letters
 
-        service.wait_until(have_all_been_made, "all letters", TIMEOUT_SECONDS)
+        service.wait_until(are_all_sent, "all letters", TIMEOUT_SECONDS)
         first, last = session.execute(select(func.min(Attempt.at), func.max(Attempt.at))).one()
         sent = session.scalar(select(func.count()).where(Attempt.outcome == Outcome.SENT))
         used = session.scalar(select(func.count(Attempt.route.distinct())))

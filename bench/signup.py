@@ -104,26 +104,26 @@ def make_submission(service: Service, form: SignupForm, name: str, number: int) 
 
 
 def submit_all(port: int, submissions: Sequence[Submission], connections: int) -> float:
-    """Send all requests over several connections; return the seconds; raises MeasurementFailed on errors."""
+    """Send all requests over several connections; return the time in seconds. Raises MeasurementFailed."""
 
     def submit_part(part: Sequence[Submission]) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        answers = []
+        results = []
         for submission in part:
             headers = HEADERS | {"X-Forwarded-For": submission.ip}
             connection.request("POST", submission.path, submission.body.encode(), headers)
             response = connection.getresponse()
-            answers.append(f"{response.status} {'Проверьте почту' in response.read().decode()}")
+            results.append(f"{response.status} {'Проверьте почту' in response.read().decode()}")
         connection.close()
-        return answers
+        return results
 
     started = time.perf_counter()
     with ThreadPoolExecutor(connections) as pool:
         parts = [submissions[start::connections] for start in range(connections)]
-        answers = [answer for part in pool.map(submit_part, parts) for answer in part]
+        results = [result for part in pool.map(submit_part, parts) for result in part]
     seconds = time.perf_counter() - started
-    if set(answers) != {"200 True"}:
-        raise MeasurementFailed(f"sign-up forms were rejected: {sorted(set(answers))}")
+    if set(results) != {"200 True"}:
+        raise MeasurementFailed(f"sign-up forms were rejected: {sorted(set(results))}")
     return seconds
 
 

@@ -74,7 +74,7 @@ def measure_redirect(service: Service, run: Run, sizes: Sizes) -> Row:
         shared_cache().run(lambda redis: redis.delete(HITS))
     return Row(
         "a click, compared with a bare Flask route",
-        f"{ratio:.2f} x ({click_rate:,.0f}/s to {bare_rate:,.0f}/s)",
+        f"{ratio:.2f} x ({click_rate:,.0f}/s vs. {bare_rate:,.0f}/s)",
         ">= 0.6 x",
         "0.8 x",
         ratio >= 0.6,
@@ -83,7 +83,7 @@ def measure_redirect(service: Service, run: Run, sizes: Sizes) -> Row:
 
 
 def measure_fold(service: Service, run: Run, database: str) -> Row:
-    """Note hits on random letters, one in twenty by a scanner, and add them to the counts."""
+    """Note hits on random letters, and add them to the counts."""
     with Session(service.engine) as session:
         letters = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id)).all()
     chance = random.Random(7)
@@ -94,9 +94,9 @@ def measure_fold(service: Service, run: Run, database: str) -> Row:
     ]
     with service.app.app_context():
         shared_cache().run(lambda redis: redis.rpush(HITS, *(hit.encode() for hit in hits)))
-        begun = time.perf_counter()
+        started = time.perf_counter()
         fold_hits(utcnow())
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
     with Session(service.engine) as session:
         counted = session.execute(
             select(func.sum(RunLink.clicks), func.sum(RunLink.machine_clicks)).where(RunLink.run_id == run.id)

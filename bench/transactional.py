@@ -21,7 +21,7 @@ from skymailing.models import ApiKey, Attempt, DeliveryState, KeyKind, Mailing, 
 
 KEY = "sky_live_" + "0" * 27
 MAILING = 200_000  # letters of another owner that are being sent in the meantime
-TIMED, PAUSE = 30, 0.4  # letters beside it, and seconds between them
+TIMED, PAUSE = 30, 0.4  # letters sent during the mailing, and seconds between them
 BURST = 300  # requests over one connection, one letter each
 DEADLINE = 60.0  # seconds until all letters must have left
 LETTER = {"subject": "Заказ {{ order.id }}", "body": "Сумма: {{ order.total }}\n", "format": "markdown"}
@@ -63,7 +63,7 @@ def measure_delays(service: Service, owner_id: int, port: int, database: str) ->
     large = service.add_mailing(service.add_owner(MAILING), utcnow())
     service.start_mailing(large)
     service.wait_until(lambda: count_sent(service, large) >= WARM_UP, "the large mailing to start", 120)
-    post(port, 2)  # compiled and connected
+    post(port, 2)  # so that the content is compiled and the sessions are open
     time.sleep(1)
     sent_at: dict[int, datetime] = {}
     for _ in range(TIMED):
@@ -118,10 +118,10 @@ def post(port: int, count: int) -> list[int]:
         letter = LETTER | {"to": f"c{number}@mail.example", "values": values}
         connection.request("POST", "/api/v1/letters", json.dumps(letter).encode(), headers)
         response = connection.getresponse()
-        answer = response.read()
+        body = response.read()
         if response.status != 201:
-            raise MeasurementFailed(f"a letter was refused: {answer.decode()}")
-        ids.append(json.loads(answer)["id"])
+            raise MeasurementFailed(f"a letter was refused: {body.decode()}")
+        ids.append(json.loads(body)["id"])
     connection.close()
     return ids
 

@@ -1,4 +1,4 @@
-"""Run a receiver of webhooks in a process of its own: python -m bench.webhook_receiver CERTIFICATE."""
+"""Run a receiver of webhooks in its own process: python -m bench.webhook_receiver CERTIFICATE."""
 
 import ssl
 import sys

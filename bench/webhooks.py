@@ -36,7 +36,7 @@ DATA = {"mailing": {"id": 1, "name": "Осенняя распродажа"}, "ru
 
 @dataclass(frozen=True)
 class Owners:
-    """How many owners have how many endpoints each."""
+    """The number of owners, and the number of endpoints of each."""
 
     owners: int
     endpoints: int
@@ -128,7 +128,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Compare the letters per second of mailings alone and while calls of webhooks are waiting, in turns."""
     with receiver(testbed.directory) as port:
         for database in (POSTGRESQL, SQLITE):
-            alone, beside, left = [], [], []
+            alone, beside, remaining = [], [], []
             with testbed.service(database) as service:
                 send(testbed, service, WARM_UP)
                 with service.app.app_context():
@@ -140,7 +140,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                         record(db.session.connection(), *events)
                         db.session.commit()
                     beside.append(send(testbed, service, sizes.letters))
-                    left.append(count_waiting(service))
+                    remaining.append(count_waiting(service))
             ratio = statistics.median(beside) / statistics.median(alone)
             yield Row(
                 f"letters of a mailing beside {CALLS:,} calls of webhooks, {database}",
@@ -148,7 +148,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                 "0.9 x",
                 "",
                 ratio >= 0.9,
-                {"alone": alone, "beside": beside, "calls_left": left},
+                {"alone": alone, "beside": beside, "calls_left": remaining},
             )
 
 

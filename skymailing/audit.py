@@ -69,10 +69,10 @@ def current_actor() -> Actor:
     """Return the signed-in user, or the operating system user who runs the command."""
     if has_request_context() and current_user.is_authenticated:
         return Actor(current_user.id, current_user.email, request.remote_addr or "", current_user.role)
-    return Actor(None, _operator_name())
+    return Actor(None, _read_operator_name())
 
 
-def _operator_name() -> str:
+def _read_operator_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container user without a name
@@ -110,7 +110,7 @@ def record_export(action: AuditAction, actor: Actor, target: Target) -> None:
 
 
 def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) -> AuditEntry:
-    kind, name = _kind_and_name(target)
+    kind, name = _describe_target(target)
     return AuditEntry(
         actor_id=actor.id,
         actor=actor.name[:320],
@@ -123,7 +123,7 @@ def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) 
     )
 
 
-def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
+def _describe_target(target: Target) -> tuple[AuditKind, str]:
     # The proxy `current_user` has another type.
     target = cast(Target, getattr(target, "_get_current_object", lambda: target)())
     kind, attribute = KINDS[type(target)]

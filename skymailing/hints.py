@@ -30,7 +30,7 @@ def hint_outbox() -> None:
 
 def hint_start(mailing_id: int) -> None:
     """Ask a worker to plan the run of a mailing that is due."""
-    queue.hint(start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
+    queue.hint(make_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
 
 
 def hint_run(run_id: int) -> None:
@@ -47,7 +47,7 @@ def hint_letters(owner_id: int, run_id: int) -> None:
     """Ask a worker to send transactional letters next, before those of mailings."""
     turns.add([turns.Turn(owner_id, run_id, turns.URGENT)])
     # Small jobs come first, and a worker that sends a mailing stops for them.
-    queue.hint(turn_name(turns.URGENT), "send_slice", run_id, turns.URGENT, queue=queue.SYSTEM)
+    queue.hint(make_turn_name(turns.URGENT), "send_slice", run_id, turns.URGENT, queue=queue.SYSTEM)
 
 
 def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
@@ -71,12 +71,12 @@ def hint_turn(slot: int) -> None:
     """Ask one worker to send the letters whose turn it is, if any are waiting."""
     if turn := turns.peek():
         # The worker takes the turn that is next by then; only older versions send this run.
-        queue.hint(turn_name(slot), "send_slice", turn.run_id, slot)
+        queue.hint(make_turn_name(slot), "send_slice", turn.run_id, slot)
 
 
 def hint_import(import_id: int) -> None:
     """Ask a worker to continue an import."""
-    queue.hint(import_name(import_id), "import_clients", import_id)
+    queue.hint(make_import_name(import_id), "import_clients", import_id)
 
 
 def hint_index() -> None:
@@ -101,38 +101,38 @@ def hint_webhooks() -> None:
 
 def hint_bulk_job(job_id: int) -> None:
     """Ask a worker to continue an action on many clients."""
-    queue.hint(bulk_job_name(job_id), "change_clients", job_id)
+    queue.hint(make_bulk_job_name(job_id), "change_clients", job_id)
 
 
 def hint_domain(domain_id: int) -> None:
     """Ask a worker to check a domain's records."""
-    queue.hint(domain_name(domain_id), "check_domain", domain_id)
+    queue.hint(make_domain_name(domain_id), "check_domain", domain_id)
 
 
 def hint_erasure(user_id: int) -> None:
     """Ask a worker to continue deleting an account."""
-    queue.hint(erasure_name(user_id), "erase_account", user_id)
+    queue.hint(make_erasure_name(user_id), "erase_account", user_id)
 
 
-def domain_name(domain_id: int) -> str:
+def make_domain_name(domain_id: int) -> str:
     return f"domain-{domain_id}"
 
 
-def start_name(mailing_id: int) -> str:
+def make_start_name(mailing_id: int) -> str:
     return f"mailing-{mailing_id}"
 
 
-def turn_name(slot: int) -> str:
+def make_turn_name(slot: int) -> str:
     return f"turn-{slot}"
 
 
-def import_name(import_id: int) -> str:
+def make_import_name(import_id: int) -> str:
     return f"import-{import_id}"
 
 
-def bulk_job_name(job_id: int) -> str:
+def make_bulk_job_name(job_id: int) -> str:
     return f"bulk-{job_id}"
 
 
-def erasure_name(user_id: int) -> str:
+def make_erasure_name(user_id: int) -> str:
     return f"erasure-{user_id}"

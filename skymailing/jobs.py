@@ -68,7 +68,7 @@ def send_outbox() -> None:
 @job
 def import_clients(import_id: int) -> None:
     """Import rows of a file for a few seconds, then requeue behind other jobs."""
-    queue.clear_hint(hints.import_name(import_id))
+    queue.clear_hint(hints.make_import_name(import_id))
     give_back_sessions()
     if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
@@ -111,7 +111,7 @@ def send_webhooks() -> None:
 @job
 def change_clients(job_id: int) -> None:
     """Change many clients for a few seconds, then requeue behind other jobs."""
-    queue.clear_hint(hints.bulk_job_name(job_id))
+    queue.clear_hint(hints.make_bulk_job_name(job_id))
     give_back_sessions()
     if bulk_tasks.run_slice(job_id, _should_yield):
         hints.hint_bulk_job(job_id)
@@ -120,7 +120,7 @@ def change_clients(job_id: int) -> None:
 @job
 def check_domain(domain_id: int) -> None:
     """Check the records of a sending domain in DNS."""
-    queue.clear_hint(hints.domain_name(domain_id))
+    queue.clear_hint(hints.make_domain_name(domain_id))
     give_back_sessions()
     if domain_tasks.check_domain(domain_id, utcnow()):
         hints.hint_outbox()
@@ -138,7 +138,7 @@ def read_mailbox() -> None:
 @job
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a due mailing and ask workers to send it."""
-    queue.clear_hint(hints.start_name(mailing_id))
+    queue.clear_hint(hints.make_start_name(mailing_id))
     context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
@@ -155,7 +155,7 @@ def wake_run(run_id: int) -> None:
 @job
 def send_slice(run_id: int, slot: int) -> None:
     """Send letters of this run, or of those whose turn it is, for a few seconds; then requeue."""
-    queue.clear_hint(hints.turn_name(slot))
+    queue.clear_hint(hints.make_turn_name(slot))
     context.bind(run_id=run_id)
     start = time.monotonic()
     may_send = True
@@ -211,8 +211,8 @@ def give_back_sessions(only_scarce: bool = False) -> None:
 
 @job
 def erase_account(user_id: int) -> None:
-    """Delete part of a due account for a few seconds, then requeue behind other jobs."""
-    queue.clear_hint(hints.erasure_name(user_id))
+    """Spend a few seconds deleting a due account, then requeue behind other jobs."""
+    queue.clear_hint(hints.make_erasure_name(user_id))
     give_back_sessions()
     if deletion.erase_slice(user_id, utcnow(), _should_yield):
         hints.hint_erasure(user_id)
@@ -241,8 +241,8 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
         for number in range(first, len(parts)):
             if not queue.hold_lease(schedule.SWEEP_ID, lease, SWEEP_LEASE):
                 return
-            is_tired = number > first and _should_yield(time.monotonic() - start)
-            if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
+            must_yield = number > first and _should_yield(time.monotonic() - start)
+            if must_yield and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
                 # This is long enough for the jobs before it, such as the starts of a thousand mailings.
                 queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                 return

@@ -76,8 +76,8 @@ def _record_sweep(_now: datetime) -> None:
 
 # A sweep repairs the ledger before anything else, so that letters are sent even if a task below fails.
 REPAIRS: tuple[Callable[[datetime], object], ...] = (
-    lambda now: recovery.recover_dead_journals(_journals(), now),
-    lambda now: recovery.recover_lost_leases(_journals(), now),
+    lambda now: recovery.recover_dead_journals(_get_journal_directory(), now),
+    lambda now: recovery.recover_lost_leases(_get_journal_directory(), now),
     recovery.finish_expired_mailings,
     recovery.finish_ended_runs,
 )
@@ -106,5 +106,5 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
 )
 
 
-def _journals() -> Path:
+def _get_journal_directory() -> Path:
     return cast("Path", current_app.config["DATA_DIR"]) / "journal"

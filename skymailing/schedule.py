@@ -138,7 +138,7 @@ def reconcile(now: datetime) -> int:
     Corrections that take too long are left to the next sweep, the latest starts first.
     """
     scheduler = make_scheduler()
-    wanted = {wake.name: wake for wake in [*_starts(now), *_openings(now)]}
+    wanted = {wake.name: wake for wake in [*_list_starts(now), *_list_openings(now)]}
     existing = {
         raw.decode(): score
         for raw, score in scheduler.connection.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
@@ -162,7 +162,7 @@ def _is_wrong(wake: Wake, scheduled: float | None, now: datetime) -> bool:
     return abs(scheduled - wake.at.timestamp()) > 1
 
 
-def _starts(now: datetime) -> list[Wake]:
+def _list_starts(now: datetime) -> list[Wake]:
     soon = (
         select(Mailing.id, Mailing.next_run_at)
         .join(User, User.id == Mailing.owner_id)
@@ -172,7 +172,7 @@ def _starts(now: datetime) -> list[Wake]:
     return [Wake.start(id, start) for id, start in _read(soon) if start is not None]
 
 
-def _openings(now: datetime) -> list[Wake]:
+def _list_openings(now: datetime) -> list[Wake]:
     """Return the next openings of runs that are outside their sending hours."""
     outside_hours = (
         select(Run.id, *HOURS)
@@ -184,7 +184,7 @@ def _openings(now: datetime) -> list[Wake]:
             may_send(now),
         )
     )
-    openings = [(run.id, hours_of(run).next_opening(now)) for run in _read(outside_hours)]
+    openings = [(run.id, hours_of(run).find_next_opening(now)) for run in _read(outside_hours)]
     return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 

@@ -75,11 +75,11 @@ def load_user(identity: str) -> User | None:
     if not user.is_active or identity != f"{user.id}.{user.session_epoch}.{key}":
         return None
     user.session_key = key
-    shared_cache().set(last_seen_key(session_id), now.timestamp(), SEEN_LIFETIME)
+    shared_cache().set(make_last_seen_key(session_id), now.timestamp(), SEEN_LIFETIME)
     return cast(User, user)
 
 
-def last_seen_key(session_id: int) -> str:
+def make_last_seen_key(session_id: int) -> str:
     """Return the Redis key of the time when a session was last used."""
     return f"seen:{session_id}"
 
@@ -95,7 +95,7 @@ def redirect_to_sign_in() -> ResponseReturnValue:
     part, and the part alone is not a page to return to.
     """
     flash(login.login_message, login.login_message_category)
-    target = login_url(login.login_view, visible_page())
+    target = login_url(login.login_view, get_visible_page())
     if not is_partial_request():
         return redirect(target)
     return Response(status=401, headers={"HX-Redirect": target})
@@ -106,7 +106,7 @@ def is_partial_request() -> bool:
     return "HX-Request" in request.headers
 
 
-def visible_page() -> str:
+def get_visible_page() -> str:
     """Return the path of the page that the visitor sees or requests."""
     if request.method in ("GET", "HEAD") and not is_partial_request():
         return request.full_path.removesuffix("?")

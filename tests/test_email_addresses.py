@@ -216,5 +216,5 @@ def test_international_domains_are_displayed_in_their_own_script() -> None:
     assert display_address("anna@xn--broken-.com") == "anna@xn--broken-.com"
 
 
-def test_only_the_owner_recognises_a_masked_address() -> None:
+def test_only_the_owner_recognizes_a_masked_address() -> None:
     assert mask_address("anna.petrova@xn--e1afmkfd.xn--p1ai") == "a***@пример.рф"

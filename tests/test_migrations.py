@@ -138,7 +138,7 @@ def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(e
 
 def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask) -> None:
     escaped = '{"\\u0433\\u043e\\u0440\\u043e\\u0434": "\\u041e\\u043c\\u0441\\u043a \\"1\\" \\n"}'
-    lone = '{"old": "\\ud83d"}'  # SQLite cannot store it without the escape
+    unpaired = '{"old": "\\ud83d"}'  # SQLite cannot store it without the escape
     with empty_app.app_context():
         upgrade("0019")
         is_sqlite = db.engine.dialect.name == "sqlite"
@@ -151,7 +151,7 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
                 ),
                 {"now": utcnow()},
             )
-            for number, attributes in enumerate([escaped, lone] if is_sqlite else [escaped]):
+            for number, attributes in enumerate([escaped, unpaired] if is_sqlite else [escaped]):
                 session.execute(
                     text(
                         "INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes,"
@@ -167,7 +167,7 @@ def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask
             stored = session.scalars(text("SELECT CAST(attributes AS TEXT) FROM clients ORDER BY id")).all()
     assert found == [{"город": 'Омск "1" \n'}]
     assert "город" in stored[0]
-    assert not is_sqlite or stored[1] == lone
+    assert not is_sqlite or stored[1] == unpaired
 
 
 def test_a_downgrade_keeps_what_the_older_version_knows(app: Flask, empty_app: Flask) -> None:

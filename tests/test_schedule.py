@@ -120,7 +120,7 @@ def test_overdue_mailings_that_may_not_start_get_no_start_jobs(
     assert "skymailing.jobs.start_mailing" not in [job.func_name for job in waiting]
 
 
-def test_a_sweep_asks_only_once_for_an_overdue_start(
+def test_a_sweep_queues_an_overdue_start_only_once(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     due_mailing(UserFactory.create(), next_run_at=utcnow() - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""count views of articles once
+"""count each view of an article once
 
 Revision ID: 0004
 Revises: 0003

@@ -95,7 +95,7 @@ def create_counts():
 
 
 def fill_counts(connection):
-    """Count existing runs in intervals of 15 minutes, with each answer only by its code."""
+    """Count existing runs in intervals of 15 minutes, with each reply only by its code."""
     runs = connection.execute(sa.text(
         'SELECT runs.id, runs.mailing_id, mailings.owner_id, runs.started_at, runs.planned'
         ' FROM runs JOIN mailings ON mailings.id = runs.mailing_id'

@@ -1,4 +1,4 @@
-"""drafts of messages, their pictures, and the version of a message
+"""message drafts, their images, and the version of a message
 
 Revision ID: 0007
 Revises: 0006

@@ -1,6 +1,6 @@
 """remember what routes learn about their mail servers
 
-How fast the server accepts letters, and whether its PIPELINING works.
+A route learns how fast its server accepts letters, and whether PIPELINING works.
 
 Revision ID: 0017
 Revises: 0015

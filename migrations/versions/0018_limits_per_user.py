@@ -1,6 +1,6 @@
-"""count what users use up, and trust the users that exist
+"""count users' usage, and trust existing users
 
-New accounts send few letters at first; accounts that exist already keep sending as before.
+New accounts send few letters at first; existing accounts keep sending as before.
 
 Revision ID: 0018
 Revises: 0017

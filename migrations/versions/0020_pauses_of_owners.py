@@ -1,4 +1,4 @@
-"""pause the letters of an owner whom a mail server refuses, instead of everyone's
+"""pause only the letters of an owner whom a mail server refuses
 
 Revision ID: 0020
 Revises: 0019

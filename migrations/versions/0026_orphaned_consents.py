@@ -1,4 +1,4 @@
-"""remember since when consents have no client, and remove them some years later
+"""remember when consents lost their client, and remove them some years later
 
 Revision ID: 0026
 Revises: 0025

@@ -1,4 +1,4 @@
-"""add API keys, and the answers to requests with an Idempotency-Key
+"""add API keys, and the responses to requests with an Idempotency-Key
 
 Revision ID: 0045
 Revises: 0044

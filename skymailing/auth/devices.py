@@ -17,7 +17,7 @@ from skymailing.caching.invalidation import shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import KnownDevice, User, UserSession
-from skymailing.security import last_seen_key
+from skymailing.security import make_last_seen_key
 
 REMEMBERED_LIFETIME = timedelta(days=30)
 # Without "Keep me signed in", a session ends when the browser is closed, or at the latest after this time.
@@ -111,7 +111,9 @@ def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
 
 def find_last_uses(sessions: Sequence[UserSession]) -> dict[int, datetime]:
     """Return when each session was last used, by ID; if Redis has no later time, when the user signed in."""
-    times = shared_cache().get_many(*(last_seen_key(session.id) for session in sessions)) if sessions else []
+    times = (
+        shared_cache().get_many(*(make_last_seen_key(session.id) for session in sessions)) if sessions else []
+    )
     return {
         session.id: datetime.fromtimestamp(time, UTC) if time else session.created_at
         for session, time in zip(sessions, times, strict=True)

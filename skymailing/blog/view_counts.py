@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from skymailing.caching.backend import VIEWS
-from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
+from skymailing.caching.folds import NAME_RETENTION, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import KEEPS_CACHE, shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
@@ -56,7 +56,7 @@ def _fold(name: str, now: datetime) -> None:
         if is_new is not None:
             for article_id, views in sorted((int(id), int(views)) for id, views in counts.items()):
                 _add_views(session, article_id, views)
-            session.execute(delete(ViewFold).where(ViewFold.folded_at < now - NAMES_KEPT))
+            session.execute(delete(ViewFold).where(ViewFold.folded_at < now - NAME_RETENTION))
     finish_fold(COUNTS, name)
 
 

@@ -78,7 +78,7 @@ class SharedCache(BaseCache):
         try:
             if self._is_down or self._has_missed_invalidation:
                 # Commits during the outage could not invalidate anything, in this process or in others.
-                self._redis.delete(*self._version_keys())
+                self._redis.delete(*self._list_version_keys())
                 self._has_missed_invalidation = False
             result = command(self._redis)
         except RedisError as error:
@@ -96,8 +96,8 @@ class SharedCache(BaseCache):
         """Append a value to a list; return the list's length, or None without Redis."""
         return self.run(lambda _redis: cast("int", self._connection.execute("RPUSH", key, value)))
 
-    def _version_keys(self) -> list[str]:
-        return [_version_key(subject) for subject in SUBJECTS]
+    def _list_version_keys(self) -> list[str]:
+        return [_make_version_key(subject) for subject in SUBJECTS]
 
     # --- Versions ---------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class SharedCache(BaseCache):
 
         Without Redis the label is None, and nothing may be cached.
         """
-        names = [*map(_version_key, subjects), *(PREFIX + key for key in keys)]
+        names = [*map(_make_version_key, subjects), *(PREFIX + key for key in keys)]
         found = self.run(lambda _redis: self._connection.execute("MGET", *names))
         if found is None:
             return None, [None] * len(keys)
@@ -121,8 +121,8 @@ class SharedCache(BaseCache):
         def create(redis: "Redis") -> list[bytes | None]:
             with redis.pipeline(transaction=False) as pipeline:
                 for subject in subjects:
-                    pipeline.set(_version_key(subject), secrets.token_hex(8), nx=True)
-                pipeline.mget([_version_key(subject) for subject in subjects])
+                    pipeline.set(_make_version_key(subject), secrets.token_hex(8), nx=True)
+                pipeline.mget([_make_version_key(subject) for subject in subjects])
                 return cast("list[bytes | None]", pipeline.execute()[-1])
 
         versions = self.run(create)
@@ -136,7 +136,7 @@ class SharedCache(BaseCache):
 
     def invalidate(self, subjects: Iterable[str]) -> None:
         """Keep all processes from serving anything cached so far that depends on these subjects."""
-        versions = {_version_key(subject): secrets.token_hex(8) for subject in subjects}
+        versions = {_make_version_key(subject): secrets.token_hex(8) for subject in subjects}
         if versions and self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
             self._has_missed_invalidation = True
 
@@ -194,5 +194,5 @@ ARCHIVES = "archives"
 SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS, ARCHIVES)
 
 
-def _version_key(subject: str) -> str:
+def _make_version_key(subject: str) -> str:
     return f"{PREFIX}version:{subject}"

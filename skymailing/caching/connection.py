@@ -13,7 +13,7 @@ SOCKET_TIMEOUT = 0.25  # seconds; rendering a page is faster than waiting longer
 
 
 def connect(url: str) -> Redis:
-    """Return a client that gives up quickly."""
+    """Return a client with short timeouts and without retries."""
     return Redis.from_url(
         url,
         socket_timeout=SOCKET_TIMEOUT,
@@ -49,5 +49,5 @@ class ThreadConnection(threading.local):
             self._connection.send_command(*command, check_health=False)
             return cast("list[bytes | None]", self._connection.read_response())
         except RedisError:
-            self._connection.disconnect()  # or the next command would read a late reply to this one
+            self._connection.disconnect()  # otherwise, the next command could read this one's late reply
             raise

@@ -15,7 +15,7 @@ from redis import Redis
 from skymailing.caching.invalidation import shared_cache
 
 # After a restore, Redis may still have a finished fold. Names are kept long enough to detect this.
-NAMES_KEPT = timedelta(days=7)
+NAME_RETENTION = timedelta(days=7)
 START_FOLD = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('RENAME', KEYS[1], KEYS[1] .. ':' .. ARGV[1])

@@ -18,7 +18,7 @@ from skymailing.extensions import cache, db
 from skymailing.models import Article
 
 
-def sets(column: str) -> re.Pattern[str]:
+def assigns(column: str) -> re.Pattern[str]:
     return re.compile(rf"\bSET\b.*\b{column}\s*=", re.IGNORECASE | re.DOTALL)
 
 
@@ -36,11 +36,11 @@ SUBJECTS_OF = {
 # The forms of users who are deleting their account are closed.
 ALSO_CHANGED: dict[str, list[tuple[re.Pattern[str], set[str]]]] = {
     "users": [
-        (sets("name"), {ARTICLES, ARCHIVES, FORMS}),
-        (sets("blocked_at"), {MAILINGS, ARCHIVES, FORMS}),
-        (sets("deletion_at"), {ARCHIVES, FORMS}),
+        (assigns("name"), {ARTICLES, ARCHIVES, FORMS}),
+        (assigns("blocked_at"), {MAILINGS, ARCHIVES, FORMS}),
+        (assigns("deletion_at"), {ARCHIVES, FORMS}),
     ],
-    "mailings": [(sets("disabled_at"), {ARCHIVES})],
+    "mailings": [(assigns("disabled_at"), {ARCHIVES})],
 }
 # Deleting a user deletes everything they own, and deleting a mailing its published letters.
 ALSO_DELETED = {"users": set().union(*SUBJECTS_OF.values()), "mailings": {ARCHIVES}}

@@ -123,7 +123,7 @@ class PageCache:
             cookies = parse_cookie(environ.get("HTTP_COOKIE"))
             if self._is_visitor(cookies):
                 backend: SharedCache = self.app.extensions["cache"][cache]
-                lookup = self._lookup(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
+                lookup = self._look_up(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
                 page = self._find(lookup, backend)
                 if page is None:
                     return self._render(lookup, environ, start_response)
@@ -140,13 +140,13 @@ class PageCache:
             and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
         )
 
-    def _lookup(
+    def _look_up(
         self, kind: PageKind, path: str, environ: Environment, chosen: str | None, backend: SharedCache
     ) -> Lookup:
         languages = self.app.config["LANGUAGES"]
         if chosen not in languages:
             chosen = find_best_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""), languages)
-        variant = _variant(kind, environ.get("HTTP_IF_NONE_MATCH", ""))
+        variant = _choose_variant(kind, environ.get("HTTP_IF_NONE_MATCH", ""))
         query = environ.get("QUERY_STRING", "")
         given = parse_qs(query, keep_blank_values=True) if query else {}
         known = [f"{name}={given[name][0]}" for name in kind.arguments if name in given]
@@ -216,7 +216,7 @@ class PageCache:
         return [body] if is_get else []
 
 
-def _variant(kind: PageKind, etags: str) -> int:
+def _choose_variant(kind: PageKind, etags: str) -> int:
     """Return the number of the variant to show: the one that the browser has, else a random one."""
     if kind.variants == 1:
         return 0

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import case, exists, select
 
-from skymailing.delivery.ledger.later_counts import add_later
+from skymailing.delivery.ledger.later_counts import add_later_counts
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, OptOut, Run
 
@@ -46,7 +46,7 @@ def count_undone(opt_out: OptOut) -> None:
 def _count(opt_out: OptOut, change: int, at: datetime) -> None:
     if opt_out.run_id is None or _has_another(opt_out):
         return
-    add_later(db.session.connection(), {opt_out.run_id: {"unsubscribed": change}}, at)
+    add_later_counts(db.session.connection(), {opt_out.run_id: {"unsubscribed": change}}, at)
 
 
 def _has_another(opt_out: OptOut) -> bool:

@@ -183,7 +183,7 @@ def _supervise(run_directory: Path) -> None:
 
     def is_ready() -> bool:
         # The first account letter must not arrive before the catcher listens.
-        catcher_listens = not config["MAIL_CATCHER"] or instance_lock.listens(
+        catcher_listens = not config["MAIL_CATCHER"] or instance_lock.is_listening(
             config["MAIL_SERVER"], config["MAIL_PORT"]
         )
         return catcher_listens and instance_lock.responds(health_url)

@@ -142,7 +142,7 @@ def unwrap(rows: list[Any], statement: Select[Any]) -> list[Any]:
     return [row[0] for row in rows] if len(statement.column_descriptions) == 1 else rows
 
 
-def signature(order: Order) -> str:
+def identify_order(order: Order) -> str:
     """Return a string that identifies the order, so that a cursor is valid for one order only."""
     return ",".join(f"{column.key}{'-' if descending else '+'}" for column, descending in order)
 
@@ -150,7 +150,7 @@ def signature(order: Order) -> str:
 def write_cursor(order: Order, row: Any, *, is_backward: bool) -> str:
     # The order's columns come last in the row.
     values = [value.isoformat() if isinstance(value, datetime) else value for value in row[-len(order) :]]
-    text = json.dumps([signature(order), is_backward, values], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps([identify_order(order), is_backward, values], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -159,7 +159,7 @@ def read_cursor(cursor: str, order: Order) -> Position | None:
     try:
         text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
         signed, is_backward, values = json.loads(text)
-        if signed != signature(order) or not isinstance(is_backward, bool) or len(values) != len(order):
+        if signed != identify_order(order) or not isinstance(is_backward, bool) or len(values) != len(order):
             return None
         read = [read_value(value, column) for value, (column, _) in zip(values, order, strict=True)]
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):

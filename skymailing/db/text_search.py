@@ -13,7 +13,7 @@ MAX_COMPARED_ONE_BY_ONE = 4  # values for which comparing with each is faster th
 def equals_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
     """Return the condition that a column equals `text`."""
     if is_sqlite():
-        return column.op("GLOB")(glob_pattern(text))
+        return column.op("GLOB")(make_glob_pattern(text))
     # The database lowercases both sides, because it treats some letters differently from Python.
     return func.lower(column) == func.lower(text)
 
@@ -30,14 +30,14 @@ def is_one_of_texts(column: SQLColumnExpression[str], texts: Sequence[str]) -> C
 def starts_with_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
     """Return the condition that a column starts with `text`."""
     if is_sqlite():
-        return column.op("GLOB")(glob_pattern(text) + "*")
+        return column.op("GLOB")(make_glob_pattern(text) + "*")
     return func.lower(column).like(func.lower(escape_like(text) + "%"), escape="/")
 
 
 def contains_text(column: SQLColumnExpression[str], text: str) -> ColumnElement[bool]:
     """Return the condition that a column contains `text`."""
     if is_sqlite():
-        return column.op("GLOB")(f"*{glob_pattern(text)}*")
+        return column.op("GLOB")(f"*{make_glob_pattern(text)}*")
     return func.lower(column).like(func.lower(f"%{escape_like(text)}%"), escape="/")
 
 
@@ -49,7 +49,7 @@ def escape_like(text: str) -> str:
     return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
-def glob_pattern(text: str) -> str:
+def make_glob_pattern(text: str) -> str:
     """Return a pattern for SQLite's GLOB that matches `text` in upper and lower case.
 
     SQLite's LIKE and lower() know the case of ASCII letters only, and calling Python for each row takes

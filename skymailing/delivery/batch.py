@@ -32,12 +32,12 @@ class Batch:
     # The reason why further letters of the mailing would fail, too, and the server's reply.
     pause: tuple[StateReason, str] | None = None
 
-    def untried(self) -> list[Claimed]:
+    def list_untried(self) -> list[Claimed]:
         """Return the letters that go back to pending because no attempt was counted."""
         tried = {result.letter.delivery_id for result in self.results if result.verdict not in UNCOUNTED}
         return [claimed for claimed in self.claimed if claimed.id not in tried]
 
-    def confirmed(self, run: OpenRun, seconds: float) -> list[Claimed]:
+    def confirm_letters(self, run: OpenRun, seconds: float) -> list[Claimed]:
         """Return the letters that may still be sent; check again if the last check is `seconds` old."""
         if time.monotonic() - self.checked_at < seconds:
             return self.claimed
@@ -56,16 +56,16 @@ class Batch:
 
     def add_journaled(self, journal: WorkerJournal) -> None:
         """Add results that are only in the journal, because an exception prevented adding them here."""
-        missing = self._without_result()
+        missing = self._list_without_result()
         lease = journal.read_lease()
         if lease and lease.token == self.token:
-            self.results += lease.answered(missing) + lease.unanswered(missing)
+            self.results += lease.list_results(missing) + lease.assume_results(missing)
 
     def record(self, run: OpenRun, route: str) -> None:
         """Record all results and release the other letters; retry while the database is unavailable."""
         not_started = [
             Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), Verdict.RELEASED)
-            for claimed in self._without_result()
+            for claimed in self._list_without_result()
         ]
         unknowns = {claimed.id: claimed.unknowns for claimed in self.claimed if claimed.unknowns}
         results = [*self.results, *not_started]
@@ -76,6 +76,6 @@ class Batch:
 
         write_with_retries(write, engine_settings().record_patience_seconds)
 
-    def _without_result(self) -> list[Claimed]:
+    def _list_without_result(self) -> list[Claimed]:
         ended = {result.letter.delivery_id for result in self.results}
         return [claimed for claimed in self.claimed if claimed.id not in ended]

@@ -11,7 +11,7 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.delivery.rendering.dkim import Signer
-from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, configured_mailboxes
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender, get_configured_mailboxes
 from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.rendering.tracked_links import Tracking
@@ -34,7 +34,7 @@ MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
 
 
 class Dispatcher:
-    """One per worker process; see `get_dispatcher`."""
+    """The state of a worker process; `get_dispatcher` returns it."""
 
     def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
@@ -68,11 +68,11 @@ class Dispatcher:
         self._own_rates.limit_route(server.rate)
         return self._own_rates
 
-    def envelope_sender(self, run: OpenRun) -> str:
+    def choose_envelope_sender(self, run: OpenRun) -> str:
         """Return the address to which bounces go: an owner's server accepts only its own addresses."""
         return self.sender if run.server is None else run.sender_address
 
-    def template(self, run: OpenRun, variant: int | None = None) -> LetterTemplate:
+    def get_template(self, run: OpenRun, variant: int | None = None) -> LetterTemplate:
         """Return the content of the run's letters, or of those of a variant, compiled at first use."""
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         key = run.uuid, variant or run.winner or 0
@@ -81,7 +81,7 @@ class Dispatcher:
             self._templates = others | {key: self._compile(run, variant)}
         return self._templates[key]
 
-    def letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
+    def make_letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
         """Return the contents of transactional letters, compiled at first use, by their IDs."""
         found: dict[int | None, LetterTemplate] = {}
         for content_id in content_ids:
@@ -89,7 +89,7 @@ class Dispatcher:
                 found[content_id] = template
         for content_id, content in load_contents([id for id in content_ids if id not in found]).items():
             identity = RunIdentity(run.uuid, message_id_key())
-            sender, name = self._sender_of(run, run.sender_name), f"letter-{run.mailing_id}.service"
+            sender, name = self._make_sender(run, run.sender_name), f"letter-{run.mailing_id}.service"
             template = TransactionalTemplate(content, sender, identity, name, run.habits)
             self._letter_templates.add(run.id, content_id, template)
             found[content_id] = template
@@ -97,28 +97,28 @@ class Dispatcher:
 
     def _compile(self, run: OpenRun, variant: int | None) -> LetterTemplate:
         source = run.content_of(variant)
-        sender = self._sender_of(run, source.sender_name)
+        sender = self._make_sender(run, source.sender_name)
         list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
         id_key = message_id_key() if run.has_signed_ids else b""
         identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run, variant or run.winner or 0))
         return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
 
-    def _sender_of(self, run: OpenRun, name: str) -> Sender:
+    def _make_sender(self, run: OpenRun, name: str) -> Sender:
         return Sender(
             name,
             run.sender_address or self.sender,
             run.reply_to,
             run.owner_id,
-            *configured_mailboxes(),
+            *get_configured_mailboxes(),
             signer=_find_signer(run),
         )
 
-    def domain_queue(self, run: OpenRun) -> DomainQueue | None:
+    def get_domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's position in the run's queue; None if domains have no limit."""
         rates = self.rates_of(run)
         if not rates.per_domain:
             return None
-        # Moved to the end, so that the least recently used one is dropped.
+        # Move the queue to the end, so that the least recently used one is dropped.
         key = run.uuid, run.is_testing
         queue = self._queues.pop(key, None) or DomainQueue(run.id, rates, in_sample=run.is_testing)
         self._queues[key] = queue
@@ -172,7 +172,10 @@ def get_dispatcher() -> Dispatcher:
 
 
 def give_back_sessions(only_scarce: bool = False) -> bool:
-    """Close this process's sessions, or only those that other workers may be waiting for."""
+    """Close this process's sessions, or only those that other workers may be waiting for.
+
+    Return whether there were any.
+    """
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
     return existing is not None and existing.lanes.release(only_scarce)
 

@@ -72,7 +72,7 @@ def find_runs(
     # A literal instead of a parameter, so that both databases use the partial index.
     is_retry = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     statement = (
-        _open_runs(Run.id, Mailing.owner_id, *HOURS)
+        _select_open_runs(Run.id, Mailing.owner_id, *HOURS)
         .where(
             may_send(now),
             *(() if within_limits else (Mailing.kind == MailingKind.MAILING,)),
@@ -103,7 +103,7 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
     has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
     is_done = ~has_open & ~may_get_letters(now)
     with reading_engine().connect() as connection:
-        return connection.scalars(_open_runs(Run.id).where(is_over | is_done).order_by(Run.id)).all()
+        return connection.scalars(_select_open_runs(Run.id).where(is_over | is_done).order_by(Run.id)).all()
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -111,7 +111,7 @@ def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return letters.has_room(now), may_use_ours, servers.may_be_used(now)
 
 
-def _open_runs(*columns: Any) -> Select[Any]:
+def _select_open_runs(*columns: Any) -> Select[Any]:
     return (
         select(*columns)
         .select_from(Run)

@@ -1,9 +1,9 @@
 """Log the letters that a worker hands over, in a file that survives a crash of the worker.
 
-One file per worker, locked while the worker runs. Each line is written with one system call, so the operating
-system keeps the lines of a killed process. If the lock is free, the worker is dead, and the journal covers
-its last lease; earlier leases have been recorded. The journal shows which letters were started (unknown),
-which got a reply, and, by their absence, which were never started.
+Each worker has one file, which is locked while the worker runs. Each line is written with one system call, so
+the operating system keeps the lines of a killed process. If the lock is free, the worker is dead, and the
+journal covers its last lease; earlier leases have been recorded. The journal shows which letters were started
+(unknown), which got a reply, and, by their absence, which were never started.
 """
 
 import errno
@@ -26,10 +26,10 @@ from skymailing.delivery.smtp.verdicts import Verdict
 logger = logging.getLogger(__name__)
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-NO_ANSWER = "the sending process ended after the letter was handed over and before the server replied"
+NO_REPLY = "the sending process ended after the letter was handed over and before the server replied"
 
 
-def boot_id() -> str:
+def read_boot_id() -> str:
     """Return an ID that changes with every boot of the operating system; empty if unavailable."""
     try:
         return BOOT_ID.read_text().strip()
@@ -48,7 +48,7 @@ class WorkerJournal:
         self._file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._write({"boot": boot_id()})
+            self._write({"boot": read_boot_id()})
             unfinished.rename(self.path)
         except OSError:
             unfinished.unlink()
@@ -87,7 +87,7 @@ class WorkerJournal:
     def clear(self) -> None:
         """Empty the journal; only when no lease is held."""
         os.ftruncate(self._file, 0)
-        self._write({"boot": boot_id()})
+        self._write({"boot": read_boot_id()})
 
     def close(self) -> None:
         """Delete the journal; only when no lease is held."""
@@ -127,12 +127,12 @@ class Lease:
     results: list[Result] = field(default_factory=list)
     begun: dict[int, int] = field(default_factory=dict)  # delivery ID -> attempt number
 
-    def answered(self, rows: Iterable[DeliveryRow]) -> list[Result]:
+    def list_results(self, rows: Iterable[DeliveryRow]) -> list[Result]:
         """Return the results of those deliveries whose letters got a reply."""
         results = {result.letter.delivery_id: result for result in self.results}
-        return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
+        return [replace(results[row.id], letter=_make_letter(row)) for row in rows if row.id in results]
 
-    def unanswered(self, rows: Iterable[DeliveryRow], complete: bool = True) -> list[Result]:
+    def assume_results(self, rows: Iterable[DeliveryRow], is_complete: bool = True) -> list[Result]:
         """Return the results of the deliveries whose letters got no reply.
 
         A letter that the journal does not mention was never started, unless the journal is incomplete.
@@ -140,14 +140,14 @@ class Lease:
         ended = {result.letter.delivery_id for result in self.results}
         results = []
         for row in rows:
-            if row.id in self.begun or (row.id not in ended and not complete):
-                results.append(Result(_letter(row), Verdict.UNKNOWN, None, NO_ANSWER))
+            if row.id in self.begun or (row.id not in ended and not is_complete):
+                results.append(Result(_make_letter(row), Verdict.UNKNOWN, None, NO_REPLY))
             elif row.id not in ended:
-                results.append(Result(_letter(row), Verdict.RELEASED))
+                results.append(Result(_make_letter(row), Verdict.RELEASED))
         return results
 
 
-def _letter(row: DeliveryRow) -> Letter:
+def _make_letter(row: DeliveryRow) -> Letter:
     return Letter(row.id, row.attempts + 1, row.email, b"")
 
 
@@ -158,7 +158,7 @@ class DeadJournal:
     path: Path
     lease: Lease | None
     # False after a power cut: lines that the operating system had not written yet are missing.
-    complete: bool
+    is_complete: bool
     written_at: datetime
 
     def remove(self) -> None:
@@ -203,7 +203,7 @@ def find_unreadable(directory: Path) -> dict[Path, str]:
     return found
 
 
-def known_leases(directory: Path) -> set[str]:
+def list_known_leases(directory: Path) -> set[str]:
     """Return the tokens of all leases in this host's journals, of both running and dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
@@ -217,7 +217,9 @@ def _read(path: Path) -> DeadJournal:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
-    journal = DeadJournal(path, None, complete=False, written_at=datetime.fromtimestamp(status.st_mtime, UTC))
+    journal = DeadJournal(
+        path, None, is_complete=False, written_at=datetime.fromtimestamp(status.st_mtime, UTC)
+    )
     is_damaged = False
     for line in path.read_bytes().split(b"\n"):
         try:
@@ -228,7 +230,7 @@ def _read(path: Path) -> DeadJournal:
             _add_entry(journal, entry)
         except (AttributeError, KeyError, TypeError, ValueError):
             is_damaged = True  # not written by a worker: any other entry may be missing, too
-    journal.complete &= not is_damaged
+    journal.is_complete &= not is_damaged
     return journal
 
 
@@ -237,7 +239,7 @@ def _add_entry(journal: DeadJournal, entry: Any) -> None:
         raise TypeError
     lease = journal.lease
     if "boot" in entry:
-        journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
+        journal.is_complete = bool(entry["boot"]) and entry["boot"] == read_boot_id()
     elif "claim" in entry:
         journal.lease = Lease(str(entry["claim"]))
     elif lease and "begin" in entry:

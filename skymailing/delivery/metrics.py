@@ -33,17 +33,17 @@ def count_results(results: Iterable[Result]) -> None:
             seconds["envelope"].append(result.seconds - result.content_seconds)
             seconds["content"].append(result.content_seconds)
     if amounts:
-        counters.add({**amounts, **_histograms(seconds)})
+        counters.add({**amounts, **_make_histograms(seconds)})
 
 
 def count_opening(seconds: Mapping[Phase, float]) -> None:
     """Record how long it took to open a session, by phase; the last phase may have failed."""
     counters.add(
-        _histograms({"open": [sum(seconds.values())]} | {phase: [s] for phase, s in seconds.items()})
+        _make_histograms({"open": [sum(seconds.values())]} | {phase: [s] for phase, s in seconds.items()})
     )
 
 
-def _histograms(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+def _make_histograms(seconds: Mapping[str, list[float]]) -> dict[str, float]:
     amounts: dict[str, float] = {}
     for phase, durations in seconds.items():
         buckets = Counter(bisect_left(BUCKETS, duration) for duration in durations)

@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from skymailing.delivery import due
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
-from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
+from skymailing.delivery.calendar.recurrence import find_latest_occurrence, find_next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.senders import describe_mailing, find_problem
-from skymailing.delivery.transactional import day_is_over, expires_at
+from skymailing.delivery.transactional import expires_at, is_day_over
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
@@ -72,7 +72,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
 
 
 def _has_usable_sender(mailing: Mailing, now: datetime) -> bool:
-    """Return whether the mailing's sender may be used; if not, pause the mailing unless a test is running."""
+    """Return whether the mailing's sender may be used; pause the mailing if its owner has to act."""
     sender = mailing.sender
     if sender is None:
         return True
@@ -93,7 +93,7 @@ def _pause(mailing: Mailing, reason: str, now: datetime) -> None:
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
     """Skip a start that is too late, and store it as a skipped run."""
-    run = _new_run(session, mailing, read_parts(mailing), now)
+    run = _create_run(session, mailing, read_parts(mailing), now)
     run.state, run.finished_at = RunState.SKIPPED, now
     session.add(run)
     session.flush()
@@ -102,14 +102,14 @@ def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
     mailing.state_reason = StateReason.TOO_LATE
 
 
-def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
+def _create_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
     message, source = mailing.message, describe_mailing(mailing)
     server_id = mailing.sender.server_id if mailing.sender else None
     return Run(
         mailing_id=mailing.id,
         state=RunState.PLANNED if server_id is None else RunState.ROUTED,
         server_id=server_id,
-        scheduled_for=_occurrence_of_start(session, mailing, now),
+        scheduled_for=_find_occurrence_of_start(session, mailing, now),
         started_at=now,
         subject=message.subject,
         format=message.format,
@@ -127,7 +127,7 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
 
 def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     mailing = recipients.mailing
-    run = _new_run(session, mailing, recipients.parts, now)
+    run = _create_run(session, mailing, recipients.parts, now)
     if mailing.sample_percent:
         begin_test(run, mailing, now)
     session.add(run)
@@ -144,18 +144,18 @@ def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     return run.id
 
 
-def _occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
+def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
     If that occurrence already had its run, a person requested this start, which is its own occurrence.
     """
     assert mailing.next_run_at is not None
-    latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+    latest = find_latest_occurrence(mailing.starts_at, mailing.periodicity, _get_zone(mailing), now)
     had_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
     return mailing.next_run_at if session.scalar(select(had_run)) else latest
 
 
-def _zone(mailing: Mailing) -> ZoneInfo:
+def _get_zone(mailing: Mailing) -> ZoneInfo:
     return ZoneInfo(mailing.owner.timezone)
 
 
@@ -201,7 +201,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
 
 def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
     """Return whether a run of transactional letters gets no more, and lock it so that none is added."""
-    if not day_is_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
+    if not is_day_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
         return False
     session.refresh(run, with_for_update={"key_share": True})
     return True
@@ -238,10 +238,10 @@ def next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> d
     Occurrences that wait for the same sending hours share one run: a daily mailing that sends from
     Monday to Friday sends one letter on Monday morning, not three.
     """
-    opening = hours.next_opening(occurrence)
-    following = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, occurrence)
-    while following is not None and opening is not None and hours.next_opening(following) == opening:
-        following = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, following)
+    opening = hours.find_next_opening(occurrence)
+    following = find_next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, occurrence)
+    while following is not None and opening is not None and hours.find_next_opening(following) == opening:
+        following = find_next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, following)
     return following
 
 
@@ -251,7 +251,7 @@ def _schedule_next_run(mailing: Mailing, run: Run, now: datetime) -> None:
     following = mailing.next_run_at or next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
     if following is not None and following <= now:
         # Occurrences missed during the run are replaced by a single run.
-        latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+        latest = find_latest_occurrence(mailing.starts_at, mailing.periodicity, _get_zone(mailing), now)
         following = max(following, latest)
     if following is not None and following < mailing.ends_at:
         mailing.next_run_at = following

@@ -23,7 +23,7 @@ OUTCOMES = {
     Verdict.FAILED: Outcome.FAILED,
     Verdict.UNKNOWN: Outcome.UNKNOWN,
 }
-# Not the recipient's fault: no attempt is counted or logged.
+# These verdicts are not the recipient's fault: no attempt is counted or logged.
 UNCOUNTED = {Verdict.RELEASED, Verdict.THROTTLED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 # An unknown is not final: its owner decides.
 FINAL_STATES = [
@@ -44,7 +44,7 @@ class Policy:
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
         """Return whether a letter would be too old at `due_at` for another try; only sending hours count."""
-        return self.hours.open_duration(first_try, due_at) > timedelta(hours=self.settings.most_hours)
+        return self.hours.measure_open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Step:
     state: DeliveryState
     due_at: datetime | None = None
 
-    def columns(self, now: datetime) -> dict[str, Any]:
+    def make_values(self, now: datetime) -> dict[str, Any]:
         """Return the column values of a delivery after this step, which ends its lease."""
         return {
             "state": self.state,
@@ -72,7 +72,7 @@ class Series:
     since: datetime
 
 
-def next_step(
+def choose_next_step(
     result: Result, unknowns: int, policy: Policy, now: datetime, luck: float, series: Series | None = None
 ) -> Step:
     """Return the step that follows `result`; `unknowns` counts the delivery's earlier unknowns.
@@ -91,7 +91,7 @@ def next_step(
             return Step(DeliveryState.DEFERRED, now + timedelta(minutes=policy.settings.unknown_minutes))
         case Verdict.DEFERRED:
             series = series or Series(result.letter.number, policy.started_at)
-            due_at = now + wait_after(series.count, result.answer, policy.settings, luck)
+            due_at = now + choose_wait(series.count, result.answer, policy.settings, luck)
             is_last = series.count >= policy.settings.most_attempts
             if is_last or policy.gives_up(series.since, due_at):
                 return Step(DeliveryState.FAILED)
@@ -113,7 +113,7 @@ def as_logged(result: Result, step: Step) -> Result:
     return replace(result, verdict=Verdict.FAILED) if is_last else result
 
 
-def wait_after(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
+def choose_wait(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
     """Return how long to wait after an attempt (from 1): as the server requests, or as in our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:

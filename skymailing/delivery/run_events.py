@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import object_session
 
 from skymailing.events import payloads
-from skymailing.events.recording import find_wanting, record
+from skymailing.events.recording import find_interested_owners, record
 from skymailing.models import COUNTED_STATES, EventType, Mailing, Run, RunInterval
 
 
@@ -40,7 +40,7 @@ def report_finished(mailing: Mailing, now: datetime) -> None:
 def report_run(mailing: Mailing, run: Run, now: datetime) -> None:
     """Report that all letters of a run have a result, with their numbers."""
     connection = _connection_of(mailing)
-    if find_wanting(connection, EventType.RUN_FINISHED, {mailing.owner_id}):
+    if find_interested_owners(connection, EventType.RUN_FINISHED, {mailing.owner_id}):
         sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]
         counts = connection.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
         letters = {state.value: int(count) for state, count in zip(COUNTED_STATES, counts, strict=True)}

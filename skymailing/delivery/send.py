@@ -85,7 +85,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
 
 
 def _send_through_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
-    """Send a window through an owner's server, unless it is slow and another worker waits for a slow one."""
+    """Send a window through an owner's server, unless it is slow and a worker is waiting for a slow one."""
     with slow_servers.use(server.route, dispatcher.holder) as may_use:
         chosen = routes.choose(utcnow(), run.owner_id, server) if may_use else None
         return chosen is not None and _send_through(run, chosen, dispatcher)
@@ -103,7 +103,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
         return wait < LONG_WAIT
     if (pipeline := _connect(run, dispatcher, pool, is_probe)) is None:
         return False
-    queue = dispatcher.domain_queue(run)
+    queue = dispatcher.get_domain_queue(run)
     limit = dispatcher.cap_window(run) if chosen.is_free else 1
     batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
@@ -115,7 +115,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
     if is_untried_probe:
         routes.release_probe(pool.route, utcnow())
     if queue:
-        queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
+        queue.requeue((claimed.id, claimed.email) for claimed in batch.list_untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at, rates.was_held_back)
     pool.learn_pace(batch.results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, now)
@@ -124,7 +124,7 @@ def _send_through(run: OpenRun, chosen: RouteChoice, dispatcher: Dispatcher) -> 
     is_usable = pool.report_results(batch.results, chosen)
     _pause_if_needed(run, batch)
     # A claim that found fewer letters than requested has found the last ones.
-    is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
+    is_last = queue is None and len(batch.claimed) < limit and not batch.list_untried()
     return is_usable and not batch.pause and not is_last and not is_untried_probe
 
 
@@ -144,7 +144,7 @@ def _connect(run: OpenRun, dispatcher: Dispatcher, pool: SessionPool, is_probe: 
     if is_probe:
         pool.reset()
     try:
-        return pool.connect(dispatcher.envelope_sender(run), dispatcher.journal)
+        return pool.connect(dispatcher.choose_envelope_sender(run), dispatcher.journal)
     except NoSession:
         if is_probe:
             routes.release_probe(pool.route, utcnow())
@@ -205,16 +205,16 @@ def _hand_over(
         return batch.pause is not None
 
     window = dispatcher.settings.window_seconds
-    confirmed = batch.confirmed(run, window / 2)
-    left = (run.ends_at - utcnow()).total_seconds()
-    until = min(batch.checked_at + window, time.monotonic() + left)
+    confirmed = batch.confirm_letters(run, window / 2)
+    seconds_left = (run.ends_at - utcnow()).total_seconds()
+    until = min(batch.checked_at + window, time.monotonic() + seconds_left)
     if not pipeline.accepts_international:
         confirmed = _fail_international(batch, confirmed)
-    letters = _letters(run, batch, confirmed, dispatcher, pool, pipeline.largest_letter)
+    letters = _render_letters(run, batch, confirmed, dispatcher, pool, pipeline.largest_letter)
     pipeline.hand_over(letters, until, batch.results, is_refused)
 
 
-def _letters(
+def _render_letters(
     run: OpenRun,
     batch: Batch,
     confirmed: list[Claimed],
@@ -262,8 +262,8 @@ def _compile_contents(
     """Return the compiled contents by variant, or by ID for transactional letters."""
     if run.is_transactional:
         ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
-        return dispatcher.letter_templates(run, ids)
-    return {number: dispatcher.template(run, number) for number in {letter.variant for letter in letters}}
+        return dispatcher.make_letter_templates(run, ids)
+    return {number: dispatcher.get_template(run, number) for number in {letter.variant for letter in letters}}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:

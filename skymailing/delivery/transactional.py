@@ -12,17 +12,17 @@ from skymailing.delivery.rendering.transactional import TransactionalTemplate, m
 from skymailing.models import LetterContent, Run, RunState
 
 DAY = timedelta(days=1)
-# How long after the end of its day a letter that could not be sent may still be sent; it ends as expired.
+# How long after the end of its day a letter may still be sent, before it expires.
 PATIENCE = timedelta(days=3)
-TEMPLATES_KEPT = 64  # per worker
+MAX_TEMPLATES = 64  # per worker
 
 
 def day_of(moment: datetime) -> datetime:
-    """Return the beginning of the day, in UTC, whose run has the letters of this moment."""
+    """Return the beginning of the day, in UTC, whose run contains the letters accepted at this time."""
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def day_is_over(scheduled_for: datetime, now: datetime) -> bool:
+def is_day_over(scheduled_for: datetime, now: datetime) -> bool:
     """Return whether a run gets no more letters."""
     return day_of(scheduled_for) < day_of(now)
 
@@ -69,5 +69,5 @@ class TemplateMemory:
     def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
         """Keep a template instead of the one that was not used for the longest time."""
         self._templates[run_id, content_id] = template
-        while len(self._templates) > TEMPLATES_KEPT:
+        while len(self._templates) > MAX_TEMPLATES:
             self._templates.popitem(last=False)

@@ -25,9 +25,9 @@ from skymailing.models import (
 def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
     """Give a new run of a mailing with variants the settings of its test.
 
-    The results are awaited from the opening of the sending hours.
+    The time for results begins when the sending hours next open.
     """
-    opening = SendingHours.of(mailing).next_opening(now) or now
+    opening = SendingHours.of(mailing).find_next_opening(now) or now
     run.state = RunState.TESTED
     run.test_hours, run.winner_by = mailing.test_hours, mailing.winner_by
     run.test_ends_at = opening + timedelta(hours=mailing.test_hours)

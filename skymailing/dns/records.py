@@ -37,7 +37,7 @@ def find_mail_host(client: DnsClient, domain: str) -> str:
 
 def read_spf(client: DnsClient, domain: str) -> str:
     """Return the SPF record of the domain."""
-    record = _spf_record(client, domain)
+    record = _find_spf_record(client, domain)
     terms = record.lower().split()[1:]
     if {"all", "+all"} & set(terms):
         raise BadRecord(f"{domain} allows everyone to send for it: {record}")
@@ -51,8 +51,8 @@ def read_spf(client: DnsClient, domain: str) -> str:
     return record
 
 
-def _spf_record(client: DnsClient, domain: str) -> str:
-    records = _texts(client, domain, "v=spf1")
+def _find_spf_record(client: DnsClient, domain: str) -> str:
+    records = _find_texts(client, domain, "v=spf1")
     if not records:
         raise NoRecord(f"{domain} has no SPF record")
     if len(records) > 1:
@@ -69,7 +69,7 @@ def _count_lookups(client: DnsClient, record: str, seen: set[str]) -> int:
         if not name or "%" in name or name in seen or len(seen) > 2 * MAX_LOOKUPS:
             continue
         seen.add(name)
-        count += _count_lookups(client, _spf_record(client, name), seen)
+        count += _count_lookups(client, _find_spf_record(client, name), seen)
     return count
 
 
@@ -100,7 +100,7 @@ def read_dmarc(client: DnsClient, domain: str) -> str:
     starts = [0, *range(max(1, len(labels) - MAX_DMARC_LABELS), len(labels) - 1)]
     for start in starts:
         parent = ".".join(labels[start:])
-        records = _texts(client, f"_dmarc.{parent}", "v=dmarc1")
+        records = _find_texts(client, f"_dmarc.{parent}", "v=dmarc1")
         if len(records) > 1:
             raise BadRecord(f"_dmarc.{parent} has {len(records)} records, so receivers ignore all of them")
         if records:
@@ -113,7 +113,7 @@ def read_dmarc(client: DnsClient, domain: str) -> str:
     raise NoRecord(f"{domain} has no DMARC record")
 
 
-def _texts(client: DnsClient, name: str, beginning: str) -> list[str]:
+def _find_texts(client: DnsClient, name: str, beginning: str) -> list[str]:
     try:
         texts = client.query(name, "TXT")
     except RecordMissing:

@@ -41,7 +41,7 @@ def client_unsubscribed(
 def client_resubscribed(
     owner_id: int, email: str, topic_id: int | None, run_id: int | None, at: datetime
 ) -> Event:
-    """Someone undid the same opt-out."""
+    """Someone subscribed again: to a topic, or to everything if there is none."""
     data = {"email": email, "topic_id": topic_id, "run_id": run_id}
     return Event(owner_id, EventType.CLIENT_RESUBSCRIBED, data, at)
 
@@ -137,7 +137,7 @@ def clicks_counted(owner_id: int, clicks: Sequence[Mapping[str, Any]], at: datet
 
 
 def letters_changed(owner_id: int, after: int, until: int, at: datetime) -> Event:
-    """Letters were tried: the range of attempts, instead of which the call has their results."""
+    """Letters were attempted; the event has the range of attempts, and the call has their results."""
     return Event(owner_id, EventType.LETTERS_CHANGED, {"after": after, "until": until}, at)
 
 

@@ -32,7 +32,7 @@ class Event:
 
 
 def configure(app: Flask) -> None:
-    """Hint workers at new calls when their transaction has ended; call after `db.init_app`."""
+    """Prompt workers to send new calls when their transaction has ended; call after `db.init_app`."""
     with app.app_context():
         engine = db.engine
 
@@ -55,12 +55,12 @@ def record(connection: Connection, *events: Event) -> None:
         add_calls(connection, [(event, endpoints[event.owner_id, event.type]) for event in wanted])
 
 
-def find_wanting(
+def find_interested_owners(
     connection: Connection, type_: EventType, owner_ids: Collection[int] | None = None
 ) -> set[int]:
-    """Return those of the owners, or of all, who have an endpoint that wants a type.
+    """Return which of these owners, or of all owners, have an endpoint for this type of event.
 
-    For types whose data must be read first.
+    Call it if the data of such an event must be read first.
     """
     return {owner for owner, wanted in _find_endpoints(connection, owner_ids) if wanted == type_}
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from skymailing.events import payloads
-from skymailing.events.recording import find_wanting, record
+from skymailing.events.recording import find_interested_owners, record
 from skymailing.models import EventType, Suppression
 
 
@@ -14,7 +14,7 @@ def report_suppressed(
     connection: Connection, owner_id: int, email_keys: Collection[str], now: datetime
 ) -> None:
     """Report those of the addresses that were suppressed just now, at `now`."""
-    if not email_keys or not find_wanting(connection, EventType.CLIENT_SUPPRESSED, {owner_id}):
+    if not email_keys or not find_interested_owners(connection, EventType.CLIENT_SUPPRESSED, {owner_id}):
         return
     made = select(Suppression.email_key, Suppression.reason, Suppression.note).where(
         Suppression.owner_id == owner_id,

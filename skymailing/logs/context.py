@@ -1,4 +1,4 @@
-"""Hold the fields that every log line of a request or job carries, such as its ID and the run's."""
+"""Hold the fields in every log line of a request or job, such as the IDs of the job and its run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

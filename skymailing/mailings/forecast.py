@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from skymailing.delivery import plan
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.delivery.ledger.run_counts import interval_seconds
+from skymailing.delivery.ledger.run_counts import get_interval_width
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
@@ -111,15 +111,15 @@ def forecast_starts(
 def _make_occurrence(
     at: datetime, ends_at: datetime, hours: SendingHours, letters: int, rate: float | None
 ) -> Occurrence:
-    begins_at = hours.next_opening(at)
+    begins_at = hours.find_next_opening(at)
     if begins_at is None or begins_at >= ends_at:
         return Occurrence(at, None, would_expire=letters)
     if not rate or not letters:
         return Occurrence(at, begins_at)
-    finishes_at = hours.after_open_duration(at, timedelta(seconds=letters / rate))
+    finishes_at = hours.add_open_time(at, timedelta(seconds=letters / rate))
     if finishes_at is not None and finishes_at <= ends_at:
         return Occurrence(at, begins_at, finishes_at)
-    capacity = rate * hours.open_duration(at, ends_at).total_seconds()
+    capacity = rate * hours.measure_open_time(at, ends_at).total_seconds()
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 
@@ -178,7 +178,7 @@ def measure_rate() -> float | None:
     )
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
-        runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
+        runs.setdefault(run_id, []).append((int(sent), get_interval_width(begins_at, started_at)))
     rates = [rate for intervals in runs.values() if (rate := _measure_bulk_rate(intervals)) is not None]
     if not rates or max(rates) > MAX_SPREAD * min(rates):
         return None

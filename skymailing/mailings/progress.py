@@ -134,7 +134,7 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
         return progress
     hours = SendingHours.of(mailing)
     if not hours.is_open(now):
-        return replace(progress, hours_open_at=hours.next_opening(now))
+        return replace(progress, hours_open_at=hours.find_next_opening(now))
     if ledger.run.is_testing:
         # Most letters wait for the winner, so the rate does not predict when they will be sent.
         return progress
@@ -183,11 +183,11 @@ def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -
         # While all letters are waiting for a retry, the rate does not predict when they will be sent.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     remaining = progress.ledger.open - deferred.after_end
-    capacity = rate * hours.open_duration(progress.now, progress.ends_at).total_seconds()
+    capacity = rate * hours.measure_open_time(progress.now, progress.ends_at).total_seconds()
     would_expire = deferred.after_end + max(0, ceil(remaining - capacity))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
-    finishes_at = hours.after_open_duration(progress.now, timedelta(seconds=remaining / rate))
+    finishes_at = hours.add_open_time(progress.now, timedelta(seconds=remaining / rate))
     if finishes_at is None:
         return replace(progress, rate=rate)
     return replace(progress, rate=rate, finishes_at=max(finishes_at, deferred.last_due or finishes_at))

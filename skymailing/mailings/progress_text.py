@@ -91,9 +91,9 @@ def format_hours(hours: SendingHours) -> str:
         return ""
     names = get_locale().days["stand-alone"]["abbreviated"]
     days = ", ".join(names[int(day) - 1] for day in hours.weekdays)
-    if hours.opens is None or hours.closes is None:
+    if hours.opens_at is None or hours.closes_at is None:
         return days
-    return f"{days}, {hours.opens:%H:%M}–{hours.closes:%H:%M}"
+    return f"{days}, {hours.opens_at:%H:%M}–{hours.closes_at:%H:%M}"
 
 
 def format_time_left(progress: Progress) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, func, select
 
 from skymailing.db.engine import LARGEST_ID
-from skymailing.delivery.ledger.run_counts import floor_to, interval_seconds
+from skymailing.delivery.ledger.run_counts import floor_to, get_interval_width
 from skymailing.extensions import db
 from skymailing.models import (
     OPEN_RUN_STATES,
@@ -93,7 +93,7 @@ def build_timeline(run: Run) -> list[Bar]:
     if not rows:
         return []
     first, last = min(row[0] for row in rows), max(row[0] for row in rows)
-    widest = max(interval_seconds(row[0], run.started_at) for row in rows)
+    widest = max(get_interval_width(row[0], run.started_at) for row in rows)
     seconds = _choose_bar_seconds((last - first).total_seconds(), widest)
     start = floor_to(first, seconds)
     count = int((last - start).total_seconds()) // seconds + 1

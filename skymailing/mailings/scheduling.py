@@ -6,7 +6,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 
 from skymailing.delivery import plan, reputation
-from skymailing.delivery.calendar.recurrence import next_occurrence, occurrence, occurrence_number
+from skymailing.delivery.calendar.recurrence import (
+    find_next_occurrence,
+    find_occurrence,
+    find_occurrence_number,
+)
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings.values import is_same_second
@@ -71,10 +75,10 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
     for mailing in db.session.scalars(locked).all():
         times = mailing.starts_at, mailing.periodicity
         next_start = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
-        number = occurrence_number(*times, old, next_start) if next_start else None
+        number = find_occurrence_number(*times, old, next_start) if next_start else None
         if number is None:
             continue  # started by hand or late: due at a fixed time
-        moved = occurrence(*times, zone, number)
+        moved = find_occurrence(*times, zone, number)
         if moved != next_start or mailing.next_run_at is None:
             mailing.next_run_at = moved
             reschedule(mailing, now)
@@ -92,7 +96,9 @@ def find_first_start(
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
         return plan.next_start(mailing, hours, slot)
     # An occurrence at exactly this time is not past: an empty start means now.
-    return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
+    return find_next_occurrence(
+        mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution)
+    )
 
 
 def find_start_after_change(mailing: Mailing, changed: Mailing, now: datetime) -> datetime | None:

@@ -42,7 +42,7 @@ def forecast_test(form: MailingForm, forecast: Forecast | None) -> ExpectedTest 
     if is_chosen or not forecast or not occurrences or occurrences[0].begins_at is None:
         return ExpectedTest(count, letters, is_chosen, is_small, has_next=is_chosen and len(occurrences) > 1)
     decided_at = occurrences[0].begins_at + timedelta(hours=values.test_hours)
-    opens_at = values.sending_hours(ZoneInfo(form.owner.timezone)).next_opening(decided_at)
+    opens_at = values.sending_hours(ZoneInfo(form.owner.timezone)).find_next_opening(decided_at)
     ends_first = opens_at is None or opens_at >= forecast.ends_at
     has_next = any(occurrence.at <= decided_at for occurrence in occurrences[1:])
     waits_until = _format_opening(decided_at, opens_at) if not ends_first else ""

@@ -1,4 +1,4 @@
-"""Models for programs' access: API keys, and the answers to requests that a program may repeat."""
+"""Models for programs' access: API keys, and the responses to requests that a program may repeat."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,9 +28,9 @@ class ApiKey(Model):
     kind: Mapped[KeyKind] = mapped_column(enum_column(KeyKind, "kind"), default=KeyKind.LIVE)
     # The first characters of the key, by which its owner recognizes it.
     prefix: Mapped[str] = mapped_column(String(20))
-    # SHA-256. A slow hash would protect passwords, but a key has 160 random bits.
+    # SHA-256. Only passwords need a slow hash: a key has 160 random bits.
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    # Values of `api.scopes.Scope`; empty: all, also those of later versions.
+    # Values of `api.scopes.Scope`; empty: all, including those of later versions.
     scopes: Mapped[list[str]] = mapped_column(JsonObject, default=list)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -44,19 +44,19 @@ class ApiKey(Model):
 
 
 class IdempotentRequest(Model):
-    """A POST request with an Idempotency-Key, and its answer once it has been processed."""
+    """A POST request with an Idempotency-Key, and its response once it has been processed."""
 
     __tablename__ = "idempotent_requests"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(String(255))
-    # SHA-256 of method, path, query and body: the same key cannot stand for another request.
+    # SHA-256 of method, path, query and body: the same key cannot be used for another request.
     request_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
-    # Until when the request is being processed; after a crash, a repeated request takes over then.
+    # The end of the time to process the request; after a crash, a repeated request takes over then.
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The answer, stored in the transaction of the change; NULL while the request is being processed.
+    # The response, stored in the transaction of the change; NULL while the request is being processed.
     status: Mapped[int | None] = mapped_column(SmallInteger)
     headers: Mapped[list[list[str]] | None] = mapped_column(JsonObject)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -50,7 +50,7 @@ IS_UNFINISHED = text("state IN ('pending', 'running', 'undoing')")
 
 
 class BulkJob(Timestamps, Model):
-    """An action on many clients, or its undo, and how far it has got."""
+    """An action on many clients, or its undo, and its progress."""
 
     __tablename__ = "bulk_jobs"
 

@@ -81,7 +81,7 @@ COUNTED_STATES = tuple(state for state in DeliveryState if state.value in RunInt
 
 
 class RunAnswer(Model):
-    """A reply with which servers did not accept letters, and how often, in intervals of 15 minutes."""
+    """A reply to letters that were not accepted, with the number of attempts, in intervals of 15 minutes."""
 
     __tablename__ = "run_answers"
 

@@ -247,7 +247,7 @@ class Route(Model):
 
 
 class OwnerPause(Model):
-    """A route refuses the letters of one user, but accepts other users' letters; see `delivery.routing`."""
+    """A pause of one user's letters on a route that accepts other users' letters; see `delivery.routing`."""
 
     __tablename__ = "owner_pauses"
 

@@ -42,7 +42,7 @@ form_topics = Table(
     sqlite_with_rowid=False,
 )
 
-# The clients who confirmed through a form, for segments.
+# The clients who signed up through a form and confirmed it, for segments.
 client_forms = Table(
     "client_forms",
     Model.metadata,

@@ -13,7 +13,7 @@ from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
 
 
 class LetterContent(Model):
-    """The content of transactional letters, stored once for all letters with the same; never changed."""
+    """The content of transactional letters, stored once for all letters that share it; never changed."""
 
     __tablename__ = "letter_contents"
 
@@ -43,7 +43,7 @@ class TransactionalLetter(Model):
     content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
-    # The program's own name for it, by which it finds the letter again.
+    # The program's own name for the letter, by which it finds the letter again.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

@@ -146,7 +146,7 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
-        # One for the transactional letters from each sender, so that two requests cannot add two.
+        # One for the transactional letters from each sender: concurrent requests cannot add a second one.
         Index(
             "ix_mailings_letters_of_sender",
             "owner_id",
@@ -247,7 +247,7 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """The number of days for which the run's details were kept after it; 0 until they are removed."""
+        """How many days after the end of the run its details were removed; 0 until they are."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days

@@ -1,4 +1,4 @@
-"""Models for messages, their drafts and their pictures."""
+"""Models for messages, their drafts and their images."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -79,7 +79,7 @@ class MessageDraft(Model):
 
 
 class MessagePicture(Model):
-    """An uploaded picture with its owner, its size and the time when it was last found in use."""
+    """An uploaded image with its owner, its size and the time when it was last found in use."""
 
     __tablename__ = "message_pictures"
 

@@ -73,12 +73,12 @@ class ProbeArrival:
         best = self.best
         if best is None:
             return (SignatureFault.MISSING,)
-        holds = {
+        conditions = {
             SignatureFault.NOT_ALIGNED: not best.is_aligned(self.author),
             SignatureFault.INVALID: self.has_failed,
             SignatureFault.UNSUBSCRIBE_UNCOVERED: self.has_one_click and not best.covers_unsubscribing,
         }
-        return tuple(fault for fault, is_true in holds.items() if is_true)
+        return tuple(fault for fault, is_true in conditions.items() if is_true)
 
     def to_json(self) -> dict[str, Any]:
         signatures = [{"domain": one.domain, "headers": sorted(one.headers)} for one in self.signatures]

@@ -1,4 +1,4 @@
-"""Model for what a user has used up, by hour."""
+"""Model for users' usage per hour."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class UsageKind(StrEnum):
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
     SERVER_TESTS = "server-tests"  # connections to test mail servers
-    WEBHOOK_TESTS = "webhook-tests"  # webhook calls that the owner asked for
+    WEBHOOK_TESTS = "webhook-tests"  # test calls to webhooks
     # Problems with mailings' letters, counted in the hour in which the letter was sent.
     BOUNCES = "bounces"  # the address does not exist
     COMPLAINTS = "complaints"

@@ -23,7 +23,7 @@ class EventType(StrEnum):
 
     CLIENT_CONFIRMED = "client.confirmed"
     CLIENT_UNSUBSCRIBED = "client.unsubscribed"
-    CLIENT_RESUBSCRIBED = "client.resubscribed"  # undid it
+    CLIENT_RESUBSCRIBED = "client.resubscribed"  # after unsubscribing
     CLIENT_COMPLAINED = "client.complained"
     CLIENT_SUPPRESSED = "client.suppressed"
     BOUNCE_RECEIVED = "bounce.received"
@@ -37,7 +37,7 @@ class EventType(StrEnum):
     WEBHOOK_TEST = "webhook.test"  # sent at the owner's request, to one endpoint
 
 
-# Those that an endpoint can choose.
+# The types that an endpoint can choose.
 OFFERED_TYPES = tuple(type_ for type_ in EventType if type_ is not EventType.WEBHOOK_TEST)
 
 
@@ -63,7 +63,7 @@ class WebhookEndpoint(Timestamps, Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     url: Mapped[str] = mapped_column(String(URL_MAX_LENGTH))
     events: Mapped[list[str]] = mapped_column(JsonObject)
-    # Encrypted with a key derived from SECRET_KEY, like the old secret, which also signs until its end.
+    # Encrypted with a key derived from SECRET_KEY, like the old secret, which also signs until it expires.
     encrypted_secret: Mapped[str] = mapped_column(Text)
     encrypted_old_secret: Mapped[str] = mapped_column(Text, default="", server_default="")
     old_secret_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -108,7 +108,7 @@ class WebhookEvent(Model):
     uuid: Mapped[UUID] = mapped_column(Uuid, default=uuid4)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     type: Mapped[str] = mapped_column(String(32))
-    # Of letters.changed: the range of attempts, which are read when the call is sent.
+    # For letters.changed: the range of attempts, which are read when the call is sent.
     data: Mapped[dict[str, Any]] = mapped_column(JsonObject)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
@@ -116,11 +116,11 @@ class WebhookEvent(Model):
 class CallState(StrEnum):
     PENDING = "pending"  # also while a worker sends it
     DELIVERED = "delivered"
-    FAILED = "failed"  # given up
+    FAILED = "failed"  # no attempts are left
 
 
 class WebhookCall(Model):
-    """The calls of an endpoint with one event, until it accepts one."""
+    """The call that reports one event to an endpoint, repeated until the endpoint accepts it."""
 
     __tablename__ = "webhook_calls"
 

@@ -84,7 +84,7 @@ def render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
     start_reading()
     for letter in _load(ids):
         if letter.attempts > MAX_ATTEMPTS or letter.created_at + LIFETIME < now:
-            error = letter.last_error or "given up"
+            error = letter.last_error or "not sent in time"
             changes.append(partial(_finish, [letter.id], LetterState.FAILED, now, error))
             continue
         try:

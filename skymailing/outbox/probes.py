@@ -26,7 +26,7 @@ BODY = "SkyMailing has sent this email to itself to see how emails from {domain}
 
 
 class Probed(NamedTuple):
-    """The subject of a test letter, which is a domain's ID or a route's name, and when it was sent."""
+    """What a test letter is about, a domain's ID or a route's name, and when the letter was sent."""
 
     domain_id: int
     route: str
@@ -76,7 +76,7 @@ def write_probe(author: str, to: str, token: str, owner_id: int = 0) -> bytes:
         EXAMPLE,
         LetterTemplate,
         Sender,
-        configured_mailboxes,
+        get_configured_mailboxes,
         make_values,
     )
     from skymailing.delivery.rendering.message_ids import RunIdentity
@@ -84,7 +84,7 @@ def write_probe(author: str, to: str, token: str, owner_id: int = 0) -> bytes:
 
     domain = author.rpartition("@")[2]
     signer = find_signer(db.session.connection(), owner_id, author) if owner_id else None
-    sender = Sender("SkyMailing", author, "", owner_id, *configured_mailboxes(), signer=signer)
+    sender = Sender("SkyMailing", author, "", owner_id, *get_configured_mailboxes(), signer=signer)
     run = RunIdentity(uuid4())
     content = Content(SUBJECT, MessageFormat.TEXT, BODY.format(domain=domain), "en")
     template = LetterTemplate(content, sender, run, f"test.{service_address().rpartition('@')[2]}")

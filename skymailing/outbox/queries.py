@@ -14,7 +14,7 @@ SHOWN_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class UnsentTest:
-    """A test letter that was not sent: the stored reason, and whether sending was given up."""
+    """A test letter that was not sent: the stored reason, and whether no attempt follows."""
 
     reason: str
     has_failed: bool

@@ -18,14 +18,14 @@ from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter, Sender
 from skymailing.models import Message as MessageModel
 from skymailing.outbox.probes import PROBE, render_domain_probe
-from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
 from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
 from skymailing.outbox.signup_letters import (
     CONFIRM_SIGNUP,
     find_public_name,
     find_signup,
     find_signup_source,
-    signup_token,
+    make_signup_token,
 )
 from skymailing.web.urls import public_url
 
@@ -135,35 +135,35 @@ def _find_source(letter: OutboxLetter) -> From:
     return replace(source, address="")
 
 
-def _verification_link(letter: OutboxLetter) -> str:
+def _make_verification_link(letter: OutboxLetter) -> str:
     return public_url("auth.verify", token=security.account_token(security.VERIFY, letter.user))
 
 
-def _reset_link(letter: OutboxLetter) -> str:
+def _make_reset_link(letter: OutboxLetter) -> str:
     return public_url("auth.reset", token=security.account_token(security.RESET, letter.user))
 
 
-def _new_email_link(letter: OutboxLetter) -> str:
+def _make_new_email_link(letter: OutboxLetter) -> str:
     token = security.account_token(security.NEW_EMAIL, letter.user, email=letter.to)
     return public_url("auth.confirm_email", token=token)
 
 
-def _sender_link(letter: OutboxLetter) -> str:
+def _make_sender_link(letter: OutboxLetter) -> str:
     sender = db.session.get(Sender, letter.params["sender_id"])
     if sender is None or (sender.owner_id, sender.address_key) != (letter.user_id, letter.to):
         raise SubjectDeleted("sender_deleted")
-    return public_url("senders.confirm", token=sender_token(sender))
+    return public_url("senders.confirm", token=make_sender_token(sender))
 
 
-def _signup_link(letter: OutboxLetter) -> str:
+def _make_signup_link(letter: OutboxLetter) -> str:
     signup = find_signup(letter)
-    return public_url("signup.confirm", uuid=signup.form.uuid, token=signup_token(signup))
+    return public_url("signup.confirm", uuid=signup.form.uuid, token=make_signup_token(signup))
 
 
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
-    security.VERIFY: _verification_link,
-    security.RESET: _reset_link,
-    security.NEW_EMAIL: _new_email_link,
-    CONFIRM_SENDER: _sender_link,
-    CONFIRM_SIGNUP: _signup_link,
+    security.VERIFY: _make_verification_link,
+    security.RESET: _make_reset_link,
+    security.NEW_EMAIL: _make_new_email_link,
+    CONFIRM_SENDER: _make_sender_link,
+    CONFIRM_SIGNUP: _make_signup_link,
 }

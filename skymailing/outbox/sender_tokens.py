@@ -10,7 +10,7 @@ from skymailing.security import VERIFY_LIFETIME, BadToken, make_token, read_toke
 CONFIRM_SENDER = "confirm-sender"
 
 
-def sender_token(sender: Sender) -> str:
+def make_sender_token(sender: Sender) -> str:
     """Return a token that confirms the sender's current address."""
     return make_token(CONFIRM_SENDER, {"sender": sender.id, "stamp": _stamp(sender)})
 

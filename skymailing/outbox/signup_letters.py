@@ -36,13 +36,13 @@ def add_signup_letter(form: SignupForm, signup_id: int, email: str) -> OutboxLet
     )
 
 
-def signup_token(signup: Signup) -> str:
+def make_signup_token(signup: Signup) -> str:
     """Return a token that confirms the address of a signup."""
     return make_token(CONFIRM_SIGNUP, {"signup": signup.id, "stamp": _stamp(signup)})
 
 
 def read_signup_token(token: str, form_uuid: str) -> Signup:
-    """Return the signup of a token, which may already be confirmed. Raises BadToken."""
+    """Return the signup that a token confirms, which may already be confirmed. Raises BadToken."""
     payload = read_token(CONFIRM_SIGNUP, token, SIGNUP_LIFETIME)
     signup_id = payload.get("signup")
     if type(signup_id) is not int or signup_id > LARGEST_BIG_ID:

@@ -125,7 +125,7 @@ def responds(url: str) -> bool:
         return False
 
 
-def listens(host: str, port: int) -> bool:
+def is_listening(host: str, port: int) -> bool:
     """Return whether a program accepts connections on this port."""
     try:
         socket.create_connection((host, port), timeout=0.5).close()

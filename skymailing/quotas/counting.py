@@ -16,7 +16,7 @@ from skymailing.models import RATED_KINDS, UsageHour, UsageKind
 
 HOUR = timedelta(hours=1)
 RETENTION = timedelta(days=2)  # longer than every window
-RATED_KEPT = timedelta(days=31)  # longer than the time for which letters are rated
+RATED_RETENTION = timedelta(days=31)  # longer than the time for which letters are rated
 
 
 def hour_of(time: datetime) -> datetime:
@@ -24,7 +24,7 @@ def hour_of(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
 
-def window_begin(hours: int, now: datetime) -> datetime:
+def get_window_start(hours: int, now: datetime) -> datetime:
     """Return the beginning of the first of the last `hours` hours, including the current one."""
     return hour_of(now) - (hours - 1) * HOUR
 
@@ -53,11 +53,11 @@ def subtract(connection: Connection, owner_id: int, kind: UsageKind, count: int,
     """
     for begins_at in (hour_of(now), hour_of(now) - HOUR):
         row = _belongs_to(owner_id, kind) & (UsageHour.begins_at == begins_at)
-        there = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
-        taken = min(there, count)
-        if taken:
-            connection.execute(update(UsageHour).where(row).values(count=UsageHour.count - taken))
-        count -= taken
+        stored = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
+        subtracted = min(stored, count)
+        if subtracted:
+            connection.execute(update(UsageHour).where(row).values(count=UsageHour.count - subtracted))
+        count -= subtracted
         if not count:
             return
 
@@ -68,7 +68,7 @@ def total(
     """Return a subquery for the owner's count in the last `hours` hours, including the current one."""
     return (
         select(func.coalesce(func.sum(UsageHour.count), 0))
-        .where(_belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
+        .where(_belongs_to(owner_id, kind), UsageHour.begins_at >= get_window_start(hours, now))
         .scalar_subquery()
     )
 
@@ -76,7 +76,7 @@ def total(
 def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dict[datetime, int]:
     """Return the owner's counts by hour, oldest first."""
     statement = select(UsageHour.begins_at, UsageHour.count).where(
-        _belongs_to(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
+        _belongs_to(owner_id, kind), UsageHour.begins_at >= get_window_start(hours, now)
     )
     return dict(db.session.execute(statement.order_by(UsageHour.begins_at)).tuples().all())
 
@@ -86,7 +86,7 @@ def delete_old(now: datetime) -> None:
     hour = hour_of(now)
     is_old = UsageHour.kind.not_in(RATED_KINDS) & (UsageHour.begins_at < hour - RETENTION)
     with Session(db.engine) as session, session.begin():
-        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_KEPT)))
+        session.execute(delete(UsageHour).where(is_old | (UsageHour.begins_at < hour - RATED_RETENTION)))
 
 
 def _belongs_to(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:

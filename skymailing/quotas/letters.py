@@ -48,23 +48,24 @@ def list_limits() -> list[LetterLimit]:
 def is_new_account(now: datetime) -> ColumnElement[bool]:
     """Return the condition that the user is subject to the limits for new accounts."""
     return and_(
-        User.trusted_at.is_(None), or_(User.confirmed_at.is_(None), User.confirmed_at > _new_since(now))
+        User.trusted_at.is_(None),
+        or_(User.confirmed_at.is_(None), User.confirmed_at > _get_new_account_start(now)),
     )
 
 
 def is_new(user: User, now: datetime) -> bool:
     """Return whether the user is subject to the limits for new accounts."""
-    ends_at = new_until(user)
+    ends_at = get_new_account_end(user)
     return user.trusted_at is None and (ends_at is None or ends_at > now)
 
 
-def new_until(user: User) -> datetime | None:
+def get_new_account_end(user: User) -> datetime | None:
     """Return when the account automatically stops being new; None if its address is not confirmed."""
     days = timedelta(days=quota_settings().new_account_days)
     return user.confirmed_at + days if user.confirmed_at else None
 
 
-def _new_since(now: datetime) -> datetime:
+def _get_new_account_start(now: datetime) -> datetime:
     return now - timedelta(days=quota_settings().new_account_days)
 
 
@@ -110,19 +111,19 @@ def find_reached(user: User, now: datetime) -> ReachedLimit | None:
         if limit.is_for_new and not is_new(user, now):
             continue
         counts = counting.read_hours(user.id, UsageKind.LETTERS, limit.hours, now)
-        left = sum(counts.values())
-        if left < limit.count:
+        used = sum(counts.values())
+        if used < limit.count:
             continue
         for begins_at, count in counts.items():
-            left -= count
-            if left < limit.count:
-                reached.append(ReachedLimit(limit, _end(user, limit, begins_at)))
+            used -= count
+            if used < limit.count:
+                reached.append(ReachedLimit(limit, _find_end(user, limit, begins_at)))
                 break
     return max(reached, key=lambda item: item.frees_at, default=None)
 
 
-def _end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
+def _find_end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
     """Return when the hour is no longer counted, or the account is no longer new."""
     ends_at = begins_at + limit.hours * counting.HOUR
-    no_longer_new = new_until(user)
+    no_longer_new = get_new_account_end(user)
     return min(ends_at, no_longer_new) if limit.is_for_new and no_longer_new else ends_at

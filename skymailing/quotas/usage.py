@@ -38,11 +38,11 @@ class Limits:
 def measure(user: User, now: datetime) -> Limits:
     """Return the user's limits and usage."""
     is_new = letters.is_new(user, now) and any(limit.is_for_new for limit in letters.list_limits())
-    usages = [*_letters(user, is_new, now), *_items(user, now)]
-    return Limits(usages, is_new, letters.new_until(user) if is_new else None)
+    usages = [*_measure_letters(user, is_new, now), *_measure_items(user, now)]
+    return Limits(usages, is_new, letters.get_new_account_end(user) if is_new else None)
 
 
-def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
+def _measure_letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
     kinds = {1: Limited.LETTERS_PER_HOUR, letters.HOURS_PER_DAY: Limited.LETTERS_PER_DAY}
     limits = [limit for limit in letters.list_limits() if is_new or not limit.is_for_new]
     usages = []
@@ -53,7 +53,7 @@ def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
     return usages
 
 
-def _items(user: User, now: datetime) -> list[Usage]:
+def _measure_items(user: User, now: datetime) -> list[Usage]:
     settings = quota_settings()
     rows = (
         (Limited.CLIENTS, checks.select_clients(user.id), settings.clients),

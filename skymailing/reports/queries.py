@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import Double, cast, func, select, text, union_all
 
 from skymailing.db.text_search import contains_text
-from skymailing.delivery.ledger.run_counts import OTHER_WORDS
+from skymailing.delivery.ledger.run_counts import ELLIPSIS
 from skymailing.extensions import db
 from skymailing.mailings.results import UNSENT, Results, sort_refusals, sum_up
 from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
@@ -114,7 +114,7 @@ def _list_reasons(total: Aggregate) -> list[Reason]:
     ordered = sorted(total.reasons.items(), key=lambda item: (-item[1], item[0][1], item[0][0] or 0))
     reasons = [Reason(code, words, count) for (code, words), count in ordered]
     rare = sum(reason.attempts for reason in reasons[MAX_REASONS:])
-    return reasons[:MAX_REASONS] + ([Reason(None, OTHER_WORDS, rare)] if rare else [])
+    return reasons[:MAX_REASONS] + ([Reason(None, ELLIPSIS, rare)] if rare else [])
 
 
 def _find_largest_mailings(

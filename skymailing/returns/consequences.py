@@ -15,7 +15,7 @@ from skymailing.clients.consents import record_all
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import is_in
-from skymailing.delivery.ledger.later_counts import add_later
+from skymailing.delivery.ledger.later_counts import add_later_counts
 from skymailing.delivery.reputation import count_problems
 from skymailing.events import payloads
 from skymailing.events.recording import record as record_events
@@ -48,10 +48,12 @@ RATED_KINDS = {BounceKind.HARD: UsageKind.BOUNCES, BounceKind.COMPLAINT: UsageKi
 def act(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: datetime) -> None:
     """Act on bounces that are certain, and on requests to unsubscribe."""
     repeated = find_repeated([bounce for bounce in bounces if bounce.kind is BounceKind.SOFT], now)
-    left = _suppress([bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now)
-    _report(bounces, left, now)
+    unsubscribed = _suppress(
+        [bounce for bounce in bounces if bounce.kind in RATED_KINDS] + repeated, opt_outs, now
+    )
+    _report(bounces, unsubscribed, now)
     _rate(bounces, now)
-    _count(bounces, left, now)
+    _count(bounces, unsubscribed, now)
 
 
 def confirm(bounce: Bounce, now: datetime) -> None:
@@ -66,13 +68,13 @@ def confirm(bounce: Bounce, now: datetime) -> None:
     _count([bounce], [], now)
 
 
-def _report(bounces: Sequence[Bounce], left: Sequence[Target], now: datetime) -> None:
+def _report(bounces: Sequence[Bounce], unsubscribed: Sequence[Target], now: datetime) -> None:
     """Report bounces, complaints, and people who unsubscribed by email or through their mail provider."""
     complaints = [bounce for bounce in bounces if bounce.kind is BounceKind.COMPLAINT]
     events = [payloads.client_complained(bounce, now) for bounce in complaints]
     others = [bounce for bounce in bounces if bounce.kind is not BounceKind.COMPLAINT]
     events += [payloads.bounce_received(bounce, now) for bounce in others]
-    for target in left:
+    for target in unsubscribed:
         values = (target.owner_id, target.email_key, target.topic_id, target.run_id, now)
         events.append(payloads.client_unsubscribed(*values))
     record_events(db.session.connection(), *events)
@@ -105,7 +107,7 @@ def _settle(bounce: Bounce) -> None:
     )
 
 
-def _count(bounces: Sequence[Bounce], left: Sequence[Target], now: datetime) -> None:
+def _count(bounces: Sequence[Bounce], unsubscribed: Sequence[Target], now: datetime) -> None:
     """Count letters in their runs, once for all bounces of a letter and once for a complaint.
 
     Letters whose recipients unsubscribed are counted as well.
@@ -120,10 +122,10 @@ def _count(bounces: Sequence[Bounce], left: Sequence[Target], now: datetime) -> 
         elif bounce.delivery_id not in counted:
             counted.add(bounce.delivery_id)
             totals[bounce.run_id]["returned"] += 1
-    for run_id, _email_key in {(target.run_id, target.email_key) for target in left}:
+    for run_id, _email_key in {(target.run_id, target.email_key) for target in unsubscribed}:
         if run_id is not None:
             totals[run_id]["unsubscribed"] += 1
-    add_later(db.session.connection(), totals, now)
+    add_later_counts(db.session.connection(), totals, now)
 
 
 def _find_counted(bounces: Sequence[Bounce]) -> set[int | None]:
@@ -162,7 +164,7 @@ def _suppress(bounces: Sequence[Bounce], opt_outs: Sequence[Target], now: dateti
         bounced = {new.email_key for new in suppressions if new.reason is SuppressionReason.BOUNCED}
         report_suppressed(db.session.connection(), owner_id, bounced, now)
     stopping = [target for target in opt_outs if target not in leaving]
-    # Everything stops, also if the topic has been deleted.
+    # Everything stops, even if the link's topic has been deleted.
     done = [replace(target, topic_id=None) for target in stopping if _is_unsubscribed(target, now)]
     for target in sorted(leaving, key=lambda target: (target.owner_id, target.topic_id, target.email_key)):
         assert target.topic_id is not None

@@ -3,7 +3,7 @@
 import re
 
 from skymailing.returns.letter import OpenedLetter
-from skymailing.returns.parts import Headers, first, read_headers
+from skymailing.returns.parts import Headers, get_header, read_headers
 from skymailing.returns.prose import find_addresses, find_excerpt, is_address
 from skymailing.returns.reports import (
     ADDRESS_LENGTH,
@@ -24,7 +24,7 @@ KINDS = {
     "relayed": Kind.NOTICE,
     "expanded": Kind.NOTICE,
 }
-# A status without an action: permanent, persistent but temporary, successful (RFC 3463).
+# The kind of a report without an action, by the class of its status (RFC 3463).
 KINDS_BY_CLASS = {"5": Kind.BOUNCE, "4": Kind.DELAYED, "2": Kind.NOTICE}
 STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 BLANK_LINES = re.compile(r"\n[ \t]*\n")
@@ -53,20 +53,22 @@ def _read_recipient(letter: OpenedLetter, block: Headers, address: str = "") -> 
     recipient = (
         address
         # Use the address that we wrote to; the final one may be where the client forwards mail.
-        or _read_address(first(block, "original-recipient"))
-        or _read_address(first(block, "final-recipient"))
+        or _read_address(get_header(block, "original-recipient"))
+        or _read_address(get_header(block, "final-recipient"))
     )
-    found = STATUS.search(first(block, "status")[:100])
+    found = STATUS.search(get_header(block, "status")[:100])
     status = found[0] if found else ""
-    action = first(block, "action").partition(" ")[0].lower()[:STATUS_LENGTH]
-    diagnostic = first(block, "diagnostic-code").partition(";")[2].strip() or find_excerpt(letter, recipient)
+    action = get_header(block, "action").partition(" ")[0].lower()[:STATUS_LENGTH]
+    diagnostic = get_header(block, "diagnostic-code").partition(";")[2].strip() or find_excerpt(
+        letter, recipient
+    )
     return Report(
         KINDS.get(action) or KINDS_BY_CLASS.get(status[:1], Kind.UNCLEAR),
         recipient,
         action,
         status[:STATUS_LENGTH],
         diagnostic[:DIAGNOSTIC_LENGTH],
-        first(block, "remote-mta").rpartition(";")[2].strip()[:HOST_LENGTH],
+        get_header(block, "remote-mta").rpartition(";")[2].strip()[:HOST_LENGTH],
         letter.quoted,
     )
 

@@ -7,7 +7,7 @@ sent, if the sentences before it name that address.
 import re
 
 from skymailing.returns.letter import OpenedLetter, read_subject
-from skymailing.returns.parts import first
+from skymailing.returns.parts import get_header
 from skymailing.returns.prose import ADDRESS, find_excerpt, find_quoted_recipients, is_address, is_from_client
 from skymailing.returns.reports import DIAGNOSTIC_LENGTH, Kind, Report
 
@@ -21,7 +21,7 @@ FAILURE = re.compile(
     r"не доставлен|недоставлен|unzustellbar|non remis|エラー|送信できません|退信|无法投递",
     re.IGNORECASE,
 )
-ANSWER = re.compile(r"\s*(re|aw|sv|antw|fwd?|отв)\s*:", re.IGNORECASE)
+REPLY_SUBJECT = re.compile(r"\s*(re|aw|sv|antw|fwd?|отв)\s*:", re.IGNORECASE)
 DELAY = re.compile(
     r"warning message only|do not need to resend|will be (retried|tried)|will (keep|continue) (on )?try|"
     r"still (trying|being)|has been delayed|delivery[^.]{0,20} delay",
@@ -60,12 +60,12 @@ def _find_diagnostic(letter: OpenedLetter, addresses: list[str], address: str) -
 
 def _is_notice(letter: OpenedLetter, subject: str) -> bool:
     """Return whether a server wrote the letter; people's replies can contain the same words."""
-    sender = first(letter.headers, "from")[:500]
+    sender = get_header(letter.headers, "from")[:500]
     if is_from_client(letter):
         return False
     if DAEMON.search(sender) or letter.envelope.sender == "":
         return any(FAILURE.search(text) for text in (subject, letter.sentences[:4000]))
-    return ANSWER.match(subject) is None and FAILURE.search(subject) is not None
+    return REPLY_SUBJECT.match(subject) is None and FAILURE.search(subject) is not None
 
 
 def _find_addresses(letter: OpenedLetter) -> list[str]:
@@ -76,7 +76,7 @@ def _find_addresses(letter: OpenedLetter) -> list[str]:
         return quoted[:MAX_ADDRESSES]
     # The addresses are in the server dialogue or in a list; or only one besides the addressee is named.
     refused = list(dict.fromkeys(RCPT.findall(sentences) + LISTED_ADDRESS.findall(sentences)))
-    mailboxes = ",".join(first(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
+    mailboxes = ",".join(get_header(letter.headers, name).lower() for name in ("to", "from", "reply-to"))
     others = [address for key, address in named.items() if key not in mailboxes]
     candidates = refused or (others if len(others) == 1 else [])
     return [address for address in candidates[:MAX_ADDRESSES] if is_address(address)]

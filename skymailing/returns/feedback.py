@@ -1,7 +1,7 @@
 """Read complaints that providers forward in the abuse reporting format (RFC 5965)."""
 
 from skymailing.returns.letter import OpenedLetter
-from skymailing.returns.parts import first, read_headers
+from skymailing.returns.parts import get_header, read_headers
 from skymailing.returns.prose import is_address
 from skymailing.returns.reports import Kind, Report
 
@@ -17,10 +17,10 @@ def read_complaint(letter: OpenedLetter) -> list[Report]:
     if part is None:
         return []
     fields = read_headers(part.body[:65536].decode("utf-8", "replace"))
-    type = first(fields, "feedback-type").strip().lower()
+    type = get_header(fields, "feedback-type").strip().lower()
     kind = Kind.COMPLAINT if type in COMPLAINTS else Kind.NOTICE if type in NOTICES else Kind.UNCLEAR
-    named = (
+    recipients = (
         value.partition(";")[2] or value for value in fields.get("original-rcpt-to", [])[:MAX_RECIPIENTS]
     )
-    addresses = [address for value in named if is_address(address := value.strip().strip("<>"))]
+    addresses = [address for value in recipients if is_address(address := value.strip().strip("<>"))]
     return [Report(kind, address, action=type[:16], quoted=letter.quoted) for address in addresses or [""]]

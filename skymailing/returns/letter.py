@@ -6,7 +6,7 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from skymailing.delivery.rendering.message_ids import find_return_token
-from skymailing.returns.parts import Headers, Part, first, read_headers, split_headers, split_letter
+from skymailing.returns.parts import Headers, Part, get_header, read_headers, split_headers, split_letter
 from skymailing.returns.reports import Quoted
 
 # A quoted letter, or only its headers (RFC 3462, RFC 6533).
@@ -46,8 +46,8 @@ class Envelope:
         """Return the envelope, completed from the headers that the mail server added."""
         sender = self.sender
         if sender is None and "return-path" in headers:
-            sender = first(headers, "return-path").strip("<> ")
-        written = (first(headers, name) for name in RECIPIENT_HEADERS)
+            sender = get_header(headers, "return-path").strip("<> ")
+        written = (get_header(headers, name) for name in RECIPIENT_HEADERS)
         return Envelope(sender, (*self.recipients, *filter(None, written)))
 
 
@@ -83,19 +83,19 @@ def open_letter(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> OpenedLett
     original = next((part for part in parts if part.type in QUOTED_TYPES), None)
     quoted_headers = split_headers(original.body)[0] if original else _find_headers(text)
     quoted = Quoted(
-        first(quoted_headers, "message-id") or _find_reference(headers),
-        first(quoted_headers, "list-unsubscribe"),
-        first(quoted_headers, "feedback-id"),
+        get_header(quoted_headers, "message-id") or _find_reference(headers),
+        get_header(quoted_headers, "list-unsubscribe"),
+        get_header(quoted_headers, "feedback-id"),
         next(filter(None, map(find_return_token, envelope.recipients)), ""),
     )
-    begins = HEADERS_BEGIN.search(text)
-    sentences = text[: begins.start()] if begins else text
+    beginning = HEADERS_BEGIN.search(text)
+    sentences = text[: beginning.start()] if beginning else text
     return OpenedLetter(raw, headers, parts, sentences, quoted, quoted_headers, envelope)
 
 
 def read_subject(headers: Headers, limit: int) -> str:
     """Return the decoded subject, read from its first `limit` characters."""
-    subject = first(headers, "subject")[:limit]
+    subject = get_header(headers, "subject")[:limit]
     try:
         decoded = str(make_header(decode_header(subject)))
     except (MessageError, LookupError, ValueError):
@@ -111,6 +111,6 @@ def _find_headers(text: str) -> Headers:
 def _find_reference(headers: Headers) -> str:
     """Return the ID of the letter that this one refers to; Exim and automatic replies set these headers."""
     for name in ("in-reply-to", "references"):
-        if found := MESSAGE_ID.findall(first(headers, name)[:4000]):
+        if found := MESSAGE_ID.findall(get_header(headers, name)[:4000]):
             return str(found[-1])
     return ""

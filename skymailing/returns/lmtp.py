@@ -23,9 +23,9 @@ STORED_REPLY = "250 2.0.0 stored"
 TRY_AGAIN = "451 4.3.0 not stored, try again later"
 
 # A letter and its envelope.
-Handed = tuple[bytes, letter.Envelope]
+IncomingLetter = tuple[bytes, letter.Envelope]
 # Commits letters, and returns which of them were stored; raises any error if none was.
-Store = Callable[[Sequence[Handed]], list[bool]]
+Store = Callable[[Sequence[IncomingLetter]], list[bool]]
 
 
 class Listener(LMTP):
@@ -44,15 +44,15 @@ class StoringHandler:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "lmtp")
-        self._waiting: list[tuple[Handed, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[IncomingLetter, asyncio.Future[bool]]] = []
         self._storing: asyncio.Task[None] | None = None
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _server: LMTP, _session: Session, envelope: Envelope
     ) -> str:
         is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        handed = letter.Envelope(envelope.mail_from or "", tuple(envelope.rcpt_tos))
-        self._waiting.append(((envelope.original_content or b"", handed), is_stored))
+        addresses = letter.Envelope(envelope.mail_from or "", tuple(envelope.rcpt_tos))
+        self._waiting.append(((envelope.original_content or b"", addresses), is_stored))
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_waiting())
         reply = STORED_REPLY if await is_stored else TRY_AGAIN
@@ -62,7 +62,7 @@ class StoringHandler:
     async def _store_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            letters = [handed for handed, _ in batch]
+            letters = [incoming for incoming, _ in batch]
             try:
                 run = asyncio.get_running_loop().run_in_executor
                 results = await run(self._thread, self._store, letters)

@@ -39,7 +39,7 @@ class Part:
 
     def read_text(self) -> str:
         """Decode the body; characters that cannot be decoded are replaced."""
-        found = CHARSET.search(first(self.headers, "content-type"))
+        found = CHARSET.search(get_header(self.headers, "content-type"))
         charset = found[1] if found and KNOWN_CHARSET.fullmatch(found[1]) else "utf-8"
         try:
             text = self.body.decode(charset, "replace")
@@ -48,7 +48,7 @@ class Part:
         return text.replace("\x00", "")
 
 
-def first(headers: Headers, name: str) -> str:
+def get_header(headers: Headers, name: str) -> str:
     """Return the first value of a header, or an empty string."""
     values = headers.get(name)
     return values[0] if values else ""
@@ -94,7 +94,7 @@ def read_headers(text: str) -> Headers:
 
 
 def _walk(headers: Headers, body: bytes, depth: int) -> Iterator[Part]:
-    described = first(headers, "content-type")
+    described = get_header(headers, "content-type")
     # Some servers forget the semicolon.
     type = re.split(r"[\s;]", described.strip(), maxsplit=1)[0].lower() or "text/plain"
     found = BOUNDARY.search(described) if type.startswith("multipart/") else None
@@ -112,7 +112,7 @@ def _walk(headers: Headers, body: bytes, depth: int) -> Iterator[Part]:
 
 
 def _decode(headers: Headers, body: bytes) -> bytes:
-    encoding = first(headers, "content-transfer-encoding").lower()
+    encoding = get_header(headers, "content-transfer-encoding").lower()
     try:
         if encoding == "base64":
             return base64.b64decode(body)

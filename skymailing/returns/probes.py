@@ -14,7 +14,7 @@ from skymailing.models import ReturnedState, Route, SendingDomain
 from skymailing.models.probe import ProbeArrival, Signature
 from skymailing.outbox.probes import SUBJECT, Probed, read_probe_token
 from skymailing.returns.letter import OpenedLetter, read_subject
-from skymailing.returns.parts import first
+from skymailing.returns.parts import get_header
 from skymailing.returns.reports import Kind, Report
 from skymailing.security import BadToken
 
@@ -37,8 +37,8 @@ def read_probe(letter: OpenedLetter) -> list[Report]:
 
 def _describe(letter: OpenedLetter) -> ProbeArrival:
     # Each server adds its header above those of the servers before it.
-    results = first(letter.headers, "authentication-results")
-    author = AUTHOR.search(first(letter.headers, "from")[:1000])
+    results = get_header(letter.headers, "authentication-results")
+    author = AUTHOR.search(get_header(letter.headers, "from")[:1000])
     return ProbeArrival(
         author=author[1].lower() if author else "",
         signatures=tuple(

@@ -62,7 +62,7 @@ def find_addresses(letter: OpenedLetter) -> list[str]:
 def find_excerpt(letter: OpenedLetter, address: str) -> str:
     """Return the text about the address: its paragraph, or what precedes it.
 
-    If the text does not name the address, the subject may help.
+    If the text does not name the address, return the subject, which may describe the failure.
     """
     if not address:
         return ""

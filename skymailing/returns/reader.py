@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from skymailing.returns import delivery_status, failure_notices, feedback, opt_outs, probes, prose
 from skymailing.returns.letter import UNKNOWN_ENVELOPE, Envelope, OpenedLetter, open_letter, read_subject
-from skymailing.returns.parts import first
+from skymailing.returns.parts import get_header
 from skymailing.returns.reports import Kind, Report
 
 logger = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ def read_return(raw: bytes, envelope: Envelope = UNKNOWN_ENVELOPE) -> list[Repor
 
 def read_auto_reply(letter: OpenedLetter) -> list[Report]:
     """Recognize vacation messages and other automatic replies (RFC 3834)."""
-    if MAILER.search(first(letter.headers, "from")):
+    if MAILER.search(get_header(letter.headers, "from")):
         return []
-    submitted = first(letter.headers, "auto-submitted").lower()
+    submitted = get_header(letter.headers, "auto-submitted").lower()
     is_reply = (
         submitted.startswith("auto-replied")
-        or "auto_reply" in first(letter.headers, "precedence").lower()
+        or "auto_reply" in get_header(letter.headers, "precedence").lower()
         or any(name in letter.headers for name in AUTO_REPLY_HEADERS)
         or AUTO_REPLY_SUBJECT.match(read_subject(letter.headers, 200)) is not None
     )

@@ -1,4 +1,4 @@
-"""Process returned mail: understand it, store it, and act on what it reports."""
+"""Process returned mail: interpret it, store it, and act on what it reports."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -50,18 +50,18 @@ def ingest_letters(arrivals: Sequence[Arrival], now: datetime) -> list[StoredRet
     that.
     """
     unique = {arrival.digest: arrival for arrival in arrivals}
-    findings = _understand(list(unique.values()), now)
+    findings = _interpret(list(unique.values()), now)
     letters = [_summarize(arrival, findings[digest]) for digest, arrival in unique.items()]
     new = store_letters(letters, now)
     _act({letter_id: findings[digest] for digest, letter_id in new.items()}, now)
     _count([finding for digest in new for finding in findings[digest]])
     states = {letter.arrival.digest: letter.state for letter in letters}
-    taken = {digest: StoredReturn(letter_id, states[digest]) for digest, letter_id in new.items()}
-    taken |= _find_known([digest for digest in unique if digest not in new])
-    return [taken[arrival.digest] for arrival in arrivals]
+    stored = {digest: StoredReturn(letter_id, states[digest]) for digest, letter_id in new.items()}
+    stored |= _find_known([digest for digest in unique if digest not in new])
+    return [stored[arrival.digest] for arrival in arrivals]
 
 
-def _understand(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Finding]]:
+def _interpret(arrivals: Sequence[Arrival], now: datetime) -> dict[str, list[Finding]]:
     """Return the letters' findings, by digest, without writing to the database."""
     judged = [(arrival, report, judge(report)) for arrival in arrivals for report in arrival.reports]
     relevant = [

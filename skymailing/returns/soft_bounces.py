@@ -51,9 +51,9 @@ def _count_consecutive(bounce: Bounce, now: datetime) -> int:
     client_id = db.session.scalar(select(Delivery.client_id).where(Delivery.id == bounce.delivery_id))
     if client_id is None:
         return 0
-    came_back, is_soft = _has(Bounce.kind != BounceKind.COMPLAINT), _has(Bounce.kind == BounceKind.SOFT)
+    was_returned, is_soft = _has(Bounce.kind != BounceKind.COMPLAINT), _has(Bounce.kind == BounceKind.SOFT)
     letters = db.session.execute(
-        select(Delivery.finished_at, came_back, is_soft)
+        select(Delivery.finished_at, was_returned, is_soft)
         .where(
             Delivery.client_id == client_id,
             Delivery.email_key == bounce.email_key,

@@ -110,9 +110,9 @@ def _read_page(mailbox: Mailbox, names: list[str], reading: Reading) -> None:
     count = 0
     for batch in _split(mailbox.read(names)):
         count += len(batch)
-        taken = ingest_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
+        results = ingest_batches([Arrival.read(raw, "mailbox") for _, raw in batch], utcnow())
         stored: dict[bool, list[str]] = {True: [], False: []}
-        for (name, _), letter in zip(batch, taken, strict=True):
+        for (name, _), letter in zip(batch, results, strict=True):
             if letter is None:
                 reading.skipped += 1
             else:
@@ -146,14 +146,14 @@ def ingest_batches(arrivals: Sequence[Arrival], now: datetime) -> list[StoredRet
     None means that a letter was not stored. Raises OperationalError if the database is unavailable: some
     letters are then not stored, and the call has to be repeated with all of them.
     """
-    taken: list[StoredReturn | None] = []
+    results: list[StoredReturn | None] = []
     for batch in _group(arrivals):
         try:
-            taken += _commit(batch, now)
+            results += _commit(batch, now)
         except Exception as error:  # any error: a single letter causes it, which is found below
             logger.warning("%d returned letters were not stored together: %r", len(batch), error)
-            taken += [_take_in_alone(arrival, now) for arrival in batch]
-    return taken
+            results += [_ingest_alone(arrival, now) for arrival in batch]
+    return results
 
 
 def _group(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
@@ -170,7 +170,7 @@ def _group(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
         yield batch
 
 
-def _take_in_alone(arrival: Arrival, now: datetime) -> StoredReturn | None:
+def _ingest_alone(arrival: Arrival, now: datetime) -> StoredReturn | None:
     try:
         return _commit([arrival], now)[0]
     except OperationalError:
@@ -182,8 +182,8 @@ def _take_in_alone(arrival: Arrival, now: datetime) -> StoredReturn | None:
 
 def _commit(arrivals: Sequence[Arrival], now: datetime) -> list[StoredReturn]:
     try:
-        taken = ingest_letters(arrivals, now)
+        results = ingest_letters(arrivals, now)
         db.session.commit()
     finally:
         db.session.rollback()  # after an error; a commit leaves nothing to roll back
-    return taken
+    return results

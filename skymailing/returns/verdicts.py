@@ -1,4 +1,4 @@
-"""Decide what a report means for the client, from the mail server's status codes and words.
+"""Decide what a report means for the client, from the status codes and the text of the mail server's reply.
 
 The diagnostic overrides the status: Exim writes 5.0.0 for everything, and many servers 5.5.0 or none.
 A refusal because of the letter, the sender or the server (policy) is never counted against the client.
@@ -35,7 +35,7 @@ BY_KIND = {
     Kind.UNCLEAR: Verdict.UNCLEAR,
 }
 # RFC 3463 and 7505, without the class: bad address or domain, mailbox disabled, no host; 1.351 is Microsoft's
-# for an unknown recipient of another server.
+# status for an unknown recipient on another server.
 HARD_STATUSES = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "1.351", "2.1", "4.4"})
 # Statuses about the sender's address or the letter's size. Subjects 5 (protocol), 6 (content) and 7 (policy)
 # also indicate a policy rejection.
@@ -47,20 +47,20 @@ UNHELPFUL_STATUSES = frozenset({"0.0", "1.0", "2.0", "3.0", "5.0"})
 ENHANCED = re.compile(r"(?:(?<![\d.])[45]\d\d[ -]+[\[(#]{0,2}|#|^\W{0,3})([45])\.(\d{1,3}\.\d{1,3})(?![\d.])")
 PLAIN_CODE = re.compile(r"(?<![\d.])([45])\d\d(?![\d.])")
 # Addresses and URLs can contain any words, so they are removed.
-NAMES = re.compile(r"https?://\S{1,500}|[^\s<>@]{0,64}@[^\s<>@]{1,255}", re.IGNORECASE)
+ADDRESSES_AND_URLS = re.compile(r"https?://\S{1,500}|[^\s<>@]{0,64}@[^\s<>@]{1,255}", re.IGNORECASE)
 
 
 def judge(report: Report) -> Verdict:
     """Return what the report means for the client."""
     if report.kind is not Kind.BOUNCE:
         return BY_KIND[report.kind]
-    words = NAMES.sub(" ", report.diagnostic).lower()
+    text = ADDRESSES_AND_URLS.sub(" ", report.diagnostic).lower()
     severity, status = find_status(report)
     if status in POLICY_STATUSES or status.partition(".")[0] in POLICY_SUBJECTS:
         return Verdict.POLICY
-    is_unknown = UNKNOWN_USER.search(words) is not None
-    is_policy = POLICY_REFUSAL.search(words) is not None
-    if severity == "4" or FULL_MAILBOX.search(words) or RATE_LIMITED.search(words):
+    is_unknown = UNKNOWN_USER.search(text) is not None
+    is_policy = POLICY_REFUSAL.search(text) is not None
+    if severity == "4" or FULL_MAILBOX.search(text) or RATE_LIMITED.search(text):
         return Verdict.POLICY if is_policy else Verdict.SOFT
     if status in HARD_STATUSES:
         return Verdict.HARD if is_unknown or not is_policy else Verdict.POLICY

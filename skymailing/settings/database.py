@@ -10,7 +10,7 @@ from skymailing.settings.environment import EnvironmentReader
 CONNECT_SECONDS = 10
 # SQLite compares JSON keys as they are stored, so an escaped key would never be found.
 write_json = json.JSONEncoder(ensure_ascii=False).encode
-PROBES = 3  # unanswered ones until a connection is considered broken
+PROBES = 3  # without a response, after which a connection is considered broken
 
 
 class DatabaseLimits(EnvironmentReader):
@@ -39,19 +39,21 @@ def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
     database = make_url(url)
     if database.get_backend_name() == "postgresql":
         given = database.query.get("options", "")
-        options["connect_args"] = _client_options(limits["network"])
-        if server := " ".join([*_server_options(limits), *([given] if isinstance(given, str) else given)]):
+        options["connect_args"] = _make_client_options(limits["network"])
+        if server := " ".join(
+            [*_make_server_options(limits), *([given] if isinstance(given, str) else given)]
+        ):
             options["connect_args"]["options"] = server.strip()
     return options
 
 
-def _client_options(seconds: int) -> dict[str, Any]:
+def _make_client_options(seconds: int) -> dict[str, Any]:
     """Return libpq's options: how this side notices that the server is gone."""
     options = {"connect_timeout": CONNECT_SECONDS}
     return options | _detect_loss(seconds, "keepalives")
 
 
-def _server_options(limits: dict[str, int]) -> list[str]:
+def _make_server_options(limits: dict[str, int]) -> list[str]:
     """Return the settings of the server's session: how it notices that this side is gone."""
     values = {
         "idle_in_transaction_session_timeout": limits["idle"] * 1000,

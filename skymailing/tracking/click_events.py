@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_in
 from skymailing.events import payloads
-from skymailing.events.recording import find_wanting, record
+from skymailing.events.recording import find_interested_owners, record
 from skymailing.models import Delivery, EventType, Mailing, RunLink
 from skymailing.tracking.click_counts import LetterClicks, to_time
 
@@ -18,7 +18,7 @@ CLICKS_PER_EVENT = 500
 
 def report_clicks(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
     """Report the counts that a fold has changed; for owners who want none, this is one statement."""
-    owners = find_wanting(connection, EventType.CLICKS_COUNTED)
+    owners = find_interested_owners(connection, EventType.CLICKS_COUNTED)
     if not owners:
         return
     mailing_ids = sorted({letter.mailing_id for letter in letters})

@@ -6,7 +6,7 @@ from typing import cast
 
 from sqlalchemy import Connection, delete, select, update
 
-from skymailing.caching.folds import NAMES_KEPT, finish_fold, fold_key, start_folds
+from skymailing.caching.folds import NAME_RETENTION, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import shared_cache
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.db.text_search import is_sqlite
@@ -63,7 +63,7 @@ def _lock(connection: Connection, name: str, now: datetime) -> int:
     """Wait for other folds, and return how many hits of this one have been counted."""
     take_turn(connection, now)
     lock_row(connection, name, now)
-    connection.execute(delete(HitFold).where(HitFold.folded_at < now - NAMES_KEPT))
+    connection.execute(delete(HitFold).where(HitFold.folded_at < now - NAME_RETENTION))
     return connection.execute(select(HitFold.done).where(HitFold.name == name)).scalar_one()
 
 

@@ -135,12 +135,12 @@ def test_another_worker_counts_in_the_same_interval_while_a_transaction_is_stuck
 
 
 @pytest.mark.one_engine
-def test_no_limit_and_the_options_of_the_url_are_possible() -> None:
+def test_limits_can_be_turned_off_and_options_in_the_url_are_kept() -> None:
     none = {"idle": 0, "lock": 0, "network": 0}
     url = "postgresql+psycopg://user@host/name"
     assert build_engine_options(url, none)["connect_args"] == {"connect_timeout": 10}
-    mine = build_engine_options(url + "?options=-c%20work_mem%3D1MB", none | {"lock": 5})
-    assert mine["connect_args"]["options"] == "-c lock_timeout=5000 -c work_mem=1MB"
+    with_limit = build_engine_options(url + "?options=-c%20work_mem%3D1MB", none | {"lock": 5})
+    assert with_limit["connect_args"]["options"] == "-c lock_timeout=5000 -c work_mem=1MB"
     assert "connect_args" not in build_engine_options("sqlite:///x.db", none)
 
 

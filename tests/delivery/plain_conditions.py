@@ -17,7 +17,7 @@ OPPOSITES = {
     "not_bounced": "bounced",
 }
 
-# Outcomes of letters that were sent: nothing more, a person's click, a scanner's.
+# Outcomes of letters that were sent: without a click, with a person's, or only with a scanner's.
 SENT = ("sent", "clicked", "scanned")
 
 
@@ -38,7 +38,7 @@ class Person:
 
 
 @dataclass
-class Plain:
+class PlainEvaluator:
     """Evaluates conditions for one owner at one point in time."""
 
     habits: Habits
@@ -101,8 +101,8 @@ class Plain:
             return self.compare_dates(found.date() if found else None, op, value)
         if kind == "yes_no":
             word = text.lower().strip()
-            says = True if word in YES else False if word in NO else None
-            return (says is not None) if op == "is_set" else bool(says is value)
+            is_yes = True if word in YES else False if word in NO else None
+            return (is_yes is not None) if op == "is_set" else bool(is_yes is value)
         return compare_text(text, op, value)
 
     def compare_dates(self, day: date | None, op: str, value: Any) -> bool:
@@ -157,7 +157,7 @@ def compare_numbers(number: float | None, op: str, value: Any) -> bool:
     if op == "is_set":
         return True
     low, high = value if op == "between" else (value, value)
-    holds: dict[str, bool] = {
+    results: dict[str, bool] = {
         "equals": number == low,
         "gt": number > low,
         "gte": number >= low,
@@ -165,4 +165,4 @@ def compare_numbers(number: float | None, op: str, value: Any) -> bool:
         "lte": number <= low,
         "between": low <= number <= high,
     }
-    return holds[op]
+    return results[op]

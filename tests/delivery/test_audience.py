@@ -97,7 +97,7 @@ def test_planning_evaluates_a_segment_once(
     )
 
 
-def test_all_clients_can_be_reduced_by_a_segment(
+def test_an_audience_of_all_clients_can_exclude_a_segment(
     session: Session, user: User, town: dict[str, Any], start: Start, smtp: SmtpServer
 ) -> None:
     start(mail_to(session, user, [], [town["segment"]], Audience.ALL))
@@ -118,7 +118,7 @@ def test_a_run_keeps_the_conditions_as_they_were(
     }
 
 
-def test_a_mailing_whose_letters_were_removed_is_an_error_in_conditions(
+def test_a_condition_on_a_mailing_whose_letters_were_removed_is_rejected(
     app: Flask, session: Session, user: User
 ) -> None:
     run = RunFactory.create(mailing=MailingFactory.create(owner=user))
@@ -266,7 +266,7 @@ def test_an_error_names_its_condition() -> None:
     assert caught.value.values["number"] == 3
 
 
-def test_text_with_wildcards_and_nul_is_data() -> None:
+def test_wildcards_in_text_are_kept_and_nul_is_removed() -> None:
     leaf = read_conditions({"field": "email", "op": "contains", "value": "100%_\0"}, {})
     assert isinstance(leaf, Leaf)
     assert leaf.value == "100%_"

@@ -59,11 +59,11 @@ def test_a_letter_in_latin_script_contains_no_base64() -> None:
 
 
 @settings(max_examples=100)
-@given(lines=LINES, is_last=st.booleans(), ends=st.booleans())
-@example(lines=[""], is_last=True, ends=False)
-@example(lines=["a", ""], is_last=True, ends=True)
-def test_any_body_arrives_unchanged(lines: list[str], is_last: bool, ends: bool) -> None:
-    body = "\r\n".join(lines) + ("\r\n" if ends else "")
+@given(lines=LINES, is_last=st.booleans(), has_final_break=st.booleans())
+@example(lines=[""], is_last=True, has_final_break=False)
+@example(lines=["a", ""], is_last=True, has_final_break=True)
+def test_any_body_arrives_unchanged(lines: list[str], is_last: bool, has_final_break: bool) -> None:
+    body = "\r\n".join(lines) + ("\r\n" if has_final_break else "")
     name, encoded = mime.encode_body(body.encode(), is_last=is_last)
 
     head = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: ' + name + b"\r\n\r\n"
@@ -132,5 +132,5 @@ def test_html_keeps_its_bytes_in_every_encoding() -> None:
         assert html == body.replace("{{ unsubscribe_url }}", URL)
 
 
-def test_the_setting_for_the_mailbox_is_checked(app: Flask) -> None:
+def test_no_unsubscribe_mailbox_is_set_by_default(app: Flask) -> None:
     assert app.config["UNSUBSCRIBE_MAILBOX"] == ""

@@ -79,23 +79,23 @@ def test_an_invalid_international_address_never_gets_into_a_header(address: str)
 
 
 @pytest.mark.parametrize("extensions", [WITH_SMTPUTF8, WITH_SMTPUTF8[1:]], ids=["pipelined", "in-steps"])
-def test_only_letters_that_need_it_ask_for_smtputf8(
+def test_only_letters_that_need_it_request_smtputf8(
     session: Session, user: User, sweep: Work, serve_from: ServeFrom, extensions: tuple[str, ...]
 ) -> None:
-    asked: list[tuple[bool, bool]] = []
+    requests: list[tuple[bool, bool]] = []
     senders: dict[int, str] = {}
 
     def record(turn: Turn) -> None:
         if turn.stage is Stage.MAIL:
             senders[turn.connection] = turn.peer.received[-1]
         elif turn.stage is Stage.RCPT:
-            asked.append((senders[turn.connection].endswith("> SMTPUTF8"), not turn.recipient.isascii()))
+            requests.append((senders[turn.connection].endswith("> SMTPUTF8"), not turn.recipient.isascii()))
 
     create_clients(user, 6)
     create_international(user, 6)
     create_clients(user, 6)
     mailing = send(session, user, sweep, Sink(record, extensions), serve_from)
-    assert sorted(asked) == [(False, False)] * 12 + [(True, True)] * 6
+    assert sorted(requests) == [(False, False)] * 12 + [(True, True)] * 6
     check_nothing_is_blamed(session, mailing)
 
 

@@ -96,7 +96,7 @@ def test_a_late_result_replaces_an_assumed_unknown_and_is_logged(
     state = state_if_held if policy is OnUnknown.HOLD else state_if_resent
     assert count_states(session, get_only_run(session)) == {state: 3}
     outcome = Outcome.FAILED if state == "failed" else Outcome(verdict)
-    assert read_later_attempts(session) == {(2, outcome, code, "words")}
+    assert read_later_attempts(session) == {(2, outcome, code, "text")}
     if verdict is not Verdict.SENT:  # the server never received letters marked as sent here
         check_ledger(session, get_only_run(session), smtp.letters)
 

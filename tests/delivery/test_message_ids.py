@@ -40,8 +40,8 @@ def test_a_forged_message_id_identifies_nothing() -> None:
     for position in range(1, 41):
         changed = "1" if text[position] == "0" else "0"
         assert read_message_id(text[:position] + changed + text[position + 1 :], KEY) is None
-    for odd in ("", "<>", "<42@sky.example>", text[:30], "<" + "é" * 40 + "@sky.example>"):
-        assert read_message_id(odd, KEY) is None
+    for malformed in ("", "<>", "<42@sky.example>", text[:30], "<" + "é" * 40 + "@sky.example>"):
+        assert read_message_id(malformed, KEY) is None
 
 
 def test_letters_without_a_key_keep_the_form_of_earlier_versions() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from flask import Flask
 
-from skymailing.delivery.ledger.run_counts import common_words
+from skymailing.delivery.ledger.run_counts import generalize_reply
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
@@ -134,7 +134,7 @@ def test_a_long_unusual_reply_is_processed_quickly(app: Flask, reply: str) -> No
         rejections = Rejections(10)
         rejections.record(1, replace(refused, answer="no"))  # connects to Redis
         with cpu_seconds(0.1):
-            common_words(reply)
+            generalize_reply(reply)
             rejections.record(1, refused)
 
 

@@ -1,4 +1,4 @@
-"""A/B tests of mailings with few clients, with clients who leave, and of recurring mailings."""
+"""Test A/B tests of mailings with few clients, with clients who leave, and of recurring mailings."""
 
 from datetime import timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def test_a_test_without_clients_ends_at_once(session: Session, user: User, start
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_very_few_clients_get_their_letters_or_wait_for_a_sample_that_exists(
+def test_few_clients_wait_only_if_the_sample_is_not_empty(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer, count: int
 ) -> None:
     create_clients(user, count)
@@ -92,8 +92,8 @@ def test_clients_who_unsubscribe_or_are_deleted_while_they_wait_get_nothing(
     start(plan_tested(user, session))
     run = get_only_run(session)
     waiting = list_others(session, run)
-    left, deleted = waiting[:3], waiting[3:5]
-    for delivery in left:
+    unsubscribed, deleted = waiting[:3], waiting[3:5]
+    for delivery in unsubscribed:
         SuppressionFactory.create(owner_id=user.id, email_key=delivery.email_key)
     for delivery in deleted:
         session.delete(session.get_one(Client, delivery.client_id))
@@ -104,7 +104,7 @@ def test_clients_who_unsubscribe_or_are_deleted_while_they_wait_get_nothing(
     run = get_only_run(session)
     expected = {"sent": CLIENTS - 5, "suppressed": 3, "cancelled": 2}
     assert (count_states(session, run), run.state) == (expected, RunState.FINISHED)
-    assert not {letter.to for letter in smtp.letters} & {one.email for one in [*left, *deleted]}
+    assert not {letter.to for letter in smtp.letters} & {one.email for one in [*unsubscribed, *deleted]}
     check_ledger(session, run, smtp.letters)
 
 

@@ -159,7 +159,7 @@ def test_workers_that_are_refused_at_the_same_time_slow_down_once(app: Flask, se
 
 
 @pytest.mark.parametrize(("letters", "seconds"), [(0.25, 12), (1.9, 4), (12.5, 1)])
-def test_a_learned_pace_is_kept_below_one_letter_per_second_too(
+def test_a_learned_pace_is_obeyed_even_below_one_letter_per_second(
     app: Flask, session: Session, letters: float, seconds: int
 ) -> None:
     now = utcnow().replace(microsecond=0)

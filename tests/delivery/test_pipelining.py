@@ -43,12 +43,12 @@ def _short_timeout(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 class OneByOne:
     """A server that offers PIPELINING, but handles only the first command of a packet.
 
-    It replies `to_others` to the other commands, or drops them. With `is_able_in_envelopes`, it drops only
+    It replies `to_others` to the other commands, or drops them. With `supports_envelopes`, it drops only
     commands that follow a letter's dot.
     """
 
     to_others: str = ""
-    is_able_in_envelopes: bool = False
+    supports_envelopes: bool = False
     accepted: list[str] = field(default_factory=list)
     sessions: int = 0
 
@@ -60,7 +60,7 @@ class OneByOne:
             line, *others = data.splitlines()
             if line.upper() == b"QUIT":
                 return
-            for command in [line, *others] if self.is_able_in_envelopes else [line]:
+            for command in [line, *others] if self.supports_envelopes else [line]:
                 if command.startswith(b"RCPT"):
                     recipient = command.decode().removeprefix("RCPT TO:<").removesuffix(">")
                 if command == b"DATA":
@@ -82,7 +82,7 @@ class OneByOne:
 
 SERVERS = [
     pytest.param(OneByOne, {}, id="drops-commands"),
-    pytest.param(OneByOne, {"is_able_in_envelopes": True}, id="drops-what-follows-a-letter"),
+    pytest.param(OneByOne, {"supports_envelopes": True}, id="drops-what-follows-a-letter"),
     pytest.param(OneByOne, {"to_others": "503 5.5.1 bad sequence of commands"}, id="503"),
     pytest.param(OneByOne, {"to_others": "554 5.5.0 synchronization error"}, id="554"),
 ]

@@ -1,4 +1,4 @@
-"""Sort the replies of mail servers into reasons that pages show in words."""
+"""Test that mail servers' replies are sorted into the reasons that pages show."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TOO_MANY, UNAVAILABLE, OTHER = RefusalReason.TOO_MANY, RefusalReason.UNAVAILABLE
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("reason", "reply"),
     [
         (NO_ADDRESS, "5.1.1 … user unknown"),
         (NO_ADDRESS, "5.1.1 <anna@example.org>: Recipient address rejected"),
@@ -21,7 +21,7 @@ TOO_MANY, UNAVAILABLE, OTHER = RefusalReason.TOO_MANY, RefusalReason.UNAVAILABLE
         (NO_ADDRESS, "No such user here"),
         (NO_ADDRESS, "Requested action not taken: mailbox unavailable"),
         (NO_ADDRESS, "Пользователь не найден"),
-        (NO_ADDRESS, "spam-fan@b.example: user unknown"),  # words of the address do not count
+        (NO_ADDRESS, "spam-fan@b.example: user unknown"),  # the text of an address does not count
         (NO_DOMAIN, "5.1.2 Host unknown"),
         (NO_DOMAIN, "5.1.10 Recipient address has null MX"),
         (NO_DOMAIN, "Host or domain name not found. Name service error for name=nowhere.example"),
@@ -48,8 +48,8 @@ TOO_MANY, UNAVAILABLE, OTHER = RefusalReason.TOO_MANY, RefusalReason.UNAVAILABLE
         (OTHER, ""),
     ],
 )
-def test_a_reply_has_a_reason(reason: RefusalReason, words: str) -> None:
-    assert find_reason(words) is reason
+def test_a_reply_has_a_reason(reason: RefusalReason, reply: str) -> None:
+    assert find_reason(reply) is reason
 
 
 def test_the_code_in_front_of_a_status_does_not_matter() -> None:

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence, occurrence
+from skymailing.delivery.calendar.recurrence import (
+    find_latest_occurrence,
+    find_next_occurrence,
+    find_occurrence,
+)
 from skymailing.models import Periodicity
 
 ZONES = ["UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
@@ -86,7 +90,7 @@ def test_the_next_occurrence_is_the_next_matching_day(
 ) -> None:
     after = anchor + later
     days = find_occurrences(anchor, periodicity, zone, after.astimezone(zone).date() - timedelta(days=1))
-    assert next_occurrence(anchor, periodicity, zone, after) == next(at for at in days if at > after)
+    assert find_next_occurrence(anchor, periodicity, zone, after) == next(at for at in days if at > after)
 
 
 @pytest.mark.parametrize("periodicity", RECURRING)
@@ -101,13 +105,13 @@ def test_a_year_of_occurrences_agrees_with_the_calendar_and_the_clock(
     expected = list(islice(find_occurrences(anchor, periodicity, zone, first), COUNTS[periodicity]))
     found = [anchor]
     for _ in expected[1:]:
-        following = next_occurrence(anchor, periodicity, zone, found[-1])
+        following = find_next_occurrence(anchor, periodicity, zone, found[-1])
         assert following is not None
         found.append(following)
     assert found == expected
     for at, following in pairwise(expected):
-        assert latest_occurrence(anchor, periodicity, zone, at) == at
-        assert latest_occurrence(anchor, periodicity, zone, following - timedelta(seconds=1)) == at
+        assert find_latest_occurrence(anchor, periodicity, zone, at) == at
+        assert find_latest_occurrence(anchor, periodicity, zone, following - timedelta(seconds=1)) == at
 
 
 @given(
@@ -120,16 +124,18 @@ def test_the_next_occurrence_follows_the_latest_one(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     until = anchor + later
-    latest = latest_occurrence(anchor, periodicity, zone, until)
-    following = next_occurrence(anchor, periodicity, zone, until)
+    latest = find_latest_occurrence(anchor, periodicity, zone, until)
+    following = find_next_occurrence(anchor, periodicity, zone, until)
     assert latest <= until or latest == anchor
     assert following is not None
-    assert next_occurrence(anchor, periodicity, zone, latest) == following
+    assert find_next_occurrence(anchor, periodicity, zone, latest) == following
 
 
 def test_a_monthly_series_on_the_31st_uses_the_last_day_of_shorter_months() -> None:
     anchor = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
-    days = [occurrence(anchor, Periodicity.MONTHLY, ZoneInfo("UTC"), number).date() for number in range(15)]
+    days = [
+        find_occurrence(anchor, Periodicity.MONTHLY, ZoneInfo("UTC"), number).date() for number in range(15)
+    ]
     assert days[1:4] == [date(2027, 2, 28), date(2027, 3, 31), date(2027, 4, 30)]
     assert days[13] == date(2028, 2, 29)
 
@@ -140,11 +146,11 @@ def test_the_local_hour_stays_the_same_across_a_clock_change(day: date) -> None:
     anchor = datetime(2026, 1, 1, 9, 0, tzinfo=berlin)
     for offset in (-1, 0, 1):
         number = (day - anchor.date()).days + offset
-        found = occurrence(anchor, Periodicity.DAILY, berlin, number).astimezone(berlin)
+        found = find_occurrence(anchor, Periodicity.DAILY, berlin, number).astimezone(berlin)
         assert (found.hour, found.minute) == (9, 0)
 
 
 def test_a_one_time_mailing_has_no_next_occurrence() -> None:
     anchor = datetime(2026, 1, 1, tzinfo=UTC)
-    assert next_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor) is None
-    assert latest_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor + timedelta(9)) == anchor
+    assert find_next_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor) is None
+    assert find_latest_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor + timedelta(9)) == anchor

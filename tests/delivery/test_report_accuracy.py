@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from skymailing import clock
-from skymailing.delivery.ledger.run_counts import interval_seconds
+from skymailing.delivery.ledger.run_counts import get_interval_width
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Attempt, Client, Mailing, OnUnknown, Outcome, Run, RunInterval
@@ -65,7 +65,9 @@ def read_sent_times(session: Session) -> list[tuple[float, int]]:
         .join(Run, Run.id == Attempt.run_id)
         .where(Attempt.outcome == Outcome.SENT)
     )
-    return sorted(((at - start).total_seconds(), interval_seconds(at, start)) for at, start in rows.tuples())
+    return sorted(
+        ((at - start).total_seconds(), get_interval_width(at, start)) for at, start in rows.tuples()
+    )
 
 
 def check_time(reported: int | None, percent: int, times: list[tuple[float, int]]) -> None:

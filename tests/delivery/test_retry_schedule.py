@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.ledger import claims, open_runs
-from skymailing.delivery.retry import wait_after
+from skymailing.delivery.retry import choose_wait
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome, User
@@ -25,13 +25,15 @@ SETTINGS = EngineSettings()
 
 
 def test_waits_grow_to_four_hours() -> None:
-    minutes = [wait_after(attempt, "451 later", SETTINGS, 0).total_seconds() / 60 for attempt in range(1, 21)]
+    minutes = [
+        choose_wait(attempt, "451 later", SETTINGS, 0).total_seconds() / 60 for attempt in range(1, 21)
+    ]
     assert minutes == [1, 5, 15, 30, 60, 120, *[240] * 14]
 
 
 def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
-    assert wait_after(2, "", SETTINGS, -1) == timedelta(minutes=4)
-    assert wait_after(2, "", SETTINGS, 1) == timedelta(minutes=6)
+    assert choose_wait(2, "", SETTINGS, -1) == timedelta(minutes=4)
+    assert choose_wait(2, "", SETTINGS, 1) == timedelta(minutes=6)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,9 @@ def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
 def test_a_wait_is_taken_from_the_reply_and_limited_to_a_day(reply: str, wait: timedelta) -> None:
     for jitter in (-1.0, 1.0):
         if wait == timedelta(minutes=1):
-            assert wait_after(1, reply, SETTINGS, jitter) == wait * (1 + jitter / 5)
+            assert choose_wait(1, reply, SETTINGS, jitter) == wait * (1 + jitter / 5)
         else:
-            assert wait_after(7, reply, SETTINGS, jitter) == wait
+            assert choose_wait(7, reply, SETTINGS, jitter) == wait
 
 
 def test_a_run_that_waited_for_days_still_retries_for_three_days(

@@ -15,7 +15,12 @@ from skymailing import clock
 from skymailing.audit import Actor
 from skymailing.clients import deletion as clients
 from skymailing.delivery.ledger import reconciliation
-from skymailing.delivery.ledger.run_counts import common_words, interval_begin, interval_seconds, run_keys
+from skymailing.delivery.ledger.run_counts import (
+    generalize_reply,
+    get_interval_start,
+    get_interval_width,
+    run_keys,
+)
 from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Client, Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
@@ -30,24 +35,26 @@ times = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seco
 
 @given(times, times)
 def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(first: datetime, second: datetime) -> None:
-    begin, seconds = interval_begin(first, START), interval_seconds(first, START)
+    begin, seconds = get_interval_start(first, START), get_interval_width(first, START)
     end = begin + timedelta(seconds=seconds)
     assert begin <= first < end
     assert begin.timestamp() // 900 == (end.timestamp() - 1) // 900
-    assert (interval_begin(begin, START), interval_seconds(begin, START)) == (begin, seconds)
-    assert (interval_begin(second, START) == begin) == (begin <= second < end)
+    assert (get_interval_start(begin, START), get_interval_width(begin, START)) == (begin, seconds)
+    assert (get_interval_start(second, START) == begin) == (begin <= second < end)
 
 
 def test_intervals_grow_with_the_age_of_the_run() -> None:
     assert [
-        interval_seconds(START + timedelta(seconds=seconds), START) for seconds in (5, 90, 900, 9000)
+        get_interval_width(START + timedelta(seconds=seconds), START) for seconds in (5, 90, 900, 9000)
     ] == [
         1,
         10,
         60,
         900,
     ]
-    intervals = {interval_begin(START + timedelta(seconds=seconds), START) for seconds in range(72 * 3600)}
+    intervals = {
+        get_interval_start(START + timedelta(seconds=seconds), START) for seconds in range(72 * 3600)
+    }
     assert len(intervals) < 600
 
 
@@ -62,7 +69,7 @@ def test_intervals_grow_with_the_age_of_the_run() -> None:
     ],
 )  # fmt: skip
 def test_variable_parts_are_removed_from_replies(reply: str, expected: str) -> None:
-    assert common_words(reply) == expected
+    assert generalize_reply(reply) == expected
 
 
 def read_refusals(session: Session) -> Counter[tuple[str, int | None, str]]:

@@ -29,7 +29,7 @@ from skymailing.models import (
     client_forms,
     client_tags,
 )
-from tests.delivery.plain_conditions import SENT, Person, Plain
+from tests.delivery.plain_conditions import SENT, Person, PlainEvaluator
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
@@ -258,7 +258,7 @@ def test_databases_find_the_clients_for_whom_conditions_hold(
     with app.app_context():
         owner = db.session.get(User, created.id)
         assert owner is not None
-        plain = Plain(Habits.of(owner), ZoneInfo("Europe/Moscow"), NOW, world.mailings)
+        plain = PlainEvaluator(Habits.of(owner), ZoneInfo("Europe/Moscow"), NOW, world.mailings)
         for tree in map(world.name_mailings, trees):
             expected = {person.email for person in persons if plain.holds(tree, person)}
             found = world.find(compile_segment(tree, owner, NOW))

@@ -31,9 +31,9 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
     An opening begins when, on one of the weekdays, the clock first shows the opening time or later, and
     ends in the same way at the closing time. This follows the definition, without the code under test.
     """
-    assert hours.opens is not None
-    assert hours.closes is not None
-    overnight = hours.closes <= hours.opens
+    assert hours.opens_at is not None
+    assert hours.closes_at is not None
+    overnight = hours.closes_at <= hours.opens_at
     now = datetime.combine(day - timedelta(days=2), time(), UTC)
     first = datetime.combine(day, time(), UTC)
     opened: set[date] = set()
@@ -43,11 +43,11 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
         local = now.astimezone(hours.zone)
         for opening_day in (local.date() - timedelta(days=1), local.date()):
             closing_day = opening_day + timedelta(days=1) if overnight else opening_day
-            if (local.date(), local.time()) >= (opening_day, hours.opens) and str(
+            if (local.date(), local.time()) >= (opening_day, hours.opens_at) and str(
                 opening_day.isoweekday()
             ) in hours.weekdays:
                 opened.add(opening_day)
-            if (local.date(), local.time()) >= (closing_day, hours.closes):
+            if (local.date(), local.time()) >= (closing_day, hours.closes_at):
                 closed.add(opening_day)
         if now >= first:
             is_open_at.append(bool(opened - closed))
@@ -67,23 +67,23 @@ def test_hours_agree_with_a_clock_read_minute_by_minute(
     for number in range(0, len(is_open_at), 15):
         now = first + number * MINUTE
         assert hours.is_open(now) == is_open_at[number], now.astimezone(hours.zone)
-    assert hours.open_duration(first, first + timedelta(days=7)) == sum(is_open_at) * MINUTE
+    assert hours.measure_open_time(first, first + timedelta(days=7)) == sum(is_open_at) * MINUTE
     openings = [number for number, is_open in enumerate(is_open_at) if is_open]
     if openings and not is_open_at[0]:
-        assert hours.next_opening(first) == first + openings[0] * MINUTE
+        assert hours.find_next_opening(first) == first + openings[0] * MINUTE
     if len(openings) > 500:
-        assert hours.after_open_duration(first, 500 * MINUTE) == first + (openings[499] + 1) * MINUTE
+        assert hours.add_open_time(first, 500 * MINUTE) == first + (openings[499] + 1) * MINUTE
 
 
 def test_office_hours_end_on_friday_and_resume_on_monday() -> None:
     hours = SendingHours("12345", time(9), time(18), ZoneInfo("Europe/Moscow"))
     friday_evening = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     assert hours.is_open(friday_evening - MINUTE)
-    assert hours.closes_after(friday_evening - MINUTE) == friday_evening
+    assert hours.find_closing_time(friday_evening - MINUTE) == friday_evening
     assert not hours.is_open(friday_evening)
-    assert hours.closes_after(friday_evening) is None
-    assert hours.next_opening(friday_evening) == datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
-    assert hours.after_open_duration(friday_evening - MINUTE, 2 * MINUTE) == datetime(
+    assert hours.find_closing_time(friday_evening) is None
+    assert hours.find_next_opening(friday_evening) == datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+    assert hours.add_open_time(friday_evening - MINUTE, 2 * MINUTE) == datetime(
         2026, 11, 23, 6, 1, tzinfo=UTC
     )
 
@@ -93,13 +93,13 @@ def test_without_hours_sending_is_always_allowed() -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert hours.is_open(now)
     assert not hours.is_limited
-    assert (hours.closes_after(now), hours.next_opening(now)) == (None, now)
-    assert hours.open_duration(now, now + timedelta(days=1000)) == timedelta(days=1000)
+    assert (hours.find_closing_time(now), hours.find_next_opening(now)) == (None, now)
+    assert hours.measure_open_time(now, now + timedelta(days=1000)) == timedelta(days=1000)
 
 
 @pytest.mark.parametrize(("opens", "expected"), [(time(2, 30), time(3, 0)), (time(1, 0), time(1, 0))])
 def test_an_opening_time_that_the_clock_skips_opens_at_the_change(opens: time, expected: time) -> None:
     hours = SendingHours("7", opens, time(5), ZoneInfo("Europe/Berlin"))
-    opening = hours.next_opening(datetime(2026, 3, 28, 12, tzinfo=UTC))
+    opening = hours.find_next_opening(datetime(2026, 3, 28, 12, tzinfo=UTC))
     assert opening is not None
     assert opening.astimezone(hours.zone).time() == expected

@@ -34,8 +34,8 @@ def new_budget(app: Flask, session: Session, clock: time_machine.Traveller) -> I
         yield create_budget
 
 
-def share_of(budget: SessionBudget, count: int, want: int = 20, is_urgent: bool = False) -> tuple[int, int]:
-    share = budget.request(count, want, is_urgent)
+def share_of(budget: SessionBudget, count: int, wanted: int = 20, is_urgent: bool = False) -> tuple[int, int]:
+    share = budget.request(count, wanted, is_urgent)
     return share.now, share.later
 
 

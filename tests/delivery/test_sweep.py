@@ -19,7 +19,7 @@ from tests.support.factories import MailingFactory, create_clients, create_run, 
 from tests.support.servers import RedisServer, SmtpServer
 
 
-def open_runs(owner: User, count: int, state: DeliveryState) -> list[Run]:
+def create_open_runs(owner: User, count: int, state: DeliveryState) -> list[Run]:
     return [
         create_run(
             MailingFactory.create(owner=owner, state=MailingState.RUNNING), {state: 1}, state=RunState.SENDING
@@ -50,7 +50,7 @@ def test_a_sweep_needs_as_many_statements_for_many_runs_as_for_one(
 ) -> None:
     counts = []
     for more in (1, 30):
-        open_runs(user, more, state)
+        create_open_runs(user, more, state)
         with count_statements(app) as statements, app.app_context():
             found = jobs.run_sweep(utcnow())
         counts.append(len(statements))
@@ -109,7 +109,7 @@ def test_a_replaced_sweep_stops(app: Flask, session: Session, user: User) -> Non
 def test_runs_that_cannot_be_finished_in_time_are_left_to_the_next_sweep(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = open_runs(user, 3, DeliveryState.SENT)
+    runs = create_open_runs(user, 3, DeliveryState.SENT)
     with app.app_context():
         monkeypatch.setattr(recovery, "PART_SECONDS", -1)
         recovery.finish_ended_runs(utcnow())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymailing.delivery.variants.results import Result, chance_of_difference, choose_winner
+from skymailing.delivery.variants.results import Result, choose_winner, estimate_chance
 from skymailing.delivery.variants.samples import Sample
 from skymailing.models import Decision
 
@@ -55,7 +55,7 @@ def test_the_best_rate_wins_and_small_differences_are_chance(
 
 
 def test_the_chance_of_a_difference_is_that_of_the_two_proportion_test() -> None:
-    chance = chance_of_difference(Result(1, 1_000, 1_000, 100), Result(2, 1_000, 1_000, 60))
+    chance = estimate_chance(Result(1, 1_000, 1_000, 100), Result(2, 1_000, 1_000, 60))
     deviations = (0.10 - 0.06) / sqrt(0.08 * 0.92 * (1 / 1_000 + 1 / 1_000))
     assert chance == pytest.approx(2 * (1 - NormalDist().cdf(deviations)), rel=1e-6)
-    assert chance_of_difference(Result(1, 10, 0, 0), Result(2, 10, 10, 5)) == 1.0
+    assert estimate_chance(Result(1, 10, 0, 0), Result(2, 10, 10, 5)) == 1.0

@@ -49,7 +49,7 @@ class Worker:
         with self.app.app_context(), db.engine.begin() as connection:
             self.claimed = claims.claim(connection, self.run, self.token, utcnow() + lease, 10, utcnow())
 
-    def make_results(self, verdict: Verdict, code: int | None = 250, answer: str = "words") -> list[Result]:
+    def make_results(self, verdict: Verdict, code: int | None = 250, answer: str = "text") -> list[Result]:
         return [
             Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), verdict, code, answer)
             for claimed in self.claimed

@@ -10,7 +10,7 @@ from skymailing.clients.opt_outs import opt_out
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Archive, Brand, OpenTracking, Run, Signup, SignupForm, Topic, User
-from skymailing.outbox.signup_letters import signup_token
+from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.security import unsubscribe_token
 from tests.archive.letters import create_sent_run, send_letter
 from tests.e2e.site import Site
@@ -57,7 +57,7 @@ def form_paths(site: Site, owner: User) -> list[str]:
         ]
         session.add_all(signups)
         session.flush()
-        tokens = [*map(signup_token, signups), UNKNOWN_TOKEN]
+        tokens = [*map(make_signup_token, signups), UNKNOWN_TOKEN]
     confirmations = [f"/f/{form.uuid}/confirm/{token}" for token in tokens]
     return [f"/f/{form.uuid}", f"/f/{closed.uuid}", *confirmations]
 

@@ -1,4 +1,4 @@
-"""Provide a visitor without a browser, who opens pages, keeps cookies and submits forms."""
+"""Provide a visitor who opens pages, keeps cookies and submits forms, but runs no scripts."""
 
 import http.cookiejar
 import urllib.error
@@ -30,7 +30,7 @@ class Page:
 
 
 class Visitor:
-    """A visitor whose client keeps cookies, follows redirects and submits forms."""
+    """A visitor whose HTTP client keeps cookies, follows redirects and submits forms."""
 
     def __init__(self, site: str) -> None:
         self.site = site

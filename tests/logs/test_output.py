@@ -120,8 +120,8 @@ def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -
     )
     redactor = Redactor(secrets_of(vars(config)))
 
-    words = ("p@ss/word", "p%40ss%2Fword", "redis-word", "mail-word", "metrics-word", "second-word")
-    for secret in (*words, "hook-word-of-20-letters", "key-word", "box@word", "box%40word"):
+    passwords = ("p@ss/word", "p%40ss%2Fword", "redis-word", "mail-word", "metrics-word", "second-word")
+    for secret in (*passwords, "hook-word-of-20-letters", "key-word", "box@word", "box%40word"):
         assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
 
 

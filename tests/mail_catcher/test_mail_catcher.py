@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.mail_catcher.store import LetterStore
-from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
+from tests.processes.service import PROJECT_DIR, Service, is_listening, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a mail catcher with its own directory."""
     service = Service(tmp_path_factory.mktemp("catcher"))
     process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
-    wait_until(lambda: listens(service.mail_port), "the catcher listens")
+    wait_until(lambda: is_listening(service.mail_port), "the catcher listens")
     yield service
     process.terminate()
     assert process.wait(10) == 0

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, schedule
 from skymailing.clock import utcnow
-from skymailing.delivery.calendar.recurrence import occurrence, occurrence_number
+from skymailing.delivery.calendar.recurrence import find_occurrence, find_occurrence_number
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.conftest import SignIn
 from tests.support.factories import MailingFactory, UserFactory, create_run
@@ -151,6 +151,6 @@ def test_only_an_occurrences_exact_time_has_a_number(
     quarters: int, name: str, periodicity: Periodicity, number: int
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)
-    at = occurrence(anchor, periodicity, zone, number)
-    assert occurrence_number(anchor, periodicity, zone, at) == number
-    assert occurrence_number(anchor, periodicity, zone, at + timedelta(seconds=1)) is None
+    at = find_occurrence(anchor, periodicity, zone, number)
+    assert find_occurrence_number(anchor, periodicity, zone, at) == number
+    assert find_occurrence_number(anchor, periodicity, zone, at + timedelta(seconds=1)) is None

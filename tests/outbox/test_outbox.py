@@ -98,7 +98,7 @@ def test_a_temporary_refusal_is_retried_with_growing_delays(
     assert send(timedelta(hours=1)) == 1
 
 
-def test_the_servers_reply_to_a_permanent_refusal_is_stored(
+def test_the_reply_of_a_permanent_refusal_is_stored(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     smtp.rcpt_replies[letter.to] = "550 5.1.1 no such user"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
+from tests.processes.service import PROJECT_DIR, free_port, is_listening, wait_until
 from tests.support.debian_packages import PackagesMissing, unpack
 
 NAME = "sky.example"
@@ -38,7 +38,7 @@ http {{
 
 @cache
 def find_nginx() -> str | None:
-    """Return the installed nginx, or else Debian's, unpacked; None if neither is available."""
+    """Return the path of the installed nginx, or of an unpacked Debian package; None if neither exists."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
     if installed := shutil.which("nginx", path=path):
         return installed
@@ -123,7 +123,7 @@ def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -
     subprocess.run([program, "-t", "-c", path], check=True, capture_output=True)
     process = subprocess.Popen([program, "-c", path], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: listens(nginx.https_port), "nginx listens")
+        wait_until(lambda: is_listening(nginx.https_port), "nginx listens")
         yield nginx
     finally:
         process.terminate()

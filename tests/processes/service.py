@@ -138,7 +138,7 @@ class Service:
         return [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
 
 
-def listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Return whether a program is listening on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()

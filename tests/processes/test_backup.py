@@ -64,7 +64,7 @@ def original(environment: Settings, sink: Sink, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def replacement(original: Settings, app: Flask, tmp_path: Path) -> Iterator[Settings]:
-    """Yield the settings of its replacement, with an empty database of the same kind."""
+    """Yield the settings of the replacement, with an empty database of the same kind."""
     own_settings = {
         "DATA_DIR": str(tmp_path / "replacement"),
         "DATABASE_URL": f"sqlite:///{tmp_path / 'replacement.db'}",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.nginx import NAME, Nginx, find_nginx, run_nginx
-from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
+from tests.processes.service import PROJECT_DIR, free_port, is_listening, wait_until
 from tests.support.servers import RedisServer
 
 EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
@@ -44,7 +44,7 @@ class Web:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._command("web"), cwd=PROJECT_DIR, env=self.environment)
-        wait_until(lambda: listens(self.port), "the web server listens")
+        wait_until(lambda: is_listening(self.port), "the web server listens")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -71,9 +71,9 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def has_nginx() -> None:
+def require_nginx() -> None:
     if find_nginx() is None:
-        # `find_nginx` has already tried to unpack the package. No other program reads its settings.
+        # `find_nginx` has already tried to unpack the package. No other program reads nginx's configuration.
         pytest.skip("nginx is neither installed nor available as a package")
 
 

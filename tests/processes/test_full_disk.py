@@ -36,7 +36,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service.stop()
 
 
-def children(pid: int) -> dict[str, int]:
+def find_children(pid: int) -> dict[str, int]:
     """Return the process IDs of a process's children by the last argument of their commands."""
     ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {Path(f"/proc/{id}/cmdline").read_text().rstrip("\0").split("\0")[-1]: int(id) for id in ids}
@@ -46,11 +46,13 @@ def children(pid: int) -> dict[str, int]:
 def test_the_service_survives_a_full_disk_for_its_logs_and_console(service: Service) -> None:
     wait_until(lambda: service.process.poll() is not None or service.is_ready(), "all processes are ready")
     assert service.process.poll() is None
-    old = children(service.process.pid)["worker"]
+    old = find_children(service.process.pid)["worker"]
 
     os.kill(old, signal.SIGKILL)
 
-    wait_until(lambda: children(service.process.pid).get("worker", old) != old, "the worker is restarted")
+    wait_until(
+        lambda: find_children(service.process.pid).get("worker", old) != old, "the worker is restarted"
+    )
     wait_until(service.is_ready, "all processes are ready again")
     service.process.terminate()
     assert service.process.wait(60) == 0

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from config import load_config
 from skymailing import create_app, queue
-from skymailing.delivery.journal import known_leases
+from skymailing.delivery.journal import list_known_leases
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, RunState
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -26,7 +26,7 @@ from tests.support.factories import UserFactory, bind, due_mailing
 
 RECIPIENTS = 1_500
 SESSIONS = 5  # the maximum per worker
-LEASE_SECONDS = 1 + 3 + 2
+LEASE_SECONDS = 1 + 3 + 2  # a window, a letter and the margin
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def count_leases(session: Session) -> int:
 
 def count_held_letters(session: Session, host: Host) -> int:
     """Return how many letters the host's workers hold, according to their journals."""
-    tokens = known_leases(host.data_dir / "journal")
+    tokens = list_known_leases(host.data_dir / "journal")
     is_held = (Delivery.state == DeliveryState.SENDING) & Delivery.lease_token.in_(tokens)
     return session.scalar(select(func.count()).select_from(Delivery).where(is_held)) or 0
 

@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 
 from skymailing.processes.supervisor import FAILURES_TO_REPORT, ConsoleSupervisor, Options
 from skymailing.settings.redis_socket import embedded_redis_url, redis_socket
-from tests.processes.service import Service, is_gone, listens, wait_until
+from tests.processes.service import Service, is_gone, is_listening, wait_until
 
 STOP_SECONDS = 20
 VISITOR_PAUSE = (
@@ -96,7 +96,7 @@ def test_a_killed_process_is_restarted(service: Service, name: str) -> None:
     os.kill(old_pid, signal.SIGKILL)
 
     wait_until(lambda: service.pids()[name] != old_pid, f"{name} is restarted")
-    wait_until(lambda: listens(service.mail_port), "the catcher listens")
+    wait_until(lambda: is_listening(service.mail_port), "the catcher listens")
     wait_until(service.is_ready, "all processes are ready again")
 
 
@@ -141,8 +141,8 @@ def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service)
     assert own_service.press_ctrl_c() == 0
 
     check_stopped_in_order(own_service)
-    assert not listens(own_service.port)
-    assert not listens(own_service.mail_port)
+    assert not is_listening(own_service.port)
+    assert not is_listening(own_service.mail_port)
     assert not redis_socket(
         own_service.data_dir
     ).parent.exists()  # outside DATA_DIR, because of its special characters

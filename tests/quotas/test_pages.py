@@ -90,5 +90,5 @@ def test_old_counts_are_deleted(app: Flask, session: Session, user: User) -> Non
             for kind in (UsageKind.LETTERS, UsageKind.IMPORTS):
                 counting.add(session.connection(), user.id, kind, 1, day)
         counting.delete_old(now)
-        for kind, left in ((UsageKind.LETTERS, 4), (UsageKind.IMPORTS, 2)):
-            assert len(counting.read_hours(user.id, kind, 1000, now)) == left
+        for kind, remaining in ((UsageKind.LETTERS, 4), (UsageKind.IMPORTS, 2)):
+            assert len(counting.read_hours(user.id, kind, 1000, now)) == remaining

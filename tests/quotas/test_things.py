@@ -33,7 +33,7 @@ def test_the_number_of_clients_is_limited(
     assert count(session, Client) == 1
 
 
-def test_the_number_of_messages_is_limited_copies_included(
+def test_the_number_of_messages_including_copies_is_limited(
     session: Session, browser: FlaskClient, user: User, set_limits: SetLimits
 ) -> None:
     set_limits(messages=2)

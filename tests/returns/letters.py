@@ -48,7 +48,7 @@ Content-Type: text/rfc822-headers
 
 def make_complaint(recipient: str, type: str = "abuse", quoted: str = "") -> bytes:
     """Return a complaint (RFC 5965); providers often remove the recipient."""
-    named = f"Original-Rcpt-To: <{recipient}>\n" if recipient else ""
+    recipient_field = f"Original-Rcpt-To: <{recipient}>\n" if recipient else ""
     return f"""From: feedback@provider.example
 To: abuse@sky.example
 Subject: FW: News
@@ -66,7 +66,7 @@ Content-Type: message/feedback-report
 Feedback-Type: {type}
 User-Agent: Loop/1.0
 Version: 1
-{named}
+{recipient_field}
 --=_c
 Content-Type: message/rfc822
 

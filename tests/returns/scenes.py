@@ -28,7 +28,7 @@ USER_UNKNOWN = "550 5.1.1 user unknown"
 
 @dataclass
 class Desk:
-    """Takes in letters, as a mail server pipes them, and shows the consequences."""
+    """Ingests letters, as if a mail server had piped them, and shows the consequences."""
 
     app: Flask
     session: Session
@@ -69,20 +69,20 @@ class Desk:
         self.session.expire_all()
         return letter.state
 
-    def take_in_together(self, *letters: bytes) -> list[ReturnedState | None]:
-        """Take in letters as from a mailbox; None for those that were not stored."""
+    def ingest_together(self, *letters: bytes) -> list[ReturnedState | None]:
+        """Ingest letters as from a mailbox; return their states, with None for those that were not stored."""
         with self.app.app_context():
-            taken = ingest_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
+            stored = ingest_batches([Arrival.read(raw, "mailbox") for raw in letters], utcnow())
         self.session.expire_all()
-        return [letter.state if letter else None for letter in taken]
+        return [letter.state if letter else None for letter in stored]
 
     def suppressions(self) -> dict[str, str]:
-        """Return the reasons by address."""
+        """Return the reason for each suppressed address."""
         rows = self.session.execute(select(Suppression.email_key, Suppression.reason)).tuples()
         return {key: reason.value for key, reason in rows}
 
     def bounces(self) -> list[tuple[str, str]]:
-        """Return the kind and the proof of each bounce, in order."""
+        """Return the kind and the proof of each bounce, oldest first."""
         return [
             (row.kind.value, row.proof.value)
             for row in self.session.scalars(select(Bounce).order_by(Bounce.id))
@@ -90,7 +90,7 @@ class Desk:
 
 
 @contextmanager
-def listening(store: lmtp.Store) -> Iterator[int]:
+def run_listener(store: lmtp.Store) -> Iterator[int]:
     """Run a listener; yield its port."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(lmtp.listen("127.0.0.1", 0, store))

@@ -91,7 +91,7 @@ def test_no_other_host_is_connected_to(url: str) -> None:
     def fail(host: str) -> ssl.SSLSocket:
         raise AssertionError(host)
 
-    with pytest.raises(NotFetched, match="not a host of SNS"):
+    with pytest.raises(NotFetched, match="not an SNS host"):
         fetch(url, fail)
 
 

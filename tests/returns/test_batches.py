@@ -1,4 +1,4 @@
-"""Take in several returned letters in one transaction, as from a mailbox or a webhook."""
+"""Test that several letters, as from a mailbox or a webhook, are ingested in one transaction."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ def count_usage(desk: Desk) -> dict[tuple[int, str], int]:
     return {(owner_id, kind): count for owner_id, kind, count in desk.session.execute(grouped).tuples()}
 
 
-def test_letters_that_are_taken_in_together_have_the_same_effect_as_one_by_one(desk: Desk) -> None:
+def test_letters_ingested_together_have_the_same_effect_as_one_by_one(desk: Desk) -> None:
     stranger = UserFactory.create()
     dead, angry, forged = (desk.send() for _ in range(3))
     other = desk.send(ClientFactory.create(owner=stranger))
@@ -50,7 +50,7 @@ def test_letters_that_are_taken_in_together_have_the_same_effect_as_one_by_one(d
     again = desk.send(ClientFactory.create(owner=desk.user, email="again@example.org"))
     hard = desk.bounce(dead)
 
-    states = desk.take_in_together(
+    states = desk.ingest_together(
         hard,
         ENGLISH_VACATION,
         make_status(forged.email, "5.1.1", USER_UNKNOWN),  # only the address matches
@@ -85,9 +85,9 @@ def test_a_page_that_another_process_has_read_changes_nothing(desk: Desk) -> Non
     first, second = desk.send(), desk.send()
     page = [desk.bounce(first), desk.bounce(second), b"Call me"]
     states = [UNDERSTOOD, UNDERSTOOD, UNCLEAR]
-    assert desk.take_in_together(*page) == states
+    assert desk.ingest_together(*page) == states
 
-    assert desk.take_in_together(*reversed(page)) == states[::-1]
+    assert desk.ingest_together(*reversed(page)) == states[::-1]
 
     assert (first.run.returned, second.run.returned) == (1, 1)
     assert len(desk.session.scalars(select(ReturnedLetter)).all()) == 3
@@ -97,7 +97,7 @@ def test_two_complaints_of_one_client_count_once_for_the_reputation(desk: Desk) 
     client = ClientFactory.create(owner=desk.user)
     first, second = desk.send(client), desk.send(client)
 
-    desk.take_in_together(desk.complain(first), desk.complain(second))
+    desk.ingest_together(desk.complain(first), desk.complain(second))
 
     assert count_usage(desk) == {(desk.user.id, UsageKind.COMPLAINTS): 1}
     assert (first.run.complaints, second.run.complaints) == (1, 1)
@@ -111,9 +111,9 @@ def test_a_letter_that_cannot_be_stored_does_not_stop_the_others(app: Flask, des
     arrivals[1] = replace(arrivals[1], reports=[replace(report, diagnostic="550 5.1.1 \ud800")])
 
     with app.app_context():
-        taken = ingest_batches(arrivals, utcnow())
+        stored = ingest_batches(arrivals, utcnow())
 
-    assert [letter.state if letter else None for letter in taken] == [UNDERSTOOD, None, UNDERSTOOD]
+    assert [letter.state if letter else None for letter in stored] == [UNDERSTOOD, None, UNDERSTOOD]
     assert desk.suppressions().keys() == {deliveries[0].email_key, deliveries[2].email_key}
     assert desk.bounces() == [("hard", "signed")] * 2
 
@@ -124,7 +124,7 @@ def test_a_subject_that_becomes_the_reason_can_contain_anything(desk: Desk) -> N
     subject = "Subject: =?utf-8?q?no_such=00_user?= =?unicode_escape?q?=5Cud800?="
     letter = f"X-Failed-Recipients: {delivery.email}\nIn-Reply-To: {message_id}\n{subject}\n\nSorry\n"
 
-    assert desk.take_in_together(letter.encode()) == [UNDERSTOOD]
+    assert desk.ingest_together(letter.encode()) == [UNDERSTOOD]
     assert desk.suppressions() == {delivery.email_key: "bounced"}
 
 
@@ -143,7 +143,7 @@ def test_letters_about_many_addresses_do_not_share_a_transaction(
 
     monkeypatch.setattr(tasks, "ingest_letters", record)
     single = [f"Call {number}".encode() for number in range(31)]
-    assert desk.take_in_together(*many, *single) == [UNCLEAR] * 34
+    assert desk.ingest_together(*many, *single) == [UNCLEAR] * 34
     assert sizes == [70, 70, 100, 1]
 
 
@@ -151,16 +151,16 @@ def test_a_batch_takes_few_statements(desk: Desk) -> None:
     letters = [desk.bounce(desk.send(client)) for client in ClientFactory.create_batch(30, owner=desk.user)]
     links = [quote_headers(link=desk.quote(desk.send()).split("List-Unsubscribe: ")[1].split("\n")[0])]
     with record_statements() as statements:
-        desk.take_in_together(*letters)
+        desk.ingest_together(*letters)
     # There is one statement for each letter, bounce and run interval, and there are 30 of each.
     assert len(statements) <= 3 * 30 + 15
     with record_statements() as statements:
-        desk.take_in_together(*[make_complaint("", quoted=quoted) for quoted in links])
+        desk.ingest_together(*[make_complaint("", quoted=quoted) for quoted in links])
     assert len(statements) <= 20
 
 
-def take_in_at_once(app: Flask, *pages: list[bytes]) -> list[Exception]:
-    """Take in several pages, each in a thread, as processes do; return the errors."""
+def ingest_at_once(app: Flask, *pages: list[bytes]) -> list[Exception]:
+    """Ingest several pages, each in a thread, as processes do; return the errors."""
     barrier = threading.Barrier(len(pages))
     failures: list[Exception] = []
 
@@ -193,7 +193,7 @@ def test_processes_with_the_same_clients_in_another_order_do_not_block_each_othe
         deliveries = [desk.send(client) for client in clients]
         letters = [desk.bounce(delivery) for delivery in deliveries]
         copies = [raw.replace(b"mx.example.org", b"mx2.example.org") for raw in reversed(letters)]
-        assert take_in_at_once(app, letters, copies) == []
+        assert ingest_at_once(app, letters, copies) == []
         desk.session.expire_all()
         assert [delivery.run.returned for delivery in deliveries] == [1] * 6
 
@@ -212,7 +212,7 @@ def test_processes_with_bounces_and_complaints_of_one_owner_do_not_block_each_ot
     dead, angry, furious = (desk.send() for _ in range(3))
 
     both = [desk.bounce(dead), desk.complain(angry)]
-    assert take_in_at_once(app, both, [desk.complain(furious)]) == []
+    assert ingest_at_once(app, both, [desk.complain(furious)]) == []
 
     assert count_usage(desk) == {
         (desk.user.id, UsageKind.BOUNCES): 1,

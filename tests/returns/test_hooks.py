@@ -146,14 +146,14 @@ def test_mailgun_signs_its_posts(
     use_key("mailgun", "signing-key")
     reply = {"code": 550, "message": "5.1.1 no such user", "mx-host": "mx.example.org"}
     failed: dict[str, Any] = {"severity": "permanent", "reason": "bounce", "delivery-status": reply}
-    good = posts.mailgun("signing-key", "failed", dead.email, now, **failed)
+    valid = posts.mailgun("signing-key", "failed", dead.email, now, **failed)
     assert deliver("mailgun", posts.mailgun("other-key", "failed", dead.email, now)).status_code == 403
     old = now.replace(year=now.year - 1)
     assert deliver("mailgun", posts.mailgun("signing-key", "failed", dead.email, old)).status_code == 403
 
     for body in (
-        good,
-        good,
+        valid,
+        valid,
         posts.mailgun("signing-key", "complained", angry.email, now, id="other"),
         posts.mailgun("signing-key", "failed", waiting.email, now, severity="temporary"),
     ):

@@ -1,4 +1,4 @@
-"""Ingest returned mail: whom it is about, what it changes, and what forged or repeated letters change."""
+"""Test how returned mail is ingested: whom it is about, and what real, forged and repeated letters change."""
 
 from pathlib import Path
 
@@ -99,12 +99,12 @@ def test_the_message_id_of_a_deleted_delivery_is_not_trusted(desk: Desk) -> None
     assert desk.suppressions() == {}
 
 
-@pytest.mark.parametrize("answer", ["550 5.7.1 Message rejected as spam", "554 5.7.1 Relay access denied"])
-def test_a_refusal_because_of_the_letter_is_not_charged_to_the_client(desk: Desk, answer: str) -> None:
+@pytest.mark.parametrize("reply", ["550 5.7.1 Message rejected as spam", "554 5.7.1 Relay access denied"])
+def test_a_refusal_because_of_the_letter_does_not_count_against_the_client(desk: Desk, reply: str) -> None:
     client = ClientFactory.create(owner=desk.user)
     for _ in range(4):
         delivery = desk.send(client)
-        assert desk.ingest(desk.bounce(delivery, answer)) is UNDERSTOOD
+        assert desk.ingest(desk.bounce(delivery, reply)) is UNDERSTOOD
 
     assert desk.suppressions() == {}
     assert delivery.run.returned == 1
@@ -162,7 +162,7 @@ def test_returned_mail_is_never_answered(desk: Desk) -> None:
     assert desk.session.scalars(select(OutboxLetter)).all() == []
 
 
-def test_a_crash_before_the_commit_repeats_everything(app: Flask, desk: Desk) -> None:
+def test_after_a_crash_before_the_commit_a_letter_is_ingested_again(app: Flask, desk: Desk) -> None:
     delivery = desk.send()
     with app.app_context():
         ingest_letters([Arrival.read(desk.bounce(delivery), "pipe")], utcnow())

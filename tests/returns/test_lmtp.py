@@ -19,7 +19,7 @@ from skymailing.extensions import db
 from skymailing.models import ReturnedLetter, User
 from skymailing.returns import lmtp
 from tests.returns.letters import make_status, quote_headers
-from tests.returns.scenes import USER_UNKNOWN, Desk, listening
+from tests.returns.scenes import USER_UNKNOWN, Desk, run_listener
 
 pytestmark = pytest.mark.one_engine
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.one_engine
 @contextmanager
 def connect(app: Flask) -> Iterator[smtplib.LMTP]:
     """Yield a client of a listener that stores letters with the app."""
-    with listening(make_store(app)) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+    with run_listener(make_store(app)) as port, smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
         yield client
 
 
@@ -66,7 +66,7 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
     store: lmtp.Store = make_store(app)
     batches: list[int] = []
 
-    def store_slowly(some: Sequence[lmtp.Handed]) -> list[bool]:
+    def store_slowly(some: Sequence[lmtp.IncomingLetter]) -> list[bool]:
         batches.append(len(some))
         time.sleep(0.5)
         return store(some)
@@ -75,7 +75,7 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
         with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
             assert send(client, raw) == {}
 
-    with listening(store_slowly) as port, ThreadPoolExecutor(6) as pool:
+    with run_listener(store_slowly) as port, ThreadPoolExecutor(6) as pool:
         list(pool.map(deliver, [port] * 6, letters))
 
     assert sum(batches) == 6
@@ -84,7 +84,7 @@ def test_letters_that_arrive_while_others_are_stored_are_stored_together(
     assert len(desk.suppressions()) == 6
 
 
-def test_the_recipient_says_which_letter_a_report_is_about(app: Flask, session: Session, user: User) -> None:
+def test_the_recipient_shows_which_letter_a_report_is_about(app: Flask, session: Session, user: User) -> None:
     desk = Desk(app, session, user)
     delivery = desk.send()
     with app.app_context():

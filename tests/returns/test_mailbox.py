@@ -238,12 +238,12 @@ def test_folders_below_the_inbox_and_servers_without_move(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     server = MailboxServer("imaps", tmp_path)
-    server.prefix, server.offers = "INBOX.", "IMAP4rev1 UIDPLUS"
+    server.prefix, server.capabilities = "INBOX.", "IMAP4rev1 UIDPLUS"
     server.add(QUESTION, ENGLISH_VACATION)
     monkeypatch.setenv("SSL_CERT_FILE", server.certificates)
     set_mailbox(desk.app, monkeypatch, server.url)
     with server.run():
         assert read(desk.app).unclear == 1
         assert server.count() == {"INBOX": 0, "INBOX.Not understood": 1, "INBOX.Processed": 1}
-        server.offers = "IMAP4rev1"
+        server.capabilities = "IMAP4rev1"
         assert "neither MOVE nor UIDPLUS" in read(desk.app).fault

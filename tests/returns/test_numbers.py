@@ -22,8 +22,8 @@ from tests.returns.scenes import Desk
 
 
 @pytest.fixture
-def came_back(app: Flask, session: Session, user: User) -> tuple[Desk, Delivery]:
-    """Take in a bounce and a complaint about a letter, and an unclear letter."""
+def desk_and_delivery(app: Flask, session: Session, user: User) -> tuple[Desk, Delivery]:
+    """Ingest a bounce and a complaint about a letter, and an unclear letter."""
     desk = Desk(app, session, user)
     delivery = desk.send()
     desk.ingest(desk.bounce(delivery))
@@ -32,12 +32,12 @@ def came_back(app: Flask, session: Session, user: User) -> tuple[Desk, Delivery]
     return desk, delivery
 
 
-def test_reports_and_summaries_count_returned_letters_on_the_day_they_came(
-    came_back: tuple[Desk, Delivery], user: User, browser: FlaskClient
+def test_reports_and_summaries_count_returned_letters_on_the_day_they_came_back(
+    desk_and_delivery: tuple[Desk, Delivery], user: User, browser: FlaskClient
 ) -> None:
-    desk, delivery = came_back
+    desk, delivery = desk_and_delivery
     report = browser.get("/reports/").text
-    # The summary has it in words; the tables by day and by mailing, and the list of all numbers, have it too.
+    # The summary, the tables by day and by mailing, and the list of all numbers contain it.
     assert "returned later</a>: <strong>1</strong>" in report
     assert (
         report.count("Returned later")
@@ -60,8 +60,8 @@ def test_reports_and_summaries_count_returned_letters_on_the_day_they_came(
     assert "returned later: 1, marked as spam: 1" in letter
 
 
-def test_a_recount_keeps_what_came_back(came_back: tuple[Desk, Delivery]) -> None:
-    desk, delivery = came_back
+def test_a_recount_keeps_returned_letters(desk_and_delivery: tuple[Desk, Delivery]) -> None:
+    desk, delivery = desk_and_delivery
     with desk.app.app_context(), db.engine.begin() as connection:
         (run,) = run_counts.run_keys(connection, [delivery.run_id])
         reconciliation.recount(connection, run)
@@ -70,7 +70,7 @@ def test_a_recount_keeps_what_came_back(came_back: tuple[Desk, Delivery]) -> Non
 
 
 @pytest.mark.one_engine
-def test_metrics_count_verdicts(came_back: tuple[Desk, Delivery], visitor: FlaskClient) -> None:
+def test_metrics_count_verdicts(desk_and_delivery: tuple[Desk, Delivery], visitor: FlaskClient) -> None:
     metrics = read_metrics(visitor)
 
     counted = {name: metrics["skymailing_returned_total", name] for name in ("hard", "complaint", "unclear")}
@@ -81,9 +81,9 @@ def test_metrics_count_verdicts(came_back: tuple[Desk, Delivery], visitor: Flask
 
 @pytest.mark.one_engine
 def test_doctor_warns_of_complaints_and_of_unclear_letters(
-    came_back: tuple[Desk, Delivery], monkeypatch: pytest.MonkeyPatch
+    desk_and_delivery: tuple[Desk, Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, _ = came_back
+    desk, _ = desk_and_delivery
 
     def check(letters: int) -> list[tuple[bool, bool]]:
         with desk.app.app_context(), db.engine.begin() as connection:

@@ -85,8 +85,8 @@ def test_a_letter_about_a_topic_unsubscribes_only_from_the_topic(desk: Desk, ses
         ]
     for token in [*tokens, tokens[0]]:
         assert desk.ingest(write(f"unsubscribe {token}")) is ReturnedState.UNDERSTOOD
-    left = session.scalars(select(TopicChoice).where(~TopicChoice.is_joined)).all()
-    assert [(choice.topic_id, choice.email_key) for choice in left] == [(topic.id, delivery.email_key)]
+    opt_outs = session.scalars(select(TopicChoice).where(~TopicChoice.is_joined)).all()
+    assert [(choice.topic_id, choice.email_key) for choice in opt_outs] == [(topic.id, delivery.email_key)]
     assert desk.suppressions() == {other.email_key: "unsubscribed"}
 
 

@@ -16,7 +16,7 @@ from skymailing.monitoring.doctor.run import run_checks
 from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
-from tests.returns.scenes import listening
+from tests.returns.scenes import run_listener
 from tests.support.factories import due_mailing
 from tests.support.mail_servers import Postfix
 from tests.support.servers import Letter, SmtpServer
@@ -79,7 +79,7 @@ def test_postfix_keeps_return_paths_with_a_token_and_returns_letters_to_them(
         session.expire_all()
         return list(session.scalars(select(Bounce)))
 
-    with listening(make_store(app)) as port:
+    with run_listener(make_store(app)) as port:
         relay = (
             f"default_transport = smtp\nrelayhost = [127.0.0.1]:{smtp.port}\n"
             f"transport_maps = inline:{{sky.example=lmtp:inet:127.0.0.1:{port}}}"

@@ -1,4 +1,4 @@
-"""Read returned letters: real ones by Postfix and Exim, other formats, and hostile ones."""
+"""Test that returned letters are read: real ones by Postfix and Exim, other formats, and hostile ones."""
 
 import time
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def test_letters_of_real_servers_are_read_with_address_verdict_and_our_headers()
             assert all("/u/eyJhbGciOiJIUzI1NiJ9" in report.quoted.list_unsubscribe for report in reports)
 
 
-def test_notices_in_any_words_are_read_and_clients_replies_are_not() -> None:
+def test_notices_in_any_wording_are_read_and_clients_replies_are_not() -> None:
     letters = {path.stem: path.read_bytes() for path in NOTICES.glob("*.eml")}
     assert letters.keys() == EXPECTED_NOTICES.keys()
 
@@ -134,7 +134,7 @@ def test_the_envelope_shows_that_a_server_wrote_a_notice() -> None:
     body = b"Subject: Your email\n\nann@example.org: unable to deliver, no such user\n"
     by_server = b"From: Mail <robot@example.org>\n" + body
 
-    assert read_one(by_server).kind is Kind.UNCLEAR, "anyone can write these words"
+    assert read_one(by_server).kind is Kind.UNCLEAR, "anyone can write this text"
     assert read_one(b"Return-Path: <>\n" + by_server).kind is Kind.BOUNCE
     [report] = read_return(by_server, Envelope(""))
     assert (report.kind, report.recipient) == (Kind.BOUNCE, "ann@example.org")
@@ -197,11 +197,14 @@ def test_no_letter_raises_an_error() -> None:
 
 def nest(depth: int) -> bytes:
     """Return parts in parts, each with its own boundary."""
-    marks = [b"b%d" % number for number in range(depth)]
+    boundaries = [b"b%d" % number for number in range(depth)]
     return (
-        b"".join(b'Content-Type: multipart/mixed; boundary="%s"\n\n--%s\n' % (mark, mark) for mark in marks)
+        b"".join(
+            b'Content-Type: multipart/mixed; boundary="%s"\n\n--%s\n' % (boundary, boundary)
+            for boundary in boundaries
+        )
         + b"\n\nend\n"
-        + b"".join(b"--%s--\n" % mark for mark in reversed(marks))
+        + b"".join(b"--%s--\n" % boundary for boundary in reversed(boundaries))
     )
 
 
@@ -224,9 +227,9 @@ HOSTILE = {
 
 def test_hostile_letters_take_little_time() -> None:
     for name, raw in HOSTILE.items():
-        started = time.process_time()
+        start = time.process_time()
         reports = read_return(raw)
-        assert time.process_time() - started < 1.5, name
+        assert time.process_time() - start < 1.5, name
         assert 1 <= len(reports) <= 500, name
         assert all(len(report.diagnostic) <= 1000 for report in reports), name
     assert read_one(HOSTILE["50 MB"]).recipient == "ann@example.org"

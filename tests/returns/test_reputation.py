@@ -102,7 +102,7 @@ def test_after_a_resume_only_later_letters_count(desk: Desk, mailing: Mailing) -
 
 
 @pytest.mark.one_engine
-def test_counts_are_kept_while_they_are_rated(desk: Desk) -> None:
+def test_counts_are_kept_while_reputations_need_them(desk: Desk) -> None:
     for days_ago in (1, 30, 32):
         count_letters(desk, 10, days_ago)
     with desk.app.app_context():

@@ -1,4 +1,4 @@
-"""Decide what the replies of mail servers mean for a client."""
+"""Test what the replies of mail servers mean for a client."""
 
 import pytest
 
@@ -40,7 +40,7 @@ HARD, SOFT, POLICY = Verdict.HARD, Verdict.SOFT, Verdict.POLICY
         (HARD, "", "550 Пользователь не найден"),
         (HARD, "", "550 5.1.1 Empfänger unbekannt"),
         (HARD, "", "550 L'adresse du destinataire n'existe pas"),
-        (HARD, "", "550 spam-fan@b.example: user unknown"),  # words of the address do not count
+        (HARD, "", "550 spam-fan@b.example: user unknown"),  # the text of an address does not count
         (SOFT, "5.2.2", "552 5.2.2 The email account that you tried to reach is over quota"),
         (SOFT, "5.0.0", "550 Mailbox full, user does not exist any more for new letters"),
         (SOFT, "4.2.1", "450 4.2.1 The user you are trying to contact is receiving mail too quickly"),
@@ -83,7 +83,7 @@ def test_a_reply_has_a_verdict(verdict: Verdict, status: str, diagnostic: str) -
     assert judge(Report(Kind.BOUNCE, "a@b.example", "failed", status, diagnostic)) is verdict
 
 
-def test_only_bounces_are_judged_by_their_words() -> None:
+def test_only_bounces_are_judged_by_their_text() -> None:
     verdicts = {
         kind: judge(Report(kind, "a@b.example", status="5.1.1", diagnostic="550 5.1.1 user unknown"))
         for kind in Kind

@@ -14,8 +14,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, RunLink, User
-from skymailing.outbox.sender_tokens import sender_token
-from skymailing.outbox.signup_letters import signup_token
+from skymailing.outbox.sender_tokens import make_sender_token
+from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import WEBHOOK_SECRET, SignIn
 from tests.security.decisions import (
@@ -134,9 +134,9 @@ class OwnedObjects:
             case "auth.confirm_email":
                 return account_token(NEW_EMAIL, self.owner, email="new@example.org")
             case "signup.confirm":
-                return signup_token(self.make(make_signup))
+                return make_signup_token(self.make(make_signup))
             case "senders.confirm":
-                return sender_token(self.make(make_sender))
+                return make_sender_token(self.make(make_sender))
             case "letters.show":
                 return link_to(self.app, self.make(make_delivery)).rpartition("/")[2]
             case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":

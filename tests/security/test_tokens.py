@@ -19,8 +19,8 @@ from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Role, Sender, SignupForm, Suppression, User
-from skymailing.outbox.sender_tokens import CONFIRM_SENDER, sender_token
-from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, signup_token
+from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
+from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, make_signup_token
 from skymailing.security import BadToken
 from tests.security.object_factories import make_signup
 from tests.support.factories import PASSWORD, UserFactory
@@ -42,8 +42,8 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
         return {
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
-            CONFIRM_SENDER: sender_token(session.scalars(select(Sender)).one()),
-            CONFIRM_SIGNUP: signup_token(signup),
+            CONFIRM_SENDER: make_sender_token(session.scalars(select(Sender)).one()),
+            CONFIRM_SIGNUP: make_signup_token(signup),
         }
 
 

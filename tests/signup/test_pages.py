@@ -203,14 +203,14 @@ def test_people_wait_for_room_if_there_are_too_many_clients(
     app: Flask, session: Session, user: User, browser: FlaskClient, form: SignupForm, set_limits: SetLimits
 ) -> None:
     from skymailing.jobs import run_sweep
-    from skymailing.outbox.signup_letters import signup_token
+    from skymailing.outbox.signup_letters import make_signup_token
 
     set_limits(clients=1)
     known = ClientFactory.create(owner=user)
     Visitor(app).sign_up(form)
     signup = session.scalars(select(Signup)).one()
     with app.app_context():
-        path = f"{path_of(form)}/confirm/{signup_token(signup)}"
+        path = f"{path_of(form)}/confirm/{make_signup_token(signup)}"
     assert "You are subscribed" in get_main_text(Visitor(app).post(path, {}))
     assert {consent.kind for consent in session.scalars(select(Consent))} == {"asked", "confirmed"}
     assert "1 person has confirmed, but" in get_main_text(browser.get(f"/forms/{form.id}"))

@@ -16,7 +16,7 @@ from skymailing import create_app
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, Consent, FormDay, OutboxLetter, Signup, SignupForm, SignupMailbox, User
-from skymailing.outbox.signup_letters import signup_token
+from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.signup.confirmation import confirm_signup
 from skymailing.signup.protection import Visitor as Origin
 from skymailing.signup.requests import Request, request_signup
@@ -32,7 +32,7 @@ def make_links(app: Flask, session: Session) -> list[str]:
     """Return the path of the confirmation page of each request."""
     with app.app_context():
         signups = db.session.scalars(select(Signup).order_by(Signup.id)).all()
-        return [f"{path_of(signup.form)}/confirm/{signup_token(signup)}" for signup in signups]
+        return [f"{path_of(signup.form)}/confirm/{make_signup_token(signup)}" for signup in signups]
 
 
 def run_at_once(function: Callable[[str], int], arguments: list[str]) -> set[int]:
@@ -84,7 +84,7 @@ def request_and_die(environment: dict[str, str], form_id: int) -> None:
 
 def confirm_and_die(environment: dict[str, str], uuid: str) -> None:
     with create_app(TestingConfig(environment), defer_pages=True).app_context():
-        token = signup_token(db.session.scalars(select(Signup)).one())
+        token = make_signup_token(db.session.scalars(select(Signup)).one())
         confirm_signup(token, uuid, Origin("192.0.2.7"), utcnow())
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Factories of API keys and of answers to repeatable requests."""
+"""Factories of API keys and of responses to repeatable requests."""
 
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 

@@ -1,4 +1,4 @@
-"""Empty the tests' databases, and notice changes."""
+"""Empty the tests' databases, and detect changes to them."""
 
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
@@ -8,7 +8,7 @@ from skymailing.extensions import db
 from skymailing.models import AuditEntry, ClientToIndex
 
 AUDIT_LOG = AuditEntry.__tablename__
-NOTES = ClientToIndex.__tablename__  # a trigger adds rows when clients are deleted
+CLIENTS_TO_INDEX = ClientToIndex.__tablename__  # a trigger adds rows when clients are deleted
 
 
 def empty_database(connection: Connection) -> None:
@@ -17,7 +17,9 @@ def empty_database(connection: Connection) -> None:
     # Most tests write to a few tables, so most DELETEs would only take time.
     checks = ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in names)
     found = connection.exec_driver_sql(f"SELECT {checks}").one()
-    names = [name for name, has_rows in zip(names, found, strict=True) if has_rows or name == NOTES]
+    names = [
+        name for name, has_rows in zip(names, found, strict=True) if has_rows or name == CLIENTS_TO_INDEX
+    ]
     if AUDIT_LOG in names:
         names.remove(AUDIT_LOG)
         with audit.allow_changes(connection):

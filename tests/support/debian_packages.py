@@ -25,10 +25,8 @@ def unpack(package: str, *others: str) -> Path:
         raise PackagesMissing(f"{package} is unpacked from Debian's package, but there is no apt-get here")
     for folder in ("lists/partial", "archives/partial"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    _run(*_own_apt(directory), "update")
-    _run(
-        *_own_apt(directory), "install", "-y", "--download-only", "--no-install-recommends", package, *others
-    )
+    _run_apt(directory, "update")
+    _run_apt(directory, "install", "-y", "--download-only", "--no-install-recommends", package, *others)
     for archive in (directory / "archives").glob("*.deb"):
         _run("dpkg", "-x", str(archive), str(directory))
     for folder in ("lists", "archives"):
@@ -41,8 +39,8 @@ def unpack(package: str, *others: str) -> Path:
     return directory
 
 
-def _own_apt(directory: Path) -> list[str]:
-    """Return an apt that keeps its own lists and packages, and reads only the system's sources."""
+def _run_apt(directory: Path, *arguments: str) -> None:
+    """Run apt-get with its own lists and packages; it reads only the system's list of sources."""
     options = {
         "Debug::NoLocking": "1",
         "APT::Sandbox::User": "",
@@ -51,7 +49,8 @@ def _own_apt(directory: Path) -> list[str]:
         "Dir::Cache::archives": directory / "archives",
         "Dir::Log": directory,
     }
-    return ["apt-get", "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+    flags = [flag for name, value in options.items() for flag in ("-o", f"{name}={value}")]
+    _run("apt-get", "-q", *flags, *arguments)
 
 
 def _run(*command: str) -> None:

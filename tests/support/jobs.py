@@ -1,4 +1,4 @@
-"""Run the jobs that wait, in the test's own process."""
+"""Run the waiting jobs in the test's own process."""
 
 from flask import Flask
 

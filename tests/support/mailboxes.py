@@ -20,7 +20,7 @@ class MailboxServer:
 
     def __init__(self, protocol: str, directory: Path) -> None:
         self.folders: dict[str, dict[int, bytes]] = {"INBOX": {}}
-        self.offers = "IMAP4rev1 MOVE UIDPLUS"
+        self.capabilities = "IMAP4rev1 MOVE UIDPLUS"
         self.lost_letters: set[int] = set()  # unreadable because of a disk error
         self.sessions = 0
         self.dies_before = ""  # a command before which the session ends
@@ -77,11 +77,11 @@ class Session(socketserver.StreamRequestHandler, ABC):
             if self.mailbox.dies_before and self.mailbox.dies_before in line:
                 self.mailbox.dies_before = ""
                 return
-            is_going_on = self.answer(line)
+            is_open = self.reply(line)
             if self.mailbox.empties_after and self.mailbox.empties_after in line:
                 self.mailbox.empties_after = ""
                 self.mailbox.inbox.clear()
-            if not is_going_on:
+            if not is_open:
                 return
 
     @abstractmethod
@@ -89,28 +89,28 @@ class Session(socketserver.StreamRequestHandler, ABC):
         """Say that the server is ready."""
 
     @abstractmethod
-    def answer(self, line: str) -> bool:
-        """Answer a command; return whether the session continues."""
+    def reply(self, line: str) -> bool:
+        """Reply to a command; return whether the session continues."""
 
 
 class ImapSession(Session):
     def greet(self) -> None:
-        self.say("* OK [CAPABILITY IMAP4rev1] ready")  # more is offered after the sign-in
+        self.say("* OK [CAPABILITY IMAP4rev1] ready")  # the full list follows after the sign-in
 
-    def answer(self, line: str) -> bool:
+    def reply(self, line: str) -> bool:
         tag, command = line.split(" ", 1)
-        words = [quoted or plain for quoted, plain in re.findall(r'"((?:\\.|[^"])*)"|(\S+)', command)]
-        name = "_".join(words[:2] if words[0] == "UID" else words[:1]).lower()
-        status = getattr(self, name)(*words[2 if words[0] == "UID" else 1 :])
+        parts = [quoted or plain for quoted, plain in re.findall(r'"((?:\\.|[^"])*)"|(\S+)', command)]
+        name = "_".join(parts[:2] if parts[0] == "UID" else parts[:1]).lower()
+        status = getattr(self, name)(*parts[2 if parts[0] == "UID" else 1 :])
         self.say(f"{tag} {status or 'OK done'}")
         return name != "logout"
 
     def login(self, user: str, password: str) -> str:
-        is_right = (user, password.replace('\\"', '"')) == (USER, PASSWORD)
-        return "OK done" if is_right else "NO [AUTHENTICATIONFAILED] wrong"
+        is_correct = (user, password.replace('\\"', '"')) == (USER, PASSWORD)
+        return "OK done" if is_correct else "NO [AUTHENTICATIONFAILED] wrong"
 
     def capability(self) -> None:
-        self.say(f"* CAPABILITY {self.mailbox.offers}")
+        self.say(f"* CAPABILITY {self.mailbox.capabilities}")
 
     def select(self, folder: str) -> str:
         self.letters = self.mailbox.folders.get(folder, {})
@@ -154,7 +154,7 @@ class ImapSession(Session):
         for uid in map(int, uids.split(",")):
             self.mailbox.folders[folder][uid] = self.letters[uid]
 
-    def uid_store(self, *_words: str) -> None:
+    def uid_store(self, *_parts: str) -> None:
         pass
 
     def uid_expunge(self, uids: str) -> None:
@@ -176,7 +176,7 @@ class Pop3Session(Session):
         self.deleted: set[int] = set()
         self.say("+OK ready")
 
-    def answer(self, line: str) -> bool:
+    def reply(self, line: str) -> bool:
         name, _, rest = line.partition(" ")
         getattr(self, name.lower())(rest)
         return name != "QUIT"
@@ -191,11 +191,11 @@ class Pop3Session(Session):
         self.say(f"+OK {len(self.numbers)} 1000")
 
     def top(self, rest: str) -> None:
-        number, most_lines = map(int, rest.split())
+        number, max_lines = map(int, rest.split())
         uid = self.numbers[number - 1]
         if uid in self.mailbox.lost_letters or uid not in self.mailbox.inbox:
             return self.say("-ERR the letter cannot be read")
-        lines = self.mailbox.inbox[uid].replace(b"\r\n", b"\n").split(b"\n")[: most_lines + 50]
+        lines = self.mailbox.inbox[uid].replace(b"\r\n", b"\n").split(b"\n")[: max_lines + 50]
         body = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)
         self.wfile.write(b"+OK\r\n" + body + b".\r\n")
         return None

@@ -11,4 +11,4 @@ def cpu_seconds(limit: float) -> Iterator[None]:
     start = time.thread_time()
     yield
     used = time.thread_time() - start
-    assert used < limit, f"{used:.2f} instead of {limit} seconds of CPU time"
+    assert used < limit, f"{used:.2f} seconds of CPU time, but the limit is {limit}"

@@ -1,4 +1,4 @@
-"""Make two windows act at the same time. This needs two open transactions, which only PostgreSQL has."""
+"""Let two browser windows act at once. This needs two open transactions, which only PostgreSQL has."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -23,7 +23,7 @@ def write_archive(files: dict[str, str | bytes]) -> bytes:
     return output.getvalue()
 
 
-def column_name(number: int) -> str:
+def make_column_name(number: int) -> str:
     name = ""
     while number:
         number, letter = divmod(number - 1, 26)
@@ -43,7 +43,7 @@ def write_sheet(rows: Iterable[Sequence[Cell]], last: str = "") -> str:
     """Return a sheet with these rows, and a cell at `last`, such as XFD1048576."""
     lines = []
     for y, row in enumerate(rows, 1):
-        cells = "".join(write_cell(f"{column_name(x)}{y}", cell) for x, cell in enumerate(row, 1))
+        cells = "".join(write_cell(f"{make_column_name(x)}{y}", cell) for x, cell in enumerate(row, 1))
         lines.append(f'<row r="{y}">{cells}</row>')
     end = f'<row r="{last.lstrip("XFD")}">{write_cell(last, "x")}</row>' if last else ""
     return f'<worksheet xmlns="{MAIN}"><sheetData>{"".join(lines)}{end}</sheetData></worksheet>'

@@ -26,7 +26,7 @@ from skymailing.models import (
     User,
     WebhookEvent,
 )
-from skymailing.outbox.signup_letters import signup_token
+from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.signup.confirmation import confirm_signup
 from skymailing.signup.protection import Visitor
 from skymailing.tracking import machines
@@ -105,7 +105,7 @@ def test_a_confirmed_subscription(app: Flask, user: User, session: Session, read
     signup.values = {"full_name": "Анна"}
     session.flush()
     with app.app_context():
-        token = signup_token(signup)
+        token = make_signup_token(signup)
         for _ in range(2):
             confirm_signup(token, signup.form.uuid, Visitor("192.0.2.1"), utcnow())
             db.session.commit()
@@ -117,7 +117,7 @@ def test_a_confirmed_subscription(app: Flask, user: User, session: Session, read
 def test_bounces_and_complaints(app: Flask, session: Session, user: User, read: Read) -> None:
     desk = Desk(app, session, user)
     gone, annoyed = desk.send(), desk.send()
-    desk.take_in_together(desk.bounce(gone), desk.bounce(gone, "550 5.1.1 again"), desk.complain(annoyed))
+    desk.ingest_together(desk.bounce(gone), desk.bounce(gone, "550 5.1.1 again"), desk.complain(annoyed))
     events = sorted(read(), key=lambda event: event[0])
     assert [name for name, _data in events] == ["bounce.received", "client.complained", "client.suppressed"]
     (_, bounce), (_, complaint), (_, suppressed) = events

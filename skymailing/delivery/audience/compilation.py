@@ -41,7 +41,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "contains": contains_text,
     "starts_with": starts_with_text,
 }
-# Their conditions refer to rows of other tables, which PostgreSQL joins unless they are inside a CASE.
+# Conditions of these kinds refer to rows of other tables. PostgreSQL joins them unless they are in a CASE.
 JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE}
 COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
@@ -62,7 +62,7 @@ def compile_conditions(node: Node, viewpoint: Viewpoint) -> Condition:
 
 
 def _estimate_cost(node: Node) -> int:
-    """Return a rough cost, by which the nodes of a group are sorted: SQLite keeps their order.
+    """Return a rough cost, by which the nodes of a group are sorted: SQLite evaluates them in order.
 
     Tags and states are looked up; attributes are read from JSON, numbers and dates several times.
     """
@@ -77,7 +77,7 @@ class _Compiler:
         self.dialect = dialect
 
     def compile(self, node: Node, *, is_negated: bool = False) -> Condition:
-        """Compile a tree. Negations move down to the leaves: databases can join what a leaf excludes."""
+        """Compile a tree. Negations move down to the leaves, which databases can turn into anti-joins."""
         match node:
             case Group():
                 join = and_ if node.needs_all is not is_negated else or_
@@ -103,8 +103,8 @@ class _Compiler:
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
         if leaf.kind in JOINED_KINDS:
             return not_(condition) if is_negated else condition
-        # PostgreSQL expects a CASE to match half of the rows. It expects comparisons of values without
-        # statistics to match so few that it would read all clients with a tag again for each client. A
+        # PostgreSQL assumes that a CASE matches half of the rows. It would assume that a comparison of values
+        # without statistics matches very few, and read all clients with a tag again for each of them. A
         # missing value fails the condition, and so passes its negation.
         return case((condition, literal(not is_negated)), else_=literal(is_negated))
 
@@ -122,10 +122,10 @@ class _Compiler:
         if leaf.field == "email":
             return Client.email_key, address_pattern
         if leaf.field == "domain":
-            return self.domain(), domain_pattern
+            return self.extract_domain(), domain_pattern
         return text_of(leaf.attribute) if leaf.attribute else getattr(Client, leaf.field), str
 
-    def domain(self) -> ColumnElement[str]:
+    def extract_domain(self) -> ColumnElement[str]:
         if self.dialect == "sqlite":
             return func.substr(Client.email_key, func.instr(Client.email_key, "@") + 1, type_=String)
         return func.split_part(Client.email_key, "@", 2, type_=String)
@@ -185,7 +185,7 @@ class _Compiler:
     def compile_anniversary(self, column: ColumnElement[str], days: int) -> Condition:
         """Return the condition that the day and month of a date fall within this many days from today.
 
-        Those born on 29 February celebrate on the 28th in other years.
+        In years without 29 February, its anniversary is on the 28th.
         """
         first, last = self.viewpoint.today, _shift(self.viewpoint.today, days)
         if days >= 365:

@@ -20,7 +20,7 @@ from skymailing.models import AttributeType
 
 MAX_DEPTH = 3  # levels of groups
 MAX_LEAVES = 50
-MAX_VALUES = 1_000  # listed in all conditions
+MAX_VALUES = 1_000  # in all conditions together
 MAX_EXACT_NUMBER = 2**53  # a float cannot hold every whole number above this
 
 

@@ -107,10 +107,10 @@ def read_date(value: Any) -> date:
 
 
 def read_days(value: Any) -> int:
-    return _read_whole(value, MAX_DAYS, "segment_days_expected", minimum=0)
+    return _read_integer(value, MAX_DAYS, "segment_days_expected", minimum=0)
 
 
-def _read_whole(value: Any, maximum: int, code: str, minimum: int = 1) -> int:
+def _read_integer(value: Any, maximum: int, code: str, minimum: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise InvalidConditions(code, limit=maximum)
     return value
@@ -154,11 +154,11 @@ def read_mailings(value: Any) -> int | tuple[str, int]:
     """Return the ID of a mailing, or ("last", n) for the last n mailings, or ("days", n)."""
     if isinstance(value, dict):
         if value.keys() == {"last"}:
-            return "last", _read_whole(value["last"], MAX_MAILINGS, "segment_mailing_expected")
+            return "last", _read_integer(value["last"], MAX_MAILINGS, "segment_mailing_expected")
         if value.keys() == {"days"}:
-            return "days", _read_whole(value["days"], MAX_DAYS, "segment_days_expected")
+            return "days", _read_integer(value["days"], MAX_DAYS, "segment_days_expected")
         raise InvalidConditions("segment_mailing_expected")
-    return _read_whole(value, LARGEST_ID, "segment_mailing_expected")
+    return _read_integer(value, LARGEST_ID, "segment_mailing_expected")
 
 
 def read_nothing(_value: Any) -> None:

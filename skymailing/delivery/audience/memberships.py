@@ -18,7 +18,7 @@ def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
 
 
 def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
-    """Return the condition that a client confirmed through a sign-up form."""
+    """Return the condition that a client signed up through a form and confirmed it."""
     form_id = select(SignupForm.id).where(SignupForm.owner_id == owner_id, SignupForm.uuid == uuid)
     rows = select(client_forms.c.client_id).where(client_forms.c.form_id == form_id.scalar_subquery())
     return is_among(Client.id, client_forms.c.client_id, rows, dialect)
@@ -35,7 +35,10 @@ def topic_condition(topic: Topic) -> Condition:
 
 
 def gets_topic(topic_id: int, email_key: Any) -> Condition:
-    """Return the same condition for an address, in a query of few rows; no one gets a deleted topic."""
+    """Return the condition that an address gets the topic's mailings, for a query that reads few rows.
+
+    No one gets the mailings of a deleted topic.
+    """
     is_theirs = (TopicChoice.topic_id == Topic.id) & (TopicChoice.email_key == email_key)
     # The address belongs to the outermost query.
     has_chosen = exists().where(is_theirs, TopicChoice.is_joined == Topic.is_opt_in)

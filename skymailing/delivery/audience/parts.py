@@ -143,7 +143,7 @@ def lock_parts(mailing: Mailing) -> None:
 def compile_parts(
     parts: AudienceParts, audience: Audience, owner: User, now: datetime
 ) -> ColumnElement[bool]:
-    """Return the condition on the owner's clients for an audience of segments, or of all but the excluded.
+    """Return the condition on the owner's clients for an audience of segments, or of all with exclusions.
 
     Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing: an audience never
     grows because a part of it is missing.

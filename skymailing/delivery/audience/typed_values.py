@@ -40,7 +40,7 @@ BY_COMMA = {has_comma: Habits(has_decimal_comma=has_comma) for has_comma in (Fal
 
 
 def configure(app: Flask) -> None:
-    """Add the functions that read numbers and dates to every connection with SQLite."""
+    """Add the functions that read numbers and dates to every SQLite connection."""
     with app.app_context():
         engine = db.engine
     if engine.dialect.name != "sqlite":
@@ -111,8 +111,8 @@ def _is_plain_number(text: ColumnElement[str]) -> ColumnElement[bool]:
 def _are_plain_numbers(text: ColumnElement[str]) -> list[ColumnElement[bool]]:
     """Return whether a string is a whole number, and whether it has one point between digits, on SQLite.
 
-    SQLite parses the JSON again wherever the string is used, so it is used in few places: a whole number is
-    the string that it is written as. `parse_number` reads up to 18 digits.
+    SQLite parses the JSON again wherever the string is used, so it is used in few places: a string is a whole
+    number if it stays the same when converted to one and back. `parse_number` reads up to 18 digits.
     """
     is_whole = cast(cast(text, Integer) % literal_column("1000000000000000000"), Text) == text
     has_length = func.length(text).between(1, 15)
@@ -141,7 +141,7 @@ def date_of(key: str, habits: Habits, dialect: str) -> ColumnElement[str]:
         (_has_form(text, "00.00.0000") & _is_day_of_year(func.substr(written, 6, 5)), written),
         else_=read,
     )
-    # Compared byte by byte: dates in this form sort in the order of their characters.
+    # Compare byte by byte: dates in this form sort in the order of their characters.
     return found.collate("C")
 
 

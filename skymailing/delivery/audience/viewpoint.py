@@ -18,7 +18,7 @@ class Viewpoint:
     """The owner, the formats and the time for which conditions are evaluated.
 
     `session` looks up what conditions refer to, in the caller's transaction: on SQLite, another transaction
-    would wait for it.
+    would wait for this one.
     """
 
     session: Session

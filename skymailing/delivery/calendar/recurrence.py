@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from skymailing.models import Periodicity
 
 
-def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
+def find_occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
     """Return the occurrence with this number (0 is the anchor itself), in UTC.
 
     The local time is the same across clock changes, and each month uses the anchor's day or, if it
@@ -28,41 +28,41 @@ def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, numbe
     return datetime.combine(day, local.time().replace(fold=0), zone).astimezone(UTC)
 
 
-def next_occurrence(
+def find_next_occurrence(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, after: datetime
 ) -> datetime | None:
     """Return the first occurrence later than `after`; None for a mailing that is sent once."""
     if periodicity is Periodicity.ONCE:
         return None
-    number = _number_near(anchor, periodicity, zone, after)
-    while (candidate := occurrence(anchor, periodicity, zone, number)) <= after:
+    number = _estimate_number(anchor, periodicity, zone, after)
+    while (candidate := find_occurrence(anchor, periodicity, zone, number)) <= after:
         number += 1
     return candidate
 
 
-def latest_occurrence(
+def find_latest_occurrence(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, until: datetime
 ) -> datetime:
     """Return the last occurrence not later than `until`; the anchor if there is none."""
     if periodicity is Periodicity.ONCE or until <= anchor:
         return anchor
-    number = _number_near(anchor, periodicity, zone, until)
-    while occurrence(anchor, periodicity, zone, number + 1) <= until:
+    number = _estimate_number(anchor, periodicity, zone, until)
+    while find_occurrence(anchor, periodicity, zone, number + 1) <= until:
         number += 1
-    return occurrence(anchor, periodicity, zone, number)
+    return find_occurrence(anchor, periodicity, zone, number)
 
 
-def occurrence_number(
+def find_occurrence_number(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime
 ) -> int | None:
     """Return the number of the occurrence exactly at `moment`; None if there is none."""
-    number = _number_near(anchor, periodicity, zone, moment)
-    while (candidate := occurrence(anchor, periodicity, zone, number)) < moment:
+    number = _estimate_number(anchor, periodicity, zone, moment)
+    while (candidate := find_occurrence(anchor, periodicity, zone, number)) < moment:
         number += 1
     return number if candidate == moment else None
 
 
-def _number_near(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int:
+def _estimate_number(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int:
     """Return the number of an occurrence shortly before `moment`, at least 0."""
     start, end = anchor.astimezone(zone).date(), moment.astimezone(zone).date()
     if periodicity is Periodicity.MONTHLY:

@@ -15,15 +15,15 @@ HORIZON = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class SendingHours:
-    """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
+    """Days of the week (1 is Monday) and hours; hours that close before they open extend past midnight.
 
     Each opening belongs to the day on which it begins. Openings begin and end when the clock first shows
     the hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
     """
 
     weekdays: str
-    opens: time | None
-    closes: time | None
+    opens_at: time | None
+    closes_at: time | None
     zone: ZoneInfo
 
     @classmethod
@@ -34,47 +34,47 @@ class SendingHours:
     @property
     def is_limited(self) -> bool:
         """Whether there is any time outside the sending hours."""
-        return self.opens is not None or self.weekdays != EVERY_DAY
+        return self.opens_at is not None or self.weekdays != EVERY_DAY
 
     def is_open(self, moment: datetime) -> bool:
         """Return whether letters may be sent at `moment`."""
-        return not self.is_limited or self.next_opening(moment) == moment
+        return not self.is_limited or self.find_next_opening(moment) == moment
 
-    def closes_after(self, moment: datetime) -> datetime | None:
+    def find_closing_time(self, moment: datetime) -> datetime | None:
         """Return when the opening around `moment` ends; None if it never does or there is none."""
         if not self.is_limited:
             return None
-        begin, end = next(self._openings(moment), (None, None))
+        begin, end = next(self._list_openings(moment), (None, None))
         return end if begin is not None and begin <= moment else None
 
-    def next_opening(self, moment: datetime) -> datetime | None:
+    def find_next_opening(self, moment: datetime) -> datetime | None:
         """Return the earliest time, not before `moment`, at which letters may be sent."""
         if not self.is_limited:
             return moment
-        begin, _end = next(self._openings(moment), (None, None))
+        begin, _end = next(self._list_openings(moment), (None, None))
         return None if begin is None else max(begin, moment)
 
-    def open_duration(self, start: datetime, end: datetime) -> timedelta:
+    def measure_open_time(self, start: datetime, end: datetime) -> timedelta:
         """Return how much of the time from `start` to `end` is open, up to 400 days after `start`."""
         if not self.is_limited:
             return max(timedelta(), end - start)
-        openings = takewhile(lambda opening: opening[0] < end, self._openings(start))
+        openings = takewhile(lambda opening: opening[0] < end, self._list_openings(start))
         return sum((min(close, end) - max(begin, start) for begin, close in openings), timedelta())
 
-    def after_open_duration(self, start: datetime, needed: timedelta) -> datetime | None:
+    def add_open_time(self, start: datetime, needed: timedelta) -> datetime | None:
         """Return when `needed` open time will have passed since `start`; None if not within 400 days."""
         if not self.is_limited:
             return start + needed
-        for begin, end in self._openings(start):
+        for begin, end in self._list_openings(start):
             begin = max(begin, start)
             if needed <= end - begin:
                 return begin + needed
             needed -= end - begin
         return None
 
-    def _openings(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+    def _list_openings(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield the beginning and end, in UTC, of the openings that are not over at `moment`."""
-        opens, closes = self.opens or MIDNIGHT, self.closes or MIDNIGHT
+        opens, closes = self.opens_at or MIDNIGHT, self.closes_at or MIDNIGHT
         day = moment.astimezone(self.zone).date() - timedelta(days=1)
         last = day + HORIZON
         while day <= last:
@@ -89,14 +89,14 @@ class SendingHours:
         """Return when the clock on that day first shows `hour` or a later time."""
         naive = datetime.combine(day, hour)
         moment = naive.replace(tzinfo=self.zone).astimezone(UTC)
-        if self._clock(moment) == naive:
+        if self._convert_to_local(moment) == naive:
             return moment
         # The clock skips the hour: find the second of the change.
         early = naive.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
         while moment - early > timedelta(seconds=1):
             middle = (early + (moment - early) / 2).replace(microsecond=0)
-            early, moment = (early, middle) if self._clock(middle) >= naive else (middle, moment)
+            early, moment = (early, middle) if self._convert_to_local(middle) >= naive else (middle, moment)
         return moment
 
-    def _clock(self, moment: datetime) -> datetime:
+    def _convert_to_local(self, moment: datetime) -> datetime:
         return moment.astimezone(self.zone).replace(tzinfo=None)

@@ -39,7 +39,7 @@ def insert_attempts(
         return
     connection.execute(
         insert_into(Attempt).on_conflict_do_nothing(),
-        [dict(zip(VARYING_COLUMNS, _values(result), strict=True)) | same for result in results],
+        [dict(zip(VARYING_COLUMNS, _make_values(result), strict=True)) | same for result in results],
     )
 
 
@@ -71,11 +71,11 @@ def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict
     rows = func.unnest(*arrays).table_valued(*VARYING_COLUMNS).render_derived()
     constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in same]
     statement = insert_into(Attempt).from_select([*VARYING_COLUMNS, *same], select(*rows.c, *constants))
-    columns = zip(*map(_values, results), strict=True)
+    columns = zip(*map(_make_values, results), strict=True)
     values = {f"{name}_array": list(column) for name, column in zip(VARYING_COLUMNS, columns, strict=True)}
     connection.execute(statement.on_conflict_do_nothing(), values | same)
 
 
-def _values(result: Result) -> tuple[int, int, str, int | None, str]:
+def _make_values(result: Result) -> tuple[int, int, str, int | None, str]:
     letter = result.letter
     return letter.delivery_id, letter.number, OUTCOMES[result.verdict].value, result.code, result.answer

@@ -98,7 +98,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     is_over_limit = False
     # Recipients who may no longer be mailed are replaced by the next ones.
     while (wanted := limit - len(claimed)) and not is_over_limit:
-        if not (rows := _next_rows(connection, run, wanted, now, choice)):
+        if not (rows := _find_next_rows(connection, run, wanted, now, choice)):
             break
         mailable = _end_unmailable(connection, changes, rows, now)
         granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
@@ -109,7 +109,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
             break
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
-    return [_claimed(row) for row in claimed]
+    return [_make_claimed(row) for row in claimed]
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
@@ -121,39 +121,39 @@ def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], n
     return [row for row in rows if not row.is_suppressed and not row.is_deleted]
 
 
-def _next_rows(
+def _find_next_rows(
     connection: Connection, run: OpenRun, limit: int, now: datetime, choice: Choice | None
 ) -> list[Any]:
-    rows = _due_rows(connection, run, limit, now)
+    rows = _find_due_rows(connection, run, limit, now)
     if len(rows) < limit:
-        rows += _pending_rows(connection, run, limit - len(rows), choice)
+        rows += _find_pending_rows(connection, run, limit - len(rows), choice)
     return rows
 
 
-def _due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
+def _find_due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
     # A literal instead of a parameter, so that both databases use the partial index.
     # Hundreds of thousands of deliveries may be deferred, and SQLite would read them all to sort them.
     is_due = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     if run.is_testing:
         is_due &= IN_SAMPLE
-    statement = _candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
+    statement = _select_candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
 
 
-def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choice | None) -> list[Any]:
+def _find_pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choice | None) -> list[Any]:
     is_pending = IS_PENDING_IN_SAMPLE if run.is_testing else Delivery.state == DeliveryState.PENDING
     if choice is None:
-        return _rows_by_id(connection, run, is_pending, limit)
+        return _find_rows_by_id(connection, run, is_pending, limit)
     # Other workers may have claimed the offered rows since.
     while ids := choice.pick(connection, limit):
         is_offered = is_one_of(Delivery.id, "ids")
-        if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
+        if rows := _find_rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
             return rows
         choice.drop_claimed(connection)
     return []
 
 
-def _claimed(row: Any) -> Claimed:
+def _make_claimed(row: Any) -> Claimed:
     return Claimed(
         *(row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes),
         bool(row.counts_opens),
@@ -162,19 +162,19 @@ def _claimed(row: Any) -> Claimed:
     )
 
 
-def _rows_by_id(
+def _find_rows_by_id(
     connection: Connection,
     run: OpenRun,
     condition: ColumnElement[bool],
     limit: int,
     values: Mapping[str, object] | None = None,
 ) -> list[Any]:
-    statement = _candidates(run, condition).order_by(Delivery.id).limit(limit)
+    statement = _select_candidates(run, condition).order_by(Delivery.id).limit(limit)
     return list(connection.execute(statement, values))
 
 
-def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
-    select_values = _letter_values if run.is_transactional else _client_values
+def _select_candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
+    select_values = _select_letter_values if run.is_transactional else _select_client_values
     return (
         select_values()
         .add_columns(
@@ -194,7 +194,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _client_values() -> Select[Any]:
+def _select_client_values() -> Select[Any]:
     """Select what fills a client's letter."""
     # Deleted while the letter was being sent; the delivery then returned to pending.
     is_deleted = Client.id.is_(None).label("is_deleted")
@@ -202,7 +202,7 @@ def _client_values() -> Select[Any]:
     return values.select_from(Delivery).outerjoin(Client, Client.id == Delivery.client_id)
 
 
-def _letter_values() -> Select[Any]:
+def _select_letter_values() -> Select[Any]:
     """Select what fills a transactional letter, whose recipient need not be a client."""
     letter = TransactionalLetter
     values = (letter.name.label("full_name"), letter.values.label("attributes"))

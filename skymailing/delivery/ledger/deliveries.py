@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.run_counts import Changes, RunKey, run_keys, unknown_since
+from skymailing.delivery.ledger.run_counts import Changes, RunKey, find_unknown_since, run_keys
 from skymailing.delivery.variants.samples import Sample
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -129,7 +129,7 @@ def end_unsent(
             )
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
     changes.move(state, len(never_sent), now)
-    since = unknown_since(connection, may_have_arrived) if may_have_arrived else {}
+    since = find_unknown_since(connection, may_have_arrived) if may_have_arrived else {}
     for id in may_have_arrived:
         changes.move(DeliveryState.UNKNOWN, 1, since.get(id, now))
 
@@ -152,7 +152,7 @@ def reopen(
     changes = Changes(run)
     count = 0
     while rows := connection.execute(batch).all():
-        since = unknown_since(connection, [row.id for row in rows if row.state is DeliveryState.UNKNOWN])
+        since = find_unknown_since(connection, [row.id for row in rows if row.state is DeliveryState.UNKNOWN])
         connection.execute(
             update(Delivery)
             .where(is_one_of(Delivery.id, "ids"))

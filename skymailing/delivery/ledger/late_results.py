@@ -8,7 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, Row, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.ledger.run_counts import Changes, RunKey, unknown_since
+from skymailing.delivery.ledger.run_counts import Changes, RunKey, find_unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp.session import Result
 from skymailing.models import (
@@ -48,7 +48,7 @@ def reconcile_late_results(
     connection.execute(
         update(Delivery)
         .where(is_one_of(Delivery.id, "ids"))
-        .values(step.columns(now) | {"attempts": Delivery.attempts + int(is_counted)}),
+        .values(step.make_values(now) | {"attempts": Delivery.attempts + int(is_counted)}),
         {"ids": [row.id for row in rows]},
     )
     for row in rows:
@@ -79,7 +79,7 @@ def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str]
             .with_for_update()
         ).all()
         ids = [row.id for row in rows]
-        since = unknown_since(connection, ids)
+        since = find_unknown_since(connection, ids)
         for row in rows:
             changes.move(DeliveryState.UNKNOWN, -1, since.get(row.id) or row.finished_at or now)
         connection.execute(

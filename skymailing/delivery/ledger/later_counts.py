@@ -9,7 +9,7 @@ from skymailing.delivery.ledger.run_counts import Changes, run_keys
 from skymailing.models import LATER_COUNTS, Run
 
 
-def add_later(connection: Connection, totals: Mapping[int, Mapping[str, int]], at: datetime) -> None:
+def add_later_counts(connection: Connection, totals: Mapping[int, Mapping[str, int]], at: datetime) -> None:
     """Add to runs' counts, by run ID and name; call it last: rows stay locked until the commit."""
     if not totals:
         return

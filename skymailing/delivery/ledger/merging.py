@@ -52,7 +52,7 @@ def move_letters(
         .order_by(Delivery.id)  # as in late_results.py, so that the two cannot deadlock
         .with_for_update()
     ).all()
-    moves = decide(rows, kept.id, _find_runs_for_all(connection, {row.run_id for row in rows}))
+    moves = plan_moves(rows, kept.id, _find_runs_for_all(connection, {row.run_id for row in rows}))
     _set(connection, moves.detached, client_id=None)
     _set(connection, moves.history, client_id=kept.id)
     _set(connection, moves.readdressed, client_id=kept.id, email=kept.email, email_key=kept.email_key)
@@ -72,7 +72,7 @@ def _find_runs_for_all(connection: Connection, run_ids: Collection[int]) -> set[
     return {id for id, stored, current in rows if (stored or {}).get("audience", current) == Audience.ALL}
 
 
-def decide(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
+def plan_moves(rows: Sequence[Any], kept_id: int, for_all: Collection[int]) -> Moves:
     """Return what happens to the letters of both clients; `for_all` are the runs that exclude no one."""
     kept_rows = {row.run_id: row for row in rows if row.client_id == kept_id}
     moves = Moves()

@@ -73,11 +73,11 @@ class OpenRun:
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
     """Return the run if its mailing may send now and its owner has not reached a limit."""
     is_open = Run.state.in_(OPEN_RUN_STATES)
-    statement = _run_columns(run_id).where(is_open, may_send(now), letters.has_room(now))
+    statement = _select_run(run_id).where(is_open, may_send(now), letters.has_room(now))
     row = connection.execute(statement).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
-    run, closes_at = _open_run(row), hours.closes_after(now)
+    run, closes_at = _make_open_run(row), hours.find_closing_time(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
     if run.is_transactional:
@@ -87,10 +87,10 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
 
 def load_run(connection: Connection, run_id: int) -> OpenRun:
     """Return the run in any state, to record results of letters that were already started."""
-    return _open_run(connection.execute(_run_columns(run_id)).one())
+    return _make_open_run(connection.execute(_select_run(run_id)).one())
 
 
-def _run_columns(run_id: int) -> Select[Any]:
+def _select_run(run_id: int) -> Select[Any]:
     return (
         select(
             Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
@@ -104,7 +104,7 @@ def _run_columns(run_id: int) -> Select[Any]:
     )
 
 
-def _open_run(row: Any) -> OpenRun:
+def _make_open_run(row: Any) -> OpenRun:
     return OpenRun(
         **{name: getattr(row, name) for name in COPIED},
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),

@@ -14,7 +14,7 @@ from skymailing.delivery.ledger.late_results import reconcile_late_results
 from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.run_counts import Changes
 from skymailing.delivery.reputation import count_problems
-from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
+from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, choose_next_step, may_be_too_old
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.events.suppressions import report_suppressed
@@ -83,7 +83,7 @@ def _group(
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
     for result in results:
         id = result.letter.delivery_id
-        step = next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
+        step = choose_next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
         is_counted = result.verdict not in UNCOUNTED
         groups[step, is_counted, result.verdict is Verdict.UNKNOWN][id] = result
     return groups
@@ -107,7 +107,7 @@ def _move(  # noqa: PLR0913 - all values that change a row
     now: datetime,
 ) -> Sequence[int]:
     """Update the rows that the lease still holds; return their IDs."""
-    values = step.columns(now)
+    values = step.make_values(now)
     if is_counted:
         values["attempts"] = Delivery.attempts + 1
     if is_unknown:

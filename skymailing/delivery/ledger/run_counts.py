@@ -44,9 +44,9 @@ QUARTER_HOUR = 900
 ROWS_PER_INTERVAL = 400_000  # microseconds: PostgreSQL rounds half a second up to the next one
 
 MAX_REPLIES = 20  # different replies per window; limits the rows if a server never repeats a reply
-WORDS_LENGTH = 200
+MAX_REPLY_LENGTH = 200
 SEARCHED_LENGTH = 600  # characters of a reply that are searched; VARIABLE takes quadratic time
-OTHER_WORDS = "…"
+ELLIPSIS = "…"  # replaces the parts of a reply that differ, and replies that are not listed
 DOMAIN_LENGTH = 255
 # The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers
 # or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
@@ -74,7 +74,7 @@ class Changes:
 
     def __init__(self, run: RunKey, *, is_shared: bool = False) -> None:
         self.run = run
-        self._row = (lambda begin: begin) if is_shared else own_row
+        self._row = (lambda begin: begin) if is_shared else get_own_row
         self._keys = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
         self._intervals: dict[datetime, Counter[str]] = defaultdict(Counter)
         self._answers: Counter[tuple[datetime, Outcome, int | None, str]] = Counter()
@@ -88,7 +88,7 @@ class Changes:
     def add(self, column: str, count: int, at: datetime) -> None:
         """Add to a column of the interval that contains `at`."""
         if count:
-            self._intervals[interval_begin(at, self.run.started_at)][column] += count
+            self._intervals[get_interval_start(at, self.run.started_at)][column] += count
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
         """Count an attempt after which the server has not, or may not have, accepted the letter."""
@@ -105,51 +105,51 @@ class Changes:
             for begin, columns in sorted(self._intervals.items())
         ]
         _increase(connection, RunInterval, intervals)
-        _increase(connection, RunAnswer, self._answer_rows())
+        _increase(connection, RunAnswer, self._list_answer_rows())
         domains = [
             {"run_id": self.run.id, "domain": domain} | columns
             for domain, columns in sorted(self._domains.items())
         ]
         _increase(connection, RunDomain, domains)
 
-    def _answer_rows(self) -> list[dict[str, object]]:
+    def _list_answer_rows(self) -> list[dict[str, object]]:
         grouped: dict[datetime, Counter[Answer]] = defaultdict(Counter)
         for (begin, outcome, code, answer), count in self._answers.items():
-            grouped[begin][outcome, code, common_words(answer)] += count
+            grouped[begin][outcome, code, generalize_reply(answer)] += count
         rows = []
         for begin, answers in grouped.items():
             shown = dict(answers.most_common(MAX_REPLIES))
             merged: Counter[Answer] = Counter()
             for (outcome, code, words), count in answers.items():
                 is_shown = (outcome, code, words) in shown
-                merged[outcome, code, words if is_shown else OTHER_WORDS] += count
+                merged[outcome, code, words if is_shown else ELLIPSIS] += count
             for (outcome, code, words), count in merged.items():
                 counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
-                key = {"begins_at": self._row(begin), "fingerprint": _fingerprint(outcome, code, words)}
+                key = {"begins_at": self._row(begin), "fingerprint": _make_fingerprint(outcome, code, words)}
                 rows.append(self._keys | key | counted)
         return sorted(rows, key=lambda row: (row["begins_at"], row["fingerprint"]))
 
 
-def interval_begin(at: datetime, started_at: datetime) -> datetime:
+def get_interval_start(at: datetime, started_at: datetime) -> datetime:
     """Return the beginning of the interval in which an event at `at` is counted."""
-    return floor_to(at, interval_seconds(at, started_at))
+    return floor_to(at, get_interval_width(at, started_at))
 
 
-def own_row(begin: datetime) -> datetime:
+def get_own_row(begin: datetime) -> datetime:
     """Return the time of this process's row in an interval: up to 0.4 s after its beginning.
 
-    So no two processes share a row, and sums over runs, days and mailings stay the same.
+    No two processes share a row, and sums over runs, days and mailings stay the same.
     """
-    return begin + timedelta(microseconds=_own_microseconds(os.getpid()))
+    return begin + timedelta(microseconds=_choose_microseconds(os.getpid()))
 
 
 @cache
-def _own_microseconds(process: int) -> int:
+def _choose_microseconds(process: int) -> int:
     digest = hashlib.blake2b(f"{platform.node()} {process}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) % ROWS_PER_INTERVAL
 
 
-def interval_seconds(at: datetime, started_at: datetime) -> int:
+def get_interval_width(at: datetime, started_at: datetime) -> int:
     """Return the width, in seconds, of the interval in which an event at `at` is counted."""
     for distance, width in WIDTHS:
         # The whole interval must be that far away, so that a wide one never overlaps narrow ones.
@@ -158,13 +158,13 @@ def interval_seconds(at: datetime, started_at: datetime) -> int:
     return FINEST_WIDTH
 
 
-def common_words(answer: str) -> str:
+def generalize_reply(answer: str) -> str:
     """Return a reply without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
     answer = answer[:SEARCHED_LENGTH]
     status, space, text = answer.partition(" ")
     if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):
         status, space, text = "", "", answer
-    return (status + space + " ".join(VARIABLE.sub(OTHER_WORDS, text).split()))[:WORDS_LENGTH]
+    return (status + space + " ".join(VARIABLE.sub(ELLIPSIS, text).split()))[:MAX_REPLY_LENGTH]
 
 
 def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
@@ -178,7 +178,7 @@ def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
     return [RunKey(*row) for row in connection.execute(statement).tuples()]
 
 
-def unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
+def find_unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
     """Return when unknown deliveries became unknown: the time of their last attempt."""
     statement = (
         select(Delivery.id, Attempt.at)
@@ -192,7 +192,7 @@ def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping
     """Add each row's counts to the stored row with its key; insert rows that do not exist yet."""
     if not rows:
         return
-    zeros: dict[str, object] = dict.fromkeys(_counters(model), 0)
+    zeros: dict[str, object] = dict.fromkeys(_list_counters(model), 0)
     _upsert_counts(model).execute(connection, [zeros | dict(row) for row in rows])
 
 
@@ -202,17 +202,17 @@ def _upsert_counts(model: type[Model]) -> Upsert:
         statement, table = insert_into(model), model.__table__
         return statement.on_conflict_do_update(
             index_elements=[column.name for column in table.primary_key],
-            set_={name: table.c[name] + statement.excluded[name] for name in _counters(model)},
+            set_={name: table.c[name] + statement.excluded[name] for name in _list_counters(model)},
         )
 
     return Upsert(make)
 
 
-def _counters(model: type[Model]) -> list[str]:
+def _list_counters(model: type[Model]) -> list[str]:
     return [column.name for column in model.__table__.columns if column.default is not None]
 
 
-def _fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
+def _make_fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
     return hashlib.blake2b(f"{outcome} {code} {words}".encode(), digest_size=16).hexdigest()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
 from skymailing.delivery import due, metrics, plan
-from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
+from skymailing.delivery.journal import DeadJournal, Lease, list_known_leases, read_dead_journals
 from skymailing.delivery.ledger import record
 from skymailing.delivery.ledger.open_runs import OpenRun, load_run
 from skymailing.delivery.smtp.session import Letter, Result
@@ -52,14 +52,14 @@ def recover_journal(journal: DeadJournal, now: datetime) -> None:
         return
     with Session(db.engine) as session, session.begin():
         # A sweep that did not see this journal may have marked deliveries unknown.
-        for run, rows in _by_run(session, _assumed_unknowns(session, lease)):
-            _record(session, run, lease.token, rows, lease.answered(rows), now)
+        for run, rows in _group_by_run(session, _find_assumed_unknowns(session, lease)):
+            _record(session, run, lease.token, rows, lease.list_results(rows), now)
         held = _lock_sending(session, Delivery.lease_token == lease.token)
         if held:
             logger.warning("recovering %d letters of a dead worker", len(held))
             metrics.count_lost_leases(len(held))
-        for run, rows in _by_run(session, held):
-            results = lease.answered(rows) + lease.unanswered(rows, journal.complete)
+        for run, rows in _group_by_run(session, held):
+            results = lease.list_results(rows) + lease.assume_results(rows, journal.is_complete)
             _record(session, run, lease.token, rows, results, now)
 
 
@@ -92,7 +92,7 @@ def recover_lost_leases(journals: Path, now: datetime) -> None:
             held = _lock_sending(session, Delivery.lease_until < now)
             if held:
                 # Read after the rows: a claim is in the journal before it is in the database.
-                known = known_leases(journals)
+                known = list_known_leases(journals)
                 held = [row for row in held if row.lease_token not in known]
             if not held:
                 return
@@ -100,11 +100,11 @@ def recover_lost_leases(journals: Path, now: datetime) -> None:
             metrics.count_lost_leases(len(held))
             for token in {row.lease_token or "" for row in held}:
                 leased = [row for row in held if (row.lease_token or "") == token]
-                for run, rows in _by_run(session, leased):
-                    _record(session, run, token, rows, [_lost(row) for row in rows], now)
+                for run, rows in _group_by_run(session, leased):
+                    _record(session, run, token, rows, [_make_lost_result(row) for row in rows], now)
 
 
-def _lost(row: Delivery) -> Result:
+def _make_lost_result(row: Delivery) -> Result:
     return Result(Letter(row.id, row.attempts + 1, row.email, b""), Verdict.UNKNOWN, None, LOST_LEASE)
 
 
@@ -119,17 +119,17 @@ def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Deli
     return list(session.scalars(statement))
 
 
-def _assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
+def _find_assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
     """Return the lease's deliveries that got a reply but have since been marked unknown."""
-    answered = [result.letter.delivery_id for result in lease.results]
+    replied = [result.letter.delivery_id for result in lease.results]
     is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     statement = select(Delivery).where(
         is_one_of(Delivery.id, "ids"), Delivery.lease_token == lease.token, is_assumed
     )
-    return list(session.scalars(statement, {"ids": answered})) if answered else []
+    return list(session.scalars(statement, {"ids": replied})) if replied else []
 
 
-def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
+def _group_by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
     for run_id in {row.run_id for row in rows}:
         run = load_run(session.connection(), run_id)
         yield run, [row for row in rows if row.run_id == run_id]

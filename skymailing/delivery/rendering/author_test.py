@@ -10,7 +10,7 @@ from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     LetterTemplate,
     Sender,
-    configured_mailboxes,
+    get_configured_mailboxes,
     make_recipient,
     make_values,
 )
@@ -37,7 +37,7 @@ def render_test_letter(
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
     envelope = (source.address or address, source.reply_to, user.id)
-    sender = Sender(source.name, *envelope, *configured_mailboxes(), signer=signer)
+    sender = Sender(source.name, *envelope, *get_configured_mailboxes(), signer=signer)
     run = RunIdentity(uuid4())  # no delivery, so a bounce cannot be attributed to one
     template = LetterTemplate(content, sender, run, f"test.{address.rpartition('@')[2]}", Habits.of(user))
     label = f"test {mark}" if mark else "test"

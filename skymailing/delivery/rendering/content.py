@@ -12,7 +12,7 @@ from typing import Protocol
 from markdown_it import MarkdownIt
 
 from skymailing.delivery.rendering.css_inlining import inline_styles
-from skymailing.delivery.rendering.footer import Footer, add_html_footer, add_text_footer, judge
+from skymailing.delivery.rendering.footer import Footer, add_html_footer, add_text_footer, decide_footer
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.liquid import Parsed, parse, render
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
@@ -122,7 +122,7 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
     if content.format is MessageFormat.HTML:
         page = edit_page(inline_styles(fit_page(body, content.language)))
         html = parse(page, escape=True)
-        when = judge(page, html, is_html=True)
+        when = decide_footer(page, html, is_html=True)
         if when is not Footer.NEVER:
             html = parse(add_html_footer(page, when, language), escape=True)
         return Compiled(subject, *derive_text(body, language), html, when)
@@ -139,7 +139,7 @@ def compile_without_footer(
     """Return the templates of the text and the HTML part, neither of which gets a footer."""
     if content.format is MessageFormat.HTML:
         page = edit_page(inline_styles(fit_page(body, content.language)))
-        return find_text(body), Footer.NEVER, parse(page, escape=True)
+        return convert_to_text(body), Footer.NEVER, parse(page, escape=True)
     masked = MaskedSource(body)
     text = parse(restore_text(masked.text, masked), escape=False)
     if content.format is MessageFormat.TEXT:
@@ -153,7 +153,7 @@ def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Par
     converted = convert_markdown(body)
     page = edit_page(lay_out(converted, language))
     html = parse(page, escape=True)
-    when = judge(page, html, is_html=True)
+    when = decide_footer(page, html, is_html=True)
     if when is not Footer.NEVER:
         page = lay_out(add_html_footer(converted, when, language), language)
         html = parse(edit_page(page), escape=True)
@@ -163,7 +163,7 @@ def compile_markdown(body: str, language: str, edit_page: PageEdit) -> tuple[Par
 def add_footer_to_text(source: str, language: str) -> tuple[Parsed, Footer]:
     """Return the text part with its footer, and when the footer is shown."""
     text = parse(source, escape=False)
-    when = judge(source, text, is_html=False)
+    when = decide_footer(source, text, is_html=False)
     if when is not Footer.NEVER:
         text = parse(add_text_footer(source, when, language), escape=False)
     return text, when
@@ -210,17 +210,17 @@ def convert_markdown(body: str) -> str:
 
 def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
     """Derive the text part from an HTML template, with its footer."""
-    return add_footer_to_text(find_text(html).source, language)
+    return add_footer_to_text(convert_to_text(html).source, language)
 
 
-def find_text(html: str) -> Parsed:
+def convert_to_text(html: str) -> Parsed:
     """Derive the text part from an HTML template."""
     masked = MaskedSource(html)
     text = html_to_text(masked.text)
     try:
         return parse(restore_text(text, masked), escape=False)
     except TemplateError:
-        # Half of a pair was in an attribute, which is not part of the text: keep only the values.
+        # One tag of a pair was in an attribute, which is not part of the text: keep only the values.
         text = re.sub(masked.statements, "", text)
         return parse(restore_text(text, masked), escape=False)
 

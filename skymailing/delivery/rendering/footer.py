@@ -30,7 +30,7 @@ class Footer(Enum):
     IF_HIDDEN = "if hidden"
 
 
-def judge(source: str, parsed: Parsed, *, is_html: bool) -> Footer:
+def decide_footer(source: str, parsed: Parsed, *, is_html: bool) -> Footer:
     """Return when a template needs the footer."""
     if "unsubscribe_url" in parsed.locals:  # the author has replaced it
         return Footer.IF_HIDDEN

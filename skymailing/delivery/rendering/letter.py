@@ -33,8 +33,8 @@ __all__ = [
     "Sender",
     "TemplateError",
     "check_content",
-    "configured_mailboxes",
     "find_empty",
+    "get_configured_mailboxes",
     "make_recipient",
     "preview",
 ]
@@ -291,6 +291,6 @@ class LetterTemplate:
         return value + ONE_CLICK if url.startswith("https://") else value
 
 
-def configured_mailboxes() -> tuple[str, str]:
+def get_configured_mailboxes() -> tuple[str, str]:
     """Return the mailboxes for unsubscribing and for complaints; empty if there are none."""
     return current_app.config["UNSUBSCRIBE_MAILBOX"], current_app.config["COMPLAINT_MAILBOX"]

@@ -187,9 +187,9 @@ class Parsed:
 def parse(source: str, *, escape: bool) -> Parsed:
     """Parse the template; raises TemplateError with the line of the problem."""
     # A message that its author could save must not exceed a limit because its links are tracked.
-    most_added = MAX_LINKS + 1
-    tags = Counter(tag.text in TRACKING_TAGS for tag in islice(find_tags(source), MAX_TAGS + most_added + 1))
-    count = tags[False] + max(tags[True] - most_added, 0)
+    max_added = MAX_LINKS + 1
+    tags = Counter(tag.text in TRACKING_TAGS for tag in islice(find_tags(source), MAX_TAGS + max_added + 1))
+    count = tags[False] + max(tags[True] - max_added, 0)
     if count > MAX_TAGS:
         raise TemplateError(N_("The template is too complicated"))
     environment = HTML if escape else TEXT

@@ -1,4 +1,4 @@
-"""Understand Liquid tags as visual editors write them: with entities, no-break spaces and curly quotes.
+"""Repair Liquid tags that visual editors changed: with entities, no-break spaces and curly quotes.
 
 `{% if client.age &gt; 5 %}`, `{{&nbsp;name&nbsp;}}`, `{{ name | default: &quot;friend&quot; }}` and
 `href="%7B%7Bunsubscribe_url%7D%7D"` mean what their authors typed. Line numbers do not change.

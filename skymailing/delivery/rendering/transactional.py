@@ -1,6 +1,6 @@
-"""Render transactional letters: what a program sends to one person, with values of its own.
+"""Render transactional letters, which a program sends to one person with its own values.
 
-They are no mailing: no way to unsubscribe, no footer, no tracking, and no link to a page with the letter.
+They are not mailings: they have no unsubscribe link, no footer, no tracking, and no browser version.
 """
 
 from collections.abc import Mapping

@@ -123,12 +123,12 @@ class Habits:
         if not text.isascii() or not text.isdigit():
             if NUMBER.fullmatch(text) is None and GROUPED.fullmatch(text) is None:
                 return None
-            text = self._write_plainly(re.sub(rf"[{SPACES}'’]", "", text))
+            text = self._remove_grouping(re.sub(rf"[{SPACES}'’]", "", text))
         elif len(text) > 18:
             return None
         return float(text) if "." in text else int(text)
 
-    def _write_plainly(self, text: str) -> str:
+    def _remove_grouping(self, text: str) -> str:
         grouped = GROUPED.fullmatch(text)
         if grouped is None:
             return text.replace(",", ".")

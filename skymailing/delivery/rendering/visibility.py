@@ -32,11 +32,11 @@ TINY_SIZE = re.compile(r"[01](?:\.0+)?(?:px)?")
 
 
 @dataclass(slots=True)
-class Open:
+class OpenElement:
     """An open element, and whether it hides its content or gives its text no size."""
 
     name: str
-    hides: bool
+    is_hiding: bool
     is_sizeless: bool
 
 
@@ -53,7 +53,7 @@ class Reader:
     """The open elements of a letter, and which of them hide their content."""
 
     masks: Masks | None = None
-    elements: list[Open] = field(default_factory=list)
+    elements: list[OpenElement] = field(default_factory=list)
     hidden: int = 0  # open elements that hide their content
     names: Counter[str] = field(default_factory=Counter)  # how many elements with each name are open
 
@@ -62,17 +62,17 @@ class Reader:
             self._pop()
         if name in VOID:
             return
-        hides = name in INVISIBLE_ELEMENTS
-        sizeless = self.elements[-1].is_sizeless if self.elements else False
+        is_hiding = name in INVISIBLE_ELEMENTS
+        is_sizeless = self.elements[-1].is_sizeless if self.elements else False
         if attributes:
             style = read_style(attributes)
-            hides = hides or is_hidden(attributes)
-            if self.masks and not hides:
-                hides = bool(self.masks.statement.search(written) or self.masks.any.search(style))
+            is_hiding = is_hiding or is_hidden(attributes)
+            if self.masks and not is_hiding:
+                is_hiding = bool(self.masks.statement.search(written) or self.masks.any.search(style))
             for size in FONT_SIZE.findall(style):
-                sizeless = ZERO_SIZE.search(size) is not None
-        self.elements.append(Open(name, hides, sizeless))
-        self.hidden += hides
+                is_sizeless = ZERO_SIZE.search(size) is not None
+        self.elements.append(OpenElement(name, is_hiding, is_sizeless))
+        self.hidden += is_hiding
         self.names[name] += 1
 
     def end(self, name: str) -> None:
@@ -82,7 +82,7 @@ class Reader:
 
     def _pop(self) -> str:
         element = self.elements.pop()
-        self.hidden -= element.hides
+        self.hidden -= element.is_hiding
         self.names[element.name] -= 1
         return element.name
 
@@ -95,7 +95,7 @@ class Reader:
         """The end tags that make what follows visible."""
         if self.shows_text:
             return ""
-        first = next(i for i, element in enumerate(self.elements) if element.hides or element.is_sizeless)
+        first = next(i for i, element in enumerate(self.elements) if element.is_hiding or element.is_sizeless)
         return "".join(f"</{element.name}>" for element in reversed(self.elements[first:]))
 
 

@@ -111,7 +111,7 @@ class DomainQueue:
         """Read ahead: add pending letters to `picked`, and skip those whose domain has reached its limit."""
         size = limit
         while len(picked) < limit and not self._is_at_end and self._rows_left > 0:
-            rows = self._next_rows(connection, size)
+            rows = self._read_next_rows(connection, size)
             self._rows_left -= len(rows)
             for number, (id, email) in enumerate(rows, 1):
                 self._position = id
@@ -131,7 +131,7 @@ class DomainQueue:
             self._is_at_end = len(rows) < size
             size = ROWS_PER_QUERY
 
-    def _next_rows(self, connection: Connection, size: int) -> list[tuple[int, str]]:
+    def _read_next_rows(self, connection: Connection, size: int) -> list[tuple[int, str]]:
         # Uses the index of run, state and id, or that of the sample, from this worker's position.
         is_ahead = (Delivery.run_id == self._run_id) & (Delivery.id > self._position)
         statement = select(Delivery.id, Delivery.email).where(is_ahead, self._is_pending)

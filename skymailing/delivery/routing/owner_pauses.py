@@ -39,7 +39,7 @@ def start(session: Session, route: Route, now: datetime) -> None:
     """Pause the owner whose letters opened the route's breaker, for as long as the breaker was open."""
     if not route.blamed_owner_id:
         return  # account letters
-    values = _pause(route.open_seconds, route.last_fault, now)
+    values = _make_values(route.open_seconds, route.last_fault, now)
     key = {"route": route.name, "owner_id": route.blamed_owner_id}
     insert = insert_into(OwnerPause).values(key | values)
     with contextlib.suppress(IntegrityError), session.begin_nested():  # the user may have been deleted since
@@ -51,7 +51,7 @@ def extend(route: str, owner_id: int, reply: str, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
         pause = session.get(OwnerPause, (route, owner_id), with_for_update=True)
         if pause and pause.until <= now:  # else another worker has just extended it
-            for column, value in _pause(pause.seconds * 2, reply, now).items():
+            for column, value in _make_values(pause.seconds * 2, reply, now).items():
                 setattr(pause, column, value)
 
 
@@ -70,7 +70,7 @@ def delete_old(now: datetime) -> None:
         session.execute(delete(OwnerPause).where(OwnerPause.until < now - RETENTION))
 
 
-def _pause(seconds: int, reply: str, now: datetime) -> dict[str, object]:
+def _make_values(seconds: int, reply: str, now: datetime) -> dict[str, object]:
     settings = engine_settings()
     seconds = min(settings.breaker_longest_pause, seconds or settings.breaker_first_pause)
     return {"seconds": seconds, "until": now + timedelta(seconds=seconds), "reply": reply[:500]}

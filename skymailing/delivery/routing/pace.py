@@ -51,7 +51,7 @@ class Meter:
 def slow_down(name: str, reply: str, accepted_rate: float, now: datetime) -> None:
     """Pause the route after a refusal of MAIL, and lower its pace unless that was done just before.
 
-    `accepted_rate` is the rate (letters per second) of the letters accepted until now.
+    `accepted_rate` is how many letters per second the server accepted before.
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)

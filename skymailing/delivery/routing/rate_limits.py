@@ -108,9 +108,9 @@ class RateLimits:
             return True
         share = PeriodLimit(max(1, item.amount // ACCOUNT_SHARE), item.multiples)
         period = int(time.time()) // item.multiples
-        if not self._count(share, _key("account", route, period)):
+        if not self._count(share, _make_key("account", route, period)):
             return False
-        self._count(item, _key("route", route, period + 1))  # deducted from the mailings' next period
+        self._count(item, _make_key("route", route, period + 1))  # deducted from the mailings' next period
         self.was_held_back = self.was_held_back_by_pace = False
         self._free_at.pop(("route", route), None)
         return True
@@ -158,7 +158,7 @@ class RateLimits:
         # The number of the period is part of the key, so that it begins at the same time for all workers.
         seconds = item.multiples
         period = int(time.time()) // seconds
-        if not (allowed := self._count(item, _key(kind, name, period))) and kind != "domain":
+        if not (allowed := self._count(item, _make_key(kind, name, period))) and kind != "domain":
             self.was_held_back = True
             self.was_held_back_by_pace |= kind == "route" and self._is_pace_the_limit()
             self._free_at[kind, name] = time.monotonic() + (period + 1) * seconds - time.time()
@@ -181,7 +181,7 @@ class RateLimits:
         return self._alone.hit(share, *key)
 
 
-def _key(kind: str, name: str, period: int) -> tuple[str, ...]:
+def _make_key(kind: str, name: str, period: int) -> tuple[str, ...]:
     return ("skymailing-rate", kind, name, str(period))
 
 

@@ -26,7 +26,7 @@ VARYING = re.compile(r"[\d@]")
 # RFC 3463: a status, and those about a mailbox, an address or its host.
 STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
 ABOUT_ADDRESS = re.compile(r"5\.(1\.|2\.|4\.|6\.7\b)")
-# Without a status the words decide.
+# Without a status, the text decides.
 WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist|spam", re.IGNORECASE)
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
@@ -47,7 +47,7 @@ class Rejections:
         # when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
-        # Runs with a letter that was not refused for such a reason, and none refused since.
+        # Runs in which the last letter was not refused for such a reason.
         self._proven: OrderedDict[int, None] = OrderedDict()
 
     def record(self, run_id: int, result: Result) -> int:
@@ -84,9 +84,9 @@ class Rejections:
         workers: int = max(1, current_app.config["WORKERS"])
         return max(1, (self.limit - count) // workers)
 
-    def _end_streak(self, run_id: int, begun: float) -> None:
+    def _end_streak(self, run_id: int, started_at: float) -> None:
         """Forget the refusals, unless the accepted letter was already in progress when they began."""
-        if run_id in self._streaks and begun >= self._streaks[run_id][2]:
+        if run_id in self._streaks and started_at >= self._streaks[run_id][2]:
             self._forget(run_id)
 
     def _remember_proven(self, run_id: int) -> None:
@@ -97,7 +97,7 @@ class Rejections:
         self._streaks.pop(run_id, None)
         if time.monotonic() >= self._alone_until:
             try:
-                queue.connection().delete(_key(run_id))
+                queue.connection().delete(_make_key(run_id))
             except RedisError as error:
                 self._count_alone(error)
 
@@ -107,9 +107,9 @@ class Rejections:
         field = hashlib.sha256(reply.encode()).hexdigest()[:16]
         try:
             redis = queue.connection()
-            count = int(redis.hincrby(_key(run_id), field, 1))
+            count = int(redis.hincrby(_make_key(run_id), field, 1))
             if count <= self.limit:
-                redis.expire(_key(run_id), EXPIRY if count < self.limit else EXPIRY_WHEN_FULL)
+                redis.expire(_make_key(run_id), EXPIRY if count < self.limit else EXPIRY_WHEN_FULL)
         except RedisError as error:
             self._count_alone(error)
             return 0
@@ -123,7 +123,7 @@ class Rejections:
 def is_about_address(result: Result) -> bool:
     """Return whether the recipient was refused because of the address, not because of us or the message."""
     if result.stage is Stage.MAIL:
-        return True  # the sender is another verdict; only SMTPUTF8 is refused at MAIL because of a recipient
+        return True  # a refused sender has its own verdict; otherwise, MAIL fails only because of SMTPUTF8
     if result.stage not in (Stage.RCPT, Stage.DATA):
         return False
     if STATUS.match(result.answer):
@@ -138,5 +138,5 @@ def _keep_latest(remembered: OrderedDict[int, Any]) -> None:
         remembered.popitem(last=False)
 
 
-def _key(run_id: int) -> str:
+def _make_key(run_id: int) -> str:
     return f"skymailing:rejections:{run_id}"

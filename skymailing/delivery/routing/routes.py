@@ -116,7 +116,7 @@ class FaultShare:
         self._events.extend([(now, True)] * faults)
 
     def is_too_high(self) -> bool:
-        """Return whether at least half of the last minute's ten or more attempts were faults, by default."""
+        """Return whether, by default, at least half of ten or more attempts in a minute were faults."""
         since = self._monotonic() - self._settings.breaker_window_seconds
         recent = [is_fault for at, is_fault in self._events if at >= since]
         is_enough = len(recent) >= self._settings.breaker_least_attempts

@@ -70,24 +70,24 @@ class SessionBudget:
         self._joined: float | None = None  # when this worker began to have or want sessions
         self.is_limited = False
 
-    def request(self, count: int, want: int, is_urgent: bool = False) -> Share:
-        """Return this worker's share; it has `count` sessions and wants `want`."""
+    def request(self, count: int, wanted: int, is_urgent: bool = False) -> Share:
+        """Return this worker's share; it has `count` sessions and could use `wanted`."""
         self._joined = 0.0 if is_urgent else self._joined or time.time()
         holders, learned = self._report(count)
         limit = self._apply_own_limit(learned)
         self.is_limited = limit is not None
         others = {name: holder for name, holder in holders.items() if name != self._holder}
-        taken = sum(holder.sessions for holder in others.values())
+        in_use = sum(holder.sessions for holder in others.values())
         if limit is None:
-            return Share(want, want, taken)
-        busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY_SECONDS}
-        before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
+            return Share(wanted, wanted, in_use)
+        busy = {name: holder for name, holder in others.items() if _get_age(holder) <= BUSY_SECONDS}
+        ahead = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
         equal, left_over = divmod(limit.sessions, len(busy) + 1)
-        quota = equal + (before_it < left_over)
-        if want > quota and learned is not None:
+        quota = equal + (ahead < left_over)
+        if wanted > quota and learned is not None:
             self._grow(learned)
         free = limit.sessions - sum(holder.sessions for holder in busy.values())
-        return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
+        return Share(max(0, min(wanted, quota, max(free, count))), min(wanted, quota), in_use)
 
     def _apply_own_limit(self, learned: Limit | None) -> Limit | None:
         """Return the lower of the limits that were learned from the server and set by its owner."""
@@ -108,10 +108,10 @@ class SessionBudget:
         if not count and not is_busy:
             return False
         holders, limit = self._report(count)
-        is_open = sum(holder.sessions for holder in holders.values())
-        if is_open and (limit is None or is_open < limit.sessions):
-            self._set_limit(Limit(is_open, is_open, time.time()))
-            logger.info("route %s allows %d sessions", self._route, is_open)
+        open_count = sum(holder.sessions for holder in holders.values())
+        if open_count and (limit is None or open_count < limit.sessions):
+            self._set_limit(Limit(open_count, open_count, time.time()))
+            logger.info("route %s allows %d sessions", self._route, open_count)
         return count > 0 or limit is not None or len(holders) > 1
 
     def leave(self) -> None:
@@ -120,7 +120,7 @@ class SessionBudget:
             return
         self._joined = None
         try:
-            queue.connection().hdel(_holders_key(self._route), self._holder)
+            queue.connection().hdel(_make_holders_key(self._route), self._holder)
         except RedisError as error:
             _warn(error)
 
@@ -132,20 +132,20 @@ class SessionBudget:
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
         """Write this worker's entry; return the entries of all workers, and the limit."""
-        key, entry = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
+        key, entry = _make_holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
         pipeline = queue.connection().pipeline()
         pipeline.hset(key, self._holder, json.dumps(astuple(entry)))
         pipeline.expire(key, LIFETIME)
         return self._read(pipeline)
 
     def _read(self, pipeline: Pipeline) -> tuple[dict[str, Holder], Limit | None]:
-        key = _holders_key(self._route)
+        key = _make_holders_key(self._route)
         pipeline.hgetall(key)
-        pipeline.get(_limit_key(self._route))
+        pipeline.get(_make_limit_key(self._route))
         try:
             *_, entries, limit = pipeline.execute()
             holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
-            lost = [name for name, holder in holders.items() if _age(holder) > self._lost_after]
+            lost = [name for name, holder in holders.items() if _get_age(holder) > self._lost_after]
             for name in lost:
                 queue.connection().hdel(key, name)
                 del holders[name]
@@ -165,7 +165,7 @@ class SessionBudget:
 
     def _set_limit(self, limit: Limit) -> None:
         try:
-            queue.connection().set(_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
+            queue.connection().set(_make_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
         except RedisError as error:
             _warn(error)
 
@@ -173,20 +173,20 @@ class SessionBudget:
 def forget(route: str) -> None:
     """Forget how many sessions the server allows, because it may have changed."""
     try:
-        queue.connection().delete(_limit_key(route))
+        queue.connection().delete(_make_limit_key(route))
     except RedisError as error:
         _warn(error)
 
 
-def _age(holder: Holder) -> float:
+def _get_age(holder: Holder) -> float:
     return abs(time.time() - holder.seen)  # the clock may have been set back
 
 
-def _holders_key(route: str) -> str:
+def _make_holders_key(route: str) -> str:
     return f"skymailing:sessions:{route}"
 
 
-def _limit_key(route: str) -> str:
+def _make_limit_key(route: str) -> str:
     return f"skymailing:sessions:{route}:limit"
 
 

@@ -144,8 +144,8 @@ class SessionPool:
         refused = next((result for result in results if result.verdict is Verdict.THROTTLED), None)
         self._accepted_letters.add(sent)
         if refused:
-            answer = f"{refused.code} {refused.answer}"
-            pace.slow_down(self.route, answer, self._accepted_letters.estimate_rate(), utcnow())
+            reply = f"{refused.code} {refused.answer}"
+            pace.slow_down(self.route, reply, self._accepted_letters.estimate_rate(), utcnow())
         elif sent:
             pace.report_accepted(self.route, memory, is_held_back, utcnow())
 

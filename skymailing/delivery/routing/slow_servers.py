@@ -24,7 +24,7 @@ LEASE_SECONDS = 150  # longer than opening a session and waiting for the replies
 def is_slow(route: str) -> bool:
     """Return whether the route has recently kept a worker waiting; False while Redis is unavailable."""
     try:
-        return bool(queue.connection().exists(_key(route)))
+        return bool(queue.connection().exists(_make_key(route)))
     except RedisError:
         return False
 
@@ -49,7 +49,7 @@ def use(route: str, holder: str) -> Iterator[bool]:
 
 
 def begin(holder: str) -> bool:
-    """Take the lease for slow servers, which excludes other workers until `end`; return False if taken."""
+    """Return whether this worker now holds the lease for slow servers, until `end`; only one worker can."""
     return queue.hold_lease(LEASE, holder, LEASE_SECONDS)
 
 
@@ -63,8 +63,8 @@ def _mark_if_slow(route: str, seconds: float) -> None:
         return
     logger.info("route %s is slow: it took %.0f seconds", route, seconds)
     with suppress(RedisError):
-        queue.connection().set(_key(route), 1, ex=MARK_SECONDS)
+        queue.connection().set(_make_key(route), 1, ex=MARK_SECONDS)
 
 
-def _key(route: str) -> str:
+def _make_key(route: str) -> str:
     return f"skymailing:slow:{route}"

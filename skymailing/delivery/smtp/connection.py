@@ -187,9 +187,9 @@ def open_smtp(
 
 def _prepare(settings: SmtpSettings, timeout: float) -> PlainSession | TlsSession:
     smtp: PlainSession | TlsSession = (
-        TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
+        TlsSession(local_hostname=find_own_hostname(), timeout=timeout, context=verifying_context())
         if settings.use_ssl
-        else PlainSession(local_hostname=own_hostname(), timeout=timeout)
+        else PlainSession(local_hostname=find_own_hostname(), timeout=timeout)
     )
     # The certificate is checked against this name, which smtplib sets only when it connects in __init__.
     smtp._host = settings.server  # type: ignore[union-attr]
@@ -252,7 +252,7 @@ def verifying_context() -> ssl.SSLContext:
 
 
 @functools.cache
-def own_hostname() -> str | None:
+def find_own_hostname() -> str | None:
     """Return the name for EHLO, looked up once because DNS may be slow; None lets smtplib choose."""
     name = socket.getfqdn()
     return name if "." in name else None

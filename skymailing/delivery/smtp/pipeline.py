@@ -84,7 +84,7 @@ class Channel:
     def close(self) -> None:
         """Send QUIT and close without waiting for the reply, which would change nothing."""
         try:
-            if self.session.idle:
+            if self.session.is_idle:
                 self.socket.send(b"QUIT\r\n")
         except OSError:
             pass
@@ -185,10 +185,10 @@ class Pipeline:
             for channel in list(self._channels):
                 start = partial(channel.session.start, next_letter, report, journal or self._journal)
                 self._run_step(channel, start)
-            while busy := [channel for channel in self._channels if not channel.session.idle]:
+            while busy := [channel for channel in self._channels if not channel.session.is_idle]:
                 self._poll(busy)
         except BaseException:  # such as a full disk or a job timeout: letters in progress need a result
-            for channel in [channel for channel in self._channels if not channel.session.idle]:
+            for channel in [channel for channel in self._channels if not channel.session.is_idle]:
                 channel.session.abort("the sending process failed", is_interrupted=True)
                 self._drop(channel)
             raise
@@ -216,7 +216,7 @@ class Pipeline:
                 self._run_step(key.data, key.data.read)
         now = time.monotonic()
         for channel in alive:
-            if channel in self._channels and not channel.session.idle and now >= channel.deadline:
+            if channel in self._channels and not channel.session.is_idle and now >= channel.deadline:
                 # The replies just read may have moved the session on to the next letter.
                 channel.renew_deadline(self._letter_seconds)
                 if now >= channel.deadline:

@@ -1,6 +1,6 @@
 """Find out whether a server that offers PIPELINING (RFC 2920) really supports it.
 
-Some servers, or devices in between, drop the commands after the first one, or answer 503 or 554. Then
+Some servers, or devices in between, drop the commands after the first one, or reply 503 or 554. In that case,
 sessions continue without pipelining; if a letter is accepted that way, pipelining was at fault.
 """
 
@@ -33,7 +33,7 @@ class Pipelining:
         return self.trust in (Trust.UNPROVEN, Trust.PROVEN)
 
     def prove(self) -> None:
-        """Record that the server answered commands that were sent ahead."""
+        """Record that the server replied to commands that were sent ahead."""
         if self.trust is Trust.UNPROVEN:
             self.trust = Trust.PROVEN
 
@@ -48,7 +48,7 @@ class Pipelining:
         return self.trust is Trust.DOUBTED
 
     def judge(self, is_accepted: bool, code: int | None) -> None:
-        """Decide, if in doubt, after a letter was handed over step by step."""
+        """End a doubt by the reply to a letter that was handed over step by step; None means no reply."""
         if self.trust is not Trust.DOUBTED:
             return
         if is_accepted:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from skymailing.delivery.smtp.phrases import FULL_MAILBOX, POLICY_REFUSAL, RATE_LIMITED, UNKNOWN_USER
 
-# RFC 3463, in front of the words or after the reply's code.
+# A status (RFC 3463), before the text or after the reply's code.
 STATUS = re.compile(r"\W{0,3}(?:[45]\d\d[ -]{1,2})?([45])\.(\d{1,3}\.\d{1,3})\b")
 ADDRESSES = re.compile(r"https?://\S{1,500}|[^\s<>@]{0,64}@[^\s<>@]{1,255}", re.IGNORECASE)
 SEARCHED_LENGTH = 600  # characters
@@ -50,7 +50,7 @@ class RefusalReason(StrEnum):
     OTHER = "other"
 
 
-# The reasons by status without its class (RFC 3463 and 7505). For security statuses, the words decide.
+# The reasons by status without its class (RFC 3463 and 7505). For security statuses, the text decides.
 BY_STATUS = {
     **dict.fromkeys(("1.1", "1.3", "1.6", "1.351", "2.1"), RefusalReason.NO_ADDRESS),
     **dict.fromkeys(("1.2", "1.10", "4.4"), RefusalReason.NO_DOMAIN),
@@ -63,31 +63,31 @@ SECURITY = "7."
 
 
 @functools.lru_cache(maxsize=4096)
-def find_reason(words: str) -> RefusalReason:
+def find_reason(text: str) -> RefusalReason:
     """Return the reason in a reply, which starts with its status, such as 5.1.1, if it has one."""
-    words = ADDRESSES.sub(" ", words[:SEARCHED_LENGTH]).lower()
-    found = STATUS.match(words)
+    text = ADDRESSES.sub(" ", text[:SEARCHED_LENGTH]).lower()
+    found = STATUS.match(text)
     severity, status = (found[1], found[2]) if found else ("", "")
-    if FULL_MAILBOX.search(words) and not SPAM.search(words):
+    if FULL_MAILBOX.search(text) and not SPAM.search(text):
         return RefusalReason.FULL_MAILBOX
-    if RATE_LIMITED.search(words):
+    if RATE_LIMITED.search(text):
         return RefusalReason.TOO_MANY
     if status == "4.1":  # Microsoft uses 5.4.1 for recipients that it does not know
         return RefusalReason.NO_ADDRESS if severity == "5" else RefusalReason.UNAVAILABLE
-    return BY_STATUS.get(status) or _find_in_words(words, status)
+    return BY_STATUS.get(status) or _find_in_text(text, status)
 
 
-def _find_in_words(words: str, status: str) -> RefusalReason:
-    if GREYLISTED.search(words):
+def _find_in_text(text: str, status: str) -> RefusalReason:
+    if GREYLISTED.search(text):
         return RefusalReason.UNAVAILABLE
-    if TOO_LARGE.search(words):
+    if TOO_LARGE.search(text):
         return RefusalReason.TOO_LARGE
-    if SPAM.search(words):
+    if SPAM.search(text):
         return RefusalReason.SPAM
-    if status.startswith(SECURITY) or POLICY_REFUSAL.search(words):
+    if status.startswith(SECURITY) or POLICY_REFUSAL.search(text):
         return RefusalReason.SENDER
-    if UNKNOWN_DOMAIN.search(words):
+    if UNKNOWN_DOMAIN.search(text):
         return RefusalReason.NO_DOMAIN
-    if UNKNOWN_USER.search(words):
+    if UNKNOWN_USER.search(text):
         return RefusalReason.NO_ADDRESS
-    return RefusalReason.UNAVAILABLE if UNAVAILABLE.search(words) else RefusalReason.OTHER
+    return RefusalReason.UNAVAILABLE if UNAVAILABLE.search(text) else RefusalReason.OTHER

@@ -57,7 +57,7 @@ class Session:
     """The protocol on one connection: hands over letters until `next_letter` returns None.
 
     `outgoing` holds the bytes to write. The owner of the socket calls `confirm_written`, `receive` and
-    `abort`, and checks `idle`.
+    `abort`, and checks `is_idle`.
     """
 
     def __init__(self, sender: str, offers_pipelining: bool, known: Pipelining) -> None:
@@ -65,7 +65,7 @@ class Session:
         self.pipelining = offers_pipelining and known.is_usable
         self._known = known
         self.outgoing = bytearray()
-        self.idle = True
+        self.is_idle = True
         self.letters_done = 0
         self._reader = ReplyReader()
         # Bytes still to be written up to and including the current body's final dot.
@@ -77,8 +77,8 @@ class Session:
 
     def set_sender(self, sender: str) -> None:
         """Use this address in the envelopes of further letters; only while idle."""
-        self._mail_from = _mail_from(sender, is_international=False)
-        self._mail_from_utf8 = _mail_from(sender, is_international=True)
+        self._mail_from = _make_mail_from(sender, is_international=False)
+        self._mail_from_utf8 = _make_mail_from(sender, is_international=True)
 
     def start(
         self,
@@ -88,7 +88,7 @@ class Session:
     ) -> None:
         """Start handing over letters from `next_letter`; report each of them exactly once."""
         self._next_letter, self._report, self._journal = next_letter, report, journal
-        self.idle = False
+        self.is_idle = False
         self._conversation = self._converse()
         self._advance(None)
 
@@ -105,9 +105,9 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Process data from the server; raises SessionLost if it violates the protocol."""
         for reply in self._reader.feed(data):
-            if self.idle:
+            if self.is_idle:
                 raise SessionLost(f"{reply.code} {reply.text}")
-            self._answered = True
+            self._has_replied = True
             is_early = len(self.outgoing) > self._behind
             if is_early and reply.code < 400:
                 raise SessionLost(f"the server replied {reply.code} too early")
@@ -129,15 +129,15 @@ class Session:
             verdict = Verdict.UNKNOWN
         elif is_silent and self._may_have_dropped_commands() and self._known.doubt(reason):
             verdict = Verdict.RELEASED
-        elif self.letters_done and not self._answered:
+        elif self.letters_done and not self._has_replied:
             # A server may end a session between two letters; it has not replied to this one.
             verdict = Verdict.RELEASED
         else:
             verdict = Verdict.RELEASED if is_interrupted else Verdict.DEFERRED
-        seconds, content_seconds = self._times()
+        seconds, content_seconds = self._measure_times()
         self._following = None
         self._switch_to(None)
-        self.idle = True
+        self.is_idle = True
         if letter and not self.pipelining:
             self._known.judge(False, None)
         if letter and refused:
@@ -150,7 +150,7 @@ class Session:
 
     def _may_have_dropped_commands(self) -> bool:
         """Return whether the server replied to the command before those that were sent ahead."""
-        return self.pipelining and not self._has_started_body and (self._answered or self.letters_done > 0)
+        return self.pipelining and not self._has_started_body and (self._has_replied or self.letters_done > 0)
 
     def _advance(self, reply: Reply | None) -> None:
         try:
@@ -159,21 +159,21 @@ class Session:
             else:
                 self._conversation.send(reply)
         except StopIteration:
-            self.idle = True
+            self.is_idle = True
 
     def _switch_to(self, letter: Letter | None) -> None:
         self._current = letter
         self._switched_at = time.monotonic()
         self._has_started_body = False  # whether the letter's body was started
         self._body_at = self._switched_at  # when that was
-        self._answered = False  # whether the server has replied to it
+        self._has_replied = False  # whether the server has replied to it
         self._refused: Result | None = None  # the result, if it was refused before the body
 
     def _converse(self) -> Generator[None, Reply, None]:
         self._switch_to(self._next_letter())
         ahead = False  # whether this letter's envelope was already sent after the previous body
         while (letter := self._current) is not None:
-            result = yield from self._envelope(letter, ahead)
+            result = yield from self._send_envelope(letter, ahead)
             ahead = result is None and self._write_body(letter)
             result = result or self._classify_reply(letter, Stage.DOT, (yield))
             self._switch_to(self._following)
@@ -193,20 +193,20 @@ class Session:
         if stage is Stage.MAIL and reply.code == CLOSING and self.letters_done:
             # The server limits the number of letters per session; the next session sends this one.
             verdict = Verdict.RELEASED
-        return Result(letter, verdict, reply.code, reply.text, stage, *self._times())
+        return Result(letter, verdict, reply.code, reply.text, stage, *self._measure_times())
 
-    def _times(self) -> tuple[float, float | None]:
+    def _measure_times(self) -> tuple[float, float | None]:
         """Return the seconds since the current letter began, and since its body began."""
         now = time.monotonic()
         return now - self._switched_at, now - self._body_at if self._has_started_body else None
 
-    def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
+    def _send_envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
         """Send the envelope; return None if the server waits for the body, or the result of a refusal."""
-        commands = self._commands(letter)
+        commands = self._make_commands(letter)
         if self.pipelining and not ahead:
             self.outgoing += b"".join(commands)
         self._behind = sum(map(len, commands)) if self.pipelining else 0
-        accepted = False
+        is_body_expected = False
         for stage, command in zip((Stage.MAIL, Stage.RCPT, Stage.DATA), commands, strict=True):
             if self.pipelining:
                 self._behind -= len(command)
@@ -215,8 +215,8 @@ class Session:
             else:
                 self.outgoing += command
             reply = yield
-            accepted = stage is Stage.DATA and reply.code == 354
-            is_accepted = accepted if stage is Stage.DATA else 200 <= reply.code < 300
+            is_body_expected = stage is Stage.DATA and reply.code == 354
+            is_accepted = is_body_expected if stage is Stage.DATA else 200 <= reply.code < 300
             if self._refused is None and not is_accepted:
                 self._refused = self._classify_reply(letter, stage, reply)
                 if self.pipelining and self._known.doubts_reply(reply):
@@ -225,24 +225,24 @@ class Session:
                 if reply.code in ROUTE_FAULT_CODES or self._refused.verdict in ENDS_SESSION:
                     return self._refused
         # After a refused MAIL there is no transaction to end, and servers limit commands like RSET.
-        if ahead and accepted:
+        if ahead and is_body_expected:
             self._known.prove()
-        if self._refused and (accepted or self._refused.stage is not Stage.MAIL):
-            yield from self._reset_transaction(accepted)
+        if self._refused and (is_body_expected or self._refused.stage is not Stage.MAIL):
+            yield from self._reset_transaction(is_body_expected)
         return self._refused
 
-    def _reset_transaction(self, accepted: bool) -> Generator[None, Reply, None]:
+    def _reset_transaction(self, is_body_expected: bool) -> Generator[None, Reply, None]:
         """End the transaction of a letter that was refused."""
         # RFC 2920: a server may reply 354 although it refused the recipient; an empty letter ends that.
-        self.outgoing += b".\r\n" if accepted else b"RSET\r\n"
+        self.outgoing += b".\r\n" if is_body_expected else b"RSET\r\n"
         reply = yield
-        if not accepted and reply.code // 100 != 2:
+        if not is_body_expected and reply.code // 100 != 2:
             raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: replies are out of step
 
-    def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
+    def _make_commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         is_international = not letter.recipient.isascii()
         if letter.return_path:
-            mail_from = _mail_from(letter.return_path, is_international)
+            mail_from = _make_mail_from(letter.return_path, is_international)
         else:
             mail_from = self._mail_from_utf8 if is_international else self._mail_from
         return (
@@ -256,7 +256,7 @@ class Session:
         self._journal.begin(letter)
         self._has_started_body = True
         self._body_at = time.monotonic()
-        self.outgoing += dot_stuffed(letter.content)
+        self.outgoing += stuff_dots(letter.content)
         letter.content = b""
         self._body_left = len(self.outgoing)
         self._behind = 0
@@ -268,7 +268,7 @@ class Session:
         self._body_at += render_seconds
         if self._following is None:
             return False
-        self.outgoing += b"".join(self._commands(self._following))
+        self.outgoing += b"".join(self._make_commands(self._following))
         self._behind = len(self.outgoing) - self._body_left
         return True
 
@@ -278,12 +278,12 @@ class Session:
         self._report(result)
 
 
-def _mail_from(sender: str, is_international: bool) -> bytes:
+def _make_mail_from(sender: str, is_international: bool) -> bytes:
     parameter = b" SMTPUTF8" if is_international else b""
     return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)
 
 
-def dot_stuffed(content: bytes) -> bytes:
+def stuff_dots(content: bytes) -> bytes:
     """Return the content with dots doubled and the final dot added (RFC 5321, 4.5.2)."""
     if content.startswith(b"."):
         content = b"." + content

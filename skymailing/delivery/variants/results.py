@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.variants.samples import IN_SAMPLE
 from skymailing.models import Decision, Delivery, DeliveryState, Engagement, Run, RunVariant
 
-# Two results differ clearly if chance alone would make such a difference in fewer cases than this.
+# Two results differ clearly if chance alone causes such a difference with at most this probability.
 SIGNIFICANCE = 0.05
 
 
@@ -73,11 +73,11 @@ def keep_results(session: Session, run_id: int) -> None:
 def choose_winner(results: Sequence[Result]) -> tuple[int, Decision]:
     """Return the variant with the best rate, the first of equal ones, and whether it is clearly the best."""
     best, *others = sorted(results, key=lambda result: (-result.rate, result.number))
-    is_clear = bool(others) and chance_of_difference(best, others[0]) <= SIGNIFICANCE
+    is_clear = bool(others) and estimate_chance(best, others[0]) <= SIGNIFICANCE
     return best.number, Decision.CLICKS if is_clear else Decision.NO_DIFFERENCE
 
 
-def chance_of_difference(one: Result, other: Result) -> float:
+def estimate_chance(one: Result, other: Result) -> float:
     """Return how likely it is that chance alone makes such a difference, by the two-proportion z-test."""
     if not one.sent or not other.sent:
         return 1.0

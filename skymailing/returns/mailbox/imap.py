@@ -33,7 +33,7 @@ class ImapMailbox:
                 offers = b" ".join(self._check(self._imap.capability())).upper().split()
                 self._can_move = b"MOVE" in offers
                 if not self._can_move and b"UIDPLUS" not in offers:
-                    raise MailboxFault("The server can move no letters: it offers neither MOVE nor UIDPLUS.")
+                    raise MailboxFault("The server cannot move letters: it offers neither MOVE nor UIDPLUS.")
                 self._folders = [self._find_folder(name) for name in (UNCLEAR_FOLDER, UNDERSTOOD_FOLDER)]
             except BaseException:  # including a stop or a job's timeout: no connection may remain open
                 self._imap.shutdown()

@@ -68,7 +68,7 @@ def _read_complaints(values: Any, id: str) -> list[Event]:
 
 
 def _read_headers(values: Any) -> Quoted:
-    """Return the headers of our letter, which SES includes if the notification is set up so."""
+    """Return the headers of our letter, which SES includes if the notification is configured that way."""
     headers = {
         pick_text(header, "name").lower(): pick_text(header, "value")
         for header in pick_list(values, "mail", "headers")

@@ -57,7 +57,7 @@ def read(post: Post) -> dict[str, Any]:
     values = post.read_json()
     type = pick_text(values, "Type")
     if type not in SIGNED_FIELDS:
-        raise BadPost("no notification of SNS; turn off raw message delivery")
+        raise BadPost("not an SNS notification; turn off raw message delivery")
     check_signature(values)
     if type == "SubscriptionConfirmation":
         try:
@@ -97,7 +97,7 @@ def make_signed_text(values: dict[str, Any]) -> bytes:
 def _fetch_certificate(url: str) -> bytes:
     if url not in certificates:
         if not CERTIFICATE_PATH.fullmatch(urlsplit(url).path):
-            raise NotFetched("not a certificate of SNS")
+            raise NotFetched("not an SNS certificate")
         page = fetch(url)
         while len(certificates) >= MAX_CERTIFICATES:
             certificates.pop(next(iter(certificates)))
@@ -122,7 +122,7 @@ def fetch(url: str, connect: Connect = connect_to_public_host) -> bytes:
     except ValueError:
         is_sns = False
     if not is_sns or not url.isascii() or not url.isprintable() or " " in url:
-        raise NotFetched("not a host of SNS")
+        raise NotFetched("not an SNS host")
     connection = http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT)
     try:
         connection.sock = connect(parts.netloc)

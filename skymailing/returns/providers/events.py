@@ -49,7 +49,8 @@ class Post:
 class Event:
     """One event: what it reports, and its original text, which is stored.
 
-    `id` is the provider's, and the same when the event is posted again; without it, the text identifies it.
+    `id` is the provider's ID, which stays the same when the event is posted again. If it is empty, the text
+    identifies the event.
     """
 
     report: Report
@@ -100,7 +101,7 @@ def parse_json(body: bytes | str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadPost("no JSON") from error
+        raise BadPost("not JSON") from error
 
 
 def pick(values: Any, *path: str) -> Any:

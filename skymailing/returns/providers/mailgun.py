@@ -46,8 +46,8 @@ def read(post: Post) -> list[Event]:
 def check_signature(post: Post, signed: Any) -> None:
     """Raise ForgedPost unless the owner of the signing key signed the post recently."""
     timestamp, token = pick_text(signed, "timestamp"), pick_text(signed, "token")
-    right = hmac.new(post.key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(right.encode(), pick_text(signed, "signature").encode()):
+    expected = hmac.new(post.key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), pick_text(signed, "signature").encode()):
         raise ForgedPost
     if not timestamp.isdecimal() or abs(post.now.timestamp() - int(timestamp)) > MAX_DELAY:
         raise ForgedPost
@@ -65,13 +65,13 @@ def _read_report(event: Any) -> Report | None:
         kind = Kind.BOUNCE
     else:
         return None  # including temporary failures: Mailgun is still trying
-    words = pick_text(reply, "message") or pick_text(reply, "description")
+    text = pick_text(reply, "message") or pick_text(reply, "description")
     message_id = pick_text(event, "message", "headers", "message-id")
     return make_report(
         kind,
         pick_text(event, "recipient"),
         status=status,
-        diagnostic=f"{pick_text(reply, 'code')} {words}",
+        diagnostic=f"{pick_text(reply, 'code')} {text}",
         remote_mta=pick_text(reply, "mx-host"),
         quoted=Quoted(message_id),
     )

@@ -34,9 +34,9 @@ def read(post: Post) -> list[Event]:
         return []
     kind, status = found
     recipient = pick_text(values, "Email") or pick_text(values, "Recipient")
-    words = pick_text(values, "Details") or pick_text(values, "Description")
+    text = pick_text(values, "Details") or pick_text(values, "Description")
     # The mail server's reply follows the name of its protocol.
-    report = make_report(kind, recipient, status=status, diagnostic=words.removeprefix("smtp;"))
+    report = make_report(kind, recipient, status=status, diagnostic=text.removeprefix("smtp;"))
     id = pick_text(values, "ID")
     return [make_event(values, report, f"{record}:{id}" if id else "")]
 

@@ -58,8 +58,8 @@ def check_signature(post: Post, signature: str) -> None:
     if not signature:
         raise ForgedPost
     signed = post.body.replace(signature.encode(), post.key.encode())
-    right = hashlib.md5(signed, usedforsecurity=False).hexdigest()  # the provider's choice
-    if not hmac.compare_digest(right.encode(), signature.encode()):
+    expected = hashlib.md5(signed, usedforsecurity=False).hexdigest()  # the provider's choice
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise ForgedPost
 
 
