@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from flask.testing import FlaskClient
 
-from skymailing.delivery.ledger.later_counts import add_later
+from skymailing.delivery.ledger.later_counts import add_later_counts
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, User
 from tests.mailings.breakdown_pages import path_of, read_table
@@ -21,7 +21,7 @@ def test_hours_are_those_of_the_readers_time_zone(app: Flask, user: User, browse
     with app.app_context():
         for hours in (0.1, 0.5, 100.0):  # 15:46, 16:10 and later
             later = {run.id: {"unsubscribed": 1}}
-            add_later(db.session.connection(), later, start + timedelta(hours=hours))
+            add_later_counts(db.session.connection(), later, start + timedelta(hours=hours))
         db.session.commit()
     assert read_table(soup(browser.get(path_of(run))), "hour") == {
         "22 Nov 2026, 15:00": {"Sent": "3", "Not sent": "1", "Unsubscribed": "1"},
@@ -35,7 +35,7 @@ def test_hours_after_the_first_ones_are_one_row(app: Flask, user: User, browser:
     with app.app_context():
         for hours in range(1, 60):
             later = {run.id: {"returned": 1}}
-            add_later(db.session.connection(), later, run.started_at + timedelta(hours=hours))
+            add_later_counts(db.session.connection(), later, run.started_at + timedelta(hours=hours))
         db.session.commit()
     shown = read_table(soup(browser.get(path_of(run))), "hour")
     assert len(shown) == 49

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clients.opt_outs import find_undoable, opt_out, undo
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger.later_counts import add_later
+from skymailing.delivery.ledger.later_counts import add_later_counts
 from skymailing.extensions import db
 from skymailing.mailings import breakdowns
 from skymailing.models import (
@@ -150,7 +150,7 @@ def test_those_who_unsubscribed_are_counted_until_they_undo_it(
     assert [row["Unsubscribed"] for row in shown.values()] == ["2 50%", "–"]
     assert "unsubscribed by email" not in browser.get(path_of(run)).text
     with app.app_context():  # as for a letter that unsubscribes
-        add_later(db.session.connection(), {run.id: {"unsubscribed": 1}}, utcnow())
+        add_later_counts(db.session.connection(), {run.id: {"unsubscribed": 1}}, utcnow())
         db.session.commit()
     session.refresh(run)
     assert "1 more person unsubscribed by email." in get_main_text(browser.get(path_of(run)))

@@ -15,7 +15,7 @@ from skymailing.mailings.views.blueprint import bp
 from skymailing.mailings.views.clicks import read_variant
 from skymailing.models import AuditAction, Run
 from skymailing.web.csv import csv_response
-from skymailing.web.i18n import user_zone
+from skymailing.web.i18n import get_user_zone
 
 
 @bp.get("/runs/<int:run_id>/breakdown")
@@ -30,7 +30,7 @@ def breakdown(run_id: int) -> str:
         run=run,
         variant=variant,
         letter_of=letter_of,
-        breakdowns=break_down(run, user_zone(), clock.utcnow(), variant),
+        breakdowns=break_down(run, get_user_zone(), clock.utcnow(), variant),
         number_texts=NUMBER_TEXTS,
         format_share=format_share,
     )
@@ -43,7 +43,7 @@ def breakdown_csv(run_id: int) -> Response:
     run = get_own_run(run_id)
     audit.record_export(AuditAction.REPORT_EXPORTED, audit.current_actor(), run.mailing)
     db.session.commit()
-    found = break_down(run, user_zone(), clock.utcnow(), read_variant(list_variants(run)), EXPORTED)
+    found = break_down(run, get_user_zone(), clock.utcnow(), read_variant(list_variants(run)), EXPORTED)
     return csv_response(export_rows(found), f"results-{run_id}.csv")
 
 
