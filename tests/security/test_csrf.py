@@ -29,6 +29,7 @@ WRITES_AUDIT = {
     "clients.export",
     "clients.suppressions_export",
     "mailings.log_csv",
+    "mailings.breakdown_csv",
     "logs.csv",
     "returns.csv",
     "reports.csv",
