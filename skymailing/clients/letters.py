@@ -11,6 +11,7 @@ from skymailing.clients.topic_choices import TopicState
 from skymailing.db.pagination import Order
 from skymailing.extensions import db
 from skymailing.models import (
+    CAUGHT_KINDS,
     Audience,
     Bounce,
     Client,
@@ -52,6 +53,7 @@ def list_letters(client: Client) -> Select[Any]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .outerjoin(Engagement, Engagement.delivery_id == Delivery.id)
         .where(Delivery.client_id == client.id, Mailing.owner_id == client.owner_id)
+        .where(Mailing.kind.not_in(CAUGHT_KINDS))
     )
 
 

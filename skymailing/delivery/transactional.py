@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.transactional import TransactionalTemplate, make_content
-from skymailing.models import LetterContent, Run, RunState
+from skymailing.models import LETTER_RUN_STATES, LetterContent, Run
 
 DAY = timedelta(days=1)
 # How long after the end of its day a letter that could not be sent may still be sent; it ends as expired.
@@ -34,12 +34,12 @@ def expires_at(scheduled_for: datetime) -> datetime:
 
 def may_get_letters(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a run may get more letters today."""
-    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for >= day_of(now))
+    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for >= day_of(now))
 
 
 def is_expired(now: datetime) -> ColumnElement[bool]:
     """Return the condition that the letters of a run have waited too long."""
-    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for < day_of(now - PATIENCE))
+    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE))
 
 
 def load_contents(ids: Collection[int]) -> dict[int, Content]:

@@ -1,9 +1,9 @@
-"""Models for transactional letters: what a program sends to one person, such as a receipt."""
+"""Models for transactional letters, such as receipts, and for the letters of test keys, which are caught."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model
@@ -46,6 +46,8 @@ class TransactionalLetter(Model):
     # The program's own name for it, by which it finds the letter again.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Whether a test key added it, so that it is caught instead of sent. Copied from its mailing, too.
+    is_caught: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     delivery: Mapped[Delivery] = relationship()
     content: Mapped[LetterContent] = relationship()
@@ -54,3 +56,21 @@ class TransactionalLetter(Model):
         Index(None, "owner_id", "delivery_id"),
         Index(None, "owner_id", "reference", "delivery_id"),
     )
+
+
+class CaughtLetter(Model):
+    """A letter that a worker has caught instead of sending it, as its recipient would have received it."""
+
+    __tablename__ = "caught_letters"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # A window that is repeated after a crash replaces its letters.
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
+    email: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str] = mapped_column(String(998))
+    # The bytes for the mail server; the end of very large ones is missing.
+    source: Mapped[bytes] = mapped_column(LargeBinary)
+    caught_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index(None, "owner_id", "id"),)

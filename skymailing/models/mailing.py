@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
-from skymailing.models.mailing_states import MailingState, RunState
+from skymailing.models.mailing_states import CAUGHT_KINDS, LETTER_KINDS, NO_OWNER, MailingState, RunState
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
 from skymailing.models.topic import Topic
@@ -61,14 +61,9 @@ class OnLate(StrEnum):
     SKIP = "skip"
 
 
-class MailingKind(StrEnum):
-    MAILING = "mailing"
-    # Not a mailing that people see: it holds the letters that programs send to one person each.
-    TRANSACTIONAL = "transactional"
-
-
 EVERY_DAY = "1234567"
 HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
+HOLDS_CAUGHT_LETTERS = "kind = 'caught-letters' AND state IN ('running', 'paused')"
 
 mailing_clients = Table(
     "mailing_clients",
@@ -162,11 +157,45 @@ class Mailing(Timestamps, Model):
             postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
             sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
         ),
+        Index(
+            "ix_mailings_caught_letters_of_sender",
+            "owner_id",
+            "sender_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NOT NULL"),
+            sqlite_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_mailings_caught_letters",
+            "owner_id",
+            unique=True,
+            postgresql_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NULL"),
+            sqlite_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NULL"),
+        ),
+        # Retention deletes what test keys have made.
+        Index(
+            "ix_mailings_caught",
+            "owner_id",
+            postgresql_where=text("kind IN ('caught', 'caught-letters')"),
+            sqlite_where=text("kind IN ('caught', 'caught-letters')"),
+        ),
+        # An older version would send a mailing that it finds scheduled.
+        CheckConstraint("kind <> 'caught' OR (state <> 'scheduled' AND next_run_at IS NULL)", name="caught"),
     )
 
     @property
     def is_transactional(self) -> bool:
-        return self.kind == MailingKind.TRANSACTIONAL
+        return self.kind in LETTER_KINDS
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether a test key made it, so that its letters are caught instead of sent."""
+        return self.kind in CAUGHT_KINDS
+
+    @property
+    def counted_owner_id(self) -> int:
+        """The owner in whose logs and reports its letters are counted."""
+        return NO_OWNER if self.is_caught else self.owner_id
 
     @property
     def is_disabled(self) -> bool:

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from skymailing.models import MailingState, User
 from tests.security.object_factories import (
     make_bounce,
+    make_caught_letter,
     make_delivery,
     make_form,
     make_import,
@@ -125,5 +126,6 @@ def arguments(user: User) -> dict[str, Any]:
         "sender_id": make_sender(user).id,
         "form_id": make_form(user).id,
         "bounce_id": make_bounce(user).id,
+        "caught_id": make_caught_letter(user).id,
         "import_id": make_import(user).id,
     }

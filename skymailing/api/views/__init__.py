@@ -20,6 +20,7 @@ from skymailing.api.views import (
     senders,
     suppressions,
     tags,
+    test_letters,
     topic_choices,
     topics,
     webhooks,
@@ -32,6 +33,7 @@ from skymailing.web.error_pages import register_error_format
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
     *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports, webhooks, letters),
+    test_letters,
 )
 
 

@@ -23,14 +23,14 @@ from skymailing.api.views.pages import link_header, page_of
 from skymailing.api.views.responses import answer_json
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.mailings.run_queries import find_run
-from skymailing.models import DeliveryState, Run, RunState
+from skymailing.models import OPEN_RUN_STATES, DeliveryState, MailingKind, Run, RunState
 
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
-SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
+SENDING = tuple(state for state in OPEN_RUN_STATES if state is not RunState.PLANNED)
 TIMES = {"at", "due_at", "finished_at"}
-COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
+COPIED = [name for name in RunSchema().fields if name not in ("state", "counts", "test")]
 
 
 @bp.operation(
@@ -100,8 +100,8 @@ def list_run_attempts(query: dict[str, Any], run_id: int) -> Response:
 
 
 def find_own(run_id: int) -> Run:
-    """Return the owner's run, or abort with 404."""
-    return find_run(current_owner(), run_id) or abort(404)
+    """Return the owner's run, also one of transactional emails, or abort with 404."""
+    return find_run(current_owner(), run_id, tuple(MailingKind)) or abort(404)
 
 
 def describe(ledger: Ledger) -> dict[str, Any]:
@@ -110,6 +110,7 @@ def describe(ledger: Ledger) -> dict[str, Any]:
     return {name: getattr(run, name) for name in COPIED} | {
         "state": RunState.SENDING.value if run.state in SENDING else run.state.value,
         "counts": {state.value: ledger.counts[state] for state in DeliveryState},
+        "test": run.mailing.is_caught,
     }
 
 

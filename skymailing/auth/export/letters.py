@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skymailing.auth.export.rows import as_dict, read_in_chunks
-from skymailing.models import Delivery, LetterContent, TransactionalLetter
+from skymailing.models import CaughtLetter, Delivery, LetterContent, TransactionalLetter
 
 
 def read_letters(user_id: int) -> Iterator[dict[str, Any]]:
@@ -27,7 +27,18 @@ def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
     return map(as_dict, rows)
 
 
+def read_caught(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the letters of test keys with their sources."""
+    table = CaughtLetter.__table__.c
+    columns = [column for column in table if column.name not in ("id", "owner_id", "source")]
+    statement = select(table.id, *columns, table.source).where(table.owner_id == user_id)
+    for row in read_in_chunks(statement, table.id):
+        values = row._asdict()
+        yield as_dict(row) | {"source": values["source"].decode("utf-8", "replace")}
+
+
 FILES: tuple[tuple[str, Callable[[int], Iterator[dict[str, Any]]]], ...] = (
     ("transactional-emails.json", read_letters),
     ("transactional-contents.json", read_contents),
+    ("test-emails.json", read_caught),
 )

@@ -101,7 +101,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
         if not (rows := _next_rows(connection, run, wanted, now, choice)):
             break
         mailable = _end_unmailable(connection, changes, rows, now)
-        granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
+        granted = len(mailable)
+        if not run.is_caught:
+            granted = letters.reserve(connection, run.owner_id, granted, row.is_new, now)
         is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
