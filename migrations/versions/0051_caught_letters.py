@@ -41,6 +41,19 @@ def upgrade():
         'transactional_letters',
         sa.Column('is_caught', sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column(
+        'transactional_letters',
+        sa.Column('email_key', sa.String(length=320), server_default='', nullable=False),
+    )
+    op.execute(
+        'UPDATE transactional_letters SET email_key = '
+        '(SELECT email_key FROM deliveries WHERE deliveries.id = transactional_letters.delivery_id)'
+    )
+    op.create_index(
+        op.f('ix_transactional_letters_owner_id_email_key_delivery_id'),
+        'transactional_letters',
+        ['owner_id', 'email_key', 'delivery_id'],
+    )
     op.create_table(
         'caught_letters',
         sa.Column('id', BIG_ID, nullable=False),
@@ -87,7 +100,11 @@ def downgrade():
     # An older version would show them as mailings, and count their letters.
     op.execute(sa.text("DELETE FROM mailings WHERE kind IN ('caught', 'caught-letters')"))
     op.drop_table('caught_letters')
+    op.drop_index(
+        op.f('ix_transactional_letters_owner_id_email_key_delivery_id'), table_name='transactional_letters'
+    )
     with op.batch_alter_table('transactional_letters', schema=None) as batch_op:
+        batch_op.drop_column('email_key')
         batch_op.drop_column('is_caught')
     for name in ('ix_mailings_caught', 'ix_mailings_caught_letters', 'ix_mailings_caught_letters_of_sender'):
         op.drop_index(name, table_name='mailings')

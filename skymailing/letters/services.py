@@ -83,6 +83,7 @@ def add_letter(
     added = TransactionalLetter(
         delivery_id=delivery.id,
         owner_id=owner.id,
+        email_key=letter.email_key,
         content_id=content_id,
         name=letter.recipient.name,
         values=dict(letter.values),

@@ -38,8 +38,9 @@ class TransactionalLetter(Model):
     delivery_id: Mapped[int] = mapped_column(
         ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    # Copied from its mailing, so that lists need a single index.
+    # Copied from its mailing and its delivery, so that lists need a single index.
     owner_id: Mapped[int]
+    email_key: Mapped[str] = mapped_column(String(320), default="", server_default="")
     content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
@@ -55,6 +56,7 @@ class TransactionalLetter(Model):
     __table_args__ = (
         Index(None, "owner_id", "delivery_id"),
         Index(None, "owner_id", "reference", "delivery_id"),
+        Index(None, "owner_id", "email_key", "delivery_id"),
     )
 
 

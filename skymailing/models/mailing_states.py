@@ -129,7 +129,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
+        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),
     },

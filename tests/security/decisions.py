@@ -173,6 +173,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "topics.delete": TOPIC,
     "transactional.index": PRIVATE,
     "transactional.resume": PRIVATE,
+    "transactional.settle_unknowns": PRIVATE,
     "transactional.show": LETTER,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,

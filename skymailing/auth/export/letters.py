@@ -12,7 +12,7 @@ from skymailing.models import CaughtLetter, Delivery, LetterContent, Transaction
 def read_letters(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the letters that programs sent; `letters.csv` has them among the others, by address."""
     letter = TransactionalLetter.__table__.c
-    columns = [column for column in letter if column.name != "owner_id"]
+    columns = [column for column in letter if column.name not in ("owner_id", "email_key")]
     statement = select(*columns, Delivery.email, Delivery.state, Delivery.finished_at)
     statement = statement.join(Delivery, Delivery.id == letter.delivery_id).where(letter.owner_id == user_id)
     for row in read_in_chunks(statement, letter.delivery_id):
