@@ -48,14 +48,6 @@ def search_letters(
     return statement.where(is_to | (TransactionalLetter.reference == text))
 
 
-def list_to_address(owner_id: int, email_key: str, limit: int) -> list[TransactionalLetter]:
-    """Return the owner's newest letters to an address, without those of test keys."""
-    letter = TransactionalLetter
-    statement = select_letters(owner_id).options(joinedload(letter.content))
-    statement = statement.where(letter.email_key == email_key).order_by(letter.delivery_id.desc())
-    return list(db.session.scalars(statement.limit(limit)))
-
-
 def list_stopped(owner_id: int) -> list[Mailing]:
     """Return what holds letters that are not sent now, because of a pause or a manager."""
     is_stopped = (Mailing.state == MailingState.PAUSED) | Mailing.disabled_at.is_not(None)

@@ -69,17 +69,7 @@ def add_letter(
     kind = MailingKind.CAUGHT_LETTERS if is_caught else MailingKind.TRANSACTIONAL
     mailing = _find_mailing(owner, letter.sender, kind, now)
     run = _join_run(mailing, owner, letter.sender, now)
-    state = _first_state(owner.id, letter.email_key)
-    is_over = state is not DeliveryState.PENDING
-    delivery = Delivery(
-        run_id=run.id,
-        email=letter.recipient.email,
-        email_key=letter.email_key,
-        state=state,
-        finished_at=now if is_over else None,
-    )
-    db.session.add(delivery)
-    db.session.flush()
+    delivery = _add_delivery(run, letter, _first_state(owner.id, letter.email_key), now)
     added = TransactionalLetter(
         delivery_id=delivery.id,
         owner_id=owner.id,
@@ -95,9 +85,22 @@ def add_letter(
     db.session.flush()
     changes = Changes(run)
     changes.add("planned", 1, now)
-    changes.move(state, 1, now)
+    changes.move(delivery.state, 1, now)
     changes.write(db.session.connection())
     return added
+
+
+def _add_delivery(run: RunKey, letter: NewLetter, state: DeliveryState, now: datetime) -> Delivery:
+    delivery = Delivery(
+        run_id=run.id,
+        email=letter.recipient.email,
+        email_key=letter.email_key,
+        state=state,
+        finished_at=now if state is not DeliveryState.PENDING else None,
+    )
+    db.session.add(delivery)
+    db.session.flush()
+    return delivery
 
 
 def _first_state(owner_id: int, email_key: str) -> DeliveryState:

@@ -12,10 +12,10 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.transactional import fill_subject
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.letters import queries, unknowns
-from skymailing.letters.contents import fill_subject
 from skymailing.letters.forms import LetterFilterForm
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError

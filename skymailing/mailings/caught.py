@@ -18,7 +18,7 @@ MAX_MAILINGS = 300  # of an owner; they are deleted after a few days
 
 
 def start(mailing: Mailing, now: datetime) -> bool:
-    """Plan the only run of a locked mailing, whatever its start; return False if it has been started before.
+    """Plan the only run of a locked mailing at once; return False if it has been started before.
 
     Raises MailingError.
     """

@@ -62,12 +62,7 @@ def create_mailing(
         duplicate = find_duplicate(validation, opened_at, is_draft=is_draft)
         if duplicate is not None:
             raise DuplicateSubmission(duplicate)
-    if is_caught:
-        require_room("mailing_caught_limit", select_caught_mailings(owner.id), caught.MAX_MAILINGS)
-    else:
-        require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
-    kind = MailingKind.CAUGHT if is_caught else MailingKind.MAILING
-    mailing = Mailing(owner_id=owner.id, state=MailingState.DRAFT, kind=kind.value)
+    mailing = _new_draft(owner, is_caught=is_caught)
     values.apply_to(mailing, now)
     db.session.add(mailing)
     db.session.flush()
@@ -77,6 +72,15 @@ def create_mailing(
     if not is_draft:
         activate_mailing(mailing, now)
     return mailing
+
+
+def _new_draft(owner: User, *, is_caught: bool) -> Mailing:
+    if is_caught:
+        require_room("mailing_caught_limit", select_caught_mailings(owner.id), caught.MAX_MAILINGS)
+    else:
+        require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
+    kind = MailingKind.CAUGHT if is_caught else MailingKind.MAILING
+    return Mailing(owner_id=owner.id, state=MailingState.DRAFT, kind=kind.value)
 
 
 def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is_draft: bool = False) -> None:

@@ -65,6 +65,15 @@ EVERY_DAY = "1234567"
 HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
 HOLDS_CAUGHT_LETTERS = "kind = 'caught-letters' AND state IN ('running', 'paused')"
 
+
+OF_SENDER, OF_SERVICE = " AND sender_id IS NOT NULL", " AND sender_id IS NULL"
+
+
+def _letters_index(name: str, condition: str, *columns: str) -> Index:
+    where = text(condition)
+    return Index(f"ix_mailings_{name}", *columns, unique=True, postgresql_where=where, sqlite_where=where)
+
+
 mailing_clients = Table(
     "mailing_clients",
     Model.metadata,
@@ -142,36 +151,10 @@ class Mailing(Timestamps, Model):
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
         # One for the transactional letters from each sender, so that two requests cannot add two.
-        Index(
-            "ix_mailings_letters_of_sender",
-            "owner_id",
-            "sender_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
-            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_mailings_letters",
-            "owner_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
-            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
-        ),
-        Index(
-            "ix_mailings_caught_letters_of_sender",
-            "owner_id",
-            "sender_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NOT NULL"),
-            sqlite_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_mailings_caught_letters",
-            "owner_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NULL"),
-            sqlite_where=text(f"{HOLDS_CAUGHT_LETTERS} AND sender_id IS NULL"),
-        ),
+        _letters_index("letters_of_sender", HOLDS_LETTERS + OF_SENDER, "owner_id", "sender_id"),
+        _letters_index("letters", HOLDS_LETTERS + OF_SERVICE, "owner_id"),
+        _letters_index("caught_letters_of_sender", HOLDS_CAUGHT_LETTERS + OF_SENDER, "owner_id", "sender_id"),
+        _letters_index("caught_letters", HOLDS_CAUGHT_LETTERS + OF_SERVICE, "owner_id"),
         # Retention deletes what test keys have made.
         Index(
             "ix_mailings_caught",

@@ -16,17 +16,14 @@ from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
-from skymailing.letters.contents import fill_subject
-from skymailing.letters.queries import list_to_address
 from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain
-
-TRANSACTIONAL_SHOWN = 10
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -74,7 +71,7 @@ def show(client_id: int) -> ResponseReturnValue:
             left=letters.find_left_topics(topics),
             suppressed_at=suppressed.created_at if suppressed else None,
         ),
-        transactional=list_to_address(client.owner_id, client.email_key, TRANSACTIONAL_SHOWN),
+        transactional=letters.list_transactional(client),
         fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
         returned=letters.list_returned(client),
         kept_days=retention_settings().run_details,
