@@ -73,7 +73,7 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The answer to a request that failed (RFC 9457)."""
+    """The response to a request that failed (RFC 9457)."""
 
     status: int
     code: str

@@ -1,4 +1,4 @@
-"""Models for programs' access: API keys, and the answers to requests that a program may repeat."""
+"""Models for programs' access: API keys, and the responses to requests that a program may repeat."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -44,7 +44,7 @@ class ApiKey(Model):
 
 
 class IdempotentRequest(Model):
-    """A POST request with an Idempotency-Key, and its answer once it has been processed."""
+    """A POST request with an Idempotency-Key, and its response once it has been processed."""
 
     __tablename__ = "idempotent_requests"
 
@@ -56,7 +56,7 @@ class IdempotentRequest(Model):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     # Until when the request is being processed; after a crash, a repeated request takes over then.
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The answer, stored in the transaction of the change; NULL while the request is being processed.
+    # The response, stored in the transaction of the change; NULL while the request is being processed.
     status: Mapped[int | None] = mapped_column(SmallInteger)
     headers: Mapped[list[list[str]] | None] = mapped_column(JsonObject)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)

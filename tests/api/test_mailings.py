@@ -136,8 +136,8 @@ def test_the_verbs(program: Program, session: Session, user: User) -> None:
 
 def test_a_mailing_without_recipients_does_not_start(program: Program, user: User) -> None:
     created = program.write("POST", "/mailings", values(user, draft=True), 201)
-    answer = program.refuse("POST", f"/mailings/{created['id']}/start")
-    assert answer[:2] == (409, "mailing_no_recipients")
+    refusal = program.refuse("POST", f"/mailings/{created['id']}/start")
+    assert refusal[:2] == (409, "mailing_no_recipients")
 
 
 def test_a_draft_is_scheduled_by_a_change(program: Program, user: User) -> None:

@@ -26,7 +26,7 @@ from skymailing.api.views import (
     webhooks,
 )
 from skymailing.api.views.blueprint import PREFIX
-from skymailing.api.views.responses import answer_problem
+from skymailing.api.views.responses import problem_response
 from skymailing.extensions import csrf
 from skymailing.web.error_pages import register_error_format
 
@@ -44,4 +44,4 @@ def register(app: Flask) -> None:
         csrf.exempt(resource.bp)  # no cookie authenticates a request, so no other site can forge one
         api.register_blueprint(resource.bp)
     app.register_blueprint(documentation.bp)
-    register_error_format(app, f"{PREFIX}/", answer_problem)
+    register_error_format(app, f"{PREFIX}/", problem_response)

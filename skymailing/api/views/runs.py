@@ -20,7 +20,7 @@ from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.mailings import find_own as find_mailing
 from skymailing.api.views.pages import link_header, page_of
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.mailings.run_queries import find_run
 from skymailing.models import OPEN_RUN_STATES, DeliveryState, MailingKind, Run, RunState
@@ -69,7 +69,7 @@ def list_deliveries(query: dict[str, Any], run_id: int) -> Response:
 def get_delivery(delivery_id: int) -> Response:
     """Get a delivery."""
     row = delivery_rows.find_delivery(current_access().owner_id, delivery_id) or abort(404)
-    return answer_json(write_row(row, DELIVERY_FIELDS))
+    return json_response(write_row(row, DELIVERY_FIELDS))
 
 
 @bp.operation(
@@ -116,7 +116,7 @@ def describe(ledger: Ledger) -> dict[str, Any]:
 
 def write_rows(listing: Listing, names: tuple[str, ...]) -> Response:
     """Return a page of rows without a schema, whose checks would take longer than reading the rows."""
-    response = answer_json({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
+    response = json_response({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
     response.headers.update(link_header(listing))
     return response
 

@@ -1,4 +1,4 @@
-"""The page of API keys: list, create and revoke them. A new key is shown once, in the answer itself."""
+"""The page of API keys: list, create and revoke them. A new key is shown once, in the response itself."""
 
 from datetime import timedelta
 
