@@ -95,9 +95,9 @@ def store(claimed: Claim, stored: StoredResponse) -> None:
         IdempotentRequest.lease_until == claimed.lease_until
     )
     values = {
-        "status": response.status,
-        "headers": response.headers,
-        "body": response.body,
+        "status": stored.status,
+        "headers": stored.headers,
+        "body": stored.body,
         "lease_until": None,
     }
     if not execute_counting(update(IdempotentRequest).where(is_ours).values(values)):

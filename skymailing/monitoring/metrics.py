@@ -57,6 +57,7 @@ class MetricsCollector:
         yield self._attempts(counted)
         yield self._removed(counted)
         yield self._returned(counted)
+        yield self._webhook_calls(counted)
         yield self._phases(counted)
 
     def _from_database(self) -> Iterator[Metric]:
@@ -117,6 +118,16 @@ class MetricsCollector:
             value=outbox.oldest_age,
         )
 
+        calls = queries.measure_webhook_calls(self.now)
+        yield GaugeMetricFamily(
+            "skymailing_webhook_calls_waiting", "Calls of webhooks waiting to be sent", value=calls.waiting
+        )
+        yield GaugeMetricFamily(
+            "skymailing_webhook_oldest_due_age_seconds",
+            "How long the oldest due call of a webhook has been waiting",
+            value=calls.oldest_age,
+        )
+
     def _disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(current_app.config["DATA_DIR"])
         for name, what, value in (("free", "Free", usage.free), ("size", "Total", usage.total)):
@@ -151,6 +162,14 @@ class MetricsCollector:
         for verdict in Verdict:
             returned.add_metric([verdict], counted.get(f"returned:{verdict}", 0))
         return returned
+
+    def _webhook_calls(self, counted: dict[str, float]) -> Metric:
+        calls = CounterMetricFamily(
+            "skymailing_webhook_calls", "Calls of webhooks that were sent, by outcome", labels=["outcome"]
+        )
+        for outcome in ("accepted", "fault"):
+            calls.add_metric([outcome], counted.get(f"webhook_calls:{outcome}", 0))
+        return calls
 
     def _attempts(self, counted: dict[str, float]) -> Metric:
         attempts = CounterMetricFamily(
