@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete
 
+from skymailing.db.time_limit import limit_time
 from skymailing.delivery.audience.parts import lock_parts
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.plan import plan_caught_run
@@ -20,7 +21,7 @@ MAX_MAILINGS = 300  # of an owner; they are deleted after a few days
 def start(mailing: Mailing, now: datetime) -> bool:
     """Plan the only run of a locked mailing at once; return False if it has been started before.
 
-    Raises MailingError.
+    Raises MailingError, and TookTooLong if the audience cannot be evaluated in time.
     """
     if mailing.state in (MailingState.RUNNING, MailingState.FINISHED):
         return False
@@ -35,7 +36,8 @@ def start(mailing: Mailing, now: datetime) -> bool:
     if recipients.problem is not None:
         raise MailingError(recipients.problem.code, **recipients.problem.values)
     some = recipients.clients.with_only_columns(Client.id).limit(MAX_CLIENTS + 1)
-    count = len(db.session.scalars(some).all())
+    with limit_time():  # the program waits, and on SQLite no one else can write
+        count = len(db.session.scalars(some).all())
     if not count:
         raise MailingError("mailing_no_recipients")
     if count > MAX_CLIENTS:
