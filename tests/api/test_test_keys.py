@@ -18,6 +18,7 @@ from skymailing.delivery import catching, due
 from skymailing.delivery.smtp.session import Letter as SmtpLetter
 from skymailing.extensions import db
 from skymailing.mailings import caught
+from skymailing.mailings.queries import find_default_tracking
 from skymailing.models import (
     Attempt,
     CaughtLetter,
@@ -209,6 +210,18 @@ def test_an_older_version_cannot_send_them(app: Flask, tester: Program, session:
         mailing = update(Mailing).where(Mailing.kind == MailingKind.CAUGHT).values(change)
         with app.app_context(), pytest.raises(IntegrityError), db.engine.begin() as connection:
             connection.execute(mailing)
+
+
+def test_they_decide_nothing_about_the_owners_mailings(
+    app: Flask, tester: Program, user: User, browser: FlaskClient
+) -> None:
+    MailingFactory.create(owner=user, track_clicks=True)
+    make_clients(user)
+    mailing = start(tester, user)
+    tester.write("POST", "/letters", LETTER, 201)
+    with app.app_context():
+        assert find_default_tracking(user.id)["track_clicks"] is True
+    assert browser.get(f"/mailings/{mailing['id']}").status_code == 404
 
 
 def test_they_do_not_count_as_mailings_in_progress(

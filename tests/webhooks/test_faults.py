@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing import counters
 from skymailing.clock import utcnow
 from skymailing.models import (
     AuditAction,
@@ -40,6 +42,21 @@ def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(hoo
     assert call.attempts == len(hooks.receiver.requests) == len(claims.RETRIES) + 1
     assert len(set(hooks.receiver.ids)) == 1
     assert len({request.body for request in hooks.receiver.requests}) == 1
+
+
+def test_calls_are_counted_for_metrics(app: Flask, hooks: Hooks) -> None:
+    hooks.receiver.respond_with(OK, response_of(500))
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    with app.app_context():
+        before = counters.read()
+    for number in range(2):
+        hooks.emit(hooks.user, {"n": number})
+        hooks.send_calls()
+    with app.app_context():
+        after = counters.read()
+    for outcome in ("accepted", "fault"):
+        name = f"webhook_calls:{outcome}"
+        assert after[name] - before.get(name, 0) == 1
 
 
 def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(hooks: Hooks, session: Session) -> None:
