@@ -1,6 +1,6 @@
-"""Remember the answers to requests with an Idempotency-Key, so that a repeated request changes nothing.
+"""Remember the responses to requests with an Idempotency-Key, so that a repeated request changes nothing.
 
-A request first claims its key in a transaction of its own, with a lease. Its answer is stored in the
+A request first claims its key in a transaction of its own, with a lease. Its response is stored in the
 transaction of its change, so after a crash either both exist, or a repeated request may take over once the
 lease has expired.
 """
@@ -23,8 +23,8 @@ BATCH = 1_000  # rows deleted in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A stored answer."""
+class StoredResponse:
+    """A stored response."""
 
     status: int
     headers: list[list[str]]
@@ -51,8 +51,8 @@ def hash_request(method: str, path: str, body: bytes) -> str:
     return digest.hexdigest()
 
 
-def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | Answer:
-    """Claim a key for this request, or return the answer to the same request; the caller commits.
+def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | StoredResponse:
+    """Claim a key for this request, or return the response to the same request; the caller commits.
 
     Raises ApiError if the key belongs to another request, or if the request is being processed.
     """
@@ -78,7 +78,7 @@ def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | 
     elif row.request_hash != request_hash:
         raise ApiError(422, "idempotency_key_reused")
     elif row.status is not None:
-        return Answer(row.status, row.headers or [], row.body or b"")
+        return StoredResponse(row.status, row.headers or [], row.body or b"")
     elif row.lease_until is not None and row.lease_until > now:
         seconds = (row.lease_until - now).seconds + 1
         raise ApiError(409, "idempotency_running", {"Retry-After": str(seconds)})
@@ -86,21 +86,26 @@ def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | 
     return Claim(row.id, lease)
 
 
-def store(claimed: Claim, answer: Answer) -> None:
-    """Store the answer in the caller's transaction.
+def store(claimed: Claim, stored: StoredResponse) -> None:
+    """Store the response in the caller's transaction.
 
     Raises ApiError if the lease has expired and a repeated request has taken over.
     """
     is_ours = (IdempotentRequest.id == claimed.row_id) & (
         IdempotentRequest.lease_until == claimed.lease_until
     )
-    values = {"status": answer.status, "headers": answer.headers, "body": answer.body, "lease_until": None}
+    values = {
+        "status": stored.status,
+        "headers": stored.headers,
+        "body": stored.body,
+        "lease_until": None,
+    }
     if not execute_counting(update(IdempotentRequest).where(is_ours).values(values)):
         raise ApiError(409, "idempotency_running", {"Retry-After": "1"})
 
 
 def release(claimed: Claim) -> None:
-    """Forget a request whose answer is not stored, so that it can be repeated at once."""
+    """Forget a request whose response is not stored, so that it can be repeated at once."""
     is_ours = (IdempotentRequest.id == claimed.row_id) & (
         IdempotentRequest.lease_until == claimed.lease_until
     )
@@ -108,7 +113,7 @@ def release(claimed: Claim) -> None:
 
 
 def delete_expired(now: datetime) -> None:
-    """Delete a batch of answers that are no longer repeated."""
+    """Delete a batch of responses that are no longer repeated."""
     expired = select(IdempotentRequest.id).where(IdempotentRequest.created_at <= now - LIFETIME).limit(BATCH)
     # On SQLite even a DELETE that finds nothing takes the write lock, so check first.
     if ids := db.session.scalars(expired).all():

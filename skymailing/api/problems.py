@@ -19,6 +19,7 @@ CONFLICTS = {
     *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
     *("segment_in_use", "segment_changed", "topic_in_use", "topic_exists", "topic_left_by_client"),
     *("mailing_winner_chosen", "mailing_test_over", "letters_paused", "webhook_disabled"),
+    *("mailing_caught_too_large", "mailing_caught_started"),
 }
 MISSING = {
     *("mailing_deleted", "message_deleted", "client_deleted", "tag_deleted", "segment_deleted"),
@@ -72,7 +73,7 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The answer to a request that failed (RFC 9457)."""
+    """The response to a request that failed (RFC 9457)."""
 
     status: int
     code: str

@@ -222,7 +222,7 @@ class ApiKeyForm(FlaskForm):
         _l("Kind"),
         choices=[
             SelectChoice(KeyKind.LIVE.value, _l("Live")),
-            SelectChoice(KeyKind.TEST.value, _l("Test: cannot send emails")),
+            SelectChoice(KeyKind.TEST.value, _l("Test: emails are not sent, but you can read them here")),
         ],
         default=KeyKind.LIVE.value,
     )

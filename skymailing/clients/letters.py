@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
 
 from skymailing.clients.topic_choices import TopicState
 from skymailing.db.pagination import Order
 from skymailing.extensions import db
 from skymailing.models import (
+    CAUGHT_KINDS,
     Audience,
     Bounce,
     Client,
@@ -20,10 +22,12 @@ from skymailing.models import (
     Mailing,
     Proof,
     Run,
+    TransactionalLetter,
 )
 
 LETTER_ORDER: Order = [(Delivery.id, True)]
 LETTERS_PER_PAGE = 20
+TRANSACTIONAL_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,20 @@ def list_letters(client: Client) -> Select[Any]:
         .join(Mailing, Mailing.id == Run.mailing_id)
         .outerjoin(Engagement, Engagement.delivery_id == Delivery.id)
         .where(Delivery.client_id == client.id, Mailing.owner_id == client.owner_id)
+        .where(Mailing.kind.not_in(CAUGHT_KINDS))
     )
+
+
+def list_transactional(client: Client) -> list[TransactionalLetter]:
+    """Return the newest transactional letters to the client's address, without those of test keys."""
+    letter = TransactionalLetter
+    statement = (
+        select(letter)
+        .options(joinedload(letter.content), joinedload(letter.delivery))
+        .where(letter.owner_id == client.owner_id, letter.email_key == client.email_key)
+        .where(letter.is_caught.is_(False))
+    )
+    return list(db.session.scalars(statement.order_by(letter.delivery_id.desc()).limit(TRANSACTIONAL_SHOWN)))
 
 
 def find_left_topics(states: Iterable[TopicState]) -> dict[int, datetime]:

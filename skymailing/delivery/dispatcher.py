@@ -52,10 +52,13 @@ class Dispatcher:
         self._rates = RateLimits(config["MAIL_RATE"], per_mailing, config["MAIL_RATE_PER_DOMAIN"])
         # If owners' servers shared the installation's rates, their owners would slow down the other owners.
         self._own_rates = RateLimits(None, per_mailing, None)
+        self._no_rates = RateLimits(None, None, None)  # for letters that are caught instead of sent
         self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
 
     def rates_of(self, run: OpenRun) -> RateLimits:
         """Return the limits of the run's mail server."""
+        if run.is_caught:
+            return self._no_rates
         if run.server is None:
             return self._rates
         return self._rates_of_server(run.server)

@@ -17,6 +17,7 @@ from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.transactional import is_expired, may_get_letters
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.models import (
+    CAUGHT_KINDS,
     OPEN_DELIVERY_STATES,
     OPEN_RUN_STATES,
     Delivery,
@@ -108,7 +109,8 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
     may_use_ours = Run.server_id.is_not(None) | owner_pauses.has_route(list_configured(), now)
-    return letters.has_room(now), may_use_ours, servers.may_be_used(now)
+    may_send_letters = letters.has_room(now) & may_use_ours & servers.may_be_used(now)
+    return (Mailing.kind.in_(CAUGHT_KINDS) | may_send_letters,)
 
 
 def _select_open_runs(*columns: Any) -> Select[Any]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from skymailing.delivery import due
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
@@ -27,6 +27,7 @@ from skymailing.models import (
     Mailing,
     MailingState,
     OnLate,
+    OpenTracking,
     Run,
     RunState,
     StateReason,
@@ -104,12 +105,13 @@ def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
 
 def _create_run(session: Session, mailing: Mailing, parts: AudienceParts, now: datetime) -> Run:
     message, source = mailing.message, describe_mailing(mailing)
-    server_id = mailing.sender.server_id if mailing.sender else None
+    server_id = mailing.sender.server_id if mailing.sender and not mailing.is_caught else None
+    state = RunState.PLANNED if server_id is None else RunState.ROUTED
     return Run(
         mailing_id=mailing.id,
-        state=RunState.PLANNED if server_id is None else RunState.ROUTED,
+        state=RunState.CAUGHT if mailing.is_caught else state,
         server_id=server_id,
-        scheduled_for=_find_occurrence_of_start(session, mailing, now),
+        scheduled_for=now if mailing.is_caught else _find_occurrence_of_start(session, mailing, now),
         started_at=now,
         subject=message.subject,
         format=message.format,
@@ -118,22 +120,33 @@ def _create_run(session: Session, mailing: Mailing, parts: AudienceParts, now: d
         sender_name=source.name,
         sender_address=source.address,
         reply_to=source.reply_to,
-        track_clicks=mailing.track_clicks,
-        track_opens=mailing.track_opens,
+        track_clicks=mailing.track_clicks and not mailing.is_caught,
+        track_opens=OpenTracking.OFF if mailing.is_caught else mailing.track_opens,
         topic_id=mailing.topic_id,
         audience=describe_audience(mailing, parts),
     )
 
 
+def plan_caught_run(recipients: Recipients, now: datetime) -> int:
+    """Plan the run of a test key's mailing, in the caller's transaction; return its ID.
+
+    There is one run, at once, without tracking or an A/B test. It is not left to a worker, since one of an
+    older version would send the letters.
+    """
+    session = object_session(recipients.mailing)
+    assert session is not None
+    return _plan_run(session, recipients, now)
+
+
 def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
     mailing = recipients.mailing
     run = _create_run(session, mailing, recipients.parts, now)
-    if mailing.sample_percent:
+    if mailing.sample_percent and not mailing.is_caught:
         begin_test(run, mailing, now)
     session.add(run)
     session.flush()
     sample = copy_variants(session, run, mailing)
-    key = RunKey(run.id, mailing.id, mailing.owner_id, now)
+    key = RunKey(run.id, mailing.id, mailing.counted_owner_id, now)
     run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
     if sample is not None:
         skip_empty_test(session, mailing, run, now)
@@ -190,7 +203,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         RUN_TRANSITIONS.move(run, RunState.CANCELLED if is_cancelled else RunState.FINISHED)
         run.finished_at = now
         reconciliation.verify(
-            session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+            session.connection(), RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         )
         if not mailing.is_transactional:
             report_run(mailing, run, now)
@@ -219,7 +232,7 @@ def _close_waiting(run_id: int, now: datetime) -> int:
             state = DeliveryState.EXPIRED
         else:
             return 0
-        key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+        key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         return deliveries.close_waiting(session.connection(), key, state, now)
 
 
@@ -248,7 +261,9 @@ def next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> d
 def _schedule_next_run(mailing: Mailing, run: Run, now: datetime) -> None:
     """Schedule the mailing's next run after `run`, or finish the mailing if there is none."""
     # The next start may already be set, if the schedule changed during the run or the run was reopened.
-    following = mailing.next_run_at or next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
+    following = mailing.next_run_at
+    if following is None and not mailing.is_caught:
+        following = next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
     if following is not None and following <= now:
         # Occurrences missed during the run are replaced by a single run.
         latest = find_latest_occurrence(mailing.starts_at, mailing.periodicity, _get_zone(mailing), now)

@@ -17,6 +17,7 @@ from skymailing.db.upserts import Insert, Upsert
 from skymailing.delivery.run_events import report_all_paused
 from skymailing.extensions import db
 from skymailing.models import (
+    CAUGHT_KINDS,
     RATED_KINDS,
     Mailing,
     MailingState,
@@ -147,6 +148,7 @@ def pause_if_needed(owner_id: int, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
         # Mailings are locked before the reputation, as when an owner resumes one.
         is_active = (Mailing.owner_id == owner_id) & Mailing.state.in_(ACTIVE_STATES)
+        is_active &= Mailing.kind.not_in(CAUGHT_KINDS)
         locked = select(Mailing.id, Mailing.name).where(is_active).order_by(Mailing.id).with_for_update()
         active = session.execute(locked).tuples().all()
         # Measured again: the owner may have resumed since.

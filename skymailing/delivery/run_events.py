@@ -18,8 +18,7 @@ def report_started(mailing: Mailing, run: Run, now: datetime) -> None:
 
 def report_paused(mailing: Mailing, now: datetime) -> None:
     """Report that a mailing was paused, with the reason that it has now."""
-    event = payloads.mailing_paused(mailing.owner_id, mailing.id, mailing.name, mailing.state_reason, now)
-    record(_connection_of(mailing), event)
+    record(_connection_of(mailing), payloads.mailing_paused(mailing, now))
 
 
 def report_all_paused(
@@ -28,7 +27,7 @@ def report_all_paused(
     """Report that mailings of an owner, given by ID and name, were paused for the same reason."""
     record(
         connection,
-        *(payloads.mailing_paused(owner_id, id, name, reason, now) for id, name in mailings),
+        *(payloads.paused_together(owner_id, id, name, reason, now) for id, name in mailings),
     )
 
 

@@ -2,21 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from uuid import uuid4
 
 from sqlalchemy import update
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import metrics, plan, reputation
+from skymailing.delivery import catching, metrics, plan, reputation
 from skymailing.delivery.batch import Batch
 from skymailing.delivery.dispatcher import Dispatcher, abandon_dispatcher, get_dispatcher
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed
 from skymailing.delivery.ledger.open_runs import OpenRun, load_open_run
 from skymailing.delivery.ledger.record import is_dead_address
-from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, TemplateError
 from skymailing.delivery.routing import routes, slow_servers
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
@@ -26,11 +25,10 @@ from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.delivery.window_letters import Outlet, render_letters
 from skymailing.email_addresses import NO_INTERNATIONAL_ADDRESSES
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
-from skymailing.security import unsubscribe_token
-from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +73,8 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         run = load_open_run(connection, run_id, now)
     if run is None:
         return False
+    if run.is_caught:
+        return _catch(run, dispatcher)
     if run.server_id is None:
         chosen = routes.choose(now, run.owner_id)
         return chosen is not None and _send_through(run, chosen, dispatcher)
@@ -82,6 +82,18 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         plan.pause_mailing(run.id, StateReason.SERVER_DELETED, "", now)
         return False
     return _send_through_own_server(run, run.server, dispatcher)
+
+
+def _catch(run: OpenRun, dispatcher: Dispatcher) -> bool:
+    """Claim and catch one window of a test key's letters; return whether another one may follow."""
+    limit = dispatcher.cap_window(run)
+    batch = _claim(run, dispatcher, limit, None)
+    if not batch.claimed:
+        return False
+    catching.catch(run, batch, dispatcher)
+    if batch.pause:
+        plan.pause_mailing(run.id, *batch.pause, utcnow())
+    return not batch.pause and len(batch.claimed) == limit
 
 
 def _send_through_own_server(run: OpenRun, server: ServerAccess, dispatcher: Dispatcher) -> bool:
@@ -210,60 +222,9 @@ def _hand_over(
     until = min(batch.checked_at + window, time.monotonic() + seconds_left)
     if not pipeline.accepts_international:
         confirmed = _fail_international(batch, confirmed)
-    letters = _render_letters(run, batch, confirmed, dispatcher, pool, pipeline.largest_letter)
+    outlet = Outlet(pool.route, pool.bounce_address, pipeline.largest_letter)
+    letters = render_letters(run, batch, confirmed, dispatcher, outlet)
     pipeline.hand_over(letters, until, batch.results, is_refused)
-
-
-def _render_letters(
-    run: OpenRun,
-    batch: Batch,
-    confirmed: list[Claimed],
-    dispatcher: Dispatcher,
-    pool: SessionPool,
-    largest: int,
-) -> Iterator[Letter]:
-    """Yield the letters that the rates allow, each rendered when a session is ready for it."""
-    try:
-        templates = _compile_contents(run, dispatcher, confirmed)
-    except TemplateError as error:
-        batch.stop(StateReason.RENDER_FAILED, str(error))
-        return
-    now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
-    for claimed in confirmed:
-        if rates.is_limited and not rates.allow(pool.route, run.mailing_id, claimed.email):
-            if rates.was_held_back:
-                return
-            continue
-        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
-        url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
-        template = templates[claimed.content_id if run.is_transactional else claimed.variant]
-        path = template.run.make_return_path(claimed.id, pool.bounce_address)
-        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
-        try:
-            letter.content = template.render(claimed.id, recipient, url, now)
-        except TemplateError as error:
-            # This client's data breaks the letter; letters to other clients may be fine.
-            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be rendered: {error}"):
-                batch.stop(StateReason.RENDER_FAILED, str(error))
-                return
-            continue
-        if (size := len(letter.content)) > largest:
-            reply = f"the letter has {size} bytes, and the mail server accepts at most {largest}"
-            if _fail_unsent(run, batch, dispatcher, letter, reply):
-                batch.stop(StateReason.REJECTED, reply)
-                return
-            continue
-        yield letter
-
-
-def _compile_contents(
-    run: OpenRun, dispatcher: Dispatcher, letters: Iterable[Claimed]
-) -> Mapping[int | None, LetterTemplate]:
-    """Return the compiled contents by variant, or by ID for transactional letters."""
-    if run.is_transactional:
-        ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
-        return dispatcher.make_letter_templates(run, ids)
-    return {number: dispatcher.get_template(run, number) for number in {letter.variant for letter in letters}}
 
 
 def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]:
@@ -281,11 +242,3 @@ def _fail_international(batch: Batch, confirmed: list[Claimed]) -> list[Claimed]
 def _is_unsent(result: Result) -> bool:
     """Return whether the letter has failed without being handed over."""
     return result.verdict is Verdict.FAILED and result.code is None
-
-
-def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:
-    """Fail a letter that cannot be sent; return whether the mailing should pause."""
-    letter.content = b""
-    result = Result(letter, Verdict.FAILED, None, reason)
-    batch.results.append(result)
-    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.limit

@@ -7,9 +7,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, select
 
 from skymailing.db.engine import reading_engine
-from skymailing.delivery.rendering.content import Content
-from skymailing.delivery.rendering.transactional import TransactionalTemplate, make_content
-from skymailing.models import LetterContent, Run, RunState
+from skymailing.delivery.rendering.content import Content, TemplateError
+from skymailing.delivery.rendering.letter import CompiledContent, Recipient
+from skymailing.delivery.rendering.transactional import (
+    TransactionalTemplate,
+    make_content,
+    make_letter_values,
+)
+from skymailing.delivery.rendering.values import Habits
+from skymailing.models import LETTER_RUN_STATES, LetterContent, MessageFormat, Run, TransactionalLetter
 
 DAY = timedelta(days=1)
 # How long after the end of its day a letter may still be sent, before it expires.
@@ -34,12 +40,12 @@ def expires_at(scheduled_for: datetime) -> datetime:
 
 def may_get_letters(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a run may get more letters today."""
-    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for >= day_of(now))
+    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for >= day_of(now))
 
 
 def is_expired(now: datetime) -> ColumnElement[bool]:
     """Return the condition that the letters of a run have waited too long."""
-    return (Run.state == RunState.TRANSACTIONAL) & (Run.scheduled_for < day_of(now - PATIENCE))
+    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE))
 
 
 def load_contents(ids: Collection[int]) -> dict[int, Content]:
@@ -50,6 +56,24 @@ def load_contents(ids: Collection[int]) -> dict[int, Content]:
     statement = select(*columns, LetterContent.language).where(LetterContent.id.in_(ids))
     with reading_engine().connect() as connection:
         return {row[0]: make_content(*row[1:]) for row in connection.execute(statement).tuples()}
+
+
+def fill_subject(letter: TransactionalLetter, habits: Habits) -> str:
+    """Return a letter's subject as its recipient sees it, or as it was sent to us if it cannot be filled.
+
+    It is filled without the sender's name, which only the letter's run has.
+    """
+    content = letter.content
+    if "{" not in content.subject:
+        return content.subject
+    recipient = Recipient(letter.delivery.email, letter.name, letter.values)
+    try:
+        compiled = CompiledContent(
+            make_content(content.subject, MessageFormat.TEXT, "", content.language), habits
+        )
+        return compiled.fill_subject(make_letter_values(recipient, "", compiled.readers))
+    except TemplateError:
+        return content.subject
 
 
 class TemplateMemory:

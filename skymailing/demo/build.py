@@ -19,6 +19,7 @@ from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
 from skymailing.demo.texts import MESSAGES
 from skymailing.demo.variants import add_test
+from skymailing.demo.webhooks import add_webhook
 from skymailing.extensions import db
 from skymailing.models import (
     Article,
@@ -150,6 +151,7 @@ class _Example:
         db.session.flush()
         self._add_segment()
         self._add_form()
+        add_webhook(self.owner, self.now)
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
         self._add_present()

@@ -4,6 +4,7 @@ Times are written as ISO 8601 in UTC. An address is in the form in which it is c
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -82,28 +83,34 @@ def _owner_of(bounce: Bounce) -> int:
 
 def mailing_started(mailing: Mailing, run: Run, at: datetime) -> Event:
     """A run was planned, and its letters are being sent."""
-    data = {"mailing": _describe(mailing.id, mailing.name), "run_id": run.id, "planned": run.planned}
+    data = {**_describe(mailing), "run_id": run.id, "planned": run.planned}
     return Event(mailing.owner_id, EventType.MAILING_STARTED, data, at)
 
 
-def mailing_paused(owner_id: int, mailing_id: int, name: str, reason: str, at: datetime) -> Event:
+def mailing_paused(mailing: Mailing, at: datetime) -> Event:
     """A mailing was paused: by its owner if the reason is empty, otherwise by the service."""
+    event = paused_together(mailing.owner_id, mailing.id, mailing.name, mailing.state_reason, at)
+    return replace(event, data={**event.data, **_describe(mailing)})
+
+
+def paused_together(owner_id: int, mailing_id: int, name: str, reason: str, at: datetime) -> Event:
+    """The same for a mailing that the service pauses together with its owner's others."""
     code, _colon, detail = reason.partition(": ")
-    data = {"mailing": _describe(mailing_id, name), "reason": code, "detail": detail}
+    data = {"mailing": {"id": mailing_id, "name": name}, "reason": code, "detail": detail}
     return Event(owner_id, EventType.MAILING_PAUSED, data, at)
 
 
 def mailing_finished(mailing: Mailing, at: datetime) -> Event:
     """A mailing will not run again, unless its owner extends it."""
     reason = mailing.state_reason if mailing.state_reason in set(StateReason) else ""
-    data = {"mailing": _describe(mailing.id, mailing.name), "reason": reason}
+    data = {**_describe(mailing), "reason": reason}
     return Event(mailing.owner_id, EventType.MAILING_FINISHED, data, at)
 
 
 def run_finished(mailing: Mailing, run: Run, letters: Mapping[str, int], at: datetime) -> Event:
     """All letters of a run have a result; `letters` are their numbers by state."""
     data = {
-        "mailing": _describe(mailing.id, mailing.name),
+        **_describe(mailing),
         "run_id": run.id,
         "state": run.state.value,
         "started_at": write_time(run.started_at),
@@ -116,7 +123,7 @@ def run_finished(mailing: Mailing, run: Run, letters: Mapping[str, int], at: dat
 def test_decided(mailing: Mailing, run: Run, at: datetime) -> Event:
     """The winner of an A/B test was chosen; `decision` says how."""
     data = {
-        "mailing": _describe(mailing.id, mailing.name),
+        **_describe(mailing),
         "run_id": run.id,
         "winner": run.winner,
         "decision": str(run.decision),
@@ -124,8 +131,9 @@ def test_decided(mailing: Mailing, run: Run, at: datetime) -> Event:
     return Event(mailing.owner_id, EventType.TEST_DECIDED, data, at)
 
 
-def _describe(mailing_id: int, name: str) -> dict[str, Any]:
-    return {"id": mailing_id, "name": name}
+def _describe(mailing: Mailing) -> dict[str, Any]:
+    described = {"mailing": {"id": mailing.id, "name": mailing.name}}
+    return described | {"test": True} if mailing.is_caught else described
 
 
 # --- Many at once -----------------------------------------------------------------------------

@@ -11,15 +11,15 @@ from typing import Any
 from sqlalchemy import select, update
 
 from skymailing.db.engine import insert_into
-from skymailing.delivery.rendering.content import Content, TemplateError, check_length, find_placeholders
+from skymailing.delivery.rendering.content import Content, check_length, find_placeholders
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient
-from skymailing.delivery.rendering.transactional import find_links, is_empty, make_content, make_letter_values
+from skymailing.delivery.rendering.transactional import find_links, is_empty, make_letter_values
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.messages.letter_insight import find_unguarded
 from skymailing.messages.unknown_placeholders import Path
-from skymailing.models import LetterContent, MessageFormat, TransactionalLetter
+from skymailing.models import LetterContent
 
 CONTENTS_KEPT = 64  # compiled, per process
 USED_PRECISION = timedelta(hours=1)
@@ -82,24 +82,6 @@ def check_content(content: Content, digest: str, habits: Habits) -> CheckedConte
         raise LetterError("letter_has_list_links", names=", ".join(links))
     needed = find_unguarded(content) & set(find_placeholders(content))
     return CheckedContent(content, digest, compiled, habits, frozenset(needed))
-
-
-def fill_subject(letter: TransactionalLetter, habits: Habits) -> str:
-    """Return a letter's subject as its recipient sees it, or as it was sent to us if it cannot be filled.
-
-    It is filled without the sender's name, which only the letter's run has.
-    """
-    content = letter.content
-    if "{" not in content.subject:
-        return content.subject
-    recipient = Recipient(letter.delivery.email, letter.name, letter.values)
-    try:
-        compiled = CompiledContent(
-            make_content(content.subject, MessageFormat.TEXT, "", content.language), habits
-        )
-        return compiled.fill_subject(make_letter_values(recipient, "", compiled.readers))
-    except TemplateError:
-        return content.subject
 
 
 def digest_of(content: Content) -> str:

@@ -22,15 +22,19 @@ NEWEST_FIRST: Order = [(TransactionalLetter.delivery_id, True)]
 
 
 def select_letters(
-    owner_id: int, *, state: DeliveryState | None = None, reference: str = ""
+    owner_id: int, *, state: DeliveryState | None = None, reference: str = "", is_caught: bool = False
 ) -> Select[tuple[TransactionalLetter]]:
-    """Return a statement for the owner's letters, with their deliveries."""
+    """Return a statement for the owner's letters with their deliveries: those that are sent, or caught."""
     letter = TransactionalLetter
-    statement = select(letter).join(letter.delivery).options(contains_eager(letter.delivery))
-    statement = statement.where(letter.owner_id == owner_id)
+    statement = _with_delivery().where(letter.owner_id == owner_id, letter.is_caught.is_(is_caught))
     if state is not None:
         statement = statement.where(Delivery.state == state)
     return statement if not reference else statement.where(letter.reference == reference)
+
+
+def _with_delivery() -> Select[tuple[TransactionalLetter]]:
+    letter = TransactionalLetter
+    return select(letter).join(letter.delivery).options(contains_eager(letter.delivery))
 
 
 def search_letters(
@@ -54,8 +58,10 @@ def list_stopped(owner_id: int) -> list[Mailing]:
 
 
 def find_letter(owner_id: int, delivery_id: int) -> TransactionalLetter | None:
-    """Return one of the owner's letters."""
-    return db.session.scalar(select_letters(owner_id).where(TransactionalLetter.delivery_id == delivery_id))
+    """Return one of the owner's letters, sent or caught."""
+    letter = TransactionalLetter
+    is_it = (letter.owner_id == owner_id) & (letter.delivery_id == delivery_id)
+    return db.session.scalar(_with_delivery().where(is_it))
 
 
 def list_attempts(delivery_id: int) -> list[Attempt]:
@@ -67,4 +73,5 @@ def list_attempts(delivery_id: int) -> list[Attempt]:
 def find_newest_content(owner_id: int) -> LetterContent | None:
     """Return the content of the owner's newest letter."""
     newest = select(LetterContent).join(TransactionalLetter).where(TransactionalLetter.owner_id == owner_id)
+    newest = newest.where(TransactionalLetter.is_caught.is_(False))
     return db.session.scalar(newest.order_by(TransactionalLetter.delivery_id.desc()).limit(1))

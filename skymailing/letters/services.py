@@ -17,6 +17,7 @@ from skymailing.delivery.transactional import day_of, may_get_letters
 from skymailing.extensions import db
 from skymailing.letters.contents import CheckedContent, LetterError, store_content
 from skymailing.models import (
+    LETTER_RUN_STATES,
     Audience,
     Delivery,
     DeliveryState,
@@ -36,6 +37,7 @@ from skymailing.quotas.checks import LimitReached
 
 # Letters have no time window; a run has a day.
 NEVER = datetime(2999, 1, 1, tzinfo=UTC)
+MAX_CAUGHT_LETTERS = 1000  # of test keys, per day and sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +55,52 @@ class NewLetter:
         return self.recipient.attributes
 
 
-def add_letter(owner: User, letter: NewLetter, now: datetime) -> TransactionalLetter:
+def add_letter(
+    owner: User, letter: NewLetter, now: datetime, *, is_caught: bool = False
+) -> TransactionalLetter:
     """Add a letter to the ledger; raises LetterError or LimitReached.
 
-    The caller commits, and then gives the hint.
+    With `is_caught`, it is from a test key: a worker keeps it instead of sending it. The caller commits, and
+    then gives the hint.
     """
-    if reached := letter_limits.find_reached(owner, now):
+    if not is_caught and (reached := letter_limits.find_reached(owner, now)):
         raise LimitReached("letter_limit", reached.limit.count)
     content_id = store_content(owner.id, letter.content, now)
-    mailing_id = _find_mailing(owner, letter.sender, now)
-    run = _join_run(mailing_id, owner, letter.sender, now)
-    state = _first_state(owner.id, letter.email_key)
-    is_over = state is not DeliveryState.PENDING
-    delivery = Delivery(
-        run_id=run.id,
-        email=letter.recipient.email,
-        email_key=letter.email_key,
-        state=state,
-        finished_at=now if is_over else None,
-    )
-    db.session.add(delivery)
-    db.session.flush()
+    kind = MailingKind.CAUGHT_LETTERS if is_caught else MailingKind.TRANSACTIONAL
+    mailing = _find_mailing(owner, letter.sender, kind, now)
+    run = _join_run(mailing, owner, letter.sender, now)
+    delivery = _add_delivery(run, letter, _first_state(owner.id, letter.email_key), now)
     added = TransactionalLetter(
         delivery_id=delivery.id,
         owner_id=owner.id,
+        email_key=letter.email_key,
         content_id=content_id,
         name=letter.recipient.name,
         values=dict(letter.values),
         reference=letter.reference,
         created_at=now,
+        is_caught=is_caught,
     )
     db.session.add(added)
     db.session.flush()
     changes = Changes(run)
     changes.add("planned", 1, now)
-    changes.move(state, 1, now)
+    changes.move(delivery.state, 1, now)
     changes.write(db.session.connection())
     return added
+
+
+def _add_delivery(run: RunKey, letter: NewLetter, state: DeliveryState, now: datetime) -> Delivery:
+    delivery = Delivery(
+        run_id=run.id,
+        email=letter.recipient.email,
+        email_key=letter.email_key,
+        state=state,
+        finished_at=now if state is not DeliveryState.PENDING else None,
+    )
+    db.session.add(delivery)
+    db.session.flush()
+    return delivery
 
 
 def _first_state(owner_id: int, email_key: str) -> DeliveryState:
@@ -99,26 +110,28 @@ def _first_state(owner_id: int, email_key: str) -> DeliveryState:
     return DeliveryState.SUPPRESSED if is_suppressed else DeliveryState.PENDING
 
 
-def find_letter_mailing(owner_id: int, sender_id: int | None) -> Mailing | None:
+def find_letter_mailing(
+    owner_id: int, sender_id: int | None, kind: MailingKind = MailingKind.TRANSACTIONAL
+) -> Mailing | None:
     """Return what holds the owner's letters from a sender, without a sender from the service's address."""
     of_sender = Mailing.sender_id.is_(None) if sender_id is None else Mailing.sender_id == sender_id
     is_active = Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED))
     statement = select(Mailing).where(
-        Mailing.owner_id == owner_id, Mailing.kind == MailingKind.TRANSACTIONAL, of_sender, is_active
+        Mailing.owner_id == owner_id, Mailing.kind == kind, of_sender, is_active
     )
     return db.session.scalar(statement)
 
 
-def _find_mailing(owner: User, sender: Sender | None, now: datetime) -> int:
-    """Return the ID of what holds the letters from a sender, added if needed; raises LetterError."""
+def _find_mailing(owner: User, sender: Sender | None, kind: MailingKind, now: datetime) -> Mailing:
+    """Return what holds the letters from a sender, added if needed; raises LetterError."""
     sender_id = sender.id if sender else None
-    mailing = find_letter_mailing(owner.id, sender_id)
+    mailing = find_letter_mailing(owner.id, sender_id, kind)
     if mailing is None:
         with force_locale(owner.locale or "en"):
             name = gettext("Transactional emails")
         values = {
             "owner_id": owner.id,
-            "kind": MailingKind.TRANSACTIONAL.value,
+            "kind": kind.value,
             "sender_id": sender_id,
             "name": name,
             "audience": Audience.SELECTED,
@@ -128,26 +141,29 @@ def _find_mailing(owner: User, sender: Sender | None, now: datetime) -> int:
         }
         # Another request may be adding the same.
         db.session.execute(insert_into(Mailing).values(values).on_conflict_do_nothing())
-        mailing = find_letter_mailing(owner.id, sender_id)
+        mailing = find_letter_mailing(owner.id, sender_id, kind)
         assert mailing is not None
     if mailing.state is not MailingState.RUNNING or mailing.is_disabled:
         raise LetterError("letters_paused")
-    return mailing.id
+    return mailing
 
 
-def _join_run(mailing_id: int, owner: User, sender: Sender | None, now: datetime) -> RunKey:
+def _join_run(mailing: Mailing, owner: User, sender: Sender | None, now: datetime) -> RunKey:
     """Count one more letter in the open run of the day, and keep it open until the transaction ends."""
-    source, server_id = describe_from(owner, sender), sender.server_id if sender else None
+    source = describe_from(owner, sender)
+    server_id = sender.server_id if sender and not mailing.is_caught else None
     while True:
-        run = _find_run(mailing_id, source, server_id, now)
+        run = _find_run(mailing.id, source, server_id, now)
         if run is None:
-            _add_run(mailing_id, source, server_id, now)
+            _add_run(mailing, source, server_id, now)
             continue
+        if mailing.is_caught and run.planned >= MAX_CAUGHT_LETTERS:
+            raise LimitReached("letter_limit", MAX_CAUGHT_LETTERS)
         # Locks the run: the sweep waits, and does not close it before this letter can be seen.
-        more = update(Run).where(Run.id == run.id, Run.state == RunState.TRANSACTIONAL)
+        more = update(Run).where(Run.id == run.id, Run.state.in_(LETTER_RUN_STATES))
         more = more.values(planned=Run.planned + 1)
         if db.session.execute(more.returning(Run.id), execution_options=UNSYNCHRONIZED).scalar() is not None:
-            return RunKey(run.id, mailing_id, owner.id, run.started_at)
+            return RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
 
 
 UNSYNCHRONIZED = {"synchronize_session": False}
@@ -157,7 +173,7 @@ def _find_run(mailing_id: int, source: From, server_id: int | None, now: datetim
     """Return today's run of letters that have this sender."""
     is_same_server = Run.server_id.is_(None) if server_id is None else Run.server_id == server_id
     same_source = (Run.sender_name == source.name) & (Run.sender_address == source.address)
-    statement = select(Run.id, Run.started_at).where(
+    statement = select(Run.id, Run.started_at, Run.planned).where(
         Run.mailing_id == mailing_id,
         may_get_letters(now),
         same_source,
@@ -167,15 +183,15 @@ def _find_run(mailing_id: int, source: From, server_id: int | None, now: datetim
     return db.session.execute(statement.order_by(Run.id.desc()).limit(1)).one_or_none()
 
 
-def _add_run(mailing_id: int, source: From, server_id: int | None, now: datetime) -> None:
+def _add_run(mailing: Mailing, source: From, server_id: int | None, now: datetime) -> None:
     """Add today's run, unless another request is adding it.
 
     It is the day's first, or the sender has changed, and the letters before keep the sender that they had.
     """
-    has_run = select(Run.id).where(Run.mailing_id == mailing_id, Run.scheduled_for == day_of(now))
+    has_run = select(Run.id).where(Run.mailing_id == mailing.id, Run.scheduled_for == day_of(now))
     values = {
-        "mailing_id": mailing_id,
-        "state": RunState.TRANSACTIONAL,
+        "mailing_id": mailing.id,
+        "state": RunState.CAUGHT_LETTERS if mailing.is_caught else RunState.TRANSACTIONAL,
         "started_at": now,
         "scheduled_for": now if db.session.scalar(has_run) else day_of(now),
         "subject": "",

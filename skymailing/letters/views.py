@@ -5,16 +5,17 @@ from functools import partial
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.transactional import fill_subject
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
-from skymailing.letters import queries
-from skymailing.letters.contents import fill_subject
+from skymailing.letters import queries, unknowns
 from skymailing.letters.forms import LetterFilterForm
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
@@ -41,6 +42,7 @@ def index() -> ResponseReturnValue:
         page=paginate(statement, queries.NEWEST_FIRST, request.args.get("cursor")),
         arguments={key: value for key, value in request.args.items() if key != "cursor" and value},
         stopped=queries.list_stopped(current_user.id),
+        waiting=unknowns.count_waiting(current_user.id),
         explain_state=explain_state,
         fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
     )
@@ -57,6 +59,52 @@ def show(letter_id: int) -> ResponseReturnValue:
         subject=fill_subject(letter, Habits.of(current_user)),
         attempts=queries.list_attempts(letter.delivery_id),
     )
+
+
+@bp.route("/settle-unknowns", methods=["GET", "POST"])
+@login_required
+def settle_unknowns() -> ResponseReturnValue:
+    """Ask whether to resend letters that may have arrived, and apply the decision."""
+    if request.method == "POST":
+        match request.form.get("decision"):
+            case "resend":
+                return resend_unknowns()
+            case "leave":
+                return leave_unknowns()
+            case _:
+                abort(400)
+    count = unknowns.count_waiting(current_user.id)
+    if not count:
+        return redirect(url_for("transactional.index"))
+    resendable = unknowns.count_resendable(current_user.id, utcnow())
+    return render_template("letters/unknown.html", count=count, resendable=resendable)
+
+
+def resend_unknowns() -> ResponseReturnValue:
+    now = utcnow()
+    try:
+        count, mailing_ids = unknowns.resend(current_user.id, now)
+    except MailingError as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("transactional.index"))
+    db.session.commit()
+    dispatch_mailings(mailing_ids, now)
+    text = ngettext("%(num)d email will be sent again.", "%(num)d emails will be sent again.", count)
+    flash(text, "success")
+    return redirect(url_for("transactional.index"))
+
+
+def leave_unknowns() -> ResponseReturnValue:
+    count = unknowns.leave(current_user.id, utcnow())
+    db.session.commit()
+    text = ngettext(
+        "%(num)d email with an unknown delivery status will not be sent again.",
+        "%(num)d emails with an unknown delivery status will not be sent again.",
+        count,
+    )
+    flash(text, "success")
+    return redirect(url_for("transactional.index"))
 
 
 @bp.post("/resume")

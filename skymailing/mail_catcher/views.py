@@ -8,6 +8,7 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from skymailing.db.pagination import PER_PAGE, Page
+from skymailing.mail_catcher.parts import read_part
 from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
@@ -99,16 +100,3 @@ def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
         next_cursor=letters[end].id if end < len(letters) else None,
         previous_cursor=letters[max(0, start - PER_PAGE)].id if start else None,
     )
-
-
-def read_part(message: EmailMessage, subtype: str) -> str | None:
-    """Return the text of the plain or HTML part; None if the letter has no such part."""
-    part = message.get_body((subtype,))
-    if part is None:
-        return None
-    payload = part.get_payload(decode=True)
-    content = payload if isinstance(payload, bytes) else b""
-    try:
-        return content.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:  # an unknown charset
-        return content.decode("ascii", "replace")

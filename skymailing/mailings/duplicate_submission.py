@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.mailings.selection import Selection, is_selection_of
 from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.variants import read_variants
-from skymailing.models import Mailing, MailingState, User
+from skymailing.models import Mailing, MailingKind, MailingState, User
 
 COMPARED_FIELDS = (
     *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
@@ -38,6 +38,7 @@ def find_duplicate(validation: MailingValidation, opened_at: datetime, *, is_dra
         is_same.append(Mailing.starts_at == candidate.starts_at)
     statement = select(Mailing).where(
         Mailing.owner_id == owner.id,
+        Mailing.kind == MailingKind.MAILING,
         Mailing.created_at >= opened_at,
         (Mailing.state == MailingState.DRAFT) == is_draft,
         *is_same,

@@ -214,6 +214,7 @@ def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[i
 
 def find_default_tracking(owner_id: int) -> dict[str, Any]:
     """Return what the owner's newest mailing tracks, as the default for the next; empty if there is none."""
-    tracked = select(Mailing.track_clicks, Mailing.track_opens).where(Mailing.owner_id == owner_id)
+    tracked = select(Mailing.track_clicks, Mailing.track_opens)
+    tracked = tracked.where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
     newest = db.session.execute(tracked.order_by(Mailing.id.desc()).limit(1)).one_or_none()
     return dict(newest._mapping) if newest else {}

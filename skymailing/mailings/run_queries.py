@@ -1,5 +1,6 @@
 """Find runs, and query the timeline, refusals and domains shown on a run's page."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,12 +53,11 @@ class Refusal:
     attempts: int
 
 
-def find_run(owner: User, run_id: int) -> Run | None:
-    """Return the run with this ID if it belongs to one of the owner's mailings."""
+def find_run(owner: User, run_id: int, kinds: Collection[MailingKind] = (MailingKind.MAILING,)) -> Run | None:
+    """Return the run with this ID if it belongs to one of the owner's mailings of these kinds."""
     if run_id > LARGEST_ID:
         return None
-    condition = (Run.id == run_id) & (Mailing.owner_id == owner.id)
-    condition &= Mailing.kind == MailingKind.MAILING
+    condition = (Run.id == run_id) & (Mailing.owner_id == owner.id) & Mailing.kind.in_(kinds)
     return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(condition))
 
 

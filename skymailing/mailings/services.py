@@ -15,7 +15,7 @@ from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
-from skymailing.mailings import scheduling
+from skymailing.mailings import caught, scheduling
 from skymailing.mailings.audience import save_parts
 from skymailing.mailings.duplicate_submission import find_duplicate
 from skymailing.mailings.errors import SENDER_PROBLEMS, DuplicateSubmission, InvalidMailing, MailingError
@@ -28,11 +28,12 @@ from skymailing.models import (
     MAILING_TRANSITIONS,
     AuditAction,
     Mailing,
+    MailingKind,
     MailingState,
     StateReason,
     User,
 )
-from skymailing.quotas.checks import require_room, select_mailings
+from skymailing.quotas.checks import require_room, select_caught_mailings, select_mailings
 from skymailing.settings.quotas import quota_settings
 
 # A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not reveal
@@ -48,9 +49,11 @@ def create_mailing(
     *,
     is_draft: bool = False,
     opened_at: datetime | None = None,
+    is_caught: bool = False,
 ) -> Mailing:
     """Create a mailing; unless it is a draft, it starts automatically at its start time.
 
+    With `is_caught`, it is from a test key: it starts at once, and its letters are kept instead of sent.
     Raises InvalidMailing, LimitReached, and DuplicateSubmission if a page that was opened at `opened_at` has
     already created the same mailing.
     """
@@ -59,8 +62,7 @@ def create_mailing(
         duplicate = find_duplicate(validation, opened_at, is_draft=is_draft)
         if duplicate is not None:
             raise DuplicateSubmission(duplicate)
-    require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
-    mailing = Mailing(owner_id=owner.id, state=MailingState.DRAFT)
+    mailing = _new_draft(owner, is_caught=is_caught)
     values.apply_to(mailing, now)
     db.session.add(mailing)
     db.session.flush()
@@ -70,6 +72,15 @@ def create_mailing(
     if not is_draft:
         activate_mailing(mailing, now)
     return mailing
+
+
+def _new_draft(owner: User, *, is_caught: bool) -> Mailing:
+    if is_caught:
+        require_room("mailing_caught_limit", select_caught_mailings(owner.id), caught.MAX_MAILINGS)
+    else:
+        require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
+    kind = MailingKind.CAUGHT if is_caught else MailingKind.MAILING
+    return Mailing(owner_id=owner.id, state=MailingState.DRAFT, kind=kind.value)
 
 
 def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is_draft: bool = False) -> None:
@@ -83,6 +94,8 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
     require_enabled(mailing)
     if mailing.state is MailingState.CANCELLED:
         raise MailingError("mailing_cancelled")
+    if mailing.is_caught and mailing.state is not MailingState.DRAFT:
+        raise MailingError("mailing_caught_started")
     validation = _validate(mailing.owner, values, now, mailing)
     starts_at, periodicity = mailing.starts_at, mailing.periodicity
     values.apply_to(mailing, now, keeps_content=validation.keeps_content)
@@ -134,6 +147,9 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     """
     lock_mailing(mailing)
     require_enabled(mailing)
+    if mailing.is_caught:
+        caught.start(mailing, now)
+        return
     move_mailing(mailing, MailingState.SCHEDULED)
     reputation.restart(db.session.connection(), mailing.owner_id, now)
     scheduling.reschedule(mailing, now)
@@ -164,6 +180,8 @@ def start_now(mailing: Mailing, now: datetime, obstacle: MailingError | None) ->
     """
     lock_mailing(mailing)
     require_enabled(mailing)
+    if mailing.is_caught:
+        return caught.start(mailing, now)
     if mailing.state is MailingState.RUNNING:
         return False
     if _has_just_run(mailing, now):

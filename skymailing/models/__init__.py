@@ -55,12 +55,11 @@ from skymailing.models.form import (
     form_tags,
     form_topics,
 )
-from skymailing.models.letter import LetterContent, TransactionalLetter
+from skymailing.models.letter import CaughtLetter, LetterContent, TransactionalLetter
 from skymailing.models.mailing import (
     EVERY_DAY,
     Audience,
     Mailing,
-    MailingKind,
     OnLate,
     OnUnknown,
     Periodicity,
@@ -68,9 +67,14 @@ from skymailing.models.mailing import (
     mailing_clients,
 )
 from skymailing.models.mailing_states import (
+    CAUGHT_KINDS,
+    LETTER_KINDS,
+    LETTER_RUN_STATES,
     MAILING_TRANSITIONS,
+    NO_OWNER,
     OPEN_RUN_STATES,
     RUN_TRANSITIONS,
+    MailingKind,
     MailingState,
     RunState,
     StateReason,
@@ -109,13 +113,17 @@ from skymailing.models.webhook import (
 
 __all__ = [
     "BULK_TRANSITIONS",
+    "CAUGHT_KINDS",
     "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
     "IMPORT_TRANSITIONS",
     "LATER_COUNTS",
+    "LETTER_KINDS",
+    "LETTER_RUN_STATES",
     "MAILING_TRANSITIONS",
     "MAX_VARIANTS",
+    "NO_OWNER",
     "OFFERED_TYPES",
     "OPEN_DELIVERY_STATES",
     "OPEN_RUN_STATES",
@@ -146,6 +154,7 @@ __all__ = [
     "BulkJob",
     "BulkState",
     "CallState",
+    "CaughtLetter",
     "Click",
     "Client",
     "ClientImport",

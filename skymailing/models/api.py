@@ -14,7 +14,7 @@ from skymailing.models.user import User
 
 class KeyKind(StrEnum):
     LIVE = "live"
-    TEST = "test"  # can do everything but send letters
+    TEST = "test"  # its mailings and letters are caught instead of sent
 
 
 class ApiKey(Model):

@@ -128,6 +128,11 @@ class Signup(Model):
         primaryjoin="ConsentText.id == foreign(Signup.tracking_text_id)", viewonly=True
     )
 
+    @property
+    def state(self) -> str:
+        """What programs get: no one has confirmed that a pending address is theirs."""
+        return "pending" if self.confirmed_at is None else "confirmed"
+
     __table_args__ = (
         # One open request per form and address: a second one replaces the values of the first.
         Index(

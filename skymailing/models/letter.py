@@ -1,9 +1,9 @@
-"""Models for transactional letters: what a program sends to one person, such as a receipt."""
+"""Models for transactional letters, such as receipts, and for the letters of test keys, which are caught."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model
@@ -38,14 +38,17 @@ class TransactionalLetter(Model):
     delivery_id: Mapped[int] = mapped_column(
         ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    # Copied from its mailing, so that lists need a single index.
+    # Copied from its mailing and its delivery, so that lists need a single index.
     owner_id: Mapped[int]
+    email_key: Mapped[str] = mapped_column(String(320), default="", server_default="")
     content_id: Mapped[int] = mapped_column(ForeignKey("letter_contents.id", ondelete="RESTRICT"), index=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     # The program's own name for the letter, by which it finds the letter again.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # Whether a test key added it, so that it is caught instead of sent. Copied from its mailing, too.
+    is_caught: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     delivery: Mapped[Delivery] = relationship()
     content: Mapped[LetterContent] = relationship()
@@ -53,4 +56,23 @@ class TransactionalLetter(Model):
     __table_args__ = (
         Index(None, "owner_id", "delivery_id"),
         Index(None, "owner_id", "reference", "delivery_id"),
+        Index(None, "owner_id", "email_key", "delivery_id"),
     )
+
+
+class CaughtLetter(Model):
+    """A letter that a worker has caught instead of sending it, as its recipient would have received it."""
+
+    __tablename__ = "caught_letters"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # A window that is repeated after a crash replaces its letters.
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), unique=True)
+    email: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str] = mapped_column(String(998))
+    # The bytes for the mail server; the end of very large ones is missing.
+    source: Mapped[bytes] = mapped_column(LargeBinary)
+    caught_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    __table_args__ = (Index(None, "owner_id", "id"),)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
-from skymailing.models.mailing_states import MailingState, RunState
+from skymailing.models.mailing_states import CAUGHT_KINDS, LETTER_KINDS, NO_OWNER, MailingState, RunState
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
 from skymailing.models.topic import Topic
@@ -61,14 +61,18 @@ class OnLate(StrEnum):
     SKIP = "skip"
 
 
-class MailingKind(StrEnum):
-    MAILING = "mailing"
-    # Not a mailing that people see: it holds the letters that programs send to one person each.
-    TRANSACTIONAL = "transactional"
-
-
 EVERY_DAY = "1234567"
 HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
+HOLDS_CAUGHT_LETTERS = "kind = 'caught-letters' AND state IN ('running', 'paused')"
+
+
+OF_SENDER, OF_SERVICE = " AND sender_id IS NOT NULL", " AND sender_id IS NULL"
+
+
+def _letters_index(name: str, condition: str, *columns: str) -> Index:
+    where = text(condition)
+    return Index(f"ix_mailings_{name}", *columns, unique=True, postgresql_where=where, sqlite_where=where)
+
 
 mailing_clients = Table(
     "mailing_clients",
@@ -146,27 +150,35 @@ class Mailing(Timestamps, Model):
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
-        # One for the transactional letters from each sender: concurrent requests cannot add a second one.
+        # One for the transactional letters from each sender, so that two requests cannot add two.
+        _letters_index("letters_of_sender", HOLDS_LETTERS + OF_SENDER, "owner_id", "sender_id"),
+        _letters_index("letters", HOLDS_LETTERS + OF_SERVICE, "owner_id"),
+        _letters_index("caught_letters_of_sender", HOLDS_CAUGHT_LETTERS + OF_SENDER, "owner_id", "sender_id"),
+        _letters_index("caught_letters", HOLDS_CAUGHT_LETTERS + OF_SERVICE, "owner_id"),
+        # Retention deletes what test keys have made.
         Index(
-            "ix_mailings_letters_of_sender",
+            "ix_mailings_caught",
             "owner_id",
-            "sender_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
-            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NOT NULL"),
+            postgresql_where=text("kind IN ('caught', 'caught-letters')"),
+            sqlite_where=text("kind IN ('caught', 'caught-letters')"),
         ),
-        Index(
-            "ix_mailings_letters",
-            "owner_id",
-            unique=True,
-            postgresql_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
-            sqlite_where=text(f"{HOLDS_LETTERS} AND sender_id IS NULL"),
-        ),
+        # An older version would send a mailing that it finds scheduled.
+        CheckConstraint("kind <> 'caught' OR (state <> 'scheduled' AND next_run_at IS NULL)", name="caught"),
     )
 
     @property
     def is_transactional(self) -> bool:
-        return self.kind == MailingKind.TRANSACTIONAL
+        return self.kind in LETTER_KINDS
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether a test key made it, so that its letters are caught instead of sent."""
+        return self.kind in CAUGHT_KINDS
+
+    @property
+    def counted_owner_id(self) -> int:
+        """The owner in whose logs and reports its letters are counted."""
+        return NO_OWNER if self.is_caught else self.owner_id
 
     @property
     def is_disabled(self) -> bool:

@@ -1,8 +1,23 @@
-"""The states of mailings and their runs, and the reasons for them."""
+"""The kinds and states of mailings, the states of their runs, and the reasons for them."""
 
 from enum import StrEnum
 
 from skymailing.models.types import Transitions
+
+
+class MailingKind(StrEnum):
+    MAILING = "mailing"
+    # Not a mailing that people see: it holds the letters that programs send to one person each.
+    TRANSACTIONAL = "transactional"
+    # Mailings and letters of test keys, which are caught instead of sent.
+    CAUGHT = "caught"
+    CAUGHT_LETTERS = "caught-letters"
+
+
+LETTER_KINDS = (MailingKind.TRANSACTIONAL, MailingKind.CAUGHT_LETTERS)
+CAUGHT_KINDS = (MailingKind.CAUGHT, MailingKind.CAUGHT_LETTERS)
+# Who is counted in logs and reports for what is caught: no one.
+NO_OWNER = 0
 
 
 class MailingState(StrEnum):
@@ -17,7 +32,12 @@ class MailingState(StrEnum):
 MAILING_TRANSITIONS = Transitions(
     "mailing",
     {
-        MailingState.DRAFT: {MailingState.SCHEDULED, MailingState.FINISHED, MailingState.CANCELLED},
+        MailingState.DRAFT: {
+            MailingState.SCHEDULED,
+            MailingState.RUNNING,  # the mailing of a test key, which starts at once
+            MailingState.FINISHED,
+            MailingState.CANCELLED,
+        },
         MailingState.SCHEDULED: {
             MailingState.DRAFT,
             MailingState.RUNNING,
@@ -76,6 +96,10 @@ class RunState(StrEnum):
     # The transactional letters of a day; its own value, as older versions would cancel letters that have no
     # client.
     TRANSACTIONAL = "transactional"
+    # Of a test key: workers keep the letters instead of sending them. Separate values, because older versions
+    # would send them.
+    CAUGHT = "caught"
+    CAUGHT_LETTERS = "caught-letters"  # transactional ones
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
@@ -89,7 +113,11 @@ OPEN_RUN_STATES = (
     RunState.ROUTED,
     RunState.TESTED,
     RunState.TRANSACTIONAL,
+    RunState.CAUGHT,
+    RunState.CAUGHT_LETTERS,
 )
+# Those of transactional letters, which get more letters during their day.
+LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.CAUGHT_LETTERS)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -99,7 +127,9 @@ RUN_TRANSITIONS = Transitions(
         RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
+        RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),
     },

@@ -57,6 +57,7 @@ class MetricsCollector:
         yield self._make_attempts(counted)
         yield self._make_removed(counted)
         yield self._make_returned(counted)
+        yield self._make_webhook_calls(counted)
         yield self._make_phases(counted)
 
     def _collect_from_database(self) -> Iterator[Metric]:
@@ -117,6 +118,16 @@ class MetricsCollector:
             value=outbox.oldest_age,
         )
 
+        calls = queries.measure_webhook_calls(self.now)
+        yield GaugeMetricFamily(
+            "skymailing_webhook_calls_waiting", "Calls of webhooks waiting to be sent", value=calls.waiting
+        )
+        yield GaugeMetricFamily(
+            "skymailing_webhook_oldest_due_age_seconds",
+            "How long the oldest due call of a webhook has been waiting",
+            value=calls.oldest_age,
+        )
+
     def _collect_disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(current_app.config["DATA_DIR"])
         for name, what, value in (("free", "Free", usage.free), ("size", "Total", usage.total)):
@@ -151,6 +162,14 @@ class MetricsCollector:
         for verdict in Verdict:
             returned.add_metric([verdict], counted.get(f"returned:{verdict}", 0))
         return returned
+
+    def _make_webhook_calls(self, counted: dict[str, float]) -> Metric:
+        calls = CounterMetricFamily(
+            "skymailing_webhook_calls", "Calls of webhooks that were sent, by outcome", labels=["outcome"]
+        )
+        for outcome in ("accepted", "fault"):
+            calls.add_metric([outcome], counted.get(f"webhook_calls:{outcome}", 0))
+        return calls
 
     def _make_attempts(self, counted: dict[str, float]) -> Metric:
         attempts = CounterMetricFamily(

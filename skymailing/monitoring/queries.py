@@ -18,6 +18,7 @@ from skymailing.models import (
     BreakerState,
     Delivery,
     DeliveryState,
+    EndpointState,
     Mailing,
     OutboxLetter,
     Reputation,
@@ -28,6 +29,8 @@ from skymailing.models import (
     RunState,
     UsageHour,
     User,
+    WebhookCall,
+    WebhookEndpoint,
 )
 from skymailing.models.outbox import LetterState
 from skymailing.quotas import letters
@@ -85,14 +88,14 @@ def _list_runs_that_may_send(now: datetime) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Outbox:
-    """Unsent account letters: their number, and for how many seconds the oldest has been due."""
+class Waiting:
+    """Unsent letters or calls: their number, and for how many seconds the oldest has been due."""
 
     waiting: int
     oldest_age: float
 
 
-def measure_outbox(now: datetime) -> Outbox:
+def measure_outbox(now: datetime) -> Waiting:
     """Measure the unsent letters in the outbox; uses a partial index."""
     is_open: ColumnElement[bool] = literal_column(
         "outbox.state IN ('pending', 'sending')"
@@ -101,7 +104,20 @@ def measure_outbox(now: datetime) -> Outbox:
     # As above: letters that wait for their owner's server are not the operator's concern.
     statement = statement.where(is_open, OutboxLetter.server_id.is_(None))
     waiting, oldest = db.session.execute(statement).one()
-    return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+    return Waiting(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+
+
+def measure_webhook_calls(now: datetime) -> Waiting:
+    """Measure the unsent calls of webhooks that are turned on and not paused; uses a partial index."""
+    is_pending: ColumnElement[bool] = literal_column("webhook_calls.state = 'pending'")
+    endpoint = WebhookEndpoint
+    waiting = select(func.count()).select_from(WebhookCall).where(is_pending)
+    # A call that waits for its next attempt, or for its endpoint, is not due.
+    is_called = (endpoint.state == EndpointState.ENABLED) & (endpoint.faults == 0)
+    due = select(func.min(WebhookCall.due_at)).join(endpoint, endpoint.id == WebhookCall.endpoint_id)
+    oldest = db.session.scalar(due.where(is_pending, is_called, WebhookCall.due_at <= now))
+    age = max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
+    return Waiting(db.session.scalar(waiting) or 0, age)
 
 
 def count_unbalanced_runs() -> int:

@@ -48,6 +48,11 @@ def select_mailings(owner_id: int) -> Select[Any]:
     return select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
 
 
+def select_caught_mailings(owner_id: int) -> Select[Any]:
+    """Select the mailings of test keys."""
+    return select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.CAUGHT)
+
+
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
 

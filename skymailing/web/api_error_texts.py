@@ -12,7 +12,7 @@ API_ERROR_TEXTS: dict[str, Any] = {
         "Do not send an API key in the URL, which logs may store. Revoke this key and create a new one."
     ),
     "api_scope_missing": _l("This API key lacks the scope %(scope)s."),
-    "api_test_key_cannot_send": _l("A test key cannot send emails. Use a live key, or save a draft."),
+    "api_test_key_cannot_send": _l("A test key can only start mailings that a test key has set up."),
     "api_not_found": _l("There is nothing at this address."),
     "api_method_not_allowed": _l("This address does not support this method."),
     "api_bad_request": _l("The request is malformed."),
@@ -45,5 +45,10 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "letter_values_too_large": _l("The values have more than %(limit)s characters."),
     "letter_value_missing": _l("The email uses this value, but it is missing or empty."),
     "client_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
+    "mailing_caught_too_large": _l("A mailing of a test key can have up to %(limit)s clients."),
+    "mailing_caught_limit": _l(
+        "Test keys can keep up to %(limit)s mailings. Delete some, or wait a few days."
+    ),
+    "mailing_caught_started": _l("This mailing of a test key has started, so it cannot be changed."),
     "mailing_sent": _l("This mailing has already been sent, so this field cannot change."),
 }

@@ -61,6 +61,8 @@ _register(
         RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
+        RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
+        RunState.CAUGHT_LETTERS: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),

@@ -2,7 +2,7 @@
 
 The host is resolved once per connection, and the socket is connected to an address that was checked
 (`public_addresses`). Redirects are not followed, proxies of the environment are not used, and of the response
-only its code and the start of its text are read. The time limit covers everything except a slow DNS server.
+only its code and the start of its text are read. The time limit covers everything, also the DNS lookup.
 """
 
 import http.client

@@ -8,6 +8,7 @@ calls are sent again with the same IDs.
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import uuid4
@@ -15,7 +16,7 @@ from uuid import uuid4
 from flask import Flask, current_app
 from sqlalchemy import ColumnElement, exists, literal_column, select
 
-from skymailing import hints, queue, worker
+from skymailing import counters, hints, queue, worker
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_reading
 from skymailing.db.retries import write_with_retries
@@ -153,8 +154,15 @@ def _record(results: Sequence[TurnResult]) -> None:
     db.session.rollback()  # an earlier attempt may have failed in the middle
     has_letters = claims.record(results, utcnow())
     db.session.commit()
+    counters.add(_count_outcomes(results))
     if has_letters:
         hints.hint_outbox()
+
+
+def _count_outcomes(results: Sequence[TurnResult]) -> Counter[str]:
+    """Return the numbers of calls for /metrics."""
+    outcomes = (outcome for result in results for outcome in result.outcomes)
+    return Counter(f"webhook_calls:{'accepted' if outcome.is_delivered else 'fault'}" for outcome in outcomes)
 
 
 def has_work() -> bool:

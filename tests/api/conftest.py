@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.models import MailingState, User
+from skymailing.models import CaughtLetter, KeyKind, MailingState, User
 from tests.security.object_factories import (
     make_bounce,
+    make_caught_letter,
     make_delivery,
     make_form,
     make_import,
@@ -28,9 +30,11 @@ from tests.security.object_factories import (
 )
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
+from tests.support.servers import Letter
 
 MakeProgram = Callable[..., "Program"]
 numbers = count()
+LETTER = {"to": "anna@example.org", "subject": "Order", "body": "Total: {{ total }}", "values": {"total": 12}}
 
 
 class Program:
@@ -125,5 +129,17 @@ def arguments(user: User) -> dict[str, Any]:
         "sender_id": make_sender(user).id,
         "form_id": make_form(user).id,
         "bounce_id": make_bounce(user).id,
+        "caught_id": make_caught_letter(user).id,
         "import_id": make_import(user).id,
     }
+
+
+@pytest.fixture
+def tester(make_program: MakeProgram, user: User) -> Program:
+    """Return a program of `user` with a test key, which may do everything."""
+    return make_program(user, kind=KeyKind.TEST)
+
+
+def arrived(session: Session) -> list[Letter]:
+    """Return the letters that were caught, like those that a mail server has accepted."""
+    return [Letter("", [letter.email], letter.source) for letter in session.scalars(select(CaughtLetter))]

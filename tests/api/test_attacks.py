@@ -60,8 +60,8 @@ def test_a_huge_body_is_refused_unread(
 
 def test_a_deep_body_is_refused_before_its_values_are_read(program: Program) -> None:
     body = b'{"name": "x", "conditions": ' + b'{"not": ' * 100_000 + b"}" * 100_000 + b"}"
-    answer = program.refuse("POST", "/segments", data=body, content_type="application/json")
-    assert answer[:2] == (400, "json_too_deep")
+    refusal = program.refuse("POST", "/segments", data=body, content_type="application/json")
+    assert refusal[:2] == (400, "json_too_deep")
 
 
 @pytest.mark.parametrize("path", WRITING)

@@ -22,7 +22,7 @@ def test_each_row_has_its_own_verdict(program: Program, session: Session, user: 
     known = ClientFactory.create(
         owner=user, email="known@example.org", email_key="known@example.org", attributes={"city": "Tula"}
     )
-    answer = save(
+    response = save(
         program,
         {"email": "new@example.org", "full_name": "New", "tags": ["a"], "attributes": {"city": "Omsk"}},
         {"email": "KNOWN@example.org", "attributes": {"city": "Tula"}},
@@ -34,14 +34,14 @@ def test_each_row_has_its_own_verdict(program: Program, session: Session, user: 
         {"email": "new@example.org", "tags": ["b"]},
     )
     verdicts = ["created", "unchanged", "refused", "updated", "refused", "refused", "unchanged", "updated"]
-    assert [row["verdict"] for row in answer["results"]] == verdicts
-    assert {name: answer[name] for name in ("created", "updated", "unchanged", "refused")} == {
+    assert [row["verdict"] for row in response["results"]] == verdicts
+    assert {name: response[name] for name in ("created", "updated", "unchanged", "refused")} == {
         "created": 1,
         "updated": 2,
         "unchanged": 2,
         "refused": 3,
     }
-    errors = {row["index"]: row["errors"] for row in answer["results"] if "errors" in row}
+    errors = {row["index"]: row["errors"] for row in response["results"] if "errors" in row}
     assert [(error["pointer"], error["code"]) for error in errors[2]] == [
         ("/clients/2/email", "address_no_at_sign")
     ]
@@ -49,9 +49,9 @@ def test_each_row_has_its_own_verdict(program: Program, session: Session, user: 
     assert [(error["pointer"], error["code"]) for error in errors[5]] == [
         ("/clients/5/owner_id", "unknown_field")
     ]
-    new, *_rest = answer["results"]
+    new, *_rest = response["results"]
     assert program.read(f"/clients/{new['id']}")["tags"] == ["a", "b"]
-    assert answer["results"][3]["id"] == known.id
+    assert response["results"][3]["id"] == known.id
     session.expire_all()
     assert (known.full_name, known.attributes) == ("Known", {"city": "Tula"})
 
@@ -73,19 +73,21 @@ def test_the_types_of_new_attributes_are_recognized(program: Program, session: S
 
 def test_rows_beyond_the_limit_are_refused(program: Program, session: Session, set_limits: SetLimits) -> None:
     set_limits(clients=2)
-    answer = save(program, *({"email": f"{name}@example.org"} for name in "abcab"))
-    assert [row["verdict"] for row in answer["results"]] == ["created"] * 2 + ["refused"] + ["unchanged"] * 2
-    assert answer["results"][2]["errors"][0]["code"] == "client_limit"
+    response = save(program, *({"email": f"{name}@example.org"} for name in "abcab"))
+    assert [row["verdict"] for row in response["results"]] == ["created"] * 2 + ["refused"] + [
+        "unchanged"
+    ] * 2
+    assert response["results"][2]["errors"][0]["code"] == "client_limit"
     assert session.scalar(select(func.count()).select_from(Client)) == 2
 
 
 def test_rows_with_too_many_tags_are_refused(program: Program, session: Session, user: User) -> None:
     session.add_all(Tag(owner_id=user.id, name=f"t{n}", name_key=f"t{n}") for n in range(MAX_TAGS))
     session.flush()
-    answer = save(
+    response = save(
         program, {"email": "a@example.org", "tags": ["new"]}, {"email": "b@example.org", "tags": ["t1"]}
     )
-    assert [row["verdict"] for row in answer["results"]] == ["refused", "created"]
+    assert [row["verdict"] for row in response["results"]] == ["refused", "created"]
 
 
 @pytest.mark.parametrize("rows", [[], [{"email": "a@example.org"}] * 1001])

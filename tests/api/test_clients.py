@@ -61,7 +61,7 @@ def test_a_client_is_added_read_changed_and_deleted(program: Program, session: S
 
 
 @pytest.mark.parametrize(
-    ("values", "answer"),
+    ("values", "refusal"),
     [
         ({"email": "anna"}, (422, "address_no_at_sign", ["/email"])),
         ({"email": "a@b.example", "full_name": "x" * 201}, (422, "client_name_too_long", ["/full_name"])),
@@ -76,9 +76,9 @@ def test_a_client_is_added_read_changed_and_deleted(program: Program, session: S
     ],
 )
 def test_wrong_values_are_refused_with_their_place(
-    program: Program, session: Session, values: dict[str, object], answer: tuple[int, str, list[str]]
+    program: Program, session: Session, values: dict[str, object], refusal: tuple[int, str, list[str]]
 ) -> None:
-    assert program.refuse("POST", "/clients", values) == answer
+    assert program.refuse("POST", "/clients", values) == refusal
     assert session.scalars(select(Client)).all() == []
 
 
@@ -90,8 +90,8 @@ def test_a_second_client_with_an_address_is_a_conflict(program: Program) -> None
         "client_duplicate",
         ["/email"],
     )
-    answer = program.refuse("PATCH", f"/clients/{first['id']}", {"email": "anna@example.org"})
-    assert answer == (409, "client_duplicate", ["/email"])
+    refusal = program.refuse("PATCH", f"/clients/{first['id']}", {"email": "anna@example.org"})
+    assert refusal == (409, "client_duplicate", ["/email"])
 
 
 @pytest.mark.parametrize("email", ["anna@example.org", "a+b/c?d#e%f@example.org", "o'hara&co@почта.рф"])

@@ -41,6 +41,7 @@ def test_requests_to_subscribe_are_listed(program: Program, user: User) -> None:
     rows = program.read_all(f"{path}?limit=1")
     assert [row["id"] for row in rows] == [done.id, waiting.id]
     assert (rows[0]["email"], rows[0]["values"]) == (done.email, {"attribute.city": "Omsk"})
+    assert [row["state"] for row in rows] == ["confirmed", "pending"]
     assert "ip" not in rows[0]
     assert program.read_all(f"{path}?confirmed=true") == rows[:1]
     assert program.read_all(f"{path}?confirmed=false") == rows[1:]

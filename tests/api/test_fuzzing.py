@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the OpenAPI document: no 500, and only documented answers."""
+"""Requests that schemathesis makes up from the OpenAPI document: no 500, and only documented responses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ def list_operations(app: Flask) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
-def test_made_up_requests_get_documented_answers(
+def test_made_up_requests_get_documented_responses(
     app: Flask,
     session: Session,
     user: User,

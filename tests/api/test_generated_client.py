@@ -35,7 +35,7 @@ class Generated:
         self.client = client.AuthenticatedClient("http://localhost", key, httpx_args=arguments)
 
     def call(self, operation: str, *arguments: Any, **options: Any) -> Any:
-        """Call an operation, such as clients.list_clients; return the parsed answer."""
+        """Call an operation, such as clients.list_clients; return the parsed response."""
         module: ModuleType = importlib.import_module(f"{PACKAGE}.api.{operation}")
         return vars(module)["sync"](*arguments, client=self.client, **options)
 

@@ -31,7 +31,7 @@ def count_clients(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Client)) or 0
 
 
-def test_a_repeated_request_gets_the_first_answer(program: Program, session: Session) -> None:
+def test_a_repeated_request_gets_the_first_response(program: Program, session: Session) -> None:
     first = program.post("/clients", ANNA, headers=KEY)
     again = program.post("/clients", ANNA, headers=KEY)
     assert first.status_code == again.status_code == 201
@@ -81,7 +81,7 @@ def test_after_a_day_a_key_can_be_used_again(program: Program, app: Flask, sessi
     assert session.scalar(select(func.count()).select_from(IdempotentRequest)) == 1
 
 
-def test_the_sweep_forgets_old_answers(program: Program, app: Flask, session: Session) -> None:
+def test_the_sweep_forgets_old_responses(program: Program, app: Flask, session: Session) -> None:
     program.post("/tags", {"name": "a"}, headers=KEY)
     (delete_expired,) = [
         task for task in PERIODIC_TASKS if getattr(task, "__name__", "") == "_delete_expired"
@@ -190,7 +190,7 @@ def test_a_process_killed_at_any_step_changes_once(
         program = make_program(owner)
         send_and_die(app, program.key, killed_at)
         with time_machine.travel(utcnow() + idempotency.LEASE + timedelta(seconds=1)):
-            answer = program.post("/clients", ANNA, headers=KEY)
-        assert answer.status_code == 201, (killed_at, answer.text)
+            response = program.post("/clients", ANNA, headers=KEY)
+        assert response.status_code == 201, (killed_at, response.text)
         of_owner = select(func.count()).where(Client.owner_id == owner.id)
         assert session.scalar(of_owner) == 1, killed_at

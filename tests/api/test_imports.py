@@ -83,8 +83,8 @@ def test_addresses_are_suppressed(program: Program, session: Session, work: Call
 def test_a_file_that_cannot_be_imported_is_refused(
     program: Program, session: Session, query: str, data: bytes, places: list[str], code: str
 ) -> None:
-    answer = program.refuse("POST", f"/imports{query}", data=data, content_type="text/csv")
-    assert answer == (422, code, places)
+    refusal = program.refuse("POST", f"/imports{query}", data=data, content_type="text/csv")
+    assert refusal == (422, code, places)
     assert session.scalars(select(ClientImport)).all() == []
 
 
@@ -102,5 +102,5 @@ def test_a_repeated_request_imports_once(program: Program, session: Session, use
 def test_imports_have_limits(program: Program, set_limits: SetLimits) -> None:
     set_limits(imports_per_day=1)
     assert send(program).status_code == 202
-    answer = program.refuse("POST", "/imports", data=CSV, content_type="text/csv")
-    assert answer[:2] == (409, "import_limit")
+    refusal = program.refuse("POST", "/imports", data=CSV, content_type="text/csv")
+    assert refusal[:2] == (409, "import_limit")

@@ -39,7 +39,7 @@ def test_a_key_in_the_url_is_refused_even_if_it_works(
     assert program.key not in caplog.text
 
 
-def test_no_answer_sets_a_cookie_or_opens_the_api_to_other_sites(program: Program) -> None:
+def test_no_response_sets_a_cookie_or_opens_the_api_to_other_sites(program: Program) -> None:
     headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
     for method in ("GET", "OPTIONS"):
         response = program.send(method, "/clients", headers=headers)
@@ -48,7 +48,7 @@ def test_no_answer_sets_a_cookie_or_opens_the_api_to_other_sites(program: Progra
         assert not [name for name, _value in response.headers if name.startswith("Access-Control-")]
 
 
-def test_every_answer_has_an_id_and_what_is_left_of_the_rate(program: Program) -> None:
+def test_every_response_has_an_id_and_what_is_left_of_the_rate(program: Program) -> None:
     response = program.get("/clients")
     assert response.headers["X-Request-ID"]
     assert response.headers["RateLimit-Policy"] == '"default";q=600;w=60'
@@ -93,8 +93,8 @@ def test_a_key_has_a_limit_of_its_own(
     ],
 )
 def test_json_that_parsers_read_differently_is_refused(program: Program, body: bytes, code: str) -> None:
-    answer = program.refuse("POST", "/messages", data=body, content_type="application/json")
-    assert answer[:2] == (400, code)
+    refusal = program.refuse("POST", "/messages", data=body, content_type="application/json")
+    assert refusal[:2] == (400, code)
 
 
 def test_brackets_in_texts_are_not_nesting(program: Program) -> None:
@@ -106,8 +106,8 @@ def test_brackets_in_texts_are_not_nesting(program: Program) -> None:
 
 @pytest.mark.parametrize("value", [[], "text", 7, None])
 def test_a_body_that_is_no_object_is_refused(program: Program, value: Any) -> None:
-    answer = program.refuse("POST", "/messages", data=json.dumps(value), content_type="application/json")
-    assert answer[0] == 422
+    refusal = program.refuse("POST", "/messages", data=json.dumps(value), content_type="application/json")
+    assert refusal[0] == 422
 
 
 def test_other_types_are_refused(program: Program) -> None:
@@ -178,8 +178,8 @@ def test_an_etag_saves_reading_and_protects_changes(program: Program, user: User
     assert changed.status_code == 200
     assert changed.headers["ETag"] == program.get(path).headers["ETag"] != etag
     for method, body in (("PATCH", {"subject": "Lost"}), ("DELETE", None)):
-        answer = program.refuse(method, path, body, headers={"If-Match": etag})
-        assert answer[:2] == (412, "changed")
+        refusal = program.refuse(method, path, body, headers={"If-Match": etag})
+        assert refusal[:2] == (412, "changed")
     assert program.send("DELETE", path, headers={"If-Match": "*"}).status_code == 204
 
 

@@ -52,12 +52,12 @@ def test_a_run_without_deliveries_has_an_empty_list(program: Program, user: User
 def test_attempts_have_the_words_of_the_mail_server(program: Program, session: Session, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.FAILED: 2})
     first, second = session.scalars(select(Delivery).where(Delivery.run_id == run.id).order_by(Delivery.id))
-    answers: list[dict[str, Any]] = [
+    replies: list[dict[str, Any]] = [
         {"outcome": Outcome.DEFERRED, "code": 451, "answer": "4.7.1 Greylisted"},
         {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 No such user"},
     ]
-    for number, answer in enumerate(answers, 1):
-        AttemptFactory.create(delivery=first, number=number, **answer)
+    for number, reply in enumerate(replies, 1):
+        AttemptFactory.create(delivery=first, number=number, **reply)
     AttemptFactory.create(delivery=second, outcome=Outcome.UNKNOWN, code=None, answer="connection lost")
     rows = program.read_all(f"/runs/{run.id}/attempts?limit=2")
     assert [(row["email"], row["number"], row["outcome"], row["code"], row["answer"]) for row in rows] == [

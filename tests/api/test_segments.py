@@ -59,8 +59,8 @@ def test_the_clients_of_a_segment_are_listed_and_counted(
 
 def test_counting_needs_no_right_to_change(make_program: MakeProgram, user: User) -> None:
     reader = make_program(user, scopes=["clients:read"])
-    answer = reader.write("POST", "/segments/count", {"conditions": NAMED})
-    assert answer["count"] == 0
+    counted = reader.write("POST", "/segments/count", {"conditions": NAMED})
+    assert counted["count"] == 0
     new = {"name": "x", "conditions": NAMED}
     assert reader.refuse("POST", "/segments", new)[:2] == (403, "scope_missing")
 
@@ -94,8 +94,8 @@ def test_the_wrong_condition_is_named(
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\nb", 5])
 def test_a_name_is_one_line(program: Program, name: object) -> None:
-    answer = program.refuse("POST", "/segments", {"name": name, "conditions": NAMED})
-    assert answer == (422, "invalid", ["/name"])
+    refusal = program.refuse("POST", "/segments", {"name": name, "conditions": NAMED})
+    assert refusal == (422, "invalid", ["/name"])
 
 
 def test_a_segment_that_refers_to_something_deleted_can_be_read_but_not_counted(
@@ -108,8 +108,8 @@ def test_a_segment_that_refers_to_something_deleted_can_be_read_but_not_counted(
     path = f"/segments/{segment.id}"
     assert program.read(path)["conditions"] == conditions
     for further in ("count", "clients"):
-        answer = program.refuse("GET", f"{path}/{further}")
-        assert answer == (422, "segment_tag_missing", ["/conditions"])
+        refusal = program.refuse("GET", f"{path}/{further}")
+        assert refusal == (422, "segment_tag_missing", ["/conditions"])
 
 
 def test_a_segment_in_use_stays(program: Program, session: Session, user: User) -> None:

@@ -28,8 +28,8 @@ def test_what_people_decided_stays(
     program: Program, session: Session, user: User, reason: SuppressionReason
 ) -> None:
     found = SuppressionFactory.create(owner_id=user.id, email_key="a@example.org", reason=reason)
-    answer = program.refuse("DELETE", f"/suppressions/{found.id}")
-    assert answer[:2] == (409, "suppression_not_manual")
+    refusal = program.refuse("DELETE", f"/suppressions/{found.id}")
+    assert refusal[:2] == (409, "suppression_not_manual")
     assert program.write("POST", "/suppressions", {"email": "a@example.org"})["reason"] == reason
     assert session.scalars(select(Suppression.reason)).all() == [reason]
 

@@ -71,8 +71,8 @@ def test_a_choice_can_depend_on_what_was_read(program: Program, user: User) -> N
     path = f"/clients/{client.id}/topics/{topic_id}"
     etag = program.get(path).headers["ETag"]
     program.write("PUT", path, {"is_joined": True})
-    answer = program.refuse("PUT", path, {"is_joined": False}, headers={"If-Match": etag})
-    assert answer[:2] == (412, "changed")
+    refusal = program.refuse("PUT", path, {"is_joined": False}, headers={"If-Match": etag})
+    assert refusal[:2] == (412, "changed")
 
 
 def test_a_topic_of_another_owner_cannot_be_chosen(program: Program, user: User, session: Session) -> None:

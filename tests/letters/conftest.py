@@ -25,7 +25,7 @@ VALUES = {"order": {"id": 17, "total": "12,50 €"}}
 
 @pytest.fixture
 def send(program: Program) -> Send:  # noqa: F811
-    """Return a function that sends a letter and returns the answer."""
+    """Return a function that sends a letter and returns the response."""
 
     def post(status: int = 201, **changes: Any) -> Any:
         return program.write("POST", "/letters", LETTER | {"values": VALUES} | changes, status)

@@ -47,16 +47,16 @@ def get_runs(session: Session) -> list[Run]:
     return list(session.scalars(select(Run).order_by(Run.id)))
 
 
-@pytest.mark.parametrize("is_answered", [True, False])
+@pytest.mark.parametrize("has_reply", [True, False])
 def test_the_day_closes_after_a_worker_was_killed(
-    app: Flask, session: Session, user: User, smtp: SmtpServer, close_day: CloseDay, is_answered: bool
+    app: Flask, session: Session, user: User, smtp: SmtpServer, close_day: CloseDay, has_reply: bool
 ) -> None:
     """One that was killed after the hand-over leaves its results, or unknown letters, as in mailings."""
     for number in range(3):
         create_letter(user, f"c{number}@example.org")
     worker = Worker(app, get_runs(session)[0].id)
     worker.claim()
-    if is_answered:
+    if has_reply:
         worker.write_journal(worker.make_results(Verdict.SENT))
     else:
         for result in worker.make_results(Verdict.SENT):
@@ -64,7 +64,7 @@ def test_the_day_closes_after_a_worker_was_killed(
     worker.die()
     read_journals(app)
     states = count_states(session, get_runs(session)[0])
-    assert states == ({"sent": 3} if is_answered else {"unknown": 3})
+    assert states == ({"sent": 3} if has_reply else {"unknown": 3})
     worker.journal.path.unlink(missing_ok=True)
     with time_machine.travel(utcnow() + timedelta(days=1)), app.app_context():
         jobs.sweep()

@@ -1,6 +1,7 @@
 """Test the values in /metrics and who may read them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -8,9 +9,10 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
 
-from skymailing import jobs, queue
+from skymailing import counters, jobs, queue
 from skymailing.clock import utcnow
-from skymailing.models import MailingState, User
+from skymailing.models import CallState, EndpointState, MailingState, User
+from tests.security.object_factories import make_webhook_call
 from tests.support.factories import MailingFactory, create_clients
 from tests.support.servers import RedisServer, SmtpServer
 
@@ -100,3 +102,19 @@ def test_without_redis_the_database_metrics_remain(
     assert numbers["skymailing_redis_up", ""] == 0
     assert numbers["skymailing_deliveries", "sent"] == 0
     app.extensions.pop("skymailing_redis")
+
+
+def test_calls_of_webhooks_are_counted(
+    app: Flask, session: Session, user: User, visitor: FlaskClient
+) -> None:
+    waiting = make_webhook_call(user)
+    waiting.state, waiting.due_at = CallState.PENDING, utcnow() - timedelta(minutes=2)
+    waiting.endpoint.state = EndpointState.ENABLED
+    session.flush()
+    metrics = read_metrics(visitor)
+    assert metrics["skymailing_webhook_calls_waiting", ""] == 1
+    assert 100 < metrics["skymailing_webhook_oldest_due_age_seconds", ""] < 1000
+    with app.app_context():
+        counters.add({"webhook_calls:fault": 2})
+    assert read_metrics(visitor)["skymailing_webhook_calls_total", "fault"] == 2
+    assert read_metrics(visitor)["skymailing_webhook_calls_total", "accepted"] == 0

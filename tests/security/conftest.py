@@ -20,6 +20,7 @@ from tests.security.object_factories import (
     make_api_key,
     make_bounce,
     make_bulk_job,
+    make_caught_letter,
     make_domain,
     make_form,
     make_import,
@@ -114,6 +115,10 @@ WITHOUT_OBJECTS = {
 }
 
 
+def make_letters(owner: User) -> dict[str, int]:
+    return {"letter_id": make_letter(owner).id, "caught_id": make_caught_letter(owner).id}
+
+
 @pytest.fixture
 def world(session: Session) -> World:
     """Create an administrator with an object of each kind. Add values for new route arguments here."""
@@ -150,7 +155,7 @@ def world(session: Session) -> World:
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "key_id": make_api_key(owner).id,
-            "letter_id": make_letter(owner).id,
+            **make_letters(owner),
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             **WITHOUT_OBJECTS,
         },

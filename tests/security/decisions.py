@@ -11,6 +11,7 @@ from tests.security.object_factories import (
     make_article,
     make_bounce,
     make_bulk_job,
+    make_caught_letter,
     make_client,
     make_delivery,
     make_domain,
@@ -48,6 +49,7 @@ MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
 LETTER = Own("letter_id", make_letter)
+CAUGHT = Own("caught_id", make_caught_letter)
 SEGMENT = Own("segment_id", make_segment)
 FORM = Own("form_id", make_form)
 SENDER = Own("sender_id", make_sender)
@@ -105,6 +107,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.recovery_codes": PRIVATE,
     "auth.api_keys": PRIVATE,
     "auth.revoke_api_key": Own("key_id", make_api_key),
+    "auth.test_letters": PRIVATE,
+    **dict.fromkeys(("auth.test_letter", "auth.test_letter_html", "auth.test_letter_source"), CAUGHT),
     "account.export": PRIVATE,
     "account.delete": PRIVATE,
     "account.leaving": PRIVATE,
@@ -166,8 +170,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "topics.edit": TOPIC,
     "topics.move_up": TOPIC,
     "topics.delete": TOPIC,
-    "transactional.index": PRIVATE,
-    "transactional.resume": PRIVATE,
+    **dict.fromkeys(
+        ("transactional.index", "transactional.resume", "transactional.settle_unknowns"), PRIVATE
+    ),
     "transactional.show": LETTER,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,

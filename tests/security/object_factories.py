@@ -20,6 +20,7 @@ from skymailing.models import (
     BulkAction,
     BulkJob,
     BulkState,
+    CaughtLetter,
     ClientImport,
     ClientUpload,
     DeliveryState,
@@ -55,7 +56,7 @@ from tests.support.factories import (
     create_run,
     create_tested_run,
 )
-from tests.support.letter_factories import create_letter
+from tests.support.letter_factories import create_caught_letter, create_letter
 from tests.support.signup_factories import SignupFormFactory
 
 # A removal by merging, as it is stored for its undo.
@@ -242,6 +243,11 @@ def make_delivery(owner: User) -> Any:
 def make_letter(owner: User) -> Any:
     """Return a transactional letter's delivery, whose ID is the letter's."""
     return create_letter(owner)
+
+
+def make_caught_letter(owner: User) -> CaughtLetter:
+    """Return a letter of a test key."""
+    return create_caught_letter(owner)
 
 
 def make_api_key(owner: User) -> ApiKey:

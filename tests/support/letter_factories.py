@@ -12,7 +12,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.extensions import db
 from skymailing.letters import services
 from skymailing.letters.contents import CHECKED
-from skymailing.models import Delivery, MessageFormat, User
+from skymailing.models import CaughtLetter, Delivery, MessageFormat, User
 from tests.support import factories
 
 
@@ -23,12 +23,49 @@ def new_letter(owner: User, to: str = "anna@example.org", **values: Any) -> serv
     return services.NewLetter(Recipient(to, "Anna", {"total": 1} | values), to, checked, None)
 
 
-def create_letter(owner: User, to: str = "anna@example.org") -> Delivery:
-    """Add a letter that waits to be sent; return its delivery."""
+def create_letter(owner: User, to: str = "anna@example.org", *, is_caught: bool = False) -> Delivery:
+    """Add a letter that waits to be sent, or to be caught; return its delivery."""
     with factories._apps[0].app_context():
         account = db.session.get_one(User, owner.id)
-        id = services.add_letter(account, new_letter(account, to), utcnow()).delivery_id
+        letter = new_letter(account, to)
+        id = services.add_letter(account, letter, utcnow(), is_caught=is_caught).delivery_id
         db.session.commit()
     session: Session | None = inspect(owner).session
     assert session is not None
     return session.get_one(Delivery, id)
+
+
+SOURCE = b"""From: Shop <shop@example.org>\r
+To: anna@example.org\r
+Subject: Order\r
+MIME-Version: 1.0\r
+Content-Type: multipart/alternative; boundary="1"\r
+\r
+--1\r
+Content-Type: text/plain; charset=utf-8\r
+\r
+Total: 1\r
+--1\r
+Content-Type: text/html; charset=utf-8\r
+\r
+<p>Total: 1</p>\r
+--1--\r
+"""
+
+
+def create_caught_letter(owner: User) -> CaughtLetter:
+    """Add a letter of a test key that has been caught."""
+    delivery = create_letter(owner, is_caught=True)
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    letter = CaughtLetter(
+        owner_id=owner.id,
+        delivery_id=delivery.id,
+        email=delivery.email,
+        subject="Order",
+        source=SOURCE,
+        caught_at=utcnow(),
+    )
+    session.add(letter)
+    session.flush()
+    return letter

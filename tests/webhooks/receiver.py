@@ -1,4 +1,4 @@
-"""Real HTTPS servers on loopback: one that receives calls, and one that answers as a test says."""
+"""Real HTTPS servers on loopback: one that receives calls, and one that responds as a test says."""
 
 import json
 import socket
@@ -38,13 +38,13 @@ class Received:
 
 @dataclass
 class Receiver:
-    """A server that stores requests and answers with `answer`, over connections that stay open.
+    """A server that stores requests and responds with `respond`, over connections that stay open.
 
-    `answer` gets the connection and the request, and returns whether the connection stays open.
+    `respond` gets the connection and the request, and returns whether the connection stays open.
     """
 
     tls: ssl.SSLContext
-    answer: Callable[[ssl.SSLSocket, Received], bool] = field(default=lambda *_: send(_[0], OK))
+    respond: Callable[[ssl.SSLSocket, Received], bool] = field(default=lambda *_: send(_[0], OK))
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     keeps_requests: bool = True
@@ -73,15 +73,15 @@ class Receiver:
     def types(self) -> list[str]:
         return [request.event["type"] for request in self.requests]
 
-    def answer_with(self, *answers: bytes) -> None:
-        """Answer with these bytes in turn, each on its own connection; the last one repeats."""
-        left = list(answers)
+    def respond_with(self, *responses: bytes) -> None:
+        """Respond with these bytes in turn, each on its own connection; the last one repeats."""
+        left = list(responses)
 
-        def answer(connection: ssl.SSLSocket, _request: Received) -> bool:
+        def respond(connection: ssl.SSLSocket, _request: Received) -> bool:
             send(connection, left.pop(0) if len(left) > 1 else left[0])
             return False
 
-        self.answer = answer
+        self.respond = respond
 
     def _accept(self) -> None:
         with suppress(OSError):  # the listener was closed
@@ -99,16 +99,16 @@ class Receiver:
                 while (request := read_request(connection)) is not None:
                     if self.keeps_requests:
                         self.requests.append(request)
-                    if not self.answer(connection, request):
+                    if not self.respond(connection, request):
                         return
 
 
-def send(connection: ssl.SSLSocket, answer: bytes) -> bool:
-    connection.sendall(answer)
+def send(connection: ssl.SSLSocket, response: bytes) -> bool:
+    connection.sendall(response)
     return True
 
 
-def answer_code(code: int, text: str = "", headers: str = "") -> bytes:
+def response_of(code: int, text: str = "", headers: str = "") -> bytes:
     """Return a response with a code and a text."""
     body = text.encode()
     return f"HTTP/1.1 {code} Reason\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing import counters
 from skymailing.clock import utcnow
 from skymailing.models import (
     AuditAction,
@@ -18,11 +20,11 @@ from skymailing.models import (
 )
 from skymailing.webhooks import claims
 from tests.webhooks.conftest import Hooks
-from tests.webhooks.receiver import OK, answer_code, send
+from tests.webhooks.receiver import OK, response_of, send
 
 
 def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(hooks: Hooks) -> None:
-    hooks.receiver.answer_with(answer_code(500, "try\r\nlater"))
+    hooks.receiver.respond_with(response_of(500, "try\r\nlater"))
     hooks.make_endpoint(hooks.user, hooks.receiver.port)
     start = utcnow()
     with time_machine.travel(start, tick=False) as clock:
@@ -42,8 +44,23 @@ def test_a_refused_call_is_tried_again_with_the_same_id_until_it_is_given_up(hoo
     assert len({request.body for request in hooks.receiver.requests}) == 1
 
 
+def test_calls_are_counted_for_metrics(app: Flask, hooks: Hooks) -> None:
+    hooks.receiver.respond_with(OK, response_of(500))
+    hooks.make_endpoint(hooks.user, hooks.receiver.port)
+    with app.app_context():
+        before = counters.read()
+    for number in range(2):
+        hooks.emit(hooks.user, {"n": number})
+        hooks.send_calls()
+    with app.app_context():
+        after = counters.read()
+    for outcome in ("accepted", "fault"):
+        name = f"webhook_calls:{outcome}"
+        assert after[name] - before.get(name, 0) == 1
+
+
 def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(hooks: Hooks, session: Session) -> None:
-    hooks.receiver.answer_with(answer_code(503))
+    hooks.receiver.respond_with(response_of(503))
     endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, faults=1, faults_since=utcnow())
     hooks.emit(hooks.user, *({"n": n} for n in range(20)))
 
@@ -55,7 +72,7 @@ def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(hooks: Hoo
     assert endpoint.faults == 2
     assert endpoint.paused_until is not None
 
-    hooks.receiver.answer = lambda connection, _request: send(connection, OK)
+    hooks.receiver.respond = lambda connection, _request: send(connection, OK)
     with time_machine.travel(endpoint.paused_until + timedelta(seconds=1)):
         hooks.send_calls()
 
@@ -67,10 +84,10 @@ def test_after_a_fault_the_other_calls_wait_without_losing_an_attempt(hooks: Hoo
 
 
 @pytest.mark.parametrize(
-    "answer", [answer_code(302, "", "Location: https://127.0.0.1/\r\n"), answer_code(404)]
+    "response", [response_of(302, "", "Location: https://127.0.0.1/\r\n"), response_of(404)]
 )
-def test_redirects_and_errors_are_faults(hooks: Hooks, answer: bytes) -> None:
-    hooks.receiver.answer_with(answer)
+def test_redirects_and_errors_are_faults(hooks: Hooks, response: bytes) -> None:
+    hooks.receiver.respond_with(response)
     hooks.make_endpoint(hooks.user, hooks.receiver.port)
     hooks.emit(hooks.user, {"n": 1})
 
@@ -83,7 +100,7 @@ def test_redirects_and_errors_are_faults(hooks: Hooks, answer: bytes) -> None:
 def test_an_endpoint_that_is_gone_is_turned_off_and_its_owner_gets_a_letter(
     hooks: Hooks, session: Session
 ) -> None:
-    hooks.receiver.answer_with(answer_code(410))
+    hooks.receiver.respond_with(response_of(410))
     endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port)
     hooks.emit(hooks.user, {"n": 1}, {"n": 2})
 
@@ -105,7 +122,7 @@ def test_an_endpoint_that_is_gone_is_turned_off_and_its_owner_gets_a_letter(
 def test_an_endpoint_is_turned_off_after_many_faults_over_days(
     hooks: Hooks, session: Session, days: int, faults: int, is_off: bool
 ) -> None:
-    hooks.receiver.answer_with(answer_code(500))
+    hooks.receiver.respond_with(response_of(500))
     since = utcnow() - timedelta(days=days)
     endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, faults=faults, faults_since=since)
     hooks.emit(hooks.user, {"n": 1})

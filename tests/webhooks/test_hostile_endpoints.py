@@ -1,4 +1,4 @@
-"""Call endpoints that lead into our own network, or answer in harmful ways."""
+"""Call endpoints that lead into our own network, or respond in harmful ways."""
 
 import gzip
 import ssl
@@ -17,7 +17,7 @@ from skymailing.webhooks.sending import Call, Caller, CallFailed, CallResponse
 from skymailing.webhooks.urls import EndpointUrl
 from tests.support.timing import cpu_seconds
 from tests.webhooks.conftest import HOST, Emit, ListCalls, MakeEndpoint, SendCalls
-from tests.webhooks.receiver import OK, Received, Receiver, answer_code
+from tests.webhooks.receiver import OK, Received, Receiver, response_of
 
 pytestmark = pytest.mark.one_engine
 
@@ -140,20 +140,20 @@ def test_proxies_of_the_environment_are_not_used(
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver, send: Callable[[], CallResponse]) -> None:
-    receiver.answer_with(answer_code(307, "", f"Location: https://{HOST}:{receiver.port}/again\r\n"))
+    receiver.respond_with(response_of(307, "", f"Location: https://{HOST}:{receiver.port}/again\r\n"))
 
-    answer = send()
+    response = send()
 
-    assert (answer.code, answer.is_accepted) == (307, False)
+    assert (response.code, response.is_accepted) == (307, False)
     assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
-        (answer_code(200, "x" * 500), CallResponse(200, "x" * 200)),
-        (answer_code(200, "a\r\n\x1b[31mb\x00c"), CallResponse(200, "a [31mb c")),
-        (answer_code(200, "Привет"), CallResponse(200, "Привет")),
+        (response_of(200, "x" * 500), CallResponse(200, "x" * 200)),
+        (response_of(200, "a\r\n\x1b[31mb\x00c"), CallResponse(200, "a [31mb c")),
+        (response_of(200, "Привет"), CallResponse(200, "Привет")),
         (b"HTTP/1.1 204 No Content\r\n\r\n", CallResponse(204, "")),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", CallResponse(200, "until the end")),
         (
@@ -170,10 +170,10 @@ def test_a_redirect_is_not_followed(receiver: Receiver, send: Callable[[], CallR
         ),
     ],
 )
-def test_the_start_of_an_answer_is_kept_as_text(
-    receiver: Receiver, send: Callable[[], CallResponse], answer: bytes, expected: CallResponse
+def test_the_start_of_a_response_is_kept_as_text(
+    receiver: Receiver, send: Callable[[], CallResponse], response: bytes, expected: CallResponse
 ) -> None:
-    receiver.answer_with(answer)
+    receiver.respond_with(response)
 
     found = send()
 
@@ -181,7 +181,7 @@ def test_the_start_of_an_answer_is_kept_as_text(
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not valid HTTP"),
         (b"HTTP/1.1 abc OK\r\n\r\n", "not valid HTTP"),
@@ -191,16 +191,16 @@ def test_the_start_of_an_answer_is_kept_as_text(
         (b"", "no connection|not valid HTTP"),
     ],
 )
-def test_answers_that_are_not_http_are_faults(
-    receiver: Receiver, send: Callable[[], CallResponse], answer: bytes, reason: str
+def test_responses_that_are_not_http_are_faults(
+    receiver: Receiver, send: Callable[[], CallResponse], response: bytes, reason: str
 ) -> None:
-    receiver.answer_with(answer)
+    receiver.respond_with(response)
 
     with pytest.raises(CallFailed, match=reason):
         send()
 
 
-def test_an_endless_answer_is_not_read_to_its_end(
+def test_an_endless_response_is_not_read_to_its_end(
     receiver: Receiver, send: Callable[[], CallResponse]
 ) -> None:
     def stream(connection: ssl.SSLSocket, _request: Received) -> bool:
@@ -208,14 +208,14 @@ def test_an_endless_answer_is_not_read_to_its_end(
         while True:
             connection.sendall(b"more" * 1000)
 
-    receiver.answer = stream
+    receiver.respond = stream
 
     with cpu_seconds(1.0):
         assert send().code == 200
 
 
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX: "], ids=["silent", "drips"])
-def test_a_slow_answer_ends_at_the_deadline(
+def test_a_slow_response_ends_at_the_deadline(
     receiver: Receiver,
     send: Callable[[], CallResponse],
     monkeypatch: pytest.MonkeyPatch,
@@ -231,7 +231,7 @@ def test_a_slow_answer_ends_at_the_deadline(
         ended.wait(30)
         return False
 
-    receiver.answer = drip
+    receiver.respond = drip
     start = time.monotonic()
     try:
         with pytest.raises(CallFailed, match="no response within"):
@@ -251,7 +251,7 @@ def test_a_code_counts_even_if_the_text_does_not_end(
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
         return not ended.wait(30)
 
-    receiver.answer = hang
+    receiver.respond = hang
     try:
         assert send().code == 200
     finally:

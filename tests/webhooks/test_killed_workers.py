@@ -27,14 +27,14 @@ KILLS = 4
 
 
 class Killer:
-    """Answers calls, and kills the worker at some of them: before or after the response."""
+    """Responds to calls, and kills the worker at some of them: before or after the response."""
 
     def __init__(self) -> None:
         self.count = 0
         self.victim: Forked | None = None
         self.at: int | None = None
 
-    def answer(self, connection: ssl.SSLSocket, _request: Received) -> bool:
+    def respond(self, connection: ssl.SSLSocket, _request: Received) -> bool:
         self.count += 1
         is_now = self.victim is not None and self.at is not None and self.count >= self.at
         if is_now and random.random() < 0.5:
@@ -82,7 +82,7 @@ def test_events_arrive_although_workers_are_killed(
         "WEBHOOKS_PRIVATE_NETWORKS": "127.0.0.0/8",
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", ""),
     }
-    with Receiver(certificate, killer.answer) as receiver:
+    with Receiver(certificate, killer.respond) as receiver:
         make_endpoint(user, 0, url=f"https://localhost:{receiver.port}/hook")
         emit(user, *({"n": n} for n in range(EVENTS)))
         for number in range(KILLS):

@@ -35,7 +35,7 @@ from tests.support.factories import (
 )
 from tests.support.servers import SmtpServer
 from tests.webhooks.conftest import SECRET, Hooks, MakeEndpoint
-from tests.webhooks.receiver import OK, Receiver, answer_code, send
+from tests.webhooks.receiver import OK, Receiver, response_of, send
 
 LETTERS = EventType.LETTERS_CHANGED
 PERSON = Actor(None, "test")
@@ -102,11 +102,11 @@ def test_an_entry_has_the_servers_reply(hooks: Hooks, run: Run) -> None:
 def test_a_refused_call_holds_back_the_following_ones(hooks: Hooks, run: Run, session: Session) -> None:
     endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, LETTERS)
     expected = [attempt.id for attempt in add_attempts(run, 700)]
-    hooks.receiver.answer_with(answer_code(500))
+    hooks.receiver.respond_with(response_of(500))
     hooks.send_calls()
     assert len(hooks.receiver.requests) == 1
 
-    hooks.receiver.answer = lambda connection, _request: send(connection, OK)
+    hooks.receiver.respond = lambda connection, _request: send(connection, OK)
     with time_machine.travel(utcnow() + timedelta(minutes=1)):
         hooks.send_calls()
 

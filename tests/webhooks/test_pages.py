@@ -30,7 +30,7 @@ from tests.conftest import SetLimits
 from tests.mailings.pages import get_field_error, get_main_text, soup
 from tests.support.servers import SmtpServer
 from tests.webhooks.conftest import SECRET, Hooks, ListCalls, MakeEndpoint
-from tests.webhooks.receiver import answer_code
+from tests.webhooks.receiver import response_of
 
 pytestmark = pytest.mark.one_engine
 
@@ -142,7 +142,7 @@ def test_a_replaced_secret_signs_for_another_day(
 def test_a_test_and_a_repeated_call_are_in_the_log(
     hooks: Hooks, session: Session, browser: FlaskClient
 ) -> None:
-    hooks.receiver.answer_with(answer_code(418, "<b>no</b>"), answer_code(200, "thanks"))
+    hooks.receiver.respond_with(response_of(418, "<b>no</b>"), response_of(200, "thanks"))
     endpoint = hooks.make_endpoint(hooks.user, hooks.receiver.port, EventType.RUN_FINISHED)
     path = f"/webhooks/{endpoint.id}"
     assert "No calls yet" in get_main_text(browser.get(path))

@@ -99,7 +99,7 @@ def test_a_closed_connection_is_replaced(hooks: Hooks) -> None:
         connection.sendall(OK)  # without "Connection: close"
         return False
 
-    hooks.receiver.answer = close_after
+    hooks.receiver.respond = close_after
     hooks.make_endpoint(hooks.user, hooks.receiver.port)
     hooks.emit(hooks.user, *({"n": n} for n in range(5)))
 
@@ -142,7 +142,7 @@ def send_in_thread(app: Flask) -> threading.Thread:
 
 
 def test_slow_endpoints_do_not_delay_others(hooks: Hooks, certificate: ssl.SSLContext, app: Flask) -> None:
-    """Fourteen endpoints of two owners never answer; the only one of a third owner gets its calls."""
+    """Fourteen endpoints of two owners never respond; the only one of a third owner gets its calls."""
     released = threading.Event()
 
     def hang(_connection: ssl.SSLSocket, _request: Received) -> bool:

@@ -1,6 +1,7 @@
 """Schemas of sign-up forms and sign-ups."""
 
 from marshmallow import fields
+from marshmallow.validate import OneOf
 
 from skymailing.api.schemas.base import OutputSchema, PageQuery, QueryFlag
 
@@ -62,6 +63,11 @@ class SignupSchema(OutputSchema):
         values=fields.String(),
         required=True,
         metadata={"description": "What the person entered, by the keys of the form's fields"},
+    )
+    state = fields.String(
+        required=True,
+        validate=OneOf(("pending", "confirmed")),
+        metadata={"description": "Pending: no one has confirmed that the address is theirs"},
     )
     requests = fields.Integer(required=True, metadata={"description": "How often the form was sent"})
     requested_at = fields.DateTime(required=True)

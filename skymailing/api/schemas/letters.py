@@ -52,12 +52,33 @@ class LetterSchema(OutputSchema):
         required=True, allow_none=True, metadata={"description": "When a deferred email is tried again"}
     )
     finished_at = fields.DateTime(required=True, allow_none=True)
+    test = fields.Boolean(
+        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+    )
 
 
 class LetterDetails(LetterSchema):
     """A transactional email, with all attempts to send it."""
 
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
+
+
+class CaughtLetterSchema(OutputSchema):
+    """An email of a test key, which was not sent."""
+
+    id = fields.Integer(required=True)
+    delivery_id = fields.Integer(required=True)
+    email = fields.String(required=True)
+    subject = fields.String(required=True)
+    caught_at = fields.DateTime(required=True)
+
+
+class CaughtLetterDetails(CaughtLetterSchema):
+    """An email of a test key, as its recipient would have received it."""
+
+    source = fields.String(
+        required=True, metadata={"description": "The email with its headers, up to 200,000 bytes"}
+    )
 
 
 class LetterQuery(PageQuery):

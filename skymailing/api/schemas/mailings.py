@@ -142,6 +142,9 @@ class MailingSchema(OutputSchema):
     sample_percent = fields.Integer(required=True, metadata={"description": "0: no A/B test"})
     test_hours = fields.Integer(required=True)
     winner_by = fields.String(required=True, metadata={"enum": [one.value for one in WinnerBy]})
+    test = fields.Boolean(
+        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+    )
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
 

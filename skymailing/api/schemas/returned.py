@@ -20,7 +20,7 @@ class BounceSchema(OutputSchema):
         metadata={"description": "Why it is believed; “address” needs a person's decision"},
     )
     status = fields.String(required=True, metadata={"description": "As in RFC 3463, such as 5.1.1"})
-    answer = fields.String(required=True, metadata={"description": "The words of the recipient's server"})
+    answer = fields.String(required=True, metadata={"description": "The reply of the recipient's server"})
     server = fields.String(required=True)
     client_id = fields.Integer(required=True, allow_none=True)
     delivery_id = fields.Integer(required=True, allow_none=True)

@@ -28,6 +28,9 @@ class RunSchema(OutputSchema):
     complaints = fields.Integer(required=True)
     clicked = fields.Integer(required=True)
     unsubscribed = fields.Integer(required=True)
+    test = fields.Boolean(
+        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+    )
 
 
 class DeliverySchema(OutputSchema):

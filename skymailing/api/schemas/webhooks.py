@@ -36,7 +36,7 @@ class WebhookSecret(WebhookSchema):
     """An endpoint with its new secret, which is not shown again."""
 
     secret = fields.String(
-        required=True, allow_none=True, metadata={"description": "null in the answer to a repeated request"}
+        required=True, allow_none=True, metadata={"description": "null in the response to a repeated request"}
     )
 
 

@@ -20,18 +20,20 @@ from skymailing.api.views import (
     senders,
     suppressions,
     tags,
+    test_letters,
     topic_choices,
     topics,
     webhooks,
 )
 from skymailing.api.views.blueprint import PREFIX
-from skymailing.api.views.responses import answer_problem
+from skymailing.api.views.responses import problem_response
 from skymailing.extensions import csrf
 from skymailing.web.error_pages import register_error_format
 
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
     *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports, webhooks, letters),
+    test_letters,
 )
 
 
@@ -42,4 +44,4 @@ def register(app: Flask) -> None:
         csrf.exempt(resource.bp)  # no cookie authenticates a request, so no other site can forge one
         api.register_blueprint(resource.bp)
     app.register_blueprint(documentation.bp)
-    register_error_format(app, f"{PREFIX}/", answer_problem)
+    register_error_format(app, f"{PREFIX}/", problem_response)

@@ -10,7 +10,7 @@ from skymailing.api.problems import ApiError
 from skymailing.api.scopes import Scope, allows
 from skymailing.api.views.rate_limits import count_request
 from skymailing.clock import utcnow
-from skymailing.models import KeyKind, User
+from skymailing.models import KeyKind, Mailing, User
 
 SCHEME = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 IN_URL = re.compile(r"sky_(?:live|test)_")
@@ -73,8 +73,8 @@ def require_scope(scope: Scope) -> None:
         raise ApiError(403, "scope_missing", scope=scope.value)
 
 
-def require_sending(scope: Scope = Scope.MAILINGS_SEND) -> None:
-    """Raise ApiError unless the key may make letters go out."""
-    require_scope(scope)
-    if not current_access().is_live:
+def require_sending(mailing: Mailing | None = None) -> None:
+    """Raise ApiError unless the key may start the mailing; a test key may only start those of test keys."""
+    require_scope(Scope.MAILINGS_SEND)
+    if not current_access().is_live and not (mailing and mailing.is_caught):
         raise ApiError(403, "test_key_cannot_send")

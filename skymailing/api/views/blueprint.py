@@ -1,7 +1,7 @@
 """The blueprint of a resource, whose operations all pass the same steps.
 
 Before the view: the key, its rate, and its scope. Around it: the schema, the Idempotency-Key, one commit
-together with the stored answer, and problems for errors. So a view reads or changes, and returns.
+together with the stored response, and problems for errors. So a view reads or changes, and returns.
 """
 
 import functools
@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from skymailing.api.scopes import Scope
 from skymailing.api.views import authentication, etags, idempotency, rate_limits
 from skymailing.api.views.bodies import Parser
-from skymailing.api.views.responses import answer_problem
+from skymailing.api.views.responses import problem_response
 from skymailing.db.engine import start_writing
 from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
@@ -136,13 +136,13 @@ def make_runner(handler: View, method: str, scope: Scope, *, computes: bool) -> 
 
 
 def attempt_change(handler: Callable[[], Any]) -> Response:
-    """Return the answer to a change that is not committed yet; undo it if it failed."""
+    """Return the response to a change that is not committed yet; undo it if it failed."""
     try:
         return etags.add_etag(make_response(handler()))
     except (UserError, IllegalTransition, HTTPException) as error:
         db.session.rollback()
         g.pop("follow_ups", None)
-        return answer_problem(error)
+        return problem_response(error)
 
 
 def after_commit(follow_up: Callable[[], Any]) -> None:
@@ -151,6 +151,6 @@ def after_commit(follow_up: Callable[[], Any]) -> None:
 
 
 def forbid_sharing(response: Response) -> Response:
-    """Let only the program itself keep an answer, and ask whether it is still the same."""
+    """Let only the program itself keep a response, and ask whether it is still the same."""
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response

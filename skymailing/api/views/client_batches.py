@@ -12,7 +12,7 @@ from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.bodies import list_errors
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.clients.batches import RowResult, Verdict, read_row, save_batch
 from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
@@ -38,7 +38,7 @@ def save_clients(batch: dict[str, Any]) -> Response:
     counts = Counter(result.verdict for result in results)
     body: dict[str, Any] = {verdict.value: counts[verdict] for verdict in Verdict}
     body["results"] = [write_result(index, result) for index, result in enumerate(results)]
-    return answer_json(body)
+    return json_response(body)
 
 
 def parse_row(values: Any) -> ClientRow | UserError:

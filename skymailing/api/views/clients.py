@@ -94,7 +94,7 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
     """Add a client, or update the one with this address.
 
     Values that are missing or empty stay as they are, and tags are added to those that the client has. The
-    answer is 201 for a new client, otherwise 200.
+    response is 201 for a new client, otherwise 200.
     """
     owner_id = current_access().owner_id
     existing = find_by_email(email, to_change=True)

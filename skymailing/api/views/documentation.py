@@ -13,7 +13,7 @@ from skymailing.api import documentation
 from skymailing.api.scopes import SCOPE_LABELS, Scope
 from skymailing.api.views.blueprint import ENDPOINTS
 from skymailing.api.views.etags import etag_of
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.settings.quotas import quota_settings
 
 bp = Blueprint("api_docs", __name__, url_prefix="/api")
@@ -26,7 +26,7 @@ class Api(flask_smorest.Api):
     """Collects the documentation of views. Errors and the document itself are ours."""
 
     def _register_error_handlers(self) -> None:
-        """Leave errors to `error_pages`, which asks `answer_problem`."""
+        """Leave errors to `error_pages`, which calls `problem_response`."""
 
     def _register_doc_blueprint(self) -> None:
         """Leave the document to this module."""
@@ -58,7 +58,7 @@ def read_document(api: Api) -> dict[str, Any]:
 @bp.get("/openapi.json")
 def specification() -> ResponseReturnValue:
     """Return the OpenAPI document."""
-    response = answer_json(read_document(current_app.extensions[EXTENSION]))
+    response = json_response(read_document(current_app.extensions[EXTENSION]))
     response.set_etag(etag_of(response.get_data()))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response.make_conditional(request)

@@ -14,7 +14,7 @@ def etag_of(body: bytes) -> str:
 
 
 def add_etag(response: Response) -> Response:
-    """Set the ETag of a complete answer; for a GET request that has it already, answer 304."""
+    """Set the ETag of a complete response; for a GET request that has it already, respond with 304."""
     if response.status_code in (200, 201) and not response.is_streamed:
         response.set_etag(etag_of(response.get_data()))
         if request.method in ("GET", "HEAD"):

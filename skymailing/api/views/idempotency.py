@@ -1,4 +1,4 @@
-"""Process a POST request with an Idempotency-Key once, and repeat its answer."""
+"""Process a POST request with an Idempotency-Key once, and repeat its response."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Response, g, request
 
 from skymailing.api import idempotency
-from skymailing.api.idempotency import Answer
+from skymailing.api.idempotency import StoredResponse
 from skymailing.api.views.authentication import current_access
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
@@ -18,14 +18,14 @@ NOT_STORED = (401, 429)
 
 
 def process_once(key: str, attempt: Callable[[], Response]) -> Response:
-    """Return the answer of `attempt`, which has not been committed yet; commits it with its change."""
+    """Return the response of `attempt`, which has not been committed yet; commits it with its change."""
     idempotency.check_key(key)
     request_hash = idempotency.hash_request(request.method, request.full_path, request.get_data())
     start_writing()
     claimed = idempotency.claim(current_access().owner_id, key, request_hash, utcnow())
     db.session.commit()
     g.may_write = False
-    if isinstance(claimed, Answer):
+    if isinstance(claimed, StoredResponse):
         response = Response(claimed.body, claimed.status, headers=dict(claimed.headers))
         response.headers["Idempotency-Replayed"] = "true"
         return response
@@ -43,11 +43,11 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
         if hidden := g.pop("hidden_when_repeated", ""):
             body = json.dumps(json.loads(body) | {hidden: None}, ensure_ascii=False).encode()
         stored = [[name, response.headers[name]] for name in STORED_HEADERS if name in response.headers]
-        idempotency.store(claimed, Answer(response.status_code, stored, body))
+        idempotency.store(claimed, StoredResponse(response.status_code, stored, body))
     db.session.commit()
     return response
 
 
 def hide_when_repeated(name: str) -> None:
-    """Store null instead of this field of the answer, which is a secret."""
+    """Store null instead of this field of the response, which is a secret."""
     g.hidden_when_repeated = name

@@ -10,7 +10,7 @@ from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidF
 from skymailing.api.schemas.base import list_of
 from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSchema, NewLetter
 from skymailing.api.scopes import Scope
-from skymailing.api.views.authentication import current_owner, require_sending
+from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
@@ -49,13 +49,14 @@ def send_letter(values: dict[str, Any]) -> Any:
 
     It is sent at once, before those of mailings, without a footer, tracking or a way to unsubscribe.
     Addresses that bounced, complained or were blocked by you get nothing, and the state is `suppressed`.
+    With a test key, nothing is sent: the email can be read among the test emails.
     """
-    require_sending(Scope.LETTERS_SEND)
+    is_caught = not current_access().is_live
     owner, now = current_owner(), utcnow()
     letter = read_letter(owner, values)
     start_writing()
     try:
-        added = services.add_letter(owner, letter, now)
+        added = services.add_letter(owner, letter, now, is_caught=is_caught)
     except LimitReached as error:
         raise ApiError(429, "letter_limit", limit=error.values["limit"]) from error
     delivery = added.delivery
@@ -68,9 +69,13 @@ def send_letter(values: dict[str, Any]) -> Any:
 
 @bp.operation("GET /letters", Scope.LETTERS_READ, query=LetterQuery, gives=list_of(LetterSchema))
 def list_letters(query: dict[str, Any]) -> Any:
-    """List transactional emails, oldest first."""
-    filters = {"state": query.get("state"), "reference": query.get("reference", "")}
-    statement = queries.select_letters(current_owner().id, **filters)
+    """List transactional emails, oldest first: those of live keys, or with a test key those of test keys."""
+    statement = queries.select_letters(
+        current_owner().id,
+        state=query.get("state"),
+        reference=query.get("reference", ""),
+        is_caught=not current_access().is_live,
+    )
     listing = list_after(statement, queries.ORDER, query.get("after"), query["limit"])
     return page_of(listing, [describe(letter) for letter in listing.items])
 
@@ -94,6 +99,7 @@ def describe(letter: TransactionalLetter) -> dict[str, Any]:
         "name": letter.name,
         "reference": letter.reference,
         "created_at": letter.created_at,
+        "test": letter.is_caught,
     }
 
 

@@ -16,7 +16,12 @@ from skymailing.api.schemas.mailings import (
     NewMailing,
 )
 from skymailing.api.scopes import Scope
-from skymailing.api.views.authentication import current_access, current_owner, require_sending
+from skymailing.api.views.authentication import (
+    current_access,
+    current_owner,
+    require_scope,
+    require_sending,
+)
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
@@ -27,6 +32,7 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.mailings import scheduling, services
+from skymailing.mailings.caught import delete_caught
 from skymailing.mailings.deletion import delete_mailing as delete_unsent
 from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.saved_values import find_shown_audience, read_part_names, read_values
@@ -45,9 +51,10 @@ COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
 
 @bp.operation("GET /mailings", Scope.MAILINGS_READ, query=MailingQuery, gives=list_of(MailingSchema))
 def list_mailings(query: dict[str, Any]) -> Any:
-    """List mailings, oldest first."""
-    statement = select(Mailing).where(Mailing.owner_id == current_access().owner_id)
-    statement = statement.where(Mailing.kind == MailingKind.MAILING)
+    """List mailings, oldest first: with a live key the real ones, with a test key those of test keys."""
+    access = current_access()
+    kind = MailingKind.MAILING if access.is_live else MailingKind.CAUGHT
+    statement = select(Mailing).where(Mailing.owner_id == access.owner_id, Mailing.kind == kind)
     if "state" in query:
         statement = statement.where(Mailing.state == query["state"])
     if "q" in query:
@@ -67,17 +74,18 @@ def create_mailing(values: dict[str, Any]) -> Any:
     """Set up a mailing.
 
     It starts at its start time, or at once without one, unless it is a draft. Except for drafts, this also
-    needs the scope mailings:send.
+    needs the scope mailings:send. With a test key, it starts at once, and its emails are not sent.
     """
-    is_draft = values.pop("draft")
+    is_draft, is_caught = values.pop("draft"), not current_access().is_live
     if not is_draft:
-        require_sending()
+        require_scope(Scope.MAILINGS_SEND)
     now, owner = utcnow(), current_owner()
     sender = find_default_sender(owner.id)
     defaults = MailingValues(
         sender_id=sender.id if sender else None, sender_name="" if sender else owner.name
     )
-    mailing = services.create_mailing(owner, read_changes(defaults, values), now, is_draft=is_draft)
+    changed = read_changes(defaults, values)
+    mailing = services.create_mailing(owner, changed, now, is_draft=is_draft, is_caught=is_caught)
     mailing_id = mailing.id
     after_commit(lambda: dispatch_mailings([mailing_id], now))
     return describe(mailing), 201, {"Location": url_for("api_mailings.get_mailing", mailing_id=mailing_id)}
@@ -95,7 +103,7 @@ def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
     check_if_match(SCHEMA, describe(mailing))
     is_draft = values.pop("draft", True)
     if mailing.state is not MailingState.DRAFT or not is_draft:
-        require_sending()
+        require_sending(mailing)
     saved = read_values(mailing)
     changed = read_changes(saved, values)
     if scheduling.has_happened(mailing):
@@ -108,9 +116,12 @@ def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
 
 @bp.operation("DELETE /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, status=204)
 def delete_mailing(mailing_id: int) -> Any:
-    """Delete a mailing that has not run."""
+    """Delete a mailing that has not run, or one of test keys that is over."""
     mailing = find_own(mailing_id, to_change=True)
     check_if_match(SCHEMA, describe(mailing))
+    if mailing.is_caught:
+        delete_caught(mailing)
+        return "", 204
     delete_unsent(mailing, utcnow(), current_actor())
     return "", 204
 
@@ -184,6 +195,7 @@ def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
             "include": list(parts.get(mailing.id, ((), ()))[0]),
             "exclude": list(parts.get(mailing.id, ((), ()))[1]),
             "variants": variants.get(mailing.id, ()),
+            "test": mailing.is_caught,
         }
         for mailing in mailings
     ]

@@ -1,4 +1,4 @@
-"""Answer with a page of a list, and link to the next one."""
+"""Respond with a page of a list, and link to the next one."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -11,7 +11,7 @@ from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_owner
 from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.mailings import find_own as find_mailing
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.clients.search.matching import clean_search
 from skymailing.clock import utcnow
 from skymailing.reports import aggregates
@@ -39,4 +39,4 @@ def get_report(query: dict[str, Any]) -> Response:
     except InvalidPeriod as error:
         raise InvalidFields([FieldError("", error.code, explain(error), "until")]) from error
     report = make_report(scope, period, MAILINGS_LISTED, clean_search(query.get("q", "")))
-    return answer_json(export_report(report) | {"mailing_count": report.mailing_count})
+    return json_response(export_report(report) | {"mailing_count": report.mailing_count})

@@ -1,4 +1,4 @@
-"""Answer with problems (RFC 9457) instead of error pages, and set the headers of every answer."""
+"""Respond with problems (RFC 9457) instead of error pages, and set the headers of every response."""
 
 import json
 from typing import Any
@@ -22,20 +22,20 @@ HTTP_CODES = {
 }
 
 
-def answer_json(value: Any, status: int = 200) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """Return a response with JSON that needs no schema."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Response(text, status, mimetype="application/json")
 
 
-def answer_problem(error: UserError | IllegalTransition | HTTPException) -> Response:
+def problem_response(error: UserError | IllegalTransition | HTTPException) -> Response:
     """Return the problem for any error; those of the service itself are described without details."""
     if isinstance(error, HTTPException):
-        return answer_http_error(error)
+        return http_error_response(error)
     return write_problem(describe(error))
 
 
-def answer_http_error(error: HTTPException) -> Response:
+def http_error_response(error: HTTPException) -> Response:
     if error.response is not None:
         return make_response(error.get_response())
     status = error.code or 500
@@ -50,7 +50,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def write_problem(problem: Problem) -> Response:
-    response = answer_json(problem.to_json(), problem.status)
+    response = json_response(problem.to_json(), problem.status)
     response.mimetype = PROBLEM_TYPE
     response.headers.update(problem.headers)
     return response

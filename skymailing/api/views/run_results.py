@@ -19,7 +19,7 @@ from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_owner, require_sending
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.pages import link_header
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.api.views.runs import find_own
 from skymailing.clock import utcnow
 from skymailing.delivery.variants.contents import load_headers
@@ -63,7 +63,7 @@ def list_run_clicks(query: dict[str, Any], run_id: int) -> Response:
         }
         for row in listing.items
     ]
-    response = answer_json({"data": rows, "next": listing.next})
+    response = json_response({"data": rows, "next": listing.next})
     response.headers.update(link_header(listing))
     return response
 

@@ -20,17 +20,17 @@ from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.mailings import find_own as find_mailing
 from skymailing.api.views.pages import link_header, page_of
-from skymailing.api.views.responses import answer_json
+from skymailing.api.views.responses import json_response
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.mailings.run_queries import find_run
-from skymailing.models import DeliveryState, Run, RunState
+from skymailing.models import OPEN_RUN_STATES, DeliveryState, MailingKind, Run, RunState
 
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
-SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
+SENDING = tuple(state for state in OPEN_RUN_STATES if state is not RunState.PLANNED)
 TIMES = {"at", "due_at", "finished_at"}
-COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
+COPIED = [name for name in RunSchema().fields if name not in ("state", "counts", "test")]
 
 
 @bp.operation(
@@ -69,7 +69,7 @@ def list_deliveries(query: dict[str, Any], run_id: int) -> Response:
 def get_delivery(delivery_id: int) -> Response:
     """Get a delivery."""
     row = delivery_rows.find_delivery(current_access().owner_id, delivery_id) or abort(404)
-    return answer_json(write_row(row, DELIVERY_FIELDS))
+    return json_response(write_row(row, DELIVERY_FIELDS))
 
 
 @bp.operation(
@@ -100,8 +100,8 @@ def list_run_attempts(query: dict[str, Any], run_id: int) -> Response:
 
 
 def find_own(run_id: int) -> Run:
-    """Return the owner's run, or abort with 404."""
-    return find_run(current_owner(), run_id) or abort(404)
+    """Return the owner's run, also one of transactional emails, or abort with 404."""
+    return find_run(current_owner(), run_id, tuple(MailingKind)) or abort(404)
 
 
 def describe(ledger: Ledger) -> dict[str, Any]:
@@ -110,12 +110,13 @@ def describe(ledger: Ledger) -> dict[str, Any]:
     return {name: getattr(run, name) for name in COPIED} | {
         "state": RunState.SENDING.value if run.state in SENDING else run.state.value,
         "counts": {state.value: ledger.counts[state] for state in DeliveryState},
+        "test": run.mailing.is_caught,
     }
 
 
 def write_rows(listing: Listing, names: tuple[str, ...]) -> Response:
     """Return a page of rows without a schema, whose checks would take longer than reading the rows."""
-    response = answer_json({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
+    response = json_response({"data": [write_row(row, names) for row in listing.items], "next": listing.next})
     response.headers.update(link_header(listing))
     return response
 

@@ -56,7 +56,7 @@ def get_suppression(suppression_id: int) -> Any:
 def create_suppression(values: dict[str, Any]) -> Any:
     """Stop mailings to an address.
 
-    If it is suppressed already, its reason stays, and the answer is 200. For many addresses, import a file.
+    If it is suppressed already, its reason stays, and the response is 200. For many addresses, import a file.
     """
     owner_id, key = current_access().owner_id, address_key(parse_recipient(values["email"]))
     earlier = suppression.find_suppression(owner_id, key)

@@ -55,7 +55,7 @@ def get_webhook(endpoint_id: int) -> Any:
 def create_webhook(values: dict[str, Any]) -> Any:
     """Add a webhook.
 
-    Its secret is in this answer only.
+    Its secret is in this response only.
     """
     with naming_fields():
         endpoint, secret = services.create_endpoint(

@@ -15,6 +15,8 @@ from skymailing.clients.topic_choices import list_states
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
+from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
@@ -69,6 +71,8 @@ def show(client_id: int) -> ResponseReturnValue:
             left=letters.find_left_topics(topics),
             suppressed_at=suppressed.created_at if suppressed else None,
         ),
+        transactional=letters.list_transactional(client),
+        fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
         returned=letters.list_return_reports(client),
         kept_days=retention_settings().run_details,
     )

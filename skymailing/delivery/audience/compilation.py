@@ -28,6 +28,7 @@ from skymailing.models import (
     DeliveryState,
     Engagement,
     Mailing,
+    MailingKind,
     Run,
     RunState,
     Suppression,
@@ -249,7 +250,7 @@ class _Compiler:
         statement = (
             select(Run.id)
             .join(Mailing, Mailing.id == Run.mailing_id)
-            .where(Mailing.owner_id == self.viewpoint.owner_id)
+            .where(Mailing.owner_id == self.viewpoint.owner_id, Mailing.kind == MailingKind.MAILING)
         )
         if isinstance(value, int):
             return statement.where(Mailing.id == value)
@@ -262,6 +263,7 @@ class _Compiler:
             # The run being planned is not one of the last runs, nor are runs that sent nothing.
             .where(
                 Mailing.owner_id == self.viewpoint.owner_id,
+                Mailing.kind == MailingKind.MAILING,
                 Run.started_at < self.viewpoint.now,
                 Run.state != RunState.SKIPPED,
             )

@@ -30,7 +30,7 @@ def insert_attempts(
     same = {
         "run_id": run.id,
         "mailing_id": run.mailing_id,
-        "owner_id": run.owner_id,
+        "owner_id": run.counted_owner_id,
         "at": now,
         "route": route,
     }

@@ -101,7 +101,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
         if not (rows := _find_next_rows(connection, run, wanted, now, choice)):
             break
         mailable = _end_unmailable(connection, changes, rows, now)
-        granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
+        granted = _reserve(connection, run, len(mailable), row.is_new, now)
         is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
@@ -110,6 +110,11 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
     return [_make_claimed(row) for row in claimed]
+
+
+def _reserve(connection: Connection, run: OpenRun, wanted: int, is_new: bool, now: datetime) -> int:
+    """Count letters towards their owner's limits; return how many may be sent."""
+    return wanted if run.is_caught else letters.reserve(connection, run.owner_id, wanted, is_new, now)
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:

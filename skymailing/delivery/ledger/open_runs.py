@@ -16,7 +16,17 @@ from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.delivery.transactional import expires_at
 from skymailing.delivery.variants.contents import VariantContent, load_contents
 from skymailing.delivery.variants.samples import is_testing
-from skymailing.models import OPEN_RUN_STATES, Mailing, MailingKind, MessageFormat, Run, SmtpServer, User
+from skymailing.models import (
+    CAUGHT_KINDS,
+    LETTER_KINDS,
+    NO_OWNER,
+    OPEN_RUN_STATES,
+    Mailing,
+    MessageFormat,
+    Run,
+    SmtpServer,
+    User,
+)
 from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
@@ -24,7 +34,15 @@ from skymailing.settings.engine import engine_settings
 COPIED = (
     *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
     *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
-    *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner", "is_transactional"),
+    *(
+        "has_signed_ids",
+        "track_clicks",
+        "track_opens",
+        "is_testing",
+        "winner",
+        "is_transactional",
+        "is_caught",
+    ),
 )
 HABITS = (User.attribute_types, User.date_order, User.locale)
 
@@ -59,6 +77,7 @@ class OpenRun:
     is_testing: bool
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
+    is_caught: bool  # its letters are kept instead of sent
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
 
     def content_of(self, variant: int | None) -> "OpenRun | VariantContent":
@@ -67,13 +86,19 @@ class OpenRun:
 
     @property
     def key(self) -> RunKey:
-        return RunKey(self.id, self.mailing_id, self.owner_id, self.policy.started_at)
+        return RunKey(self.id, self.mailing_id, self.counted_owner_id, self.policy.started_at)
+
+    @property
+    def counted_owner_id(self) -> int:
+        """The owner in whose logs and reports its letters are counted."""
+        return NO_OWNER if self.is_caught else self.owner_id
 
 
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
     """Return the run if its mailing may send now and its owner has not reached a limit."""
     is_open = Run.state.in_(OPEN_RUN_STATES)
-    statement = _select_run(run_id).where(is_open, may_send(now), letters.has_room(now))
+    has_room = Mailing.kind.in_(CAUGHT_KINDS) | letters.has_room(now)
+    statement = _select_run(run_id).where(is_open, may_send(now), has_room)
     row = connection.execute(statement).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
@@ -96,7 +121,8 @@ def _select_run(run_id: int) -> Select[Any]:
             Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
         )
         .add_columns(is_testing().label("is_testing"))
-        .add_columns((Mailing.kind == MailingKind.TRANSACTIONAL).label("is_transactional"))
+        .add_columns(Mailing.kind.in_(LETTER_KINDS).label("is_transactional"))
+        .add_columns(Mailing.kind.in_(CAUGHT_KINDS).label("is_caught"))
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .outerjoin(SmtpServer, SmtpServer.id == Run.server_id)

@@ -62,7 +62,8 @@ def record_results(  # noqa: PLR0913 - all data of a lease
         insert_attempts(connection, run, tried, route, now)
         _count_attempts(changes, tried, now)
         _suppress_dead(connection, run.owner_id, tried, now)
-    letters.release(connection, run.owner_id, waiting, now)
+    if not run.is_caught:
+        letters.release(connection, run.owner_id, waiting, now)
     changes.write(connection)
 
 

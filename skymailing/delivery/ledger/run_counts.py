@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, case, select
 
 from skymailing.db.engine import insert_into
 from skymailing.db.upserts import Insert, Upsert
 from skymailing.models import (
+    CAUGHT_KINDS,
     COUNTED_STATES,
+    NO_OWNER,
     Attempt,
     Delivery,
     DeliveryState,
@@ -61,7 +63,7 @@ class RunKey:
 
     id: int
     mailing_id: int
-    owner_id: int
+    owner_id: int  # whose reports count it, see `Mailing.counted_owner_id`
     started_at: datetime
 
 
@@ -170,12 +172,16 @@ def generalize_reply(answer: str) -> str:
 def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
     """Return the keys of the runs, in the order in which their counts must be written."""
     statement = (
-        select(Run.id, Run.mailing_id, Mailing.owner_id, Run.started_at)
+        select(Run.id, Run.mailing_id, _counted_owner_id(), Run.started_at)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .where(Run.id.in_(run_ids))
         .order_by(Run.id)
     )
     return [RunKey(*row) for row in connection.execute(statement).tuples()]
+
+
+def _counted_owner_id() -> ColumnElement[int]:
+    return case((Mailing.kind.in_(CAUGHT_KINDS), NO_OWNER), else_=Mailing.owner_id)
 
 
 def find_unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:

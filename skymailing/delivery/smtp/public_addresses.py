@@ -4,9 +4,12 @@ The name is looked up once, and the socket is connected to an address that was c
 the name's owner could return another address the second time (DNS rebinding).
 """
 
+import functools
 import math
 import socket
+import threading
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -40,10 +43,10 @@ def connect(
 ) -> socket.socket:
     """Connect to one of the host's addresses that is public or in one of the `allowed` networks.
 
-    `timeout` (seconds) limits each attempt, and `seconds_left`, which may raise TimeoutError, all of them.
-    Raises OSError; NotPublic if there is no such address.
+    `timeout` (seconds) limits each attempt, and `seconds_left`, which may raise TimeoutError, all of them and
+    the lookup. Raises OSError; NotPublic if there is no such address.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = look_up(host, port, seconds_left())
     usable = [entry for entry in found if _is_usable(entry[4][0], allowed)]
     if not usable:
         raise NotPublic(f"{host} has no public address")
@@ -55,6 +58,27 @@ def connect(
             if number == len(usable):
                 raise
     raise AssertionError("there is at least one address")
+
+
+def look_up(host: str, port: int, seconds: float) -> list[Any]:
+    """Return the host's addresses; raises OSError, and TimeoutError after `seconds`.
+
+    The system's resolver has no time limit, so it runs in a thread of its own, which is left behind if it is
+    too slow. It ends with the resolver's own timeouts.
+    """
+    find = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    if math.isinf(seconds):
+        return find()
+    found: Future[list[Any]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(find())
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="dns", daemon=True).start()
+    return found.result(timeout=seconds)
 
 
 def _connect(

@@ -22,6 +22,8 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     )
     if mailing is None:
         abort(404)
+    if mailing.is_caught:
+        abort(404)
     if mailing.is_transactional:  # from a link in a log or a report
         abort(redirect(url_for("transactional.index")))
     if to_change:

@@ -1,0 +1,31 @@
+"""The emails of test keys, which workers catch instead of sending them."""
+
+from typing import Any
+
+from flask import abort
+
+from skymailing.api.paging import list_after
+from skymailing.api.schemas.base import PageQuery, list_of
+from skymailing.api.schemas.letters import CaughtLetterDetails, CaughtLetterSchema
+from skymailing.api.scopes import Scope
+from skymailing.api.views.authentication import current_access
+from skymailing.api.views.blueprint import Resource
+from skymailing.api.views.pages import page_of
+from skymailing.letters import caught
+
+bp = Resource("test_letters", "Emails of test keys, which are not sent.")
+
+
+@bp.operation("GET /test-letters", Scope.REPORTS_READ, query=PageQuery, gives=list_of(CaughtLetterSchema))
+def list_test_letters(query: dict[str, Any]) -> Any:
+    """List the last emails of test keys, oldest first."""
+    statement = caught.select_caught(current_access().owner_id)
+    return page_of(list_after(statement, caught.ORDER, query.get("after"), query["limit"]))
+
+
+@bp.operation("GET /test-letters/<big:caught_id>", Scope.REPORTS_READ, gives=CaughtLetterDetails)
+def get_test_letter(caught_id: int) -> Any:
+    """Get an email of a test key with its source."""
+    letter = caught.find_caught(current_access().owner_id, caught_id) or abort(404)
+    described = {name: getattr(letter, name) for name in CaughtLetterSchema().fields}
+    return described | {"source": letter.source.decode("utf-8", "replace")}

@@ -1,0 +1,82 @@
+"""Render the letters of a window, one after the other."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from skymailing.clock import utcnow
+from skymailing.delivery.batch import Batch
+from skymailing.delivery.dispatcher import Dispatcher
+from skymailing.delivery.ledger.claims import Claimed
+from skymailing.delivery.ledger.open_runs import OpenRun
+from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, TemplateError
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.models import StateReason
+from skymailing.security import unsubscribe_token
+from skymailing.web.urls import unsubscribe_url
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the letters go, and what that means for them."""
+
+    route: str
+    bounce_address: str  # to which the tokens of return paths are added; empty without them
+    largest_letter: float  # bytes
+
+
+def render_letters(
+    run: OpenRun, batch: Batch, confirmed: list[Claimed], dispatcher: Dispatcher, outlet: Outlet
+) -> Iterator[Letter]:
+    """Yield the letters that the rates allow, each rendered when a session is ready for it."""
+    try:
+        templates = _compile_contents(run, dispatcher, confirmed)
+    except TemplateError as error:
+        batch.stop(StateReason.RENDER_FAILED, str(error))
+        return
+    now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
+    for claimed in confirmed:
+        if rates.is_limited and not rates.allow(outlet.route, run.mailing_id, claimed.email):
+            if rates.was_held_back:
+                return
+            continue
+        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
+        url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
+        template = templates[claimed.content_id if run.is_transactional else claimed.variant]
+        path = template.run.make_return_path(claimed.id, outlet.bounce_address)
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
+        try:
+            letter.content = template.render(claimed.id, recipient, url, now)
+        except TemplateError as error:
+            # This client's data breaks the letter; letters to other clients may be fine.
+            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be rendered: {error}"):
+                batch.stop(StateReason.RENDER_FAILED, str(error))
+                return
+            continue
+        if (size := len(letter.content)) > outlet.largest_letter:
+            reply = (
+                f"the letter has {size} bytes, and the mail server accepts at most {outlet.largest_letter}"
+            )
+            if _fail_unsent(run, batch, dispatcher, letter, reply):
+                batch.stop(StateReason.REJECTED, reply)
+                return
+            continue
+        yield letter
+
+
+def _compile_contents(
+    run: OpenRun, dispatcher: Dispatcher, letters: Iterable[Claimed]
+) -> Mapping[int | None, LetterTemplate]:
+    """Return the compiled contents by variant, or by ID for transactional letters."""
+    if run.is_transactional:
+        ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
+        return dispatcher.make_letter_templates(run, ids)
+    return {number: dispatcher.get_template(run, number) for number in {letter.variant for letter in letters}}
+
+
+def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:
+    """Fail a letter that cannot be sent; return whether the mailing should pause."""
+    letter.content = b""
+    result = Result(letter, Verdict.FAILED, None, reason)
+    batch.results.append(result)
+    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.limit
