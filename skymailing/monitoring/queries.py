@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select
 
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import servers
 from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.extensions import db
+from skymailing.letters import unknowns
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     COUNTED_STATES,
@@ -27,6 +28,7 @@ from skymailing.models import (
     Run,
     RunInterval,
     RunState,
+    TransactionalLetter,
     UsageHour,
     User,
     WebhookCall,
@@ -146,7 +148,9 @@ def count_waiting_unknowns() -> int:
     """Return the number of unknown letters awaiting a decision; uses a partial index."""
     has_unknowns = Delivery.unknowns > literal_column("0")
     # This is a sum, because with a condition SQLite would choose another index and read all deliveries.
-    waiting = func.sum(case((WAITS_FOR_DECISION, 1), else_=0))
+    is_letter = exists().where(TransactionalLetter.delivery_id == Delivery.id)
+    waits = WAITS_FOR_DECISION | (unknowns.WAITS & is_letter)
+    waiting = func.sum(case((waits, 1), else_=0))
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 

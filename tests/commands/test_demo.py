@@ -18,6 +18,7 @@ from skymailing.models import (
     OPEN_DELIVERY_STATES,
     Article,
     Attempt,
+    CallState,
     Client,
     Delivery,
     DeliveryState,
@@ -29,6 +30,7 @@ from skymailing.models import (
     RunState,
     Suppression,
     User,
+    WebhookCall,
 )
 from tests.support.servers import SmtpServer
 
@@ -110,6 +112,13 @@ def test_each_deliverys_attempts_match_its_count(app: Flask, session: Session) -
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
 def test_the_demo_messages_are_valid(text: Text) -> None:
     check_content(Content(text.subject, text.format, text.body))
+
+
+def test_the_demo_has_a_webhook_with_calls(app: Flask, session: Session) -> None:
+    run_demo(app)
+    states = Counter(session.scalars(select(WebhookCall.state)))
+    assert states[CallState.DELIVERED] > states[CallState.FAILED] > 0
+    assert CallState.PENDING not in states, "nothing is called"
 
 
 def test_no_attempt_has_a_future_time(app: Flask, session: Session) -> None:

@@ -16,6 +16,7 @@ from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Delivery, DeliveryState, Run, RunState, TransactionalLetter, User
+from skymailing.monitoring.queries import count_waiting_unknowns
 from tests.api.conftest import MakeProgram, Program
 from tests.conftest import SetLimits, SignIn
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -117,6 +118,8 @@ def test_an_unknown_letter_is_sent_again_if_its_owner_wants(
         state = RunState.FINISHED if is_day_over else RunState.TRANSACTIONAL
         assert get_only_run(session).state is state
         assert "It is unknown whether 1 email was delivered" in browser.get("/letters/").text
+        with app.app_context():
+            assert count_waiting_unknowns() == 1  # which an alert watches
         assert "Send 1 email again" in browser.get("/letters/settle-unknowns").text
         browser.post("/letters/settle-unknowns", data={"decision": "resend"})
         work()
