@@ -6,7 +6,7 @@ Markdown, and the work is not repeated for each letter. Liquid tags are masked d
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from markdown_it import MarkdownIt
@@ -21,7 +21,7 @@ from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.delivery.rendering.tag_repair import repair_tags
-from skymailing.models import Message, MessageFormat
+from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
 from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, preferences_url
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
@@ -58,16 +58,28 @@ class Content:
     language: str = ""
     # Whether a way to unsubscribe is added; transactional letters have none.
     has_footer: bool = True
+    # What the body was composed from, if its author did not write it; runs do not store it.
+    source_format: SourceFormat = SourceFormat.NONE
+    source: str = ""
 
     @classmethod
     def of(cls, source: "HasContent") -> "Content":
         """Return the content of a message, a draft or a run."""
         return cls(source.subject, source.format, source.body, source.language)
 
+    @classmethod
+    def with_source(cls, row: Message | MessageDraft) -> "Content":
+        """Return the content of a message or a draft, with the source of its body."""
+        source_format, source = row.current_source
+        return replace(cls.of(row), source_format=source_format, source=source)
+
     def write_to(self, message: Message) -> None:
-        """Store the content in a message."""
+        """Store the content in a message, whose version is already the new one."""
         message.subject, message.format, message.body = self.subject, self.format, self.body
         message.language = self.language
+        message.source_format, message.source = self.source_format, self.source
+        message.version = message.version or 1  # a new message has no version yet
+        message.source_version = message.version if self.source_format else None
 
 
 @dataclass(frozen=True, slots=True)
