@@ -1,10 +1,12 @@
 """Compose designs, and read the HTML as its reader sees it, independently of our own code."""
 
+from collections.abc import Callable
 from typing import Any
 
 from bs4 import BeautifulSoup
 
 from skymailing.delivery.composition.composing import read_source, write_design
+from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, Rendered, preview
 from skymailing.models import MessageFormat, SourceFormat
@@ -28,3 +30,12 @@ def render(html: str) -> Rendered:
 
 def read_page(html: str) -> BeautifulSoup:
     return BeautifulSoup(html, "html.parser")
+
+
+def find_error(work: Callable[[], object]) -> InvalidSource | None:
+    """Return the error with which a source is refused; None if it is accepted."""
+    try:
+        work()
+    except InvalidSource as error:
+        return error
+    return None

@@ -57,7 +57,9 @@ class Reading(HTMLParser):
         self.lines[-1][1].extend((letter, formats) for letter in data.replace("\u00a0", " "))
 
 
-TEXTS = st.text("ab <>&\"'{щ😀", min_size=1, max_size=6).filter(lambda text: "{{" not in text)
+TEXTS = st.text("ab <>&\"'{щ😀", min_size=1, max_size=6).filter(
+    lambda text: "{{" not in text and not text.endswith("{")
+)
 FORMATS = st.fixed_dictionaries(
     {},
     optional={
@@ -113,6 +115,11 @@ def test_placeholders_are_kept_and_text_around_them_stays_text() -> None:
         {"insert": "} <b>\n"},
     )
     assert html == '<p style="margin:0 0 0px">&#123;{{ name | default: "a<b" }}} &lt;b&gt;</p>'
+
+
+def test_braces_of_different_formats_are_no_placeholder() -> None:
+    html = write({"insert": "{"}, {"insert": "{", "attributes": {"bold": True}}, {"insert": "\n"})
+    assert html == '<p style="margin:0 0 0px">&#123;<strong>&#123;</strong></p>'
 
 
 def test_a_line_of_statements_is_no_paragraph() -> None:

@@ -15,7 +15,7 @@ from skymailing.messages.error_texts import explain_source_error
 from skymailing.models import SourceFormat
 from skymailing.web.error_texts import ERROR_TEXTS
 from tests.delivery.composition.designs import Marks, designs, make_design
-from tests.delivery.composition.letters import BRAND, compose
+from tests.delivery.composition.letters import BRAND, compose, find_error
 from tests.support.timing import cpu_seconds
 
 pytestmark = pytest.mark.one_engine
@@ -124,7 +124,10 @@ def test_other_documents_are_refused(design: object) -> None:
 def test_there_are_limits_of_size_number_and_depth() -> None:
     assert refuse(make_design(*[HEADING] * (MAX_BLOCKS + 1)))[0] == "design_too_many"
     compose(make_design(*[HEADING] * MAX_BLOCKS))
-    columns = {"type": "columns", "columns": [{"blocks": [HEADING | {"id": f"c{n}"} for n in range(150)]}, {}]}
+    columns = {
+        "type": "columns",
+        "columns": [{"blocks": [HEADING | {"id": f"c{n}"} for n in range(150)]}, {}],
+    }
     assert refuse(make_design(columns, *[HEADING] * 60))[0] == "design_too_many"
     for source in ("[" * 100_000, '{"a":' * 50_000, "[" + "1" * 5_000 + "]", '{"a":1,"a":2}', "NaN", ""):
         with cpu_seconds(2), pytest.raises(InvalidSource) as caught:
@@ -140,10 +143,8 @@ def test_there_are_limits_of_size_number_and_depth() -> None:
 @example(source='{"version": 1, "blocks": [{"type": {}}]}')
 @example(source='{"version": 1, "blocks": [{"type": "text", "delta": {"ops": [{"insert": {}}]}}]}')
 def test_any_text_is_composed_or_refused(source: str) -> None:
-    try:
-        read_source(SourceFormat.BLOCKS, source).compose(BRAND, "en")
-    except InvalidSource as error:
-        assert error.code in ERROR_TEXTS
+    error = find_error(lambda: read_source(SourceFormat.BLOCKS, source).compose(BRAND, "en"))
+    assert error is None or error.code in ERROR_TEXTS
 
 
 @settings(max_examples=200)
@@ -155,11 +156,9 @@ def test_a_design_with_any_wrong_value_is_composed_or_refused(
     places = list(list_places(design))
     holder, key = data.draw(st.sampled_from(places))
     holder[key] = data.draw(JSON)
-    try:
-        compose(design)
-    except InvalidSource as error:
-        assert error.code in ERROR_TEXTS
-        assert error.pointer == "" or error.pointer.startswith("/")
+    error = find_error(lambda: compose(design))
+    assert error is None or error.code in ERROR_TEXTS
+    assert error is None or error.pointer == "" or error.pointer.startswith("/")
 
 
 def list_places(value: Any) -> list[tuple[Any, Any]]:

@@ -56,13 +56,18 @@ def test_a_new_block_without_content_is_valid(type_name: str) -> None:
 
 
 def test_a_condition_surrounds_its_block() -> None:
+    nameless = {"field": "name", "op": "is_empty"}
     design = make_design(
         {
             "type": "heading",
             "text": "Only in Tula",
             "visibility": {"when": {"field": "attribute.city of birth", "op": "equals", "value": "Тула's"}},
         },
-        {"type": "heading", "text": "Without a name", "visibility": {"when": {"field": "name", "op": "is_empty"}}},
+        {
+            "type": "heading",
+            "text": "Without a name",
+            "visibility": {"when": {"field": "name", "op": "is_empty"}},
+        },
     )
 
     html = compose(design)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.web.error_texts import ERROR_TEXTS
-from tests.delivery.composition.letters import compose_mjml, render
+from tests.delivery.composition.letters import compose_mjml, find_error, render
 from tests.support.timing import cpu_seconds
 
 pytestmark = pytest.mark.one_engine
@@ -20,7 +20,9 @@ LETTER = """\
     {% if client.age < 3 %}<mj-section><mj-column><mj-text>Young</mj-text></mj-column></mj-section>{% endif %}
     <mj-section><mj-column>
       <mj-text css-class="a"><p>Hello, {{ name | default: "a<b" }}<br>&nbsp;&copy;</p></mj-text>
-      {% unless name == "x" %}<mj-button href="https://a.example/?q={{ name }}&b=2">Buy</mj-button>{% endunless %}
+      {% unless name == "x" %}
+      <mj-button href="https://a.example/?q={{ name }}&b=2">Buy</mj-button>
+      {% endunless %}
       <mj-image src="https://a.example/{{ client.id }}.png" alt="{{ name }}"/>
       <mj-raw><div>{% for x in (1..2) %}<b>{{ x }}</b>{% endfor %}</div></mj-raw>
     </mj-column></mj-section>
@@ -121,8 +123,31 @@ def test_a_bomb_is_refused_quickly(source: str) -> None:
 PARTS = st.sampled_from(
     [
         *("<mj-text>", "</mj-text>", "<mj-section>", "</mj-section>", "<mj-raw>", "</mj-raw>", "<!--", "-->"),
-        *("<", ">", "/>", '"', "'", "=", "&", "{{ name }}", "{% if a %}", "{% endif %}", "<mj-all ", "щ", "\n"),
-        *("<mj-carousel>", "<mj-social>", "<mj-hero>", "<mj-attributes>", "<mj-style>", 'width="', "-1px", "NaN"),
+        *(
+            "<",
+            ">",
+            "/>",
+            '"',
+            "'",
+            "=",
+            "&",
+            "{{ name }}",
+            "{% if a %}",
+            "{% endif %}",
+            "<mj-all ",
+            "щ",
+            "\n",
+        ),
+        *(
+            "<mj-carousel>",
+            "<mj-social>",
+            "<mj-hero>",
+            "<mj-attributes>",
+            "<mj-style>",
+            'width="',
+            "-1px",
+            "NaN",
+        ),
     ]
 )
 
@@ -131,7 +156,5 @@ PARTS = st.sampled_from(
 @given(place=st.integers(0, len(LETTER)), parts=st.lists(PARTS, max_size=4), dropped=st.integers(0, 20))
 def test_a_damaged_source_is_compiled_or_refused(place: int, parts: list[str], dropped: int) -> None:
     source = LETTER[:place] + "".join(parts) + LETTER[place + dropped :]
-    try:
-        compose_mjml(source)
-    except InvalidSource as error:
-        assert error.code in ERROR_TEXTS
+    error = find_error(lambda: compose_mjml(source))
+    assert error is None or error.code in ERROR_TEXTS
