@@ -74,7 +74,8 @@ MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Hi</mj-text></mj-column><
 
 
 def test_blocks_are_written_read_and_changed(program: Program) -> None:
-    created = program.write("POST", "/messages", {"subject": "s", "format": "blocks", "design": DESIGN}, 201)
+    new = {"subject": "s", "preheader": "p", "format": "blocks", "design": DESIGN}
+    created = program.write("POST", "/messages", new, 201)
     assert (created["format"], created["design"], created["body"]) == ("blocks", DESIGN, None)
     assert ">Buy now</a>" in created["html"]
     path = f"/messages/{created['id']}"
@@ -83,6 +84,7 @@ def test_blocks_are_written_read_and_changed(program: Program) -> None:
 
     renamed = program.write("PATCH", path, {"subject": "t"})
     assert (renamed["subject"], renamed["design"], renamed["version"]) == ("t", DESIGN, 2)
+    assert renamed["preheader"] == "p"
     mjml = program.write("PATCH", path, {"format": "mjml", "body": MJML})
     assert (mjml["format"], mjml["body"], mjml["design"]) == ("mjml", MJML, None)
     assert ">Hi</div>" in mjml["html"]
@@ -114,6 +116,8 @@ def test_blocks_are_written_read_and_changed(program: Program) -> None:
         ),
         ({"format": "mjml", "body": "<mjml>"}, "mjml_unclosed", "/body"),
         ({"format": "mjml", "body": "{% if %}"}, "message_template", "/body"),
+        ({"body": "a", "preheader": "{{ x"}, "message_template", "/preheader"),
+        ({"body": "a", "preheader": "x" * 251}, "invalid_value", "/preheader"),
     ],
 )
 def test_errors_in_a_source_name_the_place(

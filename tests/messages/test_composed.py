@@ -239,3 +239,25 @@ def test_pictures_in_unfinished_designs_and_saved_blocks_are_in_use(
     block = {"id": "a", "type": "picture", "src": f"https://mail.example/messages/pictures/{picture.name}"}
     browser.post("/messages/blocks", data={"name": "Picture", "block": json.dumps(block)})
     assert is_used(session, picture)
+
+
+@pytest.mark.parametrize("form", [FORM, {"subject": "s", "format": "markdown", "body": "Hello"}])
+def test_a_preheader_is_saved_previewed_and_checked(
+    browser: FlaskClient, session: Session, form: dict[str, str]
+) -> None:
+    form = form | {"preheader": "Dear {{ name }}"}
+    browser.post("/messages/drafts", data=form)
+    assert session.scalars(select(MessageDraft)).one().preheader == "Dear {{ name }}"
+    assert "Dear Anna Example" in browser.post("/messages/preview", data=form | {"part": "html"}).text
+    browser.post("/messages/new", data=form)
+    message = session.scalars(select(Message)).one()
+    assert message.preheader == "Dear {{ name }}"
+    assert "Dear" not in message.body
+    assert "Dear Anna Example" in browser.get(f"/messages/{message.id}/preview?part=html").text
+    # A program that does not know the field does not change it.
+    browser.post(f"/messages/{message.id}/edit", data={k: v for k, v in form.items() if k != "preheader"})
+    session.refresh(message)
+    assert (message.preheader, message.version) == ("Dear {{ name }}", 2)
+
+    page = BeautifulSoup(browser.post("/messages/new", data=form | {"preheader": "{{ x"}).text, "html.parser")
+    assert "is not closed" in page.select_one("#preheader-error").get_text()  # type: ignore[union-attr]

@@ -66,7 +66,7 @@ def test_a_condition_surrounds_its_block() -> None:
         {
             "type": "heading",
             "text": "Without a name",
-            "visibility": {"when": {"field": "name", "op": "is_empty"}},
+            "visibility": {"when": nameless},
         },
     )
 

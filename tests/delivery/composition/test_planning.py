@@ -35,11 +35,12 @@ def start(app: Flask, session: Session, mailing_id: int) -> Run:
 def test_a_run_has_the_current_brand_and_keeps_it(app: Flask, session: Session, user: User) -> None:
     session.add(Brand(owner_id=user.id, color="#7a2e8e"))
     ClientFactory.create(owner=user)
-    mailing = due_mailing(user, message=make_message(user))
+    mailing = due_mailing(user, message=make_message(user, preheader="Dear {{ name }}"))
 
     run = start(app, session, mailing.id)
     assert 'bgcolor="#7a2e8e"' in run.body
     assert run.format is MessageFormat.HTML
+    assert "Dear {{ name }}&zwnj;" in run.body
 
     session.get_one(Brand, user.id).color = "#c0392b"
     assert 'bgcolor="#7a2e8e"' in start(app, session, mailing.id).body
