@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.rendering.message_content import Content
 from skymailing.models import Mailing, MailingVariant, MessageFormat, Run, RunVariant
 
 
@@ -56,7 +55,7 @@ def list_contents(session: Session, mailing: Mailing, last: Run | None) -> dict[
         number: VariantContent(
             subject or message.subject,
             message.format,
-            Content.of(message).sent_body,
+            message.body,
             message.language,
             sender_name or mailing.sender_name,
         )
