@@ -10,9 +10,9 @@ from flask_wtf.file import FileField
 from wtforms import BooleanField, ColorField, Field, StringField, URLField, ValidationError
 from wtforms.validators import Length
 
-from skymailing.brand.colors import parse_color
 from skymailing.brand.services import BrandValues
 from skymailing.models.brand import BRAND_NAME_MAX_LENGTH
+from skymailing.web.colors import parse_color
 from skymailing.web.form_fields import complete_url, one_line, strip
 
 DEFAULT_COLOR = "#0b5fa5"  # the service's own

@@ -6,12 +6,12 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.brand import services
-from skymailing.brand.colors import parse_color, write_stylesheet
 from skymailing.brand.forms import DEFAULT_COLOR, BrandForm
 from skymailing.brand.queries import find_logo
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Brand
+from skymailing.web.colors import parse_color, write_stylesheet
 from skymailing.web.error_texts import explain
 from skymailing.web.images import parse_name
 from skymailing.web.responses import ONE_YEAR

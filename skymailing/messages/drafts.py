@@ -12,6 +12,7 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Message, MessageDraft
+from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.quotas.checks import require_room, select_drafts
 from skymailing.settings.quotas import quota_settings
 
@@ -79,7 +80,11 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
     draft.subject = clean_line(content.subject)[:MAX_SUBJECT]
     draft.format = content.format
     draft.body = clean(content.body)[:MAX_BODY]
+    draft.preheader = clean_line(content.preheader)[:PREHEADER_MAX_LENGTH]
     draft.language = content.language
+    draft.source_format, draft.source = content.source_format, content.source
+    draft.revision = draft.revision or 1  # a new draft has no revision yet
+    draft.source_revision = draft.revision if content.source_format else None
     draft.saved_at = now
 
 
@@ -119,7 +124,7 @@ def delete_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None
 def store_deleted(message: Message, now: datetime) -> MessageDraft:
     """Store the content of a message that is about to be deleted."""
     deleted = MessageDraft(owner_id=message.owner_id, was_message=True, discarded_at=now)
-    set_content(deleted, Content.of(message), now)
+    set_content(deleted, Content.with_source(message), now)
     db.session.add(deleted)
     return deleted
 
@@ -134,7 +139,7 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
         if draft.discarded_at is None or draft.discarded_at <= now - undo.UNDO_WINDOW:
             raise undo.CannotRestore("undo_expired")
         message = Message(owner_id=draft.owner_id)
-        Content.of(draft).write_to(message)
+        Content.with_source(draft).write_to(message)
         db.session.add(message)
         db.session.delete(draft)
         db.session.flush()

@@ -4,7 +4,9 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.liquid_tags import MAX_TAG_LENGTH, TemplateError
+from skymailing.web.error_texts import explain
 
 
 def explain_template_error(error: TemplateError, *, with_line: bool = True) -> str:
@@ -18,3 +20,14 @@ def explain_template_error(error: TemplateError, *, with_line: bool = True) -> s
         text = _("Line %(line)s: %(problem)s.", line=error.line, problem=text)
         return str(text)
     return f"{text}."
+
+
+def explain_source_error(error: InvalidSource, *, with_place: bool = True) -> str:
+    """Return what is wrong with a design or an MJML source, and where."""
+    text = explain_template_error(error.template, with_line=False) if error.template else explain(error)
+    if with_place and error.line:
+        problem = text.removesuffix(".")
+        return str(_("Line %(line)s: %(problem)s.", line=error.line, problem=problem))
+    if with_place and error.pointer:
+        return f"{error.pointer}: {text}"
+    return text

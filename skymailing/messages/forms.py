@@ -1,20 +1,28 @@
 """The message form."""
 
+from dataclasses import replace
+from functools import partial
+
 from flask import request
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+from flask_login import current_user
 from flask_wtf import FlaskForm
-from wtforms import RadioField, SelectField, StringField, TextAreaField
+from wtforms import Field, HiddenField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
+from wtforms.form import BaseForm
 from wtforms.validators import InputRequired, Length
 
+from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import MAX_BODY, clean
 from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.composed import make_composed, make_unfinished
+from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.starters import translate_footer
-from skymailing.models import MessageFormat
+from skymailing.models import MessageFormat, SourceFormat, User
+from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 MAX_SUBJECT = 500  # characters
@@ -45,13 +53,46 @@ def make_content(subject: str, format: MessageFormat, body: str, language: str |
     return Content(subject, format, translate_footer(body, chosen), chosen)
 
 
-def read_typed() -> Content:
-    """Return the content that the editor sends while the user types, valid or not."""
-    format_name = request.form.get("format", "")
+def read_source_format(name: str | None) -> SourceFormat:
+    return SourceFormat(name) if name in set(SourceFormat) else SourceFormat.NONE
+
+
+def read_typed(owner: User, *, may_be_unfinished: bool = False) -> Content:
+    """Return the content that the editor sends while the user types; its texts are not checked.
+
+    Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft.
+    """
     subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
+    preheader = clean_line(request.form.get("preheader", ""))[:PREHEADER_MAX_LENGTH]
+    source_format = read_source_format(request.form.get("source_format"))
+    if source_format:
+        content = read_typed_source(owner, subject, source_format, may_be_unfinished=may_be_unfinished)
+        return replace(content, preheader=preheader)
+    format_name = request.form.get("format", "")
     format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
     body = clean(request.form.get("body", ""))
-    return make_content(subject, format, body, request.form.get("language"))
+    content = make_content(subject, format, body, request.form.get("language"))
+    return replace(content, preheader=preheader)
+
+
+def read_typed_source(
+    owner: User, subject: str, source_format: SourceFormat, *, may_be_unfinished: bool
+) -> Content:
+    source, language = request.form.get("source", ""), request.form.get("language")
+    try:
+        return make_composed(owner, subject, source_format, source, partial(choose_language, language))
+    except InvalidSource:
+        if not may_be_unfinished:
+            raise
+        return make_unfinished(subject, source_format, source, choose_language(language, subject))
+
+
+class TextIfWritten(InputRequired):
+    """Require a text, unless it is composed from a source."""
+
+    def __call__(self, form: BaseForm, field: Field) -> None:
+        if not read_source_format(form["source_format"].data):
+            super().__call__(form, field)
 
 
 class MessageForm(FlaskForm):
@@ -62,32 +103,56 @@ class MessageForm(FlaskForm):
         [InputRequired(_l("Enter a subject.")), Length(max=MAX_SUBJECT)],
         filters=[clean_subject],
     )
+    preheader = StringField(
+        _l("Preview text"), [Length(max=PREHEADER_MAX_LENGTH)], filters=[clean_subject], default=""
+    )
     # Programs may omit it.
     language = SelectField(_l("Message language"), choices=LANGUAGE_CHOICES, validate_choice=False)
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"),
-        [InputRequired(_l("Enter the text.")), Length(max=MAX_BODY)],
+        [TextIfWritten(_l("Enter the text.")), Length(max=MAX_BODY)],
         filters=[clean_text],
     )
+    # What the body is composed from. A message with a source needs no body.
+    source_format = HiddenField()
+    source = TextAreaField(_l("Design"))
 
     # The error in the body, without its line number, for writing mode, which shows none.
     problem_in_writing = ""
+    # The content, once it has been composed from its source.
+    _composed: Content | None = None
 
     def read_content(self) -> Content:
-        """Return the submitted content."""
+        """Return the submitted content; raises InvalidSource."""
+        if self._composed is not None:
+            return self._composed
         subject, body = self.subject.data or "", self.body.data or ""
-        return make_content(subject, MessageFormat(self.format.data), body, self.language.data)
+        if source_format := read_source_format(self.source_format.data):
+            choose, source = partial(choose_language, self.language.data), self.source.data or ""
+            composed = make_composed(current_user, subject, source_format, source, choose)
+            self._composed = replace(composed, preheader=self.preheader.data or "")
+            return self._composed
+        content = make_content(subject, MessageFormat(self.format.data), body, self.language.data)
+        return replace(content, preheader=self.preheader.data or "")
 
     def validate(self, extra_validators: object = None) -> bool:
+        is_composed = bool(read_source_format(self.source_format.data))
+        if is_composed:
+            self.format.data = MessageFormat.HTML.value
         if not super().validate(extra_validators):
             return False
         try:
             check_content(self.read_content())
+        except InvalidSource as error:
+            self.source.errors = [*self.source.errors, explain_source_error(error)]
+            return False
         except TemplateError as error:
-            field = self.subject if error.in_subject else self.body
-            field.errors = [*field.errors, explain_template_error(error)]
-            if not error.in_subject:
+            # The lines of a composed body are not those of its source.
+            field = self.subject if error.in_subject else self.source if is_composed else self.body
+            field = self.preheader if error.in_preheader else field
+            field.errors = [*field.errors, explain_template_error(error, with_line=not is_composed)]
+            if not error.in_subject and not error.in_preheader:
                 self.problem_in_writing = explain_template_error(error, with_line=False)
             return False
         return True

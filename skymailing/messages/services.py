@@ -79,7 +79,7 @@ def duplicate_message(message: Message) -> Message:
     """Add a copy of a message; raises LimitReached."""
     _require_room(message.owner_id)
     copy = Message(owner_id=message.owner_id)
-    Content.of(message).write_to(copy)
+    Content.with_source(message).write_to(copy)
     db.session.add(copy)
     db.session.flush()
     return copy

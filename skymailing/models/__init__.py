@@ -79,7 +79,14 @@ from skymailing.models.mailing_states import (
     RunState,
     StateReason,
 )
-from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
+from skymailing.models.message import (
+    Message,
+    MessageDraft,
+    MessageFormat,
+    MessagePicture,
+    SavedBlock,
+    SourceFormat,
+)
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.reputation import Reputation
@@ -218,6 +225,7 @@ __all__ = [
     "RunLink",
     "RunState",
     "RunVariant",
+    "SavedBlock",
     "Security",
     "Segment",
     "Sender",
@@ -227,6 +235,7 @@ __all__ = [
     "SignupForm",
     "SignupMailbox",
     "SmtpServer",
+    "SourceFormat",
     "StateReason",
     "Suppression",
     "SuppressionReason",

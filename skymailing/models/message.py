@@ -10,11 +10,22 @@ from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import UTCDateTime, enum_column
 from skymailing.models.user import User
 
+BLOCK_NAME_MAX_LENGTH = 100
+PREHEADER_MAX_LENGTH = 250
+
 
 class MessageFormat(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     TEXT = "text"
+
+
+class SourceFormat(StrEnum):
+    """What the HTML of a message is composed from; empty if its author wrote the body itself."""
+
+    NONE = ""
+    BLOCKS = "blocks"
+    MJML = "mjml"
 
 
 class Message(Timestamps, Model):
@@ -29,15 +40,28 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
+    # Shown after the subject in lists of letters; added to the body when a run is planned.
+    preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
     # The language of the footer and the HTML page. Empty for messages of earlier versions, for which it is
     # guessed from the text.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
+    # The design (JSON) or the MJML from which the body, which is HTML, was composed.
+    source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
+    source: Mapped[str] = mapped_column(Text, default="", server_default="")
+    # The version that was saved with the source. An earlier release changes the body without its source: then
+    # the versions differ, and the message is HTML.
+    source_version: Mapped[int | None]
 
     owner: Mapped[User] = relationship()
 
     __table_args__ = (Index(None, "owner_id", "id"),)
+
+    @property
+    def current_source(self) -> tuple[SourceFormat, str]:
+        """The source of the body; empty if the body has no source, or another one."""
+        return _find_source(self, self.source_version, self.version)
 
 
 class MessageDraft(Model):
@@ -55,11 +79,16 @@ class MessageDraft(Model):
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text, default="")
+    preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # The version of the message that was opened for editing.
     base_version: Mapped[int | None]
     # Incremented with every save of the draft, so that two open windows detect each other's changes.
     revision: Mapped[int] = mapped_column(default=1)
+    # As in `Message`; the source counts if `source_revision` is the draft's revision.
+    source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
+    source: Mapped[str] = mapped_column(Text, default="", server_default="")
+    source_revision: Mapped[int | None]
     saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
     discarded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Whether this was a saved message; if so, restoring it creates a message again.
@@ -76,6 +105,32 @@ class MessageDraft(Model):
             postgresql_where=text("discarded_at IS NULL"),
         ),
     )
+
+    @property
+    def current_source(self) -> tuple[SourceFormat, str]:
+        """The source that the author edits; empty if they edit the body itself."""
+        return _find_source(self, self.source_revision, self.revision)
+
+
+def _find_source(row: Message | MessageDraft, saved: int | None, current: int) -> tuple[SourceFormat, str]:
+    # A later release may know other formats.
+    if saved is None or saved != current or row.source_format not in set(SourceFormat):
+        return SourceFormat.NONE, ""
+    return SourceFormat(row.source_format), row.source
+
+
+class SavedBlock(Timestamps, Model):
+    """A block that its owner saved under a name, to insert it into other messages."""
+
+    __tablename__ = "saved_blocks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(BLOCK_NAME_MAX_LENGTH))
+    # The block as JSON, as it is in a design.
+    block: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "owner_id", "id"),)
 
 
 class MessagePicture(Model):

@@ -12,9 +12,9 @@ from PIL import Image
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.brand.colors import choose_text_color, measure_contrast
 from skymailing.brand.queries import find_brand
 from skymailing.models import Brand, User
+from skymailing.web.colors import choose_text_color, measure_contrast
 from tests.mailings.pages import get_field_error
 from tests.support.factories import UserFactory
 

@@ -25,6 +25,7 @@ from tests.security.object_factories import (
     make_form,
     make_import,
     make_letter,
+    make_saved_block,
     make_segment,
     make_sender,
     make_server,
@@ -119,6 +120,13 @@ def make_letters(owner: User) -> dict[str, int]:
     return {"letter_id": make_letter(owner).id, "caught_id": make_caught_letter(owner).id}
 
 
+def make_parts_of_messages(owner: User) -> dict[str, int]:
+    return {
+        "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
+        "block_id": make_saved_block(owner).id,
+    }
+
+
 @pytest.fixture
 def world(session: Session) -> World:
     """Create an administrator with an object of each kind. Add values for new route arguments here."""
@@ -156,7 +164,7 @@ def world(session: Session) -> World:
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "key_id": make_api_key(owner).id,
             **make_letters(owner),
-            "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
+            **make_parts_of_messages(owner),
             **WITHOUT_OBJECTS,
         },
     )

@@ -104,6 +104,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("sign-ups.csv", signups.read_signups),
         make_file("segments.json", account.read_segments),
         make_file("messages.json", account.read_messages),
+        make_file("saved-blocks.json", account.read_saved_blocks),
         make_file("senders.json", account.read_senders),
         make_file("domains.json", account.read_domains),
         make_file("mail-servers.json", account.read_servers),

@@ -22,12 +22,14 @@ from werkzeug.exceptions import NotFound
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
+from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
-from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_placeholders, list_values
@@ -46,19 +48,25 @@ A_YEAR = 365 * 24 * 60 * 60  # seconds
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
-def make_fields(source: Message | MessageDraft) -> dict[str, str]:
-    """Return the form's fields, filled from a message or a draft."""
+def make_fields(source: Message | MessageDraft, *, as_html: bool = False) -> dict[str, str]:
+    """Return the form's fields, filled from a message or a draft; `as_html` leaves out what composed it."""
     text = source.subject + source.body
+    source_format, source_text = source.current_source
     return {
         "subject": source.subject,
         "format": source.format.value,
         "body": source.body,
+        "preheader": source.preheader,
         "language": choose_language(source.language, text),
+        "source_format": "" if as_html else source_format.value,
+        "source": "" if as_html else source_text,
     }
 
 
 def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
     """Return the mode in which the editor opens, so that the page has the right layout from the start."""
+    if form.source_format.data:
+        return str(form.source_format.data)
     has_text = bool((form.body.data or "").strip())
     if form.format.data == MessageFormat.HTML or (is_new and not has_text):
         return "writing"
@@ -107,7 +115,7 @@ def show_editor(
 @login_required
 def begin_draft() -> ResponseReturnValue:
     """Save the first draft of a new message."""
-    return save_draft(lambda: drafts.begin_draft(current_user.id, None, None, read_typed(), utcnow()))
+    return save_draft(lambda: drafts.begin_draft(current_user.id, None, None, read_draft(), utcnow()))
 
 
 @bp.post("/<int:message_id>/draft")
@@ -117,7 +125,7 @@ def begin_message_draft(message_id: int) -> ResponseReturnValue:
     message = get_own(Message, message_id)
     base = request.form.get("version", type=parse_big_id)
     return save_draft(
-        lambda: drafts.begin_draft(current_user.id, message, base, read_typed(), utcnow()),
+        lambda: drafts.begin_draft(current_user.id, message, base, read_draft(), utcnow()),
         other=drafts.find_draft(message),
     )
 
@@ -128,7 +136,12 @@ def change_draft(draft_id: int) -> ResponseReturnValue:
     """Save a draft again; 409 when another window has saved it since, unless forced."""
     draft = get_own(MessageDraft, draft_id)
     revision = None if "force" in request.form else request.form.get("revision", 0, type=parse_big_id)
-    return save_draft(lambda: drafts.change_draft(draft, revision, read_typed(), utcnow()), other=draft)
+    return save_draft(lambda: drafts.change_draft(draft, revision, read_draft(), utcnow()), other=draft)
+
+
+def read_draft() -> Content:
+    """Return the typed content, which may be unfinished."""
+    return read_typed(current_user, may_be_unfinished=True)
 
 
 def save_draft(save: Callable[[], MessageDraft], other: MessageDraft | None = None) -> ResponseReturnValue:
@@ -187,12 +200,14 @@ def restore(draft_id: int) -> ResponseReturnValue:
 @computes
 def convert_body() -> ResponseReturnValue:
     """Convert the typed body to another format."""
-    content = read_typed()
     new_format = request.form.get("to", "")
     if new_format not in set(MessageFormat):
         abort(400)
     try:
+        content = read_typed(current_user)
         body = convert(content.body, content.format, MessageFormat(new_format), content.language)
+    except InvalidSource as error:
+        return jsonify(problem=explain_source_error(error)), 422
     except TemplateError as error:
         return jsonify(problem=explain_template_error(error)), 422
     return jsonify(body=body)

@@ -15,7 +15,8 @@ from skymailing.delivery.rendering.letter import Content, TemplateError, check_c
 from skymailing.extensions import db
 from skymailing.messages import drafts, queries, services
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.messages.forms import MessageForm
+from skymailing.messages.first_designs import make_first_design
+from skymailing.messages.forms import MessageForm, read_source_format
 from skymailing.messages.starters import get_starter
 from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
@@ -63,7 +64,9 @@ def new() -> ResponseReturnValue:
         flash(_("This draft has been saved or discarded."), "info")
         return redirect(url_for("messages.index"))
     starter = get_starter(request.args.get("example", ""), get_locale().language)
-    form = MessageForm(data=editor.make_fields(draft) if draft else starter)
+    kind = read_source_format(request.args.get("kind"))
+    empty = make_first_design(kind, get_locale().language) if kind else None
+    form = MessageForm(data=editor.make_fields(draft) if draft else starter or empty)
     if request.method == "GET" and not form.language.data:
         form.language.data = get_locale().language
     if form.validate_on_submit():
@@ -80,9 +83,13 @@ def new() -> ResponseReturnValue:
             db.session.commit()
             flash(_("Message saved. This is what your clients will get."), "success")
             return redirect(url_for("messages.show", message_id=message.id))
-    is_empty = request.method == "GET" and starter is None and draft is None
+    is_example = starter is not None or empty is not None
+    is_empty = request.method == "GET" and not is_example and draft is None
     return editor.show_editor(
-        form, draft=draft, starters=list_starters() if is_empty else [], is_example=starter is not None
+        form,
+        draft=draft,
+        starters=list_starters() if is_empty else [],
+        is_example=is_example,
     )
 
 
@@ -93,7 +100,8 @@ def edit(message_id: int) -> ResponseReturnValue:
     """Edit a message; runs that have started keep their text."""
     message = get_own(Message, message_id)
     draft = drafts.find_draft(message) if "saved" not in request.args else None
-    form = MessageForm(data=editor.make_fields(draft or message))
+    as_html = request.args.get("as") == "html"
+    form = MessageForm(data=editor.make_fields(draft or message, as_html=as_html))
     is_changed = False
     if form.validate_on_submit():
         start_writing()

@@ -10,6 +10,7 @@ from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
 from skymailing.clock import utcnow
+from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
@@ -23,7 +24,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
-from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
@@ -103,8 +104,10 @@ def typed() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     if request.method == "POST":
         try:
-            check_content(content := read_typed())
+            check_content(content := read_typed(current_user))
             insight = inspect(content, recipient)
+        except InvalidSource as error:
+            problem = explain_source_error(error)
         except TemplateError as error:
             problem = explain_template_error(error)
     if request.form.get("part") == "html":
@@ -130,10 +133,16 @@ def insight() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
-        check_content(content := read_typed())
+        check_content(content := read_typed(current_user))
         facts = inspect(content, recipient)
+    except InvalidSource as error:
+        text = explain_source_error(error, with_place=False)
+        return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
     except TemplateError as error:
-        problem = {"text": explain_template_error(error), "line": error.line, "in_subject": error.in_subject}
+        is_composed = bool(request.form.get("source_format"))  # then lines are not those of the source
+        text = explain_template_error(error, with_line=not is_composed)
+        line = None if is_composed else error.line
+        problem = {"text": text, "line": line, "in_subject": error.in_subject}
         return jsonify(to=to, problem=problem)
     return jsonify(
         to=to,

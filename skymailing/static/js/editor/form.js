@@ -28,6 +28,7 @@ export function readFields() {
     if (field && field.value) fields.set(name, field.value);
   }
   fields.set("subject", subject.value);
+  fields.set("preheader", form.elements.preheader.value);
   fields.set("format", formatOf(mode));
   fields.set("body", body.value);
   return fields;

@@ -1,7 +1,7 @@
 """let test keys send letters, which workers catch, and keep older versions from sending them
 
-Revision ID: 0051
-Revises: 0048
+Revision ID: 0050
+Revises: 0049
 Create Date: 2026-11-29 15:00:00
 
 """
@@ -9,8 +9,8 @@ from alembic import op
 import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
-revision = '0051'
-down_revision = '0048'
+revision = '0050'
+down_revision = '0049'
 branch_labels = None
 depends_on = None
 

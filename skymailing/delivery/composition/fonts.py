@@ -1,0 +1,13 @@
+"""The fonts of letters: stacks of fonts that computers and phones have, since letters load none."""
+
+SYSTEM = "-apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
+FONTS = {
+    "sans": SYSTEM,
+    "arial": "Arial, Helvetica, sans-serif",
+    "verdana": "Verdana, Geneva, sans-serif",
+    "tahoma": "Tahoma, Geneva, sans-serif",
+    "trebuchet": "'Trebuchet MS', Tahoma, sans-serif",
+    "georgia": "Georgia, 'Times New Roman', serif",
+    "times": "'Times New Roman', Times, serif",
+    "courier": "'Courier New', Courier, monospace",
+}

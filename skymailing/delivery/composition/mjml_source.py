@@ -1,0 +1,46 @@
+"""Compile MJML that an author wrote to the HTML template of a letter."""
+
+import re
+
+from mjml import mjml2html
+
+from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.composition.mjml_outline import read_outline
+from skymailing.delivery.rendering.content import prepare
+from skymailing.delivery.rendering.liquid import parse
+from skymailing.delivery.rendering.liquid_tags import TemplateError, line_at
+from skymailing.delivery.rendering.tag_masking import MaskedSource
+
+MAX_SIZE = 256 * 1024  # characters
+POSITION = re.compile(r"at position (\d+):\d+")
+
+
+def compile_mjml(source: str, language: str) -> str:
+    """Return the HTML of an MJML source; raises InvalidSource."""
+    if len(source) > MAX_SIZE:
+        raise InvalidSource("design_too_large", limit=MAX_SIZE // 1024)
+    source = prepare(source)
+    try:
+        parse(source, escape=False)
+        masked = MaskedSource(source)
+    except TemplateError as error:
+        raise InvalidSource("design_template", line=error.line, template=error) from error
+    outline = read_outline(keep_lines(masked))
+    # The compiler adds a link for each known font, unless it knows none.
+    try:
+        html = mjml2html(outline.source, fonts={})
+    except ValueError as error:
+        place = POSITION.search(str(error))
+        line = line_at(outline.source, int(place[1])) if place else None
+        raise InvalidSource("mjml_unreadable", line=line) from error
+    html = html.replace(' lang="und"', f' lang="{language}"')
+    return masked.unmask(outline.restore(html))
+
+
+def keep_lines(masked: MaskedSource) -> str:
+    """Return the masked source, with as many line breaks as before, so that errors have the right line."""
+    return re.sub(
+        masked.mark + r"[os]\d+q",
+        lambda word: word[0] + "\n" * masked.find_tag(word[0]).text.count("\n"),
+        masked.text,
+    )

@@ -1,0 +1,87 @@
+"""Choose the colours and the font of a letter: its own, else its owner's, else ours; also for dark mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skymailing.delivery.composition.fonts import FONTS
+from skymailing.web.colors import choose_text_color, measure_contrast
+
+BACKGROUND, CARD, TEXT, ACCENT = "#f2f4f7", "#ffffff", "#1f2933", "#0b63ce"
+MUTED = "#6b7480"
+LINE = "#d5dae1"
+DARK_BACKGROUND, DARK_CARD, DARK_TEXT, DARK_LINK = "#121417", "#1d2126", "#e8eaed", "#8ab8ff"
+DARK_MUTED, DARK_LINE = "#a3abb6", "#3d444d"
+READABLE = 4.5  # the least contrast of text (WCAG 2.2, 1.4.3)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerBrand:
+    """What a letter takes from its owner's brand; all may be empty."""
+
+    name: str = ""
+    website: str = ""
+    color: str = ""
+    logo_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours and the font of a letter."""
+
+    background: str
+    card: str
+    text: str
+    link: str
+    button: str
+    button_text: str
+    muted: str
+    line: str
+    font: str
+    text_size: int
+    # Rules for dark mode, by class name; parts that the author coloured dark already have none.
+    dark: Mapping[str, str]
+
+    @classmethod
+    def choose(cls, settings: Mapping[str, Any], brand: OwnerBrand) -> "Palette":
+        """Return the palette of a document's settings."""
+        card = settings["card"] or CARD
+        text = settings["text"] or (TEXT if is_light(card) else DARK_TEXT)
+        accent = brand.color or ACCENT
+        # A brand's colour may be too light for text.
+        default_link = accent if measure_contrast(accent, card) >= READABLE else text
+        button = settings["button"] or accent
+        background = settings["background"] or BACKGROUND
+        return cls(
+            background=background,
+            card=card,
+            text=text,
+            link=settings["link"] or default_link,
+            button=button,
+            button_text=choose_text_color(button),
+            muted=MUTED if is_light(card) else DARK_MUTED,
+            line=LINE if is_light(card) else DARK_LINE,
+            font=FONTS[settings["font"]],
+            text_size=settings["text_size"],
+            dark=list_dark_rules(background, card),
+        )
+
+
+def is_light(color: str) -> bool:
+    return choose_text_color(color) != "#ffffff"
+
+
+def list_dark_rules(background: str, card: str) -> dict[str, str]:
+    """Return the rules of dark mode by class: only light parts become dark."""
+    rules = {}
+    if is_light(background):
+        rules["page"] = f"background:{DARK_BACKGROUND}"
+    if is_light(card):
+        rules |= {
+            "card": f"background:{DARK_CARD}",
+            "t": f"color:{DARK_TEXT}",
+            "a": f"color:{DARK_LINK}",
+            "m": f"color:{DARK_MUTED}",
+            "l": f"border-color:{DARK_LINE}",
+        }
+    return rules
