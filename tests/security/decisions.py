@@ -4,71 +4,39 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 """
 
 from skymailing.models import RemovalKind, Role
-from tests.security.object_factories import (
-    MERGED,
-    make_api_key,
-    make_archive_entry,
-    make_article,
-    make_bounce,
-    make_bulk_job,
-    make_caught_letter,
-    make_client,
-    make_delivery,
-    make_domain,
-    make_draft,
-    make_form,
-    make_import,
-    make_letter,
-    make_mailing,
-    make_message,
-    make_removal,
-    make_run,
-    make_saved_block,
-    make_segment,
-    make_sender,
-    make_server,
-    make_session,
-    make_suppression,
-    make_tag,
-    make_tested_run,
-    make_topic,
-    make_tracked_run,
-    make_upload,
-    make_webhook,
-    make_webhook_call,
-)
+from tests.security import object_factories as objects
 from tests.security.rules import Outcome, Own, Panel, Person
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
 NO_BULK = {"action": "allow", "clients": []}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
-CLIENT = Own("client_id", make_client)
-MESSAGE = Own("message_id", make_message)
-DRAFT = Own("draft_id", make_draft)
-BLOCK = Own("block_id", make_saved_block)
-MAILING = Own("mailing_id", make_mailing)
-RUN = Own("run_id", make_run)
-TRACKED_RUN = Own("run_id", make_tracked_run)
-LETTER = Own("letter_id", make_letter)
-CAUGHT = Own("caught_id", make_caught_letter)
-SEGMENT = Own("segment_id", make_segment)
-FORM = Own("form_id", make_form)
-SENDER = Own("sender_id", make_sender)
-DOMAIN = Own("domain_id", make_domain)
-SERVER = Own("server_id", make_server)
-WEBHOOK = Own("endpoint_id", make_webhook)
-IMPORT = Own("import_id", make_import)
-UPLOAD = Own("upload_id", make_upload)
-TAG = Own("tag_id", make_tag)
-TOPIC = Own("topic_id", make_topic)
-BULK_JOB = Own("job_id", make_bulk_job)
-SESSION = Own("session_id", make_session)
+CLIENT = Own("client_id", objects.make_client)
+MESSAGE = Own("message_id", objects.make_message)
+DRAFT = Own("draft_id", objects.make_draft)
+BLOCK = Own("block_id", objects.make_saved_block)
+MAILING = Own("mailing_id", objects.make_mailing)
+RUN = Own("run_id", objects.make_run)
+TRACKED_RUN = Own("run_id", objects.make_tracked_run)
+LETTER = Own("letter_id", objects.make_letter)
+CAUGHT = Own("caught_id", objects.make_caught_letter)
+SEGMENT = Own("segment_id", objects.make_segment)
+FORM = Own("form_id", objects.make_form)
+SENDER = Own("sender_id", objects.make_sender)
+DOMAIN = Own("domain_id", objects.make_domain)
+SERVER = Own("server_id", objects.make_server)
+WEBHOOK = Own("endpoint_id", objects.make_webhook)
+IMPORT = Own("import_id", objects.make_import)
+UPLOAD = Own("upload_id", objects.make_upload)
+TAG = Own("tag_id", objects.make_tag)
+TOPIC = Own("topic_id", objects.make_topic)
+BULK_JOB = Own("job_id", objects.make_bulk_job)
+SESSION = Own("session_id", objects.make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
-ARTICLE = Panel(AUTHORS, "article_id", make_article)
+ARTICLE = Panel(AUTHORS, "article_id", objects.make_article)
 
 # A mailing whose message has also been deleted, so that no one can restore it.
 UNRESTORABLE_MAILING = {"values": {"message_id": 0}, "clients": []}
@@ -108,7 +76,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.two_factor_off": PRIVATE,
     "auth.recovery_codes": PRIVATE,
     "auth.api_keys": PRIVATE,
-    "auth.revoke_api_key": Own("key_id", make_api_key),
+    "auth.revoke_api_key": Own("key_id", objects.make_api_key),
     "auth.test_letters": PRIVATE,
     **dict.fromkeys(("auth.test_letter", "auth.test_letter_html", "auth.test_letter_source"), CAUGHT),
     "account.export": PRIVATE,
@@ -122,7 +90,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.delete": CLIENT,
     "clients.duplicates": PRIVATE,
     "clients.merge": CLIENT,
-    "clients.merge_undo": Own("removal_id", make_removal(RemovalKind.MERGE, MERGED)),
+    "clients.merge_undo": Own("removal_id", objects.make_removal(RemovalKind.MERGE, objects.MERGED)),
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.bulk_action": PRIVATE,
@@ -130,22 +98,22 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.bulk_show": BULK_JOB,
     "clients.bulk_stop": BULK_JOB,
     "clients.bulk_job_undo": BULK_JOB,
-    "clients.bulk_undo": Own("removal_id", make_removal(RemovalKind.BULK, NO_BULK)),
-    "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
+    "clients.bulk_undo": Own("removal_id", objects.make_removal(RemovalKind.BULK, NO_BULK)),
+    "clients.undo": Own("removal_id", objects.make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.choose_topic": CLIENT,
     "clients.export": PRIVATE,
     "clients.tags": PRIVATE,
     "clients.tag_edit": TAG,
     "clients.tag_merge": TAG,
     "clients.tag_delete": TAG,
-    "clients.tag_undo": Own("removal_id", make_removal(RemovalKind.TAG, UNUSED_TAG)),
+    "clients.tag_undo": Own("removal_id", objects.make_removal(RemovalKind.TAG, UNUSED_TAG)),
     "clients.import_new": PRIVATE,
     "clients.suppressions": PRIVATE,
     "clients.suppressions_add": PRIVATE,
     "clients.suppressions_import": PRIVATE,
     "clients.suppressions_export": PRIVATE,
     "clients.suppressions_reasons": PRIVATE,
-    "clients.suppressions_lift": Own("suppression_id", make_suppression),
+    "clients.suppressions_lift": Own("suppression_id", objects.make_suppression),
     "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
     "clients.import_show": IMPORT,
@@ -158,7 +126,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "segments.edit": SEGMENT,
     "segments.duplicate": SEGMENT,
     "segments.delete": SEGMENT,
-    "segments.undo": Own("removal_id", make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
+    "segments.undo": Own("removal_id", objects.make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
     "brand.edit": PRIVATE,
     "brand.logo": PUBLIC,
     "brand.colors": PUBLIC,
@@ -196,7 +164,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("webhooks.index", "webhooks.new"), PRIVATE),
     **dict.fromkeys(("webhooks.show", "webhooks.edit", "webhooks.rotate", "webhooks.test"), WEBHOOK),
     **dict.fromkeys(("webhooks.enable", "webhooks.disable", "webhooks.delete"), WEBHOOK),
-    "webhooks.again": Own("call_id", make_webhook_call),
+    "webhooks.again": Own("call_id", objects.make_webhook_call),
     # The signed token of a letter grants access; tests/archive/test_letters.py tries others.
     "letters.show": PUBLIC,
     **dict.fromkeys(("archive.index", "archive.feed", "archive.entry"), PUBLIC),
@@ -204,7 +172,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings_archive.address": PRIVATE,
     "mailings_archive.publish": RUN,
     "mailings_archive.letter": RUN,
-    "mailings_archive.unpublish": Own("entry_id", make_archive_entry),
+    "mailings_archive.unpublish": Own("entry_id", objects.make_archive_entry),
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
     "messages.typed": PRIVATE,
@@ -235,7 +203,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.edit": MAILING,
     "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
-    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, UNRESTORABLE_MAILING)),
+    "mailings.undo": Own("removal_id", objects.make_removal(RemovalKind.MAILING, UNRESTORABLE_MAILING)),
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
     "mailings.resume": MAILING,
@@ -247,18 +215,18 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("mailings.click_map", "mailings.click_segment"), TRACKED_RUN),
     **dict.fromkeys(("tracking.click", "tracking.picture"), PUBLIC),
     **dict.fromkeys(("mailings.run", "mailings.breakdown", "mailings.breakdown_csv"), RUN),
-    "mailings.choose_winner": Own("run_id", make_tested_run),
+    "mailings.choose_winner": Own("run_id", objects.make_tested_run),
     **dict.fromkeys(("mailings.log", "mailings.log_csv"), MAILING),
     "manager.index": Panel(MANAGERS | AUTHORS),
     "manager_mailings.index": Panel(MANAGERS),
-    "manager_mailings.show": Panel(MANAGERS, "mailing_id", make_mailing),
-    "manager_mailings.letter": Panel(MANAGERS, "mailing_id", make_mailing),
-    "manager_mailings.log": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.show": Panel(MANAGERS, "mailing_id", objects.make_mailing),
+    "manager_mailings.letter": Panel(MANAGERS, "mailing_id", objects.make_mailing),
+    "manager_mailings.log": Panel(MANAGERS, "mailing_id", objects.make_mailing),
     "manager_mailings.disable": Panel(MANAGERS),
     "manager_mailings.enable": Panel(MANAGERS),
     "manager_runs.index": Panel(MANAGERS),
-    "manager_runs.show": Panel(MANAGERS, "run_id", make_run),
-    "manager_runs.delivery": Panel(MANAGERS, "delivery_id", make_delivery),
+    "manager_runs.show": Panel(MANAGERS, "run_id", objects.make_run),
+    "manager_runs.delivery": Panel(MANAGERS, "delivery_id", objects.make_delivery),
     "manager_reputation.index": Panel(MANAGERS),
     "manager_returned.index": Panel(MANAGERS),
     "manager_senders.index": Panel(MANAGERS),
@@ -276,7 +244,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_audit.index": Panel(MANAGERS),
     "returns.index": PRIVATE,
     "returns.csv": PRIVATE,
-    **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", make_bounce)),
+    **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", objects.make_bounce)),
     **dict.fromkeys(("logs.index", "logs.csv", "reports.index", "reports.csv"), PRIVATE),
     # The operations themselves are in tests/api/test_permissions.py.
     **dict.fromkeys(("api_docs.index", "api_docs.specification"), PUBLIC),
