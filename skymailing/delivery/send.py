@@ -163,7 +163,7 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue 
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
         checked_at = time.monotonic()
-        claimed = claims.claim(connection, run, token, now + dispatcher.settings.lease, limit, now, queue)
+        claimed = claims.claim(connection, run, token, now + dispatcher.find_lease(run), limit, now, queue)
         if claimed:
             connection.execute(
                 update(Run)
@@ -238,7 +238,11 @@ def _render_letters(
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
-        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
+        tail = template.tail.content
+        if len(tail) > largest:
+            batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{largest}")
+            return
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
         try:
             letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
@@ -247,8 +251,8 @@ def _render_letters(
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
-        if (size := len(letter.content)) > largest:
-            reply = f"the letter has {size} bytes, and the mail server accepts at most {largest}"
+        if letter.size > largest:
+            reply = f"the letter has {letter.size} bytes, and the mail server accepts at most {largest}"
             if _fail_unsent(run, batch, dispatcher, letter, reply):
                 batch.stop(StateReason.REJECTED, reply)
                 return

@@ -11,6 +11,7 @@ from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.messages.files import restore_from_draft
 from skymailing.models import AuditAction, Message, MessageDraft
 from skymailing.quotas.checks import require_room, select_drafts
 from skymailing.settings.quotas import quota_settings
@@ -136,6 +137,8 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
         message = Message(owner_id=draft.owner_id)
         Content.of(draft).write_to(message)
         db.session.add(message)
+        db.session.flush()
+        restore_from_draft(draft, message)
         db.session.delete(draft)
         db.session.flush()
         audit.record(AuditAction.MESSAGE_RESTORED, actor, message)

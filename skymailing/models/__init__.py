@@ -46,6 +46,7 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
+from skymailing.models.file import FileLink, MessageFile, RunFile, StoredFile
 from skymailing.models.form import (
     FormDay,
     Signup,
@@ -162,6 +163,7 @@ __all__ = [
     "EndpointState",
     "Engagement",
     "EventType",
+    "FileLink",
     "FormDay",
     "HitFold",
     "IdempotentRequest",
@@ -180,6 +182,7 @@ __all__ = [
     "MergedAddress",
     "Message",
     "MessageDraft",
+    "MessageFile",
     "MessageFormat",
     "MessagePicture",
     "OnLate",
@@ -205,6 +208,7 @@ __all__ = [
     "Run",
     "RunAnswer",
     "RunDomain",
+    "RunFile",
     "RunInterval",
     "RunLink",
     "RunState",
@@ -219,6 +223,7 @@ __all__ = [
     "SignupMailbox",
     "SmtpServer",
     "StateReason",
+    "StoredFile",
     "Suppression",
     "SuppressionReason",
     "Tag",

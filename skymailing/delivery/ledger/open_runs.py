@@ -25,6 +25,7 @@ COPIED = (
     *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
     *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
     *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner", "is_transactional"),
+    "file_bytes",
 )
 HABITS = (User.attribute_types, User.date_order, User.locale)
 
@@ -59,6 +60,7 @@ class OpenRun:
     is_testing: bool
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
+    file_bytes: int  # see the model
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
 
     def content_of(self, variant: int | None) -> "OpenRun | VariantContent":

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from markdown_it import MarkdownIt
 
+from skymailing.delivery.rendering.attachments import AttachedFile
 from skymailing.delivery.rendering.css_inlining import inline_styles
 from skymailing.delivery.rendering.footer import Footer, add_html_footer, add_text_footer, decide_footer
 from skymailing.delivery.rendering.languages import guess_language
@@ -58,6 +59,8 @@ class Content:
     language: str = ""
     # Whether a way to unsubscribe is added; transactional letters have none.
     has_footer: bool = True
+    # Only where letters are sent.
+    files: tuple[AttachedFile, ...] = ()
 
     @classmethod
     def of(cls, source: "HasContent") -> "Content":

@@ -43,13 +43,19 @@ class Signer:
     selector: str
     key: rsa.RSAPrivateKey
 
-    def sign(self, letter: bytes, now: datetime) -> bytes:
-        """Return the letter, which has CRLF line endings, with a signature as its first header."""
+    def sign(self, letter: bytes, now: datetime, tail: bytes = b"") -> bytes:
+        """Return the letter, which has CRLF line endings, with a signature as its first header.
+
+        The signature covers `tail`, the letter's end in relaxed form, which is not part of the result.
+        """
         head, _, body = letter.partition(b"\r\n\r\n")
         headers = _read_headers(head)
         names = [name for name in SIGNED_HEADERS if name in headers]
         signed = b"".join(headers[name] + b"\r\n" for name in dict.fromkeys(names))
-        body_hash = b64encode(sha256(canonicalize_body(body)).digest())
+        hashed = sha256(relax(body) if tail else canonicalize_body(body))
+        if tail:
+            hashed.update(tail)
+        body_hash = b64encode(hashed.digest())
         start = (
             f"v=1; a=rsa-sha256; c=relaxed/relaxed; s={self.selector};\r\n"
             f" d={self.domain}; t={int(now.timestamp())};\r\n h="
@@ -63,10 +69,15 @@ class Signer:
 
 def canonicalize_body(body: bytes) -> bytes:
     """Return the body in relaxed form: single spaces, no trailing spaces, and no blank lines at the end."""
-    if b"  " in body or b"\t" in body or b" \r\n" in body:
-        body = SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    body = body.rstrip(b"\r\n")
+    body = relax(body).rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
+
+
+def relax(body: bytes) -> bytes:
+    """Return a part of the body with single spaces, and without spaces at the end of its lines."""
+    if b"  " in body or b"\t" in body or b" \r\n" in body:
+        return SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
+    return body
 
 
 def _read_headers(head: bytes) -> dict[bytes, bytes]:
