@@ -13,6 +13,7 @@ from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.file_forms import FileFields
 from skymailing.messages.starters import translate_footer
 from skymailing.models import MessageFormat
 from skymailing.web.i18n import LANGUAGE_NAMES
@@ -54,7 +55,7 @@ def read_typed() -> Content:
     return make_content(subject, format, body, request.form.get("language"))
 
 
-class MessageForm(FlaskForm):
+class MessageForm(FileFields, FlaskForm):
     """A new or existing message; template errors are shown next to their field."""
 
     subject = StringField(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from skymailing.delivery.rendering.dkim import relax
+from skymailing.delivery.rendering.mime import relax
 
 CRLF = b"\r\n"
 LINE_BYTES = 57  # encoded in a base64 line of 76 characters, RFC 2045 section 6.8

@@ -12,6 +12,8 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from skymailing.delivery.rendering.mime import SPACES, relax
+
 KEY_BITS = 2048  # Ed25519 is faster, but the large providers do not verify it
 # From is listed twice, so that no one can add a second one. Gmail requires signed List-Unsubscribe headers.
 SIGNED_HEADERS = (
@@ -30,7 +32,6 @@ SIGNED_HEADERS = (
     b"feedback-id",
     b"cfbl-address",
 )
-SPACES = re.compile(rb"[ \t]+")
 FOLD = re.compile(rb"\r\n(?=[ \t])")
 WIDTH = 72  # characters per line of the signature
 
@@ -71,13 +72,6 @@ def canonicalize_body(body: bytes) -> bytes:
     """Return the body in relaxed form: single spaces, no trailing spaces, and no blank lines at the end."""
     body = relax(body).rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
-
-
-def relax(body: bytes) -> bytes:
-    """Return a part of the body with single spaces, and without spaces at the end of its lines."""
-    if b"  " in body or b"\t" in body or b" \r\n" in body:
-        return SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    return body
 
 
 def _read_headers(head: bytes) -> dict[bytes, bytes]:
