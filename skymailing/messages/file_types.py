@@ -95,7 +95,14 @@ def check_archive(name: str, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, StructError) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+        OSError,
+        OverflowError,
+        StructError,
+    ) as error:
         if find_extension(name) != "zip":
             return  # not an archive after all
         raise FileRefused("file_archive_unreadable", name=name) from error

@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.messages import drafts, files
 from skymailing.messages.drafts import MessageChanged
 from skymailing.messages.files import FileChanges
-from skymailing.models import AuditAction, Mailing, MailingVariant, Message, MessageDraft
+from skymailing.models import AuditAction, Mailing, MailingVariant, Message, MessageDraft, MessageFile
 from skymailing.quotas.checks import require_room, select_messages
 from skymailing.settings.quotas import quota_settings
 
@@ -81,6 +81,12 @@ def save_message(
     db.session.flush()
     if changes:
         files.change_files(message, changes, utcnow())
+
+
+def change_files(message: Message, changes: FileChanges) -> list[MessageFile]:
+    """Add or remove files of a message, whose row is locked; return the added ones. Raises LimitReached."""
+    message.version += 1
+    return files.change_files(message, changes, utcnow())
 
 
 def duplicate_message(message: Message) -> Message:

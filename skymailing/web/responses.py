@@ -56,7 +56,17 @@ def configure(app: Flask) -> None:
     app.after_request(drop_host_from_redirect)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    filters = (address, domain, clock_time, local_time, local_date, short_day, number, server_reply, file_size)
+    filters = (
+        address,
+        domain,
+        clock_time,
+        local_time,
+        local_date,
+        short_day,
+        number,
+        server_reply,
+        file_size,
+    )
     for filter_ in (*filters, explain_stored):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from skymailing.models import MailingState, User
 from tests.security.object_factories import (
     make_bounce,
+    make_message_file,
     make_delivery,
     make_form,
     make_import,
@@ -113,6 +114,7 @@ def arguments(user: User) -> dict[str, Any]:
         "email": ClientFactory.create(owner=user).email,
         "tag_id": make_tag(user).id,
         "message_id": MessageFactory.create(owner=user).id,
+        "file_id": make_message_file(user).id,
         "mailing_id": MailingFactory.create(owner=user, state=MailingState.PAUSED).id,
         "run_id": make_run(user).id,
         "delivery_id": make_delivery(user).id,

@@ -19,6 +19,7 @@ from skymailing.tracking.targets import forget_targets
 from tests.security.object_factories import (
     make_api_key,
     make_bounce,
+    make_message_file,
     make_bulk_job,
     make_domain,
     make_form,
@@ -151,6 +152,7 @@ def world(session: Session) -> World:
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "key_id": make_api_key(owner).id,
             "letter_id": make_letter(owner).id,
+            "file_id": make_message_file(owner).id,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
             **WITHOUT_OBJECTS,
         },

@@ -110,6 +110,8 @@ class OwnedObjects:
                 return {"name": store_image(make_picture())}
             case "messages.picture":
                 return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+            case "messages.linked_file":
+                return {"token": self.make(make_file_link).token}
         return {}
 
     def _make_click_arguments(self, endpoint: str) -> dict[str, Any]:

@@ -180,9 +180,9 @@ def format_complaint_address(from_address: str, mailbox: str) -> str:
         return ""
     return f"\r\nCFBL-Address: {check_address(mailbox)}; report=arf"
 
+
 def relax(body: bytes) -> bytes:
     """Return a part of a signed body (RFC 6376, section 3.4.4) with single spaces, and without spaces at the end of its lines."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
         return SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
     return body
-
