@@ -9,7 +9,7 @@ from skymailing.models import Message
 
 @dataclass(frozen=True, slots=True)
 class FileTotal:
-    """The files of each letter, their size in it, and that of all letters; None if their number is unknown."""
+    """The files of each letter, their size in it, and the number of letters, if it is known."""
 
     names: list[str]
     size: int

@@ -13,13 +13,13 @@ MAX_EXTENSION = 20
 # What Gmail refuses, also in archives (https://support.google.com/mail/answer/6590), and what Outlook blocks
 # and runs when opened.
 DANGEROUS = frozenset(
-    "ade adp apk app appinstaller application appx appxbundle bas bat cab chm cmd com cpl crt csh der "
-    "diagcab diagcfg diagpkg dll dmg ex ex_ exe fxp gadget grp hlp hpj hta img inf ins iso isp its jar jnlp "
-    "js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw mdz mht mhtml mjs msc "
-    "msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu nsh ops osd pcd pif pl plg prf prg "
-    "ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 psm1 pst py pyc pyo pyw pyz reg scf scr sct settingcontent-ms "
-    "sh shb shs sys theme tmp url vb vbe vbp vbs vhd vhdx vsmacros vsw vxd webpnp website wsb wsc wsf wsh xbap "
-    "xll xnk".split()
+    "ade adp apk app appinstaller application appx appxbundle bas bat cab chm cmd com cpl crt csh "
+    "der diagcab diagcfg diagpkg dll dmg ex ex_ exe fxp gadget grp hlp hpj hta img inf ins iso isp "
+    "its jar jnlp js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw "
+    "mdz mht mhtml mjs msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu nsh "
+    "ops osd pcd pif pl plg prf prg ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 psm1 pst py pyc pyo "
+    "pyw pyz reg scf scr sct settingcontent-ms sh shb shs sys theme tmp url vb vbe vbp vbs vhd vhdx "
+    "vsmacros vsw vxd webpnp website wsb wsc wsf wsh xbap xll xnk ".split()
 )
 # Packed files whose own name is before the last extension.
 PACKED = frozenset(("gz", "bz2", "xz", "z", "zst", "lzma"))

@@ -66,8 +66,8 @@ def save_message(
 ) -> None:
     """Save the typed content of a message, and add or remove files.
 
-    Raises LimitReached if the owner may not have another message or file, and MessageChanged if `expected` is given
-    and is no longer the message's version, because another window has saved it.
+    Raises LimitReached if the owner may not have another message or file, and MessageChanged if `expected`
+    is given and is no longer the message's version, because another window has saved it.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)

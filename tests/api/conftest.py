@@ -13,11 +13,11 @@ from werkzeug.test import TestResponse
 from skymailing.models import MailingState, User
 from tests.security.object_factories import (
     make_bounce,
-    make_message_file,
     make_delivery,
     make_form,
     make_import,
     make_letter,
+    make_message_file,
     make_run,
     make_segment,
     make_sender,

@@ -184,7 +184,7 @@ def test_a_file_is_deleted_once_nothing_uses_it(
 
 
 def delete_unused(app: Flask, hours: int) -> int:
-    from skymailing.messages.files import delete_unused  # noqa: PLC0415
+    from skymailing.messages.files import delete_unused
 
     with app.app_context():
         return delete_unused(utcnow() + timedelta(hours=hours))

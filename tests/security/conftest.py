@@ -19,12 +19,12 @@ from skymailing.tracking.targets import forget_targets
 from tests.security.object_factories import (
     make_api_key,
     make_bounce,
-    make_message_file,
     make_bulk_job,
     make_domain,
     make_form,
     make_import,
     make_letter,
+    make_message_file,
     make_segment,
     make_sender,
     make_server,

@@ -26,6 +26,7 @@ from tests.security.object_factories import (
     make_article,
     make_brand,
     make_delivery,
+    make_file_link,
     make_mailing,
     make_sender,
     make_signup,

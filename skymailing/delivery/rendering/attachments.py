@@ -62,7 +62,7 @@ def format_headers(file: AttachedFile) -> bytes:
 
 
 def format_name(name: str) -> bytes:
-    """Format the parameter `filename`; names that need it are encoded, in parts if they are long (RFC 2231)."""
+    """Format the parameter `filename`, encoded if necessary, and in parts if it is long (RFC 2231)."""
     if PLAIN_NAME.fullmatch(name):
         return f'\r\n filename="{name}"'.encode("ascii")
     escaped = quote(name, safe="")

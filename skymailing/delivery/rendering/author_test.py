@@ -31,8 +31,8 @@ def render_test_letter(
 ) -> tuple[bytes, bytes]:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
-    Return the letter and its tail, see `Letter`. `mark` is the label of the variant, such as "A", or empty without variants. The unsubscribe and browser
-    links are only examples. Raises TemplateError.
+    Return the letter and its tail, see `Letter`. `mark` is the label of the variant, such as "A", or empty
+    without variants. The unsubscribe and browser links are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()

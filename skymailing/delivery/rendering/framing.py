@@ -14,13 +14,13 @@ class Frame:
     after: bytes
 
 
-def make_frame(boundary: bytes, *, has_html: bool, file_boundary: bytes = b"") -> Frame:
-    """Return the frame of a letter; with a `file_boundary`, attachments follow it."""
+def make_frame(boundary: bytes, files_boundary: bytes, *, has_html: bool) -> Frame:
+    """Return the frame of a letter; with a `files_boundary`, attachments follow it."""
     start = b""
-    if file_boundary:
+    if files_boundary:
         start = (
-            b'Content-Type: multipart/mixed;\r\n boundary="' + file_boundary + b'"\r\n\r\n'
-            b"--" + file_boundary + b"\r\n"
+            b'Content-Type: multipart/mixed;\r\n boundary="' + files_boundary + b'"\r\n\r\n'
+            b"--" + files_boundary + b"\r\n"
         )
     if not has_html:
         return Frame(start + mime.format_part_headers("plain"), b"", b"\r\n")

@@ -221,14 +221,12 @@ class LetterTemplate:
         complaints = mime.format_complaint_address(sender.address, sender.complaint_mailbox)
         report = f"\r\nFeedback-ID: {feedback}{complaints}"
         self.list_headers = self.format_headers(list_name, report).encode("ascii")
-        # The boundaries cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do
+        # They cannot occur in a part: base64 has no hyphen, quoted-printable no "=_" or "=f_", and authors do
         # not know a run's UUID.
-        boundary, file_boundary = (f"={mark}_{run.uuid.hex}".encode("ascii") for mark in ("", "f"))
-        self.tail = encode_files(content.files, file_boundary)
+        boundary, files_boundary = f"=_{run.uuid.hex}".encode("ascii"), f"=f_{run.uuid.hex}".encode("ascii")
+        self.tail = encode_files(content.files, files_boundary)
         self.frame = make_frame(
-            boundary,
-            has_html=self.parts.html is not None,
-            file_boundary=file_boundary if content.files else b"",
+            boundary, files_boundary if content.files else b"", has_html=self.parts.html is not None
         )
 
     def format_headers(self, list_name: str, report: str) -> str:
@@ -252,6 +250,7 @@ class LetterTemplate:
     ) -> bytes:
         """Join the headers and the rendered bodies, without `tail`; raises TemplateError."""
         html = self.parts.html
+        is_last = html is None and not self.tail.content
         pieces = [
             self.start,
             b"\r\nTo: ",
@@ -264,13 +263,13 @@ class LetterTemplate:
             identity.encode("ascii"),
             *self.encode_list_headers(values),
             self.frame.before_text,
-            *mime.encode_part(self.parts.text.fill(values), is_last=html is None and not self.tail.content),
+            *mime.encode_part(self.parts.text.fill(values), is_last=is_last),
         ]
         if html is not None:
             pieces += self.frame.between, *mime.encode_part(html.fill(values), is_last=False)
         pieces.append(self.frame.after)
         letter = b"".join(pieces)
-        return letter if self.signer is None else self.signer.sign(letter, now, self.tail.relaxed)
+        return self.signer.sign(letter, now, self.tail.relaxed) if self.signer else letter
 
     def encode_list_headers(self, values: Mapping[str, object]) -> tuple[bytes, ...]:
         url = str(values["unsubscribe_url"])

@@ -182,7 +182,7 @@ def format_complaint_address(from_address: str, mailbox: str) -> str:
 
 
 def relax(body: bytes) -> bytes:
-    """Return a part of a signed body (RFC 6376, section 3.4.4) with single spaces, and without spaces at the end of its lines."""
+    """Return a part of a signed body with single spaces, none at the end of its lines (RFC 6376, 3.4.4)."""
     if b"  " in body or b"\t" in body or b" \r\n" in body:
         return SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
     return body
