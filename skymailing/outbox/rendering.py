@@ -112,7 +112,7 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
     # Letters of older versions lack these parameters.
     subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
-    files = read_message_files(db.session, message.id)
+    files = read_message_files(db.session(), message.id)
     tested = replace(Content.of(message), subject=subject, files=files)
     content, tail = render_test_letter(tested, client, letter.user, source, signer, mark)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.

@@ -10,12 +10,12 @@ def file_size(count: float) -> str:
     """Return a number of bytes in a readable unit, such as "1.4 MB"."""
     # Not in a loop over units: each is a text to translate.
     if count < STEP:
-        return _("%(size)s bytes", size=format_decimal(count))
+        return str(_("%(size)s bytes", size=format_decimal(count)))
     if count < STEP**2:
-        return _("%(size)s KB", size=_round(count / STEP))
+        return str(_("%(size)s KB", size=_round(count / STEP)))
     if count < STEP**3:
-        return _("%(size)s MB", size=_round(count / STEP**2))
-    return _("%(size)s GB", size=_round(count / STEP**3))
+        return str(_("%(size)s MB", size=_round(count / STEP**2)))
+    return str(_("%(size)s GB", size=_round(count / STEP**3)))
 
 
 def _round(number: float) -> str:
