@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     api,
+    attachments,
     breakdowns,
     crowd,
     mailbox,
@@ -35,6 +36,7 @@ from bench.testbed import Testbed
 
 MODULES = (
     sending,
+    attachments,
     segments,
     search,
     pages,

@@ -9,16 +9,16 @@ from bench.postfix import Postfix, Sink
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 SESSIONS = "10"
-LETTER_BYTES = "4096"
+LETTER_BYTES = 4096
 
 
-def measure_smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
+def measure_smtp_source(postfix: Postfix, sink: Sink, count: int, size: int = LETTER_BYTES) -> float:
     """Return letters per second of `smtp-source -s 10`, which sends the same letter repeatedly.
 
     Its sessions stay open (-d), like ours. That is twice as fast as its default, one session per letter.
     """
     before = sink.letters
-    command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", LETTER_BYTES]
+    command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", str(size)]
     command += ["-f", "letters@sky.example", "-t", "client@example.org", f"127.0.0.1:{sink.port}"]
     start = time.perf_counter()
     subprocess.run(command, env=postfix.environment, check=True)

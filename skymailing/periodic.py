@@ -23,7 +23,7 @@ from skymailing.delivery.variants import decision
 from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
 from skymailing.mailings import tasks as mailing_tasks
-from skymailing.messages import drafts, pictures
+from skymailing.messages import drafts, file_links, files, pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
@@ -93,6 +93,8 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     owner_pauses.delete_old,
     pictures.delete_unused,
     pictures.delete_orphans,
+    file_links.delete_unused,
+    files.delete_unused,
     signups.add_clients,
     lambda _now: invalidation.invalidate_missed_edits(),
     reputation.check_changed,

@@ -63,6 +63,6 @@ def describe(owner_id: int, letter: Letter, now: datetime) -> dict[str, object]:
         "delivery_id": letter.delivery_id,
         "email": letter.recipient,
         "subject": str(headers["Subject"] or "")[:SUBJECT_LENGTH],
-        "source": letter.content[:MAX_SOURCE],
+        "source": (letter.content + letter.tail[:MAX_SOURCE])[:MAX_SOURCE],
         "caught_at": now,
     }

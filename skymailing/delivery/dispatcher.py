@@ -1,5 +1,7 @@
 """Keep a worker's state between slices: its journal, its sessions, and what it has learned."""
 
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -22,6 +24,7 @@ from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.run_files import estimate_slowest, load_files
 from skymailing.delivery.run_links import number_links
 from skymailing.delivery.senders import service_address
 from skymailing.delivery.signing import find_signer
@@ -104,7 +107,15 @@ class Dispatcher:
         list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
         id_key = message_id_key() if run.has_signed_ids else b""
         identity = RunIdentity(run.uuid, id_key, letter_link_key(), _track(run, variant or run.winner or 0))
-        return LetterTemplate(Content.of(source), sender, identity, list_id, run.habits)
+        content = Content.of(source)
+        if run.file_bytes:
+            number = variant or run.winner or 0 if run.variants else 0
+            content = replace(content, files=load_files(run.id, number))
+        return LetterTemplate(content, sender, identity, list_id, run.habits)
+
+    def find_lease(self, run: OpenRun) -> timedelta:
+        """Return how long a claim of the run's letters is trusted."""
+        return self.settings.lease + estimate_slowest(run.file_bytes)
 
     def _make_sender(self, run: OpenRun, name: str) -> Sender:
         return Sender(

@@ -175,7 +175,7 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue 
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
         checked_at = time.monotonic()
-        claimed = claims.claim(connection, run, token, now + dispatcher.settings.lease, limit, now, queue)
+        claimed = claims.claim(connection, run, token, now + dispatcher.find_lease(run), limit, now, queue)
         if claimed:
             connection.execute(
                 update(Run)

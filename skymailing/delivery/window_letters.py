@@ -44,7 +44,11 @@ def render_letters(
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, outlet.bounce_address)
-        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path)
+        tail = template.tail.content
+        if len(tail) > outlet.largest_letter:
+            batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{outlet.largest_letter}")
+            return
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
         try:
             letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
@@ -53,9 +57,10 @@ def render_letters(
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
-        if (size := len(letter.content)) > outlet.largest_letter:
+        if letter.size > outlet.largest_letter:
             reply = (
-                f"the letter has {size} bytes, and the mail server accepts at most {outlet.largest_letter}"
+                f"the letter has {letter.size} bytes, and the mail server accepts at most"
+                f" {outlet.largest_letter}"
             )
             if _fail_unsent(run, batch, dispatcher, letter, reply):
                 batch.stop(StateReason.REJECTED, reply)

@@ -13,6 +13,7 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.senders import describe_from
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
+from skymailing.mailings.file_totals import FileTotal, find_total
 from skymailing.mailings.forecast import Forecast, Reach
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
@@ -84,6 +85,7 @@ class Preflight:
     is_stopped: bool  # examining the recipients took too long
     test: ExpectedTest | None
     uncountable: list[str] | None  # see `find_uncountable`
+    files: FileTotal | None  # attached to each letter; None if there are none
 
 
 @dataclass
@@ -122,6 +124,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         is_stopped=found.is_stopped,
         test=forecast_test(form, context["forecast"]),
         uncountable=None if form.is_fixed else find_uncountable(form, message),
+        files=find_total(message, found.reach.letters if found.reach else None),
     )
     return {"preflight": preflight, **context}
 

@@ -7,6 +7,7 @@ from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
 
 from skymailing.models import Mailing, StateReason
+from skymailing.web.file_sizes import file_size
 
 STATE_TEXTS: dict[str, Any] = {
     StateReason.WINDOW_OVER: _l("The mailing ended before it could start, so nothing was sent."),
@@ -30,6 +31,10 @@ STATE_TEXTS: dict[str, Any] = {
     ),
     StateReason.SERVER_DELETED: _l(
         "The mail server of this run has been deleted, so the remaining emails cannot be sent."
+    ),
+    StateReason.TOO_LARGE: _l(
+        "The attachments take up %(size)s, and the mail server accepts emails of up to %(limit)s, so nothing "
+        "was sent. Remove some files from the message, or link to them."
     ),
     StateReason.RENDER_FAILED: _l("The message has an error, so the mailing was paused: %(detail)s"),
     StateReason.TOO_MANY_BOUNCES: _l(
@@ -56,4 +61,7 @@ def explain_state(mailing: Mailing) -> str:
     if code == StateReason.RESTORED:
         detail = format_datetime(datetime.fromisoformat(detail), "d MMM y, HH:mm")
     count, _slash, letters = detail.partition("/")
-    return str(STATE_TEXTS[code] % {"detail": detail, "count": count, "letters": letters})
+    values = {"detail": detail, "count": count, "letters": letters}
+    if code == StateReason.TOO_LARGE:
+        values = {"size": file_size(int(count)), "limit": file_size(int(letters))}
+    return str(STATE_TEXTS[code] % values)

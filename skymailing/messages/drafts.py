@@ -11,6 +11,7 @@ from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.messages.files import restore_from_draft
 from skymailing.models import AuditAction, Message, MessageDraft
 from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.quotas.checks import require_room, select_drafts
@@ -141,6 +142,8 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
         message = Message(owner_id=draft.owner_id)
         Content.with_source(draft).write_to(message)
         db.session.add(message)
+        db.session.flush()
+        restore_from_draft(draft, message)
         db.session.delete(draft)
         db.session.flush()
         audit.record(AuditAction.MESSAGE_RESTORED, actor, message)

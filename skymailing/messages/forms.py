@@ -20,6 +20,7 @@ from skymailing.delivery.rendering.letter import Content, TemplateError, check_c
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.composed import make_composed, make_unfinished
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
+from skymailing.messages.file_forms import FileFields
 from skymailing.messages.starters import translate_footer
 from skymailing.models import MessageFormat, SourceFormat, User
 from skymailing.models.message import PREHEADER_MAX_LENGTH
@@ -95,7 +96,7 @@ class TextIfWritten(InputRequired):
             super().__call__(form, field)
 
 
-class MessageForm(FlaskForm):
+class MessageForm(FileFields, FlaskForm):
     """A new or existing message; template errors are shown next to their field."""
 
     subject = StringField(

@@ -7,12 +7,14 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit
 from skymailing.audit import Actor
+from skymailing.clock import utcnow
 from skymailing.delivery.rendering.content import Content
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.messages import drafts
+from skymailing.messages import drafts, files
 from skymailing.messages.drafts import MessageChanged
-from skymailing.models import AuditAction, Mailing, MailingVariant, Message, MessageDraft
+from skymailing.messages.files import FileChanges
+from skymailing.models import AuditAction, Mailing, MailingVariant, Message, MessageDraft, MessageFile
 from skymailing.quotas.checks import require_room, select_messages
 from skymailing.settings.quotas import quota_settings
 
@@ -49,6 +51,8 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
         with db.session.begin_nested():
             audit.record(AuditAction.MESSAGE_DELETED, actor, message)
             deleted = drafts.store_deleted(message, now)
+            db.session.flush()
+            files.keep_with_draft(message, deleted)
             db.session.delete(message)
             db.session.flush()
     except IntegrityError as error:
@@ -57,11 +61,13 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
     return deleted
 
 
-def save_message(message: Message, content: Content, expected: int | None) -> None:
-    """Save the typed content of a message.
+def save_message(
+    message: Message, content: Content, expected: int | None, changes: FileChanges | None = None
+) -> None:
+    """Save the typed content of a message, and add or remove files.
 
-    Raises LimitReached if the owner may not have another message, and MessageChanged if `expected` is given
-    and is no longer the message's version, because another window has saved it.
+    Raises LimitReached if the owner may not have another message or file, and MessageChanged if `expected`
+    is given and is no longer the message's version, because another window has saved it.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)
@@ -73,6 +79,14 @@ def save_message(message: Message, content: Content, expected: int | None) -> No
     content.write_to(message)
     db.session.add(message)
     db.session.flush()
+    if changes:
+        files.change_files(message, changes, utcnow())
+
+
+def change_files(message: Message, changes: FileChanges) -> list[MessageFile]:
+    """Add or remove files of a message, whose row is locked; return the added ones. Raises LimitReached."""
+    message.version += 1
+    return files.change_files(message, changes, utcnow())
 
 
 def duplicate_message(message: Message) -> Message:
@@ -81,6 +95,8 @@ def duplicate_message(message: Message) -> Message:
     copy = Message(owner_id=message.owner_id)
     Content.with_source(message).write_to(copy)
     db.session.add(copy)
+    db.session.flush()
+    files.copy_files(message, copy)
     db.session.flush()
     return copy
 

@@ -46,6 +46,7 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
+from skymailing.models.file import FileLink, MessageFile, RunFile, StoredFile
 from skymailing.models.form import (
     FormDay,
     Signup,
@@ -178,6 +179,7 @@ __all__ = [
     "EndpointState",
     "Engagement",
     "EventType",
+    "FileLink",
     "FormDay",
     "HitFold",
     "IdempotentRequest",
@@ -196,6 +198,7 @@ __all__ = [
     "MergedAddress",
     "Message",
     "MessageDraft",
+    "MessageFile",
     "MessageFormat",
     "MessagePicture",
     "OnLate",
@@ -221,6 +224,7 @@ __all__ = [
     "Run",
     "RunAnswer",
     "RunDomain",
+    "RunFile",
     "RunInterval",
     "RunLink",
     "RunState",
@@ -237,6 +241,7 @@ __all__ = [
     "SmtpServer",
     "SourceFormat",
     "StateReason",
+    "StoredFile",
     "Suppression",
     "SuppressionReason",
     "Tag",

@@ -233,6 +233,8 @@ class Run(Model):
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # The total size of the files attached to a letter, those of the variant with the most; 0 without files.
+    file_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     # The A/B test: when its results are compared, NULL for no test; how long they are awaited once the
     # sample is sent, and who chooses the winner.
     test_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -72,6 +72,9 @@ class StateReason(StrEnum):
     TOO_LATE = "too-late"
     REFUSED = "refused"  # the server refuses the sender, for every recipient
     REJECTED = "rejected"  # consecutive letters were rejected for the same reason
+    # The files attached to the letters are larger than the mail server accepts; the detail is
+    # "<bytes>/<largest>".
+    TOO_LARGE = "too-large"
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
     SENDER_UNUSABLE = "sender-unusable"  # its address is not confirmed; the detail is the address

@@ -46,6 +46,7 @@ class Limited(StrEnum):
     DRAFTS = "drafts"
     PICTURES = "pictures"
     PICTURE_MEGABYTES = "picture-megabytes"
+    FILE_MEGABYTES = "file-megabytes"
     TEST_LETTERS_PER_HOUR = "test-letters-per-hour"
     IMPORTS_PER_DAY = "imports-per-day"
 

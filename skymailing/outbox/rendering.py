@@ -105,17 +105,19 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.author_test import render_test_letter
     from skymailing.delivery.rendering.content import Content
+    from skymailing.delivery.run_files import read_message_files
     from skymailing.delivery.signing import find_signer
 
     source = _find_source(letter)
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
     # Letters of older versions lack these parameters.
     subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
-    tested = replace(Content.of(message), subject=subject)
-    content = render_test_letter(tested, client, letter.user, source, signer, mark)
+    files = read_message_files(db.session(), message.id)
+    tested = replace(Content.of(message), subject=subject, files=files)
+    content, tail = render_test_letter(tested, client, letter.user, source, signer, mark)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""
-    return Letter(letter.id, letter.attempts, letter.to, content, return_path)
+    return Letter(letter.id, letter.attempts, letter.to, content, return_path, tail)
 
 
 def _find_source(letter: OutboxLetter) -> From:

@@ -21,6 +21,7 @@ from skymailing.models import (
     SendingDomain,
     SignupForm,
     SmtpServer,
+    StoredFile,
     Topic,
     UsageKind,
     WebhookEndpoint,
@@ -114,6 +115,18 @@ def require_room_for_pictures(owner_id: int) -> None:
     limit = settings.pictures_mb * 1024 * 1024
     if limit and sum_picture_bytes(owner_id) >= limit:
         raise LimitReached("message_too_many_pictures", settings.pictures_mb)
+
+
+def sum_file_bytes(owner_id: int) -> int:
+    total = select(func.coalesce(func.sum(StoredFile.size), 0))
+    return db.session.scalar(total.where(StoredFile.owner_id == owner_id)) or 0
+
+
+def require_room_for_files(owner_id: int, size: int) -> None:
+    """Raise LimitReached if the user may not store another file of `size` bytes."""
+    limit = quota_settings().files_mb
+    if limit and sum_file_bytes(owner_id) + size > limit * 1024 * 1024:
+        raise LimitReached("file_no_space", limit)
 
 
 def use(code: str, owner_id: int, kind: UsageKind, limit: int, hours: int, now: datetime) -> None:

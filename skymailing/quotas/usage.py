@@ -70,12 +70,14 @@ def _measure_items(user: User, now: datetime) -> list[Usage]:
         (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
+    file_megabytes = checks.sum_file_bytes(user.id) // (1024 * 1024)
     return [
         *(
             Usage(kind, checks.count_up_to(statement, limit or MAX_COUNTED), limit)
             for kind, statement, limit in rows
         ),
         Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
+        Usage(Limited.FILE_MEGABYTES, file_megabytes, settings.files_mb),
         Usage(
             Limited.TEST_LETTERS_PER_HOUR,
             _sum(user, UsageKind.TEST_LETTERS, 1, now),

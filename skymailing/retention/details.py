@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, delete, exists, literal_column, select, up
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.run_files import remove_files
 from skymailing.delivery.variants.results import keep_results
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Click, Delivery, Engagement, Mailing, Run
@@ -62,6 +63,7 @@ def _mark_removed(run_id: int, cutoff: datetime, now: datetime) -> bool:
             keep_results(session, run_id)
         run.details_removed_at = run.details_removed_at or now
         run.body = ""
+        remove_files(session, run_id)
     return True
 
 

@@ -34,6 +34,9 @@ class QuotaSettings:
     drafts: int = 200  # unsaved ones, including those discarded in the last two days
     pictures: int = 500
     pictures_mb: int = 200
+    files_per_message: int = 10
+    files_per_message_mb: int = 5
+    files_mb: int = 500  # of all messages, and of runs whose details are kept
     unfinished_imports: int = 3
     imports_per_day: int = 100
     api_requests_per_minute: int = 600  # of one API key

@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from skymailing.errors import UserError
 from skymailing.web.api_error_texts import API_ERROR_TEXTS
 from skymailing.web.design_error_texts import DESIGN_ERROR_TEXTS
+from skymailing.web.file_error_texts import FILE_ERROR_TEXTS
 from skymailing.web.labels import state_label
 from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 
@@ -16,6 +17,7 @@ ERROR_TEXTS: dict[str, Any] = {
     **SEGMENT_ERROR_TEXTS,
     **API_ERROR_TEXTS,
     **DESIGN_ERROR_TEXTS,
+    **FILE_ERROR_TEXTS,
     #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),

@@ -245,6 +245,7 @@ _register(
         Limited.DRAFTS: (lazy_gettext("Drafts, including discarded ones"), "quiet"),
         Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
         Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),
+        Limited.FILE_MEGABYTES: (lazy_gettext("Files, in MB"), "quiet"),
         Limited.TEST_LETTERS_PER_HOUR: (lazy_gettext("Test emails this hour"), "quiet"),
         Limited.IMPORTS_PER_DAY: (lazy_gettext("Imports in the last 24 hours"), "quiet"),
     },

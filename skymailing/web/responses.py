@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from skymailing.clock import utcnow
 from skymailing.web import labels
 from skymailing.web.error_texts import explain_stored
+from skymailing.web.file_sizes import file_size
 from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, get_user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.static_files import asset
@@ -55,7 +56,17 @@ def configure(app: Flask) -> None:
     app.after_request(drop_host_from_redirect)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    filters = (address, domain, clock_time, local_time, local_date, short_day, number, server_reply)
+    filters = (
+        address,
+        domain,
+        clock_time,
+        local_time,
+        local_date,
+        short_day,
+        number,
+        server_reply,
+        file_size,
+    )
     for filter_ in (*filters, explain_stored):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.models import Message, User
 from tests.api.conftest import Program
@@ -136,3 +137,43 @@ def test_a_message_of_blocks_is_only_changed_in_the_version_that_a_program_knows
     path, known = f"/messages/{response.json['id']}", {"If-Match": response.headers["ETag"]}
     assert program.send("PATCH", path, {"subject": "t"}, headers=known).status_code == 200
     assert program.send("PATCH", path, {"subject": "u"}, headers=known).status_code == 412
+
+
+def test_files_are_attached_listed_and_removed(program: Program, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    path = f"/messages/{message.id}/files"
+
+    response = upload(program, f"{path}?filename=../Счёт.pdf", b"%PDF")
+
+    assert response.status_code == 201
+    created = response.json
+    assert created is not None
+    assert (created["name"], created["content_type"], created["size"]) == ("Счёт.pdf", "application/pdf", 4)
+    assert program.read(path)["data"] == [created]
+    session.refresh(message)
+    assert message.version == 2
+    other = MessageFactory.create(owner=user)
+    assert program.send("DELETE", f"/messages/{other.id}/files/{created['id']}").status_code == 404
+    assert program.send("DELETE", f"{path}/{created['id']}").status_code == 204
+    assert program.read(path)["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "code"),
+    [
+        ("run.exe", b"MZ", 422, "file_type_refused"),
+        ("empty.pdf", b"", 422, "file_empty"),
+        ("large.pdf", b"x" * (5 * 1024 * 1024 + 1), 409, "file_total_too_large"),
+    ],
+)
+def test_a_file_is_refused(
+    program: Program, user: User, name: str, content: bytes, status: int, code: str
+) -> None:
+    message = MessageFactory.create(owner=user)
+    response = upload(program, f"/messages/{message.id}/files?filename={name}", content)
+    assert response.json is not None
+    assert (response.status_code, response.json["code"]) == (status, code)
+
+
+def upload(program: Program, path: str, content: bytes) -> TestResponse:
+    return program.post(path, data=content, content_type="application/octet-stream")

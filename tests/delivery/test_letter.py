@@ -290,8 +290,8 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
 
     with app.app_context():
         source = describe_from(user, None)
-        letter = parse_valid(render_test_letter(Content.of(message), client, user, source))
-        example = parse_valid(render_test_letter(Content.of(message), None, user, source))
+        letter = parse_valid(render_test_letter(Content.of(message), client, user, source)[0])
+        example = parse_valid(render_test_letter(Content.of(message), None, user, source)[0])
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]

@@ -25,6 +25,7 @@ from tests.security.object_factories import (
     make_form,
     make_import,
     make_letter,
+    make_message_file,
     make_saved_block,
     make_segment,
     make_sender,
@@ -124,6 +125,7 @@ def make_parts_of_messages(owner: User) -> dict[str, int]:
     return {
         "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
         "block_id": make_saved_block(owner).id,
+        "file_id": make_message_file(owner).id,
     }
 
 

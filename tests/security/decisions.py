@@ -189,6 +189,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.convert_body": PRIVATE,
     "messages.upload_picture": PRIVATE,
     "messages.picture": PUBLIC,  # loaded by mail programs; its name cannot be guessed
+    "messages.link_file": PRIVATE,
+    "messages.linked_file": PUBLIC,  # linked from letters; its token cannot be guessed
     "messages.show": MESSAGE,
     "messages.duplicate": MESSAGE,
     "messages.edit": MESSAGE,

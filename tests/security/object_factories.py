@@ -57,6 +57,7 @@ from tests.support.factories import (
     create_run,
     create_tested_run,
 )
+from tests.support.files import attach, link_to
 from tests.support.letter_factories import create_caught_letter, create_letter
 from tests.support.signup_factories import SignupFormFactory
 
@@ -90,6 +91,14 @@ def make_client(owner: User) -> Any:
 
 def make_message(owner: User) -> Any:
     return MessageFactory.create(owner=owner)
+
+
+def make_message_file(owner: User) -> Any:
+    return attach(make_message(owner), b"content")
+
+
+def make_file_link(owner: User) -> Any:
+    return link_to(owner, b"content")
 
 
 def make_draft(owner: User) -> Any:

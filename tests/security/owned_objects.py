@@ -26,6 +26,7 @@ from tests.security.object_factories import (
     make_article,
     make_brand,
     make_delivery,
+    make_file_link,
     make_mailing,
     make_sender,
     make_signup,
@@ -110,6 +111,8 @@ class OwnedObjects:
                 return {"name": store_image(make_picture())}
             case "messages.picture":
                 return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
+            case "messages.linked_file":
+                return {"token": self.make(make_file_link).token}
         return {}
 
     def _make_click_arguments(self, endpoint: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from skymailing.api.views import (
     letters,
     mailing_actions,
     mailings,
+    message_files,
     messages,
     reports,
     returned,
@@ -32,7 +33,8 @@ from skymailing.web.error_pages import register_error_format
 
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
-    *(messages, senders, mailings, mailing_actions, runs, run_results, returned, reports, webhooks, letters),
+    *(messages, message_files, senders, mailings, mailing_actions, runs, run_results, returned, reports),
+    *(webhooks, letters),
     test_letters,
 )
 

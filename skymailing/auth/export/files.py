@@ -11,13 +11,14 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import access, account, clicks, letters, signups, topics, webhooks
+from skymailing.auth.export import access, account, attachments, clicks, letters, signups, topics, webhooks
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -28,7 +29,7 @@ from skymailing.web.csv import stream_csv
 
 README = "account/export-readme.txt"  # describes every file listed below
 
-Pieces = Iterable[str]
+Pieces = Iterable[str | bytes]
 
 
 class OutputBuffer(io.RawIOBase):
@@ -52,7 +53,7 @@ class OutputBuffer(io.RawIOBase):
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file in the archive: its name, and a function that returns its text in pieces."""
+    """A file in the archive: its name, and a function that returns its content in pieces."""
 
     name: str
     pieces: Callable[[], Pieces]
@@ -78,7 +79,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
             # A file that may exceed four gigabytes must be marked in advance.
             with archive.open(info, "w", force_zip64=True) as entry:
                 for piece in file.pieces():
-                    entry.write(piece.encode())
+                    entry.write(piece.encode() if isinstance(piece, str) else piece)
                     if written := buffer.pop():
                         yield written
     yield buffer.pop()
@@ -105,6 +106,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("segments.json", account.read_segments),
         make_file("messages.json", account.read_messages),
         make_file("saved-blocks.json", account.read_saved_blocks),
+        make_file("attachments.csv", attachments.read_uses),
         make_file("senders.json", account.read_senders),
         make_file("domains.json", account.read_domains),
         make_file("mail-servers.json", account.read_servers),
@@ -117,7 +119,15 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("links.csv", clicks.read_links),
         make_file("clicks.csv", clicks.read_clicks),
         *list_logs(make_file, locale),
+        *list_attachments(user_id),
     ]
+
+
+def list_attachments(user_id: int) -> Iterator[ArchiveFile]:
+    """Yield the files that the user has attached or linked to."""
+    for digest in attachments.list_digests(user_id):
+        content = partial(attachments.read_content, user_id, digest)
+        yield ArchiveFile(attachments.FOLDER + digest, content)
 
 
 def list_logs(make_file: MakeFile, locale: str) -> list[ArchiveFile]:

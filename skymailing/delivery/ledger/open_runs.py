@@ -34,15 +34,8 @@ from skymailing.settings.engine import engine_settings
 COPIED = (
     *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
     *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
-    *(
-        "has_signed_ids",
-        "track_clicks",
-        "track_opens",
-        "is_testing",
-        "winner",
-        "is_transactional",
-        "is_caught",
-    ),
+    *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner"),
+    *("is_transactional", "is_caught", "file_bytes"),
 )
 HABITS = (User.attribute_types, User.date_order, User.locale)
 
@@ -78,6 +71,7 @@ class OpenRun:
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
     is_caught: bool  # its letters are kept instead of sent
+    file_bytes: int  # see the model
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
 
     def content_of(self, variant: int | None) -> "OpenRun | VariantContent":

@@ -28,11 +28,11 @@ def render_test_letter(
     source: From,
     signer: Signer | None = None,
     mark: str = "",
-) -> bytes:
+) -> tuple[bytes, bytes]:
     """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
 
-    `mark` is the label of the variant, such as "A", or empty without variants. The unsubscribe and browser
-    links are only examples. Raises TemplateError.
+    Return the letter and its tail, see `Letter`. `mark` is the label of the variant, such as "A", or empty
+    without variants. The unsubscribe and browser links are only examples. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
@@ -48,10 +48,11 @@ def render_test_letter(
         template.parts.readers,
         browser_url=browser_url("example"),
     )
-    return template.assemble(
+    letter = template.assemble(
         mime.encode_mailbox(user.name, user.email),
         f"[{label}] {template.parts.fill_subject(values)}",
         values,
         run.make_message_id(0, template.domain),
         utcnow(),
     )
+    return letter, template.tail.content

@@ -12,6 +12,8 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from skymailing.delivery.rendering.mime import SPACES, relax
+
 KEY_BITS = 2048  # Ed25519 is faster, but the large providers do not verify it
 # From is listed twice, so that no one can add a second one. Gmail requires signed List-Unsubscribe headers.
 SIGNED_HEADERS = (
@@ -30,7 +32,6 @@ SIGNED_HEADERS = (
     b"feedback-id",
     b"cfbl-address",
 )
-SPACES = re.compile(rb"[ \t]+")
 FOLD = re.compile(rb"\r\n(?=[ \t])")
 WIDTH = 72  # characters per line of the signature
 
@@ -43,13 +44,19 @@ class Signer:
     selector: str
     key: rsa.RSAPrivateKey
 
-    def sign(self, letter: bytes, now: datetime) -> bytes:
-        """Return the letter, which has CRLF line endings, with a signature as its first header."""
+    def sign(self, letter: bytes, now: datetime, tail: bytes = b"") -> bytes:
+        """Return the letter, which has CRLF line endings, with a signature as its first header.
+
+        The signature covers `tail`, the letter's end in relaxed form, which is not part of the result.
+        """
         head, _, body = letter.partition(b"\r\n\r\n")
         headers = _read_headers(head)
         names = [name for name in SIGNED_HEADERS if name in headers]
         signed = b"".join(headers[name] + b"\r\n" for name in dict.fromkeys(names))
-        body_hash = b64encode(sha256(canonicalize_body(body)).digest())
+        hashed = sha256(relax(body) if tail else canonicalize_body(body))
+        if tail:
+            hashed.update(tail)
+        body_hash = b64encode(hashed.digest())
         start = (
             f"v=1; a=rsa-sha256; c=relaxed/relaxed; s={self.selector};\r\n"
             f" d={self.domain}; t={int(now.timestamp())};\r\n h="
@@ -63,9 +70,7 @@ class Signer:
 
 def canonicalize_body(body: bytes) -> bytes:
     """Return the body in relaxed form: single spaces, no trailing spaces, and no blank lines at the end."""
-    if b"  " in body or b"\t" in body or b" \r\n" in body:
-        body = SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    body = body.rstrip(b"\r\n")
+    body = relax(body).rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
 

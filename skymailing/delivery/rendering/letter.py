@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import current_app
 
 from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.attachments import encode_files
 from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import (
     Content,
@@ -17,6 +18,7 @@ from skymailing.delivery.rendering.content import (
     keep_page,
 )
 from skymailing.delivery.rendering.dkim import Signer
+from skymailing.delivery.rendering.framing import make_frame
 from skymailing.delivery.rendering.letter_links import make_letter_token
 from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.message_ids import RunIdentity
@@ -206,9 +208,6 @@ class LetterTemplate:
         self.link_start = browser_url("") if run.link_key and self.parts.uses("browser_url") else ""
         self.signer = sender.signer
         self.domain = sender.address.rpartition("@")[2]
-        # The boundary cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do
-        # not know a run's UUID.
-        boundary = f"=_{run.uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:
             self.start += b"\r\nReply-To: " + mime.check_address(sender.reply_to).encode("ascii")
@@ -222,27 +221,20 @@ class LetterTemplate:
         complaints = mime.format_complaint_address(sender.address, sender.complaint_mailbox)
         report = f"\r\nFeedback-ID: {feedback}{complaints}"
         self.list_headers = self.format_headers(list_name, report).encode("ascii")
-        self._frame_parts(boundary)
+        # They cannot occur in a part: base64 has no hyphen, quoted-printable no "=_" or "=f_", and authors do
+        # not know a run's UUID.
+        boundary, files_boundary = f"=_{run.uuid.hex}".encode("ascii"), f"=f_{run.uuid.hex}".encode("ascii")
+        self.tail = encode_files(content.files, files_boundary)
+        self.frame = make_frame(
+            boundary, files_boundary if content.files else b"", has_html=self.parts.html is not None
+        )
 
     def format_headers(self, list_name: str, report: str) -> str:
         """Return the headers that are the same in all letters."""
         return f"\r\nList-Id: <{list_name}>{report}\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
 
-    def _frame_parts(self, boundary: bytes) -> None:
-        if self.parts.html is None:
-            self.before_text = mime.format_part_headers("plain")
-            self.between = b""
-            self.after = b"\r\n"
-        else:
-            self.before_text = (
-                b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n\r\n'
-                b"--" + boundary + b"\r\n" + mime.format_part_headers("plain")
-            )
-            self.between = b"\r\n--" + boundary + b"\r\n" + mime.format_part_headers("html")
-            self.after = b"\r\n--" + boundary + b"--\r\n"
-
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
-        """Render one delivery's letter with CRLF line endings; raises TemplateError."""
+        """Render one delivery's letter with CRLF line endings, up to `tail`; raises TemplateError."""
         values = make_values(recipient, self.sender_name, unsubscribe_url, self.parts.readers)
         if self.link_start:
             token = make_letter_token(delivery_id, self.run_mark, self.run.link_key)
@@ -256,8 +248,9 @@ class LetterTemplate:
     def assemble(
         self, to: bytes, subject: str, values: Mapping[str, object], identity: str, now: datetime
     ) -> bytes:
-        """Join the headers and the rendered bodies; raises TemplateError."""
+        """Join the headers and the rendered bodies, without `tail`; raises TemplateError."""
         html = self.parts.html
+        is_last = html is None and not self.tail.content
         pieces = [
             self.start,
             b"\r\nTo: ",
@@ -269,14 +262,14 @@ class LetterTemplate:
             b"\r\nMessage-ID: ",
             identity.encode("ascii"),
             *self.encode_list_headers(values),
-            self.before_text,
-            *mime.encode_part(self.parts.text.fill(values), is_last=html is None),
+            self.frame.before_text,
+            *mime.encode_part(self.parts.text.fill(values), is_last=is_last),
         ]
         if html is not None:
-            pieces += self.between, *mime.encode_part(html.fill(values), is_last=False)
-        pieces.append(self.after)
+            pieces += self.frame.between, *mime.encode_part(html.fill(values), is_last=False)
+        pieces.append(self.frame.after)
         letter = b"".join(pieces)
-        return letter if self.signer is None else self.signer.sign(letter, now)
+        return self.signer.sign(letter, now, self.tail.relaxed) if self.signer else letter
 
     def encode_list_headers(self, values: Mapping[str, object]) -> tuple[bytes, ...]:
         url = str(values["unsubscribe_url"])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from skymailing.delivery.rendering.attachments import AttachedFile
 from skymailing.delivery.rendering.preheader import add_preheader
 from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
 
@@ -31,6 +32,8 @@ class Content:
     language: str = ""
     # Whether a way to unsubscribe is added; transactional letters have none.
     has_footer: bool = True
+    # Only where letters are sent.
+    files: tuple[AttachedFile, ...] = ()
     # What the body was composed from, if its author did not write it; runs do not store it.
     source_format: SourceFormat = SourceFormat.NONE
     source: str = ""

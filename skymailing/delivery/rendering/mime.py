@@ -26,6 +26,7 @@ ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255
 INTERNATIONAL_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]{1,64}")
 URL = re.compile(r"[!-;=?-~]{1,900}")  # printable ASCII without angle brackets
 LIST_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
+SPACES = re.compile(rb"[ \t]+")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -178,3 +179,10 @@ def format_complaint_address(from_address: str, mailbox: str) -> str:
     if not mailbox_domain or not f".{from_domain}".endswith(f".{mailbox_domain}"):
         return ""
     return f"\r\nCFBL-Address: {check_address(mailbox)}; report=arf"
+
+
+def relax(body: bytes) -> bytes:
+    """Return a part of a signed body with single spaces, none at the end of its lines (RFC 6376, 3.4.4)."""
+    if b"  " in body or b"\t" in body or b" \r\n" in body:
+        return SPACES.sub(b" ", body).replace(b" \r\n", b"\r\n")
+    return body

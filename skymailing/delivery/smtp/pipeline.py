@@ -19,6 +19,8 @@ from skymailing.delivery.smtp.verdicts import ENDS_WINDOW
 logger = logging.getLogger(__name__)
 
 READ_SIZE = 65_536
+# Bytes per second at which the attachments of a letter have to be accepted at least; slower letters fail.
+SLOWEST = 32_768
 
 
 class Channel:
@@ -37,18 +39,29 @@ class Channel:
         self.accepts_international = smtp.has_extn("smtputf8")
         self.deadline = 0.0
         self._letter: Letter | None = None
+        self._latest = 0.0  # the last possible deadline of a letter with attachments
+        self._body_left: int | None = None  # when the deadline was last set
 
     def renew_deadline(self, seconds: float) -> None:
-        """Give each new letter in the session `seconds` in total for its replies."""
-        if self.session.letter is not self._letter:
-            self._letter = self.session.letter
+        """Give each new letter in the session `seconds` in total for its replies.
+
+        A letter with attachments gets more time while its body is being accepted. Once the body is written,
+        much of it may still be in the socket's buffer.
+        """
+        letter = self.session.letter
+        if letter is not self._letter:
+            self._letter, self._body_left = letter, None
             self.deadline = time.monotonic() + seconds
+            self._latest = self.deadline + (len(letter.tail) / SLOWEST if letter else 0)
+        elif letter and letter.tail and (left := self.session.body_left) != self._body_left:
+            self._body_left = left
+            self.deadline = min(self._latest, time.monotonic() + seconds) if left else self._latest
 
     def flush(self) -> None:
         """Write as much as the socket accepts."""
         try:
             while self.session.outgoing:
-                with memoryview(self.session.outgoing) as view:
+                with self.session.outgoing.view() as view:
                     count = self.socket.send(view)
                 self.session.confirm_written(count)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from skymailing.delivery.smtp.outgoing import Outgoing
 from skymailing.delivery.smtp.pipelining import Pipelining
 from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
 from skymailing.delivery.smtp.verdicts import ENDS_SESSION, ROUTE_FAULT_CODES, Stage, Verdict, classify
@@ -29,6 +30,13 @@ class Letter:
     content: bytes
     # The envelope's sender, if it is not the session's.
     return_path: str = ""
+    # The end of the content that many letters share, such as attachments. It ends with a line ending, follows
+    # one in `content`, and none of its lines begins with a dot.
+    tail: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.content) + len(self.tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class Session:
         self.set_sender(sender)
         self.pipelining = offers_pipelining and known.is_usable
         self._known = known
-        self.outgoing = bytearray()
+        self.outgoing = Outgoing()
         self.is_idle = True
         self.letters_done = 0
         self._reader = ReplyReader()
@@ -97,9 +105,14 @@ class Session:
         """The letter whose replies are awaited."""
         return self._current
 
+    @property
+    def body_left(self) -> int | None:
+        """The bytes of the current letter's body that are not written yet; None before it is started."""
+        return self._body_left if self._has_started_body else None
+
     def confirm_written(self, count: int) -> None:
         """Remove `count` bytes of `outgoing`, which have been written."""
-        del self.outgoing[:count]
+        self.outgoing.confirm(count)
         self._body_left = max(0, self._body_left - count)
 
     def receive(self, data: bytes) -> None:
@@ -256,7 +269,7 @@ class Session:
         self._journal.begin(letter)
         self._has_started_body = True
         self._body_at = time.monotonic()
-        self.outgoing += stuff_dots(letter.content)
+        self.outgoing.add_body(letter.content, letter.tail)
         letter.content = b""
         self._body_left = len(self.outgoing)
         self._behind = 0
@@ -281,11 +294,3 @@ class Session:
 def _make_mail_from(sender: str, is_international: bool) -> bytes:
     parameter = b" SMTPUTF8" if is_international else b""
     return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)
-
-
-def stuff_dots(content: bytes) -> bytes:
-    """Return the content with dots doubled and the final dot added (RFC 5321, 4.5.2)."""
-    if content.startswith(b"."):
-        content = b"." + content
-    content = content.replace(b"\r\n.", b"\r\n..")
-    return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")

@@ -15,6 +15,7 @@ from skymailing.delivery.rendering.letter import Content, TemplateError, check_c
 from skymailing.extensions import db
 from skymailing.messages import drafts, queries, services
 from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.files import list_files
 from skymailing.messages.first_designs import make_first_design
 from skymailing.messages.forms import MessageForm, read_source_format
 from skymailing.messages.starters import get_starter
@@ -73,7 +74,7 @@ def new() -> ResponseReturnValue:
         start_writing()
         message = Message(owner_id=current_user.id)
         try:
-            services.save_message(message, form.read_content(), None)
+            services.save_message(message, form.read_content(), None, form.read_files())
         except LimitReached as error:
             form.form_errors = [explain(error)]
         else:
@@ -104,6 +105,7 @@ def edit(message_id: int) -> ResponseReturnValue:
     # An unfinished design has no HTML with which its author could continue.
     shown = message if draft is None or (as_html and not draft.body) else draft
     form = MessageForm(data=editor.make_fields(shown, as_html=as_html))
+    form.current_files = list_files(message)
     is_changed = False
     if form.validate_on_submit():
         start_writing()
@@ -111,11 +113,15 @@ def edit(message_id: int) -> ResponseReturnValue:
         message = get_own(Message, message_id)
         draft = drafts.find_draft(message) if draft else None
         try:
-            services.save_message(
-                message, form.read_content(), request.form.get("version", type=parse_big_id)
-            )
+            version = request.form.get("version", type=parse_big_id)
+            services.save_message(message, form.read_content(), version, form.read_files())
         except drafts.MessageChanged:
             is_changed = True
+        except LimitReached as error:
+            db.session.rollback()
+            message = get_own(Message, message_id)
+            form.current_files = list_files(message)
+            form.files.errors = [explain(error)]
         else:
             drafts.delete_drafts(current_user.id, draft_id=None, message_id=message.id)
             db.session.commit()

@@ -25,6 +25,7 @@ from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
+from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
@@ -70,6 +71,7 @@ def show(message_id: int) -> ResponseReturnValue:
         search=search,
         found=queries.search_clients(current_user.id, search) if search else [],
         mailings=services.find_mailings(message.id),
+        files=list_files(message),
     )
 
 

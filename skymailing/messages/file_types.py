@@ -1,0 +1,119 @@
+"""Clean the names of uploaded files, and refuse types that mail providers refuse."""
+
+import io
+import mimetypes
+import unicodedata
+import zipfile
+from struct import error as StructError  # noqa: N812 - an exception with the name of a function
+
+from skymailing.errors import UserError
+
+MAX_NAME = 200  # characters
+MAX_EXTENSION = 20
+# What Gmail refuses, also in archives (https://support.google.com/mail/answer/6590), and what Outlook blocks
+# and runs when opened.
+DANGEROUS = frozenset(
+    "ade adp apk app appinstaller application appx appxbundle bas bat cab chm cmd com cpl crt csh "
+    "der diagcab diagcfg diagpkg dll dmg ex ex_ exe fxp gadget grp hlp hpj hta img inf ins iso isp "
+    "its jar jnlp js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw "
+    "mdz mht mhtml mjs msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu nsh "
+    "ops osd pcd pif pl plg prf prg ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 psm1 pst py pyc pyo "
+    "pyw pyz reg scf scr sct settingcontent-ms sh shb shs sys theme tmp url vb vbe vbp vbs vhd vhdx "
+    "vsmacros vsw vxd webpnp website wsb wsc wsf wsh xbap xll xnk ".split()
+)
+# Packed files whose own name is before the last extension.
+PACKED = frozenset(("gz", "bz2", "xz", "z", "zst", "lzma"))
+UNKNOWN_TYPE = "application/octet-stream"
+# Types that a browser or a mail program might run when it opens the file.
+ACTIVE_TYPES = ("html", "xml", "svg", "javascript", "ecmascript", "script", "shockwave", "message/")
+# Not those of the operating system, which differ between hosts.
+TYPES = mimetypes.MimeTypes()
+MORE_TYPES = {
+    "7z": "application/x-7z-compressed",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "epub": "application/epub+zip",
+    "heic": "image/heic",
+    "ics": "text/calendar",
+    "odp": "application/vnd.oasis.opendocument.presentation",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+    "odt": "application/vnd.oasis.opendocument.text",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "rar": "application/vnd.rar",
+    "vcf": "text/vcard",
+    "webp": "image/webp",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+class FileRefused(UserError):
+    """A file cannot be attached."""
+
+
+def clean_name(given: str) -> str:
+    """Return a file name without a path, control characters and invisible marks, of at most MAX_NAME."""
+    name = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    visible = (character for character in name if unicodedata.category(character) not in _INVISIBLE)
+    name = " ".join(unicodedata.normalize("NFC", "".join(visible)).split()).strip(". ")
+    if len(name) > MAX_NAME:
+        stem, dot, extension = name.rpartition(".")
+        if not dot or len(extension) > MAX_EXTENSION:
+            return name[:MAX_NAME].rstrip(". ")
+        name = stem[: MAX_NAME - len(extension) - 1].rstrip(". ") + dot + extension
+    return name
+
+
+# Control characters, marks such as "right to left", surrogates, private and unassigned characters, and line
+# and paragraph separators.
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+def find_extension(name: str) -> str:
+    """Return the extension in lowercase; empty if there is none."""
+    _stem, dot, extension = name.rpartition(".")
+    return extension.strip().lower() if dot else ""
+
+
+def choose_type(name: str) -> str:
+    """Return the media type for a file name, which never makes a program run the file."""
+    extension = find_extension(name)
+    found = MORE_TYPES.get(extension) or TYPES.guess_type(f"x.{extension}", strict=True)[0]
+    if not found or any(kind in found for kind in ACTIVE_TYPES):
+        return UNKNOWN_TYPE
+    return found
+
+
+def check_type(name: str, content: bytes) -> None:
+    """Raise FileRefused if mail providers would refuse the file or, in a ZIP archive, one of its files."""
+    if dangerous := find_dangerous(name):
+        raise FileRefused("file_type_refused", name=name, extension=f".{dangerous}")
+    if find_extension(name) == "zip" or content.startswith(b"PK"):
+        check_archive(name, content)
+
+
+def check_archive(name: str, content: bytes) -> None:
+    """Check the names in a ZIP archive, which is not unpacked; documents such as DOCX are archives, too."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+        OSError,
+        OverflowError,
+        StructError,
+    ) as error:
+        if find_extension(name) != "zip":
+            return  # not an archive after all
+        raise FileRefused("file_archive_unreadable", name=name) from error
+    for inner in names:
+        if dangerous := find_dangerous(inner):
+            raise FileRefused("file_archive_refused", name=name, extension=f".{dangerous}")
+
+
+def find_dangerous(name: str) -> str:
+    """Return the extension because of which a file is refused; empty if it is not."""
+    extension = find_extension(clean_name(name))
+    if extension in PACKED:
+        extension = find_extension(clean_name(name)[: -len(extension) - 1])
+    return extension if extension in DANGEROUS else ""

@@ -1,0 +1,164 @@
+"""Attach files to messages; delete files that nothing uses any more."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import IO
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.exc import IntegrityError
+
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.messages.file_types import FileRefused, check_type, choose_type, clean_name
+from skymailing.models import FileLink, Message, MessageDraft, MessageFile, RunFile, StoredFile
+from skymailing.quotas.checks import LimitReached, require_room_for_files
+from skymailing.settings.quotas import quota_settings
+
+MEGABYTE = 1024 * 1024
+# How long an uploaded file is kept although nothing uses it: it may be about to be attached again.
+GRACE = timedelta(hours=1)
+BATCH = 20  # files deleted per sweep; each may have megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """An uploaded file that may be attached."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanges:
+    """The files to add to a message, and the IDs of those to remove."""
+
+    added: Sequence[NewFile] = ()
+    removed: frozenset[int] = frozenset()
+
+
+def read_upload(given_name: str, source: IO[bytes]) -> NewFile:
+    """Return an uploaded file; raises FileRefused, and LimitReached if it is too large."""
+    limit = quota_settings().files_per_message_mb
+    content = source.read(limit * MEGABYTE + 1) if limit else source.read()
+    return check_file(given_name, content)
+
+
+def check_file(given_name: str, content: bytes) -> NewFile:
+    """Return a file with its name cleaned; raises FileRefused, and LimitReached if it is too large."""
+    name = clean_name(given_name)
+    if not name:
+        raise FileRefused("file_nameless")
+    if not content:
+        raise FileRefused("file_empty", name=name)
+    check_total([len(content)])
+    check_type(name, content)
+    return NewFile(name, choose_type(name), content)
+
+
+def check_total(sizes: Sequence[int]) -> None:
+    """Raise LimitReached if a message may not have files of these sizes."""
+    settings = quota_settings()
+    if settings.files_per_message and len(sizes) > settings.files_per_message:
+        raise LimitReached("file_too_many", settings.files_per_message)
+    if settings.files_per_message_mb and sum(sizes) > settings.files_per_message_mb * MEGABYTE:
+        raise LimitReached("file_total_too_large", settings.files_per_message_mb)
+
+
+def list_files(message: Message | None) -> list[MessageFile]:
+    """Return the files of a message, in the order in which they were attached."""
+    if message is None or message.id is None:
+        return []
+    statement = select(MessageFile).where(MessageFile.message_id == message.id).order_by(MessageFile.id)
+    return list(db.session.scalars(statement))
+
+
+def change_files(message: Message, changes: FileChanges, now: datetime) -> list[MessageFile]:
+    """Remove and add files of a message, whose row is locked; return the added ones. Raises LimitReached."""
+    kept = []
+    for file in list_files(message):
+        if file.id in changes.removed:
+            db.session.delete(file)
+        else:
+            kept.append(file.file.size)
+    check_total([*kept, *(len(new.content) for new in changes.added)])
+    added = [
+        MessageFile(
+            owner_id=message.owner_id,
+            message_id=message.id,
+            file_id=store_content(message.owner_id, new.content, now),
+            name=new.name,
+            content_type=new.content_type,
+        )
+        for new in changes.added
+    ]
+    db.session.add_all(added)
+    db.session.flush()
+    return added
+
+
+def copy_files(source: Message, copy: Message) -> None:
+    """Attach the files of a message to its copy."""
+    db.session.add_all(
+        MessageFile(
+            owner_id=copy.owner_id,
+            message_id=copy.id,
+            file_id=file.file_id,
+            name=file.name,
+            content_type=file.content_type,
+        )
+        for file in list_files(source)
+    )
+
+
+def keep_with_draft(message: Message, draft: MessageDraft) -> None:
+    """Move the files of a message that is about to be deleted to the draft from which it can be restored."""
+    _move(MessageFile.message_id == message.id, message_id=None, draft_id=draft.id)
+
+
+def restore_from_draft(draft: MessageDraft, message: Message) -> None:
+    """Move the files of a deleted message to the restored one."""
+    _move(MessageFile.draft_id == draft.id, message_id=message.id, draft_id=None)
+
+
+def _move(condition: object, **values: int | None) -> None:
+    statement = update(MessageFile).where(condition).values(**values)  # type: ignore[arg-type]  # SQL
+    db.session.execute(statement)
+
+
+def store_content(owner_id: int, content: bytes, now: datetime) -> int:
+    """Return the ID of the stored content; raises LimitReached.
+
+    An equal content that is stored already gets a new date, so that it is not deleted as unused.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    same = (StoredFile.owner_id == owner_id) & (StoredFile.digest == digest)
+    again = update(StoredFile).where(same).values(uploaded_at=now).returning(StoredFile.id)
+    if found := db.session.scalar(again):
+        return int(found)
+    require_room_for_files(owner_id, len(content))
+    values = {"owner_id": owner_id, "digest": digest, "size": len(content), "content": content}
+    insert = insert_into(StoredFile).values(values | {"uploaded_at": now})
+    insert = insert.on_conflict_do_update(index_elements=["owner_id", "digest"], set_={"uploaded_at": now})
+    return int(db.session.execute(insert.returning(StoredFile.id)).scalar_one())
+
+
+def delete_unused(now: datetime) -> int:
+    """Delete files that no message, run or link uses; return how many."""
+    db.session.rollback()
+    uses = (MessageFile.file_id, RunFile.file_id, FileLink.file_id)
+    is_unused = [~exists().where(column == StoredFile.id) for column in uses]
+    old = select(StoredFile.id).where(StoredFile.uploaded_at < now - GRACE, *is_unused)
+    ids = list(db.session.scalars(old.order_by(StoredFile.uploaded_at).limit(BATCH)))
+    statement = delete(StoredFile).where(
+        StoredFile.id.in_(ids), StoredFile.uploaded_at < now - GRACE, *is_unused
+    )
+    try:
+        deleted: int = db.session.execute(statement).rowcount if ids else 0  # type: ignore[attr-defined]
+        db.session.commit()
+    except IntegrityError:  # one of them has just been attached to a copy; the next sweep tries again
+        db.session.rollback()
+        return 0
+    return deleted
