@@ -9,11 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from skymailing.api.strict_json import MAX_DEPTH
+from skymailing.api.problems import ApiError
+from skymailing.api.strict_json import MAX_DEPTH, read_json
 from skymailing.models import User
 from tests.api.conftest import MakeProgram, Program
 from tests.conftest import SetLimits
 from tests.support.factories import ClientFactory, MessageFactory, create_clients
+from tests.support.timing import cpu_seconds
 
 pytestmark = pytest.mark.one_engine
 
@@ -95,6 +97,12 @@ def test_a_key_has_a_limit_of_its_own(
 def test_json_that_parsers_read_differently_is_refused(program: Program, body: bytes, code: str) -> None:
     refusal = program.refuse("POST", "/messages", data=body, content_type="application/json")
     assert refusal[:2] == (400, code)
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_strings_without_an_end_are_read_once(end: bytes) -> None:
+    with cpu_seconds(2), pytest.raises(ApiError):
+        read_json(b'"' + b'\\"' * 500_000 + end)
 
 
 def test_brackets_in_texts_are_not_nesting(program: Program) -> None:
