@@ -35,6 +35,7 @@ def render_letters(
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
     now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
+    limit = outlet.largest_letter
     for claimed in confirmed:
         if rates.is_limited and not rates.allow(outlet.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
@@ -45,8 +46,8 @@ def render_letters(
         template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, outlet.bounce_address)
         tail = template.tail.content
-        if len(tail) > outlet.largest_letter:
-            batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{outlet.largest_letter}")
+        if len(tail) > limit:
+            batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{limit}")
             return
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
         try:
@@ -57,11 +58,8 @@ def render_letters(
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
-        if letter.size > outlet.largest_letter:
-            reply = (
-                f"the letter has {letter.size} bytes, and the mail server accepts at most"
-                f" {outlet.largest_letter}"
-            )
+        if letter.size > limit:
+            reply = f"the letter has {letter.size} bytes, and the mail server accepts at most {limit}"
             if _fail_unsent(run, batch, dispatcher, letter, reply):
                 batch.stop(StateReason.REJECTED, reply)
                 return
