@@ -1,7 +1,7 @@
 """Test that attached files reach every client, over real sessions and with real runs."""
 
-import resource
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +19,7 @@ from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.mailings.state_text import explain_state
+from skymailing.messages import files
 from skymailing.models import MailingState, MessageFile, RunFile, StateReason, StoredFile, User
 from tests.delivery.conftest import ServeFrom, Start
 from tests.delivery.handover import MemoryJournal, connect_to
@@ -36,8 +37,8 @@ def test_every_client_gets_the_files_of_the_message(
 ) -> None:
     clients = create_clients(user, 20)
     message = MessageFactory.create(owner=user)
-    files = [("Счёт № 5.pdf", make_bytes(300_000)), ("price.xlsx", make_bytes(10))]
-    for name, content in files:
+    attached = [("Счёт № 5.pdf", make_bytes(300_000)), ("price.xlsx", make_bytes(10))]
+    for name, content in attached:
         attach(message, content, name)
 
     start(due_mailing(user, message=message))
@@ -47,7 +48,7 @@ def test_every_client_gets_the_files_of_the_message(
     assert smtp.per_address() == {client.email: 1 for client in clients}
     check_ledger(session, run, smtp.letters)
     for letter in smtp.letters:
-        assert list_attached(letter.parsed) == files
+        assert list_attached(letter.parsed) == attached
         assert any(client.full_name in letter.text for client in clients)
 
 
@@ -125,19 +126,47 @@ def hand_over(port: int, letters: list[Letter], seconds: float, sessions: int = 
 
 
 @pytest.mark.one_engine
-def test_a_shared_tail_is_not_copied_for_each_letter(smtp_server: SmtpServer) -> None:
+def test_every_letter_arrives_with_the_shared_tail(smtp_server: SmtpServer) -> None:
     smtp_server.clear()
-    tail = b"x" * 70 + b"\r\n"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tail = (b"x" * 70 + b"\r\n") * 10_000  # several pieces
 
-    verdicts = hand_over(smtp_server.port, make_letters(40, tail * 100), 30, sessions=5)
+    verdicts = hand_over(smtp_server.port, make_letters(20, tail), 30, sessions=5)
 
-    assert verdicts == [Verdict.SENT] * 40
-    assert {letter.content for letter in smtp_server.letters} == {
-        b"Subject: x\r\n\r\n.Hello\r\n" + tail * 100
-    }
+    assert verdicts == [Verdict.SENT] * 20
+    assert {letter.content for letter in smtp_server.letters} == {b"Subject: x\r\n\r\n.Hello\r\n" + tail}
+    assert len({letter.to for letter in smtp_server.letters}) == 20
     smtp_server.clear()
-    assert before
+
+
+def drain(peer: Peer) -> None:
+    """Accept letters without keeping or parsing them."""
+    peer.greet("PIPELINING")
+    while True:
+        for reply in ("250 ok", "250 ok", "354 go"):
+            peer.read()
+            peer.send(reply)
+        end = b""
+        while not end.endswith(b"\r\n.\r\n"):
+            line = peer.file.readline()
+            if not line:
+                return
+            end = (end + line)[-5:]
+        peer.send("250 accepted")
+
+
+@pytest.mark.one_engine
+def test_memory_does_not_grow_with_the_number_of_letters() -> None:
+    tail = (b"x" * 2_000 + b"\r\n") * 500  # 1 MB; long lines are fast to read
+    with scripted_server(drain) as port:
+        tracemalloc.start()
+        try:
+            verdicts = hand_over(port, make_letters(300, tail), 60, sessions=10)
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert verdicts == [Verdict.SENT] * 300
+    assert peak < 12 * MEGABYTE
 
 
 @pytest.mark.one_engine

@@ -18,13 +18,6 @@ class Queued:
         """Append bytes without copying them."""
         self.pieces.append(memoryview(data))
 
-    def write(self, outgoing: bytearray, data: bytes) -> None:
-        """Append bytes to `outgoing`, or to the queued ones that follow it."""
-        if self.pieces:
-            self.add(data)
-        else:
-            outgoing += data
-
     def write_body(self, outgoing: bytearray, content: bytes, tail: bytes) -> None:
         """Append a letter with its final dot; its tail is not copied yet."""
         if not tail:

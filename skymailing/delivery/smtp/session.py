@@ -286,7 +286,10 @@ class Session:
             return False
         commands = b"".join(self._make_commands(self._following))
         self._behind = len(commands)
-        self._queued.write(self.outgoing, commands)
+        if self._queued.pieces:
+            self._queued.add(commands)
+        else:
+            self.outgoing += commands
         return True
 
     def _finish(self, result: Result) -> None:
