@@ -76,6 +76,9 @@ class RunState(StrEnum):
     # Planned or sending with variants; a separate value, because older versions would send everyone the same
     # letter.
     TESTED = "tested"
+    # Planned or sending letters with files, with or without variants; a separate value, because older
+    # versions would send the letters without their files.
+    ATTACHED = "attached"
     # The transactional letters of a day; its own value, as older versions would cancel letters that have no
     # client.
     TRANSACTIONAL = "transactional"
@@ -91,8 +94,11 @@ OPEN_RUN_STATES = (
     RunState.SENDING,
     RunState.ROUTED,
     RunState.TESTED,
+    RunState.ATTACHED,
     RunState.TRANSACTIONAL,
 )
+# The states of an open run that may have a test.
+TESTED_STATES = (RunState.TESTED, RunState.ATTACHED)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -101,8 +107,9 @@ RUN_TRANSITIONS = Transitions(
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
         RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.ATTACHED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED},
+        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.ATTACHED},
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),
     },

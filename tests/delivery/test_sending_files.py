@@ -9,18 +9,33 @@ from functools import partial
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.clock import utcnow
+from skymailing.delivery import plan
+from skymailing.delivery.rendering.attachments import AttachedFile
+from skymailing.delivery.run_files import load_files
 from skymailing.delivery.smtp import pipeline
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.extensions import db
 from skymailing.mailings.state_text import explain_state
 from skymailing.messages import files
-from skymailing.models import MailingState, MessageFile, RunFile, StateReason, StoredFile, User
+from skymailing.models import (
+    RUN_TRANSITIONS,
+    MailingState,
+    MessageFile,
+    Run,
+    RunFile,
+    RunState,
+    StateReason,
+    StoredFile,
+    User,
+)
 from tests.delivery.conftest import ServeFrom, Start
 from tests.delivery.handover import MemoryJournal, connect_to
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -86,6 +101,50 @@ def test_each_variant_has_the_files_of_its_message(
     assert found <= {("A", "a.pdf", b"of A"), ("B", "a.pdf", b"of A"), ("C", "c.pdf", b"of C")}
     assert len(found) > 1
     assert Counter(session.scalars(select(RunFile.variant))) == {1: 1, 2: 1, 3: 1}
+
+
+def test_an_older_version_can_neither_plan_nor_send_a_run_with_files(
+    app: Flask, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user)
+    attach(message, b"content")
+    create_clients(user, 1)
+    mailing = due_mailing(user, message=message)
+    with app.app_context():
+        plan.start_due_run(mailing.id, utcnow())
+    run = get_only_run(session)
+    assert run.state is RunState.ATTACHED
+    names = ("mailing_id", "subject", "format", "body", "sender_name", "reply_to", "started_at")
+    values = {name: getattr(run, name) for name in names} | {"scheduled_for": utcnow() - timedelta(days=1)}
+    with app.app_context():
+        with pytest.raises(DBAPIError, match="files of its message"), db.engine.begin() as connection:
+            connection.execute(insert(Run).values(values))
+        for state in (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.TESTED):
+            sending = update(Run).where(Run.id == run.id).values(state=state)
+            with pytest.raises(DBAPIError, match="own_files"), db.engine.begin() as connection:
+                connection.execute(sending)
+
+
+def test_a_finished_run_is_sent_again_with_its_files(
+    app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer, work: Callable[[], None]
+) -> None:
+    (client,) = create_clients(user, 1)
+    message = MessageFactory.create(owner=user)
+    attach(message, b"content", "a.pdf")
+    smtp.data_replies[client.email] = "554 5.7.1 no"
+    mailing = due_mailing(user, message=message)
+    start(mailing)
+    session.refresh(mailing)
+    session.execute(delete(MessageFile))
+    smtp.data_replies.clear()
+
+    with app.app_context():
+        run = db.session.get(Run, get_only_run(session).id)
+        assert run is not None
+        RUN_TRANSITIONS.move(run, run.reopened_state)
+        assert run.state is RunState.ATTACHED
+        db.session.rollback()
+        assert load_files(run.id, 0) == (AttachedFile("a.pdf", "application/pdf", b"content"),)
 
 
 @pytest.mark.one_engine
@@ -213,7 +272,5 @@ def test_a_file_is_deleted_once_nothing_uses_it(
 
 
 def delete_unused(app: Flask, hours: int) -> int:
-    from skymailing.messages.files import delete_unused
-
     with app.app_context():
-        return delete_unused(utcnow() + timedelta(hours=hours))
+        return files.delete_unused(utcnow() + timedelta(hours=hours))

@@ -23,12 +23,12 @@ from skymailing.api.views.pages import link_header, page_of
 from skymailing.api.views.responses import answer_json
 from skymailing.mailings.queries import Ledger, count_runs
 from skymailing.mailings.run_queries import find_run
-from skymailing.models import DeliveryState, Run, RunState
+from skymailing.models import OPEN_RUN_STATES, DeliveryState, Run, RunState
 
 bp = Resource("runs", "What happened: runs, deliveries and attempts.")
 
 # States of the engine that mean the same to programs.
-SENDING = (RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL)
+SENDING = tuple(state for state in OPEN_RUN_STATES if state is not RunState.PLANNED)
 TIMES = {"at", "due_at", "finished_at"}
 COPIED = [name for name in RunSchema().fields if name not in ("state", "counts")]
 
