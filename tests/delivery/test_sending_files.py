@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -250,6 +251,21 @@ def test_a_letter_with_files_may_take_longer_while_its_body_is_being_accepted(
         assert hand_over(port, make_letters(1, tail), seconds=0.6) == [Verdict.DEFERRED]
 
 
+@pytest.mark.one_engine
+def test_a_refusal_in_the_middle_of_a_body_counts() -> None:
+    def serve(peer: Peer) -> None:
+        peer.greet()
+        for reply in ("250 ok", "250 ok", "354 go"):
+            peer.read()
+            peer.send(reply)
+        peer.read()
+        peer.send("552 5.3.4 too large")
+        peer.read_body()
+
+    with scripted_server(serve) as port:
+        assert hand_over(port, make_letters(1, (b"x" * 70 + b"\r\n") * 100_000), 30) == [Verdict.FAILED]
+
+
 def test_a_file_is_deleted_once_nothing_uses_it(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
@@ -272,5 +288,6 @@ def test_a_file_is_deleted_once_nothing_uses_it(
 
 
 def delete_unused(app: Flask, hours: int) -> int:
+    (Path(app.config["DATA_DIR"]) / files.MARK).unlink(missing_ok=True)
     with app.app_context():
         return files.delete_unused(utcnow() + timedelta(hours=hours))
