@@ -61,7 +61,7 @@ def upgrade():
         refer_to('message_files', 'owner_id', 'users', 'CASCADE'),
         refer_to('message_files', 'message_id', 'messages', 'CASCADE'),
         refer_to('message_files', 'draft_id', 'message_drafts', 'CASCADE'),
-        refer_to('message_files', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('message_files', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_message_files')),
     )
     op.create_table(
@@ -71,7 +71,7 @@ def upgrade():
         sa.Column('position', sa.SmallInteger(), autoincrement=False, nullable=False),
         *list_columns(),
         refer_to('run_files', 'run_id', 'runs', 'CASCADE'),
-        refer_to('run_files', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('run_files', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('run_id', 'variant', 'position', name=op.f('pk_run_files')),
     )
     op.create_table(
@@ -82,7 +82,7 @@ def upgrade():
         *list_columns(),
         *(sa.Column(name, MOMENT, nullable=False) for name in ('created_at', 'seen_at', 'looked_at')),
         refer_to('file_links', 'owner_id', 'users', 'CASCADE'),
-        refer_to('file_links', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('file_links', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_file_links')),
         sa.UniqueConstraint('token', name=op.f('uq_file_links_token')),
     )
