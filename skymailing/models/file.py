@@ -12,8 +12,8 @@ from skymailing.models.types import BigId, UTCDateTime
 class StoredFile(Model):
     """The content of a file, stored once for all of its owner's messages, runs and links; never changed.
 
-    It is in the database, because workers on other hosts send it. Keys that refer to it have no action: unlike
-    RESTRICT, they allow it to be deleted together with its uses, as when an account is deleted.
+    It is in the database, because workers on other hosts send it. Keys that refer to it have no action:
+    unlike RESTRICT, they allow it to be deleted together with its uses, as when an account is deleted.
     """
 
     __tablename__ = "stored_files"
