@@ -1,4 +1,4 @@
-"""add files that are attached to letters or linked from them
+"""add files, and keep older versions from sending letters without their files
 
 Revision ID: 0051
 Revises: 0050
@@ -15,11 +15,30 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
+RUN_STATES = (
+    *('planned', 'sending', 'routed', 'tested', 'transactional', 'caught', 'caught-letters'),
+    *('finished', 'cancelled', 'skipped'),
+)
+OWN_FILES = "file_bytes = 0 OR state NOT IN ('planned', 'sending', 'routed', 'tested')"
+REFUSAL = 'this run has to be planned with the files of its message'
+# Only a version that knows no files plans such a run.
+LACKS_FILES = (
+    "NEW.file_bytes = 0 AND NEW.state <> 'skipped' AND EXISTS ("
+    'SELECT 1 FROM mailings JOIN message_files ON message_files.message_id = mailings.message_id '
+    'WHERE mailings.id = NEW.mailing_id)'
+)
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 
 
 def upgrade():
-    op.add_column('runs', sa.Column('file_bytes', sa.Integer(), server_default=sa.text('0'), nullable=False))
+    triggers = drop_triggers()
+    with op.batch_alter_table('runs', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('file_bytes', sa.Integer(), server_default=sa.text('0'), nullable=False))
+        batch_op.drop_constraint(op.f('ck_runs_state'), type_='check')
+        batch_op.create_check_constraint('state', sa.column('state').in_([*RUN_STATES, 'attached']))
+        batch_op.create_check_constraint('own_files', OWN_FILES)
+    for trigger in triggers:
+        op.execute(trigger)
     op.create_table(
         'stored_files',
         sa.Column('id', BIG_ID, nullable=False),
@@ -45,7 +64,7 @@ def upgrade():
         refer_to('message_files', 'owner_id', 'users', 'CASCADE'),
         refer_to('message_files', 'message_id', 'messages', 'CASCADE'),
         refer_to('message_files', 'draft_id', 'message_drafts', 'CASCADE'),
-        refer_to('message_files', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('message_files', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_message_files')),
     )
     op.create_table(
@@ -55,7 +74,7 @@ def upgrade():
         sa.Column('position', sa.SmallInteger(), autoincrement=False, nullable=False),
         *list_columns(),
         refer_to('run_files', 'run_id', 'runs', 'CASCADE'),
-        refer_to('run_files', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('run_files', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('run_id', 'variant', 'position', name=op.f('pk_run_files')),
     )
     op.create_table(
@@ -66,11 +85,12 @@ def upgrade():
         *list_columns(),
         *(sa.Column(name, MOMENT, nullable=False) for name in ('created_at', 'seen_at', 'looked_at')),
         refer_to('file_links', 'owner_id', 'users', 'CASCADE'),
-        refer_to('file_links', 'file_id', 'stored_files', 'RESTRICT'),
+        refer_to('file_links', 'file_id', 'stored_files', None),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_file_links')),
         sa.UniqueConstraint('token', name=op.f('uq_file_links_token')),
     )
     create_indexes()
+    create_trigger()
 
 
 def list_columns():
@@ -102,7 +122,51 @@ def create_indexes():
         op.create_index(op.f(f'ix_{table}_{"_".join(columns)}'), table, columns)
 
 
+def drop_triggers():
+    """Drop the triggers that SQLite would drop with the table that batch_alter_table replaces; return them."""
+    if op.get_bind().dialect.name != 'sqlite':
+        return []
+    triggers = op.get_bind().execute(
+        sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'runs'")
+    ).all()
+    for name, _sql in triggers:
+        op.execute(f'DROP TRIGGER {name}')
+    return [sql for _name, sql in triggers]
+
+
+def create_trigger():
+    # Code that replaces the table on SQLite, as batch_alter_table does, must recreate it.
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute(
+            f"CREATE TRIGGER runs_files BEFORE INSERT ON runs WHEN {LACKS_FILES} "
+            f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+        )
+        return
+    op.execute(
+        'CREATE FUNCTION refuse_run_without_files() RETURNS trigger LANGUAGE plpgsql AS '
+        f"$$ BEGIN IF {LACKS_FILES} THEN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END IF; "
+        'RETURN NEW; END $$'
+    )
+    op.execute(
+        'CREATE TRIGGER runs_files BEFORE INSERT ON runs FOR EACH ROW EXECUTE FUNCTION refuse_run_without_files()'
+    )
+
+
 def downgrade():
+    if op.get_bind().scalar(sa.text("SELECT count(*) FROM runs WHERE state = 'attached'")):
+        raise RuntimeError('Finish or cancel the mailings with attached files first.')
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute('DROP TRIGGER runs_files')
+    else:
+        op.execute('DROP TRIGGER runs_files ON runs')
+        op.execute('DROP FUNCTION refuse_run_without_files()')
     for table in ('file_links', 'run_files', 'message_files', 'stored_files'):
         op.drop_table(table)
-    op.drop_column('runs', 'file_bytes')
+    triggers = drop_triggers()
+    with op.batch_alter_table('runs', schema=None) as batch_op:
+        batch_op.drop_constraint(op.f('ck_runs_own_files'), type_='check')
+        batch_op.drop_constraint(op.f('ck_runs_state'), type_='check')
+        batch_op.create_check_constraint('state', sa.column('state').in_(RUN_STATES))
+        batch_op.drop_column('file_bytes')
+    for trigger in triggers:
+        op.execute(trigger)

@@ -17,7 +17,7 @@ from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
-from skymailing.delivery.run_files import copy_files
+from skymailing.delivery.run_files import add_files, plan_files
 from skymailing.delivery.senders import describe_mailing, find_problem
 from skymailing.delivery.transactional import expires_at, is_day_over
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
@@ -147,10 +147,11 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
     run.body = bodies.of(mailing.message)
     if mailing.sample_percent and not mailing.is_caught:
         begin_test(run, mailing, now)
+    files = plan_files(session, run, mailing)
     session.add(run)
     session.flush()
     sample = copy_variants(session, run, mailing, bodies)
-    copy_files(session, run, mailing)
+    add_files(session, run, files)
     key = RunKey(run.id, mailing.id, mailing.counted_owner_id, now)
     run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
     if sample is not None:

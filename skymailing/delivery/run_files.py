@@ -1,6 +1,6 @@
 """Attach the files of messages to a run, and read them for its letters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -16,28 +16,36 @@ from skymailing.models import Mailing, MessageFile, Run, RunFile, StoredFile
 ENCODED_RATIO = 4 / 3 * 78 / 76
 
 
-def copy_files(session: Session, run: Run, mailing: Mailing) -> None:
-    """Attach the files of a mailing's message, or of each variant's message, to its new run."""
+def plan_files(session: Session, run: Run, mailing: Mailing) -> list[RunFile]:
+    """Return the files of a new run, which is not stored yet; set its state and their total size."""
     messages = {0: mailing.message_id}
     if run.test_ends_at is not None:
         messages = {1: mailing.message_id}
         for variant in list_variants(session, mailing.id):
             messages[variant.number] = variant.message_id or mailing.message_id
-    files = list_message_files(session, set(messages.values()))
-    for variant_number, message_id in messages.items():
-        attached = files.get(message_id, [])
-        session.add_all(
-            RunFile(
-                run_id=run.id,
-                variant=variant_number,
-                position=position,
-                file_id=file.file_id,
-                name=file.name,
-                content_type=file.content_type,
-            )
-            for position, file in enumerate(attached)
+    found = list_message_files(session, set(messages.values()))
+    sizes = [sum(file.file.size for file in files) for files in found.values()]
+    run.file_bytes = max(sizes, default=0)
+    if run.file_bytes and not mailing.is_caught:
+        run.state = run.reopened_state
+    return [
+        RunFile(
+            variant=number,
+            position=position,
+            file_id=file.file_id,
+            name=file.name,
+            content_type=file.content_type,
         )
-        run.file_bytes = max(run.file_bytes or 0, sum(file.file.size for file in attached))
+        for number, message_id in messages.items()
+        for position, file in enumerate(found.get(message_id, ()))
+    ]
+
+
+def add_files(session: Session, run: Run, files: Iterable[RunFile]) -> None:
+    """Store the files of a run, which has been stored."""
+    for file in files:
+        file.run_id = run.id
+        session.add(file)
 
 
 def list_message_files(session: Session, message_ids: set[int]) -> Mapping[int, list[MessageFile]]:

@@ -7,7 +7,7 @@ from skymailing.extensions import db
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.services import lock_mailing, require_enabled
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Decision, MailingState, Run, RunState, RunVariant
+from skymailing.models import TESTED_STATES, Decision, MailingState, Run, RunVariant
 
 
 def choose_winner(run: Run, number: int, now: datetime) -> None:
@@ -21,7 +21,7 @@ def choose_winner(run: Run, number: int, now: datetime) -> None:
     db.session.refresh(run)
     if run.winner is not None:
         raise MailingError("mailing_winner_chosen", variant=letter_of(run.winner))
-    is_over = run.state is not RunState.TESTED or mailing.state is MailingState.CANCELLED
+    is_over = run.state not in TESTED_STATES or mailing.state is MailingState.CANCELLED
     if is_over or now >= mailing.ends_at:
         raise MailingError("mailing_test_over")
     if db.session.get(RunVariant, (run.id, number)) is None:

@@ -14,7 +14,7 @@ from skymailing.mailings.formats import format_clock_time, format_number
 from skymailing.mailings.queries import Ledger
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Decision, MailingState, Run, RunState, WinnerBy
+from skymailing.models import TESTED_STATES, Decision, MailingState, Run, WinnerBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def describe_test(run: Run, ledger: Ledger, now: datetime) -> DescribedTest | No
         for result in results
     ]
     others = _make_row(_subtract(run, ledger, results))
-    is_open = run.state is RunState.TESTED and run.mailing.state is not MailingState.CANCELLED
+    is_open = run.state in TESTED_STATES and run.mailing.state is not MailingState.CANCELLED
     can_choose = is_open and run.is_testing and now < run.mailing.ends_at and not run.mailing.is_disabled
     # While the sample is being sent, some of its letters are pending, too.
     waiting = min(ledger["pending"], others.planned) if is_open else others.unsent

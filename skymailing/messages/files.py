@@ -1,15 +1,19 @@
 """Attach files to messages; delete files that nothing uses any more."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO
 
+from flask import current_app
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from skymailing.db.engine import insert_into
+from skymailing.db.engine import insert_into, reading_engine
 from skymailing.extensions import db
 from skymailing.messages.file_types import FileRefused, check_type, choose_type, clean_name
 from skymailing.models import FileLink, Message, MessageDraft, MessageFile, RunFile, StoredFile
@@ -19,7 +23,9 @@ from skymailing.settings.quotas import quota_settings
 MEGABYTE = 1024 * 1024
 # How long an uploaded file is kept although nothing uses it: it may be about to be attached again.
 GRACE = timedelta(hours=1)
+PAUSE = timedelta(hours=1)  # between two searches for unused files
 BATCH = 20  # files deleted per sweep; each may have megabytes
+MARK = ".files-swept"  # an empty file; its modification time is the time of the last search
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +152,21 @@ def store_content(owner_id: int, content: bytes, now: datetime) -> int:
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete files that no message, run or link uses; return how many."""
-    db.session.rollback()
+    """Delete files that no message, run or link uses; return how many. Does nothing if PAUSE is not over."""
+    mark = Path(current_app.config["DATA_DIR"]) / MARK
+    if mark.exists() and mark.stat().st_mtime > (now - PAUSE).timestamp():
+        return 0
     uses = (MessageFile.file_id, RunFile.file_id, FileLink.file_id)
     is_unused = [~exists().where(column == StoredFile.id) for column in uses]
-    old = select(StoredFile.id).where(StoredFile.uploaded_at < now - GRACE, *is_unused)
-    ids = list(db.session.scalars(old.order_by(StoredFile.uploaded_at).limit(BATCH)))
-    statement = delete(StoredFile).where(
-        StoredFile.id.in_(ids), StoredFile.uploaded_at < now - GRACE, *is_unused
-    )
+    is_old = StoredFile.uploaded_at < now - GRACE
+    with Session(reading_engine()) as session:
+        ids = list(session.scalars(select(StoredFile.id).where(is_old, *is_unused).limit(BATCH)))
+    if len(ids) < BATCH:
+        mark.touch()
+        os.utime(mark, (now.timestamp(), now.timestamp()))
+    statement = delete(StoredFile).where(StoredFile.id.in_(ids), is_old, *is_unused)
     try:
-        deleted: int = db.session.execute(statement).rowcount if ids else 0  # type: ignore[attr-defined]
-        db.session.commit()
-    except IntegrityError:  # one of them has just been attached to a copy; the next sweep tries again
-        db.session.rollback()
+        with db.engine.connect() as connection, connection.begin():
+            return connection.execute(statement).rowcount if ids else 0
+    except IntegrityError:  # one of them has just been attached to a copy; a later sweep tries again
         return 0
-    return deleted

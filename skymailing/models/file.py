@@ -12,7 +12,8 @@ from skymailing.models.types import BigId, UTCDateTime
 class StoredFile(Model):
     """The content of a file, stored once for all of its owner's messages, runs and links; never changed.
 
-    It is in the database, because workers on other hosts send it.
+    It is in the database, because workers on other hosts send it. Keys that refer to it have no action:
+    unlike RESTRICT, they allow it to be deleted together with its uses, as when an account is deleted.
     """
 
     __tablename__ = "stored_files"
@@ -39,7 +40,7 @@ class MessageFile(Model):
     draft_id: Mapped[int | None] = mapped_column(
         ForeignKey("message_drafts.id", ondelete="CASCADE"), index=True
     )
-    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id", ondelete="RESTRICT"), index=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     content_type: Mapped[str] = mapped_column(String(100))
 
@@ -55,7 +56,7 @@ class RunFile(Model):
     # The variant whose letters have it; 0 without a test.
     variant: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id", ondelete="RESTRICT"), index=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     content_type: Mapped[str] = mapped_column(String(100))
 
@@ -71,7 +72,7 @@ class FileLink(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     # Part of its URL; impossible to guess.
     token: Mapped[str] = mapped_column(String(32), unique=True)
-    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id", ondelete="RESTRICT"), index=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     content_type: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

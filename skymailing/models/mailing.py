@@ -250,6 +250,8 @@ class Run(Model):
     @property
     def reopened_state(self) -> RunState:
         """The state in which its letters are sent again."""
+        if self.file_bytes:
+            return RunState.ATTACHED
         if self.test_ends_at is not None:
             return RunState.TESTED
         return RunState.SENDING if self.server_id is None else RunState.ROUTED
@@ -272,6 +274,9 @@ class Run(Model):
         CheckConstraint("server_id IS NULL OR state NOT IN ('planned', 'sending')", name="own_server"),
         CheckConstraint(
             "test_ends_at IS NULL OR state NOT IN ('planned', 'sending', 'routed')", name="own_variants"
+        ),
+        CheckConstraint(
+            "file_bytes = 0 OR state NOT IN ('planned', 'sending', 'routed', 'tested')", name="own_files"
         ),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.

@@ -96,6 +96,9 @@ class RunState(StrEnum):
     # Planned or sending with variants; a separate value, because older versions would send everyone the same
     # letter.
     TESTED = "tested"
+    # Planned or sending letters with files, with or without variants; a separate value, because older
+    # versions would send the letters without their files.
+    ATTACHED = "attached"
     # The transactional letters of a day; its own value, as older versions would cancel letters that have no
     # client.
     TRANSACTIONAL = "transactional"
@@ -115,12 +118,15 @@ OPEN_RUN_STATES = (
     RunState.SENDING,
     RunState.ROUTED,
     RunState.TESTED,
+    RunState.ATTACHED,
     RunState.TRANSACTIONAL,
     RunState.CAUGHT,
     RunState.CAUGHT_LETTERS,
 )
 # Those of transactional letters, which get more letters during their day.
 LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.CAUGHT_LETTERS)
+# The states of an open run that may have a test.
+TESTED_STATES = (RunState.TESTED, RunState.ATTACHED)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -129,10 +135,17 @@ RUN_TRANSITIONS = Transitions(
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
         RunState.ROUTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.ATTACHED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
-        RunState.FINISHED: {RunState.SENDING, RunState.ROUTED, RunState.TESTED, RunState.TRANSACTIONAL},
+        RunState.FINISHED: {
+            RunState.SENDING,
+            RunState.ROUTED,
+            RunState.TESTED,
+            RunState.ATTACHED,
+            RunState.TRANSACTIONAL,
+        },
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),
     },

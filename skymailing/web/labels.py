@@ -60,6 +60,7 @@ _register(
         RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
         RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
+        RunState.ATTACHED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT_LETTERS: (lazy_pgettext("run", "sending"), "active"),

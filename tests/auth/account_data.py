@@ -56,7 +56,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import add_click, add_test, add_webhook
+from tests.auth.account_results import add_click, add_files, add_test, add_webhook
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -108,7 +108,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_webhook(session, user)
     add_audit_entries(session, user, network_address)
     add_api_key_and_article(user)
-    session.flush()
+    add_files(mailing, run)
     return mailing
 
 

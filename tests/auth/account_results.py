@@ -1,7 +1,7 @@
-"""Add a recipient's click and the results of an A/B test to an account."""
+"""Add a recipient's click, the results of an A/B test, webhooks and files to an account."""
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from skymailing.clock import utcnow
 from skymailing.models import (
@@ -11,6 +11,7 @@ from skymailing.models import (
     Mailing,
     MailingVariant,
     Run,
+    RunFile,
     RunLink,
     User,
     WebhookCall,
@@ -18,6 +19,7 @@ from skymailing.models import (
     WebhookEvent,
 )
 from tests.support.factories import RunVariantFactory
+from tests.support.files import attach, link_to
 
 
 def add_click(session: Session, run: Run) -> None:
@@ -53,3 +55,13 @@ def add_webhook(session: Session, user: User) -> None:
     session.flush()
     session.add(WebhookCall(owner_id=user.id, event_id=event.id, endpoint_id=endpoint.id, last_response="ok"))
     session.flush()
+
+
+def add_files(mailing: Mailing, run: Run) -> None:
+    """Attach a file to the message of a mailing and to its run, and link to another file."""
+    session = object_session(run)
+    assert session is not None
+    file = attach(mailing.message, b"attached", "Прайс.pdf")
+    values = {"file_id": file.file_id, "name": file.name, "content_type": file.content_type}
+    session.add(RunFile(run_id=run.id, variant=0, position=0, **values))
+    link_to(mailing.owner, b"linked", "menu.pdf")

@@ -40,7 +40,8 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     archive = download_archive(browser)
 
     readme = archive.read("readme.txt").decode()
-    assert set(archive.namelist()) == {"readme.txt"} | {
+    names = {name for name in archive.namelist() if not name.startswith("attachments/")}
+    assert names == {"readme.txt"} | {
         line.split()[0] for line in readme.splitlines() if ".csv " in line or ".json " in line
     }
     assert json.loads(archive.read("profile.json"))["email"] == user.email
@@ -182,3 +183,23 @@ def test_reading_in_chunks_loses_no_rows(
     assert [(row["mailing"], row["answer"]) for row in returned] == [("Осень", "552 mailbox full")]
     assert len(read_table(archive, "mailing-clients.csv")) == 3
     assert len(json.loads(archive.read("runs.json"))) == 2
+
+
+def test_the_export_contains_the_files_of_messages_runs_and_links(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    mailing = create_account_data(session, user)
+    create_account_data(session, UserFactory.create())
+
+    archive = download_archive(browser)
+
+    attached, sent, linked = read_table(archive, "attachments.csv")
+    assert (attached["message_id"], attached["name"]) == (str(mailing.message_id), "Прайс.pdf")
+    assert sent["run_id"]
+    assert len(linked["link"]) == 32
+    assert [archive.read(row["file"]) for row in (attached, sent, linked)] == [
+        b"attached",
+        b"attached",
+        b"linked",
+    ]
+    assert len([name for name in archive.namelist() if name.startswith("attachments/")]) == 2

@@ -1,7 +1,9 @@
 """Test letters with attachments: what they contain, and that their signatures are valid."""
 
+import itertools
 from dataclasses import replace
 from email.message import EmailMessage
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from skymailing.delivery.rendering.attachments import AttachedFile, encode_files
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
-from skymailing.delivery.smtp.outgoing import Outgoing, stuff_dots
+from skymailing.delivery.smtp import outgoing as smtp_outgoing
+from skymailing.delivery.smtp.outgoing import Queued, stuff_dots
 from skymailing.messages.file_types import clean_name
 from skymailing.models import MessageFormat
 from tests.delivery.rendered import ANN, HTML, MARKDOWN, NOW, RUN, SENDER, TEXT, URL, get_body, parse_valid
@@ -85,30 +88,23 @@ def test_another_implementation_accepts_the_signature(format_: MessageFormat) ->
     assert not is_valid(head + tail.replace(b"price.pdf", b"other.pdf"))
 
 
-@given(
-    st.lists(st.tuples(st.binary(max_size=40), st.binary(max_size=60)), max_size=5),
-    st.lists(st.integers(1, 50), min_size=1, max_size=50),
-)
-def test_bytes_leave_in_order_however_much_the_socket_accepts(
-    bodies: list[tuple[bytes, bytes]], steps: list[int]
+@given(st.lists(st.binary(max_size=60), max_size=5), st.lists(st.integers(1, 50), min_size=1), st.binary())
+def test_queued_bytes_leave_in_order_however_much_the_socket_accepts(
+    pieces: list[bytes], steps: list[int], own: bytes
 ) -> None:
-    """As in a session: a body, the next envelope behind it, and no further body until all is written."""
-    outgoing, written, expected = Outgoing(), b"", b""
+    queued, outgoing, written = Queued(), bytearray(own), b""
+    for piece in pieces:
+        queued.add(piece)
+    assert len(queued) == sum(map(len, pieces))
 
-    for number, (content, tail) in enumerate(bodies):
-        outgoing.add_body(content, tail)
-        outgoing += b"MAIL %d" % number
-        body = stuff_dots(content)[: -len(b".\r\n")] if tail else stuff_dots(content)
-        if tail and not content.endswith(b"\r\n"):
-            body = body[: -len(b"\r\n")]
-        expected += body + (tail + b".\r\n" if tail else b"") + b"MAIL %d" % number
-        step = 0
-        while outgoing:
-            with outgoing.view() as view:
-                piece = bytes(view[: steps[step % len(steps)]])
-            outgoing.confirm(len(piece))
-            written += piece
-            step += 1
+    with patch.object(smtp_outgoing, "PIECE", 7):
+        queued.refill(outgoing)
+        for step in itertools.cycle(steps):
+            if not outgoing:
+                break
+            written += outgoing[:step]
+            del outgoing[:step]
+            queued.refill(outgoing)
 
-    assert written == expected
-    assert len(outgoing) == 0
+    assert written == own + b"".join(pieces)
+    assert not queued.pieces

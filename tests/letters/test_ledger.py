@@ -189,6 +189,7 @@ def test_an_older_version_finds_no_letters_to_cancel(app: Flask, session: Sessio
         "sending",
         "routed",
         "tested",
+        "attached",
         "finished",
         "cancelled",
         "skipped",

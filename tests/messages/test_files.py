@@ -3,6 +3,7 @@
 import io
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -262,6 +263,7 @@ def test_a_linked_file_is_kept_as_long_as_a_text_contains_its_link(
     with app.app_context():
         assert file_links.delete_unused(utcnow()) == 0
         assert file_links.delete_unused(later) == 1
+        (Path(app.config["DATA_DIR"]) / files.MARK).unlink(missing_ok=True)
         assert files.delete_unused(later) == 1
     assert list(session.scalars(select(FileLink.id))) == [used.id]
     assert list(session.scalars(select(StoredFile.size))) == [4]

@@ -1,50 +1,41 @@
-"""The bytes that a session still has to write."""
+"""Prepare commands and bodies for writing: dots are doubled, and shared parts are not copied as a whole."""
+
+PIECE = 262_144  # bytes of a shared part that a session copies at a time
 
 
-class Outgoing:
-    """A queue of bytes: the session's own, then at most one shared buffer, then its own again.
+class Queued:
+    """Bytes to write after a session's own: a part that many letters share, and what follows it."""
 
-    The shared buffer is the part that is equal in many letters, such as attachments: it is never copied.
-    """
-
-    __slots__ = ("_after", "_own", "_shared")
+    __slots__ = ("pieces",)
 
     def __init__(self) -> None:
-        self._own = bytearray()
-        self._shared = memoryview(b"")
-        self._after = bytearray()
+        self.pieces: list[memoryview] = []  # empty for letters without a shared part
 
     def __len__(self) -> int:
-        return len(self._own) + len(self._shared) + len(self._after)
+        return sum(map(len, self.pieces))
 
-    def __iadd__(self, data: bytes) -> "Outgoing":
-        if self._shared:
-            self._after += data
-        else:
-            self._own += data
-        return self
+    def add(self, data: bytes) -> None:
+        """Append bytes without copying them."""
+        self.pieces.append(memoryview(data))
 
-    def add_body(self, content: bytes, tail: bytes) -> None:
-        """Append a letter with its final dot; `tail` is not copied. Only while no other tail is queued."""
+    def write_body(self, outgoing: bytearray, content: bytes, tail: bytes) -> None:
+        """Append a letter with its final dot; its tail is not copied yet."""
         if not tail:
-            self._own += stuff_dots(content)
+            outgoing += stuff_dots(content)
             return
-        self._own += double_dots(content)
-        self._shared = memoryview(tail)
-        self._after += b".\r\n"
+        outgoing += double_dots(content)
+        self.add(tail)
+        self.add(b".\r\n")
 
-    def view(self) -> memoryview:
-        """Return the next bytes, which may be fewer than all; the caller releases the view."""
-        return memoryview(self._own or self._shared)
-
-    def confirm(self, count: int) -> None:
-        """Remove `count` bytes of the last view."""
-        if self._own:
-            del self._own[:count]
-            return
-        self._shared = self._shared[count:]
-        if not self._shared:
-            self._own, self._after = self._after, self._own
+    def refill(self, outgoing: bytearray) -> None:
+        """Move bytes to `outgoing` until it has enough for the next write."""
+        while self.pieces and len(outgoing) < PIECE:
+            first = self.pieces[0]
+            outgoing += first[:PIECE]
+            if len(first) > PIECE:
+                self.pieces[0] = first[PIECE:]
+            else:
+                del self.pieces[0]
 
 
 def stuff_dots(content: bytes) -> bytes:
@@ -58,3 +49,9 @@ def double_dots(content: bytes) -> bytes:
     if content.startswith(b"."):
         content = b"." + content
     return content.replace(b"\r\n.", b"\r\n..")
+
+
+def make_mail_from(sender: str, is_international: bool) -> bytes:
+    """Return the command that begins a letter from `sender`; SMTPUTF8 is for international recipients."""
+    parameter = b" SMTPUTF8" if is_international else b""
+    return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)

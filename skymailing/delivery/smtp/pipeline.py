@@ -61,7 +61,7 @@ class Channel:
         """Write as much as the socket accepts."""
         try:
             while self.session.outgoing:
-                with self.session.outgoing.view() as view:
+                with memoryview(self.session.outgoing) as view:
                     count = self.socket.send(view)
                 self.session.confirm_written(count)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):

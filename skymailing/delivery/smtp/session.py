@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from skymailing.delivery.smtp.outgoing import Outgoing
+from skymailing.delivery.smtp.outgoing import Queued, make_mail_from
 from skymailing.delivery.smtp.pipelining import Pipelining
 from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
 from skymailing.delivery.smtp.verdicts import ENDS_SESSION, ROUTE_FAULT_CODES, Stage, Verdict, classify
@@ -72,7 +72,8 @@ class Session:
         self.set_sender(sender)
         self.pipelining = offers_pipelining and known.is_usable
         self._known = known
-        self.outgoing = Outgoing()
+        self.outgoing = bytearray()
+        self._queued = Queued()
         self.is_idle = True
         self.letters_done = 0
         self._reader = ReplyReader()
@@ -85,8 +86,8 @@ class Session:
 
     def set_sender(self, sender: str) -> None:
         """Use this address in the envelopes of further letters; only while idle."""
-        self._mail_from = _make_mail_from(sender, is_international=False)
-        self._mail_from_utf8 = _make_mail_from(sender, is_international=True)
+        self._mail_from = make_mail_from(sender, is_international=False)
+        self._mail_from_utf8 = make_mail_from(sender, is_international=True)
 
     def start(
         self,
@@ -112,8 +113,10 @@ class Session:
 
     def confirm_written(self, count: int) -> None:
         """Remove `count` bytes of `outgoing`, which have been written."""
-        self.outgoing.confirm(count)
+        del self.outgoing[:count]
         self._body_left = max(0, self._body_left - count)
+        if self._queued.pieces:
+            self._queued.refill(self.outgoing)
 
     def receive(self, data: bytes) -> None:
         """Process data from the server; raises SessionLost if it violates the protocol."""
@@ -121,7 +124,7 @@ class Session:
             if self.is_idle:
                 raise SessionLost(f"{reply.code} {reply.text}")
             self._has_replied = True
-            is_early = len(self.outgoing) > self._behind
+            is_early = len(self.outgoing) > self._behind or bool(self._queued.pieces)
             if is_early and reply.code < 400:
                 raise SessionLost(f"the server replied {reply.code} too early")
             self._advance(reply)
@@ -255,7 +258,7 @@ class Session:
     def _make_commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         is_international = not letter.recipient.isascii()
         if letter.return_path:
-            mail_from = _make_mail_from(letter.return_path, is_international)
+            mail_from = make_mail_from(letter.return_path, is_international)
         else:
             mail_from = self._mail_from_utf8 if is_international else self._mail_from
         return (
@@ -269,9 +272,9 @@ class Session:
         self._journal.begin(letter)
         self._has_started_body = True
         self._body_at = time.monotonic()
-        self.outgoing.add_body(letter.content, letter.tail)
+        self._queued.write_body(self.outgoing, letter.content, letter.tail)
         letter.content = b""
-        self._body_left = len(self.outgoing)
+        self._body_left = len(self.outgoing) + len(self._queued)
         self._behind = 0
         if not self.pipelining:
             return False
@@ -281,16 +284,15 @@ class Session:
         self._body_at += render_seconds
         if self._following is None:
             return False
-        self.outgoing += b"".join(self._make_commands(self._following))
-        self._behind = len(self.outgoing) - self._body_left
+        commands = b"".join(self._make_commands(self._following))
+        self._behind = len(commands)
+        if self._queued.pieces:
+            self._queued.add(commands)
+        else:
+            self.outgoing += commands
         return True
 
     def _finish(self, result: Result) -> None:
         self._journal.end(result)
         self.letters_done += 1
         self._report(result)
-
-
-def _make_mail_from(sender: str, is_international: bool) -> bytes:
-    parameter = b" SMTPUTF8" if is_international else b""
-    return b"MAIL FROM:<%s>%s\r\n" % (sender.encode("ascii"), parameter)

@@ -10,7 +10,7 @@ from skymailing.delivery.run_events import report_decided
 from skymailing.delivery.variants.results import choose_winner, count_results
 from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.extensions import db
-from skymailing.models import Decision, Delivery, Mailing, MailingState, Run, RunState, WinnerBy
+from skymailing.models import TESTED_STATES, Decision, Delivery, Mailing, MailingState, Run, WinnerBy
 
 BATCH = 100  # tests per sweep; the next sweep is seconds away
 
@@ -23,7 +23,7 @@ def find_due_tests(now: datetime) -> list[int]:
         .where(
             is_testing(),
             Run.test_ends_at <= now,
-            Run.state == RunState.TESTED,
+            Run.state.in_(TESTED_STATES),
             Run.winner_by == WinnerBy.CLICKS,
             Mailing.state != MailingState.CANCELLED,
             Mailing.ends_at > now,
@@ -58,7 +58,7 @@ def decide_test(run_id: int, now: datetime) -> bool:
 
 def is_due(run: Run, mailing: Mailing, now: datetime) -> bool:
     """Return whether the results of a run are to be compared now."""
-    is_open = run.state is RunState.TESTED and mailing.state is not MailingState.CANCELLED
+    is_open = run.state in TESTED_STATES and mailing.state is not MailingState.CANCELLED
     is_over = run.test_ends_at is not None and run.test_ends_at <= now < mailing.ends_at
     return is_open and is_over and run.is_testing and run.winner_by == WinnerBy.CLICKS
 
