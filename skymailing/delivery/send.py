@@ -238,8 +238,7 @@ def _render_letters(
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         template = templates[claimed.content_id if run.is_transactional else claimed.variant]
         path = template.run.make_return_path(claimed.id, pool.bounce_address)
-        tail = template.tail.content
-        if len(tail) > largest:
+        if len(tail := template.tail.content) > largest:
             batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{largest}")
             return
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
@@ -252,12 +251,18 @@ def _render_letters(
                 return
             continue
         if letter.size > largest:
-            reply = f"the letter has {letter.size} bytes, and the mail server accepts at most {largest}"
-            if _fail_unsent(run, batch, dispatcher, letter, reply):
-                batch.stop(StateReason.REJECTED, reply)
+            if _fail_too_large(run, batch, dispatcher, letter, largest):
                 return
             continue
         yield letter
+
+
+def _fail_too_large(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, largest: int) -> bool:
+    """Fail a letter that the server would refuse; return whether the mailing pauses."""
+    reply = f"the letter has {letter.size} bytes, and the mail server accepts at most {largest}"
+    if is_over := _fail_unsent(run, batch, dispatcher, letter, reply):
+        batch.stop(StateReason.REJECTED, reply)
+    return is_over
 
 
 def _compile_contents(

@@ -23,9 +23,7 @@ from tests.support.factories import MessageFactory, UserFactory, create_clients,
 from tests.support.files import MEGABYTE, attach, link_to, list_attached
 from tests.support.servers import SmtpServer
 
-# Large uploads use temporary files that Python closes at garbage collection; tests would warn about that.
-UNCLOSED_FILE_WARNING = "ignore::pytest.PytestUnraisableExceptionWarning"
-pytestmark = [pytest.mark.one_engine, pytest.mark.filterwarnings(UNCLOSED_FILE_WARNING)]
+pytestmark = pytest.mark.one_engine
 
 VALID = {"subject": "Prices", "format": "text", "body": "Hello, {{ name }}", "language": "en"}
 Upload = tuple[str, bytes]
