@@ -38,6 +38,9 @@ class FileFields:
             check_total([*kept, *(len(file.content) for file in self._new_files)])
         except UserError as error:
             raise ValidationError(explain(error)) from error
+        finally:
+            for file in field.data or ():
+                file.close()  # large uploads are temporary files
 
     def read_files(self) -> FileChanges:
         """Return the changes that were submitted."""

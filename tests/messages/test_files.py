@@ -43,7 +43,7 @@ def list_names(session: Session, message: Message) -> list[str]:
 
 @pytest.mark.both_engines
 def test_files_are_saved_with_the_message_and_shown(browser: FlaskClient, session: Session) -> None:
-    response = save(browser, "/messages/new", ("C:\\temp\\Прайс.pdf", b"%PDF"), ("a.png", b"\x89PNG"))
+    response = save(browser, "/messages/new", ("../../Прайс.pdf", b"%PDF"), ("a.png", b"\x89PNG"))
 
     message = session.scalars(select(Message)).one()
     assert response.location == f"/messages/{message.id}"

@@ -1,5 +1,6 @@
 """Links to files: the page on which a user gets one, and the file that anyone with the link can load."""
 
+from contextlib import closing
 from urllib.parse import quote
 
 from flask import Response, abort, render_template
@@ -49,7 +50,8 @@ def link_file() -> ResponseReturnValue:
 def _store(form: FileLinkForm) -> FileLink | None:
     """Return the link to the form's file; if it is refused, add an error to its field and return None."""
     try:
-        file = read_upload(form.file.data.filename or "", form.file.data.stream)
+        with closing(form.file.data) as upload:  # large uploads are temporary files
+            file = read_upload(upload.filename or "", upload.stream)
         start_writing()
         link = file_links.add_link(current_user.id, file, utcnow())
     except UserError as error:
