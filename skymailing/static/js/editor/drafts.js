@@ -38,8 +38,9 @@ function addAction(label, act) {
   state.append(" ", createButton(label, act));
 }
 
-function readDraft() {
+function readDraft(changes = {}) {
   const fields = readFields();
+  for (const [name, value] of Object.entries(changes)) fields.set(name, value);
   fields.delete("draft");
   if (draft) fields.set("revision", revision);
   if (isForced) fields.set("force", "1");
@@ -118,6 +119,19 @@ function stop() {
   isDirty = false;
   clearTimeout(timer);
 }
+
+// Save a draft now, with other values of some fields. Resolves to the draft.
+export async function flushDraft(changes) {
+  clearTimeout(timer);
+  const response = await fetch(draftUrl(), { method: "POST", body: readDraft(changes) });
+  if (response.redirected) throw new Error(texts.signedOut);
+  const saved = await response.json();
+  if (!response.ok) throw new Error(texts[saved.reason] || texts.failed);
+  showSaved(saved);
+  return saved;
+}
+
+export { stop as stopDrafts };
 
 function addDiscardButton() {
   discard.type = "submit";
