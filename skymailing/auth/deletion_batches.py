@@ -28,6 +28,7 @@ from skymailing.models import (
     ReportDay,
     ReturnedLetter,
     Run,
+    SavedBlock,
     Segment,
     Sender,
     SendingDomain,
@@ -69,6 +70,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ReturnedLetter, ReturnedLetter.owner_id),
     (MergedAddress, MergedAddress.owner_id),
     (Message, Message.owner_id),
+    (SavedBlock, SavedBlock.owner_id),
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),

@@ -12,6 +12,7 @@ from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_p
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.composition.planning import NewBodies, compose_again
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
@@ -41,6 +42,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
     Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
     the mailing running.
     """
+    bodies = compose_again(mailing_id)
     with Session(db.engine) as session, session.begin():
         mailing = session.scalar(
             select(Mailing)
@@ -68,7 +70,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if recipients.problem is not None:
             _pause(mailing, StateReason.AUDIENCE_BROKEN, now)
             return None
-        return _plan_run(session, recipients, now)
+        return _plan_run(session, recipients, bodies, now)
 
 
 def _has_usable_sender(mailing: Mailing, now: datetime) -> bool:
@@ -125,14 +127,15 @@ def _new_run(session: Session, mailing: Mailing, parts: AudienceParts, now: date
     )
 
 
-def _plan_run(session: Session, recipients: Recipients, now: datetime) -> int:
+def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: datetime) -> int:
     mailing = recipients.mailing
     run = _new_run(session, mailing, recipients.parts, now)
+    run.body = bodies.of(mailing.message)
     if mailing.sample_percent:
         begin_test(run, mailing, now)
     session.add(run)
     session.flush()
-    sample = copy_variants(session, run, mailing)
+    sample = copy_variants(session, run, mailing, bodies)
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
     run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
     if sample is not None:

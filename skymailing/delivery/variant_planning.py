@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.composition.planning import NewBodies
 from skymailing.delivery.senders import describe_from
 from skymailing.delivery.variants.contents import list_variants
 from skymailing.delivery.variants.decision import set_winner
@@ -33,7 +34,7 @@ def begin_test(run: Run, mailing: Mailing, now: datetime) -> None:
     run.test_ends_at = opening + timedelta(hours=mailing.test_hours)
 
 
-def copy_variants(session: Session, run: Run, mailing: Mailing) -> Sample | None:
+def copy_variants(session: Session, run: Run, mailing: Mailing, bodies: NewBodies) -> Sample | None:
     """Copy the variants of a mailing to its new run; return the sample, or None if there is no test."""
     if run.test_ends_at is None:
         return None
@@ -49,7 +50,7 @@ def copy_variants(session: Session, run: Run, mailing: Mailing) -> Sample | None
             language=run.language,
         )
     )
-    session.add_all(_copy_variant(run, mailing, variant) for variant in others)
+    session.add_all(_copy_variant(run, mailing, variant, bodies) for variant in others)
     session.flush()
     return Sample(run.uuid, mailing.sample_percent, 1 + len(others))
 
@@ -61,7 +62,7 @@ def skip_empty_test(session: Session, mailing: Mailing, run: Run, now: datetime)
         set_winner(mailing, run, 1, Decision.NO_DIFFERENCE, now)
 
 
-def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant) -> RunVariant:
+def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant, bodies: NewBodies) -> RunVariant:
     message = variant.message or mailing.message
     name = variant.sender_name or mailing.sender_name
     return RunVariant(
@@ -70,6 +71,6 @@ def _copy_variant(run: Run, mailing: Mailing, variant: MailingVariant) -> RunVar
         subject=variant.subject or message.subject,
         sender_name=describe_from(mailing.owner, mailing.sender, name).name,
         format=message.format,
-        body=message.body,
+        body=bodies.of(message),
         language=message.language,
     )

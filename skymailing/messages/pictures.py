@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flask import current_app
 from PIL import Image
@@ -15,7 +15,16 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import ArchiveEntry, LetterContent, Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.models import (
+    ArchiveEntry,
+    LetterContent,
+    Mailing,
+    Message,
+    MessageDraft,
+    MessagePicture,
+    Run,
+    SavedBlock,
+)
 from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
@@ -103,9 +112,12 @@ def delete_unused(now: datetime) -> int:
 
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
-    def shows(model: type[Message] | type[MessageDraft] | type[LetterContent]) -> bool:
-        match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
+    def contains(owner_id: Any, text: Any) -> bool:
+        match = exists().where(owner_id == picture.owner_id, text.contains(picture.name))
         return bool(session.scalar(select(match)))
+
+    def shows(model: type[Message] | type[MessageDraft] | type[LetterContent]) -> bool:
+        return contains(model.owner_id, model.body)
 
     published = exists().where(
         ArchiveEntry.owner_id == picture.owner_id, ArchiveEntry.html.contains(picture.name)
@@ -114,7 +126,14 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )
-    is_stored = shows(Message) or shows(MessageDraft) or shows(LetterContent)
+    is_stored = (
+        shows(Message)
+        or shows(MessageDraft)
+        or shows(LetterContent)
+        # An unfinished design has no body, and a saved block is part of no message.
+        or contains(MessageDraft.owner_id, MessageDraft.source)
+        or contains(SavedBlock.owner_id, SavedBlock.block)
+    )
     return is_stored or bool(session.scalar(select(sent | published)))
 
 

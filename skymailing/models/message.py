@@ -10,6 +10,8 @@ from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import UTCDateTime, enum_column
 from skymailing.models.user import User
 
+BLOCK_NAME_MAX_LENGTH = 100
+
 
 class MessageFormat(StrEnum):
     MARKDOWN = "markdown"
@@ -120,7 +122,7 @@ class SavedBlock(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(BLOCK_NAME_MAX_LENGTH))
     # The block as JSON, as it is in a design.
     block: Mapped[str] = mapped_column(Text)
 

@@ -24,6 +24,7 @@ from tests.security.object_factories import (
     make_form,
     make_import,
     make_letter,
+    make_saved_block,
     make_segment,
     make_sender,
     make_server,
@@ -152,6 +153,7 @@ def world(session: Session) -> World:
             "key_id": make_api_key(owner).id,
             "letter_id": make_letter(owner).id,
             "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
+            "block_id": make_saved_block(owner).id,
             **WITHOUT_OBJECTS,
         },
     )

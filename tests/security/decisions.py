@@ -22,6 +22,7 @@ from tests.security.object_factories import (
     make_message,
     make_removal,
     make_run,
+    make_saved_block,
     make_segment,
     make_sender,
     make_server,
@@ -44,6 +45,7 @@ UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
+BLOCK = Own("block_id", make_saved_block)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
@@ -203,6 +205,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.typed": PRIVATE,
     "messages.insight": PRIVATE,
     "messages.recipients": PRIVATE,
+    "messages.list_blocks": PRIVATE,
+    "messages.save_block": PRIVATE,
+    "messages.delete_block": BLOCK,
     "messages.begin_draft": PRIVATE,
     "messages.begin_message_draft": MESSAGE,
     "messages.change_draft": DRAFT,

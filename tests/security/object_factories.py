@@ -27,6 +27,7 @@ from skymailing.models import (
     Removal,
     RemovalKind,
     RunLink,
+    SavedBlock,
     Security,
     Segment,
     Sender,
@@ -92,6 +93,11 @@ def make_message(owner: User) -> Any:
 
 def make_draft(owner: User) -> Any:
     return MessageDraftFactory.create(owner_id=owner.id)
+
+
+def make_saved_block(owner: User) -> Any:
+    block = SavedBlock(owner_id=owner.id, name="Line", block='{"id": "a", "type": "divider"}')
+    return add(owner, block)
 
 
 def make_archive_entry(owner: User) -> Any:

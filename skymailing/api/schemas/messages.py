@@ -1,13 +1,27 @@
 """Schemas of messages."""
 
-from marshmallow import fields
+import json
+from enum import StrEnum
+from typing import Any
+
+from marshmallow import fields, pre_dump
 from marshmallow.validate import Length, OneOf
 
 from skymailing.api.schemas.base import OutputSchema, StrictSchema
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.messages.forms import MAX_SUBJECT
-from skymailing.models import MessageFormat
+from skymailing.models import Message, SourceFormat
+
+
+class Format(StrEnum):
+    """What an author writes: the body itself, or what its HTML is composed from."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+    TEXT = "text"
+    BLOCKS = "blocks"
+    MJML = "mjml"
 
 
 class MessageHead(OutputSchema):
@@ -15,25 +29,58 @@ class MessageHead(OutputSchema):
 
     id = fields.Integer(required=True)
     subject = fields.String(required=True)
-    format = fields.Enum(MessageFormat, by_value=True, required=True)
+    format = fields.Enum(Format, by_value=True, required=True)
     language = fields.String(required=True)
     version = fields.Integer(required=True)
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
 
+    @pre_dump
+    def describe(self, message: Message, **_options: Any) -> dict[str, Any]:
+        source_format, source = message.current_source
+        is_design = source_format is SourceFormat.BLOCKS
+        return {
+            "id": message.id,
+            "subject": message.subject,
+            "format": Format(source_format or message.format),
+            "language": message.language,
+            "version": message.version,
+            "created_at": message.created_at,
+            "updated_at": message.updated_at,
+            "body": None if is_design else source or message.body,
+            "design": json.loads(source) if is_design else None,
+            "html": message.body if source_format else None,
+        }
+
 
 class MessageSchema(MessageHead):
     """A message."""
 
-    body = fields.String(required=True)
+    body = fields.String(
+        required=True, allow_none=True, metadata={"description": "As written; null for a message of blocks"}
+    )
+    design = fields.Dict(
+        required=True, allow_none=True, metadata={"description": "The blocks; null in other formats"}
+    )
+    html = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What was composed from blocks or MJML; null in other formats"},
+    )
 
 
 class MessageChange(StrictSchema):
     """Some values of a message; the others stay."""
 
     subject = fields.String(validate=Length(1, MAX_SUBJECT))
-    format = fields.Enum(MessageFormat, by_value=True)
-    body = fields.String(validate=Length(1, MAX_BODY))
+    format = fields.Enum(Format, by_value=True)
+    body = fields.String(
+        validate=Length(1, MAX_BODY), metadata={"description": "In all formats except blocks"}
+    )
+    design = fields.Dict(
+        keys=fields.String(),
+        metadata={"description": "In the format blocks: settings and blocks, see docs/editor.md"},
+    )
     language = fields.String(
         validate=OneOf(sorted(LANGUAGES)),
         metadata={"description": "Of the footer and the page; without it, that of the text"},
@@ -44,5 +91,4 @@ class NewMessage(MessageChange):
     """A message to add, with Liquid placeholders such as {{ name }}."""
 
     subject = fields.String(required=True, validate=Length(1, MAX_SUBJECT))
-    format = fields.Enum(MessageFormat, by_value=True, load_default=MessageFormat.MARKDOWN)
-    body = fields.String(required=True, validate=Length(1, MAX_BODY))
+    format = fields.Enum(Format, by_value=True, load_default=Format.MARKDOWN)

@@ -1,5 +1,7 @@
 """Messages: list, read, write and delete them."""
 
+import json
+from functools import partial
 from typing import Any
 
 from flask import url_for
@@ -8,21 +10,25 @@ from sqlalchemy import select
 from skymailing.api.paging import list_after
 from skymailing.api.problems import FieldError, InvalidFields
 from skymailing.api.schemas.base import PageQuery, list_of
-from skymailing.api.schemas.messages import MessageChange, MessageHead, MessageSchema, NewMessage
+from skymailing.api.schemas.messages import Format, MessageChange, MessageHead, MessageSchema, NewMessage
 from skymailing.api.scopes import Scope
-from skymailing.api.views.authentication import current_access
+from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
+from skymailing.api.views.bodies import translate
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
+from skymailing.delivery.composition.composing import write_design
+from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages import services
-from skymailing.messages.error_texts import explain_template_error
-from skymailing.messages.forms import make_content
-from skymailing.models import Message
+from skymailing.messages.composed import make_composed
+from skymailing.messages.error_texts import explain_source_error, explain_template_error
+from skymailing.messages.forms import choose_language, make_content
+from skymailing.models import Message, MessageFormat, SourceFormat
 from skymailing.security import get_own
 
 bp = Resource("messages", "What letters say: subjects and texts with placeholders.")
@@ -77,11 +83,7 @@ def update_message(values: dict[str, Any], message_id: int) -> Any:
     """
     message = get_own(Message, message_id)
     version = message.version
-    content = read_content(
-        {"subject": message.subject, "format": message.format, "body": message.body}
-        | {"language": message.language}
-        | values
-    )
+    content = read_content(list_values(message, values.get("format")) | values)
     start_writing()
     message = get_own(Message, message_id, to_change=True)
     check_if_match(SCHEMA, message)
@@ -98,14 +100,45 @@ def delete_message(message_id: int) -> Any:
     return "", 204
 
 
+def list_values(message: Message, new_format: Format | None) -> dict[str, Any]:
+    """Return the values that a change keeps; a composed message that gets another format keeps its HTML."""
+    source_format, source = message.current_source
+    current = Format(source_format or message.format)
+    values: dict[str, Any] = {"subject": message.subject, "language": message.language, "format": current}
+    if source_format and (new_format or current) is current:
+        return values | ({"design": json.loads(source)} if current is Format.BLOCKS else {"body": source})
+    return values | {"body": message.body}
+
+
 def read_content(values: dict[str, Any]) -> Content:
     """Return the content, whose placeholders have no errors; raises InvalidFields."""
-    subject, body = clean_line(values["subject"]), clean(values["body"])
-    content = make_content(subject, values["format"], body, values.get("language"))
+    is_design = values["format"] is Format.BLOCKS
+    expected, other = ("design", "body") if is_design else ("body", "design")
+    if expected not in values:
+        raise InvalidFields([FieldError(f"/{expected}", "required", translate("required"))])
+    if other in values:
+        raise InvalidFields([FieldError(f"/{other}", "unknown_field", translate("unknown_field"))])
+    subject = clean_line(values["subject"])
     try:
+        content = make_any_content(subject, values)
         check_content(content)
+    except InvalidSource as error:
+        code = "message_template" if error.template else error.code
+        text = explain_source_error(error, with_place=not is_design)
+        problem = FieldError(f"/{expected}{error.pointer}", code, text)
+        raise InvalidFields([problem]) from error
     except TemplateError as error:
-        pointer = "/subject" if error.in_subject else "/body"
+        pointer = "/subject" if error.in_subject else f"/{expected}"
         problem = FieldError(pointer, "message_template", explain_template_error(error))
         raise InvalidFields([problem]) from error
     return content
+
+
+def make_any_content(subject: str, values: dict[str, Any]) -> Content:
+    """Return the content in any format; raises InvalidSource."""
+    format, language = values["format"], values.get("language")
+    if format not in set(SourceFormat):
+        return make_content(subject, MessageFormat(format), clean(values["body"]), language)
+    source = write_design(values["design"]) if format is Format.BLOCKS else values["body"]
+    choose = partial(choose_language, language)
+    return make_composed(current_owner(), subject, SourceFormat(format), source, choose)

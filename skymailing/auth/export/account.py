@@ -31,6 +31,7 @@ from skymailing.models import (
     OutboxLetter,
     Reputation,
     Run,
+    SavedBlock,
     Segment,
     Sender,
     SendingDomain,
@@ -73,7 +74,13 @@ def read_profile(user: User) -> dict[str, Any]:
 
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
-    return read_own(Message, user_id, "subject", "format", "body", "language")
+    source = ("source_format", "source", "source_version", "version")
+    return read_own(Message, user_id, "subject", "format", "body", "language", *source)
+
+
+def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's saved blocks."""
+    return read_own(SavedBlock, user_id, "name", "block")
 
 
 def read_segments(user_id: int) -> Iterator[dict[str, Any]]:

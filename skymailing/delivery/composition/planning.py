@@ -1,0 +1,59 @@
+"""Compose the messages of a mailing again before its run is planned."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.db.engine import reading_engine
+from skymailing.delivery.composition.brands import find_owner_brand
+from skymailing.delivery.composition.composing import read_source
+from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.models import Mailing, MailingVariant, Message, SourceFormat, User
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBodies:
+    """The bodies of composed messages, by the ID and the version of each message."""
+
+    bodies: Mapping[tuple[int, int], str] = field(default_factory=dict)
+
+    def of(self, message: Message) -> str:
+        """Return the body that a run sends: the new one, unless the message has changed in the meantime."""
+        return self.bodies.get((message.id, message.version), message.body)
+
+
+def compose_again(mailing_id: int) -> NewBodies:
+    """Compose the messages of a mailing, since their owner's brand may have changed since they were saved.
+
+    A message that cannot be composed keeps its stored body. No transaction is open in the meantime.
+    """
+    with Session(reading_engine()) as session:
+        mailing = session.get(Mailing, mailing_id)
+        messages = _read_composed(session, mailing) if mailing is not None else []
+        if mailing is None or not messages:
+            return NewBodies()
+        brand = find_owner_brand(session, session.get_one(User, mailing.owner_id))
+        session.expunge_all()
+    bodies = {}
+    for message in messages:
+        try:
+            source = read_source(SourceFormat(message.source_format), message.source)
+            bodies[message.id, message.version] = source.compose(brand, message.language)
+        except InvalidSource as error:  # a rule that is newer than the message
+            logger.warning("Message %s keeps its stored body: %s", message.id, error)
+        except Exception:  # a defect must not keep the mailing from starting
+            logger.exception("Message %s keeps its stored body", message.id)
+    return NewBodies(bodies)
+
+
+def _read_composed(session: Session, mailing: Mailing) -> list[Message]:
+    in_variant = select(MailingVariant.message_id).where(MailingVariant.mailing_id == mailing.id)
+    is_sent = (Message.id == mailing.message_id) | Message.id.in_(in_variant)
+    has_source = Message.source_format.in_([SourceFormat.BLOCKS, SourceFormat.MJML])
+    is_current = Message.source_version == Message.version
+    return list(session.scalars(select(Message).where(is_sent, has_source, is_current)))
