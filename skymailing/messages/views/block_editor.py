@@ -1,9 +1,10 @@
-"""What the block editor knows from the start: types and their defaults, colours, networks, the owner's brand."""
+"""What the block editor needs from the start: types and their defaults, colours, networks, the brand."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import url_for
+from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from skymailing.delivery.composition import palette, words
@@ -39,7 +40,7 @@ WORDS = {
 }
 
 
-def describe_blocks(owner: User, attributes: list[str], language: str) -> dict[str, Any]:
+def describe_blocks(owner: User, attributes: list[str]) -> dict[str, Any]:
     """Return what the scripts of the block editor need, as JSON values."""
     brand = find_owner_brand(db.session, owner)
     types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS}
@@ -57,7 +58,7 @@ def describe_blocks(owner: User, attributes: list[str], language: str) -> dict[s
             key: {"name": network.name, "letters": network.letters, "color": network.color}
             for key, network in NETWORKS.items()
         },
-        "firstNetworks": FIRST_NETWORKS.get(language, OTHER_FIRST_NETWORKS),
+        "firstNetworks": FIRST_NETWORKS.get(get_locale().language, OTHER_FIRST_NETWORKS),
         "words": {
             code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE
         },

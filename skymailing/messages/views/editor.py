@@ -31,9 +31,10 @@ from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
+from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_placeholders, list_values
-from skymailing.models import Message, MessageDraft, MessageFormat
+from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
@@ -45,6 +46,8 @@ from skymailing.web.images import PicturesBusy, parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
+# The first script of the editor, where it is not `start`.
+ENTRIES = {SourceFormat.BLOCKS: "block-start", SourceFormat.MJML: "mjml"}
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
@@ -91,10 +94,14 @@ def show_editor(
     elif message and form.is_submitted() and not is_changed:
         version = request.form.get("version", type=parse_big_id)
     kind = "message" if message else "example" if is_example else "draft" if draft else "new"
+    initial_mode = find_initial_mode(form, is_new=kind == "new")
+    blocks = describe_blocks(current_user, attributes) if initial_mode == SourceFormat.BLOCKS else None
     return render_template(
         "messages/form.html",
         kind=kind,
-        initial_mode=find_initial_mode(form, is_new=kind == "new"),
+        initial_mode=initial_mode,
+        modules=ENTRIES.get(initial_mode, "start"),
+        blocks=blocks,
         form=form,
         message=message,
         draft=draft,

@@ -98,7 +98,7 @@ function drawSocial(block, { palette }) {
 
 function drawProduct(block, place) {
   const { palette } = place;
-  const offer = h("div", { class: "bv-offer" });
+  const offer = h("div", { class: "bv-offer", style: { justifyItems: place.style.align } });
   if (block.title.trim()) {
     offer.append(h("div", { class: "bv-heading", style: { fontSize: px(Math.round(palette.size * HEADINGS[3])) } }, drawText(block.title)));
   } else {
