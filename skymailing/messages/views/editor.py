@@ -33,7 +33,7 @@ from skymailing.messages.error_texts import explain_source_error, explain_templa
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
 from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
-from skymailing.messages.views.menus import list_placeholders, list_values
+from skymailing.messages.views.menus import list_kinds, list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
@@ -110,6 +110,7 @@ def show_editor(
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
+        kinds=list_kinds(),
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],

@@ -217,7 +217,7 @@ export function startPreview({ findWay, onProblem = () => {} }) {
     view = button.dataset.view;
     showView();
   });
-  if (screen.clientWidth < PHONE) view = "phone";
+  if (screen.clientWidth && screen.clientWidth < PHONE) view = "phone";
   new ResizeObserver(fit).observe(screen);
   startSearch();
   form.addEventListener("input", () => scheduleRefresh(PAUSE));
