@@ -92,7 +92,7 @@ function drawBlockPanel(id) {
   const type = TYPES[block.type];
   const found = findProblem(id);
   const problem = found ? h("p", { class: "field-errors", role: "alert", text: found.text }) : null;
-  const head = h("h3", { class: "bp-title" }, icon(type ? type.icon : "question-circle"), nameOf(block.type));
+  const head = h("h2", { class: "bp-title" }, icon(type ? type.icon : "question-circle"), nameOf(block.type));
   if (!type) return [head, problem];
   const own = block.type === "text" ? drawTextHelp(id) : drawControls(blockContext(id, []), type.fields);
   const visibility = blockContext(id, ["visibility"]);
@@ -129,7 +129,8 @@ function drawDesignPanel() {
     get: ({ name }) => getSetting(name),
     set: ({ name }, value) => setSetting(name, value),
   };
-  keepFocus(panels.design, () => panels.design.replaceChildren(...drawControls(context, SETTING_FIELDS)));
+  const settings = panels.design.querySelector(".bs-settings");
+  keepFocus(settings, () => settings.replaceChildren(...drawControls(context, SETTING_FIELDS)));
 }
 
 // Put the fields of the selected block where they belong on this screen.

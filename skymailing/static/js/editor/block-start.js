@@ -89,7 +89,9 @@ function useKeys(event) {
 function togglePreview() {
   const isShown = form.classList.toggle("shows-preview");
   button("preview").setAttribute("aria-pressed", String(isShown));
-  if (isShown) refreshPreview();
+  if (!isShown) return;
+  refreshPreview();
+  document.getElementById("preview").scrollIntoView({ block: "nearest" });
 }
 
 function start() {

@@ -13,7 +13,7 @@ const notes = pane.querySelector(".preview-notes");
 const text = pane.querySelector(".preview-text");
 const size = pane.querySelector(".preview-size");
 let leadTo = () => null, report = () => {};
-let isDark = false;
+let isDark = false, isNew = true; // new: not shown yet
 let client = "", view = "desktop", hasHtml = true;
 let request = null, timer = 0, letterNumber = 0;
 
@@ -190,6 +190,13 @@ function startSearch() {
 
 // A computer's window is wider than the pane, so the letter is laid out at that width and scaled down.
 function fit() {
+  if (isNew && screen.clientWidth) {
+    isNew = false;
+    if (screen.clientWidth < PHONE) {
+      view = "phone";
+      showView();
+    }
+  }
   screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
 }
 
@@ -217,7 +224,6 @@ export function startPreview({ findWay, onProblem = () => {} }) {
     view = button.dataset.view;
     showView();
   });
-  if (screen.clientWidth && screen.clientWidth < PHONE) view = "phone";
   new ResizeObserver(fit).observe(screen);
   startSearch();
   form.addEventListener("input", () => scheduleRefresh(PAUSE));
