@@ -59,9 +59,7 @@ def describe_blocks(owner: User, attributes: list[str]) -> dict[str, Any]:
             for key, network in NETWORKS.items()
         },
         "firstNetworks": FIRST_NETWORKS.get(get_locale().language, OTHER_FIRST_NETWORKS),
-        "words": {
-            code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE
-        },
+        "words": {code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE},
         # The page may only load pictures from its own origin, which PUBLIC_URL need not be.
         "brand": {"name": brand.name, "color": brand.color, "logo": urlsplit(brand.logo_url).path},
         "conditionFields": [

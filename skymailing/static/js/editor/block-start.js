@@ -89,7 +89,10 @@ function useKeys(event) {
 function togglePreview() {
   const isShown = form.classList.toggle("shows-preview");
   button("preview").setAttribute("aria-pressed", String(isShown));
-  if (!isShown) return;
+  if (!isShown) {
+    form.scrollIntoView({ block: "nearest" });
+    return;
+  }
   refreshPreview();
   document.getElementById("preview").scrollIntoView({ block: "nearest" });
 }
@@ -140,6 +143,10 @@ function start() {
   button("undo").addEventListener("click", () => step(undo));
   button("redo").addEventListener("click", () => step(redo));
   button("preview").addEventListener("click", togglePreview);
+  document.querySelector('[data-act="edit"]').addEventListener("click", () => {
+    togglePreview();
+    button("preview").focus();
+  });
   button("add").addEventListener("click", openPalette);
   button("design").addEventListener("click", () => showTab("design", true));
   form.querySelector(".bs-close").addEventListener("click", closeSheet);

@@ -13,7 +13,7 @@ const notes = pane.querySelector(".preview-notes");
 const text = pane.querySelector(".preview-text");
 const size = pane.querySelector(".preview-size");
 let leadTo = () => null, report = () => {};
-let isDark = false, isNew = true; // new: not shown yet
+let isDark = pageIsDark(), isNew = true; // new: not shown yet
 let client = "", view = "desktop", hasHtml = true;
 let request = null, timer = 0, letterNumber = 0;
 
@@ -204,11 +204,16 @@ export function refreshPreview() {
   scheduleRefresh(0);
 }
 
+function pageIsDark() {
+  const scheme = getComputedStyle(document.documentElement).colorScheme;
+  return scheme === "dark" || (scheme !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
 // Mail programs in dark mode ask the letter for its dark colours; a frame's color-scheme has the same effect.
-function showDark(button) {
-  isDark = !isDark;
+function showColors(button) {
   button.setAttribute("aria-pressed", String(isDark));
   screen.classList.toggle("preview-dark", isDark);
+  screen.classList.toggle("preview-light", !isDark);
 }
 
 // Show the preview. `findWay` returns what leads to the place of a problem: a label and an action, or null;
@@ -217,7 +222,11 @@ export function startPreview({ findWay, onProblem = () => {} }) {
   leadTo = findWay;
   report = onProblem;
   const dark = pane.querySelector("[data-dark]");
-  dark.addEventListener("click", () => showDark(dark));
+  dark.addEventListener("click", () => {
+    isDark = !isDark;
+    showColors(dark);
+  });
+  showColors(dark);
   pane.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-view]");
     if (!button) return;

@@ -1,0 +1,266 @@
+"""Test the block editor in a real browser: what is built by mouse or by keyboard is what arrives."""
+
+from playwright.sync_api import expect
+
+from skymailing.models import User
+from tests.e2e.blocks import BlockEditor, list_texts
+from tests.e2e.editor import expect_in_body
+from tests.e2e.mailbox import Mailbox
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+
+HEADING = "Spring fair <3"
+NEWS = "Bread & cakes, fresh at seven."
+LEFT, RIGHT = "Left column", "Right column"
+
+
+def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
+    """Send a test letter of the open message; return the texts that arrive, in order."""
+    window.main.get_by_role("button", name="Send me a test email").click()
+    window.expect_notice("Test email sent")
+    mailbox = Mailbox(site, owner.email, window)
+    mailbox.open(f"[Test] {subject}")
+    return list_texts(window.page.locator("body").inner_text())
+
+
+def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
+    window: Window, site: Site, owner: User
+) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    editor.add("Heading")
+    editor.fill(text=HEADING)
+    editor.add("Text")
+    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
+    window.page.keyboard.type(NEWS)
+    editor.add("Image")
+    editor.upload()
+    editor.fill(alt="A teal wall")
+    editor.add("Button")
+    editor.fill(text="Order now", url="shop.example/?a=1&b=2")
+    editor.add("Divider")
+    editor.add("Columns")
+    for number, text in ((1, LEFT), (2, RIGHT)):
+        editor.canvas.get_by_role("button", name=f"Add to column {number}").click()
+        editor.types.get_by_role("button", name="Heading").click()
+        editor.fill(text=text)
+    editor.add("Product")
+    editor.add("Spacer")
+    editor.block("Product").click()
+    editor.fill(title="Rye loaf", price="3 €", old_price="4 €", button="Buy", url="https://shop.example/rye")
+    editor.block("Spacer").click()
+    editor.add("Social links")
+    editor.fill(**{"links/0": "facebook.com/rose"})
+    editor.add("HTML code")
+    editor.fill(html="<p>Raw <b>code</b></p>")
+    editor.add("Footer")
+    editor.fill(text="Main Street 1")
+
+    editor.save("Ten kinds")
+    texts = receive(site, owner, window, "Ten kinds")
+
+    assert texts[:9] == [HEADING, NEWS, "Order now", LEFT, RIGHT, "Rye loaf", "3 €  4 €", "Buy", "f"]
+    assert texts[9:] == ["Raw code", "Main Street 1", "Unsubscribe"]
+    links = window.page.locator("a").evaluate_all("(links) => links.map((link) => link.href)")
+    assert links[:3] == [
+        "https://shop.example/?a=1&b=2",
+        "https://shop.example/rye",
+        "https://facebook.com/rose",
+    ]
+    assert window.page.get_by_alt_text("A teal wall").count() == 1
+
+
+def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: Site, owner: User) -> None:
+    editor = BlockEditor(window)
+    keyboard = window.page.keyboard
+    editor.open()
+    editor.empty()
+    window.page.locator("[name=subject]").focus()
+
+    def choose(name: str) -> None:
+        """Go on with Tab to a type in the palette, and choose it."""
+        item = editor.types.get_by_role("button", name=name, exact=True)
+        for _step in range(40):
+            if item.evaluate("(node) => node === document.activeElement"):
+                break
+            keyboard.press("Tab")
+        keyboard.press("Enter")
+
+    def leave_and_add(name: str) -> None:
+        """Go back to the block, then through its buttons to the palette."""
+        keyboard.press("Escape")
+        expect(editor.canvas.locator(".block-selected > .block-cover")).to_be_focused()
+        add_below = editor.canvas.get_by_role("button", name="Add a block below")
+        for _step in range(10):
+            if add_below.evaluate("(node) => node === document.activeElement"):
+                break
+            keyboard.press("Tab")
+        keyboard.press("Enter")
+        choose(name)
+
+    choose("Text")
+    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
+    keyboard.type(NEWS)
+    leave_and_add("Heading")
+    expect(editor.field("text")).to_be_focused()
+    keyboard.type(HEADING)
+    keyboard.press("Escape")
+    keyboard.press("Alt+ArrowUp")
+    expect(window.page.locator(".bc-live")).to_have_text(f"Moved: Heading: {HEADING}, now 1 of 2")
+    assert editor.labels() == [f"Heading: {HEADING}", f"Text: {NEWS}"]
+    keyboard.press("ArrowDown")
+    expect(editor.block("Text")).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.type(" Come!")
+    leave_and_add("Divider")
+    leave_and_add("Button")
+    keyboard.type("Order now")
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    keyboard.type("shop.example")
+    for name in ("Columns", "Image", "Social links", "Spacer", "Product", "Footer"):
+        leave_and_add(name)
+    keyboard.type(", Main Street 1")
+    keyboard.press("Escape")
+    editor.block("Image").focus()
+    keyboard.press("Delete")
+    expect(window.page.locator(".bc-live")).to_have_text("Deleted: Image")
+
+    editor.save("By keyboard")
+    texts = receive(site, owner, window, "By keyboard")
+
+    assert texts == [HEADING, f"{NEWS} Come!", "Order now", f"{owner.name}, Main Street 1", "Unsubscribe"]
+    assert window.page.locator("a").first.get_attribute("href") == "https://shop.example"
+
+
+def test_blocks_are_dragged_within_the_letter_into_columns_and_from_the_palette(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    editor.add("Columns")
+    editor.add("Button")
+    editor.fill(text="Order now")
+    editor.drag(editor.block("Button"), editor.canvas.get_by_role("button", name="Add to column 1"))
+    expect(editor.canvas.locator("[data-nested] .block[data-type=button]")).to_have_count(1)
+    column = editor.design()["blocks"][0]["columns"][0]
+    assert [block["text"] for block in column["blocks"]] == ["Order now"]
+
+    window.page.get_by_role("tab", name="Add").click()
+    editor.drag(
+        editor.types.get_by_role("button", name="Heading", exact=True),
+        editor.canvas.get_by_role("button", name="Add to column 2"),
+    )
+    expect(editor.canvas.locator("[data-nested] .block[data-type=heading]")).to_have_count(1)
+    assert len(editor.design()["blocks"]) == 1
+
+    # Columns do not go into columns.
+    window.page.get_by_role("tab", name="Add").click()
+    editor.drag(editor.types.get_by_role("button", name="Columns", exact=True), editor.block("Button"))
+    design = editor.design()
+    assert all(
+        child["type"] != "columns" for column in design["blocks"][0]["columns"] for child in column["blocks"]
+    )
+
+
+def test_each_change_can_be_undone_and_repeated(window: Window) -> None:
+    editor = BlockEditor(window)
+    keyboard = window.page.keyboard
+    editor.open()
+    before = editor.design()
+    undo = window.page.get_by_role("button", name="Undo")
+    expect(undo).to_have_attribute("aria-disabled", "true")
+    editor.block("Text").click()
+    keyboard.type(" More.")
+    typed = editor.design()
+    editor.block("Button").click()
+    keyboard.press("Delete")
+    removed = editor.design()
+    assert [block["type"] for block in removed["blocks"]] == ["logo", "heading", "text", "footer"]
+
+    keyboard.press("Control+z")
+    assert editor.design() == typed
+    undo.click()
+    assert editor.design() == before
+    expect(editor.canvas.locator(".block[data-type=text]")).not_to_contain_text("More.")
+    keyboard.press("Control+Shift+Z")
+    window.page.get_by_role("button", name="Redo").click()
+    assert editor.design() == removed
+
+
+def test_a_block_is_saved_inserted_into_another_message_and_deleted(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Button").click()
+    editor.fill(text="Order now", url="https://shop.example/")
+    editor.canvas.get_by_role("button", name="Save to “My blocks”").click()
+    dialog = window.page.locator("#ask-name")
+    dialog.get_by_label("Name").fill("Order button")
+    dialog.get_by_role("button", name="Save").click()
+    shelf = window.page.get_by_role("list", name="My blocks")
+    window.page.get_by_role("tab", name="Add").click()
+    expect(shelf.get_by_role("button", name="Order button", exact=True)).to_be_visible()
+
+    editor.open()
+    shelf.get_by_role("button", name="Order button", exact=True).click()
+    inserted = [block for block in editor.design()["blocks"] if block["type"] == "button"]
+    assert [block["text"] for block in inserted] == ["Learn more", "Order now"]
+    assert inserted[0]["id"] != inserted[1]["id"]
+
+    window.page.get_by_role("tab", name="Add").click()
+    shelf.get_by_role("button", name="Delete the saved block “Order button”").click()
+    expect(shelf).to_be_hidden()
+    editor.open()
+    window.wait_until_quiet()
+    expect(shelf).to_be_hidden()
+
+
+def test_an_error_is_shown_at_its_block_and_field(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    editor.fill(text="Hello {{ name")
+    problem = editor.canvas.locator(".block[data-type=heading] > .block-problem")
+    expect(problem).to_contain_text("is not closed")
+    expect(editor.field("text")).to_have_attribute("aria-invalid", "true")
+    assert editor.canvas.locator(".block-problem").count() == 1
+    editor.fill(text="Hello {{ name }}")
+    expect(problem).to_have_count(0)
+    expect(editor.field("text")).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_picture_needs_a_description_before_the_message_is_saved(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    editor.add("Image")
+    editor.upload()
+    window.fill(subject="Picture")
+    window.main.get_by_role("button", name="Save", exact=True).click()
+    expect(editor.field("alt")).to_be_focused()
+    expect(editor.canvas.locator(".block-problem")).to_have_text(
+        "Describe the image, or mark it as decoration."
+    )
+    editor.field("is_decorative").check()
+    expect(editor.canvas.locator(".block-problem")).to_have_count(0)
+    editor.save("Picture")
+
+
+def test_the_editor_continues_from_its_draft_and_can_become_html(window: Window, site: Site) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    editor.fill(text="Kept in a draft")
+    expect(window.page.locator(".draft-state")).to_contain_text("Draft saved")
+    window.page.reload()
+    expect(editor.block("Heading: Kept in a draft")).to_be_visible()
+
+    window.page.get_by_role("tab", name="Design").click()
+    window.main.get_by_role("button", name="Continue as HTML").click()
+    dialog = window.page.locator("#ask-loss")
+    dialog.get_by_role("button", name="Keep as it is").click()
+    expect(editor.block("Heading: Kept in a draft")).to_be_visible()
+    window.main.get_by_role("button", name="Continue as HTML").click()
+    with window.new_page():
+        dialog.get_by_role("button", name="Change anyway").click()
+    expect_in_body(window, "Kept in a draft</h1>")
