@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, expect
 from tests.e2e.editor import expect_mode
 from tests.e2e.window import Window
 
+MAX_TABS = 60
+
 
 class BlockEditor:
     """The block editor in a window."""
@@ -54,6 +56,26 @@ class BlockEditor:
         self.page.get_by_role("tab", name="Add").click()
         self.types.get_by_role("button", name=name, exact=True).click()
 
+    def choose_with_keys(self, name: str) -> None:
+        """Go on with Tab to a type in the palette, and choose it."""
+        self._tab_to(self.types.get_by_role("button", name=name, exact=True))
+        self.page.keyboard.press("Enter")
+
+    def add_with_keys(self, name: str) -> None:
+        """Go back from a field to the block, on through its buttons to the palette, and choose a type."""
+        self.page.keyboard.press("Escape")
+        expect(self.canvas.locator(".block-selected > .block-cover")).to_be_focused()
+        self._tab_to(self.canvas.get_by_role("button", name="Add a block below"))
+        self.page.keyboard.press("Enter")
+        self.choose_with_keys(name)
+
+    def _tab_to(self, element: Locator) -> None:
+        for _step in range(MAX_TABS):
+            if element.evaluate("(node) => node === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"not reached with the keyboard: {element}")
+
     def fill(self, **values: str) -> None:
         """Fill in the fields of the selected block by the names that designs have for them."""
         for name, value in values.items():
@@ -70,12 +92,16 @@ class BlockEditor:
         self.panel.locator("input[type=file]").set_input_files(file)
         expect(self.panel.locator(".bp-picture")).to_be_visible()
 
+    def column(self, number: int) -> Locator:
+        """Return the list of blocks in a column."""
+        return self.canvas.locator("[data-nested]").nth(number - 1)
+
     def drag(self, source: Locator, target: Locator) -> None:
         """Drag an element with the mouse onto another one."""
         source.hover()
         self.page.mouse.down()
-        # The first movement begins to drag; the block that is dragged lies between the mouse and the target.
-        for element in (target, source, target, target):
+        # The first movement begins to drag, and shows empty columns as targets.
+        for element in (self.covers().first, target, target):
             element.hover(force=True)
         self.page.mouse.up()
 

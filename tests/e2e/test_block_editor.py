@@ -19,7 +19,7 @@ def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
     window.main.get_by_role("button", name="Send me a test email").click()
     window.expect_notice("Test email sent")
     mailbox = Mailbox(site, owner.email, window)
-    mailbox.open(f"[Test] {subject}")
+    mailbox.open(f"[test] {subject}")
     return list_texts(window.page.locator("body").inner_text())
 
 
@@ -78,31 +78,10 @@ def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: S
     editor.empty()
     window.page.locator("[name=subject]").focus()
 
-    def choose(name: str) -> None:
-        """Go on with Tab to a type in the palette, and choose it."""
-        item = editor.types.get_by_role("button", name=name, exact=True)
-        for _step in range(40):
-            if item.evaluate("(node) => node === document.activeElement"):
-                break
-            keyboard.press("Tab")
-        keyboard.press("Enter")
-
-    def leave_and_add(name: str) -> None:
-        """Go back to the block, then through its buttons to the palette."""
-        keyboard.press("Escape")
-        expect(editor.canvas.locator(".block-selected > .block-cover")).to_be_focused()
-        add_below = editor.canvas.get_by_role("button", name="Add a block below")
-        for _step in range(10):
-            if add_below.evaluate("(node) => node === document.activeElement"):
-                break
-            keyboard.press("Tab")
-        keyboard.press("Enter")
-        choose(name)
-
-    choose("Text")
+    editor.choose_with_keys("Text")
     expect(window.page.locator(".bt .ql-editor")).to_be_focused()
     keyboard.type(NEWS)
-    leave_and_add("Heading")
+    editor.add_with_keys("Heading")
     expect(editor.field("text")).to_be_focused()
     keyboard.type(HEADING)
     keyboard.press("Escape")
@@ -113,14 +92,14 @@ def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: S
     expect(editor.block("Text")).to_be_focused()
     keyboard.press("Enter")
     keyboard.type(" Come!")
-    leave_and_add("Divider")
-    leave_and_add("Button")
+    editor.add_with_keys("Divider")
+    editor.add_with_keys("Button")
     keyboard.type("Order now")
     keyboard.press("Tab")
     keyboard.press("Tab")
     keyboard.type("shop.example")
     for name in ("Columns", "Image", "Social links", "Spacer", "Product", "Footer"):
-        leave_and_add(name)
+        editor.add_with_keys(name)
     keyboard.type(", Main Street 1")
     keyboard.press("Escape")
     editor.block("Image").focus()
@@ -141,7 +120,7 @@ def test_blocks_are_dragged_within_the_letter_into_columns_and_from_the_palette(
     editor.add("Columns")
     editor.add("Button")
     editor.fill(text="Order now")
-    editor.drag(editor.block("Button"), editor.canvas.get_by_role("button", name="Add to column 1"))
+    editor.drag(editor.block("Button"), editor.column(1))
     expect(editor.canvas.locator("[data-nested] .block[data-type=button]")).to_have_count(1)
     column = editor.design()["blocks"][0]["columns"][0]
     assert [block["text"] for block in column["blocks"]] == ["Order now"]
@@ -149,7 +128,7 @@ def test_blocks_are_dragged_within_the_letter_into_columns_and_from_the_palette(
     window.page.get_by_role("tab", name="Add").click()
     editor.drag(
         editor.types.get_by_role("button", name="Heading", exact=True),
-        editor.canvas.get_by_role("button", name="Add to column 2"),
+        editor.column(2),
     )
     expect(editor.canvas.locator("[data-nested] .block[data-type=heading]")).to_have_count(1)
     assert len(editor.design()["blocks"]) == 1

@@ -110,7 +110,7 @@ export function draw() {
   card.replaceChildren(drawList("", { palette }, null));
   canvas.classList.toggle("bc-empty", !getBlocks().length);
   handlers.onDraw(card);
-  if (isText) editing.focus();
+  if (isText && editing) editing.focus();
   else if (id) (findNode(id)?.querySelector(`:scope > .block-bar [data-act="${action}"]`) || coverOf(id))?.focus();
 }
 
