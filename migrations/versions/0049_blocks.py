@@ -23,6 +23,7 @@ def upgrade():
     for table, number in TABLES.items():
         op.add_column(table, sa.Column('source_format', sa.String(length=16), server_default='', nullable=False))
         op.add_column(table, sa.Column('source', sa.Text(), server_default='', nullable=False))
+        op.add_column(table, sa.Column('preheader', sa.String(length=250), server_default='', nullable=False))
         op.add_column(table, sa.Column(number, sa.Integer(), nullable=True))
     op.create_table(
         'saved_blocks',
@@ -45,5 +46,5 @@ def downgrade():
     op.drop_table('saved_blocks')
     for table, number in TABLES.items():
         with op.batch_alter_table(table, schema=None) as batch_op:
-            for name in ('source_format', 'source', number):
+            for name in ('source_format', 'source', 'preheader', number):
                 batch_op.drop_column(name)

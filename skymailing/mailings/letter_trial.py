@@ -7,9 +7,10 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from skymailing.delivery.rendering.content import Content, HasContent
+from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient, make_values
 from skymailing.delivery.rendering.liquid_tags import TemplateError
+from skymailing.delivery.rendering.message_content import HasContent
 from skymailing.delivery.rendering.values import Habits, unreadable
 from skymailing.extensions import db
 from skymailing.mailings import queries

@@ -12,6 +12,7 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Message, MessageDraft
+from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.quotas.checks import require_room, select_drafts
 from skymailing.settings.quotas import quota_settings
 
@@ -79,6 +80,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
     draft.subject = clean_line(content.subject)[:MAX_SUBJECT]
     draft.format = content.format
     draft.body = clean(content.body)[:MAX_BODY]
+    draft.preheader = clean_line(content.preheader)[:PREHEADER_MAX_LENGTH]
     draft.language = content.language
     draft.source_format, draft.source = content.source_format, content.source
     draft.revision = draft.revision or 1  # a new draft has no revision yet

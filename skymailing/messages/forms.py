@@ -1,5 +1,6 @@
 """The message form."""
 
+from dataclasses import replace
 from functools import partial
 
 from flask import request
@@ -21,6 +22,7 @@ from skymailing.messages.composed import make_composed, make_unfinished
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.starters import translate_footer
 from skymailing.models import MessageFormat, SourceFormat, User
+from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 MAX_SUBJECT = 500  # characters
@@ -61,13 +63,16 @@ def read_typed(owner: User, *, may_be_unfinished: bool = False) -> Content:
     Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft.
     """
     subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
+    preheader = clean_line(request.form.get("preheader", ""))[:PREHEADER_MAX_LENGTH]
     source_format = read_source_format(request.form.get("source_format"))
     if source_format:
-        return read_typed_source(owner, subject, source_format, may_be_unfinished=may_be_unfinished)
+        content = read_typed_source(owner, subject, source_format, may_be_unfinished=may_be_unfinished)
+        return replace(content, preheader=preheader)
     format_name = request.form.get("format", "")
     format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
     body = clean(request.form.get("body", ""))
-    return make_content(subject, format, body, request.form.get("language"))
+    content = make_content(subject, format, body, request.form.get("language"))
+    return replace(content, preheader=preheader)
 
 
 def read_typed_source(
@@ -98,6 +103,9 @@ class MessageForm(FlaskForm):
         [InputRequired(_l("Enter a subject.")), Length(max=MAX_SUBJECT)],
         filters=[clean_subject],
     )
+    preheader = StringField(
+        _l("Preview text"), [Length(max=PREHEADER_MAX_LENGTH)], filters=[clean_subject], default=""
+    )
     # Programs may omit it.
     language = SelectField(_l("Message language"), choices=LANGUAGE_CHOICES, validate_choice=False)
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
@@ -122,9 +130,11 @@ class MessageForm(FlaskForm):
         subject, body = self.subject.data or "", self.body.data or ""
         if source_format := read_source_format(self.source_format.data):
             choose, source = partial(choose_language, self.language.data), self.source.data or ""
-            self._composed = make_composed(current_user, subject, source_format, source, choose)
+            composed = make_composed(current_user, subject, source_format, source, choose)
+            self._composed = replace(composed, preheader=self.preheader.data or "")
             return self._composed
-        return make_content(subject, MessageFormat(self.format.data), body, self.language.data)
+        content = make_content(subject, MessageFormat(self.format.data), body, self.language.data)
+        return replace(content, preheader=self.preheader.data or "")
 
     def validate(self, extra_validators: object = None) -> bool:
         is_composed = bool(read_source_format(self.source_format.data))
@@ -140,8 +150,9 @@ class MessageForm(FlaskForm):
         except TemplateError as error:
             # The lines of a composed body are not those of its source.
             field = self.subject if error.in_subject else self.source if is_composed else self.body
+            field = self.preheader if error.in_preheader else field
             field.errors = [*field.errors, explain_template_error(error, with_line=not is_composed)]
-            if not error.in_subject:
+            if not error.in_subject and not error.in_preheader:
                 self.problem_in_writing = explain_template_error(error, with_line=False)
             return False
         return True

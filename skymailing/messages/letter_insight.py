@@ -80,7 +80,7 @@ def find_unguarded(content: Content) -> set[Path]:
     A fallback is a `default`, or a condition on the value around the placeholder.
     """
     unguarded: set[Path] = set()
-    for source in (content.subject, content.body):
+    for source in content.texts:
         guards: list[set[Path]] = []  # of the open conditions, innermost last
         for tag in islice(find_tags(prepare(source)), MAX_EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")

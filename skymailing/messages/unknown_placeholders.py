@@ -91,7 +91,7 @@ def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownP
 def find_merge_tags(content: Content) -> list[str]:
     """Return other services' merge tags, without duplicates; raises TemplateError."""
     found: dict[str, None] = {}
-    for source in (content.subject, content.body):
+    for source in content.texts:
         for match in MERGE_TAG.finditer(MaskedSource(prepare(source)).text):
             # %NAME% is a tag, but %d0% is part of a URL.
             if not match[0].startswith("%") or match[0][1] in "%rR" or CAPITALS.fullmatch(match[0]):

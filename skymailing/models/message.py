@@ -11,6 +11,7 @@ from skymailing.models.types import UTCDateTime, enum_column
 from skymailing.models.user import User
 
 BLOCK_NAME_MAX_LENGTH = 100
+PREHEADER_MAX_LENGTH = 250
 
 
 class MessageFormat(StrEnum):
@@ -39,6 +40,8 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
+    # Shown after the subject in lists of letters; added to the body when a run is planned.
+    preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
     # The language of the footer and the HTML page. Empty for messages of earlier versions, for which it is
     # guessed from the text.
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
@@ -76,6 +79,7 @@ class MessageDraft(Model):
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text, default="")
+    preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # The version of the message that was opened for editing.
     base_version: Mapped[int | None]

@@ -111,7 +111,7 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
     # Letters of older versions lack these parameters.
     subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
-    tested = Content(subject, message.format, message.body, message.language)
+    tested = replace(Content.of(message), subject=subject)
     content = render_test_letter(tested, client, letter.user, source, signer, mark)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""

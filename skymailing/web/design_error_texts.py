@@ -16,7 +16,7 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "design_unknown_block": _l("There is no block type “%(name)s”."),
     "design_nested_columns": _l("Columns cannot contain other columns."),
     "design_columns": _l("Use two or three columns."),
-    "design_column_widths": _l("The widths of the columns must add up to 100%%."),
+    "design_column_widths": _l("The widths of the columns must add up to 100 percent."),
     "design_too_many": _l("There can be up to %(limit)s of these."),
     "design_too_long": _l("The text is longer than %(limit)s characters."),
     "design_control_character": _l("The text contains invisible control characters."),

@@ -64,3 +64,75 @@ def test_the_limit_of_messages_holds(program: Program, set_limits: SetLimits) ->
     set_limits(messages=1)
     program.write("POST", "/messages", NEW, 201)
     assert program.refuse("POST", "/messages", NEW)[:2] == (409, "message_limit")
+
+
+DESIGN = {
+    "version": 1,
+    "blocks": [{"id": "a", "type": "button", "text": "Buy now", "url": "https://a.example/?x=1&y=2"}],
+}
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>Hi</mj-text></mj-column></mj-section></mj-body></mjml>"
+
+
+def test_blocks_are_written_read_and_changed(program: Program) -> None:
+    new = {"subject": "s", "preheader": "p", "format": "blocks", "design": DESIGN}
+    created = program.write("POST", "/messages", new, 201)
+    assert (created["format"], created["design"], created["body"]) == ("blocks", DESIGN, None)
+    assert ">Buy now</a>" in created["html"]
+    path = f"/messages/{created['id']}"
+    assert program.read(path) == created
+    assert program.read("/messages")["data"][0]["format"] == "blocks"
+
+    renamed = program.write("PATCH", path, {"subject": "t"})
+    assert (renamed["subject"], renamed["design"], renamed["version"]) == ("t", DESIGN, 2)
+    assert renamed["preheader"] == "p"
+    mjml = program.write("PATCH", path, {"format": "mjml", "body": MJML})
+    assert (mjml["format"], mjml["body"], mjml["design"]) == ("mjml", MJML, None)
+    assert ">Hi</div>" in mjml["html"]
+    html = program.write("PATCH", path, {"format": "html"})
+    assert (html["format"], html["body"], html["html"]) == ("html", mjml["html"], None)
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "place"),
+    [
+        ({"format": "blocks"}, "required", "/design"),
+        ({"format": "blocks", "design": DESIGN, "body": "x"}, "unknown_field", "/body"),
+        ({"format": "html", "body": "x", "design": DESIGN}, "unknown_field", "/design"),
+        ({"format": "html"}, "required", "/body"),
+        ({"format": "blocks", "design": []}, "invalid_value", "/design"),
+        ({"format": "blocks", "design": {"version": 2}}, "design_version", "/design/version"),
+        (
+            {"format": "blocks", "design": {"version": 1, "blocks": [{"id": "a", "type": "x"}]}},
+            "design_unknown_block",
+            "/design/blocks/0/type",
+        ),
+        (
+            {
+                "format": "blocks",
+                "design": {"version": 1, "blocks": [{"id": "a", "type": "heading", "text": "{{ x"}]},
+            },
+            "message_template",
+            "/design/blocks/0/text",
+        ),
+        ({"format": "mjml", "body": "<mjml>"}, "mjml_unclosed", "/body"),
+        ({"format": "mjml", "body": "{% if %}"}, "message_template", "/body"),
+        ({"body": "a", "preheader": "{{ x"}, "message_template", "/preheader"),
+        ({"body": "a", "preheader": "x" * 251}, "invalid_value", "/preheader"),
+    ],
+)
+def test_errors_in_a_source_name_the_place(
+    program: Program, values: dict[str, object], code: str, place: str
+) -> None:
+    response = program.post("/messages", {"subject": "s"} | values)
+    assert response.status_code == 422
+    assert response.json is not None
+    (error,) = response.json["errors"]
+    assert (error["pointer"], error["code"]) == (place, code)
+
+
+def test_a_message_of_blocks_is_only_changed_in_the_version_that_a_program_knows(program: Program) -> None:
+    response = program.post("/messages", {"subject": "s", "format": "blocks", "design": DESIGN})
+    assert response.json is not None
+    path, known = f"/messages/{response.json['id']}", {"If-Match": response.headers["ETag"]}
+    assert program.send("PATCH", path, {"subject": "t"}, headers=known).status_code == 200
+    assert program.send("PATCH", path, {"subject": "u"}, headers=known).status_code == 412

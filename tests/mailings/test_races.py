@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.composition.planning import NewBodies
 from skymailing.extensions import db
 from skymailing.mailings import resending, services
 from skymailing.mailings.errors import MailingError
@@ -83,7 +84,7 @@ def test_a_run_that_a_worker_has_just_started_is_not_started_again(
     tab = ButtonPress(browser, f"/mailings/{mailing.id}/start")
     with app.app_context(), Session(db.engine) as worker, worker.begin():
         locked_mailing = worker.scalars(select(Mailing).with_for_update()).one()
-        plan._plan_run(worker, find_recipients(locked_mailing, utcnow()), utcnow())
+        plan._plan_run(worker, find_recipients(locked_mailing, utcnow()), NewBodies(), utcnow())
         tab.start()
         tab.join(0.7)
         assert tab.is_alive()

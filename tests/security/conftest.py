@@ -115,6 +115,13 @@ WITHOUT_OBJECTS = {
 }
 
 
+def make_parts_of_messages(owner: User) -> dict[str, int]:
+    return {
+        "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
+        "block_id": make_saved_block(owner).id,
+    }
+
+
 @pytest.fixture
 def world(session: Session) -> World:
     """Create an administrator with an object of each kind. Add values for new route arguments here."""
@@ -152,8 +159,7 @@ def world(session: Session) -> World:
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
             "key_id": make_api_key(owner).id,
             "letter_id": make_letter(owner).id,
-            "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
-            "block_id": make_saved_block(owner).id,
+            **make_parts_of_messages(owner),
             **WITHOUT_OBJECTS,
         },
     )

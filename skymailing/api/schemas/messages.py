@@ -12,6 +12,7 @@ from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.messages.forms import MAX_SUBJECT
 from skymailing.models import Message, SourceFormat
+from skymailing.models.message import PREHEADER_MAX_LENGTH
 
 
 class Format(StrEnum):
@@ -42,6 +43,7 @@ class MessageHead(OutputSchema):
         return {
             "id": message.id,
             "subject": message.subject,
+            "preheader": message.preheader,
             "format": Format(source_format or message.format),
             "language": message.language,
             "version": message.version,
@@ -56,6 +58,7 @@ class MessageHead(OutputSchema):
 class MessageSchema(MessageHead):
     """A message."""
 
+    preheader = fields.String(required=True)
     body = fields.String(
         required=True, allow_none=True, metadata={"description": "As written; null for a message of blocks"}
     )
@@ -73,6 +76,10 @@ class MessageChange(StrictSchema):
     """Some values of a message; the others stay."""
 
     subject = fields.String(validate=Length(1, MAX_SUBJECT))
+    preheader = fields.String(
+        validate=Length(max=PREHEADER_MAX_LENGTH),
+        metadata={"description": "Shown after the subject in lists of letters"},
+    )
     format = fields.Enum(Format, by_value=True)
     body = fields.String(
         validate=Length(1, MAX_BODY), metadata={"description": "In all formats except blocks"}

@@ -15,7 +15,7 @@ from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
-from skymailing.delivery.rendering.content import TemplateError, clean
+from skymailing.delivery.rendering.content import Content, TemplateError, clean
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.mime import clean_line
@@ -118,7 +118,8 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
         raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
     if "message_id" in values:
         message = get_own(Message, values["message_id"])
-        content = make_content(message.subject, message.format, message.body, message.language)
+        body = Content.of(message).sent_body
+        content = make_content(message.subject, message.format, body, message.language)
     else:
         body = clean(values["body"])
         language = values.get("language") or guess_language(body)

@@ -1,6 +1,7 @@
 """Messages: list, read, write and delete them."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -105,6 +106,7 @@ def list_values(message: Message, new_format: Format | None) -> dict[str, Any]:
     source_format, source = message.current_source
     current = Format(source_format or message.format)
     values: dict[str, Any] = {"subject": message.subject, "language": message.language, "format": current}
+    values["preheader"] = message.preheader
     if source_format and (new_format or current) is current:
         return values | ({"design": json.loads(source)} if current is Format.BLOCKS else {"body": source})
     return values | {"body": message.body}
@@ -121,6 +123,7 @@ def read_content(values: dict[str, Any]) -> Content:
     subject = clean_line(values["subject"])
     try:
         content = make_any_content(subject, values)
+        content = replace(content, preheader=clean_line(values.get("preheader", "")))
         check_content(content)
     except InvalidSource as error:
         code = "message_template" if error.template else error.code
@@ -128,7 +131,7 @@ def read_content(values: dict[str, Any]) -> Content:
         problem = FieldError(f"/{expected}{error.pointer}", code, text)
         raise InvalidFields([problem]) from error
     except TemplateError as error:
-        pointer = "/subject" if error.in_subject else f"/{expected}"
+        pointer = "/subject" if error.in_subject else "/preheader" if error.in_preheader else f"/{expected}"
         problem = FieldError(pointer, "message_template", explain_template_error(error))
         raise InvalidFields([problem]) from error
     return content

@@ -75,7 +75,7 @@ def read_profile(user: User) -> dict[str, Any]:
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
     source = ("source_format", "source", "source_version", "version")
-    return read_own(Message, user_id, "subject", "format", "body", "language", *source)
+    return read_own(Message, user_id, "subject", "preheader", "format", "body", "language", *source)
 
 
 def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:

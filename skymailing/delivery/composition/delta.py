@@ -80,7 +80,8 @@ def read_delta(data: Any, pointer: str) -> tuple[Line, ...]:
     lines = reader.finish()
     if sum(len(piece.text) for line in lines for piece in line.pieces) > MAX_TEXT:
         raise InvalidSource("design_too_long", pointer, limit=MAX_TEXT)
-    check_template("\n".join("".join(piece.text for piece in line.pieces) for line in lines), pointer)
+    # Apart, since a brace at the end of a piece does not belong to the next one.
+    check_template("\n".join(piece.text for line in lines for piece in line.pieces), pointer)
     return lines
 
 

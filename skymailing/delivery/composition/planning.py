@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from skymailing.db.engine import reading_engine
 from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.rendering.content import Content, TemplateError
 from skymailing.models import Mailing, MailingVariant, Message, SourceFormat, User
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,11 @@ class NewBodies:
 
     def of(self, message: Message) -> str:
         """Return the body that a run sends: the new one, unless the message has changed in the meantime."""
-        return self.bodies.get((message.id, message.version), message.body)
+        body = self.bodies.get((message.id, message.version), message.body)
+        try:
+            return replace(Content.of(message), body=body).sent_body
+        except TemplateError:  # a saved preheader has none, but nothing may keep the mailing from starting
+            return body
 
 
 def compose_again(mailing_id: int) -> NewBodies:

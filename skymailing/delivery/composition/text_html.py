@@ -129,10 +129,13 @@ def list_kind(line: Line) -> tuple[str, int]:
 
 def is_statement(line: Line) -> bool:
     """Return whether a line consists of Liquid statements, so that it shows nothing itself."""
-    text = "".join(piece.text for piece in line.pieces)
-    tags = list(find_tags(text))
-    if not tags or any(tag.is_output or RAW.match(tag.text) for tag in tags):
-        return False
-    for tag in tags:
-        text = text.replace(tag.text, "", 1)
-    return not text.strip()
+    rests = []
+    tags = []
+    for piece in line.pieces:
+        rest = piece.text
+        for tag in find_tags(piece.text):
+            tags.append(tag)
+            rest = rest.replace(tag.text, "", 1)
+        rests.append(rest)
+    is_output = any(tag.is_output or RAW.match(tag.text) for tag in tags)
+    return bool(tags) and not is_output and not "".join(rests).strip()

@@ -6,8 +6,7 @@ Markdown, and the work is not repeated for each letter. Liquid tags are masked d
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
 
@@ -17,11 +16,13 @@ from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.liquid import Parsed, parse, render
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.markdown_page import lay_out
+from skymailing.delivery.rendering.message_content import Content
 from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
+from skymailing.delivery.rendering.preheader import remove_preheader
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.delivery.rendering.tag_repair import repair_tags
-from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
+from skymailing.models import MessageFormat
 from skymailing.web.urls import EXAMPLE_BROWSER_URL, EXAMPLE_UNSUBSCRIBE_URL, preferences_url
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
@@ -32,54 +33,6 @@ MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-class HasContent(Protocol):
-    """A row that contains the content of a letter."""
-
-    @property
-    def subject(self) -> str: ...
-    @property
-    def format(self) -> MessageFormat: ...
-    @property
-    def body(self) -> str: ...
-    @property
-    def language(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The subject and body as the author wrote them."""
-
-    subject: str
-    format: MessageFormat
-    body: str
-    # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
-    language: str = ""
-    # Whether a way to unsubscribe is added; transactional letters have none.
-    has_footer: bool = True
-    # What the body was composed from, if its author did not write it; runs do not store it.
-    source_format: SourceFormat = SourceFormat.NONE
-    source: str = ""
-
-    @classmethod
-    def of(cls, source: "HasContent") -> "Content":
-        """Return the content of a message, a draft or a run."""
-        return cls(source.subject, source.format, source.body, source.language)
-
-    @classmethod
-    def with_source(cls, row: Message | MessageDraft) -> "Content":
-        """Return the content of a message or a draft, with the source of its body."""
-        source_format, source = row.current_source
-        return replace(cls.of(row), source_format=source_format, source=source)
-
-    def write_to(self, message: Message) -> None:
-        """Store the content in a message, whose version is already the new one."""
-        message.subject, message.format, message.body = self.subject, self.format, self.body
-        message.language = self.language
-        message.source_format, message.source = self.source_format, self.source
-        message.version = message.version or 1  # a new message has no version yet
-        message.source_version = message.version if self.source_format else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +78,7 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
 
     `edit_page` changes the source of the HTML part, which is complete except for the footer.
     """
-    body = prepare(content.body)
+    body = prepare(content.sent_body)
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
     subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
@@ -138,7 +91,7 @@ def compile_content(content: Content, edit_page: PageEdit = keep_page) -> Compil
         if when is not Footer.NEVER:
             html = parse(add_html_footer(page, when, language), escape=True)
         return Compiled(subject, *derive_text(body, language), html, when)
-    masked = MaskedSource(body)
+    masked = MaskedSource(remove_preheader(body))
     text, text_footer = add_footer_to_text(restore_text(masked.text, masked), language)
     if content.format is MessageFormat.TEXT:
         return Compiled(subject, text, text_footer)
@@ -152,7 +105,7 @@ def compile_without_footer(
     if content.format is MessageFormat.HTML:
         page = edit_page(inline_styles(fit_page(body, content.language)))
         return find_text(body), Footer.NEVER, parse(page, escape=True)
-    masked = MaskedSource(body)
+    masked = MaskedSource(remove_preheader(body))
     text = parse(restore_text(masked.text, masked), escape=False)
     if content.format is MessageFormat.TEXT:
         return text, Footer.NEVER, None
@@ -227,7 +180,7 @@ def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
 
 def find_text(html: str) -> Parsed:
     """Derive the text part from an HTML template."""
-    masked = MaskedSource(html)
+    masked = MaskedSource(remove_preheader(html))
     text = html_to_text(masked.text)
     try:
         return parse(restore_text(text, masked), escape=False)
@@ -239,7 +192,7 @@ def find_text(html: str) -> Parsed:
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
     """Return the paths of all values that the content uses; raises TemplateError."""
-    parsed = (parse(prepare(source), escape=False) for source in (content.subject, content.body))
+    parsed = (parse(prepare(source), escape=False) for source in content.texts)
     return sorted(set().union(*(template.variables for template in parsed)))
 
 
@@ -261,6 +214,16 @@ EXAMPLE_VALUES = {
 }
 
 
+def check_preheader(content: Content) -> None:
+    """Raise TemplateError, without a line, if the preheader cannot be rendered."""
+    source = prepare(content.preheader)
+    try:
+        render(parse(source, escape=False), EXAMPLE_VALUES, source)
+    except TemplateError as error:
+        error.in_preheader, error.line = True, None
+        raise
+
+
 def check_content(content: Content) -> None:
     """Raise TemplateError, with the line in the body as typed, if the content cannot be rendered."""
     subject, body = prepare(content.subject), prepare(content.body)
@@ -271,6 +234,7 @@ def check_content(content: Content) -> None:
         raise TemplateError(
             error.message, error.line, tag=error.tag, in_subject=True, **error.params
         ) from error
+    check_preheader(content)
     render(parse(body, escape=False), EXAMPLE_VALUES, body)
     if TAGS in find_placeholders(content):
         raise TemplateError(

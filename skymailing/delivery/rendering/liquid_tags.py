@@ -39,6 +39,7 @@ class TemplateError(SkyMailingError):
         self.line = line
         self.tag = tag
         self.in_subject = in_subject
+        self.in_preheader = False
         self.params = params
 
 

@@ -17,6 +17,8 @@ BLOCKS = frozenset(
 # These have a blank line before and after; other blocks only start a new line.
 SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
 SPACE = re.compile(r"[ \t\n]+")
+# A line without text, such as the content of a cell that only makes space.
+BLANK_LINE = re.compile(r"^[ \u00a0]+$", re.MULTILINE)
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
 HIDDEN_TAGS = frozenset("head script style template title".split())
 # Elements that are tracked even where nothing is shown.
@@ -64,7 +66,10 @@ class TextWriter:
     @property
     def is_skipping(self) -> bool:
         """Whether what follows is hidden from readers of the HTML; a preview text at the start is kept."""
-        return self.hidden > 0 or (self.has_started and not self.reader.shows_text)
+        if self.hidden or self.reader.shows_text:
+            return self.hidden > 0
+        # A preview text is no row of a table: such a row is shown on other devices only.
+        return self.has_started or any(open.hides and open.name == "tr" for open in self.reader.elements)
 
     def feed(self, html: str) -> None:
         end = 0
@@ -161,6 +166,7 @@ class TextWriter:
         text = TOUCHING_TEXTS.sub(" ", text).replace(SPACE_IF_NEEDED, "")
         text = re.sub(r"\n +", "\n", text)
         text = BREAKS.sub(lambda match: "\n\n" if "\f" in match.group() else "\n", text)
+        text = BLANK_LINE.sub("", text)
         text = re.sub(r"\n{3,}", "\n\n", text).strip("\n \v\f") + "\n"
         return text.replace("\u00a0", " ")
 

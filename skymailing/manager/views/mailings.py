@@ -16,8 +16,8 @@ from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.audience.recipients import find_recipients
-from skymailing.delivery.rendering.content import HasContent
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
+from skymailing.delivery.rendering.message_content import HasContent
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_mailing
 from skymailing.delivery.variants.contents import list_contents

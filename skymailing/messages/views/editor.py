@@ -59,6 +59,7 @@ def make_fields(source: Message | MessageDraft, *, as_html: bool = False) -> dic
         "subject": source.subject,
         "format": source.format.value,
         "body": source.body,
+        "preheader": source.preheader,
         "language": choose_language(source.language, text),
         "source_format": "" if as_html else source_format.value,
         "source": "" if as_html else source_text,

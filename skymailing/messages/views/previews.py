@@ -139,7 +139,10 @@ def insight() -> ResponseReturnValue:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
     except TemplateError as error:
-        problem = {"text": explain_template_error(error), "line": error.line, "in_subject": error.in_subject}
+        is_composed = bool(request.form.get("source_format"))  # then lines are not those of the source
+        text = explain_template_error(error, with_line=not is_composed)
+        line = None if is_composed else error.line
+        problem = {"text": text, "line": line, "in_subject": error.in_subject}
         return jsonify(to=to, problem=problem)
     return jsonify(
         to=to,

@@ -30,6 +30,7 @@ export function readFields() {
     if (field && field.value) fields.set(name, field.value);
   }
   fields.set("subject", subject.value);
+  fields.set("preheader", form.elements.preheader.value);
   if (form.elements.source_format.value) {
     fields.set("source_format", form.elements.source_format.value);
     fields.set("source", body.value);

@@ -1,0 +1,68 @@
+"""The content of a message as its author wrote it."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from skymailing.delivery.rendering.preheader import add_preheader
+from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
+
+
+class HasContent(Protocol):
+    """A row that contains the content of a letter."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def format(self) -> MessageFormat: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The subject and body as the author wrote them."""
+
+    subject: str
+    format: MessageFormat
+    body: str
+    # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
+    language: str = ""
+    # Whether a way to unsubscribe is added; transactional letters have none.
+    has_footer: bool = True
+    # What the body was composed from, if its author did not write it; runs do not store it.
+    source_format: SourceFormat = SourceFormat.NONE
+    source: str = ""
+    # Shown after the subject in lists of letters; runs have it in their body.
+    preheader: str = ""
+
+    @classmethod
+    def of(cls, source: "HasContent") -> "Content":
+        """Return the content of a message, a draft or a run."""
+        preheader = source.preheader if isinstance(source, Message | MessageDraft) else ""
+        return cls(source.subject, source.format, source.body, source.language, preheader=preheader)
+
+    @property
+    def sent_body(self) -> str:
+        """The body with the preheader, as runs store it; raises TemplateError."""
+        return add_preheader(self.body, self.format, self.preheader)
+
+    @classmethod
+    def with_source(cls, row: Message | MessageDraft) -> "Content":
+        """Return the content of a message or a draft, with the source of its body."""
+        source_format, source = row.current_source
+        return replace(cls.of(row), source_format=source_format, source=source)
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """What the author wrote."""
+        return self.subject, self.preheader, self.body
+
+    def write_to(self, message: Message) -> None:
+        """Store the content in a message, whose version is already the new one."""
+        message.subject, message.format, message.body = self.subject, self.format, self.body
+        message.language, message.preheader = self.language, self.preheader
+        message.source_format, message.source = self.source_format, self.source
+        message.version = message.version or 1  # a new message has no version yet
+        message.source_version = message.version if self.source_format else None
