@@ -10,7 +10,7 @@ import { checkBlocks, findProblem, findWay, setServerProblem, startProblems } fr
 import { closeText, isOpen, openText, startText } from "./block-text.js";
 import { texts } from "./block-texts.js";
 import { startDrafts } from "./drafts.js";
-import { form, setMode, subject } from "./form.js";
+import { form, setMode } from "./form.js";
 import { showNotice } from "./notice.js";
 import { refreshPreview, startPreview } from "./preview.js";
 import { startToolbar } from "./toolbar.js";
@@ -68,9 +68,9 @@ function showUndo() {
   }
 }
 
-// One history for everything except the subject, whose own the browser keeps.
+// One history for the whole letter; the browser has its own for the other fields.
 function useKeys(event) {
-  if (event.target === subject || event.target.closest(".values-panel, .preview, dialog")) return;
+  if (!event.target.closest(".be") || event.target.closest(".values-panel")) return;
   const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey;
   const key = event.key.toLowerCase();
   if (isCommand && (key === "z" || key === "y" || key === "я" || key === "н")) {

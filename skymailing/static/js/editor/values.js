@@ -56,7 +56,7 @@ function nameTarget() {
   const isSubject = lastField === subject || (mode === "blocks" && !findBlockField() && !getQuill());
   if (isSubject) return texts.intoSubject;
   const field = findBlockField();
-  return field ? texts.intoField.replace("{field}", field.labels[0].textContent) : texts.intoText;
+  return field ? texts.intoField.replace("{field}", field.labels[0].firstChild.textContent.trim()) : texts.intoText;
 }
 
 // Open the menu for a field.
