@@ -9,7 +9,8 @@ const MAX_PAST = 100; // states
 const SAME_EDIT = 1000; // milliseconds; typing without a longer pause is undone at once
 
 let design = null;
-let past = [], future = [];
+const past = [];
+let future = [];
 let lastEdit = "", lastEditAt = 0;
 const listeners = [];
 
