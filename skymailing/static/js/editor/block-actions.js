@@ -7,6 +7,7 @@ import { h, icon } from "./dom.js";
 import { form } from "./form.js";
 
 const live = form.querySelector(".bc-live");
+const KEYS = { up: "Alt+↑", down: "Alt+↓", remove: "Delete" };
 const LAST_TYPES = ["footer", "unsubscribe"];
 
 let column = ""; // the key of the empty column into which the next block is inserted
@@ -113,7 +114,12 @@ const ACTIONS = {
 export function drawBar(block, index, count) {
   const { parent } = locate(block.id);
   const button = (act, symbol, disabled = false) => h("button", {
-    class: "tool", type: "button", "data-act": act, title: texts.actions[act], "aria-label": texts.actions[act], "aria-disabled": disabled ? "true" : null,
+    class: "tool",
+    type: "button",
+    "data-act": act,
+    title: KEYS[act] ? `${texts.actions[act]} (${KEYS[act]})` : texts.actions[act],
+    "aria-label": texts.actions[act],
+    "aria-disabled": disabled ? "true" : null,
   }, icon(symbol));
   return h("div", { class: "block-bar", role: "toolbar", "aria-label": texts.blockActions },
     h("span", { class: "block-grip", title: texts.drag, "aria-hidden": "true" }, icon("grip-vertical")),

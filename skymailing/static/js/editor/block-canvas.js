@@ -11,9 +11,11 @@ import { form } from "./form.js";
 export const canvas = form.querySelector(".bc");
 const card = canvas.querySelector(".bc-letter");
 
+const PARTS = ["block-cover", "block-box", "block-badges", "block-problem", "block-bar"];
+
 let handlers = {};
 let selected = ""; // the ID of the selected block
-let problems = new Map(); // texts by block ID
+let problems = new Map(); // by block ID: the text, and whether it prevents saving
 let editing = null; // the text field that is open in a block: { id, node }
 
 export function getSelected() {
@@ -84,7 +86,7 @@ function drawBlock(block, place, parent, index, count) {
   if (isEditing) box.append(editing.node);
   else box.append(block.columns ? drawColumns(block, own) : drawContent(block, own));
   return h("li", {
-    class: `block${isSelected ? " block-selected" : ""}${isEditing ? " block-editing" : ""}${problem ? " block-bad" : ""}`,
+    class: `block${isSelected ? " block-selected" : ""}${isEditing ? " block-editing" : ""}${problem ? (problem.isSerious ? " block-bad" : " block-odd") : ""}`,
     "data-id": block.id,
     "data-type": block.type,
   },
@@ -94,7 +96,7 @@ function drawBlock(block, place, parent, index, count) {
   }),
   box,
   drawBadges(block.visibility),
-  problem ? h("p", { class: "block-problem", id: problemId }, icon("exclamation-triangle"), h("span", { text: problem })) : null,
+  problem ? h("p", { class: "block-problem", id: problemId }, icon("exclamation-triangle"), h("span", { text: problem.text })) : null,
   isSelected ? handlers.drawBar(block, index, count) : null);
 }
 
@@ -111,6 +113,7 @@ export function draw() {
   canvas.classList.toggle("bc-empty", !getBlocks().length);
   handlers.onDraw(card);
   if (isText && editing) editing.focus();
+  else if (held && held.isConnected) held.focus();
   else if (id) (findNode(id)?.querySelector(`:scope > .block-bar [data-act="${action}"]`) || coverOf(id))?.focus();
 }
 
@@ -118,11 +121,25 @@ export function draw() {
 function drawOne(id) {
   const node = findNode(id);
   const place = locate(id);
-  if (!node || (editing && editing.id === id) || place.block.columns) return draw();
-  if (node.contains(document.activeElement)) return draw();
+  if (!node || place.block.columns) return draw();
+  const isTyping = document.activeElement.closest(".ql-editor") && canvas.contains(document.activeElement);
+  if (isEditing(id) && isTyping) return; // the field shows the text itself
   let palette = choosePalette();
   if (place.parent) palette = adaptPalette(palette, styleOf({ block: place.parent, parent: null }));
-  node.replaceWith(drawBlock(place.block, { palette }, place.parent, place.index, place.list.length));
+  replaceParts(node, drawBlock(place.block, { palette }, place.parent, place.index, place.list.length));
+}
+
+// Take the parts of a newly drawn block; the focused part stays, and so does the panel below it.
+function replaceParts(node, drawn) {
+  node.className = drawn.className;
+  for (const part of PARTS) {
+    const before = node.querySelector(`:scope > .${part}`);
+    const after = drawn.querySelector(`:scope > .${part}`);
+    if (before && before.contains(document.activeElement)) continue;
+    if (before && after) before.replaceWith(after);
+    else if (before) before.remove();
+    else if (after) node.querySelector(":scope > .block-box").after(after);
+  }
 }
 
 // Select a block, or none. Selecting does not move the focus.
@@ -145,10 +162,12 @@ export function isEditing(id) {
 }
 
 export function showProblems(found) {
-  const isSame = found.size === problems.size && [...found].every(([id, text]) => problems.get(id) === text);
-  if (isSame) return;
+  const changed = new Set([...found.keys(), ...problems.keys()].filter((id) => {
+    const [one, other] = [found.get(id), problems.get(id)];
+    return !one || !other || one.text !== other.text;
+  }));
   problems = found;
-  draw();
+  for (const id of changed) if (findNode(id)) drawOne(id);
 }
 
 export function startCanvas(given) {

@@ -108,10 +108,14 @@ function drawBlockPanel(id) {
 function keepFocus(panel, redraw) {
   const focused = document.activeElement;
   const path = panel.contains(focused) ? focused.dataset.path : "";
+  const isText = path && focused.matches("input[type=text], textarea");
+  const range = isText ? [focused.selectionStart, focused.selectionEnd] : null;
   redraw();
   if (!path) return;
   const again = panel.querySelector(`[data-path="${CSS.escape(path)}"]`) || panel.querySelector("[data-path]");
-  if (again) again.focus({ preventScroll: true });
+  if (!again) return;
+  again.focus({ preventScroll: true });
+  if (range && again.setSelectionRange && again.matches("input[type=text], textarea")) again.setSelectionRange(...range);
 }
 
 // Draw the fields of the selected block again.
@@ -166,6 +170,11 @@ export function startPanel(given) {
   findProblem = given.findProblem;
   for (const tab of tabs) tab.addEventListener("click", () => showTab(tab.dataset.tab, side.classList.contains("bs-open")));
   side.addEventListener("keydown", useTabKeys);
+  side.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !side.classList.contains("bs-open")) return;
+    closeSheet();
+    form.querySelector('.tools [data-act="add"]').focus();
+  });
   panels.block.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();

@@ -6,6 +6,7 @@ import { form } from "./form.js";
 
 let serverProblem = null; // { id, path, text }
 let isStrict = false; // whether the author has tried to save: then the selected block is checked as well
+const visited = new Set(); // blocks that have been selected, or were saved before
 let handlers = {};
 
 function* walk() {
@@ -21,6 +22,12 @@ function checkAlt(block) {
   return { path: ["alt"], text: block.type === "picture" ? texts.needAlt : texts.needAltProduct };
 }
 
+// A button that leads nowhere can be saved, but is shown once the author has left it.
+function checkLink(block) {
+  const text = { button: block.text, product: block.button }[block.type];
+  return text && text.trim() && !block.url ? { path: ["url"], text: texts.needLink } : null;
+}
+
 // Return the problem of a block, or null: the path of the field, and a text.
 export function findProblem(id) {
   if (serverProblem && serverProblem.id === id && locate(id || "")) return serverProblem;
@@ -29,12 +36,15 @@ export function findProblem(id) {
 }
 
 function show() {
+  if (getSelected()) visited.add(getSelected());
   const found = new Map();
   for (const block of walk()) {
-    const problem = checkAlt(block);
-    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, problem.text);
+    const isLeft = block.id !== getSelected() && visited.has(block.id);
+    const problem = checkAlt(block), odd = checkLink(block);
+    if (odd && isLeft) found.set(block.id, { text: odd.text, isSerious: false });
+    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, { text: problem.text, isSerious: true });
   }
-  if (serverProblem && serverProblem.id) found.set(serverProblem.id, serverProblem.text);
+  if (serverProblem && serverProblem.id) found.set(serverProblem.id, { text: serverProblem.text, isSerious: true });
   showProblems(found);
 }
 
@@ -62,6 +72,7 @@ export function findWay({ pointer }) {
 
 export function startProblems(given) {
   handlers = given;
+  if (form.dataset.kind === "message") for (const block of walk()) visited.add(block.id);
   onChange(show);
   // Before other scripts see that the form is submitted.
   form.addEventListener("submit", (event) => {

@@ -4,6 +4,7 @@ import { draw, focusBlock, getSelected, isEditing, select, startCanvas } from ".
 import { startConvert } from "./block-convert.js";
 import { canUndo, locate, onChange, readDesign, redo, undo } from "./block-design.js";
 import { sortLists, startDrag } from "./block-drag.js";
+import { addPictures, startFiles } from "./block-files.js";
 import { focusPalette, saveBlock, startLibrary } from "./block-library.js";
 import { closeSheet, drawPanel, focusPanel, isNarrow, place, showTab, startPanel } from "./block-panel.js";
 import { checkBlocks, findProblem, findWay, setServerProblem, startProblems } from "./block-problems.js";
@@ -124,7 +125,8 @@ function start() {
     drawBar,
   });
   startPanel({ findProblem, onEditText: open, onLeave: leave });
-  startText();
+  startText({ onFiles: addPictures });
+  startFiles();
   startDrag();
   startProblems({
     onProblem: () => {

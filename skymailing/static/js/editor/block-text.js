@@ -14,6 +14,7 @@ const Delta = window.Quill.import("delta");
 const tools = form.querySelector(".tools-writing");
 
 let quill = null;
+let addPictures = () => {};
 let opened = ""; // the ID of the block that is being edited
 
 // Return the attributes that letters support; pasted text may have others.
@@ -55,7 +56,7 @@ export function openText(id, event) {
     placeholder: texts.hints.text,
     onType: () => setField(id, ["delta"], { ops: readOps() }),
     onSelection: showTools,
-    onFiles: () => {},
+    onFiles: (files) => addPictures(files),
   });
   opened = id;
   quill.setContents(locate(id).block.delta || { ops: [] }, "silent");
@@ -80,7 +81,9 @@ export function isOpen(id) {
   return opened === id;
 }
 
-export function startText() {
+// Start the text field; `onFiles` is called with pasted and dropped pictures.
+export function startText({ onFiles }) {
+  addPictures = onFiles;
   onChange((what) => {
     if (!opened || what !== "all") return;
     const place = locate(opened);
