@@ -23,17 +23,13 @@ def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
     return list_texts(window.page.locator("body").inner_text())
 
 
-def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
-    window: Window, site: Site, owner: User
-) -> None:
-    editor = BlockEditor(window)
-    editor.open()
-    editor.empty()
+def build_by_mouse(editor: BlockEditor) -> None:
+    """Build a letter of ten kinds of blocks, one after another."""
     editor.add("Heading")
     editor.fill(text=HEADING)
     editor.add("Text")
-    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
-    window.page.keyboard.type(NEWS)
+    expect(editor.page.locator(".bt .ql-editor")).to_be_focused()
+    editor.page.keyboard.type(NEWS)
     editor.add("Image")
     editor.upload()
     editor.fill(alt="A teal wall")
@@ -57,36 +53,19 @@ def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
     editor.add("Footer")
     editor.fill(text="Main Street 1")
 
-    editor.save("Ten kinds")
-    texts = receive(site, owner, window, "Ten kinds")
 
-    assert texts[:9] == [HEADING, NEWS, "Order now", LEFT, RIGHT, "Rye loaf", "3 €  4 €", "Buy", "f"]
-    assert texts[9:] == ["Raw code", "Main Street 1", "Unsubscribe"]
-    links = window.page.locator("a").evaluate_all("(links) => links.map((link) => link.href)")
-    assert links[:3] == [
-        "https://shop.example/?a=1&b=2",
-        "https://shop.example/rye",
-        "https://facebook.com/rose",
-    ]
-    assert window.page.get_by_alt_text("A teal wall").count() == 1
-
-
-def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: Site, owner: User) -> None:
-    editor = BlockEditor(window)
-    keyboard = window.page.keyboard
-    editor.open()
-    editor.empty()
-    window.page.locator("[name=subject]").focus()
-
+def build_by_keyboard(editor: BlockEditor) -> None:
+    """Build a letter without the mouse, starting at the subject."""
+    keyboard = editor.page.keyboard
     editor.choose_with_keys("Text")
-    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
+    expect(editor.page.locator(".bt .ql-editor")).to_be_focused()
     keyboard.type(NEWS)
     editor.add_with_keys("Heading")
     expect(editor.field("text")).to_be_focused()
     keyboard.type(HEADING)
     keyboard.press("Escape")
     keyboard.press("Alt+ArrowUp")
-    expect(window.page.locator(".bc-live")).to_have_text(f"Moved: Heading: {HEADING}, now 1 of 2")
+    expect(editor.page.locator(".bc-live")).to_have_text(f"Moved: Heading: {HEADING}, now 1 of 2")
     assert editor.labels() == [f"Heading: {HEADING}", f"Text: {NEWS}"]
     keyboard.press("ArrowDown")
     expect(editor.block("Text")).to_be_focused()
@@ -104,8 +83,37 @@ def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: S
     keyboard.press("Escape")
     editor.block("Image").focus()
     keyboard.press("Delete")
-    expect(window.page.locator(".bc-live")).to_have_text("Deleted: Image")
+    expect(editor.page.locator(".bc-live")).to_have_text("Deleted: Image")
 
+
+def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
+    window: Window, site: Site, owner: User
+) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    build_by_mouse(editor)
+    editor.save("Ten kinds")
+    texts = receive(site, owner, window, "Ten kinds")
+
+    assert texts[:9] == [HEADING, NEWS, "Order now", LEFT, RIGHT, "Rye loaf", "3 €  4 €", "Buy", "f"]
+    assert texts[9:] == ["Raw code", "Main Street 1", "Unsubscribe"]
+    links = window.page.locator("a").evaluate_all("(links) => links.map((link) => link.href)")
+    assert links[:3] == [
+        "https://shop.example/?a=1&b=2",
+        "https://shop.example/rye",
+        "https://facebook.com/rose",
+    ]
+    assert window.page.get_by_alt_text("A teal wall").count() == 1
+
+
+def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: Site, owner: User) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    window.page.locator("[name=subject]").focus()
+
+    build_by_keyboard(editor)
     editor.save("By keyboard")
     texts = receive(site, owner, window, "By keyboard")
 

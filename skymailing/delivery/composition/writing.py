@@ -34,6 +34,11 @@ def write_value(source: str) -> str:
     return write_around_tags(source.replace("\n", " "), lambda text: escape(text, quote=True))
 
 
+def write_literally(text: str) -> str:
+    """Return a text that contains no Liquid, for text or for an attribute in double quotes."""
+    return escape(text, quote=True).replace("{", "&#123;")
+
+
 def attribute(name: str, value: str) -> str:
     """Return an attribute with a space before it; empty without a value."""
     return f' {name}="{write_value(value)}"' if value else ""
