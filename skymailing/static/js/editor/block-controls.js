@@ -21,6 +21,11 @@ function optionLabel(field, value, owner) {
   return texts.fields[`${owner}.${field.name}.${value}`] || texts.fields[`${field.name}.${value}`] || String(value);
 }
 
+function openMenu(event, input) {
+  event.stopPropagation(); // a click outside the menu would close it
+  offerValues(input);
+}
+
 // Put a label above an input, and an error and a button for client data next to it.
 export function drawField(context, field, input, { note = "" } = {}) {
   const id = makeId();
@@ -35,7 +40,7 @@ export function drawField(context, field, input, { note = "" } = {}) {
   }
   const label = h("label", { class: "form-label", for: id, text: labelOf(field, context.owner) });
   const values = field.values ? h("button", {
-    class: "bp-values", type: "button", title: texts.insertValue, "aria-label": `${texts.insertValue}: ${label.textContent}`, on: { click: () => offerValues(input) },
+    class: "bp-values", type: "button", title: texts.insertValue, "aria-label": `${texts.insertValue}: ${label.textContent}`, on: { click: (event) => openMenu(event, input) },
   }, icon("person-lines-fill")) : null;
   if (field.values) input.dataset.values = "";
   return h("div", { class: "bp-field" }, h("div", { class: "bp-label" }, label, values), input,
