@@ -138,6 +138,7 @@ function useKeys(event) {
   const { id } = cover.closest(".block").dataset;
   const isCover = cover.matches(".block-cover");
   const { key, altKey } = event;
+  if (isCover && key.length === 1) event.stopPropagation(); // no shortcuts of the site: the author may mean the text
   let act = null;
   if (altKey && key === "ArrowUp") act = () => move(id, -1);
   else if (altKey && key === "ArrowDown") act = () => move(id, 1);

@@ -22,7 +22,9 @@ function drawPicture(context, field) {
     if (file.files.length) uploadInto(context, field, file.files[0], status);
   });
   const shown = src ? h("img", { class: "bp-picture", src: displayUrl(src), alt: "" }) : null;
-  return h("div", { class: "bp-field bp-upload" }, shown, button, file, status, CONTROLS.url(context, { ...field, kind: "url", values: false }));
+  const address = CONTROLS.url(context, { ...field, kind: "url", values: true });
+  const more = h("details", { open: Boolean(context.problemOf(field)) }, h("summary", { text: texts.pictureByAddress }), address);
+  return h("div", { class: "bp-field bp-upload" }, shown, button, file, status, more);
 }
 
 export async function uploadInto(context, field, file, status) {

@@ -14,11 +14,19 @@ let future = [];
 let lastEdit = "", lastEditAt = 0;
 const listeners = [];
 
+// Return whether a block can be drawn; the server finds all other errors.
+function isUsable({ id, type, columns = [], links = [], delta = { ops: [] }, ...fields }) {
+  const hasTexts = Object.entries(fields).every(([name, value]) => typeof value === typeof (defaultsOf(type)[name] ?? value));
+  const hasOps = Array.isArray(delta.ops) && delta.ops.every(({ insert }) => insert);
+  const hasColumns = columns.every(({ blocks = [] }) => blocks.every((block) => !block.columns && isUsable(block)));
+  return typeof id === "string" && typeof type === "string" && hasTexts && hasOps && hasColumns && links.every(({ url }) => typeof url === "string");
+}
+
 // Read the field. Return false if it contains no design that can be edited.
 export function readDesign() {
   try {
     const found = JSON.parse(body.value);
-    if (!Array.isArray(found.blocks)) return false;
+    if (!found.blocks.every(isUsable)) return false;
     design = { ...found, settings: found.settings || {} };
     return true;
   } catch {

@@ -3,8 +3,10 @@ import { focusBlock, getSelected, select, showProblems } from "./block-canvas.js
 import { findPointed, getBlocks, locate, onChange } from "./block-design.js";
 import { texts } from "./block-texts.js";
 import { form } from "./form.js";
+import { showNotice } from "./notice.js";
 
 let serverProblem = null; // { id, path, text }
+let notice = ""; // a problem that is shown under the toolbar
 let isStrict = false; // whether the author has tried to save: then the selected block is checked as well
 const visited = new Set(); // blocks that have been selected, or were saved before
 let handlers = {};
@@ -48,10 +50,17 @@ function show() {
   showProblems(found);
 }
 
+// Show a problem that no block has, such as the size of the design.
+function showElsewhere(text) {
+  if (text || notice) showNotice(text);
+  notice = text;
+}
+
 // Show the server's problem with this version, or null.
 export function setServerProblem(problem) {
   const before = JSON.stringify(serverProblem);
   serverProblem = problem && problem.pointer ? { ...findPointed(problem.pointer), text: problem.text } : null;
+  showElsewhere(problem && !(serverProblem && serverProblem.id) ? problem.text : "");
   if (JSON.stringify(serverProblem) === before) return;
   show();
   handlers.onProblem();

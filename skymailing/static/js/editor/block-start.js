@@ -9,10 +9,8 @@ import { focusPalette, saveBlock, startLibrary } from "./block-library.js";
 import { closeSheet, drawPanel, focusPanel, isNarrow, place, showTab, startPanel } from "./block-panel.js";
 import { checkBlocks, findProblem, findWay, setServerProblem, startProblems } from "./block-problems.js";
 import { closeText, isOpen, openText, startText } from "./block-text.js";
-import { texts } from "./block-texts.js";
 import { startDrafts } from "./drafts.js";
 import { form, setMode } from "./form.js";
-import { showNotice } from "./notice.js";
 import { refreshPreview, startPreview } from "./preview.js";
 import { startToolbar } from "./toolbar.js";
 import { startValues } from "./values.js";
@@ -156,10 +154,12 @@ function start() {
   draw();
 }
 
-if (readDesign()) {
-  start();
-} else {
+// Show the design as JSON, for example if a program has written one that the server refuses.
+function showSource() {
   form.dataset.mode = "json";
-  showNotice(texts.unreadable);
+  form.querySelector(".composed details").open = true;
   startDrafts();
 }
+
+if (readDesign()) start();
+else showSource();
