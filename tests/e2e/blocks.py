@@ -89,8 +89,9 @@ class BlockEditor:
         """Upload a picture into the selected block."""
         picture = io.BytesIO()
         Image.new("RGB", (300, 120), "teal").save(picture, "PNG")
-        file = {"name": "x.png", "mimeType": "image/png", "buffer": picture.getvalue()}
-        self.panel.locator("input[type=file]").set_input_files(file)
+        self.panel.locator("input[type=file]").set_input_files(
+            {"name": "x.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        )
         expect(self.panel.locator(".bp-picture")).to_be_visible()
 
     def column(self, number: int) -> Locator:

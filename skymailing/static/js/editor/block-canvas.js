@@ -93,6 +93,7 @@ function drawBlock(block, place, parent, index, count) {
   h("button", {
     class: "block-cover", type: "button", "aria-label": label(block, index, count), "aria-current": isSelected ? "true" : null,
     "aria-describedby": problem ? problemId : null,
+    "aria-keyshortcuts": "Alt+ArrowUp Alt+ArrowDown Delete",
   }),
   box,
   drawBadges(block.visibility),
