@@ -15,7 +15,7 @@ const PARTS = ["block-cover", "block-box", "block-badges", "block-problem", "blo
 
 let handlers = {};
 let selected = ""; // the ID of the selected block
-let problems = new Map(); // by block ID: the text, and whether it prevents saving
+let problems = new Map(); // by block ID: the text, and the class of the block
 let editing = null; // the text field that is open in a block: { id, node }
 
 export function getSelected() {
@@ -45,7 +45,9 @@ function drawBadges({ on = "all", when = null } = {}) {
   if (on !== "all") badges.push([on === "phone" ? "phone" : "laptop", texts.fields[`visibility.on.${on}`]]);
   if (when) badges.push(["funnel", texts.conditional]);
   if (!badges.length) return null;
-  return h("div", { class: "block-badges" }, badges.map(([symbol, title]) => h("span", { title }, icon(symbol), h("span", { class: "visually-hidden", text: title }))));
+  return h("div", { class: "block-badges" }, badges.map(([symbol, title]) => (
+    h("span", { title }, icon(symbol), h("span", { class: "visually-hidden", text: title }))
+  )));
 }
 
 function drawColumns(block, place) {
@@ -64,7 +66,9 @@ function drawColumns(block, place) {
 function drawColumnAdd(block, key, number) {
   if (getList(key).length) return null;
   const name = fill(texts.addToColumn, { number: number + 1 });
-  return h("button", { class: "column-add", type: "button", on: { click: () => handlers.onAdd(key, block.id) } }, icon("plus-lg"), h("span", { text: name }));
+  return h("button", {
+    class: "column-add", type: "button", on: { click: () => handlers.onAdd(key, block.id) },
+  }, icon("plus-lg"), h("span", { text: name }));
 }
 
 function drawList(key, place, parent) {
@@ -86,12 +90,15 @@ function drawBlock(block, place, parent, index, count) {
   if (isEditing) box.append(editing.node);
   else box.append(block.columns ? drawColumns(block, own) : drawContent(block, own));
   return h("li", {
-    class: `block${isSelected ? " block-selected" : ""}${isEditing ? " block-editing" : ""}${problem ? (problem.isSerious ? " block-bad" : " block-odd") : ""}`,
+    class: ["block", isSelected && "block-selected", isEditing && "block-editing", problem && problem.look].filter(Boolean).join(" "),
     "data-id": block.id,
     "data-type": block.type,
   },
   h("button", {
-    class: "block-cover", type: "button", "aria-label": label(block, index, count), "aria-current": isSelected ? "true" : null,
+    class: "block-cover",
+    type: "button",
+    "aria-label": label(block, index, count),
+    "aria-current": isSelected ? "true" : null,
     "aria-describedby": problem ? problemId : null,
     "aria-keyshortcuts": "Alt+ArrowUp Alt+ArrowDown Delete",
   }),

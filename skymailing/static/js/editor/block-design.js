@@ -16,10 +16,12 @@ const listeners = [];
 
 // Return whether a block can be drawn; the server finds all other errors.
 function isUsable({ id, type, columns = [], links = [], delta = { ops: [] }, ...fields }) {
-  const hasTexts = Object.entries(fields).every(([name, value]) => typeof value === typeof (defaultsOf(type)[name] ?? value));
+  const defaults = defaultsOf(type);
+  const hasTexts = Object.entries(fields).every(([name, value]) => typeof value === typeof (defaults[name] ?? value));
   const hasOps = Array.isArray(delta.ops) && delta.ops.every(({ insert }) => insert);
   const hasColumns = columns.every(({ blocks = [] }) => blocks.every((block) => !block.columns && isUsable(block)));
-  return typeof id === "string" && typeof type === "string" && hasTexts && hasOps && hasColumns && links.every(({ url }) => typeof url === "string");
+  const hasLinks = links.every(({ url }) => typeof url === "string");
+  return typeof id === "string" && typeof type === "string" && hasTexts && hasOps && hasColumns && hasLinks;
 }
 
 // Read the field. Return false if it contains no design that can be edited.

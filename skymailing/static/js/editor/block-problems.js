@@ -5,6 +5,8 @@ import { texts } from "./block-texts.js";
 import { form } from "./form.js";
 import { showNotice } from "./notice.js";
 
+const BAD = "block-bad";
+
 let serverProblem = null; // { id, path, text }
 let notice = ""; // a problem that is shown under the toolbar
 let isStrict = false; // whether the author has tried to save: then the selected block is checked as well
@@ -43,10 +45,10 @@ function show() {
   for (const block of walk()) {
     const isLeft = block.id !== getSelected() && visited.has(block.id);
     const problem = checkAlt(block), odd = checkLink(block);
-    if (odd && isLeft) found.set(block.id, { text: odd.text, isSerious: false });
-    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, { text: problem.text, isSerious: true });
+    if (odd && isLeft) found.set(block.id, { text: odd.text, look: "block-odd" });
+    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, { text: problem.text, look: BAD });
   }
-  if (serverProblem && serverProblem.id) found.set(serverProblem.id, { text: serverProblem.text, isSerious: true });
+  if (serverProblem && serverProblem.id) found.set(serverProblem.id, { text: serverProblem.text, look: BAD });
   showProblems(found);
 }
 

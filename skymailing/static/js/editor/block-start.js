@@ -80,7 +80,7 @@ function useKeys(event) {
     event.preventDefault();
     event.stopPropagation();
     leave();
-  } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox], [type=radio], [type=file])") && !event.target.closest("[type=submit]")) {
+  } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox], [type=radio], [type=file])")) {
     event.preventDefault(); // otherwise the form is saved
   }
 }
