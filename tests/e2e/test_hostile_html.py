@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Dialog, Request, Response
 
 from skymailing.models import MessageFormat, Role
-from tests.e2e.conftest import OpenWindow
 from tests.e2e.blocks import BlockEditor
+from tests.e2e.conftest import OpenWindow
 from tests.e2e.editor import choose_mode, expect_mode
 from tests.e2e.site import Site
 from tests.e2e.window import Window

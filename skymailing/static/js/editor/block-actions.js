@@ -5,6 +5,7 @@ import { sumUp } from "./block-types.js";
 import { fill, texts } from "./block-texts.js";
 import { h, icon } from "./dom.js";
 import { form } from "./form.js";
+import { showNotice } from "./notice.js";
 
 const live = form.querySelector(".bc-live");
 const KEYS = { up: "Alt+↑", down: "Alt+↓", remove: "Delete" };
@@ -45,9 +46,10 @@ function findPlaceFor(block) {
 // Insert a copy of a block after the selected one, or at a given place. Return its ID, or "" if there is no room.
 export function addBlock(block, place = findPlaceFor(block)) {
   if (countBlocks() + 1 > kit.maxBlocks) {
-    announceAction(fill(texts.full, { limit: kit.maxBlocks }));
+    showNotice(fill(texts.full, { limit: kit.maxBlocks }));
     return "";
   }
+  showNotice("");
   const copy = copyOf(block);
   insertBlock(copy, place.key, place.index);
   select(copy.id);
