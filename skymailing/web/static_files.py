@@ -15,6 +15,7 @@ from skymailing.web.compression import COMPRESSED_TYPES, accepts_gzip, compress
 CACHE_FOREVER = f"public, max-age={365 * 24 * 60 * 60}, immutable"
 BEST_LEVEL = 9  # each file is compressed once per process
 HASHED_NAME = re.compile(r"(.+)\.([0-9a-f]{12})(\.\w+)")
+IMPORT = re.compile(r'^(?:import|export)\b[^;]*?"\./([\w-]+\.js)"', re.MULTILINE)
 IN_HASHED_FOLDER = re.compile(r"(.+)\.([0-9a-f]{12})(/[^/]+)")
 
 
@@ -55,11 +56,23 @@ def module_asset(path: str) -> str:
     return f"{folder_url(folder)}/{name}"
 
 
-def list_modules(folder: str) -> list[str]:
-    """Return the URLs of a folder's scripts, so that a page can load them all at once."""
-    url = folder_url(folder)
-    files = Path(current_app.static_folder or "", folder).glob("*.js")
-    return [f"{url}/{name}" for name in sorted(file.name for file in files)]
+def list_modules(folder: str, first: str = "start") -> list[str]:
+    """Return the URLs of a script and of all that it imports, so that a page can load them all at once."""
+    path = Path(current_app.static_folder or "", folder)
+    digest = hash_folder(path)
+    return [f"{root_url()}/{folder}.{digest}/{name}" for name in find_imports(path, f"{first}.js", digest)]
+
+
+@cache
+def find_imports(folder: Path, first: str, _digest: str) -> tuple[str, ...]:
+    """Return the names of a script and of all scripts of its folder that it imports."""
+    found, names = {first}, [first]
+    while names:
+        source = (folder / names.pop()).read_text()
+        new = {match[1] for match in IMPORT.finditer(source)} - found
+        found |= new
+        names += new
+    return tuple(sorted(found))
 
 
 def folder_url(folder: str) -> str:

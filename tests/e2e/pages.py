@@ -65,6 +65,7 @@ def user_paths(site: Site) -> list[str]:
         *form_paths(site),
         *("/topics/", "/topics/new"),
         *(f"/messages/{page}" for page in ("", "new", message, f"{message}/edit")),
+        *(f"/messages/new?kind={kind}" for kind in ("blocks", "mjml")),
         *("/mailings/", "/mailings/?state=cancelled&q=none", "/mailings/new"),
         *(f"/mailings/new#step-{step}" for step in ("what", "when", "check")),
         *(f"/mailings/{id}" for id in mailings.values()),

@@ -31,9 +31,10 @@ from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
+from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
-from skymailing.messages.views.menus import list_placeholders, list_values
-from skymailing.models import Message, MessageDraft, MessageFormat
+from skymailing.messages.views.menus import list_kinds, list_placeholders, list_values
+from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
@@ -45,6 +46,8 @@ from skymailing.web.images import PicturesBusy, parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
+# The first script of the modes that have their own.
+FIRST_SCRIPTS: dict[str, str] = {SourceFormat.BLOCKS: "block-start", SourceFormat.MJML: "mjml"}
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
@@ -73,6 +76,12 @@ def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
     return str(form.format.data)
 
 
+def describe_mode(mode: str, attributes: list[str]) -> dict[str, object]:
+    """Return what the page needs for the mode in which the editor opens."""
+    blocks = describe_blocks(current_user, attributes) if mode == SourceFormat.BLOCKS else None
+    return {"initial_mode": mode, "modules": FIRST_SCRIPTS.get(mode, "start"), "blocks": blocks}
+
+
 def show_editor(
     form: MessageForm,
     message: Message | None = None,
@@ -95,7 +104,7 @@ def show_editor(
     return render_template(
         "messages/form.html",
         kind=kind,
-        initial_mode=find_initial_mode(form, is_new=kind == "new"),
+        **describe_mode(find_initial_mode(form, is_new=kind == "new"), attributes),
         form=form,
         message=message,
         draft=draft,
@@ -104,6 +113,7 @@ def show_editor(
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
+        kinds=list_kinds(),
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],

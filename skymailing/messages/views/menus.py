@@ -35,6 +35,16 @@ def list_starters() -> list[tuple[str, str, str]]:
     ]
 
 
+def list_kinds() -> list[tuple[str, str, str, str]]:
+    """Return the key, icon, name and purpose of each way to write a new message."""
+    return [
+        ("blocks", "grid-1x2", _("Block editor"), _("images, buttons, columns: drag and drop")),
+        ("text", "text-left", _("Text"), _("write as in a word processor, or in Markdown")),
+        ("html", "code-slash", _("HTML"), _("paste or write your own source")),
+        ("mjml", "braces", _("MJML"), _("source that becomes HTML for all mail programs")),
+    ]
+
+
 def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
     """Return the values that can be inserted; `samples` come from `queries.find_samples`."""
     email = display_address(samples.get(OWN_EMAIL, ""))

@@ -20,7 +20,7 @@ export function nameValues(values) {
   for (const { text, label } of values) names[pathOf(text)] = label;
 }
 
-function labelOf(tag) {
+export function labelOf(tag) {
   const name = tag.charAt(1) === "{" && names[pathOf(tag)];
   if (!name) return tag;
   const filters = tag.indexOf("|");

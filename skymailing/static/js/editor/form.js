@@ -1,10 +1,12 @@
 // The form that the editor works on, the texts that it shows, and the current mode.
 export const form = document.querySelector("[data-editor]");
 export const subject = form.elements.subject;
-export const body = form.elements.body;
+// What the author edits: the body, or the source from which the server composes it.
+export const body = form.elements.body || form.elements.source;
 export const texts = JSON.parse(form.dataset.texts);
 
-// "writing", "markdown", "html" or "text". Writing mode is another way to edit HTML.
+// "writing", "markdown", "html" or "text"; with a source, "blocks" or "mjml". Writing mode is another way to
+// edit HTML.
 export let mode = "";
 
 export function setMode(name) {
@@ -29,8 +31,13 @@ export function readFields() {
   }
   fields.set("subject", subject.value);
   fields.set("preheader", form.elements.preheader.value);
-  fields.set("format", formatOf(mode));
-  fields.set("body", body.value);
+  if (form.elements.source_format.value) {
+    fields.set("source_format", form.elements.source_format.value);
+    fields.set("source", body.value);
+  } else {
+    fields.set("format", formatOf(mode));
+    fields.set("body", body.value);
+  }
   return fields;
 }
 

@@ -117,7 +117,19 @@ async function openFirst() {
   }
 }
 
+// The links above the form that choose a kind of message: text and HTML are modes of this page.
+function followLink(event) {
+  const link = event.target.closest('[href="#message-form"]');
+  if (!link) return;
+  event.preventDefault();
+  const name = link.dataset.choose || "writing";
+  fieldset.querySelector(`[data-mode="${name}"]`).click();
+  form.scrollIntoView();
+  form.elements.subject.focus({ preventScroll: true });
+}
+
 export function startModes() {
+  document.querySelector(".kind-list")?.addEventListener("click", followLink);
   fieldset.addEventListener("input", choose);
   openFirst();
 }

@@ -1,27 +1,16 @@
 // Upload pictures that were chosen, dropped or pasted, and insert them.
 import { ask } from "./dialogs.js";
-import { body, csrfToken, form, insertIntoField, mode, texts } from "./form.js";
+import { body, form, insertIntoField, mode, texts } from "./form.js";
 import { displayUrl } from "./blots.js";
 import { showNotice } from "./notice.js";
-import { findPlace, getWriting } from "./writing.js";
+import { findPlace, getQuill } from "./quills.js";
+import { upload } from "./uploads.js";
 
 const input = form.querySelector(".picture-file");
 
-async function upload(file) {
-  const data = new FormData();
-  data.append("csrf_token", csrfToken());
-  data.append("picture", file);
-  const response = await fetch(form.dataset.pictures, { method: "POST", body: data });
-  if (response.redirected) throw new Error(texts.signedOut);
-  if (response.status === 429) throw new Error(texts.busy);
-  const result = await response.json();
-  if (!response.ok) throw new Error(result.problem || texts.uploadFailed);
-  return result;
-}
-
 function insert(picture, alt) {
   if (mode === "writing") {
-    const quill = getWriting();
+    const quill = getQuill();
     const at = findPlace().index;
     quill.insertEmbed(at, "image", picture.url, "user");
     quill.formatText(at, 1, { alt, width: String(picture.shown) }, "user");
@@ -30,7 +19,9 @@ function insert(picture, alt) {
     insertIntoField(body, `![${alt.replace(/[[\]]/g, "")}](${picture.url})`);
   } else {
     const text = alt.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
-    insertIntoField(body, `<img src="${picture.url}" alt="${text}" width="${picture.shown}" style="max-width:100%;height:auto">`);
+    insertIntoField(body, mode === "mjml"
+      ? `<mj-image src="${picture.url}" alt="${text}" width="${picture.shown}px" />`
+      : `<img src="${picture.url}" alt="${text}" width="${picture.shown}" style="max-width:100%;height:auto">`);
   }
 }
 
@@ -54,11 +45,8 @@ export async function uploadPictures(files) {
   }
 }
 
-export function choosePicture() {
-  input.click();
-}
-
 export function startPictures() {
+  form.querySelector('[data-tool="picture"]').addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     const files = [...input.files];
     input.value = "";

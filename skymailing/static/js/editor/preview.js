@@ -1,7 +1,6 @@
 // The preview next to the text: the letter for a chosen client, as the server renders it.
-import { form, mode, readFields, texts } from "./form.js";
+import { form, readFields, texts } from "./form.js";
 import { createButton } from "./notice.js";
-import { showLine } from "./source.js";
 
 const PAUSE = 450; // milliseconds after the last key
 const SEARCH_PAUSE = 250; // milliseconds
@@ -13,6 +12,8 @@ const screen = pane.querySelector(".preview-screen");
 const notes = pane.querySelector(".preview-notes");
 const text = pane.querySelector(".preview-text");
 const size = pane.querySelector(".preview-size");
+let leadTo = () => null, report = () => {};
+let isDark = pageIsDark(), isNew = true; // new: not shown yet
 let client = "", view = "desktop", hasHtml = true;
 let request = null, timer = 0, letterNumber = 0;
 
@@ -31,14 +32,15 @@ function addNote(kind, before, codes = []) {
 
 function showProblem(problem) {
   const paragraph = addNote("bad", problem.text);
-  if (!problem.line || problem.in_subject || mode === "writing") return;
-  paragraph.append(createButton(texts.line, () => showLine(problem.line)));
+  const way = leadTo(problem);
+  if (way) paragraph.append(createButton(way.label, way.act));
 }
 
 function showFacts(facts) {
   notes.replaceChildren();
   screen.classList.toggle("preview-stale", Boolean(facts.problem));
   pane.querySelector("[data-as]").textContent = facts.to;
+  report(facts.problem || null);
   if (facts.problem) {
     showProblem(facts.problem);
     return;
@@ -125,7 +127,8 @@ async function refresh() {
     if (!response.ok || response.redirected) return;
     const facts = await response.json();
     showFacts(facts);
-    if (facts.has_html) showLetter(readFieldsAndClient());
+    // A hidden pane loads the letter when it is shown.
+    if (facts.has_html && pane.offsetParent) showLetter(readFieldsAndClient());
   } catch {
     // Without a connection, keep the old preview; the draft status reports the problem.
   } finally {
@@ -187,17 +190,49 @@ function startSearch() {
 
 // A computer's window is wider than the pane, so the letter is laid out at that width and scaled down.
 function fit() {
+  if (isNew && screen.clientWidth) {
+    isNew = false;
+    if (screen.clientWidth < PHONE) {
+      view = "phone";
+      showView();
+    }
+  }
   screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
 }
 
-export function startPreview() {
+export function refreshPreview() {
+  scheduleRefresh(0);
+}
+
+function pageIsDark() {
+  const scheme = getComputedStyle(document.documentElement).colorScheme;
+  return scheme === "dark" || (scheme !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
+// Mail programs in dark mode ask the letter for its dark colours; a frame's color-scheme has the same effect.
+function showColors(button) {
+  button.setAttribute("aria-pressed", String(isDark));
+  screen.classList.toggle("preview-dark", isDark);
+  screen.classList.toggle("preview-light", !isDark);
+}
+
+// Show the preview. `findWay` returns what leads to the place of a problem: a label and an action, or null;
+// `onProblem` is called with the problem in each version, or null.
+export function startPreview({ findWay, onProblem = () => {} }) {
+  leadTo = findWay;
+  report = onProblem;
+  const dark = pane.querySelector("[data-dark]");
+  dark.addEventListener("click", () => {
+    isDark = !isDark;
+    showColors(dark);
+  });
+  showColors(dark);
   pane.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-view]");
     if (!button) return;
     view = button.dataset.view;
     showView();
   });
-  if (screen.clientWidth < PHONE) view = "phone";
   new ResizeObserver(fit).observe(screen);
   startSearch();
   form.addEventListener("input", () => scheduleRefresh(PAUSE));

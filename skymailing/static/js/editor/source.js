@@ -16,7 +16,7 @@ Prism.languages.text = { liquid: LIQUID };
 function paint() {
   isWaiting = false;
   const text = body.value;
-  const language = { html: "markup", markdown: "markdown", text: "text" }[mode] || "text";
+  const language = { html: "markup", mjml: "markup", markdown: "markdown", text: "text" }[mode] || "text";
   const isSmall = text.length <= LARGEST;
   pre.hidden = !isSmall;
   body.classList.toggle("letter-source-painted", isSmall);

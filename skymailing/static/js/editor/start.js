@@ -1,14 +1,20 @@
 // Start the editor. Without scripts, the page is an ordinary form.
 // Imports are relative: the page loads this file under a versioned folder, and they stay inside it.
-import { body, form, mode } from "./form.js";
+import { body, form, mode, texts } from "./form.js";
 import { startDrafts } from "./drafts.js";
 import { startModes } from "./modes.js";
 import { startPictures, uploadPictures } from "./pictures.js";
 import { startPreview } from "./preview.js";
-import { startSource } from "./source.js";
+import { showLine, startSource } from "./source.js";
 import { showTools, startToolbar } from "./toolbar.js";
 import { startValues } from "./values.js";
 import { isBlank, startWriting } from "./writing.js";
+
+// Errors lead to their line in a source; writing mode has no lines.
+function findWay({ line, in_subject: isInSubject }) {
+  if (!line || isInSubject || mode === "writing") return null;
+  return { label: texts.line, act: () => showLine(line) };
+}
 
 startSource();
 startValues();
@@ -16,7 +22,7 @@ startPictures();
 startWriting({ onSelection: showTools, onFiles: uploadPictures });
 startToolbar();
 startModes();
-startPreview();
+startPreview({ findWay });
 startDrafts();
 
 form.addEventListener("submit", () => {

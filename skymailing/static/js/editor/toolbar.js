@@ -1,10 +1,10 @@
-// The toolbar of writing mode.
+// The toolbar for formatted text: in writing mode, and in the text of a block.
 import { ask } from "./dialogs.js";
 import { form } from "./form.js";
-import { choosePicture } from "./pictures.js";
-import { findPlace, getWriting } from "./writing.js";
+import { findPlace, getQuill } from "./quills.js";
 
-const TOGGLES = ["bold", "italic", "underline"];
+const TOGGLES = ["bold", "italic", "underline", "strike"];
+const ALIGNMENTS = ["center", "right"];
 const tools = form.querySelector(".tools");
 const style = tools.querySelector('[data-tool="style"]');
 
@@ -50,14 +50,13 @@ function insertDivider(quill) {
 }
 
 function useTool(tool) {
-  if (tool === "picture") return choosePicture();
-  const quill = getWriting();
-  if (!quill) return;
+  const quill = getQuill();
+  if (!quill || tool === "picture") return;
   const range = findPlace();
   const format = quill.getFormat(range);
   if (TOGGLES.includes(tool)) quill.format(tool, !format[tool], "user");
   else if (tool === "bullet" || tool === "ordered") quill.format("list", format.list === tool ? false : tool, "user");
-  else if (tool === "center") quill.format("align", format.align === "center" ? false : "center", "user");
+  else if (ALIGNMENTS.includes(tool)) quill.format("align", format.align === tool ? false : tool, "user");
   else if (tool === "link" || tool === "button") askLink(quill, tool);
   else if (tool === "undo") quill.history.undo();
   else if (tool === "redo") quill.history.redo();
@@ -66,10 +65,17 @@ function useTool(tool) {
 }
 
 function setStyle(value) {
-  const quill = getWriting();
+  const quill = getQuill();
   findPlace();
   quill.format("blockquote", value === "quote", "user");
   quill.format("header", Number(value) || false, "user");
+}
+
+// Choose a size or a colour of the selected text; an empty value removes it.
+function setFormat({ dataset: { tool }, value }) {
+  if (!getQuill()) return;
+  findPlace();
+  getQuill().format(tool, value || false, "user");
 }
 
 // Mark the buttons of the selection's formats as pressed.
@@ -81,6 +87,8 @@ export function showTools(quill) {
     bold: format.bold,
     italic: format.italic,
     underline: format.underline,
+    strike: format.strike,
+    right: format.align === "right",
     bullet: format.list === "bullet",
     ordered: format.list === "ordered",
     center: format.align === "center",
@@ -88,8 +96,11 @@ export function showTools(quill) {
     button: format.button,
   };
   for (const [name, isOn] of Object.entries(pressed)) {
-    tools.querySelector(`[data-tool="${name}"]`).setAttribute("aria-pressed", String(Boolean(isOn)));
+    const button = tools.querySelector(`[data-tool="${name}"]`);
+    if (button) button.setAttribute("aria-pressed", String(Boolean(isOn)));
   }
+  const size = tools.querySelector('[data-tool="size"]');
+  if (size) size.value = format.size || "";
   style.value = format.blockquote ? "quote" : String(format.header || "");
 }
 
@@ -99,4 +110,7 @@ export function startToolbar() {
     if (button) useTool(button.dataset.tool);
   });
   style.addEventListener("change", () => setStyle(style.value));
+  for (const field of tools.querySelectorAll('[data-tool="size"], [data-tool="color"]')) {
+    field.addEventListener("change", () => setFormat(field));
+  }
 }

@@ -1,8 +1,9 @@
-// The menu of client data: insert a placeholder at the cursor, in the subject or in the text.
+// The menu of client data: insert a placeholder at the cursor, in a field or in formatted text.
 import { nameValues } from "./blots.js";
 import { body, form, insertIntoField, mode, subject, texts } from "./form.js";
-import { findPlace, getWriting } from "./writing.js";
+import { findPlace, getQuill } from "./quills.js";
 
+const menu = form.querySelector(".values");
 let lastField = null; // the field in which the author typed last
 
 function withDefault(tag, fallback) {
@@ -16,7 +17,7 @@ function withDefault(tag, fallback) {
 // A URL is long and says nothing, so insert a link with words into the text.
 function writeLink(url, words) {
   if (mode === "markdown") return `[${words}](${url})`;
-  if (mode === "html") return `<a href="${url}">${words}</a>`;
+  if (mode === "html" || mode === "mjml") return `<a href="${url}">${words}</a>`;
   return `${words}: ${url}`;
 }
 
@@ -29,25 +30,48 @@ function insertLink(quill, url, words) {
   quill.format("link", false, "user");
 }
 
-function insert(text, words) {
-  if (lastField === subject || mode !== "writing") {
-    if (lastField === subject) insertIntoField(subject, text);
-    else insertIntoField(body, words ? writeLink(text, words) : text);
-    return;
-  }
-  const quill = getWriting();
-  if (words) {
-    insertLink(quill, text, words);
-    return;
-  }
+function insertIntoText(quill, text, words) {
+  if (words) return insertLink(quill, text, words);
   const range = findPlace();
   quill.deleteText(range.index, range.length, "user");
   quill.insertEmbed(range.index, "placeholder", text, "user");
   quill.setSelection(range.index + 1, "user");
 }
 
+// A field of a block, which may have left the page since.
+function findBlockField() {
+  return lastField && lastField.isConnected && lastField.matches("[data-values]") ? lastField : null;
+}
+
+function insert(text, words) {
+  const quill = mode === "writing" || mode === "blocks" ? getQuill() : null;
+  if (lastField === subject) insertIntoField(subject, text);
+  else if (findBlockField()) insertIntoField(lastField, text);
+  else if (quill) insertIntoText(quill, text, words);
+  else if (mode === "blocks") insertIntoField(subject, text);
+  else insertIntoField(body, words ? writeLink(text, words) : text);
+}
+
+function nameTarget() {
+  const isSubject = lastField === subject || (mode === "blocks" && !findBlockField() && !getQuill());
+  if (isSubject) return texts.intoSubject;
+  const field = findBlockField();
+  return field ? texts.intoField.replace("{field}", field.labels[0].firstChild.textContent.trim()) : texts.intoText;
+}
+
+// Open the menu for a field.
+export function offerValues(field) {
+  lastField = field;
+  menu.open = true;
+  menu.querySelector("summary").focus();
+}
+
+// Forget the last field, because a formatted text was opened.
+export function useText() {
+  lastField = null;
+}
+
 export function startValues() {
-  const menu = form.querySelector(".values");
   const fallback = menu.querySelector("#values-default");
   const target = menu.querySelector(".values-target");
   const buttons = [...menu.querySelectorAll("[data-value]")];
@@ -56,10 +80,11 @@ export function startValues() {
     label: button.querySelector("strong").textContent,
   })));
   form.addEventListener("focusin", ({ target: field }) => {
-    if (field === subject || field === body || field.closest(".ql-editor")) lastField = field;
+    const isText = field === subject || field === body || field.closest(".ql-editor, [data-values]");
+    if (isText) lastField = field;
   });
   menu.addEventListener("toggle", () => {
-    target.textContent = lastField === subject ? texts.intoSubject : texts.intoText;
+    target.textContent = nameTarget();
   });
   menu.addEventListener("click", (event) => {
     const button = event.target.closest("[data-value]");

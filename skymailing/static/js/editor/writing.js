@@ -1,14 +1,11 @@
 // Writing mode: edit the text of an HTML message with Quill.
-import "./blots.js";
-import "./paste.js";
 import { form, setBody, texts } from "./form.js";
-import { dropEmptyEnd, LIQUID, listLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
+import { dropEmptyEnd, listLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
+import { createQuill, setQuill } from "./quills.js";
 import { writeHtml } from "./write-html.js";
 
-const Quill = window.Quill;
-const Delta = Quill.import("delta");
+const Delta = window.Quill.import("delta");
 const FORMATS = ["bold", "italic", "underline", "strike", "link", "button", "header", "list", "indent", "blockquote", "align", "placeholder", "softbreak", "image", "divider"];
-const PICTURES = ["image/png", "image/jpeg", "image/webp"];
 
 let quill = null;
 let page = null; // the HTML before and after the text
@@ -47,88 +44,15 @@ function readPicture(node, delta) {
   return /^(data|blob|file):/.test(node.getAttribute("src") || "") ? new Delta() : delta;
 }
 
-function insertSoftBreak(range) {
-  quill.insertEmbed(range.index, "softbreak", true, "user");
-  quill.setSelection(range.index + 1, "silent");
-  return false;
-}
-
-const leaveField = () => true;
-
-function createQuill() {
-  quill = new Quill(form.querySelector(".writing-area"), {
+function open() {
+  quill = createQuill(form.querySelector(".writing-area"), {
     formats: FORMATS,
-    modules: {
-      toolbar: false,
-      history: { userOnly: true },
-      clipboard: {
-        matchers: [[Node.TEXT_NODE, readText], ["p, h1, h2, h3", readAlignment], ["br", readBreak], ["img", readPicture]],
-      },
-      keyboard: {
-        bindings: {
-          // Outside lists, Tab goes to the next field: the keyboard must not be trapped in the text.
-          tab: { key: "Tab", handler: leaveField },
-          "remove tab": { key: "Tab", shiftKey: true, handler: leaveField },
-          softbreak: { key: "Enter", shiftKey: true, handler: insertSoftBreak },
-        },
-      },
-      uploader: { mimetypes: PICTURES, handler: (_range, files) => handlers.onFiles(files) },
-    },
+    label: texts.body,
+    matchers: [[Node.TEXT_NODE, readText], ["p, h1, h2, h3", readAlignment], ["br", readBreak], ["img", readPicture]],
+    onType: () => setBody(`${page.before}\n${writeHtml(quill.getContents())}${page.after}`),
+    ...handlers,
   });
-  quill.root.setAttribute("aria-label", texts.body);
-  quill.root.setAttribute("role", "textbox");
-  quill.root.setAttribute("aria-multiline", "true");
-  quill.root.setAttribute("spellcheck", "true");
-  quill.on("text-change", (change, _before, source) => {
-    if (source !== "user") return;
-    if (JSON.stringify(change.ops).includes("}")) replaceTypedTags();
-    setBody(`${page.before}\n${writeHtml(quill.getContents())}${page.after}`);
-  });
-  letChipsBeSelected();
-  quill.on("editor-change", () => handlers.onSelection(quill));
-}
-
-// A click selects a chip, since a cursor inside would type into nothing. Delete removes the selected chip;
-// typed text is inserted after it.
-function letChipsBeSelected() {
-  const placeOf = (node) => {
-    const chip = node && node.closest(".chip");
-    return chip ? quill.getIndex(Quill.find(chip)) : -1;
-  };
-  const isAlone = (range) => range && range.length === 1 && Boolean(quill.getContents(range.index, 1).ops[0].insert.placeholder);
-  quill.root.addEventListener("mousedown", (event) => {
-    const index = placeOf(event.target);
-    if (index < 0 || event.button) return;
-    event.preventDefault();
-    quill.focus({ preventScroll: true });
-    quill.setSelection(index, 1, "user");
-  });
-  quill.root.addEventListener("keydown", (event) => {
-    const range = quill.getSelection();
-    const isText = event.key.length === 1 || event.key === "Process";
-    if (isText && !event.ctrlKey && !event.metaKey && isAlone(range)) quill.setSelection(range.index + 1, "user");
-  }, { capture: true });
-}
-
-// Turn typed placeholders into chips, like the placeholders inserted from the menu.
-function replaceTypedTags() {
-  const change = new Delta();
-  let isChanged = false;
-  for (const op of quill.getContents().ops) {
-    if (typeof op.insert !== "string") {
-      change.retain(1);
-      continue;
-    }
-    let end = 0;
-    for (const { 0: tag, index } of op.insert.matchAll(LIQUID)) {
-      if (tag.includes("\n")) continue;
-      change.retain(index - end).delete(tag.length).insert({ placeholder: tag }, op.attributes);
-      end = index + tag.length;
-      isChanged = true;
-    }
-    change.retain(op.insert.length - end);
-  }
-  if (isChanged) quill.updateContents(change, "silent");
+  setQuill(quill);
 }
 
 function readHtml(html) {
@@ -153,7 +77,7 @@ export function startWriting({ onSelection, onFiles }) {
 
 // Open HTML in writing mode. If anything would be lost, return it and open nothing, unless forced.
 export function openWriting(html, isForced) {
-  if (!quill) createQuill();
+  if (!quill) open();
   const parts = splitPage(html);
   const text = dropEmptyEnd(parts.text);
   const delta = readHtml(text);
@@ -167,12 +91,6 @@ export function openWriting(html, isForced) {
 
 export function getWriting() {
   return quill;
-}
-
-// Return the selection, including one made before a dialog was opened; otherwise the end of the text.
-export function findPlace() {
-  quill.focus();
-  return quill.getSelection() || { index: quill.getLength() - 1, length: 0 };
 }
 
 export function isBlank() {

@@ -1,0 +1,76 @@
+"""What the block editor needs from the start: types and their defaults, colours, networks, the brand."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import url_for
+from flask_babel import get_locale
+from flask_babel import gettext as _
+
+from skymailing.delivery.composition import palette, words
+from skymailing.delivery.composition.block_types import BLOCK_TYPES, DEFAULT_STYLE, STYLES
+from skymailing.delivery.composition.brands import find_owner_brand
+from skymailing.delivery.composition.conditions import ATTRIBUTE_PREFIX, WITHOUT_VALUE
+from skymailing.delivery.composition.document import COLUMNS, COLUMNS_FIELDS, MAX_BLOCKS, SETTINGS
+from skymailing.delivery.composition.fonts import FONTS
+from skymailing.delivery.composition.networks import NETWORKS
+from skymailing.extensions import db
+from skymailing.models import User
+
+COLORS = {
+    "background": palette.BACKGROUND,
+    "card": palette.CARD,
+    "text": palette.TEXT,
+    "accent": palette.ACCENT,
+    "muted": palette.MUTED,
+    "line": palette.LINE,
+    "darkText": palette.DARK_TEXT,
+    "darkMuted": palette.DARK_MUTED,
+    "darkLine": palette.DARK_LINE,
+}
+# The networks of a new block of social links, by the language of the page.
+FIRST_NETWORKS = {"ru": ["vk", "telegram", "website"]}
+OTHER_FIRST_NETWORKS = ["facebook", "instagram", "website"]
+WORDS = {
+    "unsubscribe": words.UNSUBSCRIBE,
+    "preferences": words.PREFERENCES,
+    "browser": words.BROWSER,
+    "website": words.WEBSITE,
+    "email": words.EMAIL,
+}
+
+
+def describe_blocks(owner: User, attributes: list[str]) -> dict[str, Any]:
+    """Return what the scripts of the block editor need, as JSON values."""
+    brand = find_owner_brand(db.session, owner)
+    types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS}
+    return {
+        "types": {
+            name: {key: field.default for key, field in fields.items() if key != "delta"}
+            for name, fields in types.items()
+        },
+        "style": DEFAULT_STYLE,
+        "styles": STYLES,
+        "settings": {name: field.default for name, field in SETTINGS.items()},
+        "fonts": FONTS,
+        "colors": COLORS,
+        "networks": {
+            key: {"name": network.name, "letters": network.letters, "color": network.color}
+            for key, network in NETWORKS.items()
+        },
+        "firstNetworks": FIRST_NETWORKS.get(get_locale().language, OTHER_FIRST_NETWORKS),
+        "words": {code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE},
+        # The page may only load pictures from its own origin, which PUBLIC_URL need not be.
+        "brand": {"name": brand.name, "color": brand.color, "logo": urlsplit(brand.logo_url).path},
+        "conditionFields": [
+            ["name", _("Full name")],
+            ["email", _("Email address")],
+            *([f"{ATTRIBUTE_PREFIX}{name}", name] for name in attributes),
+        ],
+        "operatorsWithoutValue": sorted(WITHOUT_VALUE),
+        "maxBlocks": MAX_BLOCKS,
+        "urls": {
+            "saved": url_for("messages.list_blocks"),
+            "deleteSaved": url_for("messages.delete_block", block_id=0),
+        },
+    }
