@@ -250,11 +250,10 @@ def _render_letters(
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
-        if letter.size > largest:
-            if _fail_too_large(run, batch, dispatcher, letter, largest):
-                return
-            continue
-        yield letter
+        if letter.size <= largest:
+            yield letter
+        elif _fail_too_large(run, batch, dispatcher, letter, largest):
+            return
 
 
 def _fail_too_large(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, largest: int) -> bool:
