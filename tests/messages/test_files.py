@@ -124,6 +124,12 @@ def test_a_refused_file_is_explained_and_nothing_is_saved(
     assert session.scalars(select(StoredFile)).all() == []
 
 
+def test_files_have_to_be_chosen_again_if_another_field_has_an_error(browser: FlaskClient) -> None:
+    page = save(browser, "/messages/new", ("good.pdf", b"good"), subject="").text
+    assert "Choose the files again" in page
+    assert "Choose the files again" not in browser.get("/messages/new").text
+
+
 def test_archives_with_harmless_files_and_documents_are_accepted(
     browser: FlaskClient, session: Session
 ) -> None:
