@@ -108,6 +108,7 @@ def zip_of(*names: str) -> bytes:
         (("docs.zip", zip_of("a.txt", "folder/run.bat")), "contains a .bat file"),
         (("docs.bin", zip_of("run.ps1")), "contains a .ps1 file"),
         (("damaged.zip", b"PK\x03\x04 nothing"), "is damaged"),
+        (("many.zip", zip_of(*map(str, range(1001)))), "contains more than 1000 files"),
         (("large.pdf", b"x" * (5 * MEGABYTE + 1)), "up to 5 MB in total"),
         (("\u202e\x00/", b"x"), "This file has no name"),
     ],
