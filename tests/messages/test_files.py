@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import TestResponse, encode_multipart
 
 from skymailing.clock import utcnow
 from skymailing.messages import file_links, files
@@ -31,8 +32,12 @@ Upload = tuple[str, bytes]
 
 def save(browser: FlaskClient, path: str, *uploads: Upload, **values: Any) -> TestResponse:
     """Save a message with new files."""
-    chosen = [(io.BytesIO(content), name) for name, content in uploads]
-    return browser.post(path, data={**VALID, **values, "files": chosen}, content_type="multipart/form-data")
+    form: MultiDict[str, Any] = MultiDict({**VALID, **values})
+    for name, content in uploads:
+        form.add("files", FileStorage(io.BytesIO(content), name))
+    # In memory: the test client would leave a temporary file open.
+    boundary, body = encode_multipart(form)
+    return browser.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
 
 
 def list_names(session: Session, message: Message) -> list[str]:
