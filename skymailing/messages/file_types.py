@@ -10,6 +10,8 @@ from skymailing.errors import UserError
 
 MAX_NAME = 200  # characters
 MAX_EXTENSION = 20
+MAX_ENTRIES = 1_000  # files in a ZIP archive
+ENTRY = b"PK\x01\x02"  # begins each entry of its list of names
 # What Gmail refuses, also in archives (https://support.google.com/mail/answer/6590), and what Outlook blocks
 # and runs when opened.
 DANGEROUS = frozenset(
@@ -92,6 +94,8 @@ def check_type(name: str, content: bytes) -> None:
 
 def check_archive(name: str, content: bytes) -> None:
     """Check the names in a ZIP archive, which is not unpacked; documents such as DOCX are archives, too."""
+    if content.count(ENTRY) > MAX_ENTRIES:  # reading the names would take long
+        raise FileRefused("file_archive_too_many", name=name, limit=MAX_ENTRIES)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()

@@ -15,6 +15,7 @@ FILE_ERROR_TEXTS: dict[str, Any] = {
         "refuse."
     ),
     "file_archive_unreadable": _l("The archive “%(name)s” is damaged."),
+    "file_archive_too_many": _l("The archive “%(name)s” contains more than %(limit)s files."),
     "file_too_many": _l("An email can have up to %(limit)s files."),
     "file_total_too_large": _l("The files of an email can have up to %(limit)s MB in total."),
     "file_no_space": _l(

@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import TestResponse, encode_multipart
 
 from skymailing.clock import utcnow
 from skymailing.messages import file_links, files
@@ -31,8 +32,12 @@ Upload = tuple[str, bytes]
 
 def save(browser: FlaskClient, path: str, *uploads: Upload, **values: Any) -> TestResponse:
     """Save a message with new files."""
-    chosen = [(io.BytesIO(content), name) for name, content in uploads]
-    return browser.post(path, data={**VALID, **values, "files": chosen}, content_type="multipart/form-data")
+    form: MultiDict[str, Any] = MultiDict({**VALID, **values})
+    for name, content in uploads:
+        form.add("files", FileStorage(io.BytesIO(content), name))
+    # In memory: the test client would leave a temporary file open.
+    boundary, body = encode_multipart(form)
+    return browser.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
 
 
 def list_names(session: Session, message: Message) -> list[str]:
@@ -108,6 +113,7 @@ def zip_of(*names: str) -> bytes:
         (("docs.zip", zip_of("a.txt", "folder/run.bat")), "contains a .bat file"),
         (("docs.bin", zip_of("run.ps1")), "contains a .ps1 file"),
         (("damaged.zip", b"PK\x03\x04 nothing"), "is damaged"),
+        (("many.zip", zip_of(*map(str, range(1001)))), "contains more than 1000 files"),
         (("large.pdf", b"x" * (5 * MEGABYTE + 1)), "up to 5 MB in total"),
         (("\u202e\x00/", b"x"), "This file has no name"),
     ],
@@ -122,6 +128,12 @@ def test_a_refused_file_is_explained_and_nothing_is_saved(
     assert "Typed text" in response.text
     assert session.scalars(select(Message)).all() == []
     assert session.scalars(select(StoredFile)).all() == []
+
+
+def test_files_have_to_be_chosen_again_if_another_field_has_an_error(browser: FlaskClient) -> None:
+    page = save(browser, "/messages/new", ("good.pdf", b"good"), subject="").text
+    assert "Choose the files again" in page
+    assert "Choose the files again" not in browser.get("/messages/new").text
 
 
 def test_archives_with_harmless_files_and_documents_are_accepted(

@@ -26,12 +26,21 @@ from skymailing.models import (
     Outcome,
     Role,
     Run,
+    RunFile,
     RunState,
     User,
 )
 from skymailing.retention import batches, details, sweep
 from tests.conftest import SignIn
-from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
+from tests.support.factories import (
+    AttemptFactory,
+    DeliveryFactory,
+    MailingFactory,
+    MessageFactory,
+    RunFactory,
+    UserFactory,
+)
+from tests.support.files import attach
 
 DAYS = 90
 COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1}
@@ -85,6 +94,21 @@ def test_by_default_details_are_kept_forever(app: Flask, session: Session, user:
     with app.app_context():
         jobs.run_sweep(utcnow())
     assert count_remaining(session, run) == (8, 8)
+
+
+def test_the_files_of_letters_are_removed_with_their_text(
+    app: Flask, session: Session, user: User, retention: None
+) -> None:
+    old, recent = create_old_run(user, DAYS + 1), create_old_run(user, DAYS - 1)
+    file = attach(MessageFactory.create(owner=user), b"content")
+    values = {"file_id": file.file_id, "name": file.name, "content_type": file.content_type}
+    session.add_all(RunFile(run_id=run.id, variant=0, position=0, **values) for run in (old, recent))
+    session.flush()
+
+    with app.app_context():
+        jobs.run_sweep(utcnow())
+
+    assert list(session.scalars(select(RunFile.run_id))) == [recent.id]
 
 
 def test_details_are_removed_after_the_retention_period_but_counts_are_kept(

@@ -102,6 +102,27 @@ class World:
                 yield rule.endpoint, method, path
 
 
+# Arguments that are the IDs of objects, and functions that create these for an owner.
+MAKERS = {
+    "import_id": make_import,
+    "upload_id": make_upload,
+    "job_id": make_bulk_job,
+    "tag_id": make_tag,
+    "topic_id": make_topic,
+    "bounce_id": make_bounce,
+    "segment_id": make_segment,
+    "form_id": make_form,
+    "sender_id": make_sender,
+    "domain_id": make_domain,
+    "server_id": make_server,
+    "endpoint_id": make_webhook,
+    "call_id": make_webhook_call,
+    "key_id": make_api_key,
+    "letter_id": make_letter,
+    "caught_id": make_caught_letter,
+    "block_id": make_saved_block,
+    "file_id": make_message_file,
+}
 # Arguments that name no object.
 WITHOUT_OBJECTS = {
     "session_id": 999_999,
@@ -115,18 +136,6 @@ WITHOUT_OBJECTS = {
     "number": 1,
     "uuid": UUID(int=0),
 }
-
-
-def make_letters(owner: User) -> dict[str, int]:
-    return {"letter_id": make_letter(owner).id, "caught_id": make_caught_letter(owner).id}
-
-
-def make_parts_of_messages(owner: User) -> dict[str, int]:
-    return {
-        "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
-        "block_id": make_saved_block(owner).id,
-        "file_id": make_message_file(owner).id,
-    }
 
 
 @pytest.fixture
@@ -145,28 +154,14 @@ def world(session: Session) -> World:
             "mailing_id": mailing.id,
             "run_id": run.id,
             "delivery_id": delivery.id,
-            "import_id": make_import(owner).id,
-            "upload_id": make_upload(owner).id,
-            "job_id": make_bulk_job(owner).id,
-            "tag_id": make_tag(owner).id,
-            "topic_id": make_topic(owner).id,
-            "bounce_id": make_bounce(owner).id,
             "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,
             "slug": article.slug,
             "user_id": UserFactory.create().id,
-            "segment_id": make_segment(owner).id,
-            "form_id": make_form(owner).id,
-            "sender_id": make_sender(owner).id,
-            "domain_id": make_domain(owner).id,
-            "server_id": make_server(owner).id,
-            "endpoint_id": make_webhook(owner).id,
-            "call_id": make_webhook_call(owner).id,
             "archive_slug": ArchiveFactory.create(owner=owner).slug,
             "entry_id": ArchiveEntryFactory.create(run=run, slug=article.slug).id,
-            "key_id": make_api_key(owner).id,
-            **make_letters(owner),
-            **make_parts_of_messages(owner),
+            "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
+            **{name: make(owner).id for name, make in MAKERS.items()},
             **WITHOUT_OBJECTS,
         },
     )
