@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from skymailing.models import Role
+from tests.e2e.blocks import BlockEditor
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.pages import DEMO, paths_for
 from tests.e2e.public_pages import add_owner, form_paths, letter_link_paths, letter_paths
@@ -62,6 +63,26 @@ def test_each_page_fits_and_has_no_serious_problem(
             window.page.goto("about:blank")
             window.page.goto(path)
         found[path] = check_page(window, language)
+    expect_none(found)
+
+
+@pytest.mark.parametrize(("screen", "language"), [(DESKTOP, "en"), (SMALL, "ru")], ids=str)
+def test_the_fields_of_each_block_fit_and_have_no_serious_problem(
+    site: Site, open_window: OpenWindow, screen: Screen, language: str
+) -> None:
+    window = open_still_window(open_window, screen, language)
+    window.sign_in(site.add_user(locale=language).email)
+    editor = BlockEditor(window)
+    editor.open()
+    found = {}
+    add = window.page.locator('[data-act="add"]' if screen is SMALL else '[data-tab="add"]')
+    for place in range(editor.types.locator("li").count()):
+        add.click()
+        editor.types.get_by_role("button").nth(place).click()
+        editor.panel.evaluate(
+            "(panel) => panel.querySelectorAll('details').forEach((group) => (group.open = true))"
+        )
+        found[f"block {place}"] = check_page(window, language)
     expect_none(found)
 
 
