@@ -73,8 +73,14 @@ def require_scope(scope: Scope) -> None:
         raise ApiError(403, "scope_missing", scope=scope.value)
 
 
-def require_sending(mailing: Mailing | None = None) -> None:
+def require_live(mailing: Mailing | None = None) -> None:
+    """Raise ApiError for a test key, unless it changes a mailing of test keys."""
+    if not current_access().is_live and not (mailing and mailing.is_caught):
+        raise ApiError(403, "test_key")
+
+
+def require_sending(mailing: Mailing) -> None:
     """Raise ApiError unless the key may start the mailing; a test key may only start those of test keys."""
     require_scope(Scope.MAILINGS_SEND)
-    if not current_access().is_live and not (mailing and mailing.is_caught):
+    if not current_access().is_live and not mailing.is_caught:
         raise ApiError(403, "test_key_cannot_send")

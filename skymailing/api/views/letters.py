@@ -42,7 +42,13 @@ COPIED = ("state", "due_at", "finished_at")
 
 
 @bp.operation(
-    "POST /letters", Scope.LETTERS_SEND, takes=NewLetter, gives=LetterSchema, status=201, computes=True
+    "POST /letters",
+    Scope.LETTERS_SEND,
+    takes=NewLetter,
+    gives=LetterSchema,
+    status=201,
+    computes=True,
+    tests=True,
 )
 def send_letter(values: dict[str, Any]) -> Any:
     """Send an email to one person.

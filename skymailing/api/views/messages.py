@@ -54,6 +54,7 @@ def get_message(message_id: int) -> Any:
     "POST /messages",
     Scope.MESSAGES_WRITE,
     takes=NewMessage,
+    tests=True,
     gives=MessageSchema,
     status=201,
     computes=True,
