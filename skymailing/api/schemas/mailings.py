@@ -128,7 +128,8 @@ class NewMailing(MailingChange):
         """Document the default of a value that may be missing."""
         default = getattr(DEFAULTS, field_name, None)
         if default not in (None, (), "") and field_name in DOCUMENTED:
-            field_obj.metadata = field_obj.metadata | {"default": getattr(default, "value", default)}
+            shown = getattr(default, "value", default)
+            field_obj.metadata = {**field_obj.metadata, "default": shown}
 
 
 class MailingSchema(OutputSchema):

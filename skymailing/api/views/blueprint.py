@@ -74,15 +74,11 @@ class Resource(flask_smorest.Blueprint):
                 handler = self.arguments(takes(), location="json")(handler)
             if query is not None:
                 handler = self.arguments(query(), location="query")(handler)
-            live_only = method != "GET" and not options.get("tests", False)
-            run = make_runner(
-                handler, method, scope, computes=options.get("computes", False), live_only=live_only
-            )
+            run = make_runner(handler, method, scope, options)
             errors = list_errors(method, path, takes is not None or query is not None, options)
             documented: View = self.doc(
-                operationId=name,
-                **({LIVE_ONLY: True} if live_only else {}),
-                security=[{"key": [scope.value]}],
+                **{"operationId": name, "security": [{"key": [scope.value]}]},
+                **({LIVE_ONLY: True} if is_live_only(method, options) else {}),
                 **({"requestBody": options["body"]} if "body" in options else {}),
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
             )(run)
@@ -109,8 +105,14 @@ def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]
     return sorted(statuses)
 
 
-def make_runner(handler: View, method: str, scope: Scope, *, computes: bool, live_only: bool) -> View:
+def is_live_only(method: str, options: dict[str, Any]) -> bool:
+    """Return whether test keys may not do this."""
+    return method != "GET" and not options.get("tests", False)
+
+
+def make_runner(handler: View, method: str, scope: Scope, options: dict[str, Any]) -> View:
     """Return the view that Flask calls."""
+    live_only = is_live_only(method, options)
 
     @functools.wraps(handler)
     def run(*args: Any, **kwargs: Any) -> Response:
@@ -121,7 +123,7 @@ def make_runner(handler: View, method: str, scope: Scope, *, computes: bool, liv
             return etags.add_etag(make_response(handler(*args, **kwargs)))
 
         def attempt() -> Response:
-            if not computes:
+            if not options.get("computes", False):
                 start_writing()
             return attempt_change(functools.partial(handler, *args, **kwargs))
 

@@ -12,6 +12,7 @@ from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSch
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource, after_commit
+from skymailing.api.views.bodies import escape_pointer
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
@@ -38,6 +39,7 @@ from skymailing.web.error_texts import explain
 bp = Resource("letters", "Emails to one person each, such as receipts, and their results.")
 
 MAX_VALUES = 100_000  # characters of the values as JSON
+NAME_PATHS = (("name",), ("client", "name"), ("client", "full_name"))
 COPIED = ("state", "due_at", "finished_at")
 
 
@@ -178,13 +180,20 @@ class MissingValues(InvalidFields):
 
     def __init__(self, paths: list[tuple[str, ...]]) -> None:
         text = explain(UserError("letter_value_missing"))
-        pointers = ("/name" if path == ("name",) else "/values/" + "/".join(path) for path in paths)
+        pointers = map(point_to, paths)
         super().__init__(
             [
                 FieldError(pointer, "missing_value", f"{write_path(path)}: {text}")
                 for path, pointer in zip(paths, pointers, strict=True)
             ]
         )
+
+
+def point_to(path: tuple[str, ...]) -> str:
+    """Return the JSON pointer of what a placeholder prints."""
+    if path in NAME_PATHS:
+        return "/name"
+    return "/values/" + "/".join(map(escape_pointer, path))
 
 
 def find_sender(owner: User, values: dict[str, Any]) -> Sender | None:
