@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from flask import current_app, g, request
 
@@ -33,13 +34,15 @@ def authenticate() -> None:
     The database is asked once, for the key and its owner together. Cookies mean nothing here.
     """
     g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]  # Flask-Login's
-    if IN_URL.search(request.full_path):
+    if IN_URL.search(unquote(request.full_path)):
         raise ApiError(400, "key_in_url")
     header = request.headers.get("Authorization", "")
     if not header:
         raise ApiError(401, "key_missing", {"WWW-Authenticate": CHALLENGE})
     sent = SCHEME.fullmatch(header)
-    secret = sent[1] if sent else ""
+    if sent is None:
+        raise ApiError(401, "key_missing", {"WWW-Authenticate": CHALLENGE})
+    secret = sent[1]
     if not keys.KEY.fullmatch(secret):
         raise _refusal()
     is_first = count_request(keys.digest_of(secret))

@@ -77,7 +77,7 @@ class Resource(flask_smorest.Blueprint):
             run = make_runner(handler, method, scope, options)
             errors = list_errors(method, path, takes is not None or query is not None, options)
             documented: View = self.doc(
-                **{"operationId": name, "security": [{"key": [scope.value]}]},
+                operationId=name, security=[{"key": [scope.value]}],
                 **({LIVE_ONLY: True} if is_live_only(method, options) else {}),
                 **({"requestBody": options["body"]} if "body" in options else {}),
                 responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},

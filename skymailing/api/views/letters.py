@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from flask import abort, url_for
+from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidFields
@@ -12,7 +13,7 @@ from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSch
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource, after_commit
-from skymailing.api.views.bodies import escape_pointer
+from skymailing.api.views.bodies import escape_pointer, refuse_blank
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
@@ -25,6 +26,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
+from skymailing.extensions import db
 from skymailing.hints import hint_letters
 from skymailing.letters import queries, services
 from skymailing.letters.contents import CHECKED, CheckedContent, LetterError
@@ -32,7 +34,6 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.placeholders import write_path
 from skymailing.models import DeliveryState, Message, MessageFormat, Sender, TransactionalLetter, User
 from skymailing.quotas.checks import LimitReached
-from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender, find_sender_by_id
 from skymailing.web.error_texts import explain
 
@@ -131,11 +132,12 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
     if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
         raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
     if "message_id" in values:
-        message = get_own(Message, values["message_id"])
+        message = find_message(owner, values["message_id"])
         body = Content.of(message).sent_body
         content = make_content(message.subject, message.format, body, message.language)
     else:
         body = clean(values["body"])
+        refuse_blank({name: values[name] for name in ("subject", "body") if name in values})
         language = values.get("language") or guess_language(body)
         format = values.get("format", MessageFormat.MARKDOWN)
         content = make_content(clean_line(values.get("subject", "")), format, body, language)
@@ -146,6 +148,15 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
         raise InvalidField(place, error) from error
     except TemplateError as error:
         raise template_problem(place, error) from error
+
+
+def find_message(owner: User, message_id: int) -> Message:
+    """Return the owner's message; raises InvalidField."""
+    own = select(Message).where(Message.id == message_id, Message.owner_id == owner.id)
+    message = db.session.scalar(own)
+    if message is None:
+        raise InvalidField("/message_id", UserError("mailing_message_unknown"))
+    return message
 
 
 def check_values(values: dict[str, Any]) -> None:
