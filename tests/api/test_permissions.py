@@ -113,6 +113,7 @@ def test_somebody_elses_objects_do_not_exist(
         if not names or ("email" in names and method == "PUT"):  # which adds the program's own client
             continue
         path = path_of(app, endpoint, names, arguments)
+        path += "?filename=a.txt" if endpoint.endswith("attach_file") else ""
         body = BODIES.get(endpoint.partition(".")[2])
         assert other.refuse(method, path, body)[:2] == (404, "not_found"), endpoint
         requests += 1

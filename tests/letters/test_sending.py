@@ -110,7 +110,9 @@ def test_opting_out_of_mailings_does_not_stop_letters_but_bounces_do(
     sent = send()
     assert sent["state"] == ("pending" if state == "sent" else state)
     work()
-    assert program.read(f"/letters/{sent['id']}")["state"] == state
+    found = program.read(f"/letters/{sent['id']}")
+    assert found["state"] == state
+    assert found["suppressed_reason"] == (None if state == "sent" else reason.value)
     assert len(smtp.letters) == (state == "sent")
     assert close_day().planned == 1
 

@@ -76,17 +76,28 @@ class Resource(flask_smorest.Blueprint):
                 handler = self.arguments(query(), location="query")(handler)
             run = make_runner(handler, method, scope, options)
             errors = list_errors(method, path, takes is not None or query is not None, options)
-            documented: View = self.doc(
-                operationId=name, security=[{"key": [scope.value]}],
-                **({LIVE_ONLY: True} if is_live_only(method, options) else {}),
-                **({"requestBody": options["body"]} if "body" in options else {}),
-                responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
-            )(run)
+            documented: View = self.doc(**describe_operation(name, method, scope, options, errors))(run)
             self.limits[name] = options.get("limit", BODY_LIMIT)
             self.route(path, methods=[method], endpoint=name)(documented)
             return documented
 
         return decorate
+
+
+def describe_operation(
+    name: str, method: str, scope: Scope, options: dict[str, Any], errors: Sequence[int]
+) -> dict[str, Any]:
+    """Return what the OpenAPI document says besides the schemas."""
+    described: dict[str, Any] = {
+        "operationId": name,
+        "security": [{"key": [scope.value]}],
+        "responses": {str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
+    }
+    if is_live_only(method, options):
+        described[LIVE_ONLY] = True
+    if "body" in options:
+        described["requestBody"] = options["body"]
+    return described
 
 
 def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]) -> Sequence[int]:

@@ -57,7 +57,7 @@ def send_letter(values: dict[str, Any]) -> Any:
     """Send an email to one person.
 
     It is sent at once, before those of mailings, without a footer, tracking or a way to unsubscribe.
-    Addresses that bounced, complained or were blocked by you get nothing, and the state is `suppressed`.
+    Addresses that bounced, complained or that you blocked get nothing, and the state is `suppressed`.
     With a test key, nothing is sent: the email can be read among the test emails.
     """
     is_caught = not current_access().is_live
@@ -96,7 +96,9 @@ def get_letter(letter_id: int) -> Any:
     attempts = queries.list_attempts(letter_id)
     for attempt in attempts:
         attempt.email = letter.delivery.email  # type: ignore[attr-defined]  # for the schema
-    return describe(letter) | {"attempts": attempts}
+    is_suppressed = letter.delivery.state is DeliveryState.SUPPRESSED
+    reason = queries.find_suppression_reason(letter) if is_suppressed else None
+    return describe(letter) | {"attempts": attempts, "suppressed_reason": reason}
 
 
 def describe(letter: TransactionalLetter) -> dict[str, Any]:
