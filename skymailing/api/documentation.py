@@ -19,7 +19,8 @@ HEADERS = {
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Any text that is unique for this request; repeating it within 24 hours changes nothing",
+    "description": "Any text that is unique for this request. Repeating it within 24 hours changes nothing; "
+    "after an error, the corrected request can have the same key",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 IF_MATCH = {

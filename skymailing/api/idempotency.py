@@ -45,6 +45,14 @@ def check_key(key: str) -> None:
         raise ApiError(400, "idempotency_key_invalid")
 
 
+def mark_test_key(key: str) -> str:
+    """Return what is stored for a request with a test API key, so that it never answers a live one.
+
+    A live request's key is stored as it is and has no tab. The digest makes this fit in the column.
+    """
+    return "test\t" + hashlib.sha256(key.encode()).hexdigest()
+
+
 def hash_request(method: str, path: str, body: bytes) -> str:
     digest = hashlib.sha256(f"{method} {path}\n".encode())
     digest.update(body)
@@ -72,14 +80,17 @@ def claim(owner_id: int, key: str, request_hash: str, now: datetime) -> Claim | 
     row = db.session.scalar(select(IdempotentRequest).where(same).with_for_update())
     if row is None:  # deleted since the INSERT
         raise ApiError(409, "idempotency_running", {"Retry-After": "1"})
-    if row.created_at <= now - LIFETIME:
+    # Nothing has changed if the first request ended without a response; then any request may follow.
+    is_abandoned = row.status is None and (row.lease_until is None or row.lease_until <= now)
+    if is_abandoned or row.created_at <= now - LIFETIME:
         row.request_hash, row.created_at = request_hash, now
         row.status = row.headers = row.body = None
     elif row.request_hash != request_hash:
         raise ApiError(422, "idempotency_key_reused")
     elif row.status is not None:
         return StoredResponse(row.status, row.headers or [], row.body or b"")
-    elif row.lease_until is not None and row.lease_until > now:
+    else:
+        assert row.lease_until is not None
         seconds = (row.lease_until - now).seconds + 1
         raise ApiError(409, "idempotency_running", {"Retry-After": str(seconds)})
     row.lease_until = lease

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from skymailing.errors import IllegalTransition, UserError
+from skymailing.mailings.audience import UnknownPart
 from skymailing.mailings.errors import InvalidMailing
 from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
@@ -133,7 +134,8 @@ def describe(error: UserError | IllegalTransition) -> Problem:
         return Problem(UNPROCESSABLE, error.public_code, text, error.errors)
     if isinstance(error, InvalidMailing):
         errors = [
-            FieldError(point_to_value(name), one.code, explain(one)) for name, one in error.errors.items()
+            FieldError(point_to_value(name, one), one.code, explain(one))
+            for name, one in error.errors.items()
         ]
         return Problem(UNPROCESSABLE, error.code, text, errors)
     return Problem(status_of(error), error.code, text, list(fields_of(error)))
@@ -155,10 +157,10 @@ def fields_of(error: UserError) -> list[FieldError]:
     return [FieldError(pointer, error.code, explain(error))] if pointer else []
 
 
-def point_to_value(name: str) -> str:
+def point_to_value(name: str, error: UserError) -> str:
     """Return the pointer of a field of MailingValues; a variant's is named like subject_b."""
     found = OF_VARIANT.fullmatch(name)
     if not found:
-        return f"/{name}"
+        return f"/{name}/{error.position}" if isinstance(error, UnknownPart) else f"/{name}"
     field = "message_id" if found[1] == "message" else found[1]
     return f"/variants/{'bcd'.index(found[2])}/{field}"

@@ -32,7 +32,7 @@ SCOPE_LABELS: dict[Scope, Any] = {
     Scope.MAILINGS_WRITE: _l("Change, pause and cancel mailings"),
     Scope.MAILINGS_SEND: _l("Start and resume mailings"),
     Scope.FORMS_READ: _l("Read sign-up forms and requests to subscribe"),
-    Scope.REPORTS_READ: _l("Read sends, their log, returned mail and reports"),
+    Scope.REPORTS_READ: _l("Read runs, their log, test emails, returned mail and reports"),
     Scope.WEBHOOKS_READ: _l("Read webhooks and their log"),
     Scope.WEBHOOKS_WRITE: _l("Change and test webhooks"),
     Scope.LETTERS_READ: _l("Read transactional emails"),

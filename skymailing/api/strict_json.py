@@ -1,6 +1,7 @@
 """Read JSON strictly: what another parser could read differently is refused (RFC 8259, section 4)."""
 
 import json
+import math
 import re
 from typing import Any
 
@@ -25,7 +26,12 @@ def read_json(data: bytes) -> Any:
         raise ApiError(400, "json_too_deep", limit=MAX_DEPTH)
     try:
         text = data.decode()
-        value = json.loads(text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_read_float,
+        )
         if ESCAPES.search(text):
             _check_texts(value)
     except _Refused as error:
@@ -56,9 +62,17 @@ def _refuse_constant(_name: str) -> Any:
     raise _Refused("json_constant")
 
 
+def _read_float(text: str) -> float:
+    """Return a number; one such as 1e400 would become infinity."""
+    number = float(text)
+    if math.isinf(number):
+        raise _Refused("json_constant")
+    return number
+
+
 def _check_texts(value: Any) -> None:
     """Raise ValueError for a character that cannot be stored."""
     text = json.dumps(value, ensure_ascii=False)
     text.encode()
-    if "\\u0000" in text:
+    if "\\u0000" in text.replace("\\\\", ""):  # without escaped backslashes
         raise _Refused("json_nul")

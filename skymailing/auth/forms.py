@@ -222,7 +222,10 @@ class ApiKeyForm(FlaskForm):
         _l("Kind"),
         choices=[
             SelectChoice(KeyKind.LIVE.value, _l("Live")),
-            SelectChoice(KeyKind.TEST.value, _l("Test: emails are not sent, but you can read them here")),
+            SelectChoice(
+                KeyKind.TEST.value,
+                _l("Test: reads everything, but sends nothing and changes only its own tests"),
+            ),
         ],
         default=KeyKind.LIVE.value,
     )

@@ -5,22 +5,23 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Lock
 from typing import Any
 
 from sqlalchemy import select, update
 
 from skymailing.db.engine import insert_into
-from skymailing.delivery.rendering.content import Content, check_length, find_placeholders
+from skymailing.delivery.rendering.content import Content, check_length
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient
-from skymailing.delivery.rendering.transactional import find_links, is_empty, make_letter_values
+from skymailing.delivery.rendering.transactional import find_links, make_letter_values
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.messages.letter_insight import find_unguarded
-from skymailing.messages.unknown_placeholders import Path
+from skymailing.letters.needs import Path, find_missing, find_needed
 from skymailing.models import LetterContent
 
+MAX_MISSING = 100  # places in one error
 CONTENTS_KEPT = 64  # compiled, per process
 USED_PRECISION = timedelta(hours=1)
 
@@ -40,9 +41,9 @@ class CheckedContent:
     needed: frozenset[Path] = field(default_factory=frozenset)
 
     def find_missing(self, recipient: Recipient, sender_name: str) -> list[Path]:
-        """Return the placeholders without a fallback that would print nothing."""
+        """Return the places without a value of placeholders that have no fallback."""
         values = make_letter_values(recipient, sender_name, self.compiled.readers)
-        return sorted(path for path in self.needed if is_empty(path, values))
+        return sorted(set(islice(find_missing(self.needed, values), MAX_MISSING)))
 
     def render(self, recipient: Recipient, sender_name: str) -> None:
         """Render the letter as a worker will; raises TemplateError."""
@@ -80,8 +81,7 @@ def check_content(content: Content, digest: str, habits: Habits) -> CheckedConte
     compiled = CompiledContent(content, habits)
     if links := find_links(content):
         raise LetterError("letter_has_list_links", names=", ".join(links))
-    needed = find_unguarded(content) & set(find_placeholders(content))
-    return CheckedContent(content, digest, compiled, habits, frozenset(needed))
+    return CheckedContent(content, digest, compiled, habits, find_needed(content))
 
 
 def digest_of(content: Content) -> str:

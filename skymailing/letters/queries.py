@@ -4,6 +4,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager, joinedload
 
 from skymailing.db.pagination import Order
+from skymailing.delivery.ledger.claims import holds_letters
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
@@ -14,6 +15,8 @@ from skymailing.models import (
     Mailing,
     MailingKind,
     MailingState,
+    Suppression,
+    SuppressionReason,
     TransactionalLetter,
 )
 
@@ -62,6 +65,12 @@ def find_letter(owner_id: int, delivery_id: int) -> TransactionalLetter | None:
     letter = TransactionalLetter
     is_it = (letter.owner_id == owner_id) & (letter.delivery_id == delivery_id)
     return db.session.scalar(_with_delivery().where(is_it))
+
+
+def find_suppression_reason(letter: TransactionalLetter) -> SuppressionReason | None:
+    """Return why the letter's address gets no letters now."""
+    of_address = (Suppression.owner_id == letter.owner_id) & (Suppression.email_key == letter.email_key)
+    return db.session.scalar(select(Suppression.reason).where(of_address, holds_letters()))
 
 
 def list_attempts(delivery_id: int) -> list[Attempt]:

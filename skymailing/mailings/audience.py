@@ -16,10 +16,13 @@ SEGMENT, TAG = "segment", "tag"
 
 
 class UnknownPart(MailingError):
-    """A form names a segment or tag that its owner does not have."""
+    """A form or a program names a segment or tag that its owner does not have."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("mailing_part_unknown", name=name[:100])
+    def __init__(self, name: str, position: int) -> None:
+        kind, _colon, text = name.partition(":")
+        is_named = kind in (SEGMENT, TAG) and text
+        super().__init__("mailing_part_unknown" if is_named else "mailing_part_unnamed", name=text[:100])
+        self.position = position
 
 
 def write_name(part: Part) -> str:
@@ -49,14 +52,14 @@ def find_parts(owner_id: int, names: Iterable[str]) -> dict[str, Part]:
     }
 
 
-def choose_parts(known: Mapping[str, Part], names: Iterable[str]) -> tuple[Part, ...]:
+def choose_parts(known: Mapping[str, Part], names: Sequence[str]) -> tuple[Part, ...]:
     """Return the segments and tags with these names, each once; raises MailingError for unknown ones."""
     wanted = tuple(dict.fromkeys(names))
     if len(wanted) > MAX_PARTS:
         raise MailingError("mailing_too_many_parts", limit=MAX_PARTS)
-    for name in wanted:
+    for position, name in enumerate(names):
         if name not in known:
-            raise UnknownPart(name.partition(":")[2] or name)
+            raise UnknownPart(name, position)
     return tuple(dict.fromkeys(known[name] for name in wanted))
 
 

@@ -232,7 +232,8 @@ def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
     is_reason_seen = mailing.state_reason.startswith(REPUTATION_REASONS)
-    reputation.restart(db.session.connection(), mailing.owner_id, now, is_reason_seen=is_reason_seen)
+    if not mailing.is_caught:  # tests neither count nor end a pause
+        reputation.restart(db.session.connection(), mailing.owner_id, now, is_reason_seen=is_reason_seen)
     if is_reason_seen:
         audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""

@@ -47,10 +47,15 @@ def add_topic(owner_id: int, values: TopicValues) -> Topic:
     return topic
 
 
-def change_topic(topic: Topic, values: TopicValues) -> None:
-    """Change a topic; its name also changes in the conditions of segments. Raises TopicError."""
+def lock_topic(topic: Topic) -> None:
+    """Lock a topic after its owner, as all changes do; raises TopicError if it has been deleted."""
     _lock_owner(topic.owner_id)
     _lock_topic(topic)
+
+
+def change_topic(topic: Topic, values: TopicValues) -> None:
+    """Change a topic; its name also changes in the conditions of segments. Raises TopicError."""
+    lock_topic(topic)
     old_key = topic.name_key
     _write(topic, values)
     rename_in_segments(topic.owner_id, "topic", old_key, values.name)

@@ -13,6 +13,7 @@ API_ERROR_TEXTS: dict[str, Any] = {
     ),
     "api_scope_missing": _l("This API key lacks the scope %(scope)s."),
     "api_test_key_cannot_send": _l("A test key can only start mailings that a test key has set up."),
+    "api_test_key": _l("A test key reads everything, but changes only its own tests. Use a live key."),
     "api_not_found": _l("There is nothing at this address."),
     "api_method_not_allowed": _l("This address does not support this method."),
     "api_bad_request": _l("The request is malformed."),
@@ -50,5 +51,8 @@ API_ERROR_TEXTS: dict[str, Any] = {
         "Test keys can keep up to %(limit)s mailings. Delete some, or wait a few days."
     ),
     "mailing_caught_started": _l("This mailing of a test key has started, so it cannot be changed."),
+    "mailing_other_audience": _l("Only for the audience “%(audience)s”."),
+    "mailing_not_this_audience": _l("Not for the audience “%(audience)s”."),
+    "mailing_part_unnamed": _l("Write “tag:<name>” or “segment:<id>”."),
     "mailing_sent": _l("This mailing has already been sent, so this field cannot change."),
 }

@@ -9,7 +9,7 @@ from skymailing.webhooks.sending import NOT_FOUND, NOT_HTTP, NOT_PUBLIC, TOO_LON
 EVENT_WORDS: dict[str, LazyString] = {
     EventType.CLIENT_CONFIRMED: _l("someone confirmed a subscription"),
     EventType.CLIENT_UNSUBSCRIBED: _l("someone unsubscribed or left a topic"),
-    EventType.CLIENT_RESUBSCRIBED: _l("someone undid an opt-out"),
+    EventType.CLIENT_RESUBSCRIBED: _l("someone subscribed again within a day"),
     EventType.CLIENT_COMPLAINED: _l("someone marked an email as spam"),
     EventType.CLIENT_SUPPRESSED: _l("an address is no longer mailed: you excluded it, or it does not exist"),
     EventType.BOUNCE_RECEIVED: _l("an email came back"),

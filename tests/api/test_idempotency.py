@@ -19,7 +19,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, IdempotentRequest, User
 from skymailing.periodic import PERIODIC_TASKS
-from tests.api.conftest import MakeProgram, Program
+from tests.api.conftest import LETTER, MakeProgram, Program
 from tests.support.factories import UserFactory
 from tests.support.steps import StepTracer, kill_process
 
@@ -43,12 +43,46 @@ def test_a_repeated_request_gets_the_first_response(program: Program, session: S
     assert count_clients(session) == 1
 
 
-def test_errors_are_repeated_too(program: Program) -> None:
+def test_an_error_is_not_repeated_once_its_cause_is_gone(program: Program) -> None:
     program.post("/clients", ANNA)
     assert program.refuse("POST", "/clients", ANNA, headers=KEY)[:2] == (409, "client_duplicate")
     program.send("DELETE", f"/clients/{program.read('/clients')['data'][0]['id']}")
-    assert program.refuse("POST", "/clients", ANNA, headers=KEY)[:2] == (409, "client_duplicate")
-    assert program.post("/clients", ANNA, headers={"Idempotency-Key": "order-8"}).status_code == 201
+    assert program.post("/clients", ANNA, headers=KEY).status_code == 201
+
+
+def test_after_an_error_the_corrected_request_can_have_the_same_key(program: Program) -> None:
+    missing = LETTER | {"values": {}}
+    assert program.refuse("POST", "/letters", missing, headers=KEY)[:2] == (422, "missing_values")
+    assert program.post("/letters", LETTER, headers=KEY).status_code == 201
+    assert program.refuse("POST", "/letters", missing, headers=KEY)[:2] == (422, "idempotency_key_reused")
+    assert len(program.read_all("/letters")) == 1
+
+
+def test_an_interrupted_request_can_be_corrected(app: Flask, program: Program, user: User) -> None:
+    """The process was killed between the error and its release."""
+    with app.app_context():
+        idempotency.claim(user.id, "order-7", idempotency.hash_request("POST", "/", b""), utcnow())
+        db.session.commit()
+    assert program.refuse("POST", "/clients", ANNA, headers=KEY)[:2] == (422, "idempotency_key_reused")
+    with time_machine.travel(utcnow() + idempotency.LEASE + timedelta(seconds=1)):
+        assert program.post("/clients", ANNA, headers=KEY).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["o17", "x" * 255])
+def test_a_letter_that_was_tried_with_a_test_key_is_sent_with_a_live_key(
+    program: Program, tester: Program, name: str
+) -> None:
+    headers = {"Idempotency-Key": name}
+    caught = tester.post("/letters", LETTER, headers=headers)
+    sent = program.post("/letters", LETTER, headers=headers)
+    assert caught.json is not None
+    assert sent.json is not None
+    assert (caught.json["test"], sent.json["test"]) == (True, False)
+    assert "Idempotency-Replayed" not in sent.headers
+    for one, first in ((program, sent), (tester, caught)):
+        again = one.post("/letters", LETTER, headers=headers)
+        assert (again.headers["Idempotency-Replayed"], again.data) == ("true", first.data)
+    assert len(program.read_all("/letters")) == len(tester.read_all("/letters")) == 1
 
 
 @pytest.mark.parametrize(("path", "body"), [("/clients", {"email": "b@example.org"}), ("/tags", ANNA)])

@@ -87,7 +87,12 @@ def test_selected_clients_get_a_mailing(program: Program, session: Session, user
         ({"sender_id": 999_999}, "/sender_id", "mailing_sender_unknown"),
         ({"audience": "selected"}, "/clients", "mailing_clients_missing"),
         ({"audience": "selected", "clients": [999_999]}, "/clients", "mailing_clients_unknown"),
-        ({"audience": "segments", "include": ["tag:none"]}, "/include", "mailing_part_unknown"),
+        ({"audience": "segments", "include": ["tag:none"]}, "/include/0", "mailing_part_unknown"),
+        ({"audience": "segments", "include": ["vip"]}, "/include/0", "mailing_part_unnamed"),
+        ({"include": ["tag:vip"]}, "/include", "mailing_other_audience"),
+        ({"audience": "selected", "include": ["tag:vip"]}, "/include", "mailing_other_audience"),
+        ({"clients": [1]}, "/clients", "mailing_other_audience"),
+        ({"audience": "selected", "exclude": ["tag:vip"]}, "/exclude", "mailing_not_this_audience"),
         ({"ends_at": "2020-01-01T00:00:00Z"}, "/ends_at", "mailing_end_before_start"),
         ({"starts_at": "2020-01-01T00:00:00Z"}, "/starts_at", "mailing_start_past"),
         ({"starts_at": "2030-01-01T00:00:00"}, "/starts_at", "invalid_value"),
@@ -109,6 +114,24 @@ def test_errors_name_the_field(
     assert response.json is not None
     assert (place, code) in [(error["pointer"], error["code"]) for error in response.json["errors"]]
     assert session.scalars(select(Mailing)).all() == []
+
+
+def test_a_choice_of_clients_without_the_audience_is_not_dropped(
+    program: Program, session: Session, user: User
+) -> None:
+    """Otherwise, the mailing would go to all clients."""
+    session.add(Tag(owner_id=user.id, name="vip", name_key="vip"))
+    session.flush()
+    given = values(user, include=["tag:vip"], draft=True)
+    del given["audience"]
+    refused = (422, "mailing_invalid", ["/include"])
+    assert program.refuse("POST", "/mailings", given) == refused
+    path = f"/mailings/{program.write('POST', '/mailings', given | {'include': []}, 201)['id']}"
+    assert program.read(path)["audience"] == "all"
+    assert program.refuse("PATCH", path, {"include": ["tag:vip"]}) == refused
+    changed = program.write("PATCH", path, {"audience": "segments", "include": ["tag:vip"]})
+    assert (changed["audience"], changed["include"]) == ("segments", ["tag:vip"])
+    assert program.write("PATCH", path, {"include": ["tag:vip"]})["audience"] == "segments"
 
 
 def test_a_message_of_another_owner_does_not_exist(program: Program, user: User) -> None:

@@ -113,6 +113,7 @@ def test_somebody_elses_objects_do_not_exist(
         if not names or ("email" in names and method == "PUT"):  # which adds the program's own client
             continue
         path = path_of(app, endpoint, names, arguments)
+        path += "?filename=a.txt" if endpoint.endswith("attach_file") else ""
         body = BODIES.get(endpoint.partition(".")[2])
         assert other.refuse(method, path, body)[:2] == (404, "not_found"), endpoint
         requests += 1
@@ -128,6 +129,34 @@ def test_lists_contain_only_own_objects(
         if method == "GET" and not names and not endpoint.endswith("get_report"):
             path = path_of(app, endpoint, names, arguments)
             assert other.read(path)["data"] == [], endpoint
+
+
+# What test keys may do besides reading; changes of mailings concern those of test keys.
+FOR_TESTS = {
+    *("count_conditions", "create_message", "send_letter"),
+    *("create_mailing", "update_mailing", "delete_mailing"),
+    *("start_mailing", "pause_mailing", "resume_mailing", "cancel_mailing"),
+}
+OF_A_MAILING = {"mailing_id"}
+
+
+def test_a_test_key_changes_only_tests(
+    app: Flask, session: Session, tester: Program, arguments: dict[str, Any]
+) -> None:
+    before = read_tables(session)
+    allowed = set()
+    for endpoint, method, _scope, names in list_operations(app):
+        name, path = endpoint.partition(".")[2], path_of(app, endpoint, names, arguments)
+        if method == "GET":
+            assert tester.get(path).status_code == 200, name
+        elif vars(app.view_functions[endpoint])["live_only"]:
+            assert tester.refuse(method, path, {})[:2] == (403, "test_key"), name
+        else:
+            allowed.add(name)
+        if method != "GET" and names == OF_A_MAILING:
+            assert tester.refuse(method, path, BODIES.get(name))[0] == 403, name
+    assert allowed == FOR_TESTS
+    assert read_tables(session) == before
 
 
 @pytest.mark.parametrize("state", ["blocked", "unconfirmed", "leaving", "revoked", "expired"])

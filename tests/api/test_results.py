@@ -163,7 +163,7 @@ def test_the_owner_chooses_the_winner(program: Program, make_program: MakeProgra
     assert [variant["number"] for variant in shown["variants"]] == [1, 2]
     assert (shown["winner"], shown["winner_by"], shown["decision"]) == (None, "owner", None)
     tester = make_program(user, kind=KeyKind.TEST)
-    assert tester.refuse("POST", f"{path}/winner", {"number": 2})[1] == "test_key_cannot_send"
+    assert tester.refuse("POST", f"{path}/winner", {"number": 2})[1] == "test_key"
     assert program.refuse("POST", f"{path}/winner", {"number": 3})[0] == 404
     chosen = program.write("POST", f"{path}/winner", {"number": 2})
     assert (chosen["winner"], chosen["decision"]) == (2, "owner")

@@ -26,6 +26,7 @@ from skymailing.models import (
     Mailing,
     MailingKind,
     MailingState,
+    Reputation,
     Run,
     RunState,
     Suppression,
@@ -131,12 +132,23 @@ def test_live_mailings_cannot_be_started(
     draft = program.write("POST", "/mailings", values(user, draft=True), 201)
     refused = (403, "test_key_cannot_send")
     assert tester.refuse("POST", f"/mailings/{draft['id']}/start")[:2] == refused
-    assert tester.refuse("PATCH", f"/mailings/{draft['id']}", {"draft": False})[:2] == refused
+    assert tester.refuse("PATCH", f"/mailings/{draft['id']}", {"draft": False})[:2] == (403, "test_key")
     paused = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     assert tester.refuse("POST", f"/mailings/{paused.id}/resume")[:2] == refused
-    assert tester.refuse("PATCH", f"/mailings/{paused.id}", {"name": "x"})[:2] == refused
     assert session.scalars(select(Run)).all() == []
     assert [one["id"] for one in tester.read_all("/mailings")] == []
+
+
+def test_a_test_does_not_end_a_pause_for_bounces(tester: Program, session: Session, user: User) -> None:
+    make_clients(user)
+    path = f"/mailings/{start(tester, user)['id']}"
+    reason = "too-many-bounces: 20/100"
+    session.add(Reputation(owner_id=user.id, paused_at=utcnow(), pause_reason=reason, is_notice_due=False))
+    session.flush()
+    tester.write("POST", f"{path}/pause")
+    assert tester.write("POST", f"{path}/resume")["state"] == "running"
+    session.expire_all()
+    assert session.get_one(Reputation, user.id).paused_at is not None
 
 
 def test_a_draft_is_changed_started_paused_resumed_and_deleted(

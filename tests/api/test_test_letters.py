@@ -74,7 +74,7 @@ def test_limits_and_a_mail_server_do_not_hold_them_back(
 
 
 def test_the_owner_reads_them_on_a_page(tester: Program, browser: FlaskClient, work: Work) -> None:
-    assert "No emails of test keys" in browser.get("/auth/api-keys/test-letters").text
+    assert "No emails from test keys" in browser.get("/auth/api-keys/test-letters").text
     tester.write("POST", "/letters", LETTER | {"format": "html", "body": "<p>Total: {{ total }}</p>"}, 201)
     work()
     page = browser.get("/auth/api-keys/test-letters").text

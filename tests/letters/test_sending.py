@@ -110,7 +110,9 @@ def test_opting_out_of_mailings_does_not_stop_letters_but_bounces_do(
     sent = send()
     assert sent["state"] == ("pending" if state == "sent" else state)
     work()
-    assert program.read(f"/letters/{sent['id']}")["state"] == state
+    found = program.read(f"/letters/{sent['id']}")
+    assert found["state"] == state
+    assert found["suppressed_reason"] == (None if state == "sent" else reason.value)
     assert len(smtp.letters) == (state == "sent")
     assert close_day().planned == 1
 
@@ -127,12 +129,48 @@ def test_an_address_that_bounces_before_the_letter_is_sent_gets_nothing(
     assert smtp.letters == []
 
 
+LOOP = "{% for i in order.items %}{{ i.name }}{% for p in i.parts %}{{ p }}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("body", "items", "places"),
+    [
+        (LOOP, None, ["/values/order/items"]),
+        (LOOP, 7, ["/values/order/items"]),
+        (LOOP, [], []),
+        (LOOP, [{"name": "a", "parts": [1]}, {"name": "b", "parts": []}], []),
+        (LOOP, [{"name": "a", "parts": ["x", ""]}, {"parts": []}], ["0/parts/1", "1/name"]),
+        (LOOP, [{"name": "a"}, {}], ["0/parts", "1/name", "1/parts"]),
+        ("{% for i in order.items %}{{ i.name }}{% else %}Nothing{% endfor %}", None, []),
+        ("{% if order.items %}" + LOOP + "{% endif %}", None, []),
+        ("{% if order.items.size > 0 %}" + LOOP + "{% endif %}", None, []),
+        ("{% for i in order.items %}{{ i.name | default: 'x' }}{% endfor %}", [{}], []),
+        ("{% for i in order.items %}{% if i.name %}{{ i.name }}{% endif %}{% endfor %}", [{}], []),
+        ("{% for i in order.items limit: 1 %}{{ i.name }}{% endfor %}", [{"name": "a"}, {}], []),
+        ("{% for i in (1..3) %}{{ i }}{{ forloop.index }}{% endfor %}", None, []),
+        ("{{ order.items[1].name }} {{ order.items.first.name }}", [{"name": "a"}], ["1/name"]),
+        ("{{ order.items.size }} {{ order.items.last.name }}", [{"name": "a"}], []),
+        ("{% assign i = order.items | first %}{{ i.name }}", [{}], []),
+        ("{% for i in order.items %}{{ i['a/b~'] }}{% endfor %}", [{}], ["0/a~1b~0"]),
+    ],
+)
+def test_missing_values_of_lists_are_refused_with_their_places(
+    send: Send, body: str, items: object, places: list[str]
+) -> None:
+    order = {"id": 1} | ({} if items is None else {"items": items})
+    problem = send(422 if places else 201, body=body, values={"order": order})
+    if places:
+        full = [place if place.startswith("/") else f"/values/order/items/{place}" for place in places]
+        assert [error["pointer"] for error in problem["errors"]] == full
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "places"),
     [
         ({"to": "anna"}, "address_no_at_sign", ["/to"]),
         ({"values": {}}, "missing_values", ["/values/order/id", "/values/order/total"]),
         ({"subject": "x {{ name }}"}, "missing_values", ["/name"]),
+        ({"subject": "x {{ client.name }}"}, "missing_values", ["/name"]),
         ({"values": {"order": {"id": 1, "total": 2}, "email": "x"}}, "invalid", ["/values/email"]),
         ({"body": "{% if %}"}, "invalid", ["/body"]),
         ({"body": "{{ unsubscribe_url }}"}, "letter_has_list_links", ["/body"]),

@@ -92,7 +92,7 @@ def test_a_form_includes_and_excludes_segments_and_tags(
         ({"audience": Audience.SEGMENTS}, "include", "audience_empty"),
         ({"audience": Audience.SEGMENTS, "include": ("segment:0",)}, "include", "mailing_part_unknown"),
         ({"audience": Audience.SEGMENTS, "include": ("tag:nothing",)}, "include", "mailing_part_unknown"),
-        ({"audience": Audience.SEGMENTS, "include": ("all",)}, "include", "mailing_part_unknown"),
+        ({"audience": Audience.SEGMENTS, "include": ("all",)}, "include", "mailing_part_unnamed"),
         ({"audience": Audience.SEGMENTS, "include": ("broken",)}, "include", "audience_broken"),
         ({"audience": Audience.SEGMENTS, "include": ("other",)}, "include", "mailing_part_unknown"),
         ({"exclude": ("broken",)}, "exclude", "audience_broken"),

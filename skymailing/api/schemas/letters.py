@@ -8,7 +8,7 @@ from skymailing.api.schemas.runs import AttemptSchema
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.messages.forms import MAX_SUBJECT
-from skymailing.models import DeliveryState, MessageFormat
+from skymailing.models import DeliveryState, MessageFormat, SuppressionReason
 
 MAX_REFERENCE = 255
 
@@ -61,6 +61,13 @@ class LetterDetails(LetterSchema):
     """A transactional email, with all attempts to send it."""
 
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
+    suppressed_reason = fields.Enum(
+        SuppressionReason,
+        by_value=True,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why a suppressed email is not sent; null if the address is free again"},
+    )
 
 
 class CaughtLetterSchema(OutputSchema):

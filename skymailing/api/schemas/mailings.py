@@ -7,6 +7,7 @@ from marshmallow.validate import Length, Range
 
 from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.mailings.audience import MAX_PARTS
+from skymailing.mailings.values import MailingValues
 from skymailing.models import (
     MAX_VARIANTS,
     Audience,
@@ -19,11 +20,20 @@ from skymailing.models import (
 )
 
 MAX_CLIENTS = 10_000
+DEFAULTS = MailingValues()
+DOCUMENTED = (
+    *("audience", "periodicity", "on_late", "on_unknown", "track_clicks", "track_opens"),
+    *("sample_percent", "test_hours", "winner_by"),
+)
 INPUT_AUDIENCES = (Audience.ALL, Audience.SELECTED, Audience.SEGMENTS)
 
 
 class AudienceField(fields.String):
     """Whom a mailing is for."""
+
+    default_error_messages = {  # noqa: RUF012 - as in marshmallow
+        "unknown": f"Must be one of: {', '.join(audience.value for audience in INPUT_AUDIENCES)}."
+    }
 
     def __init__(self, **options: Any) -> None:
         metadata = {"enum": [audience.value for audience in INPUT_AUDIENCES]}
@@ -32,7 +42,7 @@ class AudienceField(fields.String):
     def _deserialize(self, value: Any, *place: Any, **options: Any) -> Any:
         text = super()._deserialize(value, *place, **options)
         if text not in INPUT_AUDIENCES:
-            raise self.make_error("invalid")
+            raise self.make_error("unknown")
         return Audience(text)
 
 
@@ -72,7 +82,11 @@ class MailingChange(StrictSchema):
         metadata={"description": "For the audience “segments”: “segment:<id>” or “tag:<name>”"},
     )
     # `Schema` itself has an attribute of this name, which is that of instances.
-    exclude = fields.List(fields.String(), validate=Length(max=MAX_PARTS))  # type: ignore[assignment]
+    exclude = fields.List(  # type: ignore[assignment]
+        fields.String(),
+        validate=Length(max=MAX_PARTS),
+        metadata={"description": "Segments and tags to leave out, not for the audience “selected”"},
+    )
     starts_at = Moment(allow_none=True, metadata={"description": "null: now"})
     ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
     periodicity = fields.Enum(Periodicity, by_value=True)
@@ -109,6 +123,13 @@ class NewMailing(MailingChange):
     message_id = id_field(required=True)
     ends_at = Moment(required=True, metadata={"description": "Nothing is sent after this time"})
     draft = Flag(load_default=False)
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Document the default of a value that may be missing."""
+        default = getattr(DEFAULTS, field_name, None)
+        if default not in (None, (), "") and field_name in DOCUMENTED:
+            shown = getattr(default, "value", default)
+            field_obj.metadata = {**field_obj.metadata, "default": shown}
 
 
 class MailingSchema(OutputSchema):

@@ -58,7 +58,7 @@ class CallSchema(OutputSchema):
     """The calls of an endpoint with one event, until it accepts one."""
 
     id = fields.Integer(required=True)
-    event_id = fields.UUID(required=True, metadata={"description": "The webhook-id"})
+    event_id = fields.String(required=True, metadata={"description": "The header webhook-id of its calls"})
     type = fields.String(required=True)
     state = fields.Enum(CallState, by_value=True, required=True)
     attempts = fields.Integer(required=True)

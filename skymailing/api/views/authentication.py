@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from flask import current_app, g, request
 
@@ -33,13 +34,15 @@ def authenticate() -> None:
     The database is asked once, for the key and its owner together. Cookies mean nothing here.
     """
     g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]  # Flask-Login's
-    if IN_URL.search(request.full_path):
+    if IN_URL.search(unquote(request.full_path)):
         raise ApiError(400, "key_in_url")
     header = request.headers.get("Authorization", "")
     if not header:
         raise ApiError(401, "key_missing", {"WWW-Authenticate": CHALLENGE})
     sent = SCHEME.fullmatch(header)
-    secret = sent[1] if sent else ""
+    if sent is None:
+        raise ApiError(401, "key_missing", {"WWW-Authenticate": CHALLENGE})
+    secret = sent[1]
     if not keys.KEY.fullmatch(secret):
         raise _refusal()
     is_first = count_request(keys.digest_of(secret))
@@ -73,8 +76,14 @@ def require_scope(scope: Scope) -> None:
         raise ApiError(403, "scope_missing", scope=scope.value)
 
 
-def require_sending(mailing: Mailing | None = None) -> None:
+def require_live(mailing: Mailing | None = None) -> None:
+    """Raise ApiError for a test key, unless it changes a mailing of test keys."""
+    if not current_access().is_live and not (mailing and mailing.is_caught):
+        raise ApiError(403, "test_key")
+
+
+def require_sending(mailing: Mailing) -> None:
     """Raise ApiError unless the key may start the mailing; a test key may only start those of test keys."""
     require_scope(Scope.MAILINGS_SEND)
-    if not current_access().is_live and not (mailing and mailing.is_caught):
+    if not current_access().is_live and not mailing.is_caught:
         raise ApiError(403, "test_key_cannot_send")

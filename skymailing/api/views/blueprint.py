@@ -26,6 +26,7 @@ ENDPOINTS = "api_"  # what the names of these blueprints begin with, as pages ha
 BODY_LIMIT = 1024 * 1024  # bytes
 # Statuses that any operation can have, and those of operations with a certain feature.
 ALWAYS = (400, 401, 403, 405, 429, 500, 503)
+LIVE_ONLY = "x-live-key-only"  # of operations that test keys may not do
 View = Callable[..., Any]
 
 
@@ -60,7 +61,7 @@ class Resource(flask_smorest.Blueprint):
 
         Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
         `computes` if the view calls `start_writing` itself after reading, `limit` for the bytes of the body,
-        `body` to describe one that is not JSON.
+        `body` to describe one that is not JSON, `tests` if test keys may do it although it is not a GET.
         """
         method, _space, path = rule.partition(" ")
 
@@ -73,19 +74,30 @@ class Resource(flask_smorest.Blueprint):
                 handler = self.arguments(takes(), location="json")(handler)
             if query is not None:
                 handler = self.arguments(query(), location="query")(handler)
-            run = make_runner(handler, method, scope, computes=options.get("computes", False))
+            run = make_runner(handler, method, scope, options)
             errors = list_errors(method, path, takes is not None or query is not None, options)
-            documented: View = self.doc(
-                operationId=name,
-                security=[{"key": [scope.value]}],
-                **({"requestBody": options["body"]} if "body" in options else {}),
-                responses={str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
-            )(run)
+            documented: View = self.doc(**describe_operation(name, method, scope, options, errors))(run)
             self.limits[name] = options.get("limit", BODY_LIMIT)
             self.route(path, methods=[method], endpoint=name)(documented)
             return documented
 
         return decorate
+
+
+def describe_operation(
+    name: str, method: str, scope: Scope, options: dict[str, Any], errors: Sequence[int]
+) -> dict[str, Any]:
+    """Return what the OpenAPI document says besides the schemas."""
+    described: dict[str, Any] = {
+        "operationId": name,
+        "security": [{"key": [scope.value]}],
+        "responses": {str(status): {"$ref": f"#/components/responses/{status}"} for status in errors},
+    }
+    if is_live_only(method, options):
+        described[LIVE_ONLY] = True
+    if "body" in options:
+        described["requestBody"] = options["body"]
+    return described
 
 
 def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]) -> Sequence[int]:
@@ -104,17 +116,25 @@ def list_errors(method: str, path: str, has_input: bool, options: dict[str, Any]
     return sorted(statuses)
 
 
-def make_runner(handler: View, method: str, scope: Scope, *, computes: bool) -> View:
+def is_live_only(method: str, options: dict[str, Any]) -> bool:
+    """Return whether test keys may not do this."""
+    return method != "GET" and not options.get("tests", False)
+
+
+def make_runner(handler: View, method: str, scope: Scope, options: dict[str, Any]) -> View:
     """Return the view that Flask calls."""
+    live_only = is_live_only(method, options)
 
     @functools.wraps(handler)
     def run(*args: Any, **kwargs: Any) -> Response:
         authentication.require_scope(scope)
+        if live_only:
+            authentication.require_live()
         if method == "GET":
             return etags.add_etag(make_response(handler(*args, **kwargs)))
 
         def attempt() -> Response:
-            if not computes:
+            if not options.get("computes", False):
                 start_writing()
             return attempt_change(functools.partial(handler, *args, **kwargs))
 
@@ -129,6 +149,7 @@ def make_runner(handler: View, method: str, scope: Scope, *, computes: bool) -> 
         return response
 
     run.scope = scope  # type: ignore[attr-defined]  # for the matrix of permissions
+    run.live_only = live_only  # type: ignore[attr-defined]  # for the same
     run.starts_reading = True  # type: ignore[attr-defined]  # see db.engine: the key is only read
     # Browsers that ask for another site get no permission (CORS).
     run.provide_automatic_options = False  # type: ignore[attr-defined]  # Flask reads it

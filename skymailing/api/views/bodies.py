@@ -9,8 +9,10 @@ from webargs.flaskparser import FlaskParser
 
 from skymailing.api.problems import ApiError, FieldError, InvalidFields
 from skymailing.api.strict_json import read_json
+from skymailing.delivery.rendering.content import clean
 
 MAX_ERRORS = 100
+OF_ENTRY = {"key", "value"}
 # The codes of marshmallow's own messages.
 MESSAGES = {
     "Missing data for required field.": "required",
@@ -41,6 +43,11 @@ class Parser(FlaskParser):
 
 def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Iterator[FieldError]:
     """Yield marshmallow's errors, which are nested like the value."""
+    if isinstance(messages, Mapping) and messages.keys() <= OF_ENTRY and path:
+        # The errors of an entry of fields.Dict, by its key and its value.
+        for inner in messages.values():
+            yield from list_errors(inner, path, is_query=is_query)
+        return
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
             here = path if name == "_schema" else f"{path}/{escape_pointer(str(name))}"
@@ -50,6 +57,12 @@ def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Ite
         code = MESSAGES.get(str(message), "invalid_value")
         parameter = path.lstrip("/") if is_query else ""
         yield FieldError(path, code, translate(code) or str(message), parameter)
+
+
+def refuse_blank(texts: Mapping[str, str]) -> None:
+    """Raise InvalidFields for texts that have nothing but white space and control characters."""
+    if blank := [name for name, text in texts.items() if not clean(text).strip()]:
+        raise InvalidFields([FieldError(f"/{name}", "required", translate("required")) for name in blank])
 
 
 def escape_pointer(name: str) -> str:

@@ -7,6 +7,7 @@ from flask import abort, url_for
 from sqlalchemy import select
 
 from skymailing.api.paging import Listing, list_after
+from skymailing.api.problems import InvalidField
 from skymailing.api.schemas.base import list_of
 from skymailing.api.schemas.clients import ClientChange, ClientQuery, ClientSchema, ClientUpsert, NewClient
 from skymailing.api.scopes import Scope
@@ -24,7 +25,7 @@ from skymailing.clients.services import ClientValues
 from skymailing.clients.tags import TagChanges, tag_key
 from skymailing.clock import utcnow
 from skymailing.db.time_limit import limit_time
-from skymailing.email_addresses import address_key, parse_recipient
+from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.extensions import db
 from skymailing.models import Client
 from skymailing.security import get_own
@@ -46,7 +47,7 @@ def list_clients(query: dict[str, Any]) -> Any:
     with limit_time() if chosen or "updated_since" in query else nullcontext():
         statement = find_clients(current_owner(), chosen, utcnow()).statement
         if "email" in query:
-            statement = statement.where(Client.email_key == address_key(parse_recipient(query["email"])))
+            statement = statement.where(Client.email_key == read_address(query["email"]))
         if "updated_since" in query:
             statement = statement.where(Client.updated_at >= query["updated_since"])
         listing = list_after(statement, queries.ORDERS["added"], query.get("after"), query["limit"])
@@ -98,7 +99,7 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
     """
     owner_id = current_access().owner_id
     existing = find_by_email(email, to_change=True)
-    check_if_match(SCHEMA, describe_client(existing) if existing else {})
+    check_if_match(SCHEMA, describe_client(existing) if existing else None)
     texts = (email, values.get("full_name", ""), values.get("comment", ""))
     row = read_row(*texts, values.get("attributes", {}), values.get("tags", ()))
     (result,) = save_batch(owner_id, [row], utcnow())
@@ -136,6 +137,14 @@ def delete_client(client_id: int) -> Any:
     check_if_match(SCHEMA, describe_client(client))
     delete_clients(client.owner_id, [client.id], utcnow(), current_actor())
     return "", 204
+
+
+def read_address(text: str) -> str:
+    """Return the key of the address in a query; raises InvalidField."""
+    try:
+        return address_key(parse_recipient(text))
+    except InvalidEmail as error:
+        raise InvalidField("", error, "email") from error
 
 
 def find_by_email(email: str, *, to_change: bool = False) -> Client | None:

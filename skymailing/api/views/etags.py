@@ -23,9 +23,14 @@ def add_etag(response: Response) -> Response:
 
 
 def check_if_match(schema: Schema, item: Any) -> None:
-    """Raise ApiError if the request names another version of the item, which the caller has locked."""
+    """Raise ApiError if the request names another version of the item, which the caller has locked.
+
+    Without an item, no version is right, not even * (RFC 9110, section 13.1.1).
+    """
     if "If-Match" not in request.headers:
         return
+    if item is None:
+        raise ApiError(412, "changed")
     current = etag_of(jsonify(schema.dump(item)).get_data())
     if not request.if_match.contains(current):
         raise ApiError(412, "changed")

@@ -14,15 +14,20 @@ from skymailing.extensions import db
 
 HEADER = "Idempotency-Key"
 STORED_HEADERS = ("Content-Type", "Location", "ETag")
-NOT_STORED = (401, 429)
 
 
 def process_once(key: str, attempt: Callable[[], Response]) -> Response:
-    """Return the response of `attempt`, which has not been committed yet; commits it with its change."""
+    """Return the response of `attempt`, which has not been committed yet; commits it with its change.
+
+    Only successes are stored: after an error nothing has changed, so the program may correct the request,
+    or repeat it once the cause is gone.
+    """
     idempotency.check_key(key)
+    access = current_access()
+    stored_key = key if access.is_live else idempotency.mark_test_key(key)
     request_hash = idempotency.hash_request(request.method, request.full_path, request.get_data())
     start_writing()
-    claimed = idempotency.claim(current_access().owner_id, key, request_hash, utcnow())
+    claimed = idempotency.claim(access.owner_id, stored_key, request_hash, utcnow())
     db.session.commit()
     g.may_write = False
     if isinstance(claimed, StoredResponse):
@@ -36,7 +41,7 @@ def process_once(key: str, attempt: Callable[[], Response]) -> Response:
         idempotency.release(claimed)
         db.session.commit()
         raise
-    if response.status_code >= 500 or response.status_code in NOT_STORED:
+    if not 200 <= response.status_code < 300:
         idempotency.release(claimed)
     else:
         body = response.get_data()

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from flask import abort, url_for
+from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidFields
@@ -12,6 +13,7 @@ from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSch
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource, after_commit
+from skymailing.api.views.bodies import escape_pointer, refuse_blank
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
@@ -24,6 +26,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
+from skymailing.extensions import db
 from skymailing.hints import hint_letters
 from skymailing.letters import queries, services
 from skymailing.letters.contents import CHECKED, CheckedContent, LetterError
@@ -31,24 +34,30 @@ from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.placeholders import write_path
 from skymailing.models import DeliveryState, Message, MessageFormat, Sender, TransactionalLetter, User
 from skymailing.quotas.checks import LimitReached
-from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender, find_sender_by_id
 from skymailing.web.error_texts import explain
 
 bp = Resource("letters", "Emails to one person each, such as receipts, and their results.")
 
 MAX_VALUES = 100_000  # characters of the values as JSON
+NAME_PATHS = (("name",), ("client", "name"), ("client", "full_name"))
 COPIED = ("state", "due_at", "finished_at")
 
 
 @bp.operation(
-    "POST /letters", Scope.LETTERS_SEND, takes=NewLetter, gives=LetterSchema, status=201, computes=True
+    "POST /letters",
+    Scope.LETTERS_SEND,
+    takes=NewLetter,
+    gives=LetterSchema,
+    status=201,
+    computes=True,
+    tests=True,
 )
 def send_letter(values: dict[str, Any]) -> Any:
     """Send an email to one person.
 
     It is sent at once, before those of mailings, without a footer, tracking or a way to unsubscribe.
-    Addresses that bounced, complained or were blocked by you get nothing, and the state is `suppressed`.
+    Addresses that bounced, complained or that you blocked get nothing, and the state is `suppressed`.
     With a test key, nothing is sent: the email can be read among the test emails.
     """
     is_caught = not current_access().is_live
@@ -87,7 +96,9 @@ def get_letter(letter_id: int) -> Any:
     attempts = queries.list_attempts(letter_id)
     for attempt in attempts:
         attempt.email = letter.delivery.email  # type: ignore[attr-defined]  # for the schema
-    return describe(letter) | {"attempts": attempts}
+    is_suppressed = letter.delivery.state is DeliveryState.SUPPRESSED
+    reason = queries.find_suppression_reason(letter) if is_suppressed else None
+    return describe(letter) | {"attempts": attempts, "suppressed_reason": reason}
 
 
 def describe(letter: TransactionalLetter) -> dict[str, Any]:
@@ -123,11 +134,12 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
     if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
         raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
     if "message_id" in values:
-        message = get_own(Message, values["message_id"])
+        message = find_message(owner, values["message_id"])
         body = Content.of(message).sent_body
         content = make_content(message.subject, message.format, body, message.language)
     else:
         body = clean(values["body"])
+        refuse_blank({name: values[name] for name in ("subject", "body") if name in values})
         language = values.get("language") or guess_language(body)
         format = values.get("format", MessageFormat.MARKDOWN)
         content = make_content(clean_line(values.get("subject", "")), format, body, language)
@@ -138,6 +150,15 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
         raise InvalidField(place, error) from error
     except TemplateError as error:
         raise template_problem(place, error) from error
+
+
+def find_message(owner: User, message_id: int) -> Message:
+    """Return the owner's message; raises InvalidField."""
+    own = select(Message).where(Message.id == message_id, Message.owner_id == owner.id)
+    message = db.session.scalar(own)
+    if message is None:
+        raise InvalidField("/message_id", UserError("mailing_message_unknown"))
+    return message
 
 
 def check_values(values: dict[str, Any]) -> None:
@@ -172,13 +193,20 @@ class MissingValues(InvalidFields):
 
     def __init__(self, paths: list[tuple[str, ...]]) -> None:
         text = explain(UserError("letter_value_missing"))
-        pointers = ("/name" if path == ("name",) else "/values/" + "/".join(path) for path in paths)
+        pointers = map(point_to, paths)
         super().__init__(
             [
                 FieldError(pointer, "missing_value", f"{write_path(path)}: {text}")
                 for path, pointer in zip(paths, pointers, strict=True)
             ]
         )
+
+
+def point_to(path: tuple[str, ...]) -> str:
+    """Return the JSON pointer of what a placeholder prints."""
+    if path in NAME_PATHS:
+        return "/name"
+    return "/values/" + "/".join(map(escape_pointer, path))
 
 
 def find_sender(owner: User, values: dict[str, Any]) -> Sender | None:

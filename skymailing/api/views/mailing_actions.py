@@ -5,7 +5,7 @@ from typing import Any
 
 from skymailing.api.schemas.mailings import MailingSchema
 from skymailing.api.scopes import Scope
-from skymailing.api.views.authentication import require_sending
+from skymailing.api.views.authentication import require_live, require_sending
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.mailings import describe, find_own
 from skymailing.audit import current_actor
@@ -20,7 +20,11 @@ bp = Resource("mailing_actions", "Start, pause, resume and cancel mailings.")
 
 
 @bp.operation(
-    "POST /mailings/<int:mailing_id>/start", Scope.MAILINGS_SEND, gives=MailingSchema, computes=True
+    "POST /mailings/<int:mailing_id>/start",
+    Scope.MAILINGS_SEND,
+    gives=MailingSchema,
+    computes=True,
+    tests=True,
 )
 def start_mailing(mailing_id: int) -> Any:
     """Start a draft or scheduled mailing now. With a test key, only one that a test key has set up."""
@@ -31,20 +35,20 @@ def start_mailing(mailing_id: int) -> Any:
     return apply(mailing_id, lambda mailing: services.start_now(mailing, now, obstacle))
 
 
-@bp.operation("POST /mailings/<int:mailing_id>/pause", Scope.MAILINGS_WRITE, gives=MailingSchema)
+@bp.operation("POST /mailings/<int:mailing_id>/pause", Scope.MAILINGS_WRITE, gives=MailingSchema, tests=True)
 def pause_mailing(mailing_id: int) -> Any:
     """Stop sending until the mailing is resumed."""
     return apply(mailing_id, lambda mailing: services.pause_mailing(mailing, utcnow()))
 
 
-@bp.operation("POST /mailings/<int:mailing_id>/resume", Scope.MAILINGS_SEND, gives=MailingSchema)
+@bp.operation("POST /mailings/<int:mailing_id>/resume", Scope.MAILINGS_SEND, gives=MailingSchema, tests=True)
 def resume_mailing(mailing_id: int) -> Any:
     """Continue a paused mailing where it stopped."""
     require_sending(find_own(mailing_id))
     return apply(mailing_id, lambda mailing: services.resume_mailing(mailing, utcnow(), current_actor()))
 
 
-@bp.operation("POST /mailings/<int:mailing_id>/cancel", Scope.MAILINGS_WRITE, gives=MailingSchema)
+@bp.operation("POST /mailings/<int:mailing_id>/cancel", Scope.MAILINGS_WRITE, gives=MailingSchema, tests=True)
 def cancel_mailing(mailing_id: int) -> Any:
     """Cancel the letters that have not been sent, permanently."""
     return apply(mailing_id, lambda mailing: services.cancel_mailing(mailing, utcnow()))
@@ -53,6 +57,7 @@ def cancel_mailing(mailing_id: int) -> Any:
 def apply(mailing_id: int, action: Callable[[Mailing], object]) -> dict[str, Any]:
     """Apply a service to the owner's mailing, and pass it to workers once that is committed."""
     mailing = find_own(mailing_id)
+    require_live(mailing)
     action(mailing)
     db.session.flush()
     after_commit(lambda: dispatch_mailings([mailing_id], utcnow()))

@@ -19,6 +19,7 @@ from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import (
     current_access,
     current_owner,
+    require_live,
     require_scope,
     require_sending,
 )
@@ -39,13 +40,14 @@ from skymailing.mailings.saved_values import find_shown_audience, read_part_name
 from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.mailings.variants import VariantValues, read_all_variants
-from skymailing.models import EVERY_DAY, Client, Mailing, MailingKind, MailingState
+from skymailing.models import EVERY_DAY, Audience, Client, Mailing, MailingKind, MailingState
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 
 bp = Resource("mailings", "Which message goes to whom, and when.")
 
 SCHEMA = MailingSchema()
+ONLY_FOR = {"include": Audience.SEGMENTS, "clients": Audience.SELECTED}
 COPIED = [name for name in MailingSchema().fields if hasattr(Mailing, name)]
 
 
@@ -69,7 +71,9 @@ def get_mailing(mailing_id: int) -> Any:
     return describe(find_own(mailing_id))
 
 
-@bp.operation("POST /mailings", Scope.MAILINGS_WRITE, takes=NewMailing, gives=MailingSchema, status=201)
+@bp.operation(
+    "POST /mailings", Scope.MAILINGS_WRITE, takes=NewMailing, gives=MailingSchema, status=201, tests=True
+)
 def create_mailing(values: dict[str, Any]) -> Any:
     """Set up a mailing.
 
@@ -85,6 +89,7 @@ def create_mailing(values: dict[str, Any]) -> Any:
         sender_id=sender.id if sender else None, sender_name="" if sender else owner.name
     )
     changed = read_changes(defaults, values)
+    refuse_unused_choices(changed, values)
     mailing = services.create_mailing(owner, changed, now, is_draft=is_draft, is_caught=is_caught)
     mailing_id = mailing.id
     after_commit(lambda: dispatch_mailings([mailing_id], now))
@@ -92,7 +97,11 @@ def create_mailing(values: dict[str, Any]) -> Any:
 
 
 @bp.operation(
-    "PATCH /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, takes=MailingChange, gives=MailingSchema
+    "PATCH /mailings/<int:mailing_id>",
+    Scope.MAILINGS_WRITE,
+    takes=MailingChange,
+    gives=MailingSchema,
+    tests=True,
 )
 def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
     """Change some values of a mailing, for its future runs.
@@ -106,6 +115,7 @@ def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
         require_sending(mailing)
     saved = read_values(mailing)
     changed = read_changes(saved, values)
+    refuse_unused_choices(changed, values)
     if scheduling.has_happened(mailing):
         refuse_changes_of_content(saved, changed, values)
     services.update_mailing(mailing, changed, now, is_draft=is_draft)
@@ -114,7 +124,7 @@ def update_mailing(values: dict[str, Any], mailing_id: int) -> Any:
     return describe(mailing)
 
 
-@bp.operation("DELETE /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, status=204)
+@bp.operation("DELETE /mailings/<int:mailing_id>", Scope.MAILINGS_WRITE, status=204, tests=True)
 def delete_mailing(mailing_id: int) -> Any:
     """Delete a mailing that has not run, or one of test keys that is over."""
     mailing = find_own(mailing_id, to_change=True)
@@ -139,11 +149,15 @@ def list_mailing_clients(query: dict[str, Any], mailing_id: int) -> Any:
 
 
 def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
-    """Return the owner's mailing, locked if it is to be changed, or abort with 404."""
+    """Return the owner's mailing, or abort with 404.
+
+    To be changed, it is locked; raises ApiError for a real mailing and a test key.
+    """
     mailing = get_own(Mailing, mailing_id)
     if mailing.is_transactional:
         abort(404)
     if to_change:
+        require_live(mailing)
         services.lock_mailing(mailing)
     return mailing
 
@@ -174,6 +188,21 @@ def refuse_changes_of_content(saved: MailingValues, changed: MailingValues, give
     errors = {
         name: MailingError("mailing_sent") for name in names if getattr(saved, name) != getattr(changed, name)
     }
+    if errors:
+        raise InvalidMailing(errors)
+
+
+def refuse_unused_choices(changed: MailingValues, given: dict[str, Any]) -> None:
+    """Raise InvalidMailing for a choice of clients that the audience would ignore.
+
+    Otherwise, a program that forgets the audience would send the mailing to all clients.
+    """
+    errors: dict[str, MailingError] = {}
+    for name, audience in ONLY_FOR.items():
+        if given.get(name) and changed.audience is not audience:
+            errors[name] = MailingError("mailing_other_audience", audience=audience.value)
+    if given.get("exclude") and changed.audience is Audience.SELECTED:
+        errors["exclude"] = MailingError("mailing_not_this_audience", audience=changed.audience.value)
     if errors:
         raise InvalidMailing(errors)
 

@@ -15,7 +15,7 @@ from skymailing.api.schemas.messages import Format, MessageChange, MessageHead, 
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
-from skymailing.api.views.bodies import translate
+from skymailing.api.views.bodies import refuse_blank, translate
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
@@ -54,6 +54,7 @@ def get_message(message_id: int) -> Any:
     "POST /messages",
     Scope.MESSAGES_WRITE,
     takes=NewMessage,
+    tests=True,
     gives=MessageSchema,
     status=201,
     computes=True,
@@ -120,6 +121,7 @@ def read_content(values: dict[str, Any]) -> Content:
         raise InvalidFields([FieldError(f"/{expected}", "required", translate("required"))])
     if other in values:
         raise InvalidFields([FieldError(f"/{other}", "unknown_field", translate("unknown_field"))])
+    refuse_blank({name: values[name] for name in ("subject", expected) if isinstance(values[name], str)})
     subject = clean_line(values["subject"])
     try:
         content = make_any_content(subject, values)

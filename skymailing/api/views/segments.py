@@ -104,7 +104,12 @@ def count_segment(segment_id: int) -> Any:
 
 
 @bp.operation(
-    "POST /segments/count", Scope.CLIENTS_READ, takes=ConditionsInput, gives=SegmentCount, computes=True
+    "POST /segments/count",
+    Scope.CLIENTS_READ,
+    takes=ConditionsInput,
+    gives=SegmentCount,
+    computes=True,
+    tests=True,
 )
 def count_conditions(values: dict[str, Any]) -> Any:
     """Count the clients who meet conditions, without saving them."""

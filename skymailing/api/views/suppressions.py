@@ -11,6 +11,7 @@ from skymailing.api.schemas.suppressions import SuppressionInput, SuppressionQue
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource
+from skymailing.api.views.clients import read_address
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.clients import queries, suppression
@@ -32,7 +33,7 @@ def list_suppressions(query: dict[str, Any]) -> Any:
     """List suppressions, by address."""
     found = queries.list_suppressions(current_access().owner_id, clean_search(query.get("q", "")))
     if "email" in query:
-        found = found.where(Suppression.email_key == address_key(parse_recipient(query["email"])))
+        found = found.where(Suppression.email_key == read_address(query["email"]))
     if "reason" in query:
         found = found.where(Suppression.reason == query["reason"])
     listing = list_after(found, queries.SUPPRESSION_ORDER, query.get("after"), query["limit"])
@@ -74,7 +75,7 @@ def delete_suppression(suppression_id: int) -> Any:
 
     The others stay: who has unsubscribed can only subscribe again in person.
     """
-    found = get_own(Suppression, suppression_id)
+    found = get_own(Suppression, suppression_id, to_change=True)
     check_if_match(SCHEMA, describe(found))
     if not suppression.lift_manual(found.owner_id, found.email_key):
         raise ApiError(409, "suppression_not_manual")

@@ -20,6 +20,7 @@ from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Tag
+from skymailing.security import get_own
 
 bp = Resource("tags", "Labels of clients.")
 
@@ -58,7 +59,7 @@ def create_tag(values: dict[str, str]) -> Any:
 @bp.operation("PATCH /tags/<int:tag_id>", Scope.CLIENTS_WRITE, takes=TagInput, gives=TagSchema)
 def rename_tag(values: dict[str, str], tag_id: int) -> Any:
     """Rename a tag, also in segments."""
-    tag, described = find_own(tag_id)
+    tag, described = find_own(tag_id, to_change=True)
     check_if_match(SCHEMA, described)
     tag_changes.rename_tag(tag, values["name"], current_actor())
     return find_own(tag_id)[1]
@@ -67,14 +68,16 @@ def rename_tag(values: dict[str, str], tag_id: int) -> Any:
 @bp.operation("DELETE /tags/<int:tag_id>", Scope.CLIENTS_WRITE, status=204)
 def delete_tag(tag_id: int) -> Any:
     """Delete a tag, and remove it from all clients."""
-    tag, described = find_own(tag_id)
+    tag, described = find_own(tag_id, to_change=True)
     check_if_match(SCHEMA, described)
     tag_changes.delete_tag(tag, utcnow(), current_actor())
     return "", 204
 
 
-def find_own(tag_id: int) -> tuple[Tag, dict[str, Any]]:
-    """Return the owner's tag and its description, or abort with 404."""
+def find_own(tag_id: int, *, to_change: bool = False) -> tuple[Tag, dict[str, Any]]:
+    """Return the owner's tag and its description, or abort with 404; locked if it is to be changed."""
+    if to_change:
+        get_own(Tag, tag_id, to_change=True)
     row = db.session.execute(select_tags(current_access().owner_id).where(Tag.id == tag_id)).first()
     if row is None:
         abort(404)

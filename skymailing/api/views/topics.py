@@ -56,6 +56,7 @@ def update_topic(values: dict[str, Any], topic_id: int) -> Any:
     A new name also applies to the conditions of segments.
     """
     topic = get_own(Topic, topic_id)
+    services.lock_topic(topic)
     check_if_match(SCHEMA, describe_one(topic))
     saved = TopicValues(topic.name, topic.description, topic.is_public, topic.is_opt_in)
     services.change_topic(topic, read_values(saved, values))
@@ -66,6 +67,7 @@ def update_topic(values: dict[str, Any], topic_id: int) -> Any:
 def delete_topic(topic_id: int) -> Any:
     """Delete a topic that no unfinished mailing uses, with what people chose."""
     topic = get_own(Topic, topic_id)
+    services.lock_topic(topic)
     check_if_match(SCHEMA, describe_one(topic))
     services.delete_topic(topic, current_actor())
     return "", 204

@@ -29,6 +29,7 @@ from skymailing.clock import utcnow
 from skymailing.models import WebhookCall, WebhookEndpoint
 from skymailing.security import get_own
 from skymailing.webhooks import queries, services
+from skymailing.webhooks.claims import write_message_id
 from skymailing.webhooks.services import EndpointValues, WebhookError
 from skymailing.webhooks.urls import InvalidUrl
 
@@ -164,5 +165,5 @@ def show_secret(endpoint: WebhookEndpoint, secret: str) -> dict[str, Any]:
 
 def describe_call(call: WebhookCall) -> dict[str, Any]:
     """Return a call with its event, for the schema."""
-    event = {"event_id": call.event.uuid, "type": call.event.type}
+    event = {"event_id": write_message_id(call.event), "type": call.event.type}
     return {name: getattr(call, name) for name in COPIED} | event

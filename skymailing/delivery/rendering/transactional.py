@@ -10,7 +10,6 @@ from typing import Any
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.content import LINK_NAMES, TAGS, Content, find_placeholders
 from skymailing.delivery.rendering.letter import LetterTemplate, Readers, Recipient
-from skymailing.delivery.rendering.liquid import look_up
 
 # Names that the service fills in or has no value for, so that a program cannot use them for its own values.
 RESERVED = frozenset({"name", "email", "sender_name", "now", "today", *LINK_NAMES})
@@ -43,14 +42,31 @@ def find_links(content: Content) -> list[str]:
     return [name for name in LINK_NAMES if name in used]
 
 
-def is_empty(path: tuple[str, ...], values: Mapping[str, object]) -> bool:
+def prints_nothing(path: tuple[str, ...], values: Mapping[str, object]) -> bool:
     """Return whether a placeholder prints nothing."""
     if path[0] in ("now", "today") or path == TAGS[:1]:
         return False
+    found = look_up_value(path, values)
+    return found is None or found == [] or (isinstance(found, str) and not found.strip())
+
+
+def look_up_value(path: tuple[str, ...], values: Mapping[str, object]) -> object:
+    """Return the value at `path` as Liquid finds it, else None."""
     found: object = values
     for segment in path:
-        found = found.get(segment) if isinstance(found, Mapping) else None
-    return found is None or (not isinstance(found, Mapping) and not look_up(path, values).strip())
+        if isinstance(found, Mapping):
+            found = found[segment] if segment in found else len(found) if segment == "size" else None
+        elif isinstance(found, list | str) and segment == "size":
+            found = len(found)
+        elif isinstance(found, list):
+            number = {"first": 0, "last": -1}.get(segment, segment)
+            try:
+                found = found[int(number)]
+            except (ValueError, IndexError):
+                return None
+        else:
+            return None
+    return found
 
 
 class TransactionalTemplate(LetterTemplate):
