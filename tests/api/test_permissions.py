@@ -101,6 +101,7 @@ BODIES: dict[str, Any] = {
     "choose_topic": {"is_joined": True},
     "choose_winner": {"number": 1},
 }
+QUERIES = {"attach_file": "?filename=a.pdf"}
 
 
 def test_somebody_elses_objects_do_not_exist(
@@ -112,9 +113,8 @@ def test_somebody_elses_objects_do_not_exist(
     for endpoint, method, _scope, names in list_operations(app):
         if not names or ("email" in names and method == "PUT"):  # which adds the program's own client
             continue
-        path = path_of(app, endpoint, names, arguments)
-        path += "?filename=a.txt" if endpoint.endswith("attach_file") else ""
-        body = BODIES.get(endpoint.partition(".")[2])
+        name = endpoint.partition(".")[2]
+        path, body = path_of(app, endpoint, names, arguments) + QUERIES.get(name, ""), BODIES.get(name)
         assert other.refuse(method, path, body)[:2] == (404, "not_found"), endpoint
         requests += 1
     assert requests > 20
