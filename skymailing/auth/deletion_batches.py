@@ -23,6 +23,7 @@ from skymailing.models import (
     Mailing,
     MergedAddress,
     Message,
+    MessageTemplate,
     OptOut,
     OutboxLetter,
     ReportDay,
@@ -71,6 +72,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (MergedAddress, MergedAddress.owner_id),
     (Message, Message.owner_id),
     (SavedBlock, SavedBlock.owner_id),
+    (MessageTemplate, MessageTemplate.owner_id),
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),

@@ -80,6 +80,7 @@ from skymailing.models.message import (
     MessageDraft,
     MessageFormat,
     MessagePicture,
+    MessageTemplate,
     SavedBlock,
     SourceFormat,
 )
@@ -189,6 +190,7 @@ __all__ = [
     "MessageDraft",
     "MessageFormat",
     "MessagePicture",
+    "MessageTemplate",
     "OnLate",
     "OnUnknown",
     "OpenTracking",

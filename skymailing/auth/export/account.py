@@ -28,6 +28,7 @@ from skymailing.models import (
     Mailing,
     MailingAudience,
     Message,
+    MessageTemplate,
     OutboxLetter,
     Reputation,
     Run,
@@ -76,6 +77,12 @@ def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
     source = ("source_format", "source", "source_version", "version")
     return read_own(Message, user_id, "subject", "preheader", "format", "body", "language", *source)
+
+
+def read_message_templates(user_id: int) -> Iterator[dict[str, Any]]:
+    """Return the messages that the user has saved as templates."""
+    fields = ("name", "subject", "preheader", "language", "format", "body", "source_format", "source")
+    return read_own(MessageTemplate, user_id, *fields)
 
 
 def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:

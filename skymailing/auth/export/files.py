@@ -105,6 +105,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("segments.json", account.read_segments),
         file("messages.json", account.read_messages),
         file("saved-blocks.json", account.read_saved_blocks),
+        file("message-templates.json", account.read_message_templates),
         file("senders.json", account.read_senders),
         file("domains.json", account.read_domains),
         file("mail-servers.json", account.read_servers),

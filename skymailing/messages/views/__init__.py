@@ -1,8 +1,8 @@
 """Message pages: the list, the editor and its drafts, and previews."""
 
-from skymailing.messages.views import blocks, editor, messages, previews
+from skymailing.messages.views import blocks, editor, gallery, messages, previews
 from skymailing.messages.views.blueprint import bp
 
-__all__ = ["BLUEPRINTS", "blocks", "editor", "messages", "previews"]
+__all__ = ["BLUEPRINTS", "blocks", "editor", "gallery", "messages", "previews"]
 
 BLUEPRINTS = (bp,)
