@@ -22,8 +22,8 @@ from skymailing.models import (
     Message,
     MessageDraft,
     MessagePicture,
-    Run,
     MessageTemplate,
+    Run,
     SavedBlock,
 )
 from skymailing.quotas.checks import require_room_for_pictures

@@ -29,6 +29,7 @@ from tests.security.object_factories import (
     make_sender,
     make_server,
     make_tag,
+    make_template,
     make_topic,
     make_upload,
     make_webhook,
@@ -119,6 +120,7 @@ def make_parts_of_messages(owner: User) -> dict[str, int]:
     return {
         "draft_id": MessageDraftFactory.create(owner_id=owner.id).id,
         "block_id": make_saved_block(owner).id,
+        "template_id": make_template(owner).id,
     }
 
 

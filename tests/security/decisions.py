@@ -29,6 +29,7 @@ from tests.security.object_factories import (
     make_session,
     make_suppression,
     make_tag,
+    make_template,
     make_tested_run,
     make_topic,
     make_tracked_run,
@@ -46,6 +47,7 @@ CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
 BLOCK = Own("block_id", make_saved_block)
+TEMPLATE = Own("template_id", make_template)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 TRACKED_RUN = Own("run_id", make_tracked_run)
@@ -208,6 +210,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.list_blocks": PRIVATE,
     "messages.save_block": PRIVATE,
     "messages.delete_block": BLOCK,
+    "messages.gallery": PRIVATE,
+    "messages.save_template": MESSAGE,
+    "messages.delete_template": TEMPLATE,
+    "messages.preview_template": TEMPLATE,
+    "messages.starter_picture": PUBLIC,  # loaded by mail programs
     "messages.begin_draft": PRIVATE,
     "messages.begin_message_draft": MESSAGE,
     "messages.change_draft": DRAFT,

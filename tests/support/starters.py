@@ -18,6 +18,4 @@ def compose_starter(
     body = fields["body"]
     if source_format := SourceFormat(fields["source_format"]):
         body = read_source(source_format, fields["source"]).compose(brand, language)
-    return Content(
-        fields["subject"], MessageFormat.HTML, body, language, preheader=fields["preheader"]
-    )
+    return Content(fields["subject"], MessageFormat.HTML, body, language, preheader=fields["preheader"])

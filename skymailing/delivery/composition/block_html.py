@@ -137,7 +137,7 @@ def write_button(text: str, url: str, block: Block, place: Place, *, radius: int
     )
     width = ' width="100%"' if is_full else ""
     cell = (
-        f'<td align="center" bgcolor="{color}" style="border-radius:{radius}px;background:{color};'
+        f'<td align="center" style="border-radius:{radius}px;background-color:{color};'
         f'mso-padding-alt:13px 26px">{tag} style="{style}">{write_text(text)}{end}</td>'
     )
     place_of_table = align_table(block.style["align"])
@@ -209,10 +209,11 @@ def write_product(block: Block, place: Place) -> str:
     width = round(place.width * 0.38)
     picture = _link(fields["url"], write_image(fields["src"], fields["alt"], width, place))
     rest = replace(place, width=place.width - width - 20)
+    # Beside each other on phones as well, where the picture becomes smaller.
     cells = (
-        f'<td class="c" valign="top" width="{width}" style="width:{width}px">{picture}</td>'
-        '<td class="g" width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'
-        f'<td class="c" valign="top">{_write_offer(block, rest)}</td>'
+        f'<td valign="top" width="38%" style="width:38%">{picture}</td>'
+        '<td width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'
+        f'<td valign="top">{_write_offer(block, rest)}</td>'
     )
     return f'{TABLE} width="100%"><tr>{cells}</tr></table>'
 
