@@ -1,4 +1,4 @@
-"""add messages that were saved as templates
+"""add templates of messages, and fonts, colours, address and links to brands
 
 Revision ID: 0053
 Revises: 0049
@@ -19,8 +19,15 @@ FORMAT = sa.Enum(
     'markdown', 'html', 'text', name='format', native_enum=False, create_constraint=True, length=16
 )
 
+# Columns of brands, with their lengths.
+BRAND = {
+    'font': 16, 'text_color': 7, 'link_color': 7, 'button_color': 7, 'background_color': 7, 'address': 500, 'links': 4000
+}
+
 
 def upgrade():
+    for name, length in BRAND.items():
+        op.add_column('brands', sa.Column(name, sa.String(length=length), server_default='', nullable=False))
     op.create_table(
         'message_templates',
         sa.Column('id', sa.Integer(), nullable=False),
@@ -45,3 +52,6 @@ def upgrade():
 
 def downgrade():
     op.drop_table('message_templates')
+    with op.batch_alter_table('brands', schema=None) as batch_op:
+        for name in BRAND:
+            batch_op.drop_column(name)

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup, Tag
 from flask.testing import FlaskClient
 
 from skymailing.delivery.composition.document import read_document
+from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.delivery.rendering.letter import Content, Recipient, Rendered, preview
 from skymailing.messages.starters import CATEGORIES, DESIGN_KEYS, KEYS, PICTURES, list_cards, read_starter
@@ -99,7 +100,7 @@ def test_languages_have_the_same_design(key: str) -> None:
     shapes = [[(block.type, block.style) for block in read_document(design).walk()] for design in designs]
     assert shapes[0] == shapes[1]
     assert designs[0]["blocks"] != designs[1]["blocks"]
-    texts = [[text for text in _list_texts(design["blocks"])] for design in designs]
+    texts = [list(_list_texts(design["blocks"])) for design in designs]
     assert not any(re.search("[А-Яа-яЁё]", text) for text in texts[list(LANGUAGES).index("en")])
 
 
@@ -115,12 +116,14 @@ def _list_texts(value: object) -> Iterator[str]:
 
 
 def test_an_owners_colours_replace_those_of_the_template() -> None:
-    own = json.loads(read_starter("sale", "en", PICTURES_URL)["source"])["settings"]
-    branded = json.loads(read_starter("sale", "en", PICTURES_URL, has_brand=True)["source"])["settings"]
+    own = json.loads(read_starter("sale", "en", PICTURES_URL)["source"])
+    branded = json.loads(read_starter("sale", "en", PICTURES_URL, OwnerBrand(color="#226650"))["source"])
 
-    assert own["button"]
-    assert "button" not in branded
-    assert branded["background"] == own["background"]
+    accent = own["settings"]["button"]
+    assert "button" not in branded["settings"]
+    assert branded["settings"]["background"] == own["settings"]["background"]
+    assert accent in json.dumps(own["blocks"])
+    assert json.dumps(own["blocks"]).replace(accent, "#226650") == json.dumps(branded["blocks"])
 
 
 @each_language

@@ -158,6 +158,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "segments.delete": SEGMENT,
     "segments.undo": Own("removal_id", make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
     "brand.edit": PRIVATE,
+    "brand.fonts": PUBLIC,
+    "brand.preview": PRIVATE,
     "brand.logo": PUBLIC,
     "brand.colors": PUBLIC,
     "forms.index": PRIVATE,

@@ -10,11 +10,9 @@ PICTURES = "https://mail.example/messages/designs/"
 BRAND = OwnerBrand("The Clay Shop", "https://shop.example/")
 
 
-def compose_starter(
-    key: str, language: str, brand: OwnerBrand = BRAND, pictures: str = PICTURES, *, has_brand: bool = False
-) -> Content:
+def compose_starter(key: str, language: str, brand: OwnerBrand = BRAND, pictures: str = PICTURES) -> Content:
     """Return the content of a message that begins with this template and was not changed."""
-    fields = read_starter(key, language, pictures, has_brand=has_brand)
+    fields = read_starter(key, language, pictures, brand)
     body = fields["body"]
     if source_format := SourceFormat(fields["source_format"]):
         body = read_source(source_format, fields["source"]).compose(brand, language)

@@ -43,6 +43,9 @@ from skymailing.models import (
     mailing_clients,
 )
 
+BRAND_FIELDS = ("name", "website", "color", "font", "text_color", "link_color", "button_color")
+BRAND_FIELDS += ("background_color", "address", "links")
+
 
 def read_profile(user: User) -> dict[str, Any]:
     """Return the profile and the settings of the account."""
@@ -58,7 +61,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "date_order": user.date_order,
         "attribute_types": user.attribute_types,
         "client_columns": user.client_columns,
-        "brand": {"name": brand.name, "website": brand.website, "color": brand.color} if brand else None,
+        "brand": {name: getattr(brand, name) for name in BRAND_FIELDS} if brand else None,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,

@@ -6,10 +6,10 @@ from typing import Any
 
 from skymailing.delivery.composition import words
 from skymailing.delivery.composition.document import Block
-from skymailing.delivery.composition.networks import NETWORKS
+from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.delivery.composition.palette import OwnerBrand, Palette
 from skymailing.delivery.composition.text_html import heading_style, write_lines
-from skymailing.delivery.composition.writing import attribute, write_text, write_value
+from skymailing.delivery.composition.writing import attribute, write_plain, write_text, write_value
 from skymailing.web.colors import choose_text_color
 
 TABLE = '<table role="presentation" border="0" cellpadding="0" cellspacing="0"'
@@ -161,8 +161,12 @@ def write_space(block: Block, _place: Place) -> str:
 
 
 def write_social(block: Block, place: Place) -> str:
-    """Return links to networks: circles with letters, which show even if pictures are blocked, or words."""
-    links = [link for link in block.fields["links"] if link["url"]]
+    """Return links to networks: circles with letters, which show even if pictures are blocked, or words.
+
+    A block without links shows those of the owner's brand.
+    """
+    own = [{"network": recognize_network(url), "url": url} for url in place.brand.links]
+    links = [link for link in block.fields["links"] if link["url"]] or own
     if not links:
         return ""
     if block.fields["shape"] == "words":
@@ -258,7 +262,9 @@ def write_footer(block: Block, place: Place) -> str:
     if fields["has_browser_link"]:
         links.append(("browser_url", words.BROWSER))
     written = [_write_small_link(name, labels[language], block, place) for name, labels in links]
-    parts = [write_text(fields["text"])] if fields["text"].strip() else []
+    address = place.brand.address
+    texts = [fields["text"], "" if address in fields["text"] else write_plain(address)]
+    parts = [write_text(text) for text in texts if text.strip()]
     return _small("<br>".join([*parts, " &nbsp;&middot;&nbsp; ".join(written)]), block, place)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from skymailing.delivery.composition.composing import write_design
+from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.languages import LANGUAGES
-from skymailing.messages.starters.reading import choose_texts, make_design, read_file
+from skymailing.messages.starters.reading import apply_brand, choose_texts, make_design, read_file
 from skymailing.messages.writing_page import lay_out
 from skymailing.models import MessageFormat, SourceFormat
 from skymailing.web.urls import public_url
@@ -29,10 +30,9 @@ CATEGORIES = {
     "holidays": ("newyear", "spring", "birthday"),
 }
 PLAIN_KEY = "letter"
+NO_BRAND = OwnerBrand()
 DESIGN_KEYS = tuple(key for keys in CATEGORIES.values() for key in keys)
 KEYS = (*DESIGN_KEYS, PLAIN_KEY)
-# The settings for which an owner's brand has values.
-BRANDED = ("link", "button")
 PLAIN_NAMES = {
     "en": ("Plain email", "personal, with no design"),
     "ru": ("Простое письмо", "личное, без оформления"),
@@ -61,27 +61,25 @@ class Card:
     purpose: str
 
 
-def get_starter(key: str, language: str, *, has_brand: bool = False) -> Starter | None:
+def get_starter(key: str, language: str, brand: OwnerBrand = NO_BRAND) -> Starter | None:
     """Return a template in this language, else in English; None if there is no such template."""
     if key not in KEYS:
         return None
     pictures = public_url("messages.starter_picture", name="x").removesuffix("x")
-    return read_starter(key, _known(language), pictures, has_brand=has_brand)
+    return read_starter(key, _known(language), pictures, brand)
 
 
-def read_starter(key: str, language: str, pictures: str, *, has_brand: bool = False) -> Starter:
+def read_starter(key: str, language: str, pictures: str, brand: OwnerBrand = NO_BRAND) -> Starter:
     """Return a template; `pictures` is the URL before the pictures' file names.
 
-    With a brand, the owner's colours replace those of the template.
+    The brand's font and colours replace those of the template.
     """
     if key == PLAIN_KEY:
         subject, _, content = _read_letter(language).partition("\n")
         return _make(subject, "", language, SourceFormat.NONE, lay_out(content.strip(), language))
     data = choose_texts(read_file(key), language)
     design = make_design(data, pictures)
-    if has_brand:
-        for name in BRANDED:
-            design["settings"].pop(name, None)
+    apply_brand(design, brand)
     return _make(data["subject"], data["preheader"], language, SourceFormat.BLOCKS, write_design(design))
 
 

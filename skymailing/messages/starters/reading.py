@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skymailing.delivery.composition.document import VERSION
+from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.messages.starters.marked_text import make_delta
 
@@ -40,6 +41,17 @@ def make_design(data: Mapping[str, Any], pictures: str) -> dict[str, Any]:
     numbers = count(1)
     blocks = [_complete(block, pictures, numbers) for block in data["blocks"]]
     return {"version": VERSION, "settings": dict(data["settings"]), "blocks": blocks}
+
+
+def apply_brand(design: dict[str, Any], brand: OwnerBrand) -> None:
+    """Remove the settings for which the brand has values, and give coloured blocks the brand's colour."""
+    settings = design["settings"]
+    removed = {name: settings.pop(name) for name in brand.chosen if name in settings}
+    if "button" not in removed:
+        return
+    for block in design["blocks"]:
+        if block.get("style", {}).get("background") == removed["button"]:
+            block["style"]["background"] = brand.button or brand.color
 
 
 def _complete(block: dict[str, Any], pictures: str, numbers: "count[int]") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
+from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.extensions import db
 from skymailing.messages import drafts, queries, services, templates
@@ -100,7 +101,9 @@ def _find_example() -> Mapping[str, str] | None:
     template = templates.find_template(current_user.id, request.args.get("template", type=parse_big_id))
     if template is not None:
         return editor.make_fields(template)
-    if starter := get_starter(request.args.get("example", ""), language):
+    if starter := get_starter(
+        request.args.get("example", ""), language, find_owner_brand(db.session, current_user)
+    ):
         return cast(Mapping[str, str], starter)
     kind = read_source_format(request.args.get("kind"))
     return make_first_design(kind, language) if kind else None
