@@ -97,9 +97,7 @@ class BrandForm(FlaskForm):
         _l("Postal address"),
         [Length(max=ADDRESS_MAX_LENGTH)],
         filters=[strip],
-        description=_l(
-            "It appears at the end of emails made in the block editor. Many countries require it."
-        ),
+        description=_l("Shown at the end of emails from the block editor. Many countries require it."),
     )
     links = TextAreaField(
         _l("Social networks"),
