@@ -137,6 +137,8 @@ class MessageForm(FlaskForm):
         return replace(content, preheader=self.preheader.data or "")
 
     def validate(self, extra_validators: object = None) -> bool:
+        if "source_format" not in request.form:  # a program that sends a body means this body
+            self.source_format.data = ""
         is_composed = bool(read_source_format(self.source_format.data))
         if is_composed:
             self.format.data = MessageFormat.HTML.value

@@ -115,6 +115,22 @@ def test_a_composed_message_continues_as_html_only_on_request(browser: FlaskClie
     assert page.select_one("textarea[name=body]").get_text().strip() == message.body.strip()  # type: ignore[union-attr]
 
 
+def test_a_program_that_sends_a_body_replaces_the_design(browser: FlaskClient, session: Session) -> None:
+    message = create(browser, session)
+    form = {"subject": "News", "format": "markdown", "body": "Hello"}
+    assert browser.post(f"/messages/{message.id}/edit", data=form).status_code == 302
+    session.refresh(message)
+    assert (message.format, message.body) == (MessageFormat.MARKDOWN, "Hello")
+    assert message.current_source == (SourceFormat.NONE, "")
+
+
+def test_an_unfinished_draft_continues_with_the_saved_html(browser: FlaskClient, session: Session) -> None:
+    message = create(browser, session)
+    browser.post(f"/messages/{message.id}/draft", data=FORM | {"source": "{", "version": "1"})
+    page = BeautifulSoup(browser.get(f"/messages/{message.id}/edit?as=html").text, "html.parser")
+    assert page.select_one("textarea[name=body]").get_text().strip() == message.body.strip()  # type: ignore[union-attr]
+
+
 def create(browser: FlaskClient, session: Session) -> Message:
     browser.post("/messages/new", data=FORM)
     return session.scalars(select(Message)).one()

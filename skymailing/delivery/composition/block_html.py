@@ -1,35 +1,25 @@
 """Write the content of each type of block as HTML that mail programs show alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from skymailing.delivery.composition import words
 from skymailing.delivery.composition.document import Block
 from skymailing.delivery.composition.networks import NETWORKS, recognize_network
-from skymailing.delivery.composition.palette import OwnerBrand, Palette
+from skymailing.delivery.composition.picture_html import (
+    align_picture,
+    link_picture,
+    write_image,
+    write_logo,
+    write_picture,
+)
+from skymailing.delivery.composition.place import TABLE, Place, align_table
 from skymailing.delivery.composition.text_html import heading_style, write_lines
-from skymailing.delivery.composition.writing import attribute, write_plain, write_text, write_value
+from skymailing.delivery.composition.writing import attribute, write_literally, write_text, write_value
 from skymailing.web.colors import choose_text_color
 
-TABLE = '<table role="presentation" border="0" cellpadding="0" cellspacing="0"'
 SMALL = 0.85  # times the letter's size
-MIN_PICTURE = 20  # pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a block's content depends on besides its fields."""
-
-    palette: Palette
-    brand: OwnerBrand
-    language: str
-    width: int  # pixels inside the block's own spacing
-    has_own_color: bool = False
-
-    def text_class(self, name: str = "t") -> str:
-        """Return the class that dark mode recolours, unless the block has colours of its own."""
-        return "" if self.has_own_color else f' class="{name}"'
 
 
 Writer = Callable[[Block, Place], str]
@@ -50,69 +40,6 @@ def write_heading(block: Block, place: Place) -> str:
         return ""
     style = f"margin:0;{heading_style(level, place.palette)}"
     return f'<h{level} style="{style}">{write_text(text)}</h{level}>'
-
-
-def write_picture(block: Block, place: Place) -> str:
-    fields = block.fields
-    width = max(round(place.width * fields["width"] / 100), MIN_PICTURE)
-    alt = "" if fields["is_decorative"] else fields["alt"]
-    picture = write_image(fields["src"], alt, width, place, radius=fields["radius"])
-    return _aligned(_link(fields["link"], picture), width, block.style["align"]) if picture else ""
-
-
-def write_image(src: str, alt: str, width: int, place: Place, *, radius: int = 0) -> str:
-    """Return a picture that shrinks with its column, and whose text is readable while it is blocked."""
-    if not src:
-        return ""
-    palette = place.palette
-    style = (
-        f"display:block;width:100%;max-width:{width}px;height:auto;border:0;outline:none;text-decoration:none;"
-        f"font:{palette.text_size}px/1.4 {palette.font};color:{palette.link}"
-    )
-    if radius:
-        style += f";border-radius:{radius}px"
-    # In a column, a picture as wide as the column also fills the wider column of a phone.
-    wide = ' class="w"' if width == place.width else ""
-    return f'<img src="{write_value(src)}" alt="{write_value(alt)}" width="{width}"{wide} style="{style}">'
-
-
-def _aligned(content: str, width: int, align: str) -> str:
-    """Return a picture in a cell of its width, which Outlook aligns."""
-    margin = {"center": "0 auto", "right": "0 0 0 auto", "left": "0"}[align]
-    wide = ' class="w"' if 'class="w"' in content else ""
-    return (
-        f'{TABLE}{wide}{align_table(align)} width="{width}" '
-        f'style="width:100%;max-width:{width}px;margin:{margin}">'
-        f"<tr><td>{content}</td></tr></table>"
-    )
-
-
-def align_table(align: str) -> str:
-    """Return the attribute that aligns a table; on the left, it would make the text after the table flow."""
-    return "" if align == "left" else f' align="{align}"'
-
-
-def _link(url: str, content: str) -> str:
-    return f'<a href="{write_value(url)}" style="text-decoration:none">{content}</a>' if url else content
-
-
-def write_logo(block: Block, place: Place) -> str:
-    """Return the owner's logo, or the owner's name if there is no logo."""
-    brand, palette = place.brand, place.palette
-    link = block.fields["link"] or brand.website
-    if brand.logo_url:
-        width = max(round(place.width * block.fields["width"] / 100), MIN_PICTURE)
-        picture = write_image(brand.logo_url, brand.name, width, place)
-        return _aligned(_link(link, picture), width, block.style["align"])
-    if not brand.name:
-        return ""
-    size = round(palette.text_size * 1.25)
-    color = block.style["color"] or palette.text
-    style = f"font-size:{size}px;line-height:1.3;font-weight:700;color:{color};text-decoration:none"
-    name = write_text(brand.name)
-    if link:
-        return f'<a href="{write_value(link)}"{place.text_class()} style="{style}">{name}</a>'
-    return f'<span{place.text_class()} style="{style}">{name}</span>'
 
 
 def write_button_block(block: Block, place: Place) -> str:
@@ -208,10 +135,11 @@ def write_product(block: Block, place: Place) -> str:
     fields = block.fields
     if fields["layout"] == "top" or not fields["src"]:
         picture = write_image(fields["src"], fields["alt"], place.width, place)
-        picture = _aligned(_link(fields["url"], picture), place.width, "left") if picture else ""
+        if picture:
+            picture = align_picture(link_picture(fields["url"], picture), place.width, "left", is_wide=True)
         return picture + _write_offer(block, place, has_space_above=bool(picture))
     width = round(place.width * 0.38)
-    picture = _link(fields["url"], write_image(fields["src"], fields["alt"], width, place))
+    picture = link_picture(fields["url"], write_image(fields["src"], fields["alt"], width, place))
     rest = replace(place, width=place.width - width - 20)
     # Beside each other on phones as well, where the picture becomes smaller.
     cells = (
@@ -263,8 +191,9 @@ def write_footer(block: Block, place: Place) -> str:
         links.append(("browser_url", words.BROWSER))
     written = [_write_small_link(name, labels[language], block, place) for name, labels in links]
     address = place.brand.address
-    texts = [fields["text"], "" if address in fields["text"] else write_plain(address)]
-    parts = [write_text(text) for text in texts if text.strip()]
+    parts = [write_text(fields["text"])] if fields["text"].strip() else []
+    if address and address not in fields["text"]:
+        parts.append(write_literally(address).replace("\n", "<br>"))
     return _small("<br>".join([*parts, " &nbsp;&middot;&nbsp; ".join(written)]), block, place)
 
 

@@ -28,6 +28,9 @@ TEMPLATES = {
     "is_set": "{path}",
     "is_empty": "{path}",
 }
+# As texts, 9 would be more than 18; dates are compared as dates if the attribute has this type.
+ORDERING = frozenset({"gt", "lt"})
+NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
 WITHOUT_VALUE = frozenset({"is_set", "is_empty"})
 FIELDS = {
     "field": Field(text(120)),
@@ -47,7 +50,9 @@ class Condition:
     @property
     def tags(self) -> tuple[str, str]:
         """The Liquid tags before and after what only clients get for whom the condition holds."""
-        expression = TEMPLATES[self.op].format(path=self.path, value=_quote(self.value))
+        is_number = self.op in ORDERING and NUMBER.fullmatch(self.value)
+        value = self.value if is_number else _quote(self.value)
+        expression = TEMPLATES[self.op].format(path=self.path, value=value)
         if self.op == "is_empty":
             return f"{{% unless {expression} %}}", "{% endunless %}"
         return f"{{% if {expression} %}}", "{% endif %}"

@@ -9,9 +9,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from skymailing.delivery.composition.block_html import TABLE, Place, write_content
+from skymailing.delivery.composition.block_html import write_content
 from skymailing.delivery.composition.document import Block, Document
 from skymailing.delivery.composition.palette import OwnerBrand, Palette
+from skymailing.delivery.composition.place import TABLE, Place
 from skymailing.web.colors import choose_text_color
 
 MARK = re.compile(r"\[\[(\w+)\]\]")

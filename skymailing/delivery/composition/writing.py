@@ -29,14 +29,14 @@ def _write_plain(text: str) -> str:
     return text.replace("\n", "<br>")
 
 
-def write_plain(source: str) -> str:
-    """Return a text without placeholders as HTML: its braces are text."""
-    return _write_plain(source).replace("{", "&#123;")
-
-
 def write_value(source: str) -> str:
     """Return a text as the value of an attribute in double quotes."""
     return write_around_tags(source.replace("\n", " "), lambda text: escape(text, quote=True))
+
+
+def write_literally(text: str) -> str:
+    """Return a text that contains no Liquid, for text or for an attribute in double quotes."""
+    return escape(text, quote=True).replace("{", "&#123;")
 
 
 def attribute(name: str, value: str) -> str:

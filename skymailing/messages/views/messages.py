@@ -117,7 +117,9 @@ def edit(message_id: int) -> ResponseReturnValue:
     message = get_own(Message, message_id)
     draft = drafts.find_draft(message) if "saved" not in request.args else None
     as_html = request.args.get("as") == "html"
-    form = MessageForm(data=editor.make_fields(draft or message, as_html=as_html))
+    # An unfinished design has no HTML with which its author could continue.
+    shown = message if draft is None or (as_html and not draft.body) else draft
+    form = MessageForm(data=editor.make_fields(shown, as_html=as_html))
     is_changed = False
     if form.validate_on_submit():
         start_writing()

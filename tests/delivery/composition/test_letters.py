@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.content import Content, check_content
+from skymailing.delivery.rendering.letter import Recipient, preview
 from skymailing.models import MessageFormat
 from skymailing.web.colors import measure_contrast
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
@@ -118,6 +119,39 @@ def test_the_brand_gives_colors_and_logo() -> None:
     button = page.find("a", string="Buy")
     color = re.findall(r"color:(#\w+)", button["style"])[-1]
     assert measure_contrast(color, "#ffe000") > 4.5
+
+
+def test_braces_in_a_brand_are_text() -> None:
+    brand = OwnerBrand('Tea {{ x <b> "', "https://tea.example/{{ name }}")
+    letter = render(compose(make_design({"type": "logo"}), brand))
+    (link, _unsubscribe) = read_page(letter.html).find_all("a")
+    assert (link.get_text(), link["href"]) == ('Tea {{ x <b> "', "https://tea.example/{{ name }}")
+    with_logo = OwnerBrand(brand.name, "", "", "https://tea.example/logo.png")
+    assert (
+        read_page(render(compose(make_design({"type": "logo"}), with_logo)).html).find("img")["alt"]
+        == brand.name
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "age", "is_shown"),
+    [
+        ("gt", "18", "9", False),
+        ("gt", "18", "20", True),
+        ("lt", "18.5", "9", True),
+        ("lt", "18", "", False),
+        ("equals", "9", "9", True),
+        ("not_equals", "9", "", True),
+        ("contains", "9", "19", True),
+        ("is_set", "", "0", True),
+        ("is_empty", "", "", True),
+    ],
+)
+def test_conditions_compare_the_values_of_clients(op: str, value: str, age: str, is_shown: bool) -> None:
+    when = {"field": "attribute.age", "op": op, "value": value}
+    html = compose(make_design({"type": "heading", "text": "Shown", "visibility": {"when": when}}))
+    client = Recipient("ann@example.com", "Ann", {"age": age})
+    assert ("Shown" in preview(Content("s", MessageFormat.HTML, html), client).html) == is_shown
 
 
 def test_own_colors_survive_dark_mode_and_stay_readable() -> None:

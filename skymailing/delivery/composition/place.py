@@ -1,0 +1,27 @@
+"""Where a block is written, and how its tables begin."""
+
+from dataclasses import dataclass
+
+from skymailing.delivery.composition.palette import OwnerBrand, Palette
+
+TABLE = '<table role="presentation" border="0" cellpadding="0" cellspacing="0"'
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a block's content depends on besides its fields."""
+
+    palette: Palette
+    brand: OwnerBrand
+    language: str
+    width: int  # pixels inside the block's own spacing
+    has_own_color: bool = False
+
+    def text_class(self, name: str = "t") -> str:
+        """Return the class that dark mode recolours, unless the block has colours of its own."""
+        return "" if self.has_own_color else f' class="{name}"'
+
+
+def align_table(align: str) -> str:
+    """Return the attribute that aligns a table; on the left, it would make the text after the table flow."""
+    return "" if align == "left" else f' align="{align}"'
