@@ -58,18 +58,19 @@ class BlockEditor:
 
     def choose_with_keys(self, name: str) -> None:
         """Go on with Tab to a type in the palette, and choose it."""
-        self._tab_to(self.types.get_by_role("button", name=name, exact=True))
+        self.tab_to(self.types.get_by_role("button", name=name, exact=True))
         self.page.keyboard.press("Enter")
 
     def add_with_keys(self, name: str) -> None:
         """Go back from a field to the block, on through its buttons to the palette, and choose a type."""
         self.page.keyboard.press("Escape")
         expect(self.canvas.locator(".block-selected > .block-cover")).to_be_focused()
-        self._tab_to(self.canvas.get_by_role("button", name="Add a block below"))
+        self.tab_to(self.canvas.get_by_role("button", name="Add a block below"))
         self.page.keyboard.press("Enter")
         self.choose_with_keys(name)
 
-    def _tab_to(self, element: Locator) -> None:
+    def tab_to(self, element: Locator) -> None:
+        """Go on with Tab until an element has the focus."""
         for _step in range(MAX_TABS):
             if element.evaluate("(node) => node === document.activeElement"):
                 return
@@ -88,8 +89,9 @@ class BlockEditor:
         """Upload a picture into the selected block."""
         picture = io.BytesIO()
         Image.new("RGB", (300, 120), "teal").save(picture, "PNG")
-        file = {"name": "x.png", "mimeType": "image/png", "buffer": picture.getvalue()}
-        self.panel.locator("input[type=file]").set_input_files(file)
+        self.panel.locator("input[type=file]").set_input_files(
+            {"name": "x.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        )
         expect(self.panel.locator(".bp-picture")).to_be_visible()
 
     def column(self, number: int) -> Locator:

@@ -4,10 +4,11 @@ from playwright.sync_api import expect
 
 from skymailing.models import User
 from tests.e2e.blocks import BlockEditor, list_texts
-from tests.e2e.editor import expect_in_body
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.editor import expect_in_body, letter
 from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
-from tests.e2e.window import Window
+from tests.e2e.window import PHONE, Window
 
 HEADING = "Spring fair <3"
 NEWS = "Bread & cakes, fresh at seven."
@@ -23,17 +24,13 @@ def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
     return list_texts(window.page.locator("body").inner_text())
 
 
-def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
-    window: Window, site: Site, owner: User
-) -> None:
-    editor = BlockEditor(window)
-    editor.open()
-    editor.empty()
+def build_by_mouse(editor: BlockEditor) -> None:
+    """Build a letter of ten kinds of blocks, one after another."""
     editor.add("Heading")
     editor.fill(text=HEADING)
     editor.add("Text")
-    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
-    window.page.keyboard.type(NEWS)
+    expect(editor.page.locator(".bt .ql-editor")).to_be_focused()
+    editor.page.keyboard.type(NEWS)
     editor.add("Image")
     editor.upload()
     editor.fill(alt="A teal wall")
@@ -57,6 +54,48 @@ def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
     editor.add("Footer")
     editor.fill(text="Main Street 1")
 
+
+def build_by_keyboard(editor: BlockEditor) -> None:
+    """Build a letter without the mouse, starting at the subject."""
+    keyboard = editor.page.keyboard
+    editor.choose_with_keys("Text")
+    expect(editor.page.locator(".bt .ql-editor")).to_be_focused()
+    keyboard.type(NEWS)
+    editor.add_with_keys("Heading")
+    expect(editor.field("text")).to_be_focused()
+    keyboard.type(HEADING)
+    keyboard.press("Escape")
+    keyboard.press("Alt+ArrowUp")
+    expect(editor.page.locator(".bc-live")).to_have_text(f"Moved: Heading: {HEADING}, now 1 of 2")
+    assert editor.labels() == [f"Heading: {HEADING}", f"Text: {NEWS}"]
+    keyboard.press("ArrowDown")
+    expect(editor.block("Text")).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.type(" Come!")
+    editor.add_with_keys("Divider")
+    editor.add_with_keys("Button")
+    keyboard.type("Order now")
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    keyboard.type("shop.example")
+    for name in ("Columns", "Image", "Social links", "Spacer", "Product", "Footer"):
+        editor.add_with_keys(name)
+    keyboard.type(", Main Street 1")
+    keyboard.press("Escape")
+    for _step in range(4):
+        keyboard.press("ArrowUp")
+    expect(editor.block("Image")).to_be_focused()
+    keyboard.press("Delete")
+    expect(editor.page.locator(".bc-live")).to_have_text("Deleted: Image")
+
+
+def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
+    window: Window, site: Site, owner: User
+) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.empty()
+    build_by_mouse(editor)
     editor.save("Ten kinds")
     texts = receive(site, owner, window, "Ten kinds")
 
@@ -73,44 +112,83 @@ def test_a_letter_of_ten_kinds_of_blocks_is_built_by_mouse_and_arrives(
 
 def test_a_letter_is_built_by_keyboard_alone_and_arrives(window: Window, site: Site, owner: User) -> None:
     editor = BlockEditor(window)
-    keyboard = window.page.keyboard
     editor.open()
     editor.empty()
     window.page.locator("[name=subject]").focus()
+    window.page.keyboard.type("By keyboard")
 
-    editor.choose_with_keys("Text")
-    expect(window.page.locator(".bt .ql-editor")).to_be_focused()
-    keyboard.type(NEWS)
-    editor.add_with_keys("Heading")
-    expect(editor.field("text")).to_be_focused()
-    keyboard.type(HEADING)
-    keyboard.press("Escape")
-    keyboard.press("Alt+ArrowUp")
-    expect(window.page.locator(".bc-live")).to_have_text(f"Moved: Heading: {HEADING}, now 1 of 2")
-    assert editor.labels() == [f"Heading: {HEADING}", f"Text: {NEWS}"]
-    keyboard.press("ArrowDown")
-    expect(editor.block("Text")).to_be_focused()
-    keyboard.press("Enter")
-    keyboard.type(" Come!")
-    editor.add_with_keys("Divider")
-    editor.add_with_keys("Button")
-    keyboard.type("Order now")
-    keyboard.press("Tab")
-    keyboard.press("Tab")
-    keyboard.type("shop.example")
-    for name in ("Columns", "Image", "Social links", "Spacer", "Product", "Footer"):
-        editor.add_with_keys(name)
-    keyboard.type(", Main Street 1")
-    keyboard.press("Escape")
-    editor.block("Image").focus()
-    keyboard.press("Delete")
-    expect(window.page.locator(".bc-live")).to_have_text("Deleted: Image")
-
-    editor.save("By keyboard")
+    build_by_keyboard(editor)
+    editor.tab_to(window.main.get_by_role("button", name="Save", exact=True))
+    window.page.keyboard.press("Enter")
+    window.expect_title("By keyboard")
     texts = receive(site, owner, window, "By keyboard")
 
     assert texts == [HEADING, f"{NEWS} Come!", "Order now", f"{owner.name}, Main Street 1", "Unsubscribe"]
     assert window.page.locator("a").first.get_attribute("href") == "https://shop.example"
+
+
+def test_the_editor_is_usable_on_a_phone(open_window: OpenWindow, owner: User) -> None:
+    window = open_window(PHONE)
+    window.sign_in(owner.email)
+    editor = BlockEditor(window)
+    editor.open()
+    sheet = window.page.locator(".bs")
+    expect(sheet).to_be_hidden()
+    editor.block("Heading").click()
+    window.page.get_by_role("button", name="Add", exact=True).click()
+    editor.types.get_by_role("button", name="Heading", exact=True).click()
+    expect(sheet).to_be_hidden()
+    # The fields are below their block, and keep the focus while the block is drawn again.
+    field = editor.canvas.locator('.block-selected [data-path="text"]')
+    field.press_sequentially("From a phone")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("From a phone")
+    expect(editor.canvas.locator(".block-selected .bv-heading")).to_have_text("From a phone")
+    window.expect_to_fit()
+    window.page.get_by_role("button", name="Preview", exact=True).click()
+    expect(letter(window).get_by_text("From a phone")).to_be_visible()
+    window.expect_to_fit()
+    window.page.get_by_role("button", name="Back to editing").click()
+    editor.save("From a phone")
+
+
+def test_a_block_is_shown_only_to_the_clients_of_its_condition(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    editor.fill(text="Only in Rome")
+    editor.panel.get_by_text("Visibility").click()
+    editor.panel.get_by_label("Show to").select_option("city")
+    editor.panel.get_by_label("Value").fill("Rome")
+    assert editor.design()["blocks"][1]["visibility"]["when"] == {
+        "field": "attribute.city",
+        "op": "equals",
+        "value": "Rome",
+    }
+    window.page.get_by_role("button", name="Preview", exact=True).click()
+    expect(letter(window).get_by_text("Only in Rome")).to_be_visible()
+    window.page.locator(".preview-as summary").click()
+    window.page.get_by_role("button", name="Bob Ray").click()
+    expect(letter(window).get_by_text("Only in Rome")).to_have_count(0)
+
+
+def test_client_data_is_inserted_into_a_field_and_into_a_text(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    menu = window.page.locator(".values")
+    editor.block("Heading").click()
+    editor.fill(text="Hello ")
+    editor.panel.get_by_role("button", name="Insert client data: Heading text").click()
+    expect(menu).to_contain_text("The data will be inserted into “Heading text”.")
+    menu.get_by_role("button", name="city").click()
+    expect(editor.field("text")).to_have_value("Hello {{ client.city }}")
+    expect(editor.canvas.locator("[data-type=heading] .chip-view")).to_have_text("city")
+
+    editor.block("Text").click()
+    menu.locator("summary").click()
+    menu.get_by_role("button", name="Full name").click()
+    ops = editor.design()["blocks"][2]["delta"]["ops"]
+    assert {"insert": {"placeholder": "{{ name }}"}} in ops
 
 
 def test_blocks_are_dragged_within_the_letter_into_columns_and_from_the_palette(window: Window) -> None:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Dialog, Request, Response
 
 from skymailing.models import MessageFormat, Role
+from tests.e2e.blocks import BlockEditor
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.editor import choose_mode, expect_mode
 from tests.e2e.site import Site
@@ -180,6 +181,31 @@ def test_a_draft_runs_no_script_during_typing(
         window.fill(subject="Hello", body=make_payload(attacker.url))
     window.wait_until_quiet()
     assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was loaded"
+
+
+def test_a_design_runs_no_script_in_the_block_editor(
+    site: Site, open_watched: OpenWatched, attacker: Listener
+) -> None:
+    with site.open_session():
+        owner = UserFactory.create()
+    hostile = make_payload(attacker.url)
+    window = open_watched()
+    window.sign_in(owner.email)
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    editor.fill(text=hostile[:500])
+    editor.add("Image")
+    editor.field("is_decorative").check()
+    editor.panel.get_by_text("Or use the address").click()
+    editor.fill(src=f"{attacker.url}/picture.png", link="javascript:pwned()")
+    editor.add("HTML code")
+    editor.fill(html=hostile)
+    editor.add("Button")
+    with window.page.expect_response(lambda response: response.url.endswith("/messages/insight")):
+        editor.fill(text="Go", url=f'https://x/"onclick="pwned()"{hostile[:500]}')
+    window.page.get_by_role("button", name="Preview", exact=True).click()
+    window.wait_until_quiet()
 
 
 def test_an_article_runs_no_script_for_readers_or_its_author(

@@ -64,11 +64,22 @@ def test_imports_stay_in_their_versioned_folder(script: Path) -> None:
         assert (EDITOR / name).is_file(), name
 
 
-def test_the_editor_preloads_all_its_modules(browser: FlaskClient) -> None:
-    page = browser.get("/messages/new").text
+def test_only_imported_modules_are_preloaded(folder: Path) -> None:
+    (folder / "third.js").write_text('export { three } from "./other.js";')
+    (folder / "other.js").write_text('import {\n  start,\n} from "./start.js";')
 
-    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
-    assert {Path(url).name for url in preloaded} == {path.name for path in EDITOR.glob("*.js")}
-    (start,) = re.findall(r'<script type="module" src="([^"]+/start\.js)">', page)
-    assert start in preloaded
-    assert "immutable" in browser.get(start).headers["Cache-Control"]
+    assert [Path(url).name for url in list_modules("js")] == ["other.js", "start.js"]
+    assert [Path(url).name for url in list_modules("js", "third")] == ["other.js", "start.js", "third.js"]
+
+
+def test_each_editor_preloads_its_modules(browser: FlaskClient) -> None:
+    used = set()
+    for path, first in (("", "start"), ("?kind=blocks", "block-start"), ("?kind=mjml", "mjml")):
+        page = browser.get(f"/messages/new{path}").text
+        preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+        (start,) = re.findall(rf'<script type="module" src="([^"]+/{first}\.js)">', page)
+        assert start in preloaded
+        assert "immutable" in browser.get(start).headers["Cache-Control"]
+        used |= {Path(url).name for url in preloaded}
+
+    assert used == {path.name for path in EDITOR.glob("*.js")}

@@ -47,8 +47,8 @@ from skymailing.web.images import PicturesBusy, parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
-# The first script of the editor, where it is not `start`.
-ENTRIES = {SourceFormat.BLOCKS: "block-start", SourceFormat.MJML: "mjml"}
+# The first script of the modes that have their own.
+FIRST_SCRIPTS: dict[str, str] = {SourceFormat.BLOCKS: "block-start", SourceFormat.MJML: "mjml"}
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
@@ -77,6 +77,12 @@ def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
     return str(form.format.data)
 
 
+def describe_mode(mode: str, attributes: list[str]) -> dict[str, object]:
+    """Return what the page needs for the mode in which the editor opens."""
+    blocks = describe_blocks(current_user, attributes) if mode == SourceFormat.BLOCKS else None
+    return {"initial_mode": mode, "modules": FIRST_SCRIPTS.get(mode, "start"), "blocks": blocks}
+
+
 def show_editor(
     form: MessageForm,
     message: Message | None = None,
@@ -96,14 +102,10 @@ def show_editor(
     elif message and form.is_submitted() and not is_changed:
         version = request.form.get("version", type=parse_big_id)
     kind = "message" if message else "example" if is_example else "draft" if draft else "new"
-    initial_mode = find_initial_mode(form, is_new=kind == "new")
-    blocks = describe_blocks(current_user, attributes) if initial_mode == SourceFormat.BLOCKS else None
     return render_template(
         "messages/form.html",
         kind=kind,
-        initial_mode=initial_mode,
-        modules=ENTRIES.get(initial_mode, "start"),
-        blocks=blocks,
+        **describe_mode(find_initial_mode(form, is_new=kind == "new"), attributes),
         form=form,
         message=message,
         draft=draft,

@@ -5,8 +5,10 @@ import { sumUp } from "./block-types.js";
 import { fill, texts } from "./block-texts.js";
 import { h, icon } from "./dom.js";
 import { form } from "./form.js";
+import { showNotice } from "./notice.js";
 
 const live = form.querySelector(".bc-live");
+const KEYS = { up: "Alt+↑", down: "Alt+↓", remove: "Delete" };
 const LAST_TYPES = ["footer", "unsubscribe"];
 
 let column = ""; // the key of the empty column into which the next block is inserted
@@ -44,9 +46,10 @@ function findPlaceFor(block) {
 // Insert a copy of a block after the selected one, or at a given place. Return its ID, or "" if there is no room.
 export function addBlock(block, place = findPlaceFor(block)) {
   if (countBlocks() + 1 > kit.maxBlocks) {
-    announceAction(fill(texts.full, { limit: kit.maxBlocks }));
+    showNotice(fill(texts.full, { limit: kit.maxBlocks }));
     return "";
   }
+  showNotice("");
   const copy = copyOf(block);
   insertBlock(copy, place.key, place.index);
   select(copy.id);
@@ -113,7 +116,12 @@ const ACTIONS = {
 export function drawBar(block, index, count) {
   const { parent } = locate(block.id);
   const button = (act, symbol, disabled = false) => h("button", {
-    class: "tool", type: "button", "data-act": act, title: texts.actions[act], "aria-label": texts.actions[act], "aria-disabled": disabled ? "true" : null,
+    class: "tool",
+    type: "button",
+    "data-act": act,
+    title: KEYS[act] ? `${texts.actions[act]} (${KEYS[act]})` : texts.actions[act],
+    "aria-label": texts.actions[act],
+    "aria-disabled": disabled ? "true" : null,
   }, icon(symbol));
   return h("div", { class: "block-bar", role: "toolbar", "aria-label": texts.blockActions },
     h("span", { class: "block-grip", title: texts.drag, "aria-hidden": "true" }, icon("grip-vertical")),
@@ -132,6 +140,7 @@ function useKeys(event) {
   const { id } = cover.closest(".block").dataset;
   const isCover = cover.matches(".block-cover");
   const { key, altKey } = event;
+  if (isCover && key.length === 1) event.stopPropagation(); // no shortcuts of the site: the author may mean the text
   let act = null;
   if (altKey && key === "ArrowUp") act = () => move(id, -1);
   else if (altKey && key === "ArrowDown") act = () => move(id, 1);

@@ -11,9 +11,11 @@ import { form } from "./form.js";
 export const canvas = form.querySelector(".bc");
 const card = canvas.querySelector(".bc-letter");
 
+const PARTS = ["block-cover", "block-box", "block-badges", "block-problem", "block-bar"];
+
 let handlers = {};
 let selected = ""; // the ID of the selected block
-let problems = new Map(); // texts by block ID
+let problems = new Map(); // by block ID: the text, and the class of the block
 let editing = null; // the text field that is open in a block: { id, node }
 
 export function getSelected() {
@@ -43,7 +45,9 @@ function drawBadges({ on = "all", when = null } = {}) {
   if (on !== "all") badges.push([on === "phone" ? "phone" : "laptop", texts.fields[`visibility.on.${on}`]]);
   if (when) badges.push(["funnel", texts.conditional]);
   if (!badges.length) return null;
-  return h("div", { class: "block-badges" }, badges.map(([symbol, title]) => h("span", { title }, icon(symbol), h("span", { class: "visually-hidden", text: title }))));
+  return h("div", { class: "block-badges" }, badges.map(([symbol, title]) => (
+    h("span", { title }, icon(symbol), h("span", { class: "visually-hidden", text: title }))
+  )));
 }
 
 function drawColumns(block, place) {
@@ -62,7 +66,9 @@ function drawColumns(block, place) {
 function drawColumnAdd(block, key, number) {
   if (getList(key).length) return null;
   const name = fill(texts.addToColumn, { number: number + 1 });
-  return h("button", { class: "column-add", type: "button", on: { click: () => handlers.onAdd(key, block.id) } }, icon("plus-lg"), h("span", { text: name }));
+  return h("button", {
+    class: "column-add", type: "button", on: { click: () => handlers.onAdd(key, block.id) },
+  }, icon("plus-lg"), h("span", { text: name }));
 }
 
 function drawList(key, place, parent) {
@@ -84,17 +90,21 @@ function drawBlock(block, place, parent, index, count) {
   if (isEditing) box.append(editing.node);
   else box.append(block.columns ? drawColumns(block, own) : drawContent(block, own));
   return h("li", {
-    class: `block${isSelected ? " block-selected" : ""}${isEditing ? " block-editing" : ""}${problem ? " block-bad" : ""}`,
+    class: ["block", isSelected && "block-selected", isEditing && "block-editing", problem && problem.look].filter(Boolean).join(" "),
     "data-id": block.id,
     "data-type": block.type,
   },
   h("button", {
-    class: "block-cover", type: "button", "aria-label": label(block, index, count), "aria-current": isSelected ? "true" : null,
+    class: "block-cover",
+    type: "button",
+    "aria-label": label(block, index, count),
+    "aria-current": isSelected ? "true" : null,
     "aria-describedby": problem ? problemId : null,
+    "aria-keyshortcuts": "Alt+ArrowUp Alt+ArrowDown Delete",
   }),
   box,
   drawBadges(block.visibility),
-  problem ? h("p", { class: "block-problem", id: problemId }, icon("exclamation-triangle"), h("span", { text: problem })) : null,
+  problem ? h("p", { class: "block-problem", id: problemId }, icon("exclamation-triangle"), h("span", { text: problem.text })) : null,
   isSelected ? handlers.drawBar(block, index, count) : null);
 }
 
@@ -111,6 +121,7 @@ export function draw() {
   canvas.classList.toggle("bc-empty", !getBlocks().length);
   handlers.onDraw(card);
   if (isText && editing) editing.focus();
+  else if (held && held.isConnected) held.focus();
   else if (id) (findNode(id)?.querySelector(`:scope > .block-bar [data-act="${action}"]`) || coverOf(id))?.focus();
 }
 
@@ -118,11 +129,25 @@ export function draw() {
 function drawOne(id) {
   const node = findNode(id);
   const place = locate(id);
-  if (!node || (editing && editing.id === id) || place.block.columns) return draw();
-  if (node.contains(document.activeElement)) return draw();
+  if (!node || place.block.columns) return draw();
+  const isTyping = document.activeElement.closest(".ql-editor") && canvas.contains(document.activeElement);
+  if (isEditing(id) && isTyping) return; // the field shows the text itself
   let palette = choosePalette();
   if (place.parent) palette = adaptPalette(palette, styleOf({ block: place.parent, parent: null }));
-  node.replaceWith(drawBlock(place.block, { palette }, place.parent, place.index, place.list.length));
+  replaceParts(node, drawBlock(place.block, { palette }, place.parent, place.index, place.list.length));
+}
+
+// Take the parts of a newly drawn block; the focused part stays, and so does the panel below it.
+function replaceParts(node, drawn) {
+  node.className = drawn.className;
+  for (const part of PARTS) {
+    const before = node.querySelector(`:scope > .${part}`);
+    const after = drawn.querySelector(`:scope > .${part}`);
+    if (before && before.contains(document.activeElement)) continue;
+    if (before && after) before.replaceWith(after);
+    else if (before) before.remove();
+    else if (after) node.querySelector(":scope > .block-box").after(after);
+  }
 }
 
 // Select a block, or none. Selecting does not move the focus.
@@ -145,10 +170,12 @@ export function isEditing(id) {
 }
 
 export function showProblems(found) {
-  const isSame = found.size === problems.size && [...found].every(([id, text]) => problems.get(id) === text);
-  if (isSame) return;
+  const changed = new Set([...found.keys(), ...problems.keys()].filter((id) => {
+    const [one, other] = [found.get(id), problems.get(id)];
+    return !one || !other || one.text !== other.text;
+  }));
   problems = found;
-  draw();
+  for (const id of changed) if (findNode(id)) drawOne(id);
 }
 
 export function startCanvas(given) {

@@ -6,6 +6,7 @@ import { h, icon } from "./dom.js";
 import { offerValues } from "./values.js";
 
 const ALIGN_ICONS = { left: "text-left", center: "text-center", right: "text-right" };
+const SMALL = "form-control form-control-sm";
 let lastNumber = 0;
 
 function makeId() {
@@ -21,6 +22,22 @@ function optionLabel(field, value, owner) {
   return texts.fields[`${owner}.${field.name}.${value}`] || texts.fields[`${field.name}.${value}`] || String(value);
 }
 
+function openMenu(event, input) {
+  event.stopPropagation(); // a click outside the menu would close it
+  offerValues(input);
+}
+
+function drawValuesButton(input, name) {
+  input.dataset.values = "";
+  return h("button", {
+    class: "bp-values",
+    type: "button",
+    title: texts.insertValue,
+    "aria-label": `${texts.insertValue}: ${name}`,
+    on: { click: (event) => openMenu(event, input) },
+  }, icon("person-lines-fill"));
+}
+
 // Put a label above an input, and an error and a button for client data next to it.
 export function drawField(context, field, input, { note = "" } = {}) {
   const id = makeId();
@@ -34,17 +51,14 @@ export function drawField(context, field, input, { note = "" } = {}) {
     input.classList.add("is-invalid");
   }
   const label = h("label", { class: "form-label", for: id, text: labelOf(field, context.owner) });
-  const values = field.values ? h("button", {
-    class: "bp-values", type: "button", title: texts.insertValue, "aria-label": `${texts.insertValue}: ${label.textContent}`, on: { click: () => offerValues(input) },
-  }, icon("person-lines-fill")) : null;
-  if (field.values) input.dataset.values = "";
+  const values = field.values ? drawValuesButton(input, label.textContent) : null;
   return h("div", { class: "bp-field" }, h("div", { class: "bp-label" }, label, values), input,
     problem ? h("p", { class: "field-errors", id: `${id}-error`, text: problem }) : null,
     note ? h("div", { class: "form-text", id: `${id}-note`, text: note }) : null);
 }
 
 function drawLine(context, field) {
-  const input = h("input", { class: "form-control form-control-sm", type: "text", autocomplete: "off", maxlength: field.limit, value: context.get(field) });
+  const input = h("input", { class: SMALL, type: "text", autocomplete: "off", maxlength: field.limit, value: context.get(field) });
   input.addEventListener("input", () => context.set(field, input.value));
   return drawField(context, field, input, { note: texts.notes[`${context.owner}.${field.name}`] });
 }
@@ -56,7 +70,15 @@ export function completeUrl(url) {
 }
 
 function drawUrl(context, field) {
-  const input = h("input", { class: "form-control form-control-sm", type: "text", inputmode: "url", autocomplete: "off", placeholder: "https://", maxlength: 2000, value: context.get(field) });
+  const input = h("input", {
+    class: SMALL,
+    type: "text",
+    inputmode: "url",
+    autocomplete: "off",
+    placeholder: "https://",
+    maxlength: 2000,
+    value: context.get(field),
+  });
   input.addEventListener("input", () => context.set(field, completeUrl(input.value)));
   input.addEventListener("change", () => {
     input.value = completeUrl(input.value);
@@ -66,7 +88,8 @@ function drawUrl(context, field) {
 
 function drawArea(context, field) {
   const isCode = field.kind === "code";
-  const input = h("textarea", { class: `form-control form-control-sm${isCode ? " bp-code" : ""}`, rows: isCode ? 10 : 4, spellcheck: isCode ? "false" : "true", value: context.get(field) });
+  const look = isCode ? { class: `${SMALL} bp-code`, rows: 10, spellcheck: "false" } : { class: SMALL, rows: 4, spellcheck: "true" };
+  const input = h("textarea", { ...look, value: context.get(field) });
   input.addEventListener("input", () => context.set(field, input.value));
   return drawField(context, field, input, { note: texts.notes[`${context.owner}.${field.name}`] });
 }
@@ -93,7 +116,12 @@ function drawNumber(context, field) {
 function drawColor(context, field) {
   const fallback = choosePalette()[field.fallback];
   const input = h("input", { class: "bp-color", type: "color", value: context.get(field) || fallback });
-  const reset = h("button", { class: "btn btn-quiet btn-sm", type: "button", text: texts.resetColor, "aria-label": `${texts.resetColor}: ${labelOf(field, context.owner)}` });
+  const reset = h("button", {
+    class: "btn btn-quiet btn-sm",
+    type: "button",
+    text: texts.resetColor,
+    "aria-label": `${texts.resetColor}: ${labelOf(field, context.owner)}`,
+  });
   reset.hidden = !context.get(field);
   input.addEventListener("input", () => {
     reset.hidden = false;
@@ -116,22 +144,26 @@ function drawFlag(context, field) {
   const input = h("input", { class: "form-check-input", type: "checkbox", id, "data-path": context.pathOf(field).join("/") });
   input.checked = context.get(field);
   input.addEventListener("change", () => context.set(field, input.checked));
-  return h("div", { class: "form-check bp-field" }, input, h("label", { class: "form-check-label", for: id, text: labelOf(field, context.owner) }));
+  const label = h("label", { class: "form-check-label", for: id, text: labelOf(field, context.owner) });
+  return h("div", { class: "form-check bp-field" }, input, label);
 }
 
 function drawChoice(context, field) {
   const name = makeId();
   const current = context.get(field);
   const options = field.values.map((value) => {
-    const input = h("input", { type: "radio", name, id: `${name}-${value}`, value: String(value), "data-path": `${context.pathOf(field).join("/")}=${value}` });
+    const path = `${context.pathOf(field).join("/")}=${value}`;
+    const input = h("input", { type: "radio", name, id: `${name}-${value}`, value: String(value), "data-path": path });
     input.checked = value === current;
     input.addEventListener("change", () => context.set(field, value));
     const text = optionLabel(field, value, context.owner);
-    const symbol = field.name === "align" ? icon(ALIGN_ICONS[value]) : null;
-    const label = symbol ? h("label", { for: input.id, title: text }, symbol, h("span", { class: "visually-hidden", text })) : h("label", { for: input.id, text });
+    const label = h("label", { for: input.id, title: text });
+    if (field.name === "align") label.append(icon(ALIGN_ICONS[value]), h("span", { class: "visually-hidden", text }));
+    else label.append(text);
     return h("span", {}, input, label);
   });
-  return h("fieldset", { class: "bp-field bp-choice" }, h("legend", { class: "form-label", text: labelOf(field, context.owner) }), h("div", { class: "bp-options" }, options));
+  const legend = h("legend", { class: "form-label", text: labelOf(field, context.owner) });
+  return h("fieldset", { class: "bp-field" }, legend, h("div", { class: "bp-options" }, options));
 }
 
 export function drawSelect(context, field, options) {

@@ -9,15 +9,26 @@ const MAX_PAST = 100; // states
 const SAME_EDIT = 1000; // milliseconds; typing without a longer pause is undone at once
 
 let design = null;
-let past = [], future = [];
+const past = [];
+let future = [];
 let lastEdit = "", lastEditAt = 0;
 const listeners = [];
+
+// Return whether a block can be drawn; the server finds all other errors.
+function isUsable({ id, type, columns = [], links = [], delta = { ops: [] }, ...fields }) {
+  const defaults = defaultsOf(type);
+  const hasTexts = Object.entries(fields).every(([name, value]) => typeof value === typeof (defaults[name] ?? value));
+  const hasOps = Array.isArray(delta.ops) && delta.ops.every(({ insert }) => insert);
+  const hasColumns = columns.every(({ blocks = [] }) => blocks.every((block) => !block.columns && isUsable(block)));
+  const hasLinks = links.every(({ url }) => typeof url === "string");
+  return typeof id === "string" && typeof type === "string" && hasTexts && hasOps && hasColumns && hasLinks;
+}
 
 // Read the field. Return false if it contains no design that can be edited.
 export function readDesign() {
   try {
     const found = JSON.parse(body.value);
-    if (!Array.isArray(found.blocks)) return false;
+    if (!found.blocks.every(isUsable)) return false;
     design = { ...found, settings: found.settings || {} };
     return true;
   } catch {

@@ -5,6 +5,7 @@ import { nameOf, startBlock, TYPES } from "./block-types.js";
 import { fill, texts } from "./block-texts.js";
 import { ask } from "./dialogs.js";
 import { h, icon } from "./dom.js";
+import { createButton } from "./notice.js";
 import { csrfToken, form, texts as shared } from "./form.js";
 
 const palette = form.querySelector(".bl-types");
@@ -14,14 +15,17 @@ let saved = []; // blocks of the author: id, name, block
 
 function drawItem(type, name, data) {
   const symbol = TYPES[type] ? TYPES[type].icon : "bookmark";
-  return h("li", { "data-type": type, ...data }, h("button", { class: "bl-item", type: "button" }, icon(symbol), h("span", { text: name })));
+  const button = h("button", { class: "bl-item", type: "button" }, icon(symbol), h("span", { text: name }));
+  return h("li", { "data-type": type, ...data }, button);
 }
 
 function drawSaved() {
   shelf.replaceChildren(...saved.map(({ id, name, block }) => {
     const item = drawItem(block.type, name, { "data-saved": String(id) });
     const label = fill(texts.deleteSaved, { name });
-    item.append(h("button", { class: "tool bl-delete", type: "button", title: label, "aria-label": label, "data-delete": String(id) }, icon("trash")));
+    item.append(h("button", {
+      class: "tool bl-delete", type: "button", title: label, "aria-label": label, "data-delete": String(id),
+    }, icon("trash")));
     return item;
   }));
   shelf.hidden = !saved.length;
@@ -84,7 +88,7 @@ async function putBack({ name, block }) {
 function report(text, action = null) {
   status.replaceChildren(text);
   status.hidden = !text;
-  if (action) status.append(" ", h("button", { class: "btn btn-outline btn-sm", type: "button", text: action.label, on: { click: action.act } }));
+  if (action) status.append(" ", createButton(action.label, action.act));
   announceAction(text);
 }
 

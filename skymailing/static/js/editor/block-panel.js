@@ -3,6 +3,7 @@
 import { findNode, getSelected } from "./block-canvas.js";
 import { CONTROLS } from "./block-controls.js";
 import { drawCondition } from "./block-controls-more.js";
+import "./block-links.js";
 import { defaultsOf, getSetting, locate, onChange, setField, setSetting, styleOf } from "./block-design.js";
 import { nameOf, SETTING_FIELDS, styleFieldsOf, TYPES } from "./block-types.js";
 import { texts } from "./block-texts.js";
@@ -10,7 +11,11 @@ import { h, icon } from "./dom.js";
 import { form } from "./form.js";
 
 const side = form.querySelector(".bs");
-const panels = { add: side.querySelector("#bs-add"), block: side.querySelector("#bs-block"), design: side.querySelector("#bs-design") };
+const panels = {
+  add: side.querySelector("#bs-add"),
+  block: side.querySelector("#bs-block"),
+  design: side.querySelector("#bs-design"),
+};
 const tabs = [...side.querySelectorAll("[role=tab]")];
 const narrow = window.matchMedia("(max-width: 60rem)");
 const VISIBILITY = { name: "on", kind: "choice", values: ["all", "desktop", "phone"] };
@@ -52,7 +57,8 @@ function makeContext(id, prefix, owner) {
 
 function blockContext(id, prefix) {
   const { block } = locate(id);
-  const defaults = { fields: defaultsOf(block.type), style: styleOf(locate(id)), visibility: { on: "all", when: null } }[prefix[0] || "fields"];
+  const own = { style: styleOf(locate(id)), visibility: { on: "all", when: null } };
+  const defaults = own[prefix[0]] || defaultsOf(block.type);
   const context = makeContext(id, prefix, block.type);
   return {
     ...context,
@@ -83,7 +89,9 @@ function drawGroup(name, title, content) {
 }
 
 function drawTextHelp(id) {
-  const edit = h("button", { class: "btn btn-outline btn-sm", type: "button", "data-path": "delta", on: { click: (event) => handlers.onEditText(id, event) } }, icon("pencil"), texts.editText);
+  const edit = h("button", {
+    class: "btn btn-outline btn-sm", type: "button", "data-path": "delta", on: { click: (event) => handlers.onEditText(id, event) },
+  }, icon("pencil"), texts.editText);
   return [h("p", { class: "form-text", text: texts.notes["text.delta"] }), edit];
 }
 
@@ -108,10 +116,14 @@ function drawBlockPanel(id) {
 function keepFocus(panel, redraw) {
   const focused = document.activeElement;
   const path = panel.contains(focused) ? focused.dataset.path : "";
+  const isText = path && focused.matches("input[type=text], textarea");
+  const range = isText ? [focused.selectionStart, focused.selectionEnd] : null;
   redraw();
   if (!path) return;
   const again = panel.querySelector(`[data-path="${CSS.escape(path)}"]`) || panel.querySelector("[data-path]");
-  if (again) again.focus({ preventScroll: true });
+  if (!again) return;
+  again.focus({ preventScroll: true });
+  if (range && again.setSelectionRange && again.matches("input[type=text], textarea")) again.setSelectionRange(...range);
 }
 
 // Draw the fields of the selected block again.
@@ -166,6 +178,11 @@ export function startPanel(given) {
   findProblem = given.findProblem;
   for (const tab of tabs) tab.addEventListener("click", () => showTab(tab.dataset.tab, side.classList.contains("bs-open")));
   side.addEventListener("keydown", useTabKeys);
+  side.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !side.classList.contains("bs-open")) return;
+    closeSheet();
+    form.querySelector('.tools [data-act="add"]').focus();
+  });
   panels.block.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();

@@ -3,9 +3,14 @@ import { focusBlock, getSelected, select, showProblems } from "./block-canvas.js
 import { findPointed, getBlocks, locate, onChange } from "./block-design.js";
 import { texts } from "./block-texts.js";
 import { form } from "./form.js";
+import { showNotice } from "./notice.js";
+
+const BAD = "block-bad";
 
 let serverProblem = null; // { id, path, text }
+let notice = ""; // a problem that is shown under the toolbar
 let isStrict = false; // whether the author has tried to save: then the selected block is checked as well
+const visited = new Set(); // blocks that have been selected, or were saved before
 let handlers = {};
 
 function* walk() {
@@ -21,6 +26,12 @@ function checkAlt(block) {
   return { path: ["alt"], text: block.type === "picture" ? texts.needAlt : texts.needAltProduct };
 }
 
+// A button that leads nowhere can be saved, but is shown once the author has left it.
+function checkLink(block) {
+  const text = { button: block.text, product: block.button }[block.type];
+  return text && text.trim() && !block.url ? { path: ["url"], text: texts.needLink } : null;
+}
+
 // Return the problem of a block, or null: the path of the field, and a text.
 export function findProblem(id) {
   if (serverProblem && serverProblem.id === id && locate(id || "")) return serverProblem;
@@ -29,19 +40,29 @@ export function findProblem(id) {
 }
 
 function show() {
+  if (getSelected()) visited.add(getSelected());
   const found = new Map();
   for (const block of walk()) {
-    const problem = checkAlt(block);
-    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, problem.text);
+    const isLeft = block.id !== getSelected() && visited.has(block.id);
+    const problem = checkAlt(block), odd = checkLink(block);
+    if (odd && isLeft) found.set(block.id, { text: odd.text, look: "block-odd" });
+    if (problem && (isStrict || block.id !== getSelected())) found.set(block.id, { text: problem.text, look: BAD });
   }
-  if (serverProblem && serverProblem.id) found.set(serverProblem.id, serverProblem.text);
+  if (serverProblem && serverProblem.id) found.set(serverProblem.id, { text: serverProblem.text, look: BAD });
   showProblems(found);
+}
+
+// Show a problem that no block has, such as the size of the design.
+function showElsewhere(text) {
+  if (text || notice) showNotice(text);
+  notice = text;
 }
 
 // Show the server's problem with this version, or null.
 export function setServerProblem(problem) {
   const before = JSON.stringify(serverProblem);
   serverProblem = problem && problem.pointer ? { ...findPointed(problem.pointer), text: problem.text } : null;
+  showElsewhere(problem && !(serverProblem && serverProblem.id) ? problem.text : "");
   if (JSON.stringify(serverProblem) === before) return;
   show();
   handlers.onProblem();
@@ -62,6 +83,7 @@ export function findWay({ pointer }) {
 
 export function startProblems(given) {
   handlers = given;
+  if (form.dataset.kind === "message") for (const block of walk()) visited.add(block.id);
   onChange(show);
   // Before other scripts see that the form is submitted.
   form.addEventListener("submit", (event) => {

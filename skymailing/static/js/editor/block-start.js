@@ -4,14 +4,13 @@ import { draw, focusBlock, getSelected, isEditing, select, startCanvas } from ".
 import { startConvert } from "./block-convert.js";
 import { canUndo, locate, onChange, readDesign, redo, undo } from "./block-design.js";
 import { sortLists, startDrag } from "./block-drag.js";
+import { addPictures, startFiles } from "./block-files.js";
 import { focusPalette, saveBlock, startLibrary } from "./block-library.js";
 import { closeSheet, drawPanel, focusPanel, isNarrow, place, showTab, startPanel } from "./block-panel.js";
 import { checkBlocks, findProblem, findWay, setServerProblem, startProblems } from "./block-problems.js";
 import { closeText, isOpen, openText, startText } from "./block-text.js";
-import { texts } from "./block-texts.js";
 import { startDrafts } from "./drafts.js";
 import { form, setMode } from "./form.js";
-import { showNotice } from "./notice.js";
 import { refreshPreview, startPreview } from "./preview.js";
 import { startToolbar } from "./toolbar.js";
 import { startValues } from "./values.js";
@@ -81,7 +80,7 @@ function useKeys(event) {
     event.preventDefault();
     event.stopPropagation();
     leave();
-  } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox], [type=radio], [type=file])") && !event.target.closest("[type=submit]")) {
+  } else if (event.key === "Enter" && event.target.matches("input:not([type=checkbox], [type=radio], [type=file])")) {
     event.preventDefault(); // otherwise the form is saved
   }
 }
@@ -124,7 +123,8 @@ function start() {
     drawBar,
   });
   startPanel({ findProblem, onEditText: open, onLeave: leave });
-  startText();
+  startText({ onFiles: addPictures });
+  startFiles();
   startDrag();
   startProblems({
     onProblem: () => {
@@ -154,10 +154,12 @@ function start() {
   draw();
 }
 
-if (readDesign()) {
-  start();
-} else {
+// Show the design as JSON, for example if a program has written one that the server refuses.
+function showSource() {
   form.dataset.mode = "json";
-  showNotice(texts.unreadable);
+  form.querySelector(".composed details").open = true;
   startDrafts();
 }
+
+if (readDesign()) start();
+else showSource();

@@ -14,6 +14,7 @@ const Delta = window.Quill.import("delta");
 const tools = form.querySelector(".tools-writing");
 
 let quill = null;
+let addPictures = () => {};
 let opened = ""; // the ID of the block that is being edited
 
 // Return the attributes that letters support; pasted text may have others.
@@ -35,13 +36,20 @@ function readOps() {
   });
 }
 
-function placeCursor(event) {
-  if (!event || !event.detail || !document.caretRangeFromPoint) {
-    quill.setSelection(quill.getLength() - 1, "user");
-    return;
+// Return the node and the offset in it at a point of the page; browsers have one of two functions for it.
+function findPoint({ clientX, clientY }) {
+  if (document.caretPositionFromPoint) {
+    const position = document.caretPositionFromPoint(clientX, clientY);
+    return position ? [position.offsetNode, position.offset] : [];
   }
-  const range = document.caretRangeFromPoint(event.clientX, event.clientY);
-  if (range && quill.root.contains(range.startContainer)) document.getSelection().setBaseAndExtent(range.startContainer, range.startOffset, range.startContainer, range.startOffset);
+  const range = document.caretRangeFromPoint(clientX, clientY);
+  return range ? [range.startContainer, range.startOffset] : [];
+}
+
+function placeCursor(event) {
+  const [node, offset] = event && event.detail ? findPoint(event) : [];
+  if (node && quill.root.contains(node)) document.getSelection().setBaseAndExtent(node, offset, node, offset);
+  else quill.setSelection(quill.getLength() - 1, "user");
 }
 
 // Open the text of a block; `event` is the click, whose place becomes the cursor's.
@@ -55,7 +63,7 @@ export function openText(id, event) {
     placeholder: texts.hints.text,
     onType: () => setField(id, ["delta"], { ops: readOps() }),
     onSelection: showTools,
-    onFiles: () => {},
+    onFiles: (files) => addPictures(files),
   });
   opened = id;
   quill.setContents(locate(id).block.delta || { ops: [] }, "silent");
@@ -80,7 +88,9 @@ export function isOpen(id) {
   return opened === id;
 }
 
-export function startText() {
+// Start the text field; `onFiles` is called with pasted and dropped pictures.
+export function startText({ onFiles }) {
+  addPictures = onFiles;
   onChange((what) => {
     if (!opened || what !== "all") return;
     const place = locate(opened);

@@ -32,7 +32,7 @@ export function drawText(text) {
 }
 
 function drawPiece({ insert, attributes }, palette) {
-  let node = null;
+  let node;
   if (typeof insert === "string") node = drawText(insert);
   else if (insert.placeholder) node = drawTag(insert.placeholder);
   else node = h("br");

@@ -5,6 +5,7 @@ import { createButton } from "./notice.js";
 const PAUSE = 1000; // milliseconds after the last key
 const MAX_DELAY = 5000; // milliseconds of typing without a pause
 const RETRY = 8000; // milliseconds after a failed attempt
+const SHORT = 50; // milliseconds between two looks at a request
 const AGE_PAUSE = 3000; // milliseconds between two updates of the draft's age
 
 const data = form.dataset;
@@ -123,6 +124,7 @@ function stop() {
 // Save a draft now, with other values of some fields. Resolves to the draft.
 export async function flushDraft(changes) {
   clearTimeout(timer);
+  while (isSending) await new Promise((done) => setTimeout(done, SHORT));
   const response = await fetch(draftUrl(), { method: "POST", body: readDraft(changes) });
   if (response.redirected) throw new Error(texts.signedOut);
   const saved = await response.json();
