@@ -58,8 +58,10 @@ def test_other_formats_can_be_templates(browser: FlaskClient, session: Session, 
 
 
 def test_templates_of_others_stay_hidden(browser: FlaskClient, session: Session, user: User) -> None:
-    other = MessageFactory.create(owner=UserFactory.create(), subject="Secret offer", body="Secret offer")
-    template = templates.save_template(other, "Secret plan")
+    template = MessageTemplate(
+        owner_id=UserFactory.create().id, name="Secret plan", subject="Secret", format="text", body="Secret"
+    )
+    session.add(template)
     session.commit()
 
     for path in ("/messages/templates", f"/messages/new?template={template.id}"):

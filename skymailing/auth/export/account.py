@@ -27,12 +27,9 @@ from skymailing.models import (
     DeliveryState,
     Mailing,
     MailingAudience,
-    Message,
-    MessageTemplate,
     OutboxLetter,
     Reputation,
     Run,
-    SavedBlock,
     Segment,
     Sender,
     SendingDomain,
@@ -74,23 +71,6 @@ def read_profile(user: User) -> dict[str, Any]:
         "mailings_paused": reputation.paused_at if reputation else None,
         "mailings_paused_reason": reputation.pause_reason if reputation else "",
     }
-
-
-def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's messages."""
-    source = ("source_format", "source", "source_version", "version")
-    return read_own(Message, user_id, "subject", "preheader", "format", "body", "language", *source)
-
-
-def read_message_templates(user_id: int) -> Iterator[dict[str, Any]]:
-    """Return the messages that the user has saved as templates."""
-    fields = ("name", "subject", "preheader", "language", "format", "body", "source_format", "source")
-    return read_own(MessageTemplate, user_id, *fields)
-
-
-def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's saved blocks."""
-    return read_own(SavedBlock, user_id, "name", "block")
 
 
 def read_segments(user_id: int) -> Iterator[dict[str, Any]]:

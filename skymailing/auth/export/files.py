@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import access, account, clicks, letters, signups, topics, webhooks
+from skymailing.auth.export import access, account, clicks, letters, messages, signups, topics, webhooks
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -103,9 +103,9 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         file("forms.json", signups.read_forms),
         file("sign-ups.csv", signups.read_signups),
         file("segments.json", account.read_segments),
-        file("messages.json", account.read_messages),
-        file("saved-blocks.json", account.read_saved_blocks),
-        file("message-templates.json", account.read_message_templates),
+        file("messages.json", messages.read_messages),
+        file("saved-blocks.json", messages.read_saved_blocks),
+        file("message-templates.json", messages.read_message_templates),
         file("senders.json", account.read_senders),
         file("domains.json", account.read_domains),
         file("mail-servers.json", account.read_servers),
