@@ -26,7 +26,8 @@ COLORS = {
 
 def write_sample(typed: Mapping[str, str], saved: OwnerBrand, language: str) -> str:
     """Return a letter in the saved brand with the typed values; unusable ones count as empty."""
-    brand = replace(saved, **{name: _read_color(typed.get(field, "")) for field, name in COLORS.items()})
+    colors: dict[str, Any] = {name: _read_color(typed.get(field, "")) for field, name in COLORS.items()}
+    brand = replace(saved, **colors)
     font = typed.get("font", "")
     links = tuple(link for link in typed.get("links", "").split() if "{" not in link)[:12]
     brand = replace(

@@ -1,5 +1,7 @@
 """The page of a user's brand, and the brand's public files."""
 
+from typing import Any
+
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
@@ -39,7 +41,7 @@ def edit() -> ResponseReturnValue:
     if form.validate_on_submit() and _save(form):
         flash(_("Brand saved."), "success")
         return redirect(url_for("brand.edit"))
-    typed = {name: form[name].data or "" for name in OWN_FIELDS}
+    typed: dict[str, Any] = {name: form[name].data or "" for name in OWN_FIELDS}
     typed |= {"color": form.color.data} if has_color else {}
     return render_template(
         "brand/edit.html",

@@ -44,7 +44,7 @@ def list_colors(element: Tag, color: str, background: str) -> Iterator[tuple[str
     for child in element.children:
         if isinstance(child, Tag):
             yield from list_colors(child, color, background)
-        elif child.strip("\xa0\u200c\n "):
+        elif str(child).strip("\xa0\u200c\n "):
             yield str(child), color, background
 
 

@@ -106,6 +106,10 @@ class OwnedObjects:
                 return {"name": self.make(make_brand).logo_name}
             case "brand.colors":
                 return {"digits": "c0392b"}
+            case "brand.fonts":
+                return {"name": "georgia"}
+            case "messages.starter_picture":
+                return {"name": "cafe.png"}
             case "blog.media":
                 return {"name": store_image(make_picture())}
             case "messages.picture":

@@ -40,8 +40,10 @@ from skymailing.models import (
     mailing_clients,
 )
 
-BRAND_FIELDS = ("name", "website", "color", "font", "text_color", "link_color", "button_color")
-BRAND_FIELDS += ("background_color", "address", "links")
+BRAND_FIELDS = (
+    *("name", "website", "color", "font", "text_color", "link_color", "button_color"),
+    *("background_color", "address", "links"),
+)
 
 
 def read_profile(user: User) -> dict[str, Any]:
