@@ -14,6 +14,7 @@ from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, preview
 from skymailing.models import MessageFormat
 from skymailing.web.colors import parse_color
+from skymailing.web.form_fields import complete_url
 
 COLORS = {
     "color": "color",
@@ -29,7 +30,7 @@ def write_sample(typed: Mapping[str, str], saved: OwnerBrand, language: str) -> 
     colors: dict[str, Any] = {name: _read_color(typed.get(field, "")) for field, name in COLORS.items()}
     brand = replace(saved, **colors)
     font = typed.get("font", "")
-    links = tuple(link for link in typed.get("links", "").split() if "{" not in link)[:12]
+    links = tuple(complete_url(link) or "" for link in typed.get("links", "").split() if "{" not in link)[:12]
     brand = replace(
         brand, font=font if font in FONTS else "", address=typed.get("address", "")[:500], links=links
     )

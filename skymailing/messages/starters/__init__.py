@@ -21,7 +21,7 @@ DIRECTORY = Path(__file__).parent
 PICTURES = DIRECTORY / "pictures"
 # By category, in the order of the gallery.
 CATEGORIES = {
-    "general": ("welcome", "newsletter", "miss"),
+    "general": ("newsletter", "welcome", "miss"),
     "shop": ("arrivals", "sale", "basket"),
     "food": ("menu", "opening"),
     "courses": ("course", "lesson"),
@@ -30,6 +30,7 @@ CATEGORIES = {
     "holidays": ("newyear", "spring", "birthday"),
 }
 PLAIN_KEY = "letter"
+FIRST_KEYS = ("newsletter", "arrivals", "menu", "course", "event")
 NO_BRAND = OwnerBrand()
 DESIGN_KEYS = tuple(key for keys in CATEGORIES.values() for key in keys)
 KEYS = (*DESIGN_KEYS, PLAIN_KEY)
@@ -86,6 +87,11 @@ def read_starter(key: str, language: str, pictures: str, brand: OwnerBrand = NO_
 def list_cards(language: str) -> list[Card]:
     """Return the designs of the gallery, with their names in a language of the service."""
     return list(_list_cards(_known(language)))
+
+
+def list_first_cards(language: str) -> list[Card]:
+    """Return a few designs for different purposes."""
+    return [card for card in _list_cards(_known(language)) if card.key in FIRST_KEYS]
 
 
 @cache

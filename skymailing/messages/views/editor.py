@@ -118,7 +118,7 @@ def show_editor(
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
-        picture_base=public_url("messages.index") + "pictures/",
+        picture_base=public_url("messages.index"),
     )
 
 

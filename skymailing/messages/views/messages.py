@@ -21,7 +21,7 @@ from skymailing.messages import drafts, queries, services, templates
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.first_designs import make_first_design
 from skymailing.messages.forms import MessageForm, read_source_format
-from skymailing.messages.starters import get_starter, list_cards
+from skymailing.messages.starters import get_starter, list_first_cards
 from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message
@@ -33,8 +33,6 @@ from skymailing.senders.queries import find_default_sender
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
-
-CARDS_SHOWN = 5  # templates above the editor; the gallery shows all
 
 
 @bp.get("/")
@@ -90,7 +88,7 @@ def new() -> ResponseReturnValue:
     return editor.show_editor(
         form,
         draft=draft,
-        starters=list_cards(get_locale().language)[:CARDS_SHOWN] if is_empty else [],
+        starters=list_first_cards(get_locale().language) if is_empty else [],
         is_example=example is not None,
     )
 
