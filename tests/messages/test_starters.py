@@ -139,11 +139,10 @@ def test_the_gallery_shows_each_template(sign_in: Callable[[User], FlaskClient],
 
 
 def test_pictures_are_public_and_can_be_shown_by_webmail(visitor: FlaskClient) -> None:
-    response = visitor.get("/messages/designs/cafe.png")
-
-    assert response.mimetype == "image/png"
-    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert "Set-Cookie" not in response.headers
+    with visitor.get("/messages/designs/cafe.png") as response:
+        assert response.mimetype == "image/png"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert "Set-Cookie" not in response.headers
     for name in ("none.png", "..%2f__init__.py", "../__init__.py"):
         assert visitor.get(f"/messages/designs/{name}").status_code == 404
 
