@@ -8,6 +8,8 @@ from html import unescape
 import pytest
 from bs4 import BeautifulSoup, Tag
 from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from skymailing.delivery.composition.document import read_document
 from skymailing.delivery.composition.palette import OwnerBrand
@@ -15,7 +17,7 @@ from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.delivery.rendering.letter import Content, Recipient, Rendered, preview
 from skymailing.messages.starters import CATEGORIES, DESIGN_KEYS, KEYS, PICTURES, list_cards, read_starter
 from skymailing.messages.starters.marked_text import make_delta
-from skymailing.models import User
+from skymailing.models import Message, User
 from skymailing.web.colors import measure_contrast
 from tests.support.factories import UserFactory
 from tests.support.mail_support import measure_support
@@ -145,6 +147,19 @@ def test_pictures_are_public_and_can_be_shown_by_webmail(visitor: FlaskClient) -
         assert "Set-Cookie" not in response.headers
     for name in ("none.png", "..%2f__init__.py", "../__init__.py"):
         assert visitor.get(f"/messages/designs/{name}").status_code == 404
+
+
+def test_links_of_the_template_are_pointed_out(browser: FlaskClient, session: Session) -> None:
+    form = read_starter("sale", "en", PICTURES_URL)
+    page = browser.post("/messages/new", data=form, follow_redirects=True).text
+    assert "still has example links" in page
+    message = session.scalars(select(Message)).one()
+    mailing = browser.get(f"/mailings/new?message={message.id}").text
+    assert "still has example links" in mailing
+
+    form["source"] = form["source"].replace("https://example.com/", "https://shop.example/")
+    page = browser.post(f"/messages/{message.id}/edit", data=form, follow_redirects=True).text
+    assert "still has example links" not in page
 
 
 def test_marked_text_becomes_formatted_text() -> None:

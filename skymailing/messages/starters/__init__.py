@@ -19,6 +19,7 @@ from skymailing.web.urls import public_url
 
 DIRECTORY = Path(__file__).parent
 PICTURES = DIRECTORY / "pictures"
+EXAMPLE_SITE = "https://example.com/"  # where links lead until the author replaces them
 # By category, in the order of the gallery.
 CATEGORIES = {
     "general": ("newsletter", "welcome", "miss"),
