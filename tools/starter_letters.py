@@ -13,10 +13,12 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
+from skymailing.delivery.composition.palette import OwnerBrand
+from skymailing.delivery.rendering.languages import LANGUAGES
+from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, Sender
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
-from skymailing.models import MessageFormat
+from skymailing.messages.starters import KEYS
+from tests.support.starters import compose_starter
 
 DOMAIN = "mail.example.com"
 NAMES = {"en": ("Anna Petrova", "The Clay Shop"), "ru": ("Анна Петрова", "Мастерская «Глина»")}
@@ -29,10 +31,7 @@ def main(folder: Path) -> None:
     for language in LANGUAGES:
         name, sender_name = NAMES[language]
         for number, key in enumerate(KEYS, 1):
-            starter = read_starter(key, language)
-            content = Content(
-                starter["subject"], MessageFormat(starter["format"]), starter["body"], starter["language"]
-            )
+            content = compose_starter(key, language, OwnerBrand(sender_name))
             sender = Sender(sender_name, f"news@{DOMAIN}", "owner@example.com", 7, f"unsubscribe@{DOMAIN}")
             template = LetterTemplate(content, sender, RunIdentity(uuid4()), f"mailing-1.{DOMAIN}")
             recipient = Recipient("anna.petrova@example.org", name, {"city": "Riga"})

@@ -25,6 +25,7 @@ from skymailing.models import (
     MergedAddress,
     Message,
     MessageFile,
+    MessageTemplate,
     OptOut,
     OutboxLetter,
     ReportDay,
@@ -77,6 +78,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (MessageFile, MessageFile.owner_id),
     (FileLink, FileLink.owner_id),
     (StoredFile, StoredFile.owner_id),  # after the messages, runs and links that use them
+    (MessageTemplate, MessageTemplate.owner_id),
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),

@@ -1,9 +1,11 @@
 """Find how an owner appears on public pages."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
+from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.extensions import db
 from skymailing.models import Brand, User
 
@@ -16,6 +18,10 @@ class PublicBrand:
     website: str = ""
     color: str = ""
     logo_name: str = ""
+    font: str = ""
+    address: str = ""
+    # The name of each network and the URL of the owner's page.
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def find_brand(owner: User) -> PublicBrand:
@@ -27,7 +33,15 @@ def describe_brand(owner: User, brand: Brand | None) -> PublicBrand:
     """Return how an owner appears with this brand; if it is None, only the name in the profile."""
     if brand is None:
         return PublicBrand(owner.sender_name)
-    return PublicBrand(brand.name or owner.sender_name, brand.website, brand.color, brand.logo_name)
+    color = brand.button_color or brand.color
+    links = tuple((_name_network(url), url) for url in brand.links.split())
+    name = brand.name or owner.sender_name
+    return PublicBrand(name, brand.website, color, brand.logo_name, brand.font, brand.address, links)
+
+
+def _name_network(url: str) -> str:
+    """Return the name of a page's network; for other pages, the host's name."""
+    return NETWORKS[recognize_network(url)].name or urlsplit(url).hostname or url.removeprefix("mailto:")
 
 
 def find_logo(name: str) -> bytes | None:

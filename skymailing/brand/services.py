@@ -2,7 +2,7 @@
 
 import io
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import IO
 
 from skymailing.extensions import db
@@ -27,6 +27,13 @@ class BrandValues:
     name: str
     website: str
     color: str
+    font: str = ""
+    text_color: str = ""
+    link_color: str = ""
+    button_color: str = ""
+    background_color: str = ""
+    address: str = ""
+    links: str = ""
 
 
 def read_logo(file: IO[bytes]) -> Logo:
@@ -43,7 +50,8 @@ def read_logo(file: IO[bytes]) -> Logo:
 def save_brand(owner: User, values: BrandValues, logo: Logo | None, *, removes_logo: bool) -> Brand:
     """Save the owner's brand; `logo` replaces the current one, None keeps it unless `removes_logo`."""
     brand = db.session.get(Brand, owner.id) or Brand(owner_id=owner.id)
-    brand.name, brand.website, brand.color = values.name, values.website, values.color
+    for field in fields(values):
+        setattr(brand, field.name, getattr(values, field.name))
     if logo is not None:
         brand.logo_name, brand.logo = logo.name, logo.content
     elif removes_logo:

@@ -24,7 +24,7 @@ from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable, forecast_test
 from skymailing.mailings.variants import list_contents
-from skymailing.messages.queries import find_attributes
+from skymailing.messages.queries import find_attributes, has_example_links
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
 from skymailing.topics.queries import find_topic
@@ -74,6 +74,7 @@ class Preflight:
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
+    has_example_links: bool  # the message still links to the site that our templates use
     trial: Trial | None
     variant_trials: list[tuple[str, Trial]]  # of variants (A to D) whose letters fail for some clients
     selected: int | None  # number of selected clients; None if the mailing is for all
@@ -113,6 +114,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         example=found.example,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
+        has_example_links=bool(message and has_example_links(message)),
         trial=found.trial,
         variant_trials=found.variant_trials,
         selected=None if form.values.selection is None else form.validation.selected,

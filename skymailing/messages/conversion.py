@@ -11,7 +11,7 @@ from skymailing.delivery.rendering.content import (
 )
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
-from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
+from skymailing.messages.writing_page import TEXT_BEGINS, TEXT_ENDS, lay_out
 from skymailing.models import MessageFormat
 
 

@@ -21,7 +21,7 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.composed import make_composed, make_unfinished
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.file_forms import FileFields
-from skymailing.messages.starters import translate_footer
+from skymailing.messages.writing_page import translate_footer
 from skymailing.models import MessageFormat, SourceFormat, User
 from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.web.i18n import LANGUAGE_NAMES

@@ -22,6 +22,7 @@ from skymailing.models import (
     Message,
     MessageDraft,
     MessagePicture,
+    MessageTemplate,
     Run,
     SavedBlock,
 )
@@ -133,6 +134,8 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
         # An unfinished design has no body, and a saved block is part of no message.
         or contains(MessageDraft.owner_id, MessageDraft.source)
         or contains(SavedBlock.owner_id, SavedBlock.block)
+        or contains(MessageTemplate.owner_id, MessageTemplate.body)
+        or contains(MessageTemplate.owner_id, MessageTemplate.source)
     )
     return is_stored or bool(session.scalar(select(sent | published)))
 

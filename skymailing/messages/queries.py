@@ -11,6 +11,7 @@ from skymailing.db.text_search import contains_text
 from skymailing.delivery.rendering.content import TAGS
 from skymailing.extensions import db
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
+from skymailing.messages.starters import EXAMPLE_SITE
 from skymailing.models import Client, Message, MessageDraft
 
 ORDERS: dict[str, Order] = {
@@ -62,6 +63,11 @@ def find_with_drafts(message_ids: list[int]) -> set[int]:
     """Return the IDs of the messages that have unsaved changes."""
     drafts = select(MessageDraft.message_id).where(MessageDraft.message_id.in_(message_ids))
     return {id for id in db.session.scalars(drafts.where(MessageDraft.discarded_at.is_(None))) if id}
+
+
+def has_example_links(message: Message) -> bool:
+    """Return whether a message still has links of the template that it began with."""
+    return EXAMPLE_SITE in message.body
 
 
 def find_client(owner_id: int, client_id: int | None) -> Client | None:

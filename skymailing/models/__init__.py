@@ -86,6 +86,7 @@ from skymailing.models.message import (
     MessageDraft,
     MessageFormat,
     MessagePicture,
+    MessageTemplate,
     SavedBlock,
     SourceFormat,
 )
@@ -203,6 +204,7 @@ __all__ = [
     "MessageFile",
     "MessageFormat",
     "MessagePicture",
+    "MessageTemplate",
     "OnLate",
     "OnUnknown",
     "OpenTracking",

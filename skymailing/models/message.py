@@ -11,6 +11,7 @@ from skymailing.models.types import UTCDateTime, enum_column
 from skymailing.models.user import User
 
 BLOCK_NAME_MAX_LENGTH = 100
+TEMPLATE_NAME_MAX_LENGTH = 100
 PREHEADER_MAX_LENGTH = 250
 
 
@@ -112,7 +113,9 @@ class MessageDraft(Model):
         return _find_source(self, self.source_revision, self.revision)
 
 
-def _find_source(row: Message | MessageDraft, saved: int | None, current: int) -> tuple[SourceFormat, str]:
+def _find_source(
+    row: "Message | MessageDraft | MessageTemplate", saved: int | None, current: int
+) -> tuple[SourceFormat, str]:
     # A later release may know other formats.
     if saved is None or saved != current or row.source_format not in set(SourceFormat):
         return SourceFormat.NONE, ""
@@ -131,6 +134,31 @@ class SavedBlock(Timestamps, Model):
     block: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (Index(None, "owner_id", "id"),)
+
+
+class MessageTemplate(Timestamps, Model):
+    """A message that its owner saved as a template for other messages."""
+
+    __tablename__ = "message_templates"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(TEMPLATE_NAME_MAX_LENGTH))
+    subject: Mapped[str] = mapped_column(String(500))
+    preheader: Mapped[str] = mapped_column(String(PREHEADER_MAX_LENGTH), default="", server_default="")
+    language: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
+    body: Mapped[str] = mapped_column(Text)
+    # As in `Message`; a template is never changed, so its source always counts.
+    source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
+    source: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    __table_args__ = (Index(None, "owner_id", "id"),)
+
+    @property
+    def current_source(self) -> tuple[SourceFormat, str]:
+        """The source of the body; empty if its author wrote the body itself."""
+        return _find_source(self, 1, 1)
 
 
 class MessagePicture(Model):

@@ -49,5 +49,6 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "mjml_too_deep": _l("The source has too many elements, or they are nested too deep."),
     "mjml_unreadable": _l("The MJML cannot be compiled."),
     "block_limit": _l("You can save up to %(limit)s blocks. Delete those that you no longer need."),
+    "template_limit": _l("You can save up to %(limit)s templates. Delete those that you no longer need."),
     "block_name": _l("Enter a name of up to %(limit)s characters."),
 }

@@ -14,8 +14,9 @@ from skymailing.delivery.rendering.content import LINK_NAMES, Content
 from skymailing.delivery.rendering.letter import Recipient, TemplateError, preview
 from skymailing.delivery.rendering.liquid import HTML as HTML_ENVIRONMENT
 from skymailing.delivery.rendering.values import Habits
-from skymailing.messages.starters import KEYS, get_starter
+from skymailing.messages.starters import KEYS
 from skymailing.models import AttributeType, MessageFormat
+from tests.support.starters import compose_starter
 
 pytestmark = pytest.mark.one_engine
 
@@ -140,10 +141,7 @@ def test_the_rest_of_a_page_remains_unchanged() -> None:
 @pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("key", KEYS)
 def test_the_starters_can_be_published(key: str, language: str) -> None:
-    starter = get_starter(key, language)
-    assert starter
-    content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"], language)
-    letter = render_neutral(content, "Shop", SENT, HABITS)
+    letter = render_neutral(compose_starter(key, language), "Shop", SENT, HABITS)
     text = BeautifulSoup(letter.html, "html.parser").get_text(" ")
     for word in ("Unsubscribe", "Отписаться", "Sent to", "Письмо для", " !", " ,"):
         assert word not in text

@@ -1,6 +1,8 @@
 """A brand: what users save, what visitors see of it, and which input is rejected."""
 
 import io
+import json
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -9,11 +11,14 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.brand.queries import find_brand
-from skymailing.models import Brand, User
+from skymailing.delivery.composition.brands import find_owner_brand
+from skymailing.delivery.composition.composing import read_source
+from skymailing.models import Brand, SourceFormat, User
 from skymailing.web.colors import choose_text_color, measure_contrast
 from tests.mailings.pages import get_field_error
 from tests.support.factories import UserFactory
@@ -127,3 +132,105 @@ def test_unknown_files_are_not_found(app: Flask, path: str) -> None:
 def test_text_on_any_colour_can_be_read(number: int) -> None:
     color = f"#{number:06x}"
     assert measure_contrast(choose_text_color(color), color) >= 4
+
+
+# --- Letters --------------------------------------------------------------------------------------
+
+BLOCKS: list[dict[str, Any]] = [{"id": "a", "type": "button", "text": "Buy"}, {"id": "b", "type": "social"}]
+BLOCKS += [{"id": "c", "type": "footer", "text": "Korica"}]
+DESIGN = {"version": 1, "blocks": BLOCKS}
+LINKS = "vk.com/korica\nhttps://t.me/korica  https://korica.example/blog"
+OWN = {
+    "font": "georgia",
+    "background_color": "#FFF4E0",
+    "text_color": "#3a2a1a",
+    "link_color": "",
+    "button_color": "#226650",
+    "address": "Moscow, {{ Tverskaya }} 1 <b>",
+    "links": LINKS,
+}
+
+
+def compose(session: Session, user: User) -> str:
+    source = read_source(SourceFormat.BLOCKS, json.dumps(DESIGN))
+    return source.compose(find_owner_brand(session, user), "en")
+
+
+def test_letters_use_the_brand(app: Flask, session: Session, user: User, browser: FlaskClient) -> None:
+    assert save(browser, **OWN).status_code == 302
+    with app.test_request_context():
+        html = compose(session, user)
+
+    for text in ("Georgia", "#fff4e0", "#3a2a1a", "background:#226650", "Moscow, "):
+        assert text in html
+    page = BeautifulSoup(html, "html.parser")
+    assert "Moscow, {{ Tverskaya }} 1 <b>" in page.get_text()
+    assert "{{ Tverskaya" not in html  # it must not become a placeholder
+    links = [str(link["href"]) for link in page.select("a[title]")]
+    assert links == ["https://vk.com/korica", "https://t.me/korica", "https://korica.example/blog"]
+    assert [link["title"] for link in page.select("a[title]")] == ["VK", "Telegram", "Website"]
+
+
+def test_unreadable_colours_are_not_used_for_text(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    save(browser, text_color="#eeeeee", link_color="#ffff00", color="#226650")
+    with app.test_request_context():
+        html = compose(session, user)
+    assert "#eeeeee" not in html
+    assert "#ffff00" not in html
+
+
+def test_public_pages_have_the_font_the_address_and_the_links(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    save(browser, **OWN)
+    page = show_public_page(app, user)
+
+    assert "Tverskaya" in page.select_one(".public-contacts").get_text()  # type: ignore[union-attr]
+    assert [link.get_text() for link in page.select(".public-contacts a")] == [
+        "VK",
+        "Telegram",
+        "korica.example",
+    ]
+    assert '/brand/fonts/georgia.css"' in str(page)
+    visitor = app.test_client()
+    assert "font-family: Georgia" in visitor.get("/brand/fonts/georgia.css").text
+    assert visitor.get("/brand/fonts/comic.css").status_code == 404
+    assert "/brand/colors/226650.css" in str(page)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text_color", "red"),
+        ("button_color", "#12345"),
+        ("font", "comic"),
+        ("links", "javascript:alert(1)"),
+        ("links", "https://{{ x }}.example/"),
+        ("links", "\n".join(["https://a.example/"] * 13)),
+        ("address", "x" * 501),
+    ],
+)
+def test_unusable_values_are_refused(browser: FlaskClient, session: Session, field: str, value: str) -> None:
+    response = save(browser, **{field: value})
+
+    assert response.status_code == 200
+    assert "field-errors" in response.text
+    assert session.scalars(select(Brand)).all() == []
+
+
+def test_the_preview_shows_what_is_typed(browser: FlaskClient, user: User) -> None:
+    typed = {
+        "button_color": "#226650",
+        "font": "georgia",
+        "address": "Moscow",
+        "text_color": "red",
+        "links": "{{",
+    }
+    response = browser.get("/brand/preview", query_string=typed)
+
+    assert "sandbox" in response.headers["Content-Security-Policy"]
+    for text in ("background:#226650", "Georgia", "Moscow", user.sender_name):
+        assert text in response.text
+    assert "red;" not in response.text

@@ -7,9 +7,10 @@ import pytest
 
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.delivery.rendering.visibility import shows
-from skymailing.messages.starters import KEYS, get_starter
+from skymailing.messages.starters import KEYS
 from skymailing.models import MessageFormat
 from tests.delivery.rendered import ANN, HTML, MARKDOWN, TEXT, URL, get_body, parse_valid, render
+from tests.support.starters import compose_starter
 
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 LINK = '<a href="{{ unsubscribe_url }}">Stop</a>'
@@ -153,10 +154,7 @@ def test_a_markdown_comment_hides_no_link() -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_starters_show_their_own_link(key: str) -> None:
-    starter = get_starter(key, "ru")
-    assert starter is not None
-
-    html = preview(Content(starter["subject"], HTML, starter["body"]), ANN, unsubscribe_url=URL).html
+    html = preview(compose_starter(key, "ru"), ANN, unsubscribe_url=URL).html
 
     assert html.count(URL) == 1
 

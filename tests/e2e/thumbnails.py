@@ -1,8 +1,8 @@
-"""Draw thumbnails of the designs that the message editor offers.
+"""Draw thumbnails of the templates in the gallery.
 
     python -m tests.e2e.thumbnails
 
-Run this again when a design changes, and commit the thumbnails.
+Run this again when a template changes, and commit the thumbnails.
 """
 
 import io
@@ -14,14 +14,16 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import ViewportSize, sync_playwright
 
+from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.delivery.rendering.languages import LANGUAGES
-from skymailing.delivery.rendering.letter import Content, Recipient, preview
-from skymailing.messages.starters import KEYS, read_starter
-from skymailing.models import MessageFormat
+from skymailing.delivery.rendering.letter import Recipient, preview
+from skymailing.messages.starters import KEYS, PICTURES
+from tests.support.starters import PICTURES as PUBLIC_PICTURES
+from tests.support.starters import compose_starter
 
 TARGET = Path(__file__).parent.parent.parent / "skymailing" / "static" / "img" / "starters"
-SIZE = (300, 330)
-SCREEN: ViewportSize = {"width": 660, "height": 726}
+SIZE = (300, 400)
+SCREEN: ViewportSize = {"width": 660, "height": 880}
 ENDINGS: dict[Literal["light", "dark"], str] = {"light": ".webp", "dark": ".dark.webp"}
 RECIPIENTS = {
     "en": (Recipient("ann@example.com", "Ann", {}), "Rose Bakery"),
@@ -33,10 +35,10 @@ def write_letters(folder: Path) -> None:
     for language in LANGUAGES:
         recipient, sender = RECIPIENTS[language]
         for key in KEYS:
-            starter = read_starter(key, language)
-            content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
-            letter = preview(content, recipient, sender_name=sender)
-            (folder / f"{key}.{language}.html").write_text(letter.html)
+            content = compose_starter(key, language, OwnerBrand(sender))
+            html = preview(content, recipient, sender_name=sender).html
+            html = html.replace(PUBLIC_PICTURES, f"{PICTURES.as_uri()}/")
+            (folder / f"{key}.{language}.html").write_text(html)
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def main() -> None:
                 page.goto(path.as_uri())
                 picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
                 thumbnail = picture.resize(SIZE, Image.Resampling.LANCZOS)
-                thumbnail.save(TARGET / (path.stem + ending), "WEBP", quality=72, method=6)
+                thumbnail.save(TARGET / (path.stem + ending), "WEBP", quality=60, method=6)
         browser.close()
 
 

@@ -7,11 +7,8 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.rendering.languages import LANGUAGES
-from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.delivery.rendering.liquid_tags import find_tags
 from skymailing.messages.conversion import convert
-from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import MessageFormat, User
 from tests.support.factories import ClientFactory
 
@@ -106,26 +103,6 @@ def test_a_letter_body_is_served_with_its_own_policy(browser: FlaskClient) -> No
     assert response.text.startswith("<p>Anna Example")
     assert response.text.endswith("<script>")
     assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("key", KEYS)
-def test_starters_work_for_clients_with_only_an_address(key: str, language: str) -> None:
-    starter = read_starter(key, language)
-    content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
-
-    letter = preview(
-        content, Recipient("a@b.example", "", {}), sender_name="Rose", unsubscribe_url="https://u.example/"
-    )
-
-    assert letter.subject.strip(", ")
-    assert letter.html.count("https://u.example/") == 1
-    assert "prefers-color-scheme: dark" in letter.html
-    assert 'name="color-scheme" content="light dark"' in letter.html
-    assert "max-width: 620px" in letter.html
-    assert f'<html lang="{language}">' in letter.html
-    assert "[[" not in letter.html
-    assert len(letter.text) > 100
 
 
 # Tags must survive every conversion, with any text between them.

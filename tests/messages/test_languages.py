@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.messages.starters import read_starter
+from skymailing.messages.starters import PLAIN_KEY, read_starter
 from skymailing.models import Message, User
 from tests.mailings.pages import soup
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
@@ -67,10 +67,11 @@ def test_without_a_choice_the_text_decides_and_then_the_page(sign_in: SignIn, se
 def test_a_design_follows_the_message_into_another_language(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
-    browser.post("/messages/new", data=read_starter("newsletter", "en"))
+    starter = read_starter(PLAIN_KEY, "en", "")
+    browser.post("/messages/new", data=starter)
     message = session.scalars(select(Message)).one()
 
-    browser.post(f"/messages/{message.id}/edit", data=read_starter("newsletter", "en") | {"language": "ru"})
+    browser.post(f"/messages/{message.id}/edit", data=starter | {"language": "ru"})
 
     letter = get_letter(browser, message)
     assert '<html lang="ru">' in letter

@@ -16,6 +16,7 @@ from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import Message, MessageFormat, User
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
+from tests.support.starters import PICTURES
 
 # Forms and pages do not depend on the database.
 pytestmark = pytest.mark.one_engine
@@ -129,22 +130,27 @@ def test_an_empty_list_and_a_new_message_suggest_what_to_do(browser: FlaskClient
     assert "No messages yet" in browser.get("/messages/").text
     page = browser.get("/messages/new").text
     assert "/messages/new?example=newsletter" in page
+    assert "/messages/templates" in page
 
 
-@pytest.mark.parametrize(("locale", "word"), [("en", "Unsubscribe"), ("ru", "Отписаться")])
+@pytest.mark.parametrize(
+    ("locale", "word", "news"),
+    [("en", "Unsubscribe", "What happened in May"), ("ru", "Отписаться", "Что было в мае")],
+)
 def test_a_starter_is_in_the_users_language(
-    sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str
+    sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str, news: str
 ) -> None:
     browser = sign_in(UserFactory.create(locale=locale))
 
-    assert word in browser.get("/messages/new?example=newsletter").text
+    assert word in browser.get("/messages/new?example=letter").text
+    assert news in browser.get("/messages/new?example=newsletter").text
     assert browser.get("/messages/new?example=nonsense").status_code == 200
 
 
 @pytest.mark.parametrize("locale", ["en", "ru"])
 @pytest.mark.parametrize("starter", KEYS)
 def test_every_starter_can_be_saved_unchanged(browser: FlaskClient, starter: str, locale: str) -> None:
-    response = browser.post("/messages/new", data=read_starter(starter, locale))
+    response = browser.post("/messages/new", data=read_starter(starter, locale, PICTURES))
 
     assert response.status_code == 302
 

@@ -31,6 +31,7 @@ from tests.security.object_factories import (
     make_sender,
     make_server,
     make_tag,
+    make_template,
     make_topic,
     make_upload,
     make_webhook,
@@ -121,6 +122,7 @@ MAKERS = {
     "letter_id": make_letter,
     "caught_id": make_caught_letter,
     "block_id": make_saved_block,
+    "template_id": make_template,
     "file_id": make_message_file,
 }
 # Arguments that name no object.

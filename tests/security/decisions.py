@@ -15,6 +15,7 @@ CLIENT = Own("client_id", objects.make_client)
 MESSAGE = Own("message_id", objects.make_message)
 DRAFT = Own("draft_id", objects.make_draft)
 BLOCK = Own("block_id", objects.make_saved_block)
+TEMPLATE = Own("template_id", objects.make_template)
 MAILING = Own("mailing_id", objects.make_mailing)
 RUN = Own("run_id", objects.make_run)
 TRACKED_RUN = Own("run_id", objects.make_tracked_run)
@@ -127,9 +128,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "segments.duplicate": SEGMENT,
     "segments.delete": SEGMENT,
     "segments.undo": Own("removal_id", objects.make_removal(RemovalKind.SEGMENT, DELETED_SEGMENT)),
-    "brand.edit": PRIVATE,
-    "brand.logo": PUBLIC,
-    "brand.colors": PUBLIC,
+    **dict.fromkeys(("brand.edit", "brand.preview"), PRIVATE),
+    **dict.fromkeys(("brand.fonts", "brand.logo", "brand.colors"), PUBLIC),
     "forms.index": PRIVATE,
     "forms.new": PRIVATE,
     "forms.show": FORM,
@@ -173,14 +173,13 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings_archive.publish": RUN,
     "mailings_archive.letter": RUN,
     "mailings_archive.unpublish": Own("entry_id", objects.make_archive_entry),
-    "messages.index": PRIVATE,
-    "messages.new": PRIVATE,
-    "messages.typed": PRIVATE,
-    "messages.insight": PRIVATE,
-    "messages.recipients": PRIVATE,
-    "messages.list_blocks": PRIVATE,
-    "messages.save_block": PRIVATE,
+    **dict.fromkeys(("messages.index", "messages.new", "messages.gallery"), PRIVATE),
+    **dict.fromkeys(("messages.typed", "messages.insight", "messages.recipients"), PRIVATE),
+    **dict.fromkeys(("messages.list_blocks", "messages.save_block"), PRIVATE),
     "messages.delete_block": BLOCK,
+    "messages.save_template": MESSAGE,
+    **dict.fromkeys(("messages.delete_template", "messages.preview_template"), TEMPLATE),
+    "messages.starter_picture": PUBLIC,  # loaded by mail programs
     "messages.begin_draft": PRIVATE,
     "messages.begin_message_draft": MESSAGE,
     "messages.change_draft": DRAFT,

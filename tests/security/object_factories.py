@@ -25,6 +25,8 @@ from skymailing.models import (
     ClientUpload,
     DeliveryState,
     MailingState,
+    MessageFormat,
+    MessageTemplate,
     Removal,
     RemovalKind,
     RunLink,
@@ -108,6 +110,13 @@ def make_draft(owner: User) -> Any:
 def make_saved_block(owner: User) -> Any:
     block = SavedBlock(owner_id=owner.id, name="Line", block='{"id": "a", "type": "divider"}')
     return add(owner, block)
+
+
+def make_template(owner: User) -> Any:
+    template = MessageTemplate(
+        owner_id=owner.id, name="News", subject="News", format=MessageFormat.TEXT, body="Hello"
+    )
+    return add(owner, template)
 
 
 def make_archive_entry(owner: User) -> Any:

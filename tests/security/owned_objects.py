@@ -57,6 +57,16 @@ def sign_in_person(
     return browser, user
 
 
+# Arguments of routes whose pages belong to no one.
+FIXED_ARGUMENTS = {
+    "static": {"filename": "css/site.css"},
+    "hooks.receive": {"provider": "brevo", "secret": WEBHOOK_SECRET},
+    "brand.colors": {"digits": "c0392b"},
+    "brand.fonts": {"name": "georgia"},
+    "messages.starter_picture": {"name": "cafe.png"},
+}
+
+
 class OwnedObjects:
     """The owner's objects, with the URL arguments and form fields that each route needs."""
 
@@ -96,17 +106,13 @@ class OwnedObjects:
 
     def _make_file_arguments(self, endpoint: str) -> dict[str, Any]:
         """Return the arguments of a route without a token; empty if it has none."""
+        if endpoint in FIXED_ARGUMENTS:
+            return FIXED_ARGUMENTS[endpoint]
         match endpoint:
-            case "static":
-                return {"filename": "css/site.css"}
-            case "hooks.receive":
-                return {"provider": "brevo", "secret": WEBHOOK_SECRET}
             case "blog.article":
                 return {"slug": self.make(make_article).slug}
             case "brand.logo":
                 return {"name": self.make(make_brand).logo_name}
-            case "brand.colors":
-                return {"digits": "c0392b"}
             case "blog.media":
                 return {"name": store_image(make_picture())}
             case "messages.picture":

@@ -27,11 +27,9 @@ from skymailing.models import (
     DeliveryState,
     Mailing,
     MailingAudience,
-    Message,
     OutboxLetter,
     Reputation,
     Run,
-    SavedBlock,
     Segment,
     Sender,
     SendingDomain,
@@ -40,6 +38,11 @@ from skymailing.models import (
     Tag,
     User,
     mailing_clients,
+)
+
+BRAND_FIELDS = (
+    *("name", "website", "color", "font", "text_color", "link_color", "button_color"),
+    *("background_color", "address", "links"),
 )
 
 
@@ -57,7 +60,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "date_order": user.date_order,
         "attribute_types": user.attribute_types,
         "client_columns": user.client_columns,
-        "brand": {"name": brand.name, "website": brand.website, "color": brand.color} if brand else None,
+        "brand": {name: getattr(brand, name) for name in BRAND_FIELDS} if brand else None,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,
@@ -70,17 +73,6 @@ def read_profile(user: User) -> dict[str, Any]:
         "mailings_paused": reputation.paused_at if reputation else None,
         "mailings_paused_reason": reputation.pause_reason if reputation else "",
     }
-
-
-def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's messages."""
-    source = ("source_format", "source", "source_version", "version")
-    return read_own(Message, user_id, "subject", "preheader", "format", "body", "language", *source)
-
-
-def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the user's saved blocks."""
-    return read_own(SavedBlock, user_id, "name", "block")
 
 
 def read_segments(user_id: int) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,17 @@ from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select
 
-from skymailing.auth.export import access, account, attachments, clicks, letters, signups, topics, webhooks
+from skymailing.auth.export import (
+    access,
+    account,
+    attachments,
+    clicks,
+    letters,
+    messages,
+    signups,
+    topics,
+    webhooks,
+)
 from skymailing.auth.export.rows import to_text
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
@@ -104,8 +114,9 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("forms.json", signups.read_forms),
         make_file("sign-ups.csv", signups.read_signups),
         make_file("segments.json", account.read_segments),
-        make_file("messages.json", account.read_messages),
-        make_file("saved-blocks.json", account.read_saved_blocks),
+        make_file("messages.json", messages.read_messages),
+        make_file("saved-blocks.json", messages.read_saved_blocks),
+        make_file("message-templates.json", messages.read_message_templates),
         make_file("attachments.csv", attachments.read_uses),
         make_file("senders.json", account.read_senders),
         make_file("domains.json", account.read_domains),

@@ -37,7 +37,10 @@ OPEN_BLUEPRINTS = {
     *("account", "archive", "blog", "health", "letters", "metrics", "preferences", "signup", "syndication"),
     "unsubscribe",
 }
-OPEN_ENDPOINTS = {"static", "auth.logout", "brand.colors", "brand.logo", "home.language", "messages.picture"}
+OPEN_ENDPOINTS = {
+    *("static", "auth.logout", "brand.colors", "brand.fonts", "brand.logo", "home.language"),
+    *("messages.picture", "messages.starter_picture"),
+}
 
 
 @bp.before_app_request

@@ -6,7 +6,7 @@ from typing import Any
 
 from skymailing.delivery.composition import words
 from skymailing.delivery.composition.document import Block
-from skymailing.delivery.composition.networks import NETWORKS
+from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.delivery.composition.picture_html import (
     align_picture,
     link_picture,
@@ -16,7 +16,7 @@ from skymailing.delivery.composition.picture_html import (
 )
 from skymailing.delivery.composition.place import TABLE, Place, align_table
 from skymailing.delivery.composition.text_html import heading_style, write_lines
-from skymailing.delivery.composition.writing import attribute, write_text, write_value
+from skymailing.delivery.composition.writing import attribute, write_literally, write_text, write_value
 from skymailing.web.colors import choose_text_color
 
 SMALL = 0.85  # times the letter's size
@@ -64,7 +64,7 @@ def write_button(text: str, url: str, block: Block, place: Place, *, radius: int
     )
     width = ' width="100%"' if is_full else ""
     cell = (
-        f'<td align="center" bgcolor="{color}" style="border-radius:{radius}px;background:{color};'
+        f'<td align="center" style="border-radius:{radius}px;background-color:{color};'
         f'mso-padding-alt:13px 26px">{tag} style="{style}">{write_text(text)}{end}</td>'
     )
     place_of_table = align_table(block.style["align"])
@@ -88,8 +88,12 @@ def write_space(block: Block, _place: Place) -> str:
 
 
 def write_social(block: Block, place: Place) -> str:
-    """Return links to networks: circles with letters, which show even if pictures are blocked, or words."""
-    links = [link for link in block.fields["links"] if link["url"]]
+    """Return links to networks: circles with letters, which show even if pictures are blocked, or words.
+
+    A block without links shows those of the owner's brand.
+    """
+    own = [{"network": recognize_network(url), "url": url} for url in place.brand.links]
+    links = [link for link in block.fields["links"] if link["url"]] or own
     if not links:
         return ""
     if block.fields["shape"] == "words":
@@ -137,10 +141,11 @@ def write_product(block: Block, place: Place) -> str:
     width = round(place.width * 0.38)
     picture = link_picture(fields["url"], write_image(fields["src"], fields["alt"], width, place))
     rest = replace(place, width=place.width - width - 20)
+    # Beside each other on phones as well, where the picture becomes smaller.
     cells = (
-        f'<td class="c" valign="top" width="{width}" style="width:{width}px">{picture}</td>'
-        '<td class="g" width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'
-        f'<td class="c" valign="top">{_write_offer(block, rest)}</td>'
+        f'<td valign="top" width="38%" style="width:38%">{picture}</td>'
+        '<td width="20" style="width:20px;font-size:1px;line-height:16px">&nbsp;</td>'
+        f'<td valign="top">{_write_offer(block, rest)}</td>'
     )
     return f'{TABLE} width="100%"><tr>{cells}</tr></table>'
 
@@ -185,7 +190,10 @@ def write_footer(block: Block, place: Place) -> str:
     if fields["has_browser_link"]:
         links.append(("browser_url", words.BROWSER))
     written = [_write_small_link(name, labels[language], block, place) for name, labels in links]
+    address = place.brand.address
     parts = [write_text(fields["text"])] if fields["text"].strip() else []
+    if address and address not in fields["text"]:
+        parts.append(write_literally(address).replace("\n", "<br>"))
     return _small("<br>".join([*parts, " &nbsp;&middot;&nbsp; ".join(written)]), block, place)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, scoped_session
 
+from skymailing.delivery.composition.fonts import FONTS
 from skymailing.delivery.composition.palette import OwnerBrand
 from skymailing.models import Brand, User
 from skymailing.web.urls import public_url
@@ -15,4 +16,16 @@ def find_owner_brand(session: Session | scoped_session[Any], owner: User) -> Own
     if brand is None:
         return OwnerBrand(owner.sender_name)
     logo_url = public_url("brand.logo", name=brand.logo_name) if brand.logo_name else ""
-    return OwnerBrand(brand.name or owner.sender_name, brand.website, brand.color, logo_url)
+    return OwnerBrand(
+        brand.name or owner.sender_name,
+        brand.website,
+        brand.color,
+        logo_url,
+        font=brand.font if brand.font in FONTS else "",
+        text=brand.text_color,
+        link=brand.link_color,
+        button=brand.button_color,
+        background=brand.background_color,
+        address=brand.address,
+        links=tuple(brand.links.split()),
+    )

@@ -22,7 +22,7 @@ COLUMNS = "columns"
 
 SETTINGS = {
     **{name: Field(color) for name in ("background", "card", "text", "link", "button")},
-    "font": Field(one_of(*FONTS), "sans"),
+    "font": Field(one_of(*FONTS)),
     "text_size": Field(whole(13, 22), 16),
     "width": Field(whole(480, 700), 600),
     "radius": Field(whole(0, 40), 0),

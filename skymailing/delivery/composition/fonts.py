@@ -1,6 +1,7 @@
 """The fonts of letters: stacks of fonts that computers and phones have, since letters load none."""
 
 SYSTEM = "-apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
+DEFAULT_FONT = "sans"
 FONTS = {
     "sans": SYSTEM,
     "arial": "Arial, Helvetica, sans-serif",

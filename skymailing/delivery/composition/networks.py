@@ -1,6 +1,7 @@
 """The networks that a block of social links can name, with their colours."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,32 @@ NETWORKS = {
     "website": Network("", "www", "#5a6572"),
     "email": Network("", "@", "#5a6572"),
 }
+
+# The network of a page, by the last parts of its host name.
+HOSTS = {
+    "vk.com": "vk",
+    "vk.ru": "vk",
+    "t.me": "telegram",
+    "telegram.me": "telegram",
+    "wa.me": "whatsapp",
+    "whatsapp.com": "whatsapp",
+    "youtube.com": "youtube",
+    "youtu.be": "youtube",
+    "instagram.com": "instagram",
+    "facebook.com": "facebook",
+    "x.com": "x",
+    "twitter.com": "x",
+    "linkedin.com": "linkedin",
+    "tiktok.com": "tiktok",
+    "ok.ru": "ok",
+    "dzen.ru": "dzen",
+}
+
+
+def recognize_network(url: str) -> str:
+    """Return the key of the network to which a page belongs."""
+    parts = urlsplit(url)
+    if parts.scheme == "mailto":
+        return "email"
+    host = (parts.hostname or "").lower()
+    return next((key for name, key in HOSTS.items() if host == name or host.endswith(f".{name}")), "website")

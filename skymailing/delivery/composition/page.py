@@ -35,6 +35,8 @@ def write_page(document: Document, palette: Palette, brand: OwnerBrand, language
         "card": palette.card,
         "width": str(settings["width"]),
         "radius": radius,
+        # Round corners are visible only with space around them.
+        "around": "24px 0" if radius else "0",
         "rows": rows,
     }
     return MARK.sub(lambda mark: parts[mark[1]], read_frame())
@@ -76,10 +78,10 @@ def write_cell(block: Block, place: Place, content: str) -> str:
         f"font:{palette.text_size}px/1.5 {palette.font};color:{palette.text};text-align:{style['align']}"
     )
     if background:
-        look += f";background:{background}"
+        # Not as an attribute: where styles are removed, the text in its default colour stays readable.
+        look += f";background-color:{background}"
     shown = f' class="{" ".join(classes)}"' if classes else ""
-    fill = f' bgcolor="{background}"' if background else ""
-    return f'{row}<td align="{style["align"]}"{fill}{shown} style="{look}">{content}</td></tr>'
+    return f'{row}<td align="{style["align"]}"{shown} style="{look}">{content}</td></tr>'
 
 
 def show_to_some(block: Block, row: str) -> str:
@@ -101,10 +103,11 @@ def write_columns(block: Block, place: Place) -> str:
     cells = []
     for column in block.columns:
         width = available * column.width // 100
+        share = f"{width}px" if stacked else f"{100 * width // place.width}%"
         inner = replace(place, width=width)
         rows = "".join(write_row(child, inner) for child in column.blocks) or "<tr><td>&nbsp;</td></tr>"
         cells.append(
-            f'<td{stacked} width="{width}" valign="{valign}" style="width:{width}px;vertical-align:{valign}">'
+            f'<td{stacked} width="{width}" valign="{valign}" style="width:{share};vertical-align:{valign}">'
             f'{TABLE} width="100%">{rows}</table></td>'
         )
     return f'{TABLE} width="100%"><tr>{between.join(cells)}</tr></table>'

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skymailing.delivery.composition.fonts import FONTS
+from skymailing.delivery.composition.fonts import DEFAULT_FONT, FONTS
 from skymailing.web.colors import choose_text_color, measure_contrast
 
 BACKGROUND, CARD, TEXT, ACCENT = "#f2f4f7", "#ffffff", "#1f2933", "#0b63ce"
@@ -12,6 +12,7 @@ MUTED = "#6b7480"
 LINE = "#d5dae1"
 DARK_BACKGROUND, DARK_CARD, DARK_TEXT, DARK_LINK = "#121417", "#1d2126", "#e8eaed", "#8ab8ff"
 DARK_MUTED, DARK_LINE = "#a3abb6", "#3d444d"
+OWN_SETTINGS = ("font", "text", "link", "button", "background")
 READABLE = 4.5  # the least contrast of text (WCAG 2.2, 1.4.3)
 
 
@@ -23,6 +24,19 @@ class OwnerBrand:
     website: str = ""
     color: str = ""
     logo_url: str = ""
+    font: str = ""
+    text: str = ""
+    link: str = ""
+    button: str = ""
+    background: str = ""
+    address: str = ""
+    links: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The settings of a document for which the brand has a value of its own."""
+        accent = {"link", "button"} if self.color else set()
+        return frozenset(accent | {name for name in OWN_SETTINGS if getattr(self, name)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +60,12 @@ class Palette:
     def choose(cls, settings: Mapping[str, Any], brand: OwnerBrand) -> "Palette":
         """Return the palette of a document's settings."""
         card = settings["card"] or CARD
-        text = settings["text"] or (TEXT if is_light(card) else DARK_TEXT)
+        default_text = TEXT if is_light(card) else DARK_TEXT
+        text = settings["text"] or choose_readable(card, brand.text, default=default_text)
         accent = brand.color or ACCENT
-        # A brand's colour may be too light for text.
-        default_link = accent if measure_contrast(accent, card) >= READABLE else text
-        button = settings["button"] or accent
-        background = settings["background"] or BACKGROUND
+        default_link = choose_readable(card, brand.link, accent, default=text)
+        button = settings["button"] or brand.button or accent
+        background = settings["background"] or brand.background or BACKGROUND
         return cls(
             background=background,
             card=card,
@@ -61,10 +75,16 @@ class Palette:
             button_text=choose_text_color(button),
             muted=MUTED if is_light(card) else DARK_MUTED,
             line=LINE if is_light(card) else DARK_LINE,
-            font=FONTS[settings["font"]],
+            font=FONTS[settings["font"] or brand.font or DEFAULT_FONT],
             text_size=settings["text_size"],
             dark=list_dark_rules(background, card),
         )
+
+
+def choose_readable(card: str, *colors: str, default: str) -> str:
+    """Return the first colour that is readable on the card: a brand's colour may be too light for text."""
+    readable = (color for color in colors if color and measure_contrast(color, card) >= READABLE)
+    return next(readable, default)
 
 
 def is_light(color: str) -> bool:

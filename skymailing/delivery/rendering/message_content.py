@@ -5,7 +5,7 @@ from typing import Protocol
 
 from skymailing.delivery.rendering.attachments import AttachedFile
 from skymailing.delivery.rendering.preheader import add_preheader
-from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
+from skymailing.models import Message, MessageDraft, MessageFormat, MessageTemplate, SourceFormat
 
 
 class HasContent(Protocol):
@@ -43,7 +43,7 @@ class Content:
     @classmethod
     def of(cls, source: "HasContent") -> "Content":
         """Return the content of a message, a draft or a run."""
-        preheader = source.preheader if isinstance(source, Message | MessageDraft) else ""
+        preheader = source.preheader if isinstance(source, Message | MessageDraft | MessageTemplate) else ""
         return cls(source.subject, source.format, source.body, source.language, preheader=preheader)
 
     @property
@@ -52,8 +52,8 @@ class Content:
         return add_preheader(self.body, self.format, self.preheader)
 
     @classmethod
-    def with_source(cls, row: Message | MessageDraft) -> "Content":
-        """Return the content of a message or a draft, with the source of its body."""
+    def with_source(cls, row: Message | MessageDraft | MessageTemplate) -> "Content":
+        """Return the content of a message, a draft or a template, with the source of its body."""
         source_format, source = row.current_source
         return replace(cls.of(row), source_format=source_format, source=source)
 

@@ -13,7 +13,8 @@ from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.conditions import ATTRIBUTE_PREFIX, WITHOUT_VALUE
 from skymailing.delivery.composition.document import COLUMNS, COLUMNS_FIELDS, MAX_BLOCKS, SETTINGS
 from skymailing.delivery.composition.fonts import FONTS
-from skymailing.delivery.composition.networks import NETWORKS
+from skymailing.delivery.composition.networks import NETWORKS, recognize_network
+from skymailing.delivery.composition.palette import OWN_SETTINGS
 from skymailing.extensions import db
 from skymailing.models import User
 
@@ -61,7 +62,11 @@ def describe_blocks(owner: User, attributes: list[str]) -> dict[str, Any]:
         "firstNetworks": FIRST_NETWORKS.get(get_locale().language, OTHER_FIRST_NETWORKS),
         "words": {code: {name: texts[code] for name, texts in WORDS.items()} for code in words.UNSUBSCRIBE},
         # The page may only load pictures from its own origin, which PUBLIC_URL need not be.
-        "brand": {"name": brand.name, "color": brand.color, "logo": urlsplit(brand.logo_url).path},
+        "brand": {
+            "logo": urlsplit(brand.logo_url).path,
+            "links": [{"network": recognize_network(url), "url": url} for url in brand.links],
+            **{name: getattr(brand, name) for name in ("name", "color", "address", *OWN_SETTINGS)},
+        },
         "conditionFields": [
             ["name", _("Full name")],
             ["email", _("Email address")],

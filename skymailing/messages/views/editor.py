@@ -31,10 +31,11 @@ from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
+from skymailing.messages.starters import Card
 from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_kinds, list_placeholders, list_values
-from skymailing.models import Message, MessageDraft, MessageFormat, SourceFormat
+from skymailing.models import Message, MessageDraft, MessageFormat, MessageTemplate, SourceFormat
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
@@ -51,8 +52,8 @@ FIRST_SCRIPTS: dict[str, str] = {SourceFormat.BLOCKS: "block-start", SourceForma
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
-def make_fields(source: Message | MessageDraft, *, as_html: bool = False) -> dict[str, str]:
-    """Return the form's fields, filled from a message or a draft; `as_html` leaves out what composed it."""
+def make_fields(source: Message | MessageDraft | MessageTemplate, *, as_html: bool = False) -> dict[str, str]:
+    """Return the form's fields, filled from a stored text; `as_html` leaves out what composed it."""
     text = source.subject + source.body
     source_format, source_text = source.current_source
     return {
@@ -87,7 +88,7 @@ def show_editor(
     message: Message | None = None,
     *,
     draft: MessageDraft | None = None,
-    starters: list[tuple[str, str, str]] | None = None,
+    starters: list[Card] | None = None,
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
@@ -117,7 +118,7 @@ def show_editor(
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
-        picture_base=public_url("messages.index") + "pictures/",
+        picture_base=public_url("messages.index"),
     )
 
 

@@ -24,15 +24,17 @@ class Value:
     words: dict[str, str] | None = None
 
 
-def list_starters() -> list[tuple[str, str, str]]:
-    """Return the key, name and purpose of each starter."""
-    return [
-        ("newsletter", _("Newsletter"), _("several news items in one message")),
-        ("announcement", _("Announcement"), _("one new product or event")),
-        ("invitation", _("Invitation"), _("to an event, with time and place")),
-        ("notice", _("Confirmation"), _("of an order or a booking, with its details")),
-        ("letter", _("Plain email"), _("personal, with no design")),
-    ]
+def list_categories() -> dict[str, str]:
+    """Return the names of the gallery's categories."""
+    return {
+        "general": _("For everyone"),
+        "shop": _("Shops"),
+        "food": _("Cafés and restaurants"),
+        "courses": _("Courses"),
+        "events": _("Events"),
+        "services": _("Services"),
+        "holidays": _("Holidays"),
+    }
 
 
 def list_kinds() -> list[tuple[str, str, str, str]]:

@@ -1,5 +1,8 @@
 """Message pages: list, write, edit, duplicate and delete messages, and send test letters."""
 
+from collections.abc import Mapping
+from typing import cast
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
@@ -11,17 +14,17 @@ from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
+from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.extensions import db
-from skymailing.messages import drafts, queries, services
+from skymailing.messages import drafts, queries, services, templates
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.files import list_files
 from skymailing.messages.first_designs import make_first_design
 from skymailing.messages.forms import MessageForm, read_source_format
-from skymailing.messages.starters import get_starter
+from skymailing.messages.starters import get_starter, list_first_cards
 from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
-from skymailing.messages.views.menus import list_starters
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
 from skymailing.outbox.services import TestLetterContent
@@ -58,16 +61,14 @@ def index() -> ResponseReturnValue:
 @login_required
 @starts_reading
 def new() -> ResponseReturnValue:
-    """Write a new message: from scratch, from a starter or from a draft."""
+    """Write a new message: from scratch, from a template or from a draft."""
     draft_id = request.args.get("draft", type=parse_big_id)
     draft = drafts.find_new_draft(current_user.id, draft_id) if draft_id else None
     if draft_id and draft is None and request.method == "GET":
         flash(_("This draft has been saved or discarded."), "info")
         return redirect(url_for("messages.index"))
-    starter = get_starter(request.args.get("example", ""), get_locale().language)
-    kind = read_source_format(request.args.get("kind"))
-    empty = make_first_design(kind, get_locale().language) if kind else None
-    form = MessageForm(data=editor.make_fields(draft) if draft else starter or empty)
+    example = _find_example()
+    form = MessageForm(data=editor.make_fields(draft) if draft else example)
     if request.method == "GET" and not form.language.data:
         form.language.data = get_locale().language
     if form.validate_on_submit():
@@ -84,14 +85,27 @@ def new() -> ResponseReturnValue:
             db.session.commit()
             flash(_("Message saved. This is what your clients will get."), "success")
             return redirect(url_for("messages.show", message_id=message.id))
-    is_example = starter is not None or empty is not None
-    is_empty = request.method == "GET" and not is_example and draft is None
+    is_empty = request.method == "GET" and example is None and draft is None
     return editor.show_editor(
         form,
         draft=draft,
-        starters=list_starters() if is_empty else [],
-        is_example=is_example,
+        starters=list_first_cards(get_locale().language) if is_empty else [],
+        is_example=example is not None,
     )
+
+
+def _find_example() -> Mapping[str, str] | None:
+    """Return the form's fields of what a new message begins with: a template, or an empty design."""
+    language = get_locale().language
+    template = templates.find_template(current_user.id, request.args.get("template", type=parse_big_id))
+    if template is not None:
+        return editor.make_fields(template)
+    if starter := get_starter(
+        request.args.get("example", ""), language, find_owner_brand(db.session, current_user)
+    ):
+        return cast(Mapping[str, str], starter)
+    kind = read_source_format(request.args.get("kind"))
+    return make_first_design(kind, language) if kind else None
 
 
 @bp.route("/<int:message_id>/edit", methods=["GET", "POST"])

@@ -64,6 +64,7 @@ def show(message_id: int) -> ResponseReturnValue:
         source=describe_default(current_user),
         rendered=insight.rendered if insight else None,
         problem=problem,
+        has_example_links=queries.has_example_links(message),
         empty=list_empty(insight) if insight else [],
         unknown=insight.unknown if insight else [],
         before=before,

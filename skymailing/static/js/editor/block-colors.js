@@ -29,19 +29,20 @@ export function isLight(color) {
 export function choosePalette() {
   const { colors, brand, fonts } = kit;
   const card = getSetting("card") || colors.card;
-  const text = getSetting("text") || (isLight(card) ? colors.text : colors.darkText);
+  const readable = (found, otherwise) => found.find((color) => color && measureContrast(color, card) >= READABLE) || otherwise;
+  const text = getSetting("text") || readable([brand.text], isLight(card) ? colors.text : colors.darkText);
   const accent = brand.color || colors.accent;
-  const button = getSetting("button") || accent;
+  const button = getSetting("button") || brand.button || accent;
   return {
-    background: getSetting("background") || colors.background,
+    background: getSetting("background") || brand.background || colors.background,
     card,
     text,
-    link: getSetting("link") || (measureContrast(accent, card) >= READABLE ? accent : text),
+    link: getSetting("link") || readable([brand.link, accent], text),
     button,
     buttonText: chooseTextColor(button),
     muted: isLight(card) ? colors.muted : colors.darkMuted,
     line: isLight(card) ? colors.line : colors.darkLine,
-    font: fonts[getSetting("font")] || fonts.sans,
+    font: fonts[getSetting("font") || brand.font] || fonts.sans,
     size: getSetting("text_size"),
   };
 }

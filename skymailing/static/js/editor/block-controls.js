@@ -174,7 +174,7 @@ export function drawSelect(context, field, options) {
 }
 
 function drawFonts(context, field) {
-  return drawSelect(context, field, Object.keys(kit.fonts).map((name) => [name, texts.fonts[name]]));
+  return drawSelect(context, field, [["", texts.brandFont], ...Object.keys(kit.fonts).map((name) => [name, texts.fonts[name]])]);
 }
 
 export const CONTROLS = {

@@ -83,7 +83,7 @@ function drawSpace(block) {
 }
 
 function drawSocial(block, { palette }) {
-  const links = block.links.length ? block.links : [];
+  const links = block.links.length ? block.links : kit.brand.links;
   if (!links.length) return hint("share", texts.hints.social);
   const isWords = block.shape === "words";
   return h("div", { class: isWords ? "bv-words" : "bv-circles" }, links.map(({ network, url }) => {
@@ -126,7 +126,7 @@ function smallStyle({ palette, style }) {
 function drawFooter(block, place) {
   const names = ["unsubscribe", ...(block.has_preferences ? ["preferences"] : []), ...(block.has_browser_link ? ["browser"] : [])];
   const links = names.flatMap((name, index) => [index ? " · " : null, h("u", { text: letterWords()[name] })]);
-  return h("div", { class: "bv-small", style: smallStyle(place) }, block.text.trim() ? h("div", {}, drawText(block.text)) : null, h("div", {}, links));
+  return h("div", { class: "bv-small", style: smallStyle(place) }, block.text.trim() ? h("div", {}, drawText(block.text)) : null, h("div", { class: "bv-address", text: kit.brand.address }), h("div", {}, links));
 }
 
 function drawUnsubscribe(block, place) {

@@ -99,7 +99,8 @@ Inline.order.push("button");
 // sites are replaced with a symbol, because the page may load nothing from elsewhere.
 export function displayUrl(url) {
   const { pictureBase, picturePath } = form.dataset;
-  return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : EXTERNAL_SYMBOL;
+  const path = url.startsWith(pictureBase) ? url.slice(pictureBase.length) : "";
+  return /^(pictures|designs)\//.test(path) ? picturePath + path : EXTERNAL_SYMBOL;
 }
 
 class Picture extends Image {
