@@ -43,6 +43,20 @@ def test_a_repeated_request_gets_the_first_response(program: Program, session: S
     assert count_clients(session) == 1
 
 
+def test_beyond_the_limit_a_response_is_repeated_without_its_body(
+    program: Program, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotent_views, "MAX_STORED", 100)
+    for number in range(2):
+        headers = {"Idempotency-Key": f"order-{number}"}
+        first, again = (
+            program.post("/clients", {"email": f"c{number}@example.org"}, headers=headers) for _ in range(2)
+        )
+        assert (again.status_code, again.headers["Location"]) == (201, first.headers["Location"])
+        assert again.data == (b"" if number else first.data)
+    assert count_clients(session) == 2
+
+
 def test_an_error_is_not_repeated_once_its_cause_is_gone(program: Program) -> None:
     program.post("/clients", ANNA)
     assert program.refuse("POST", "/clients", ANNA, headers=KEY)[:2] == (409, "client_duplicate")
