@@ -57,7 +57,7 @@ def add_owner(email: str) -> int:
     return owner.id
 
 
-def start_peak() -> float:
+def reset_peak_memory() -> float:
     """Reset the peak memory on Linux; return the current memory in MB."""
     Path("/proc/self/clear_refs").write_text("5")
     return read_memory("VmRSS")
@@ -74,7 +74,7 @@ def measure(count: int, *, has_workbook: bool) -> None:
     name = db.engine.dialect.name
     csv = write_csv(count)
     owner_id = add_owner("csv@x.example")
-    before = start_peak()
+    before = reset_peak_memory()
     first = run_import(owner_id, csv, count)
     again = run_import(owner_id, csv, count)
     growth = read_memory("VmHWM") - before

@@ -1,4 +1,4 @@
-"""Benchmark transactional letters: the first attempt beside a large mailing, and requests per second."""
+"""Benchmark transactional letters: the first attempt during a large mailing, and requests per second."""
 
 import http.client
 import json
@@ -28,18 +28,18 @@ LETTER = {"subject": "Заказ {{ order.id }}", "body": "Сумма: {{ order.
 
 
 def letters(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:  # noqa: ARG001 - all rows have one signature
-    """Measure the delay of letters beside a mailing of 200,000, then how fast requests are accepted."""
+    """Measure the delay of letters during a mailing of 200,000, then how fast requests are accepted."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             service.environment["LIMIT_API_REQUESTS_PER_MINUTE"] = "0"
-            owner_id = add_program(service)
+            owner_id = add_owner_with_key(service)
             with web_server(service) as port:
                 yield measure_delays(service, owner_id, port, database)
                 yield measure_requests(service, owner_id, port, database)
             check_letters(service, owner_id)
 
 
-def add_program(service: Service) -> int:
+def add_owner_with_key(service: Service) -> int:
     """Add an owner with a live key."""
     owner_id = service.add_owner(1)
     with Session(service.engine) as session:
@@ -82,8 +82,8 @@ def measure_delays(service: Service, owner_id: int, port: int, database: str) ->
     delays = [(found[letter_id] - moment).total_seconds() for letter_id, moment in sent_at.items()]
     median, largest = statistics.median(delays), max(delays)
     return Row(
-        f"a transactional letter beside a mailing of {MAILING:,}, {database}",
-        f"first attempt after {median:.2f} s, at most {largest:.2f} s in {TIMED}",
+        f"a transactional letter during a mailing of {MAILING:,}, {database}",
+        f"first attempt after {median:.2f} s, at most {largest:.2f} s in {TIMED} letters",
         "<= 1 s",
         "",
         median <= 1,
@@ -92,7 +92,7 @@ def measure_delays(service: Service, owner_id: int, port: int, database: str) ->
 
 
 def measure_requests(service: Service, owner_id: int, port: int, database: str) -> Row:
-    """Send letters as fast as one connection allows, until all have left."""
+    """Send letters as fast as one connection allows, and wait until all have left."""
     started = time.perf_counter()
     post(port, BURST)
     accepted = time.perf_counter() - started

@@ -143,7 +143,7 @@ def beside_mailings(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                     remaining.append(count_waiting(service))
             ratio = statistics.median(beside) / statistics.median(alone)
             yield Row(
-                f"letters of a mailing beside {CALLS:,} calls of webhooks, {database}",
+                f"letters of a mailing while {CALLS:,} calls of webhooks wait, {database}",
                 f"{ratio:.2f} x",
                 "0.9 x",
                 "",

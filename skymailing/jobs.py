@@ -103,7 +103,7 @@ def test_servers() -> None:
 
 @job
 def send_webhooks() -> None:
-    """Send the calls of webhooks that are due, in a thread beside the jobs of this worker."""
+    """Send the calls of webhooks that are due, in a thread that runs alongside the jobs of this worker."""
     queue.clear_hint(hints.WEBHOOKS)
     webhook_tasks.serve_in_background()
 

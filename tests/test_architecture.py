@@ -76,7 +76,10 @@ MODULES = {
 
 @cache
 def parse_modules() -> dict[str, ast.Module]:
-    """Return the syntax tree of each module. Parsing takes seconds, so it waits for a test of this file."""
+    """Return the syntax tree of each module.
+
+    Parsing takes seconds, so it is done only when a test in this file needs it.
+    """
     return {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 

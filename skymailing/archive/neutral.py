@@ -1,8 +1,8 @@
 """Render a letter for the public: without a recipient, and without content that belongs to one.
 
-Placeholders for the client's data, and links that belong to one letter, print a mark. In Liquid, a mark is
-false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
-the marks with the words around them.
+Placeholders for the client's data, and links that belong to one letter, print a marker. In Liquid, a marker
+is false, so `{% if name %}` and `| default:` work as for a client without any data. `tidying` then removes
+the markers with the words around them.
 """
 
 import re
@@ -29,7 +29,7 @@ END = re.compile(r"[.!?…,:;–—-]\W{0,2}$")
 URL = re.compile(r"[(<\[]?https?://\S+")
 
 
-class Mark(str):
+class Marker(str):
     """The string that a placeholder prints in place of a value that must not be public."""
 
     __slots__ = ()
@@ -42,7 +42,7 @@ class Anyone(Mapping[str, object]):
     """The values of a client that does not exist: it has every field, and all are empty."""
 
     def __getitem__(self, name: str) -> object:
-        return Mark(ADDRESS if name == "email" else VALUE)
+        return Marker(ADDRESS if name == "email" else VALUE)
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -72,12 +72,12 @@ def render_neutral(
     parts = CompiledContent(content, habits, edit_page)
     sender_name = mime.clean_line(sender_name)
     fixed = {"sender_name": sender_name, **make_clock(sent_at)}
-    marks = {"name": Mark(VALUE), "email": Mark(ADDRESS), "client": Anyone()}
-    links = dict.fromkeys(LINK_NAMES, Mark(LINK))
+    markers = {"name": Marker(VALUE), "email": Marker(ADDRESS), "client": Anyone()}
+    links = dict.fromkeys(LINK_NAMES, Marker(LINK))
     try:
-        rendered = parts.render({**fixed, **marks, **links})
+        rendered = parts.render({**fixed, **markers, **links})
     except TemplateError:
-        # A filter cannot handle a mark: print nothing, as for a client without data.
+        # A filter cannot handle a marker: print nothing, as for a client without data.
         rendered = parts.render({**fixed, **links, "name": None, "email": None, "client": {}})
     tidied = Rendered(tidy_text(rendered.subject), tidy_text(rendered.text), tidy_html(rendered.html))
     title = mime.clean_line(tidied.subject) or sender_name

@@ -1,4 +1,4 @@
-"""Remove the marks of missing values and links from a published letter, with the words around them."""
+"""Remove the markers of missing values and links from a published letter, with the words around them."""
 
 import re
 from urllib.parse import quote
@@ -8,9 +8,9 @@ from skymailing.delivery.rendering.html_pieces import PIECE, read_attributes
 # Characters that no text contains (Unicode's noncharacters). They mark a client's value, an address, a link
 # to the recipient's own pages, and the place of removed content.
 VALUE, ADDRESS, LINK, GONE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-# The marks as the template's filters may have written them.
-SPELLINGS = re.compile("|".join(f"{quote(mark)}" for mark in (VALUE, ADDRESS, LINK)), re.IGNORECASE)
-MARKS = re.compile(f"[{VALUE}{ADDRESS}{LINK}{GONE}]")
+# The markers as the template's filters may have written them.
+SPELLINGS = re.compile("|".join(f"{quote(marker)}" for marker in (VALUE, ADDRESS, LINK)), re.IGNORECASE)
+MARKERS = re.compile(f"[{VALUE}{ADDRESS}{LINK}{GONE}]")
 SENTENCE_ENDS = re.compile(r"(?<=[.!?…])(?=\s)|(?=\n)|(?<=\n)")
 # "Hello, NAME!" becomes "Hello!", and "NAME, hello!" becomes "Hello!".
 AFTER_WORDS = re.compile(f"[ \t]{{0,9}},?[ \t]{{0,9}}{VALUE}(?=[ \t]{{0,9}}(?:[!.,;:?…)\n]|$))")
@@ -26,27 +26,27 @@ BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def tidy_text(text: str) -> str:
-    """Return text without marks."""
-    text = MARKS.sub("", _tidy_words(_unify(text)))
+    """Return text without markers."""
+    text = MARKERS.sub("", _tidy_words(_unify(text)))
     return SIGNATURE_LINE.sub("", BLANK_LINES.sub("\n\n", text.rstrip()))
 
 
 def tidy_html(html: str) -> str:
-    """Return an HTML page without marks, and without links to the recipient's own pages."""
+    """Return an HTML page without markers, and without links to the recipient's own pages."""
     html = _unify(html)
-    if not MARKS.search(html):
+    if not MARKERS.search(html):
         return html
     html = EMPTY_BLOCK.sub(_drop_emptied, SEPARATED.sub(GONE, _remove(html)))
-    return MARKS.sub("", html)
+    return MARKERS.sub("", html)
 
 
 def _unify(text: str) -> str:
-    """Return the text with every mark in its plain spelling."""
+    """Return the text with every marker in its plain spelling."""
     return SPELLINGS.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(), text)
 
 
 def _remove(html: str) -> str:
-    """Remove links whose target is a mark, and tidy the words between tags."""
+    """Remove links whose target is a marker, and tidy the words between tags."""
     pieces: list[str] = []
     end = 0
     is_removing = False
@@ -66,7 +66,7 @@ def _remove(html: str) -> str:
         if not piece["end"] and _is_marked_link(name, piece["attributes"] or ""):
             is_removing = True
         else:
-            pieces.append(MARKS.sub("", piece[0]))
+            pieces.append(MARKERS.sub("", piece[0]))
     pieces.append("" if is_removing else _tidy_words(html[end:]))
     return "".join(pieces)
 
@@ -77,7 +77,7 @@ def _is_marked_link(name: str, attributes: str) -> bool:
 
 def _tidy_words(text: str) -> str:
     """Return the words between two tags without sentences about an address or a link, and without values."""
-    if not MARKS.search(text):
+    if not MARKERS.search(text):
         return text
     # A sentence about the recipient's address or links, such as "Sent to anna@example.com by Shop."
     sentences = SENTENCE_ENDS.split(text)

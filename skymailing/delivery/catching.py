@@ -1,4 +1,4 @@
-"""Catch the letters of test keys: a worker renders and stores them, and no mail server gets them.
+"""Catch the letters added with test keys: a worker renders and stores them, and no mail server gets them.
 
 Everything else is as for other letters: they are claimed and recorded in the ledger, with an attempt each. If
 the worker dies in between, they return to pending and are caught again, which replaces the stored ones.

@@ -1,4 +1,4 @@
-"""Read the letters of test keys, which workers have caught."""
+"""Read the letters added with test keys, which workers have caught."""
 
 from email import policy
 from email.message import EmailMessage

@@ -81,7 +81,7 @@ def sum_up_run(ledger: Ledger) -> Results:
 
 
 def count_run_refusals(run_id: int) -> Counter[RefusalReason]:
-    """Return how often a run's letters were refused for good, by reason."""
+    """Return how many times a run's letters were refused for good, by reason."""
     attempts = func.sum(RunAnswer.attempts)
     statement = (
         select(RunAnswer.words, attempts)

@@ -96,7 +96,7 @@ class Delivery(Model):
     )
     # Attempts that count against the recipient; a fault of the route does not.
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # How often it was unknown whether the server had accepted the letter; limits possible duplicates.
+    # How many times it was unknown whether the server had accepted the letter; limits possible duplicates.
     unknowns: Mapped[int] = mapped_column(default=0, server_default="0")
     # When a deferred delivery is tried again.
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

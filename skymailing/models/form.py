@@ -108,7 +108,8 @@ class Signup(Model):
     email_key: Mapped[str] = mapped_column(String(320))
     # What the person entered, by the keys of the form's fields.
     values: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
-    requests: Mapped[int] = mapped_column(default=1)  # how often the form was submitted with this address
+    # How many times the form was submitted with this address.
+    requests: Mapped[int] = mapped_column(default=1)
     # About the latest request: proof of what the person asked for, and which consent text they saw.
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ip: Mapped[str] = mapped_column(String(45), default="")

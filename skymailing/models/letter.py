@@ -1,4 +1,4 @@
-"""Models for transactional letters, such as receipts, and for the letters of test keys, which are caught."""
+"""Models for transactional letters, such as receipts, and for caught letters, which test keys added."""
 
 from datetime import datetime
 from typing import Any
@@ -47,7 +47,7 @@ class TransactionalLetter(Model):
     # The program's own name for the letter, by which it finds the letter again.
     reference: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # Whether a test key added it, so that it is caught instead of sent. Copied from its mailing, too.
+    # Whether it was added with a test key; it is then caught instead of sent. Copied from its mailing, too.
     is_caught: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     delivery: Mapped[Delivery] = relationship()

@@ -172,7 +172,7 @@ class Mailing(Timestamps, Model):
 
     @property
     def is_caught(self) -> bool:
-        """Whether a test key made it, so that its letters are caught instead of sent."""
+        """Whether it was added with a test key; its letters are then caught instead of sent."""
         return self.kind in CAUGHT_KINDS
 
     @property

@@ -9,7 +9,7 @@ class MailingKind(StrEnum):
     MAILING = "mailing"
     # Not a mailing that people see: it holds the letters that programs send to one person each.
     TRANSACTIONAL = "transactional"
-    # Mailings and letters of test keys, which are caught instead of sent.
+    # Mailings and letters added with test keys, which are caught instead of sent.
     CAUGHT = "caught"
     CAUGHT_LETTERS = "caught-letters"
 

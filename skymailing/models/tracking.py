@@ -18,7 +18,7 @@ class OpenTracking(StrEnum):
 
     OFF = "off"
     DAY = "day"  # the day of the last open, which needs no consent
-    PERSON = "person"  # how often and when last, for those who agreed; nothing for the rest
+    PERSON = "person"  # how many times and when last, for those who agreed; nothing for the rest
 
 
 class RunLink(Model):
@@ -36,7 +36,7 @@ class RunLink(Model):
     label: Mapped[str] = mapped_column(String(200), default="", server_default="")  # its text
     # The variants of a test whose letters contain it: the bit `variant_bit` of each. 0 without a test.
     variants: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
-    # Recipients who followed it, how often they did, and how often machines did.
+    # Recipients who followed it, how many times they did, and how many times machines did.
     people: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     machine_clicks: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

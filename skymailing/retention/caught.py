@@ -1,4 +1,4 @@
-"""Remove the mailings and letters of test keys a week after they ended."""
+"""Remove the mailings and letters added with test keys a week after they ended."""
 
 from datetime import datetime, timedelta
 

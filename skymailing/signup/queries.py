@@ -43,7 +43,7 @@ def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:
 
 
 def count_waiting(form_id: int) -> int:
-    """Return how many people have confirmed, but exceed their owner's limit of clients."""
+    """Return how many people have confirmed after their owner's client limit was reached."""
     waiting = select(func.count()).where(Signup.form_id == form_id, Signup.is_waiting)
     return db.session.scalar(waiting) or 0
 

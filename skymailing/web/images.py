@@ -21,7 +21,7 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_000_000  # decoding these at full size needs about 300 MB, including copies
 # A JPEG with one scan, such as those from cameras and phones, is decoded at nearly the required size.
 MAX_JPEG_PIXELS = 50_000_000
-# A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
+# A progressive JPEG has about ten scans, each of which takes as long to decode as the whole picture.
 MAX_SCANS = 30
 START_OF_SCAN = b"\xff\xda"
 DECODING_WAIT = 3  # seconds
@@ -156,7 +156,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
 
 
 def _check_size(opened: Image.Image, largest: int) -> None:
-    """Check the size in the file's header without decoding; let a JPEG be decoded near `largest`."""
+    """Check the size in the header without decoding; let a JPEG be decoded at about the size `largest`."""
     is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
     allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
     if opened.width * opened.height > allowed:

@@ -1,8 +1,9 @@
 """Send calls over HTTPS to an address that a user typed.
 
 The host is resolved once per connection, and the socket is connected to an address that was checked
-(`public_addresses`). Redirects are not followed, proxies of the environment are not used, and of the response
-only its code and the start of its text are read. The time limit covers everything, also the DNS lookup.
+(`public_addresses`). Redirects are not followed, proxy settings in the environment are ignored, and of
+the response only its code and the start of its text are read. The time limit covers everything, also the
+DNS lookup.
 """
 
 import http.client

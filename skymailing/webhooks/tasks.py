@@ -1,8 +1,8 @@
-"""Send the calls of webhooks, beside the worker's jobs: a thread of the worker claims and records them.
+"""Send the calls of webhooks in a thread of a worker that runs alongside its jobs, and record them.
 
 Mailings do not wait for webhooks: the thread mostly waits for the network, and while letters are being sent
-it makes pauses. One worker at a time does this. If it dies, the leases of its calls expire, and the
-calls are sent again with the same IDs.
+it pauses between batches. One worker at a time does this. If it dies, the leases of its calls expire, and
+the calls are sent again with the same IDs.
 """
 
 import logging

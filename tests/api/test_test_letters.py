@@ -1,4 +1,4 @@
-"""Test transactional letters of test keys: limits, the end of their day, and the page that shows them."""
+"""Test transactional letters added with test keys: limits, the end of their day, and their page."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymailing.archive.neutral import Neutral, render_neutral
-from skymailing.archive.tidying import ADDRESS, GONE, LINK, MARKS, VALUE, tidy_html, tidy_text
+from skymailing.archive.tidying import ADDRESS, GONE, LINK, MARKERS, VALUE, tidy_html, tidy_text
 from skymailing.delivery.rendering.content import LINK_NAMES, Content
 from skymailing.delivery.rendering.letter import Recipient, TemplateError, preview
 from skymailing.delivery.rendering.liquid import HTML as HTML_ENVIRONMENT
@@ -60,13 +60,13 @@ fragments = st.one_of(
 @settings(max_examples=300)
 @given(st.lists(fragments, max_size=8).map("".join), st.sampled_from(list(MessageFormat)))
 def test_a_published_letter_depends_on_no_client(body: str, format: MessageFormat) -> None:
-    """No client is used for rendering, so only placeholder marks and links without a target could remain."""
+    """No client is used for rendering, so only markers and links without a target could remain."""
     try:
         letter = render(body, format, subject="{{ name }} {{ client.city }} News")
     except TemplateError:
         return
     for text in (letter.title, letter.summary, letter.html):
-        assert not MARKS.search(text)
+        assert not MARKERS.search(text)
         assert "%EF%B7%9" not in text.upper()
     page = BeautifulSoup(letter.html, "html.parser")
     assert "Unsubscribe" not in page.get_text()

@@ -186,7 +186,7 @@ def test_the_editor_fits_every_screen(
     for path in (
         "/messages/",
         "/messages/new",
-        "/messages/new?example=invitation",
+        "/messages/new?starter=invitation",
         f"/messages/{source}/edit",
         f"/messages/{source}",
     ):
@@ -215,7 +215,7 @@ def test_the_editor_works_without_javascript(open_window: OpenWindow, owner: Use
 
 
 def test_the_keyboard_is_not_trapped_in_the_text(window: Window) -> None:
-    open_editor(window, "/messages/new?example=letter")
+    open_editor(window, "/messages/new?starter=letter")
     editor = window.page.locator(".ql-editor")
     editor.focus()
     window.page.keyboard.press("Tab")

@@ -79,7 +79,7 @@ def test_writing_mode_keeps_liquid_byte_for_byte(window: Window, site: Site, own
 
 def test_converting_a_designed_message_to_markdown_keeps_its_text(window: Window) -> None:
     window.delay_responses("**/messages/convert")
-    open_editor(window, "/messages/new?example=letter")
+    open_editor(window, "/messages/new?starter=letter")
     place_cursor_at_end(window.page.locator(".ql-editor p", has_text="Write here as you would"))
     window.page.keyboard.type(" 2 * 3 [x] a_b")
     expect_in_body(window, "a_b</p>")

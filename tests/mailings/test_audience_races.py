@@ -16,7 +16,7 @@ from skymailing.models import Segment, Tag, User, client_tags
 from tests.clients.test_tags import add_tags
 from tests.mailings.pages import mailing_fields
 from tests.support.factories import MailingFactory, MessageFactory
-from tests.support.windows import Window, press, transaction
+from tests.support.windows import Window, make_posting_window, transaction
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 CITY = {"field": "full_name", "op": "is_set"}
@@ -48,7 +48,7 @@ def test_editing_an_audience_cannot_deadlock_with_a_change_of_its_tags(
     session.commit()
     with transaction(app) as merging:
         merging.execute(select(Tag.id).where(Tag.id == tags["z"]).with_for_update())
-        window = press(browser, path, fields)
+        window = make_posting_window(browser, path, fields)
         window.wait_for_lock()
         merging.execute(select(Tag.id).where(Tag.id == tags["a"]).with_for_update())
         merging.execute(select(Segment.id).where(Segment.id == segment_id).with_for_update())
@@ -81,7 +81,7 @@ def test_the_form_of_a_client_cannot_deadlock_with_a_merge(
     fields = {"email": "a@x.com", "tags": "z, new"}
     with transaction(app) as merging:
         merging.execute(select(Tag.id).where(Tag.id.in_([tags["a"], new])).with_for_update())
-        window = press(browser, f"/clients/{client_id}/edit", fields)
+        window = make_posting_window(browser, f"/clients/{client_id}/edit", fields)
         window.wait_for_lock()
         merging.execute(delete(client_tags).where(client_tags.c.tag_id == tags["a"]))
     assert window.finish().status_code == 302
@@ -93,7 +93,7 @@ def test_renaming_a_tag_to_a_name_that_was_just_taken_is_rejected(
 ) -> None:
     with transaction(app) as other:
         other.execute(insert(Tag).values(owner_id=user.id, name="Gold", name_key="gold"))
-        window = press(browser, f"/clients/tags/{tags['a']}/edit", {"name": "gold"})
+        window = make_posting_window(browser, f"/clients/tags/{tags['a']}/edit", {"name": "gold"})
         window.wait_for_lock()
     assert "You already have the tag “gold”" in window.finish().text
     assert session.scalar(select(Tag.name).where(Tag.id == tags["a"])) == "a"
@@ -106,7 +106,7 @@ def test_merging_a_tag_that_was_just_deleted_is_rejected(
     with transaction(app) as other:
         other.execute(delete(client_tags).where(client_tags.c.tag_id == tags[gone]))
         other.execute(delete(Tag).where(Tag.id == tags[gone]))
-        window = press(browser, f"/clients/tags/{tags['a']}/merge", {"into": str(tags["z"])})
+        window = make_posting_window(browser, f"/clients/tags/{tags['a']}/merge", {"into": str(tags["z"])})
         window.wait_for_lock()
     assert "This tag has been deleted or merged into another one." in window.finish().text
 
@@ -121,6 +121,6 @@ def test_changing_a_segment_that_was_just_deleted_is_rejected(
     fields = {"name": "New", "conditions": json.dumps(CITY)}
     with transaction(app) as other:
         other.execute(delete(Segment).where(Segment.id == segment.id))
-        window = press(browser, f"/segments/{segment.id}/{action}", fields)
+        window = make_posting_window(browser, f"/segments/{segment.id}/{action}", fields)
         window.wait_for_lock()
     assert "This segment has been deleted." in window.finish().text

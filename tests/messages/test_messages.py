@@ -129,7 +129,7 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
 def test_an_empty_list_and_a_new_message_suggest_what_to_do(browser: FlaskClient) -> None:
     assert "No messages yet" in browser.get("/messages/").text
     page = browser.get("/messages/new").text
-    assert "/messages/new?example=newsletter" in page
+    assert "/messages/new?starter=newsletter" in page
     assert "/messages/templates" in page
 
 
@@ -142,9 +142,9 @@ def test_a_starter_is_in_the_users_language(
 ) -> None:
     browser = sign_in(UserFactory.create(locale=locale))
 
-    assert word in browser.get("/messages/new?example=letter").text
-    assert news in browser.get("/messages/new?example=newsletter").text
-    assert browser.get("/messages/new?example=nonsense").status_code == 200
+    assert word in browser.get("/messages/new?starter=letter").text
+    assert news in browser.get("/messages/new?starter=newsletter").text
+    assert browser.get("/messages/new?starter=nonsense").status_code == 200
 
 
 @pytest.mark.parametrize("locale", ["en", "ru"])

@@ -135,7 +135,7 @@ def test_the_gallery_shows_each_template(sign_in: Callable[[User], FlaskClient],
     page = unescape(browser.get("/messages/templates").text)
 
     for card in list_cards(language):
-        assert f"/messages/new?example={card.key}" in page
+        assert f"/messages/new?starter={card.key}" in page
         assert card.name in page
     assert {card.category for card in list_cards(language)} == set(CATEGORIES)
 

@@ -15,7 +15,7 @@ def quote_headers(message_id: str = OUR_ID, link: str = OUR_LINK, to: str = "ann
 def make_status(
     recipient: str, status: str, diagnostic: str, *, action: str = "failed", extra: str = "", quoted: str = ""
 ) -> bytes:
-    """Return a delivery status notification (RFC 3464); `extra` are more fields of the recipient."""
+    """Return a delivery status notification (RFC 3464); `extra` contains more fields for the recipient."""
     return f"""From: MAILER-DAEMON@relay.example
 To: bounces@sky.example
 Subject: Undelivered Mail Returned to Sender

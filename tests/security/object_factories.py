@@ -270,7 +270,7 @@ def make_letter(owner: User) -> Any:
 
 
 def make_caught_letter(owner: User) -> CaughtLetter:
-    """Return a letter of a test key."""
+    """Return a letter added with a test key."""
     return create_caught_letter(owner)
 
 

@@ -62,7 +62,7 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def outside(production: Flask, session: Session) -> FlaskClient:
+def https_browser(production: Flask, session: Session) -> FlaskClient:
     """Return the browser for a visitor who uses HTTPS."""
     return production.test_client()
 
@@ -147,9 +147,9 @@ def expect_sandboxed_page(response: TestResponse) -> None:
 )
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 def test_every_response_has_security_headers(
-    outside: FlaskClient, path: str, status: int, accept: str
+    https_browser: FlaskClient, path: str, status: int, accept: str
 ) -> None:
-    response = get(outside, path, headers={"Accept": accept})
+    response = get(https_browser, path, headers={"Accept": accept})
     assert response.status_code == status
     expect_headers(response, path)
     assert "hunter2" not in response.text
@@ -158,41 +158,41 @@ def test_every_response_has_security_headers(
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 def test_requests_rejected_before_a_view_have_security_headers(
-    outside: FlaskClient, production: Flask, accept: str
+    https_browser: FlaskClient, production: Flask, accept: str
 ) -> None:
     too_large = production.config["MAX_CONTENT_LENGTH"] + 1
     options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Accept": accept}}
     for response, status in (
-        (outside.post("/upload", content_length=too_large, **options), 413),
-        (outside.post("/auth/login", data={"email": "x"}, **options), 400),  # without a token
-        (outside.open("/", method="DELETE", **options), 405),
-        (outside.open("/auth/login", method="OPTIONS", **options), 200),
-        (outside.open("/clients/", method="BREW", **options), 405),
+        (https_browser.post("/upload", content_length=too_large, **options), 413),
+        (https_browser.post("/auth/login", data={"email": "x"}, **options), 400),  # without a token
+        (https_browser.open("/", method="DELETE", **options), 405),
+        (https_browser.open("/auth/login", method="OPTIONS", **options), 200),
+        (https_browser.open("/clients/", method="BREW", **options), 405),
     ):
         assert response.status_code == status
         expect_headers(response, str(status))
 
 
-def test_a_throttled_response_has_security_headers(outside: FlaskClient, user: User) -> None:
-    page = get(outside, "/auth/login")
+def test_a_throttled_response_has_security_headers(https_browser: FlaskClient, user: User) -> None:
+    page = get(https_browser, "/auth/login")
     for _ in range(12):
         data = {"email": user.email, "password": "guess", "csrf_token": csrf_token(page.text)}
         options: dict[str, Any] = {
             "base_url": "https://localhost",
             "headers": HTML | {"Referer": "https://localhost/"},
         }
-        response = outside.post("/auth/login", data=data, **options)
+        response = https_browser.post("/auth/login", data=data, **options)
     assert response.status_code == 429
     expect_headers(response, "429")
 
 
 def test_every_private_page_has_security_headers_and_is_not_cached(
-    production: Flask, outside: FlaskClient, world: World
+    production: Flask, https_browser: FlaskClient, world: World
 ) -> None:
-    token = csrf_token(get(outside, "/auth/login").text)
+    token = csrf_token(get(https_browser, "/auth/login").text)
     data = {"email": world.owner.email, "password": PASSWORD, "remember": "y", "csrf_token": token}
     options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/"}}
-    response = outside.post("/auth/login", data=data, **options)
+    response = https_browser.post("/auth/login", data=data, **options)
     assert response.status_code == 302
     expect_headers(response, "signing in")
     names = {cookie.partition("=")[0] for cookie in response.headers.getlist("Set-Cookie")}
@@ -201,7 +201,7 @@ def test_every_private_page_has_security_headers_and_is_not_cached(
     for endpoint, method, path in world.requests(production):
         if method != "GET" or endpoint in ("broken", "refused"):
             continue
-        response = get(outside, path, headers=HTML)
+        response = get(https_browser, path, headers=HTML)
         if endpoint == "archive.entry":
             expect_sandboxed_page(response)
         elif endpoint in SANDBOXED and response.status_code == 200:

@@ -56,7 +56,7 @@ def test_the_list_shows_counts_uses_and_broken_segments(
     page = browser.get("/segments/").text
 
     assert list_rows(page) == [
-        ["Broken The tag “gone” does not exist or has been deleted.", "—", "–"],
+        ["Broken The tag “gone” does not exist or has been deleted.", "", "–"],
         ["From Omsk", "2", "Mailing 4 , Mailing 3 , Mailing 2 and 2 more"],
     ]
 

@@ -45,11 +45,11 @@ class Visitor:
         return self.post(path_of(form), ENTERED | entered)
 
     def sign_up(self, form: SignupForm, **entered: str) -> TestResponse:
-        """Submit an embedded form, and complete the second step, with a proof if it is required."""
+        """Submit an embedded form, and complete the extra step, with a proof if it is required."""
         return self.complete_step(form, self.submit(form, **entered))
 
     def complete_step(self, form: SignupForm, step: TestResponse) -> TestResponse:
-        """Complete the second step, if the page has one."""
+        """Complete the extra step, if the page has one."""
         fields = read_fields(step)
         if not soup(step).select('main input[type="hidden"][name="email"]'):
             return step

@@ -54,7 +54,7 @@ Content-Type: text/html; charset=utf-8\r
 
 
 def create_caught_letter(owner: User) -> CaughtLetter:
-    """Add a letter of a test key that has been caught."""
+    """Add a letter added with a test key that has been caught."""
     delivery = create_letter(owner, is_caught=True)
     session: Session | None = inspect(owner).session
     assert session is not None

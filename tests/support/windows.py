@@ -28,7 +28,7 @@ class Window(Thread):
     def wait_for_lock(self) -> None:
         self.start()
         self.join(0.5)
-        assert self.is_alive(), "the window waits for the lock"
+        assert self.is_alive(), "the window did not wait for the lock"
 
     def finish(self) -> Any:
         self.join(TIMEOUT)
@@ -44,5 +44,5 @@ def transaction(app: Flask) -> Iterator[Connection]:
         yield connection
 
 
-def press(browser: FlaskClient, path: str, data: dict[str, Any]) -> Window:
+def make_posting_window(browser: FlaskClient, path: str, data: dict[str, Any]) -> Window:
     return Window(lambda: browser.post(path, data=data, headers={"Accept": "text/html"}))

@@ -5,12 +5,14 @@ from marshmallow.validate import OneOf
 
 from skymailing.api.schemas.base import OutputSchema, PageQuery, QueryFlag
 
+IF_EMPTY = "If it is empty, the form shows the default text in its language"
+
 
 class FormHead(OutputSchema):
     """A sign-up form, and how many people requested and confirmed a subscription through it."""
 
     id = fields.Integer(required=True)
-    uuid = fields.String(required=True, metadata={"description": "Names the form in conditions of segments"})
+    uuid = fields.String(required=True, metadata={"description": "Identifies the form in segment conditions"})
     name = fields.String(required=True)
     is_open = fields.Boolean(required=True)
     language = fields.String(required=True)
@@ -35,26 +37,28 @@ class FormFieldSchema(OutputSchema):
 class FormSchema(FormHead):
     """A sign-up form with its texts and its code for websites."""
 
-    title = fields.String(
-        required=True, metadata={"description": "Empty texts: those of the form's language"}
-    )
+    title = fields.String(required=True, metadata={"description": IF_EMPTY})
     introduction = fields.String(required=True)
-    button = fields.String(required=True)
+    button = fields.String(required=True, metadata={"description": IF_EMPTY})
     consent_text = fields.String(required=True)
-    thanks_text = fields.String(required=True)
+    thanks_text = fields.String(required=True, metadata={"description": IF_EMPTY})
     thanks_url = fields.String(required=True)
-    # `Schema` itself has an attribute of this name, which is that of instances.
+    # Not named `fields`: marshmallow's `Schema` has an instance attribute of that name.
     form_fields = fields.List(fields.Nested(FormFieldSchema), required=True, data_key="fields")
     tags = fields.List(fields.String(), required=True)
     topic_ids = fields.List(fields.Integer(), required=True)
     waiting = fields.Integer(
-        required=True, metadata={"description": "People beyond the limit of clients, who wait for a place"}
+        required=True,
+        metadata={
+            "description": "People who confirmed after the client limit was reached; they become clients "
+            "when there is room"
+        },
     )
     snippet = fields.String(required=True, metadata={"description": "HTML for a website"})
 
 
 class SignupSchema(OutputSchema):
-    """A person's request to subscribe. Until it is confirmed, the person is no client."""
+    """A person's request to subscribe. Until it is confirmed, the person is not a client."""
 
     id = fields.Integer(required=True)
     email = fields.String(required=True)
@@ -62,23 +66,25 @@ class SignupSchema(OutputSchema):
         keys=fields.String(),
         values=fields.String(),
         required=True,
-        metadata={"description": "What the person entered, by the keys of the form's fields"},
+        metadata={"description": "What the person entered; the keys are those of the form's fields"},
     )
     state = fields.String(
         required=True,
         validate=OneOf(("pending", "confirmed")),
         metadata={"description": "Pending: no one has confirmed that the address is theirs"},
     )
-    requests = fields.Integer(required=True, metadata={"description": "How often the form was sent"})
+    requests = fields.Integer(
+        required=True, metadata={"description": "How many times the person submitted the form"}
+    )
     requested_at = fields.DateTime(required=True)
     confirmed_at = fields.DateTime(required=True, allow_none=True)
     is_waiting = fields.Boolean(
-        required=True, metadata={"description": "Confirmed, but beyond the limit of clients"}
+        required=True, metadata={"description": "Confirmed, but the client limit has been reached"}
     )
-    expires_at = fields.DateTime(required=True, metadata={"description": "When the request is forgotten"})
+    expires_at = fields.DateTime(required=True, metadata={"description": "When the request is deleted"})
 
 
 class SignupQuery(PageQuery):
     """Filters of a form's sign-ups."""
 
-    confirmed = QueryFlag(metadata={"description": "Only those that are confirmed, or are not"})
+    confirmed = QueryFlag(metadata={"description": "true: only confirmed sign-ups; false: only pending ones"})

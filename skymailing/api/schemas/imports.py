@@ -39,12 +39,14 @@ class ImportSchema(OutputSchema):
 
 
 class ImportQuery(StrictSchema):
-    """How to read the file. What is not given is recognized, as on the page."""
+    """How to read the file. What is not given is detected from the file, as on the page."""
 
     filename = Line(
         load_default="",
         validate=Length(max=255),
-        metadata={"description": "For the list; also names the kind of export"},
+        metadata={
+            "description": "Shown in the list of imports; can also show which clients an export contains"
+        },
     )
     encoding = fields.String(validate=Length(1, 50), metadata={"description": "Such as utf-8 or cp1251"})
     column = fields.List(
@@ -52,7 +54,9 @@ class ImportQuery(StrictSchema):
         metadata={"description": "HEADER=FIELD for one column, such as City=attribute:town; repeatable"},
     )
     tag = fields.String(
-        load_default="", validate=Length(max=500), metadata={"description": "Tags of all these clients"}
+        load_default="",
+        validate=Length(max=500),
+        metadata={"description": "Tags for all clients of the file, separated by commas"},
     )
     suppress = QueryFlag(
         load_default=False,

@@ -17,7 +17,11 @@ class NewLetter(StrictSchema):
     """An email to one person: a message, or a subject and a body, and the values for its placeholders."""
 
     to = fields.String(required=True, validate=Length(1, 320))
-    name = fields.String(validate=Length(max=200), load_default="", metadata={"description": "{{ name }}"})
+    name = fields.String(
+        validate=Length(max=200),
+        load_default="",
+        metadata={"description": "The recipient's name; {{ name }} prints it"},
+    )
     message_id = id_field()
     subject = fields.String(validate=Length(1, MAX_SUBJECT))
     body = fields.String(validate=Length(1, MAX_BODY))
@@ -26,12 +30,12 @@ class NewLetter(StrictSchema):
     values = fields.Dict(
         keys=fields.String(validate=Length(1, 200)),
         load_default=dict,
-        metadata={"description": "For the placeholders: {{ order.total }} prints values.order.total"},
+        metadata={"description": "Values for the placeholders: {{ order.total }} prints values.order.total"},
     )
     reference = fields.String(
         validate=Length(max=MAX_REFERENCE),
         load_default="",
-        metadata={"description": "A name of your own, by which you can find the email"},
+        metadata={"description": "Your own name for the email, to find it by"},
     )
     sender_id = id_field(
         allow_none=True,
@@ -40,7 +44,10 @@ class NewLetter(StrictSchema):
 
 
 class LetterSchema(OutputSchema):
-    """A transactional email. `suppressed` means that it is not sent, since mail to the address came back."""
+    """A transactional email.
+
+    `suppressed` means that it is not sent because the address bounced, complained or was blocked by you.
+    """
 
     id = fields.Integer(required=True)
     state = fields.Enum(DeliveryState, by_value=True, required=True)
@@ -53,7 +60,10 @@ class LetterSchema(OutputSchema):
     )
     finished_at = fields.DateTime(required=True, allow_none=True)
     test = fields.Boolean(
-        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+        required=True,
+        metadata={
+            "description": "Whether it was added with a test key; such an email is stored instead of sent"
+        },
     )
 
 
@@ -66,12 +76,14 @@ class LetterDetails(LetterSchema):
         by_value=True,
         required=True,
         allow_none=True,
-        metadata={"description": "Why a suppressed email is not sent; null if the address is free again"},
+        metadata={
+            "description": "Why a suppressed email is not sent; null if the address is no longer suppressed"
+        },
     )
 
 
 class CaughtLetterSchema(OutputSchema):
-    """An email of a test key, which was not sent."""
+    """An email added with a test key, which was not sent."""
 
     id = fields.Integer(required=True)
     delivery_id = fields.Integer(required=True)
@@ -81,7 +93,7 @@ class CaughtLetterSchema(OutputSchema):
 
 
 class CaughtLetterDetails(CaughtLetterSchema):
-    """An email of a test key, as its recipient would have received it."""
+    """An email added with a test key, as its recipient would have received it."""
 
     source = fields.String(
         required=True, metadata={"description": "The email with its headers, up to 200,000 bytes"}

@@ -55,7 +55,7 @@ class VariantInput(StrictSchema):
 
 
 class VariantSchema(OutputSchema):
-    """What a variant of an A/B test changes; empty values are those of the mailing."""
+    """What a variant of an A/B test changes; where a value is empty, the mailing's value applies."""
 
     subject = fields.String(required=True)
     sender_name = fields.String(required=True)
@@ -67,7 +67,7 @@ class MailingChange(StrictSchema):
 
     name = fields.String()
     message_id = id_field()
-    sender_id = id_field(allow_none=True, metadata={"description": "null: the address of the service"})
+    sender_id = id_field(allow_none=True, metadata={"description": "null: the service's own address"})
     sender_name = fields.String()
     topic_id = id_field(allow_none=True)
     audience = AudienceField()
@@ -81,19 +81,21 @@ class MailingChange(StrictSchema):
         validate=Length(max=MAX_PARTS),
         metadata={"description": "For the audience “segments”: “segment:<id>” or “tag:<name>”"},
     )
-    # `Schema` itself has an attribute of this name, which is that of instances.
+    # marshmallow's `Schema` has an instance attribute of this name.
     exclude = fields.List(  # type: ignore[assignment]
         fields.String(),
         validate=Length(max=MAX_PARTS),
-        metadata={"description": "Segments and tags to leave out, not for the audience “selected”"},
+        metadata={"description": "Segments and tags to leave out; not possible for the audience “selected”"},
     )
-    starts_at = Moment(allow_none=True, metadata={"description": "null: now"})
+    starts_at = Moment(allow_none=True, metadata={"description": "When sending starts; null: now"})
     ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
     periodicity = fields.Enum(Periodicity, by_value=True)
     weekdays = fields.List(
         fields.Integer(strict=True, validate=Range(1, 7)),
         validate=Length(max=7),
-        metadata={"description": "Days on which letters are sent; 1 is Monday, none means all"},
+        metadata={
+            "description": "Days on which letters are sent; 1 is Monday; if the list is empty, every day"
+        },
     )
     opens_at = fields.Time(format="%H:%M", allow_none=True)
     closes_at = fields.Time(format="%H:%M", allow_none=True)
@@ -104,7 +106,7 @@ class MailingChange(StrictSchema):
     variants = fields.List(
         fields.Nested(VariantInput),
         validate=Length(max=MAX_VARIANTS - 1),
-        metadata={"description": "Of an A/B test, besides the mailing itself; none: no test"},
+        metadata={"description": "The variants of an A/B test besides the mailing itself; empty: no test"},
     )
     sample_percent = fields.Integer(
         strict=True, metadata={"description": "How many of the clients get the variants, in equal parts"}
@@ -113,11 +115,11 @@ class MailingChange(StrictSchema):
         strict=True, metadata={"description": "After how many hours the winner is chosen"}
     )
     winner_by = fields.Enum(WinnerBy, by_value=True)
-    draft = Flag(metadata={"description": "Whether a draft stays one; otherwise, it is scheduled"})
+    draft = Flag(metadata={"description": "true: a draft remains a draft; false: it is scheduled"})
 
 
 class NewMailing(MailingChange):
-    """A mailing to add. It starts automatically at its start, or now without one, unless it is a draft."""
+    """A mailing to add. Unless it is a draft, it starts at `starts_at`, or now if there is no such time."""
 
     name = fields.String(required=True)
     message_id = id_field(required=True)
@@ -164,7 +166,10 @@ class MailingSchema(OutputSchema):
     test_hours = fields.Integer(required=True)
     winner_by = fields.String(required=True, metadata={"enum": [one.value for one in WinnerBy]})
     test = fields.Boolean(
-        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+        required=True,
+        metadata={
+            "description": "Whether it was added with a test key; its letters are stored instead of sent"
+        },
     )
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)

@@ -60,7 +60,9 @@ class MessageSchema(MessageHead):
 
     preheader = fields.String(required=True)
     body = fields.String(
-        required=True, allow_none=True, metadata={"description": "As written; null for a message of blocks"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The text as written; null in the format blocks"},
     )
     design = fields.Dict(
         required=True, allow_none=True, metadata={"description": "The blocks; null in other formats"}
@@ -82,15 +84,16 @@ class MessageChange(StrictSchema):
     )
     format = fields.Enum(Format, by_value=True)
     body = fields.String(
-        validate=Length(1, MAX_BODY), metadata={"description": "In all formats except blocks"}
+        validate=Length(1, MAX_BODY),
+        metadata={"description": "The text, in all formats except blocks"},
     )
     design = fields.Dict(
         keys=fields.String(),
-        metadata={"description": "In the format blocks: settings and blocks, see docs/editor.md"},
+        metadata={"description": "Settings and blocks, for the format blocks; see docs/editor.md"},
     )
     language = fields.String(
         validate=OneOf(sorted(LANGUAGES)),
-        metadata={"description": "Of the footer and the page; without it, that of the text"},
+        metadata={"description": "The language of the footer and the page; if missing, that of the text"},
     )
 
 

@@ -13,7 +13,9 @@ from skymailing.models import MAX_VARIANTS, REPORTED_COUNTS, Decision, WinnerBy
 FIGURES: dict[str, Any] = {name: fields.Integer(required=True) for name in REPORTED_COUNTS} | {
     "attempts_per_letter": fields.Float(required=True, allow_none=True),
     "median_seconds": fields.Integer(
-        required=True, allow_none=True, metadata={"description": "From a run's start until half were sent"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Seconds from a run's start until half of the letters were sent"},
     ),
     "p95_seconds": fields.Integer(required=True, allow_none=True),
 }
@@ -44,9 +46,13 @@ class ReportSchema(OutputSchema):
     reasons = fields.List(fields.Nested(Reason), required=True)
     days = fields.List(fields.Nested(DayFigures), required=True)
     mailings = fields.List(
-        fields.Nested(MailingFigures), required=True, metadata={"description": "The 100 largest"}
+        fields.Nested(MailingFigures),
+        required=True,
+        metadata={"description": "The 100 mailings with the most letters"},
     )
-    mailing_count = fields.Integer(required=True, metadata={"description": "All, also those not listed"})
+    mailing_count = fields.Integer(
+        required=True, metadata={"description": "The number of all mailings, including those not listed"}
+    )
 
 
 class ReportQuery(StrictSchema):
@@ -62,7 +68,7 @@ class ReportQuery(StrictSchema):
 
 
 class LinkSchema(OutputSchema):
-    """A link in the letters of a run, and how often it was followed."""
+    """A link in the letters of a run, and how many times it was followed."""
 
     number = fields.Integer(required=True)
     url = fields.String(required=True)
@@ -70,7 +76,8 @@ class LinkSchema(OutputSchema):
     people = fields.Integer(required=True)
     clicks = fields.Integer(required=True)
     machine_clicks = fields.Integer(
-        required=True, metadata={"description": "By programs that check links, which count for nothing else"}
+        required=True,
+        metadata={"description": "Clicks by programs that check links; no other number includes them"},
     )
 
 
@@ -80,7 +87,7 @@ class RunClicksSchema(OutputSchema):
     people = fields.Integer(required=True)
     machine_clicks = fields.Integer(required=True)
     opened = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "null: opens are not counted"}
+        required=True, allow_none=True, metadata={"description": "null if opens are not counted"}
     )
     links = fields.List(fields.Nested(LinkSchema), required=True)
 
@@ -96,7 +103,7 @@ class ClickSchema(OutputSchema):
 
 
 class ClickQuery(PageQuery):
-    """Filters of those who clicked."""
+    """Filters of the people who clicked."""
 
     link = id_field(in_query=True, metadata={"description": "The number of one link"})
 
@@ -122,7 +129,7 @@ class BreakdownSchema(OutputSchema):
         fields.Nested(DomainResult),
         required=True,
         allow_none=True,
-        metadata={"description": f"Those with the most letters first; {TOO_SLOW}"},
+        metadata={"description": f"Domains with the most letters first; {TOO_SLOW}"},
     )
     parts = fields.List(
         fields.Nested(PartResult),

@@ -17,7 +17,9 @@ class BounceSchema(OutputSchema):
         Proof,
         by_value=True,
         required=True,
-        metadata={"description": "Why it is believed; “address” needs a person's decision"},
+        metadata={
+            "description": "What proves that it belongs to a letter; with “address”, a person has to decide"
+        },
     )
     status = fields.String(required=True, metadata={"description": "As in RFC 3463, such as 5.1.1"})
     answer = fields.String(required=True, metadata={"description": "The reply of the recipient's server"})

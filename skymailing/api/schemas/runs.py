@@ -29,7 +29,10 @@ class RunSchema(OutputSchema):
     clicked = fields.Integer(required=True)
     unsubscribed = fields.Integer(required=True)
     test = fields.Boolean(
-        required=True, metadata={"description": "Whether a test key made it, so that nothing is sent"}
+        required=True,
+        metadata={
+            "description": "Whether a test key added its mailing; its letters are stored instead of sent"
+        },
     )
 
 

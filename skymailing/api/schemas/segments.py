@@ -44,15 +44,17 @@ class ConditionsInput(StrictSchema):
 
 
 class SegmentCount(OutputSchema):
-    """How many clients meet conditions."""
+    """How many clients meet the conditions."""
 
     count = fields.Integer(required=True)
     is_exact = fields.Boolean(
-        required=True, metadata={"description": "false: there are more, which are not counted"}
+        required=True, metadata={"description": "false: there are more clients than were counted"}
     )
     suppressed = fields.Integer(
         required=True,
         allow_none=True,
         metadata={"description": "How many of them get no mailings; null if there are too many to check"},
     )
-    total = fields.Integer(required=True, metadata={"description": "All clients, counted as far"})
+    total = fields.Integer(
+        required=True, metadata={"description": "The number of all clients, counted up to the same limit"}
+    )

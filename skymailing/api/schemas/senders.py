@@ -12,12 +12,18 @@ class SenderSchema(OutputSchema):
     """An address from which mailings are sent."""
 
     id = fields.Integer(required=True)
-    name = fields.String(required=True, metadata={"description": "Empty: the name in the owner's profile"})
+    name = fields.String(
+        required=True, metadata={"description": "If it is empty, the name in the owner's profile is used"}
+    )
     address = fields.String(required=True)
-    reply_to = fields.String(required=True, metadata={"description": "Empty: replies go to the address"})
+    reply_to = fields.String(
+        required=True, metadata={"description": "If it is empty, replies go to `address`"}
+    )
     is_default = fields.Boolean(required=True, metadata={"description": "Whether new mailings use it"})
     confirmed_at = fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "null: it cannot be used yet"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if it is not confirmed, so it cannot be used yet"},
     )
     problem = fields.String(
         required=True,

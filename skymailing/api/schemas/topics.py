@@ -53,10 +53,11 @@ class ChoiceSchema(OutputSchema):
         required=True, allow_none=True, metadata={"description": "null: the client has not chosen"}
     )
     is_by_owner = fields.Boolean(
-        required=True, metadata={"description": "Whether you recorded the choice, not the client"}
+        required=True, metadata={"description": "true: you recorded the choice; false: the client did"}
     )
     is_locked = fields.Boolean(
-        required=True, metadata={"description": "The client has left, so only the client can join again"}
+        required=True,
+        metadata={"description": "true: the client has left the topic, so only the client can join it again"},
     )
     changed_at = fields.DateTime(required=True, allow_none=True)
 

@@ -26,7 +26,9 @@ class WebhookSchema(OutputSchema):
     state = fields.Enum(EndpointState, by_value=True, required=True)
     disabled_reason = fields.String(required=True)
     paused_until = fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "After faults, when it is tried again"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "When it is tried again after faults; null if it is not paused"},
     )
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)

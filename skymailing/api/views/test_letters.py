@@ -1,4 +1,4 @@
-"""The emails of test keys, which workers catch instead of sending them."""
+"""The emails added with test keys, which workers catch instead of sending them."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from skymailing.api.views.blueprint import Resource
 from skymailing.api.views.pages import page_of
 from skymailing.letters import caught
 
-bp = Resource("test_letters", "Emails of test keys, which are not sent.")
+bp = Resource("test_letters", "Emails added with test keys, which are not sent.")
 
 
 @bp.operation("GET /test-letters", Scope.REPORTS_READ, query=PageQuery, gives=list_of(CaughtLetterSchema))
 def list_test_letters(query: dict[str, Any]) -> Any:
-    """List the last emails of test keys, oldest first."""
+    """List the last emails added with test keys, oldest first."""
     statement = caught.select_caught(current_access().owner_id)
     return page_of(list_after(statement, caught.ORDER, query.get("after"), query["limit"]))
 
 
 @bp.operation("GET /test-letters/<big:caught_id>", Scope.REPORTS_READ, gives=CaughtLetterDetails)
 def get_test_letter(caught_id: int) -> Any:
-    """Get an email of a test key with its source."""
+    """Get an email added with a test key, and its source."""
     letter = caught.find_caught(current_access().owner_id, caught_id) or abort(404)
     described = {name: getattr(letter, name) for name in CaughtLetterSchema().fields}
     return described | {"source": letter.source.decode("utf-8", "replace")}

@@ -28,7 +28,7 @@ def read_contents(user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def read_caught(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the letters of test keys with their sources."""
+    """Yield the letters added with test keys, and their sources."""
     table = CaughtLetter.__table__.c
     columns = [column for column in table if column.name not in ("id", "owner_id", "source")]
     statement = select(table.id, *columns, table.source).where(table.owner_id == user_id)

@@ -1,4 +1,4 @@
-"""The pages with the letters of test keys, which are not sent."""
+"""The pages with the letters added with test keys, which are not sent."""
 
 from flask import Response, abort, render_template, request
 from flask.typing import ResponseReturnValue

@@ -13,7 +13,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Run, SignupForm, Tag, Topic, User
 
-# The columns, of the owner and of the name, in which conditions of a kind look up their values.
+# For each kind of condition that names something: the owner's column and the name's column.
 NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
     Kind.TAG: (Tag.owner_id, Tag.name_key),
     Kind.TOPIC: (Topic.owner_id, Topic.name_key),
@@ -22,9 +22,9 @@ NAME_COLUMNS: dict[Kind, tuple[Any, Any]] = {
 
 
 def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
-    """Return the condition on the owner's clients for a segment's JSON; raises InvalidConditions.
+    """Compile a segment's JSON into an SQL condition on clients; raises InvalidConditions.
 
-    Combine it with `Client.owner_id`.
+    It does not filter by owner: add `Client.owner_id`.
     """
     viewpoint = Viewpoint.of(owner, now)
     return compile_conditions(read_segment(conditions, viewpoint), viewpoint)
@@ -76,7 +76,10 @@ def check_names(leaves: Sequence[Leaf], viewpoint: Viewpoint) -> None:
 
 
 def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:
-    """Return whether any client has an attribute. Slow if none does: only for attributes without a type."""
+    """Return whether any client has this attribute.
+
+    It is slow if none does, so call it only for attributes without a type.
+    """
     has_key = (
         func.jsonb_exists(Client.attributes, key)
         if db.engine.dialect.name == "postgresql"

@@ -85,7 +85,7 @@ def number_of(key: str, habits: Habits, dialect: str) -> ColumnElement[float]:
     """Return the number in an attribute; NULL if it is missing or not a number.
 
     Numbers in digits, with or without a point, are recognized without calling the function, which takes 50
-    times longer on PostgreSQL. A CASE is needed: a cast beside a condition may be evaluated for every row.
+    times longer on PostgreSQL. A CASE is needed: a cast next to a condition may be evaluated for every row.
     """
     text = text_of(key)
     is_plain = [_is_plain_number(text)] if dialect != "sqlite" else _are_plain_numbers(text)

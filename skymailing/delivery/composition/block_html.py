@@ -131,7 +131,7 @@ def _write_circle(link: dict[str, Any], block: Block, place: Place) -> str:
 
 
 def write_product(block: Block, place: Place) -> str:
-    """Return a card: a picture beside or above a title, a text, prices and a button."""
+    """Return a card: a picture next to or above a title, a text, prices and a button."""
     fields = block.fields
     if fields["layout"] == "top" or not fields["src"]:
         picture = write_image(fields["src"], fields["alt"], place.width, place)

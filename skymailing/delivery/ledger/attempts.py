@@ -27,7 +27,7 @@ def insert_attempts(
     connection: Connection, run: OpenRun, results: Sequence[Result], route: str, now: datetime
 ) -> None:
     """Insert one attempt per result; a result that a journal repeats is inserted only once."""
-    same = {
+    shared_values = {
         "run_id": run.id,
         "mailing_id": run.mailing_id,
         "owner_id": run.counted_owner_id,
@@ -35,11 +35,11 @@ def insert_attempts(
         "route": route,
     }
     if connection.dialect.name == "postgresql":
-        _insert_arrays(connection, results, same)
+        _insert_arrays(connection, results, shared_values)
         return
     connection.execute(
         insert_into(Attempt).on_conflict_do_nothing(),
-        [dict(zip(VARYING_COLUMNS, _make_values(result), strict=True)) | same for result in results],
+        [dict(zip(VARYING_COLUMNS, _make_values(result), strict=True)) | shared_values for result in results],
     )
 
 
@@ -65,15 +65,17 @@ def find_series(connection: Connection, results: Sequence[Result], now: datetime
     return series
 
 
-def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:
+def _insert_arrays(connection: Connection, results: Sequence[Result], shared_values: dict[str, Any]) -> None:
     """Insert from one array per column: a statement per row takes PostgreSQL twice as long."""
     arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in VARYING_COLUMNS.items()]
     rows = func.unnest(*arrays).table_valued(*VARYING_COLUMNS).render_derived()
-    constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in same]
-    statement = insert_into(Attempt).from_select([*VARYING_COLUMNS, *same], select(*rows.c, *constants))
+    constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in shared_values]
+    statement = insert_into(Attempt).from_select(
+        [*VARYING_COLUMNS, *shared_values], select(*rows.c, *constants)
+    )
     columns = zip(*map(_make_values, results), strict=True)
     values = {f"{name}_array": list(column) for name, column in zip(VARYING_COLUMNS, columns, strict=True)}
-    connection.execute(statement.on_conflict_do_nothing(), values | same)
+    connection.execute(statement.on_conflict_do_nothing(), values | shared_values)
 
 
 def _make_values(result: Result) -> tuple[int, int, str, int | None, str]:

@@ -43,15 +43,15 @@ class Rejections:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # For runs whose last letter was refused: the reply, how often in a row it was received, and since
-        # when.
+        # For runs whose last letter was refused: the reply, how many times in a row it was received, and
+        # since when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
         # Runs in which the last letter was not refused for such a reason.
         self._proven: OrderedDict[int, None] = OrderedDict()
 
     def record(self, run_id: int, result: Result) -> int:
-        """Count a letter's result; return how often in a row its reason has occurred, 0 for other results.
+        """Count a letter's result; return how many times in a row its reason has occurred (0 for others).
 
         From `limit` on, the mailing should pause. Letters beyond that were in progress and need not fail.
         """

@@ -32,7 +32,7 @@ from skymailing.web.letter_pages import seal_frame
 @bp.get("/runs/<int:run_id>/clicks")
 @login_required
 def clicks(run_id: int) -> str:
-    """Show how often the links of a run were followed, and by whom.
+    """Show how many times the links of a run were followed, and by whom.
 
     `link` shows one link, and `variant` the letters of one variant instead of the sums of all.
     """

@@ -89,7 +89,7 @@ def show_editor(
     *,
     draft: MessageDraft | None = None,
     starters: list[Card] | None = None,
-    is_example: bool = False,
+    has_start: bool = False,
     is_changed: bool = False,
 ) -> str:
     """Return the editor page; `is_changed` means that another window has since saved the message."""
@@ -101,7 +101,7 @@ def show_editor(
         version = draft.base_version
     elif message and form.is_submitted() and not is_changed:
         version = request.form.get("version", type=parse_big_id)
-    kind = "message" if message else "example" if is_example else "draft" if draft else "new"
+    kind = "message" if message else "start" if has_start else "draft" if draft else "new"
     return render_template(
         "messages/form.html",
         kind=kind,

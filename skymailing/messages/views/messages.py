@@ -67,8 +67,8 @@ def new() -> ResponseReturnValue:
     if draft_id and draft is None and request.method == "GET":
         flash(_("This draft has been saved or discarded."), "info")
         return redirect(url_for("messages.index"))
-    example = _find_example()
-    form = MessageForm(data=editor.make_fields(draft) if draft else example)
+    start = _find_start()
+    form = MessageForm(data=editor.make_fields(draft) if draft else start)
     if request.method == "GET" and not form.language.data:
         form.language.data = get_locale().language
     if form.validate_on_submit():
@@ -85,23 +85,23 @@ def new() -> ResponseReturnValue:
             db.session.commit()
             flash(_("Message saved. This is what your clients will get."), "success")
             return redirect(url_for("messages.show", message_id=message.id))
-    is_empty = request.method == "GET" and example is None and draft is None
+    is_empty = request.method == "GET" and start is None and draft is None
     return editor.show_editor(
         form,
         draft=draft,
         starters=list_first_cards(get_locale().language) if is_empty else [],
-        is_example=example is not None,
+        has_start=start is not None,
     )
 
 
-def _find_example() -> Mapping[str, str] | None:
+def _find_start() -> Mapping[str, str] | None:
     """Return the form's fields of what a new message begins with: a template, or an empty design."""
     language = get_locale().language
     template = templates.find_template(current_user.id, request.args.get("template", type=parse_big_id))
     if template is not None:
         return editor.make_fields(template)
     if starter := get_starter(
-        request.args.get("example", ""), language, find_owner_brand(db.session, current_user)
+        request.args.get("starter", ""), language, find_owner_brand(db.session, current_user)
     ):
         return cast(Mapping[str, str], starter)
     kind = read_source_format(request.args.get("kind"))
