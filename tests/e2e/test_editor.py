@@ -24,16 +24,16 @@ from tests.e2e.editor import (
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, SCREENS, Screen, Window
 
-NEWS = "See you next month!"
+LINE = "Write here as you would to one person"
 DECODE = "async (picture) => { await picture.decode(); return picture.naturalWidth; }"
 
 
 def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Site, owner: User) -> None:
-    open_editor(window, "/messages/new")
-    window.main.get_by_role("link", name="Newsletter").click()
+    window.open("/messages/templates")
+    window.main.get_by_role("link", name="Plain email").click()
     editor = window.page.locator(".ql-editor")
-    expect(editor).to_contain_text("This month's news")
-    place_cursor_at_end(editor.locator("p", has_text=NEWS))
+    expect(editor).to_contain_text(LINE)
+    place_cursor_at_end(editor.locator("p", has_text=LINE))
     window.page.keyboard.type(" See you < soon & well.")
     expect(letter(window).get_by_text("See you < soon & well.")).to_be_visible()
     with saving_draft(window, "Bread & cakes"):
@@ -50,7 +50,7 @@ def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Si
     with site.open_session() as session:
         saved = session.scalars(select(Message).where(Message.owner_id == owner.id)).one()
         assert "See you &lt; soon &amp; well." in saved.body
-        assert '{{ name | default: "friend" }}' in saved.body
+        assert '{{ name | default: "there" }}' in saved.body
         assert session.scalars(select(MessageDraft).where(MessageDraft.owner_id == owner.id)).all() == []
 
 
@@ -186,7 +186,7 @@ def test_the_editor_fits_every_screen(
     for path in (
         "/messages/",
         "/messages/new",
-        "/messages/new?starter=invitation",
+        "/messages/new?starter=letter",
         f"/messages/{source}/edit",
         f"/messages/{source}",
     ):
