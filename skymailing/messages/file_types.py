@@ -101,7 +101,7 @@ def check_archive(name: str, content: bytes) -> None:
             names = archive.namelist()
     except (
         zipfile.BadZipFile,
-        NotImplementedError,
+        NotImplementedError,  # the archive needs a newer version of ZIP than zipfile knows
         ValueError,
         OSError,
         OverflowError,

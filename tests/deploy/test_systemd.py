@@ -19,9 +19,8 @@ RELEASE = "/opt/skymailing/current"
 MAX_EXPOSURE = 20
 
 ANALYZE = shutil.which("systemd-analyze")
-# No package index has systemd's tools, and installing them needs root; only they know what units may contain.
-needs_systemd = pytest.mark.skipif(
-    not ANALYZE, reason="systemd-analyze is not installed, as in most containers; nothing else checks units"
+needs_systemd = pytest.mark.skipif(  # installing systemd needs root, and only its tools can check units
+    not ANALYZE, reason="systemd-analyze is not installed, as in most containers"
 )
 
 
