@@ -4,28 +4,20 @@ import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from flask import current_app
 from PIL import Image
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import (
-    ArchiveEntry,
-    LetterContent,
-    Mailing,
-    Message,
-    MessageDraft,
-    MessagePicture,
-    MessageTemplate,
-    Run,
-    SavedBlock,
-)
+from skymailing.messages import unused
+from skymailing.messages.unused import GRACE, PAUSE
+from skymailing.models import MessagePicture
 from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
@@ -39,11 +31,8 @@ from skymailing.web.images import (
 
 MAX_SIDE = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-GRACE = timedelta(days=2)  # after a picture was last in use; an undo may restore its use
-PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES_PER_QUERY = 500
 MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
-BATCH = 20  # pictures per check; keeps the transaction short
 
 
 def picture_directory() -> Path:
@@ -95,49 +84,12 @@ def is_opaque(image: Image.Image) -> bool:
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete pictures that no message, draft or run shows; return how many."""
+    """Delete pictures that no stored text contains; return how many."""
     with Session(db.engine) as session, session.begin():
-        unchecked = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
-        pictures = list(session.scalars(unchecked.order_by(MessagePicture.looked_at).limit(BATCH)))
-        deleted = []
-        for picture in pictures:
-            picture.looked_at = now
-            if is_used(session, picture):
-                picture.seen_at = now
-            elif picture.seen_at < now - GRACE:
-                session.delete(picture)
-                deleted.append(picture.name)
+        deleted = unused.delete_batch(session, MessagePicture, lambda picture: picture.name, now)
     # Delete files after the commit: a row without its file would show a broken picture.
     delete_files(deleted)
     return len(deleted)
-
-
-def is_used(session: Session, picture: MessagePicture) -> bool:
-    def contains(owner_id: Any, text: Any) -> bool:
-        match = exists().where(owner_id == picture.owner_id, text.contains(picture.name))
-        return bool(session.scalar(select(match)))
-
-    def shows(model: type[Message] | type[MessageDraft] | type[LetterContent]) -> bool:
-        return contains(model.owner_id, model.body)
-
-    published = exists().where(
-        ArchiveEntry.owner_id == picture.owner_id, ArchiveEntry.html.contains(picture.name)
-    )
-    # Sent letters still load their pictures.
-    sent = exists().where(
-        Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
-    )
-    is_stored = (
-        shows(Message)
-        or shows(MessageDraft)
-        or shows(LetterContent)
-        # An unfinished design has no body, and a saved block is part of no message.
-        or contains(MessageDraft.owner_id, MessageDraft.source)
-        or contains(SavedBlock.owner_id, SavedBlock.block)
-        or contains(MessageTemplate.owner_id, MessageTemplate.body)
-        or contains(MessageTemplate.owner_id, MessageTemplate.source)
-    )
-    return is_stored or bool(session.scalar(select(sent | published)))
 
 
 def delete_orphans(now: datetime) -> None:

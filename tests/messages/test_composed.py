@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from skymailing.messages.pictures import is_used
+from skymailing.messages.unused import is_used
 from skymailing.models import Message, MessageDraft, MessageFormat, MessagePicture, SourceFormat, User
 
 pytestmark = pytest.mark.one_engine
@@ -248,13 +248,13 @@ def test_pictures_in_unfinished_designs_and_saved_blocks_are_in_use(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     picture = MessagePicture(owner_id=user.id, name="0" * 32 + "-1x1.png")
-    assert not is_used(session, picture)
+    assert not is_used(session, user.id, picture.name)
     browser.post("/messages/drafts", data=FORM | {"source": f'{{"x": "{picture.name}"}}'})
-    assert is_used(session, picture)
+    assert is_used(session, user.id, picture.name)
     session.execute(delete(MessageDraft))
     block = {"id": "a", "type": "picture", "src": f"https://mail.example/messages/pictures/{picture.name}"}
     browser.post("/messages/blocks", data={"name": "Picture", "block": json.dumps(block)})
-    assert is_used(session, picture)
+    assert is_used(session, user.id, picture.name)
 
 
 @pytest.mark.parametrize("form", [FORM, {"subject": "s", "format": "markdown", "body": "Hello"}])

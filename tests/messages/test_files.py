@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
 from skymailing.clock import utcnow
 from skymailing.messages import file_links, files
-from skymailing.messages.file_links import GRACE
 from skymailing.messages.file_types import choose_type, clean_name
-from skymailing.models import FileLink, Message, MessageDraft, MessageFile, StoredFile, User
+from skymailing.messages.unused import GRACE
+from skymailing.models import FileLink, Message, MessageDraft, MessageFile, SavedBlock, StoredFile, User
 from tests.conftest import SetLimits
 from tests.support.factories import MessageFactory, UserFactory, create_clients, due_mailing
 from tests.support.files import MEGABYTE, attach, link_to, list_attached
@@ -279,8 +279,11 @@ def test_a_linked_file_is_kept_as_long_as_a_text_contains_its_link(
         assert files.delete_unused(later) == 1
     assert list(session.scalars(select(FileLink.id))) == [used.id]
     assert list(session.scalars(select(StoredFile.size))) == [4]
+    session.add(SavedBlock(owner_id=user.id, name="Price list", block=f'{{"url": "{used.token}"}}'))
     message.body = "no link"
     session.flush()
     with app.app_context():
-        assert file_links.delete_unused(later + GRACE + timedelta(hours=7)) == 1
+        assert file_links.delete_unused(later + GRACE + timedelta(hours=7)) == 0, "a saved block has the link"
+        session.execute(delete(SavedBlock))
+        assert file_links.delete_unused(later + 2 * GRACE + timedelta(hours=14)) == 1
     assert unused.token != used.token

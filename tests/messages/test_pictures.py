@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.messages import pictures
-from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
+from skymailing.messages.pictures import picture_directory
+from skymailing.messages.unused import GRACE, PAUSE
 from skymailing.models import MessagePicture, User
 from skymailing.web import images
 from tests.conftest import SetLimits
