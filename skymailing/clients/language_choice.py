@@ -5,11 +5,12 @@ The choice is the custom field `language` of the client, a code such as "ru", so
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
+from skymailing.clients.queries import find_by_key
 from skymailing.extensions import db
-from skymailing.models import Client, Message
+from skymailing.models import Message
 
 FIELD = "language"
 
@@ -19,13 +20,13 @@ def find_language(owner_id: int, email_key: str) -> str | None:
     in_use = select(func.count(Message.language.distinct()))
     if (db.session.scalar(in_use.where(Message.owner_id == owner_id, Message.language != "")) or 0) < 2:
         return None
-    client = db.session.scalar(_select_client(owner_id, email_key))
+    client = find_by_key(owner_id, email_key)
     return None if client is None else str(client.attributes.get(FIELD, ""))
 
 
 def save_language(owner_id: int, email_key: str, language: str, known: Sequence[str]) -> None:
     """Store the language that a client has chosen, or remove it if empty; unknown languages are ignored."""
-    client = db.session.scalar(_select_client(owner_id, email_key).with_for_update())
+    client = find_by_key(owner_id, email_key, to_change=True)
     if client is None or (language and language not in known):
         return
     attributes = {key: value for key, value in client.attributes.items() if key != FIELD}
@@ -34,7 +35,3 @@ def save_language(owner_id: int, email_key: str, language: str, known: Sequence[
     if attributes != client.attributes:
         client.attributes = attributes
         db.session.flush()
-
-
-def _select_client(owner_id: int, email_key: str) -> Select[tuple[Client]]:
-    return select(Client).where(Client.owner_id == owner_id, Client.email_key == email_key)

@@ -104,14 +104,19 @@ def list_rejections(import_: ClientImport) -> Select[Any]:
 
 def list_latest_imports(owner_id: int, limit: int = 5) -> list[ClientImport]:
     """Return the owner's latest imports without their files, newest first."""
-    return list(
-        db.session.scalars(
-            select(ClientImport)
-            .where(ClientImport.owner_id == owner_id)
-            .order_by(ClientImport.id.desc())
-            .limit(limit)
-        )
-    )
+    newest = select_imports(owner_id).order_by(ClientImport.id.desc()).limit(limit)
+    return list(db.session.scalars(newest))
+
+
+def select_imports(owner_id: int) -> Select[tuple[ClientImport]]:
+    """Return a statement for the owner's imports."""
+    return select(ClientImport).where(ClientImport.owner_id == owner_id)
+
+
+def find_by_key(owner_id: int, email_key: str, *, to_change: bool = False) -> Client | None:
+    """Return the owner's client with this address key; locked if it is to be changed."""
+    own = select(Client).where(Client.owner_id == owner_id, Client.email_key == email_key)
+    return db.session.scalar(own.with_for_update() if to_change else own)
 
 
 def list_known_attributes(owner_id: int) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, delete, func, literal, select
+from sqlalchemy import ColumnElement, Row, Select, delete, func, literal, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.engine import execute_counting, insert_into
@@ -142,6 +142,11 @@ def select_tags(owner_id: int) -> Select[tuple[Tag, int]]:
     """Select the owner's tags, each with the number of clients who have it."""
     count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
     return select(Tag, count).where(Tag.owner_id == owner_id)
+
+
+def find_counted_tag(owner_id: int, tag_id: int) -> Row[tuple[Tag, int]] | None:
+    """Return the owner's tag with this ID, and the number of clients who have it."""
+    return db.session.execute(select_tags(owner_id).where(Tag.id == tag_id)).first()
 
 
 def list_tags(owner_id: int) -> list[tuple[Tag, int]]:

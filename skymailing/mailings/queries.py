@@ -98,12 +98,19 @@ class Ledger:
 
 def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
     """Return a page of the owner's mailings that match the query and the state."""
-    statement = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
+    return paginate(select_mailings(owner.id, MailingKind.MAILING, query, state), SORTS[sort], cursor)
+
+
+def select_mailings(
+    owner_id: int, kind: MailingKind, query: str, state: MailingState | None
+) -> Select[tuple[Mailing]]:
+    """Return a statement for the owner's mailings of a kind that match the query and the state, if given."""
+    statement = select(Mailing).where(Mailing.owner_id == owner_id, Mailing.kind == kind)
     if query:
         statement = statement.where(contains_text(Mailing.name, query))
     if state:
         statement = statement.where(Mailing.state == state)
-    return paginate(statement, SORTS[sort], cursor)
+    return statement
 
 
 def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:

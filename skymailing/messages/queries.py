@@ -37,6 +37,12 @@ def list_messages(owner_id: int, search: str = "") -> Select[Any]:
     return statement
 
 
+def find_message(owner_id: int, message_id: int) -> Message | None:
+    """Return the owner's message with this ID."""
+    own = select(Message).where(Message.owner_id == owner_id, Message.id == message_id)
+    return db.session.scalar(own)
+
+
 def find_attributes(owner_id: int) -> list[str]:
     """Return the names of the newest clients' attributes, most common first."""
     newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())

@@ -34,18 +34,7 @@ def save_template(message: Message, name: str) -> MessageTemplate:
         raise UserError("block_name", limit=TEMPLATE_NAME_MAX_LENGTH)
     own = select(MessageTemplate.id).where(MessageTemplate.owner_id == message.owner_id)
     require_room("template_limit", own, MAX_TEMPLATES)
-    content = Content.with_source(message)
-    template = MessageTemplate(
-        owner_id=message.owner_id,
-        name=name,
-        subject=content.subject,
-        preheader=content.preheader,
-        language=content.language,
-        format=content.format,
-        body=content.body,
-        source_format=content.source_format,
-        source=content.source,
-    )
+    template = MessageTemplate(owner_id=message.owner_id, name=name, **Content.with_source(message).columns)
     db.session.add(template)
     db.session.flush()
     return template

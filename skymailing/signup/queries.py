@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import joinedload
 
 from skymailing.extensions import db
@@ -26,8 +26,22 @@ class Numbers:
 
 def list_forms(owner_id: int) -> Sequence[SignupForm]:
     """Return the owner's forms by name."""
-    statement = select(SignupForm).where(SignupForm.owner_id == owner_id)
-    return db.session.scalars(statement.order_by(func.lower(SignupForm.name), SignupForm.id)).all()
+    by_name = select_forms(owner_id).order_by(func.lower(SignupForm.name), SignupForm.id)
+    return db.session.scalars(by_name).all()
+
+
+def select_forms(owner_id: int) -> Select[tuple[SignupForm]]:
+    """Return a statement for the owner's forms."""
+    return select(SignupForm).where(SignupForm.owner_id == owner_id)
+
+
+def select_signups(form_id: int, is_confirmed: bool | None) -> Select[tuple[Signup]]:
+    """Return a statement for the requests to a form: all of them if `is_confirmed` is None."""
+    statement = select(Signup).where(Signup.form_id == form_id)
+    if is_confirmed is None:
+        return statement
+    is_open = Signup.confirmed_at.is_(None)
+    return statement.where(~is_open if is_confirmed else is_open)
 
 
 def count_people(form_ids: Sequence[int], now: datetime) -> dict[int, Numbers]:

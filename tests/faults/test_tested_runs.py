@@ -1,6 +1,5 @@
 """Test that everyone gets one letter of the right variant when workers are killed (fault 21)."""
 
-import random
 from datetime import timedelta
 
 from flask import Flask
@@ -11,18 +10,11 @@ from skymailing.clock import utcnow
 from skymailing.models import Decision, Delivery, OnUnknown, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.tested import count_subjects, plan_tested, read_subject
-from tests.faults.workers import LiveRun, add_clients, kill, live_run
+from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
 from tests.support.servers import SmtpServer
 
 RECIPIENTS = 600
-
-
-def kill_one(run: LiveRun) -> None:
-    victim = random.choice(run.workers)
-    assert victim.poll() is None, "a worker ended without being killed"
-    kill(victim)
-    run.sweep()
 
 
 def test_21_a_test_survives_the_death_of_its_workers(
@@ -32,7 +24,7 @@ def test_21_a_test_survives_the_death_of_its_workers(
     mailing = plan_tested(user, session, on_unknown=OnUnknown.HOLD)
     with live_run(app, environment, session, mailing) as live:
         live.wait_for_letters(smtp, RECIPIENTS // 8)
-        kill_one(live)
+        live.kill_one()
 
         def is_sample_sent() -> bool:
             live.sweep()
@@ -45,7 +37,7 @@ def test_21_a_test_survives_the_death_of_its_workers(
         session.flush()
         live.sweep()
         live.wait_for_letters(smtp, RECIPIENTS * 3 // 4)
-        kill_one(live)
+        live.kill_one()
         live.finish(120)
 
     run = get_only_run(session)

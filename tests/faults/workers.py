@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.models import Client, Mailing, RunState, User
-from tests.delivery.ledger import get_only_run
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink
 from tests.processes.service import wait_until
 from tests.support.forked import Forked
 from tests.support.servers import SmtpServer
 
+SESSIONS = 20  # the maximum per worker
 SWEEP_PAUSE = 5.0  # seconds between two sweeps while a test waits for letters
 
 logger = logging.getLogger(__name__)
@@ -112,6 +114,21 @@ class LiveRun:
         swept = [time.monotonic()]
         wait_until(has_arrived, f"{count} letters")
 
+    def kill_one(self) -> None:
+        """Kill one worker, and sweep."""
+        victim = random.choice(self.workers)
+        assert victim.poll() is None, "a worker ended without being killed"
+        kill(victim)
+        self.sweep()
+
+    def finish_despite_kills(self, server: SmtpServer, recipients: int, kills: int) -> None:
+        """Kill workers at moments spread over the run, so that letters are being sent at each one."""
+        for number in range(kills):
+            self.wait_for_letters(server, recipients * (number + 1) // (kills + 2))
+            time.sleep(random.uniform(0, 0.05))
+            self.kill_one()
+        self.finish(180)
+
     def finish(self, seconds: float = 60) -> None:
         """Sweep until the run has finished."""
 
@@ -132,3 +149,14 @@ def live_run(
         run = LiveRun(app, environment, session, running)
         run.start(mailing)
         yield run
+
+
+def check_after_kills(session: Session, server: SmtpServer, recipients: int, kills: int) -> None:
+    """Check that the ledger agrees with the server, and that no one got two letters."""
+    run = get_only_run(session)
+    counts = count_states(session, run)
+    check_ledger(session, run, server.letters)
+    # At most one letter per session was between DATA and the reply when its worker was killed.
+    assert counts.get("unknown", 0) <= kills * SESSIONS
+    assert counts["sent"] + counts.get("unknown", 0) == recipients
+    assert set(server.per_address().values()) == {1}

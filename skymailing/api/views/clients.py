@@ -4,7 +4,6 @@ from contextlib import nullcontext
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import Listing, list_after
 from skymailing.api.problems import InvalidField
@@ -149,8 +148,7 @@ def read_address(text: str) -> str:
 
 def find_by_email(email: str, *, to_change: bool = False) -> Client | None:
     key = address_key(parse_recipient(email))
-    own = select(Client).where(Client.owner_id == current_access().owner_id, Client.email_key == key)
-    return db.session.scalar(own.with_for_update() if to_change else own)
+    return queries.find_by_key(current_access().owner_id, key, to_change=to_change)
 
 
 def compare_tags(client: Client, wanted: list[str]) -> TagChanges:

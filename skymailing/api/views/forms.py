@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import PageQuery, list_of
 from skymailing.api.schemas.forms import FormHead, FormSchema, SignupQuery, SignupSchema
@@ -14,7 +12,7 @@ from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.models import Signup, SignupForm
 from skymailing.security import get_own
-from skymailing.signup.queries import Numbers, count_people, count_waiting
+from skymailing.signup.queries import Numbers, count_people, count_waiting, select_forms, select_signups
 from skymailing.signup.snippet import form_url, write_snippet
 
 bp = Resource("forms", "Public forms through which people subscribe.")
@@ -27,8 +25,12 @@ TEXTS = ("title", "introduction", "button", "consent_text", "thanks_text", "than
 @bp.operation("GET /forms", Scope.FORMS_READ, query=PageQuery, gives=list_of(FormHead))
 def list_forms(query: dict[str, Any]) -> Any:
     """List sign-up forms, oldest first."""
-    statement = select(SignupForm).where(SignupForm.owner_id == current_access().owner_id)
-    listing = list_after(statement, [(SignupForm.id, False)], query.get("after"), query["limit"])
+    listing = list_after(
+        select_forms(current_access().owner_id),
+        [(SignupForm.id, False)],
+        query.get("after"),
+        query["limit"],
+    )
     return page_of(listing, describe(listing.items))
 
 
@@ -55,10 +57,7 @@ def list_signups(query: dict[str, Any], form_id: int) -> Any:
 
     They are deleted some days later. People who have confirmed are clients.
     """
-    statement = select(Signup).where(Signup.form_id == get_own(SignupForm, form_id).id)
-    if "confirmed" in query:
-        is_open = Signup.confirmed_at.is_(None)
-        statement = statement.where(~is_open if query["confirmed"] else is_open)
+    statement = select_signups(get_own(SignupForm, form_id).id, query.get("confirmed"))
     return page_of(list_after(statement, [(Signup.id, False)], query.get("after"), query["limit"]))
 
 

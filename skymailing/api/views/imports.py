@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 from flask import request, url_for
-from sqlalchemy import select
 
 from skymailing import queue
 from skymailing.api.paging import list_after
@@ -19,7 +18,7 @@ from skymailing.clients import imports, uploads
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.files.encodings import find_encoding
 from skymailing.clients.mapping import InvalidMapping, Mapping
-from skymailing.clients.queries import REJECTION_ORDER, list_rejections
+from skymailing.clients.queries import REJECTION_ORDER, list_rejections, select_imports
 from skymailing.clients.rows import REJECTION_CODES, split_rejected
 from skymailing.clients.statuses import Standing
 from skymailing.clients.tags import InvalidTag, read_tags
@@ -52,7 +51,7 @@ BODY = {
 @bp.operation("GET /imports", Scope.CLIENTS_READ, query=PageQuery, gives=list_of(ImportSchema))
 def list_imports(query: dict[str, Any]) -> Any:
     """List imports, oldest first."""
-    statement = select(ClientImport).where(ClientImport.owner_id == current_access().owner_id)
+    statement = select_imports(current_access().owner_id)
     listing = list_after(statement, [(ClientImport.id, False)], query.get("after"), query["limit"])
     return page_of(listing, [describe(one) for one in listing.items])
 

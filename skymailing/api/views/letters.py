@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidFields
@@ -26,10 +25,10 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
-from skymailing.extensions import db
 from skymailing.hints import hint_letters
 from skymailing.letters import queries, services
 from skymailing.letters.contents import CHECKED, CheckedContent, LetterError
+from skymailing.messages import queries as message_queries
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.placeholders import write_path
 from skymailing.models import DeliveryState, Message, MessageFormat, Sender, TransactionalLetter, User
@@ -154,8 +153,7 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
 
 def find_message(owner: User, message_id: int) -> Message:
     """Return the owner's message; raises InvalidField."""
-    own = select(Message).where(Message.id == message_id, Message.owner_id == owner.id)
-    message = db.session.scalar(own)
+    message = message_queries.find_message(owner.id, message_id)
     if message is None:
         raise InvalidField("/message_id", UserError("mailing_message_unknown"))
     return message

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.schemas.base import PageQuery, list_of
@@ -28,7 +27,6 @@ from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
-from skymailing.db.text_search import contains_text
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
@@ -36,6 +34,7 @@ from skymailing.mailings import scheduling, services
 from skymailing.mailings.caught import delete_caught
 from skymailing.mailings.deletion import delete_mailing as delete_unsent
 from skymailing.mailings.errors import InvalidMailing, MailingError
+from skymailing.mailings.queries import select_mailings
 from skymailing.mailings.saved_values import find_shown_audience, read_part_names, read_values
 from skymailing.mailings.selection import Selection, select_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
@@ -56,11 +55,7 @@ def list_mailings(query: dict[str, Any]) -> Any:
     """List mailings, oldest first: with a live key the real ones, with a test key those of test keys."""
     access = current_access()
     kind = MailingKind.MAILING if access.is_live else MailingKind.CAUGHT
-    statement = select(Mailing).where(Mailing.owner_id == access.owner_id, Mailing.kind == kind)
-    if "state" in query:
-        statement = statement.where(Mailing.state == query["state"])
-    if "q" in query:
-        statement = statement.where(contains_text(Mailing.name, query["q"]))
+    statement = select_mailings(access.owner_id, kind, query.get("q", ""), query.get("state"))
     listing = list_after(statement, [(Mailing.id, False)], query.get("after"), query["limit"])
     return page_of(listing, describe_mailings(listing.items))
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from flask import url_for
-from sqlalchemy import select
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import FieldError, InvalidFields
@@ -25,7 +24,7 @@ from skymailing.delivery.composition.composing import write_design
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.messages import services
+from skymailing.messages import queries, services
 from skymailing.messages.composed import make_composed
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import choose_language, make_content
@@ -40,7 +39,7 @@ SCHEMA = MessageSchema()
 @bp.operation("GET /messages", Scope.MESSAGES_READ, query=PageQuery, gives=list_of(MessageHead))
 def list_messages(query: dict[str, Any]) -> Any:
     """List messages, oldest first, without their bodies."""
-    statement = select(Message).where(Message.owner_id == current_access().owner_id)
+    statement = queries.list_messages(current_access().owner_id)
     return page_of(list_after(statement, [(Message.id, False)], query.get("after"), query["limit"]))
 
 

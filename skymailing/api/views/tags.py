@@ -15,10 +15,9 @@ from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clients import tag_changes
-from skymailing.clients.tags import clean_tag, find_or_create_tags, find_tag, select_tags
+from skymailing.clients.tags import clean_tag, find_counted_tag, find_or_create_tags, find_tag, select_tags
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
-from skymailing.extensions import db
 from skymailing.models import Tag
 from skymailing.security import get_own
 
@@ -78,9 +77,7 @@ def find_own(tag_id: int, *, to_change: bool = False) -> tuple[Tag, dict[str, An
     """Return the owner's tag and its description, or abort with 404; locked if it is to be changed."""
     if to_change:
         get_own(Tag, tag_id, to_change=True)
-    row = db.session.execute(select_tags(current_access().owner_id).where(Tag.id == tag_id)).first()
-    if row is None:
-        abort(404)
+    row = find_counted_tag(current_access().owner_id, tag_id) or abort(404)
     return row[0], describe(row)
 
 

@@ -62,10 +62,15 @@ class Content:
         """What the author wrote."""
         return self.subject, self.preheader, self.body
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """The values of the columns in which messages and templates store the content."""
+        names = ("subject", "preheader", "format", "body", "language", "source_format", "source")
+        return {name: getattr(self, name) for name in names}
+
     def write_to(self, message: Message) -> None:
         """Store the content in a message, whose version is already the new one."""
-        message.subject, message.format, message.body = self.subject, self.format, self.body
-        message.language, message.preheader = self.language, self.preheader
-        message.source_format, message.source = self.source_format, self.source
+        for name, value in self.columns.items():
+            setattr(message, name, value)
         message.version = message.version or 1  # a new message has no version yet
         message.source_version = message.version if self.source_format else None
