@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,7 +122,7 @@ def responds(url: str) -> bool:
     try:
         with opener.open(url, timeout=0.5) as response:
             return bool(response.status == 200)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):  # also a program that speaks another protocol
         return False
 
 

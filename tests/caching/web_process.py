@@ -7,14 +7,15 @@ from pathlib import Path
 from config import TestingConfig
 from skymailing.processes.programs import list_programs
 from tests.journey.visitor import Visitor
-from tests.processes.service import PROJECT_DIR, free_port, wait_until
+from tests.processes.service import PROJECT_DIR, wait_until
+from tests.support.ports import find_free_port
 
 
 class WebProcess:
     """The web server that `flask up` runs, with a single worker."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         self.environment = environment | {"PATH": os.environ["PATH"], "PORT": str(self.port)}

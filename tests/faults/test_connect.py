@@ -14,8 +14,8 @@ from skymailing.models import Attempt, Mailing, Route, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine, WatchPages
 from tests.faults.sink import Script, Sink, Stage, Turn, behave
-from tests.processes.service import free_port
 from tests.support.factories import create_clients, due_mailing
+from tests.support.ports import find_free_port
 
 # Connections to a mail server do not depend on the database.
 pytestmark = pytest.mark.one_engine
@@ -77,7 +77,7 @@ def test_a_server_out_of_service_uses_up_no_attempts_and_later_gets_every_letter
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     mailing = due_mailing(user)
-    port = free_port()
+    port = find_free_port()
     sink = Sink(script or behave, port=port)
     engine.use_server(port)
 

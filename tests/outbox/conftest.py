@@ -1,8 +1,6 @@
 """Provide mail server settings, a function that sends letters, and a letter."""
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -54,9 +52,3 @@ def add_letter(app: Flask, session: Session, user: User, template: str, **params
         letter_id = outbox.add_letter(db.session.get_one(User, user.id), template, **params).id
         db.session.commit()
     return session.get_one(OutboxLetter, letter_id)
-
-
-def find_closed_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -20,7 +20,8 @@ from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.models import BreakerState, LetterState, OutboxLetter, Route, User
 from skymailing.outbox import tasks
 from tests.faults.sink import Sink, Stage, Turn
-from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
+from tests.outbox.conftest import MailSettings, Send, add_letter
+from tests.support.ports import find_free_port
 from tests.support.servers import SmtpServer
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -76,7 +77,7 @@ def test_the_second_mail_server_takes_over(
         server="127.0.0.1", port=smtp.port, use_tls=False, use_ssl=False, username=None, password=None
     )
     monkeypatch.setitem(app.config, "MAIL_FALLBACK", second)
-    settings.port = find_closed_port()
+    settings.port = find_free_port()
     add_letters(app, session, user, 1)
     with time_machine.travel(utcnow(), tick=False) as clock:
         for _ in range(5):

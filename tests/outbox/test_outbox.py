@@ -21,8 +21,9 @@ from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
 from skymailing.outbox import tasks
-from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
+from tests.outbox.conftest import MailSettings, Send, add_letter
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory
+from tests.support.ports import find_free_port
 from tests.support.servers import SmtpServer
 
 
@@ -69,7 +70,7 @@ def test_an_unreachable_server_postpones_letters(
     send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
 ) -> None:
     working_port = settings.port
-    settings.port = find_closed_port()
+    settings.port = find_free_port()
     assert send() == 0
     session.refresh(letter)
     assert (letter.state, letter.attempts) == (LetterState.PENDING, 0)

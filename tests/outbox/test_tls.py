@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.smtp import connection
 from skymailing.models import LetterState, OutboxLetter
-from tests.outbox.conftest import MailSettings, Send, find_closed_port
+from tests.outbox.conftest import MailSettings, Send
+from tests.support.ports import find_free_port
 from tests.support.servers import SmtpServer
 
 # Sessions with a mail server do not depend on the database.
@@ -53,7 +54,7 @@ def tls_server(app: Flask, authority: trustme.CA, smtp: SmtpServer) -> Iterator[
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
     controller = Controller(
-        smtp, hostname="127.0.0.1", port=find_closed_port(), tls_context=context, require_starttls=True
+        smtp, hostname="127.0.0.1", port=find_free_port(), tls_context=context, require_starttls=True
     )
     controller.start()
     yield controller.port

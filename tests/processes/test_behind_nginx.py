@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes.nginx import NAME, Nginx, find_nginx, run_nginx
-from tests.processes.service import PROJECT_DIR, free_port, is_listening, wait_until
+from tests.processes.service import PROJECT_DIR, is_listening, wait_until
+from tests.support.ports import find_free_port
 from tests.support.servers import RedisServer
 
 EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
@@ -25,7 +26,7 @@ class Web:
     """A `flask web` process with production settings."""
 
     def __init__(self, directory: Path, redis_url: str) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self.environment = {
             "PATH": os.environ["PATH"],
             "SKYMAILING_ENV": "production",

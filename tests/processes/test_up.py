@@ -17,9 +17,11 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from skymailing.processes import instance_lock
 from skymailing.processes.supervisor import FAILURES_TO_REPORT, ConsoleSupervisor, Options
 from skymailing.settings.redis_socket import embedded_redis_url, redis_socket
 from tests.processes.service import Service, is_gone, is_listening, wait_until
+from tests.support.ports import find_free_port
 
 STOP_SECONDS = 20
 VISITOR_PAUSE = (
@@ -108,7 +110,7 @@ def test_a_second_start_reports_the_running_service(service: Service) -> None:
 
 
 def test_a_port_in_use_is_reported_with_its_variable(service: Service, tmp_path: Path) -> None:
-    settings = {"DATA_DIR": str(tmp_path / "other"), "MAIL_PORT": str(service.mail_port + 1)}
+    settings = {"DATA_DIR": str(tmp_path / "other"), "MAIL_PORT": str(find_free_port())}
 
     result = service.run("up", "--migrate", **settings)
 
@@ -118,13 +120,20 @@ def test_a_port_in_use_is_reported_with_its_variable(service: Service, tmp_path:
 
 
 def test_a_mail_catcher_port_in_use_is_reported_with_its_variable(service: Service, tmp_path: Path) -> None:
-    settings = {"DATA_DIR": str(tmp_path / "other"), "PORT": str(service.port + 1)}
+    settings = {"DATA_DIR": str(tmp_path / "other"), "PORT": str(find_free_port())}
 
     result = service.run("up", "--migrate", **settings)
 
     assert result.returncode == 1
     assert f"port {service.mail_port} " in result.stderr
     assert "MAIL_PORT=" in result.stderr
+
+
+def test_a_program_of_another_protocol_is_not_a_running_site(service: Service) -> None:
+    wait_until(lambda: is_listening(service.mail_port), "the catcher listens")
+
+    assert instance_lock.responds(f"{service.url}/healthz")
+    assert not instance_lock.responds(f"http://127.0.0.1:{service.mail_port}/healthz")
 
 
 def test_a_database_without_tables_is_reported_with_a_remedy(tmp_path: Path) -> None:

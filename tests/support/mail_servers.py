@@ -16,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.postfix import find_free_port, wait_for_port
+from bench.postfix import wait_for_port
 from tests.support.debian_packages import unpack
+from tests.support.ports import find_free_port
 
 POSTFIX_QUEUES = (
     *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop"),

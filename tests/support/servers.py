@@ -1,6 +1,5 @@
 """Provide real servers for the tests: Valkey, and an SMTP server that collects letters."""
 
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from skymailing.processes.embedded_redis import redis_command
 from skymailing.settings.redis_socket import embedded_redis_url
+from tests.support.ports import find_free_port
 
 
 class RedisServer:
@@ -88,8 +88,7 @@ class SmtpServer:
 
     def start(self) -> None:
         # aiosmtpd connects to its own port to check that it is up, so the port cannot be 0.
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = find_free_port()
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.controller.start()
 

@@ -1,7 +1,6 @@
 """Test that `flask doctor` checks PUBLIC_URL and its certificate, with a local server."""
 
 import http.server
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.run import run_checks
+from tests.support.ports import find_free_port
 
 
 class SiteHandler(http.server.BaseHTTPRequestHandler):
@@ -124,8 +124,7 @@ def test_a_site_that_visitors_cannot_use_is_a_problem(
 def test_a_site_that_is_down_is_a_problem_and_its_certificate_is_unknown(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = find_free_port()
     monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{port}")
 
     site, certificate, clock = check_site(app)
