@@ -9,7 +9,7 @@ from skymailing.api.problems import ApiError
 
 MAX_DEPTH = 64
 # Matches at every quote, also of a string without an end, so that each byte is read once.
-STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 OPENING = b"[{"
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # A lone surrogate or NUL, which no database stores; found only where it can be escaped.

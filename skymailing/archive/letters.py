@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Recipient, Rendered, make_values
 from skymailing.delivery.rendering.letter_links import letter_link_key, read_letter_token
 from skymailing.delivery.rendering.message_ids import RunIdentity
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import Habits, make_clock
 from skymailing.errors import UserError
 from skymailing.models import Client, Delivery, Mailing, Run, RunVariant, User
 from skymailing.security import unsubscribe_token
@@ -121,12 +121,6 @@ def render_letter(letter: SentLetter) -> Rendered:
         browser_url=browser_url(letter.token),
     )
     return parts.render(values | make_clock(letter.sent_at))
-
-
-def make_clock(moment: datetime) -> dict[str, object]:
-    """Return Liquid's values for the current time, as they were at `moment`."""
-    then = moment.astimezone(UTC).replace(tzinfo=None)  # like workers, whose time zone is UTC
-    return {"now": then, "today": then.date()}
 
 
 class CompiledRuns:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import dropwhile
 
-from skymailing.archive.letters import make_clock
 from skymailing.archive.pages import lay_out
 from skymailing.archive.tidying import ADDRESS, LINK, VALUE, tidy_html, tidy_text
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.content import LINK_NAMES, PageEdit, keep_page
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Rendered, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import Habits, make_clock
 from skymailing.models.archive import ArchiveEntry
 
 TITLE_LENGTH = ArchiveEntry.title.type.length

@@ -77,9 +77,9 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (SavedBlock, SavedBlock.owner_id),
     (MessageFile, MessageFile.owner_id),
     (FileLink, FileLink.owner_id),
-    (StoredFile, StoredFile.owner_id),  # after the messages, runs and links that use them
-    (MessageTemplate, MessageTemplate.owner_id),
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
+    (StoredFile, StoredFile.owner_id),  # after the messages, runs, letters and links that use them
+    (MessageTemplate, MessageTemplate.owner_id),
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),
     (WebhookCall, WebhookCall.owner_id),

@@ -1,5 +1,6 @@
 """Keep a worker's state between slices: its journal, its sessions, and what it has learned."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -87,13 +88,26 @@ class Dispatcher:
             self._templates = others | {key: self._compile(run, variant)}
         return self._templates[key]
 
-    def make_letter_templates(self, run: OpenRun, content_ids: set[int]) -> dict[int | None, LetterTemplate]:
-        """Return the contents of transactional letters, compiled at first use, by their IDs."""
+    def make_letter_templates(
+        self, run: OpenRun, content_ids: set[int]
+    ) -> Callable[[int | None], LetterTemplate]:
+        """Return a function that finds the content of a transactional letter, compiled at first use.
+
+        Contents with files are loaded one after the other: those of a window may have gigabytes.
+        """
+        if run.file_bytes:
+            return lambda id: self._find_letter_templates(run, {id})[id]
+        return self._find_letter_templates(run, content_ids).__getitem__
+
+    def _find_letter_templates(
+        self, run: OpenRun, content_ids: Iterable[int | None]
+    ) -> dict[int | None, LetterTemplate]:
         found: dict[int | None, LetterTemplate] = {}
         for content_id in content_ids:
             if template := self._letter_templates.find(run.id, content_id):
                 found[content_id] = template
-        for content_id, content in load_contents([id for id in content_ids if id not in found]).items():
+        missing = [id for id in content_ids if id is not None and id not in found]
+        for content_id, content in load_contents(missing, with_files=run.file_bytes > 0).items():
             identity = RunIdentity(run.uuid, message_id_key())
             sender, name = self._make_sender(run, run.sender_name), f"letter-{run.mailing_id}.service"
             template = TransactionalTemplate(content, sender, identity, name, run.habits)

@@ -10,7 +10,7 @@ from skymailing.db.engine import reading_engine
 from skymailing.delivery.rendering.attachments import AttachedFile
 from skymailing.delivery.smtp.pipeline import SLOWEST
 from skymailing.delivery.variants.contents import list_variants
-from skymailing.models import Mailing, MessageFile, Run, RunFile, StoredFile
+from skymailing.models import Mailing, MessageFile, Run, RunFile, RunState, StoredFile
 
 # A file is a third longer in a letter: four characters for three bytes, and line endings.
 ENCODED_RATIO = 4 / 3 * 78 / 76
@@ -27,7 +27,7 @@ def plan_files(session: Session, run: Run, mailing: Mailing) -> list[RunFile]:
     sizes = [sum(file.file.size for file in files) for files in found.values()]
     run.file_bytes = max(sizes, default=0)
     if run.file_bytes and not mailing.is_caught:
-        run.state = run.reopened_state
+        run.state = RunState.ATTACHED
     return [
         RunFile(
             variant=number,

@@ -2,11 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.rendering.attachments import AttachedFile
 from skymailing.delivery.rendering.content import Content, TemplateError
 from skymailing.delivery.rendering.letter import CompiledContent, Recipient
 from skymailing.delivery.rendering.transactional import (
@@ -15,12 +17,21 @@ from skymailing.delivery.rendering.transactional import (
     make_letter_values,
 )
 from skymailing.delivery.rendering.values import Habits
-from skymailing.models import LETTER_RUN_STATES, LetterContent, MessageFormat, Run, TransactionalLetter
+from skymailing.models import (
+    LETTER_RUN_STATES,
+    LetterContent,
+    LetterFile,
+    MessageFormat,
+    Run,
+    StoredFile,
+    TransactionalLetter,
+)
 
 DAY = timedelta(days=1)
 # How long after the end of its day a letter may still be sent, before it expires.
 PATIENCE = timedelta(days=3)
 MAX_TEMPLATES = 64  # per worker
+MAX_FILE_BYTES = 32 * 1024 * 1024  # of their encoded files
 
 
 def day_of(moment: datetime) -> datetime:
@@ -48,14 +59,27 @@ def is_expired(now: datetime) -> ColumnElement[bool]:
     return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE))
 
 
-def load_contents(ids: Collection[int]) -> dict[int, Content]:
+def load_contents(ids: Collection[int], *, with_files: bool) -> dict[int, Content]:
     """Return contents by their IDs."""
     if not ids:
         return {}
     columns = (LetterContent.id, LetterContent.subject, LetterContent.format, LetterContent.body)
     statement = select(*columns, LetterContent.language).where(LetterContent.id.in_(ids))
     with reading_engine().connect() as connection:
-        return {row[0]: make_content(*row[1:]) for row in connection.execute(statement).tuples()}
+        contents = {row[0]: make_content(*row[1:]) for row in connection.execute(statement).tuples()}
+        if not with_files:
+            return contents
+        return {id: replace(content, files=_load_files(connection, id)) for id, content in contents.items()}
+
+
+def _load_files(connection: Connection, content_id: int) -> tuple[AttachedFile, ...]:
+    statement = (
+        select(LetterFile.name, LetterFile.content_type, StoredFile.content)
+        .join(StoredFile, StoredFile.id == LetterFile.file_id)
+        .where(LetterFile.content_id == content_id)
+        .order_by(LetterFile.position)
+    )
+    return tuple(AttachedFile(*row) for row in connection.execute(statement).tuples())
 
 
 def fill_subject(letter: TransactionalLetter, habits: Habits) -> str:
@@ -80,9 +104,10 @@ class TemplateMemory:
     """The compiled contents that a worker used last; each belongs to a run, whose sender it contains."""
 
     def __init__(self) -> None:
-        self._templates: OrderedDict[tuple[int, int], TransactionalTemplate] = OrderedDict()
+        self._templates: OrderedDict[tuple[int, int | None], TransactionalTemplate] = OrderedDict()
+        self._file_bytes = 0
 
-    def find(self, run_id: int, content_id: int) -> TransactionalTemplate | None:
+    def find(self, run_id: int, content_id: int | None) -> TransactionalTemplate | None:
         """Return a template, and keep it longer than the others."""
         key = run_id, content_id
         if key not in self._templates:
@@ -91,7 +116,9 @@ class TemplateMemory:
         return self._templates[key]
 
     def add(self, run_id: int, content_id: int, template: TransactionalTemplate) -> None:
-        """Keep a template instead of the one that was not used for the longest time."""
+        """Keep a template instead of those that were not used for the longest time."""
         self._templates[run_id, content_id] = template
-        while len(self._templates) > MAX_TEMPLATES:
-            self._templates.popitem(last=False)
+        self._file_bytes += len(template.tail.content)
+        while len(self._templates) > MAX_TEMPLATES or self._file_bytes > MAX_FILE_BYTES:
+            _key, oldest = self._templates.popitem(last=False)
+            self._file_bytes -= len(oldest.tail.content)

@@ -1,6 +1,6 @@
 """Render the letters of a window, one after the other."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from skymailing.clock import utcnow
@@ -30,7 +30,7 @@ def render_letters(
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
-        templates = _compile_contents(run, dispatcher, confirmed)
+        find_template = _compile_contents(run, dispatcher, confirmed)
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
@@ -43,10 +43,10 @@ def render_letters(
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
-        template = templates[claimed.content_id if run.is_transactional else claimed.variant]
+        template = find_template(claimed.content_id if run.is_transactional else claimed.variant)
         path = template.run.make_return_path(claimed.id, outlet.bounce_address)
         tail = template.tail.content
-        if len(tail) > limit:
+        if len(tail) > limit and not run.is_transactional:
             batch.stop(StateReason.TOO_LARGE, f"{len(tail)}/{limit}")
             return
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
@@ -69,12 +69,13 @@ def render_letters(
 
 def _compile_contents(
     run: OpenRun, dispatcher: Dispatcher, letters: Iterable[Claimed]
-) -> Mapping[int | None, LetterTemplate]:
-    """Return the compiled contents by variant, or by ID for transactional letters."""
+) -> Callable[[int | None], LetterTemplate]:
+    """Return a function that finds a compiled content by variant, or by ID for transactional letters."""
     if run.is_transactional:
         ids = {claimed.content_id for claimed in letters if claimed.content_id is not None}
         return dispatcher.make_letter_templates(run, ids)
-    return {number: dispatcher.get_template(run, number) for number in {letter.variant for letter in letters}}
+    numbers = {letter.variant for letter in letters}
+    return {number: dispatcher.get_template(run, number) for number in numbers}.__getitem__
 
 
 def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:

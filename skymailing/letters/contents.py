@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from skymailing.db.engine import insert_into
 from skymailing.delivery.rendering.content import Content, check_length
@@ -18,6 +18,7 @@ from skymailing.delivery.rendering.transactional import find_links, make_letter_
 from skymailing.delivery.rendering.values import Habits
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.letters.files import Attachment, add_files, digest_with_files
 from skymailing.letters.needs import Path, find_missing, find_needed
 from skymailing.models import LetterContent
 
@@ -90,27 +91,43 @@ def digest_of(content: Content) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def store_content(owner_id: int, checked: CheckedContent, now: datetime) -> int:
-    """Return the ID of the stored content, which all letters of the owner with this content share."""
-    same = (LetterContent.owner_id == owner_id) & (LetterContent.digest == checked.digest)
+def store_content(owner_id: int, checked: CheckedContent, files: Sequence[Attachment], now: datetime) -> int:
+    """Return the ID of the stored content, which all letters of the owner with this content share.
+
+    Raises LimitReached if the owner has no room for the files.
+    """
+    digest = digest_with_files(checked.digest, files)
+    same = _is_content(owner_id, digest)
     # Locked, so that retention does not remove it before the letter is stored.
     statement = select(LetterContent.id, LetterContent.used_at).where(same)
     found = db.session.execute(statement.with_for_update(read=True, key_share=True)).one_or_none()
     if found is None:
-        content = checked.content
-        values: Mapping[str, Any] = {
-            "owner_id": owner_id,
-            "digest": checked.digest,
-            "used_at": now,
-            "body": content.body,
-            "subject": content.subject,
-            "format": content.format,
-            "language": content.language,
-        }
-        insert = insert_into(LetterContent).values(values)
-        insert = insert.on_conflict_do_update(index_elements=["owner_id", "digest"], set_={"used_at": now})
-        return int(db.session.execute(insert.returning(LetterContent.id)).scalar_one())
+        return _add_content(owner_id, digest, checked.content, files, now)
     if found.used_at < now - USED_PRECISION:
         used = update(LetterContent).where(LetterContent.id == found.id).values(used_at=now)
         db.session.execute(used, execution_options={"synchronize_session": False})
     return int(found.id)
+
+
+def _is_content(owner_id: int, digest: str) -> ColumnElement[bool]:
+    return (LetterContent.owner_id == owner_id) & (LetterContent.digest == digest)
+
+
+def _add_content(
+    owner_id: int, digest: str, content: Content, files: Sequence[Attachment], now: datetime
+) -> int:
+    values: Mapping[str, Any] = {
+        "owner_id": owner_id,
+        "digest": digest,
+        "used_at": now,
+        "body": content.body,
+        "subject": content.subject,
+        "format": content.format,
+        "language": content.language,
+    }
+    insert = insert_into(LetterContent).values(values).on_conflict_do_nothing()
+    added = db.session.execute(insert.returning(LetterContent.id)).scalar_one_or_none()
+    if added is None:  # another request has just added it
+        return int(db.session.scalars(select(LetterContent.id).where(_is_content(owner_id, digest))).one())
+    add_files(owner_id, added, files, now)
+    return int(added)

@@ -1,5 +1,7 @@
 """Read an owner's transactional letters."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager, joinedload
 
@@ -12,6 +14,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     LetterContent,
+    LetterFile,
     Mailing,
     MailingKind,
     MailingState,
@@ -38,6 +41,12 @@ def select_letters(
 def _with_delivery() -> Select[tuple[TransactionalLetter]]:
     letter = TransactionalLetter
     return select(letter).join(letter.delivery).options(contains_eager(letter.delivery))
+
+
+def list_files(letter: TransactionalLetter) -> Sequence[LetterFile]:
+    """Return the files of a letter, without their contents."""
+    statement = select(LetterFile).where(LetterFile.content_id == letter.content_id)
+    return db.session.scalars(statement.order_by(LetterFile.position)).all()
 
 
 def search_letters(

@@ -1,6 +1,6 @@
 """Add transactional letters. Each is a delivery of the run that its sender has for the day."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,8 @@ from skymailing.delivery.senders import From, describe_from
 from skymailing.delivery.transactional import day_of, may_get_letters
 from skymailing.extensions import db
 from skymailing.letters.contents import CheckedContent, LetterError, store_content
+from skymailing.letters.files import Attachment
+from skymailing.messages.files import largest_total
 from skymailing.models import (
     LETTER_RUN_STATES,
     Audience,
@@ -49,10 +51,16 @@ class NewLetter:
     content: CheckedContent
     sender: Sender | None
     reference: str = ""
+    files: Sequence[Attachment] = ()
 
     @property
     def values(self) -> Mapping[str, Any]:
         return self.recipient.attributes
+
+    @property
+    def file_bytes(self) -> int:
+        """The total size of its files."""
+        return sum(file.size for file in self.files)
 
 
 def add_letter(
@@ -65,10 +73,10 @@ def add_letter(
     """
     if not is_caught and (reached := letter_limits.find_reached(owner, now)):
         raise LimitReached("letter_limit", reached.limit.count)
-    content_id = store_content(owner.id, letter.content, now)
+    content_id = store_content(owner.id, letter.content, letter.files, now)
     kind = MailingKind.CAUGHT_LETTERS if is_caught else MailingKind.TRANSACTIONAL
     mailing = _find_mailing(owner, letter.sender, kind, now)
-    run = _join_run(mailing, owner, letter.sender, now)
+    run = _join_run(mailing, owner, letter, now)
     delivery = _add_delivery(run, letter, _first_state(owner.id, letter.email_key), now)
     added = TransactionalLetter(
         delivery_id=delivery.id,
@@ -148,14 +156,24 @@ def _find_mailing(owner: User, sender: Sender | None, kind: MailingKind, now: da
     return mailing
 
 
-def _join_run(mailing: Mailing, owner: User, sender: Sender | None, now: datetime) -> RunKey:
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the letters of a run have in common."""
+
+    source: From
+    server_id: int | None
+    file_bytes: int  # how large their files may be; 0 for letters without files
+
+
+def _join_run(mailing: Mailing, owner: User, letter: NewLetter, now: datetime) -> RunKey:
     """Count one more letter in the open run of the day, and keep it open until the transaction ends."""
-    source = describe_from(owner, sender)
+    sender = letter.sender
     server_id = sender.server_id if sender and not mailing.is_caught else None
+    shared = _Shared(describe_from(owner, sender), server_id, letter.file_bytes)
     while True:
-        run = _find_run(mailing.id, source, server_id, now)
+        run = _find_run(mailing.id, shared, now)
         if run is None:
-            _add_run(mailing, source, server_id, now)
+            _add_run(mailing, shared, now)
             continue
         if mailing.is_caught and run.planned >= MAX_CAUGHT_LETTERS:
             raise LimitReached("letter_limit", MAX_CAUGHT_LETTERS)
@@ -169,35 +187,46 @@ def _join_run(mailing: Mailing, owner: User, sender: Sender | None, now: datetim
 UNSYNCHRONIZED = {"synchronize_session": False}
 
 
-def _find_run(mailing_id: int, source: From, server_id: int | None, now: datetime) -> Any:
-    """Return today's run of letters that have this sender."""
+def _find_run(mailing_id: int, shared: _Shared, now: datetime) -> Any:
+    """Return today's run of letters that have this sender, and files or none."""
+    source, server_id = shared.source, shared.server_id
     is_same_server = Run.server_id.is_(None) if server_id is None else Run.server_id == server_id
     same_source = (Run.sender_name == source.name) & (Run.sender_address == source.address)
+    takes_files = Run.file_bytes >= shared.file_bytes if shared.file_bytes else Run.file_bytes == 0
     statement = select(Run.id, Run.started_at, Run.planned).where(
         Run.mailing_id == mailing_id,
         may_get_letters(now),
         same_source,
         Run.reply_to == source.reply_to,
         is_same_server,
+        takes_files,
     )
     return db.session.execute(statement.order_by(Run.id.desc()).limit(1)).one_or_none()
 
 
-def _add_run(mailing: Mailing, source: From, server_id: int | None, now: datetime) -> None:
+def _add_run(mailing: Mailing, shared: _Shared, now: datetime) -> None:
     """Add today's run, unless another request is adding it.
 
     It is the day's first, or the sender has changed, and the letters before keep the sender that they had.
+    Letters with files have a run of their own, because their leases are longer.
     """
+    source, state = shared.source, RunState.TRANSACTIONAL
+    if mailing.is_caught:
+        state = RunState.CAUGHT_LETTERS
+    elif shared.file_bytes:
+        state = RunState.ATTACHED_LETTERS
     has_run = select(Run.id).where(Run.mailing_id == mailing.id, Run.scheduled_for == day_of(now))
     values = {
         "mailing_id": mailing.id,
-        "state": RunState.CAUGHT_LETTERS if mailing.is_caught else RunState.TRANSACTIONAL,
+        "state": state,
         "started_at": now,
         "scheduled_for": now if db.session.scalar(has_run) else day_of(now),
         "subject": "",
         "format": MessageFormat.TEXT,
         "body": "",
-        "server_id": server_id,
+        "server_id": shared.server_id,
+        # The same for all letters of a day, so that a lease does not depend on which one is claimed.
+        "file_bytes": max(shared.file_bytes, largest_total()) if shared.file_bytes else 0,
         "sender_name": source.name,
         "sender_address": source.address,
         "reply_to": source.reply_to,

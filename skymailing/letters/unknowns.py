@@ -50,7 +50,7 @@ def resend(owner_id: int, now: datetime) -> tuple[int, list[int]]:
         key = RunKey(run.id, run.mailing_id, owner_id, run.started_at)
         reopened = deliveries.reopen(db.session.connection(), key, WAITS, DeliveryState.DEFERRED, now)
         if reopened and run.state is RunState.FINISHED:
-            RUN_TRANSITIONS.move(run, RunState.TRANSACTIONAL)
+            RUN_TRANSITIONS.move(run, run.reopened_state)
             run.finished_at = None
         count += reopened
     db.session.flush()

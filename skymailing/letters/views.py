@@ -2,26 +2,31 @@
 
 from functools import partial
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
+from skymailing.clients.queries import find_by_key
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
+from skymailing.delivery.rendering.letter import Rendered, TemplateError
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.transactional import fill_subject
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
 from skymailing.letters import queries, unknowns
 from skymailing.letters.forms import LetterFilterForm
+from skymailing.letters.rendering import render_letter
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.state_text import explain_state
-from skymailing.models import DeliveryState
+from skymailing.models import DeliveryState, TransactionalLetter
+from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
+from skymailing.web.letter_pages import seal_frame
 
 bp = Blueprint("transactional", __name__, url_prefix="/letters")
 BLUEPRINTS = (bp,)
@@ -50,15 +55,38 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/<big:letter_id>")
 @login_required
+@computes
 def show(letter_id: int) -> ResponseReturnValue:
-    """Show a letter with its attempts."""
+    """Show a letter as its recipient got it, with its attempts."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
     return render_template(
         "letters/show.html",
         letter=letter,
-        subject=fill_subject(letter, Habits.of(current_user)),
+        rendered=try_to_render(letter),
+        client=find_by_key(current_user.id, letter.delivery.email_key),
+        files=queries.list_files(letter),
         attempts=queries.list_attempts(letter.delivery_id),
     )
+
+
+@bp.get("/<big:letter_id>/html")
+@login_required
+@computes
+def show_html(letter_id: int) -> ResponseReturnValue:
+    """Serve only the letter, which the page shows in a frame."""
+    letter = queries.find_letter(current_user.id, letter_id) or abort(404)
+    rendered = try_to_render(letter) or abort(404)
+    if not rendered.html:
+        return seal_frame(Response(rendered.text, mimetype="text/plain"))
+    return seal_frame(Response(rendered.html, mimetype="text/html"))
+
+
+def try_to_render(letter: TransactionalLetter) -> Rendered | None:
+    """Return the letter; None if it can no longer be rendered, for example with its owner's new settings."""
+    try:
+        return render_letter(letter, Habits.of(current_user))
+    except TemplateError:
+        return None
 
 
 @bp.route("/settle-unknowns", methods=["GET", "POST"])

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import insert_into, reading_engine
 from skymailing.extensions import db
 from skymailing.messages.file_types import FileRefused, check_type, choose_type, clean_name
-from skymailing.models import FileLink, Message, MessageDraft, MessageFile, RunFile, StoredFile
+from skymailing.models import FileLink, LetterFile, Message, MessageDraft, MessageFile, RunFile, StoredFile
 from skymailing.quotas.checks import LimitReached, require_room_for_files
 from skymailing.settings.quotas import quota_settings
 
@@ -47,8 +47,8 @@ class FileChanges:
 
 def read_upload(given_name: str, source: IO[bytes]) -> NewFile:
     """Return an uploaded file; raises FileRefused, and LimitReached if it is too large."""
-    limit = quota_settings().files_per_message_mb
-    content = source.read(limit * MEGABYTE + 1) if limit else source.read()
+    limit = largest_total()
+    content = source.read(limit + 1) if limit else source.read()
     return check_file(given_name, content)
 
 
@@ -69,8 +69,13 @@ def check_total(sizes: Sequence[int]) -> None:
     settings = quota_settings()
     if settings.files_per_message and len(sizes) > settings.files_per_message:
         raise LimitReached("file_too_many", settings.files_per_message)
-    if settings.files_per_message_mb and sum(sizes) > settings.files_per_message_mb * MEGABYTE:
+    if (limit := largest_total()) and sum(sizes) > limit:
         raise LimitReached("file_total_too_large", settings.files_per_message_mb)
+
+
+def largest_total() -> int:
+    """Return how large the files of a letter may be together, in bytes; 0 for no limit."""
+    return quota_settings().files_per_message_mb * MEGABYTE
 
 
 def list_files(message: Message | None) -> list[MessageFile]:
@@ -152,11 +157,11 @@ def store_content(owner_id: int, content: bytes, now: datetime) -> int:
 
 
 def delete_unused(now: datetime) -> int:
-    """Delete files that no message, run or link uses; return how many. Does nothing if PAUSE is not over."""
+    """Delete files that nothing uses; return how many. Does nothing if PAUSE is not over."""
     mark = Path(current_app.config["DATA_DIR"]) / MARK
     if mark.exists() and mark.stat().st_mtime > (now - PAUSE).timestamp():
         return 0
-    uses = (MessageFile.file_id, RunFile.file_id, FileLink.file_id)
+    uses = (MessageFile.file_id, RunFile.file_id, LetterFile.file_id, FileLink.file_id)
     is_unused = [~exists().where(column == StoredFile.id) for column in uses]
     is_old = StoredFile.uploaded_at < now - GRACE
     with Session(reading_engine()) as session:

@@ -46,7 +46,7 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.domain import RecordState, SendingDomain, SigningKey
-from skymailing.models.file import FileLink, MessageFile, RunFile, StoredFile
+from skymailing.models.file import FileLink, LetterFile, MessageFile, RunFile, StoredFile
 from skymailing.models.form import (
     FormDay,
     Signup,
@@ -191,6 +191,7 @@ __all__ = [
     "KeyKind",
     "KnownDevice",
     "LetterContent",
+    "LetterFile",
     "LetterState",
     "Limited",
     "Mailing",

@@ -1,4 +1,4 @@
-"""Models for files: their contents, and the messages and runs that they are attached to."""
+"""Models for files: their contents, and the messages, runs and letters that they are attached to."""
 
 from datetime import datetime
 
@@ -55,6 +55,22 @@ class RunFile(Model):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     # The variant whose letters have it; 0 without a test.
     variant: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    content_type: Mapped[str] = mapped_column(String(100))
+
+    file: Mapped[StoredFile] = relationship(lazy="joined", innerjoin=True)
+
+
+class LetterFile(Model):
+    """A file attached to transactional letters, which belongs to their content."""
+
+    __tablename__ = "letter_files"
+
+    content_id: Mapped[int] = mapped_column(
+        ForeignKey("letter_contents.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_files.id"), index=True)
     name: Mapped[str] = mapped_column(String(200))

@@ -234,6 +234,7 @@ class Run(Model):
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # The total size of the files attached to a letter, those of the variant with the most; 0 without files.
+    # In a run of transactional letters, how large it may be.
     file_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     # The A/B test: when its results are compared, NULL for no test; how long they are awaited once the
     # sample is sent, and who chooses the winner.
@@ -250,6 +251,8 @@ class Run(Model):
     @property
     def reopened_state(self) -> RunState:
         """The state in which its letters are sent again."""
+        if self.mailing.is_transactional:
+            return RunState.ATTACHED_LETTERS if self.file_bytes else RunState.TRANSACTIONAL
         if self.file_bytes:
             return RunState.ATTACHED
         if self.test_ends_at is not None:
@@ -276,7 +279,8 @@ class Run(Model):
             "test_ends_at IS NULL OR state NOT IN ('planned', 'sending', 'routed')", name="own_variants"
         ),
         CheckConstraint(
-            "file_bytes = 0 OR state NOT IN ('planned', 'sending', 'routed', 'tested')", name="own_files"
+            "file_bytes = 0 OR state NOT IN ('planned', 'sending', 'routed', 'tested', 'transactional')",
+            name="own_files",
         ),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.

@@ -102,6 +102,8 @@ class RunState(StrEnum):
     # The transactional letters of a day; its own value, as older versions would cancel letters that have no
     # client.
     TRANSACTIONAL = "transactional"
+    # Those of a day that have files; its own value, as older versions would send them without the files.
+    ATTACHED_LETTERS = "attached-letters"
     # Of a test key: workers keep the letters instead of sending them. Separate values, because older versions
     # would send them.
     CAUGHT = "caught"
@@ -120,11 +122,12 @@ OPEN_RUN_STATES = (
     RunState.TESTED,
     RunState.ATTACHED,
     RunState.TRANSACTIONAL,
+    RunState.ATTACHED_LETTERS,
     RunState.CAUGHT,
     RunState.CAUGHT_LETTERS,
 )
 # Those of transactional letters, which get more letters during their day.
-LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.CAUGHT_LETTERS)
+LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.ATTACHED_LETTERS, RunState.CAUGHT_LETTERS)
 # The states of an open run that may have a test.
 TESTED_STATES = (RunState.TESTED, RunState.ATTACHED)
 
@@ -137,6 +140,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.TESTED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.ATTACHED: {RunState.FINISHED, RunState.CANCELLED},
         RunState.TRANSACTIONAL: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.ATTACHED_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {
@@ -145,6 +149,7 @@ RUN_TRANSITIONS = Transitions(
             RunState.TESTED,
             RunState.ATTACHED,
             RunState.TRANSACTIONAL,
+            RunState.ATTACHED_LETTERS,
         },
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),

@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 FILE_ERROR_TEXTS: dict[str, Any] = {
     "file_nameless": _l("This file has no name."),
+    "file_not_base64": _l("The content must be base64, as RFC 4648 defines it."),
     "file_empty": _l("The file “%(name)s” is empty."),
     "file_type_refused": _l(
         "The file “%(name)s” cannot be attached: mail providers refuse emails with %(extension)s files."

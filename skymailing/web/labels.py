@@ -62,6 +62,7 @@ _register(
         RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.ATTACHED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
+        RunState.ATTACHED_LETTERS: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT_LETTERS: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),

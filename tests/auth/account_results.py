@@ -8,8 +8,11 @@ from skymailing.models import (
     Click,
     Delivery,
     Engagement,
+    LetterContent,
+    LetterFile,
     Mailing,
     MailingVariant,
+    MessageFormat,
     Run,
     RunFile,
     RunLink,
@@ -58,10 +61,15 @@ def add_webhook(session: Session, user: User) -> None:
 
 
 def add_files(mailing: Mailing, run: Run) -> None:
-    """Attach a file to the message of a mailing and to its run, and link to another file."""
+    """Attach a file to the message of a mailing, its run and a letter; link to another file."""
     session = object_session(run)
     assert session is not None
     file = attach(mailing.message, b"attached", "Прайс.pdf")
     values = {"file_id": file.file_id, "name": file.name, "content_type": file.content_type}
     session.add(RunFile(run_id=run.id, variant=0, position=0, **values))
+    content = LetterContent(owner_id=mailing.owner_id, digest="0" * 64, subject="Order", body="Total: 1")
+    content.format, content.used_at = MessageFormat.TEXT, utcnow()
+    session.add(content)
+    session.flush()
+    session.add(LetterFile(content_id=content.id, position=0, **values))
     link_to(mailing.owner, b"linked", "menu.pdf")

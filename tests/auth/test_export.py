@@ -192,11 +192,13 @@ def test_the_export_contains_the_files_of_messages_runs_and_links(
 
     archive = download_archive(browser)
 
-    attached, sent, linked = read_table(archive, "attachments.csv")
+    attached, sent, transactional, linked = read_table(archive, "attachments.csv")
     assert (attached["message_id"], attached["name"]) == (str(mailing.message_id), "Прайс.pdf")
     assert sent["run_id"]
+    assert transactional["content_id"]
     assert len(linked["link"]) == 32
-    assert [archive.read(row["file"]) for row in (attached, sent, linked)] == [
+    assert [archive.read(row["file"]) for row in (attached, sent, transactional, linked)] == [
+        b"attached",
         b"attached",
         b"attached",
         b"linked",

@@ -12,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.clock import utcnow
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Run, RunState
-from tests.api.conftest import Program, make_program, program  # noqa: F401 - fixtures
-from tests.delivery.ledger import check_ledger
+from tests.api.conftest import Program, make_program, program, tester  # noqa: F401 - fixtures
+from tests.delivery.conftest import serve_from  # noqa: F401 - a fixture
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
+from tests.delivery.worker import Worker, read_journals
 from tests.support.servers import SmtpServer
 
 Send = Callable[..., Any]
@@ -31,6 +34,20 @@ def send(program: Program) -> Send:  # noqa: F811
         return program.write("POST", "/letters", LETTER | {"values": VALUES} | changes, status)
 
     return post
+
+
+def leave_unknown(app: Flask, session: Session) -> Run:
+    """Kill a worker after it handed over the only letter; return the letter's run."""
+    run = get_only_run(session)
+    worker = Worker(app, run.id)
+    worker.claim()
+    for result in worker.make_results(Verdict.SENT):
+        worker.journal.begin(result.letter)
+    worker.die()
+    read_journals(app)
+    assert count_states(session, run) == {"unknown": 1}
+    worker.journal.path.unlink(missing_ok=True)
+    return run
 
 
 @pytest.fixture

@@ -14,14 +14,12 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.clock import utcnow
-from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Delivery, DeliveryState, Run, RunState, TransactionalLetter, User
 from skymailing.monitoring.queries import count_waiting_unknowns
 from tests.api.conftest import MakeProgram, Program
 from tests.conftest import SetLimits, SignIn
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
-from tests.delivery.worker import Worker, read_journals
-from tests.letters.conftest import LETTER, VALUES, CloseDay, Send
+from tests.letters.conftest import LETTER, VALUES, CloseDay, Send, leave_unknown
 from tests.returns.scenes import Desk
 from tests.support.factories import ClientFactory, UserFactory
 from tests.support.letter_factories import create_letter
@@ -90,16 +88,7 @@ def test_two_requests_with_the_same_key_at_once_send_one_letter(
 def unknown(app: Flask, session: Session, user: User, smtp: SmtpServer) -> Run:
     """Return the run of a letter whose worker was killed after the hand-over."""
     create_letter(user)
-    run = get_only_run(session)
-    worker = Worker(app, run.id)
-    worker.claim()
-    for result in worker.make_results(Verdict.SENT):
-        worker.journal.begin(result.letter)
-    worker.die()
-    read_journals(app)
-    assert count_states(session, run) == {"unknown": 1}
-    worker.journal.path.unlink(missing_ok=True)
-    return run
+    return leave_unknown(app, session)
 
 
 @pytest.mark.parametrize("is_day_over", [False, True])
@@ -187,3 +176,20 @@ def test_programs_read_the_run_and_its_deliveries(
     assert len(program.read_all(f"/runs/{run['id']}/attempts")) == 1
     assert program.get(f"/mailings/{run['mailing_id']}").status_code == 404
     assert make_program(UserFactory.create()).get(f"/runs/{run['id']}").status_code == 404
+
+
+def test_the_page_of_a_letter_shows_what_arrived(
+    user: User, send: Send, browser: FlaskClient, work: Work, smtp: SmtpServer
+) -> None:
+    anna = ClientFactory.create(owner=user, email="anna@example.org")
+    sent = send(format="html", body="<p>Total: <b>{{ order.total }}</b></p>", name="Anna")
+    work()
+    page = browser.get(f"/letters/{sent['id']}").text
+    assert "Order 17" in page
+    assert f'href="/clients/{anna.id}"' in page
+    frame = browser.get(f"/letters/{sent['id']}/html")
+    assert "Total: <b>12,50 €</b>" in frame.text
+    assert "<b>12,50 =E2=82=AC</b>" in smtp.letters[0].content.decode()
+    assert "sandbox" in frame.headers["Content-Security-Policy"]
+    plain = send(to="bo@example.org", body="Total: {{ order.total }}", format="text")
+    assert browser.get(f"/letters/{plain['id']}/html").mimetype == "text/plain"

@@ -144,6 +144,7 @@ ACCESS: dict[str, str | Own | Panel] = {
         ("transactional.index", "transactional.resume", "transactional.settle_unknowns"), PRIVATE
     ),
     "transactional.show": LETTER,
+    "transactional.show_html": LETTER,
     "senders.index": PRIVATE,
     "senders.new": PRIVATE,
     "senders.edit": SENDER,

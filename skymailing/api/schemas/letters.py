@@ -4,6 +4,7 @@ from marshmallow import fields
 from marshmallow.validate import Length, OneOf
 
 from skymailing.api.schemas.base import OutputSchema, PageQuery, StrictSchema, id_field
+from skymailing.api.schemas.message_files import MAX_FILE_NAME, FileSchema
 from skymailing.api.schemas.runs import AttemptSchema
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.delivery.rendering.languages import LANGUAGES
@@ -11,6 +12,19 @@ from skymailing.messages.forms import MAX_SUBJECT
 from skymailing.models import DeliveryState, MessageFormat, SuppressionReason
 
 MAX_REFERENCE = 255
+
+
+class NewAttachment(StrictSchema):
+    """A file to attach."""
+
+    name = fields.String(
+        required=True, validate=Length(1, MAX_FILE_NAME), metadata={"description": "Such as invoice.pdf"}
+    )
+    content = fields.String(
+        required=True,
+        validate=Length(min=1),
+        metadata={"description": "The file's content in base64", "contentEncoding": "base64"},
+    )
 
 
 class NewLetter(StrictSchema):
@@ -36,6 +50,11 @@ class NewLetter(StrictSchema):
         validate=Length(max=MAX_REFERENCE),
         load_default="",
         metadata={"description": "Your own name for the email, to find it by"},
+    )
+    attachments = fields.List(
+        fields.Nested(NewAttachment),
+        load_default=list,
+        metadata={"description": "Files; those of the message are attached before them"},
     )
     sender_id = id_field(
         allow_none=True,
@@ -70,6 +89,7 @@ class LetterSchema(OutputSchema):
 class LetterDetails(LetterSchema):
     """A transactional email, with all attempts to send it."""
 
+    attachments = fields.List(fields.Nested(FileSchema), required=True)
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
     suppressed_reason = fields.Enum(
         SuppressionReason,

@@ -10,6 +10,7 @@ from skymailing.api.problems import ApiError, FieldError, InvalidField, InvalidF
 from skymailing.api.schemas.base import list_of
 from skymailing.api.schemas.letters import LetterDetails, LetterQuery, LetterSchema, NewLetter
 from skymailing.api.scopes import Scope
+from skymailing.api.views.attachments import describe_file, read_attachments
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.bodies import escape_pointer, refuse_blank
@@ -38,6 +39,7 @@ from skymailing.web.error_texts import explain
 
 bp = Resource("letters", "Emails to one person each, such as receipts, and their results.")
 
+LETTER_LIMIT = 12 * 1024 * 1024  # bytes; the limit of a letter's files is usually lower
 MAX_VALUES = 100_000  # characters of the values as JSON
 NAME_PATHS = (("name",), ("client", "name"), ("client", "full_name"))
 COPIED = ("state", "due_at", "finished_at")
@@ -51,6 +53,7 @@ COPIED = ("state", "due_at", "finished_at")
     status=201,
     computes=True,
     tests=True,
+    limit=LETTER_LIMIT,
 )
 def send_letter(values: dict[str, Any]) -> Any:
     """Send an email to one person.
@@ -66,6 +69,8 @@ def send_letter(values: dict[str, Any]) -> Any:
     try:
         added = services.add_letter(owner, letter, now, is_caught=is_caught)
     except LimitReached as error:
+        if error.code != "letter_limit":
+            raise
         raise ApiError(429, "letter_limit", limit=error.values["limit"]) from error
     delivery = added.delivery
     if delivery.state is DeliveryState.PENDING:
@@ -97,7 +102,11 @@ def get_letter(letter_id: int) -> Any:
         attempt.email = letter.delivery.email  # type: ignore[attr-defined]  # for the schema
     is_suppressed = letter.delivery.state is DeliveryState.SUPPRESSED
     reason = queries.find_suppression_reason(letter) if is_suppressed else None
-    return describe(letter) | {"attempts": attempts, "suppressed_reason": reason}
+    return describe(letter) | {
+        "attachments": [describe_file(file) for file in queries.list_files(letter)],
+        "attempts": attempts,
+        "suppressed_reason": reason,
+    }
 
 
 def describe(letter: TransactionalLetter) -> dict[str, Any]:
@@ -119,21 +128,19 @@ def read_letter(owner: User, values: dict[str, Any]) -> services.NewLetter:
         email = parse_recipient(values["to"])
     except InvalidEmail as error:
         raise InvalidField("/to", error) from error
-    content = read_content(owner, values)
+    message = read_message(owner, values)
+    content = read_content(owner, values, message)
     check_values(values["values"])
     recipient = Recipient(email, clean_line(values["name"]), values["values"])
     sender = find_sender(owner, values)
     check_letter(content, recipient, describe_from(owner, sender).name)
-    return services.NewLetter(recipient, address_key(email), content, sender, values["reference"])
+    files = read_attachments(message, values["attachments"])
+    return services.NewLetter(recipient, address_key(email), content, sender, values["reference"], files)
 
 
-def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
+def read_content(owner: User, values: dict[str, Any], message: Message | None) -> CheckedContent:
     """Return the content, which has no errors; raises InvalidField or InvalidFields."""
-    own = [name for name in ("subject", "body", "format", "language") if name in values]
-    if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
-        raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
-    if "message_id" in values:
-        message = find_message(owner, values["message_id"])
+    if message:
         body = Content.of(message).sent_body
         content = make_content(message.subject, message.format, body, message.language)
     else:
@@ -142,7 +149,7 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
         language = values.get("language") or guess_language(body)
         format = values.get("format", MessageFormat.MARKDOWN)
         content = make_content(clean_line(values.get("subject", "")), format, body, language)
-    place = "/message_id" if "message_id" in values else "/body"
+    place = "/message_id" if message else "/body"
     try:
         return CHECKED.check(content, Habits.of(owner))
     except LetterError as error:
@@ -151,9 +158,14 @@ def read_content(owner: User, values: dict[str, Any]) -> CheckedContent:
         raise template_problem(place, error) from error
 
 
-def find_message(owner: User, message_id: int) -> Message:
-    """Return the owner's message; raises InvalidField."""
-    message = message_queries.find_message(owner.id, message_id)
+def read_message(owner: User, values: dict[str, Any]) -> Message | None:
+    """Return the owner's message, None for a letter with its own body; raises InvalidField."""
+    own = [name for name in ("subject", "body", "format", "language") if name in values]
+    if ("message_id" in values) == bool(own) or ("message_id" not in values and "body" not in values):
+        raise InvalidField("/message_id" if "message_id" in values else "/body", UserError("letter_content"))
+    if "message_id" not in values:
+        return None
+    message = message_queries.find_message(owner.id, values["message_id"])
     if message is None:
         raise InvalidField("/message_id", UserError("mailing_message_unknown"))
     return message

@@ -8,6 +8,7 @@ from skymailing.api.problems import ApiError
 from skymailing.api.schemas.base import list_of
 from skymailing.api.schemas.message_files import FileQuery, MessageFileSchema
 from skymailing.api.scopes import Scope
+from skymailing.api.views.attachments import describe_file
 from skymailing.api.views.blueprint import Resource
 from skymailing.messages import files, services
 from skymailing.messages.files import FileChanges
@@ -71,10 +72,4 @@ def remove_file(message_id: int, file_id: int) -> Any:
 
 def describe(file: MessageFile) -> dict[str, Any]:
     """Return a file for the schema."""
-    return {
-        "id": file.id,
-        "name": file.name,
-        "content_type": file.content_type,
-        "size": file.file.size,
-        "sha256": file.file.digest,
-    }
+    return {"id": file.id} | describe_file(file)

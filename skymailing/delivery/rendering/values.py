@@ -223,3 +223,9 @@ def to_seconds(value: object) -> float | None:
 
 def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def make_clock(moment: datetime) -> dict[str, object]:
+    """Return Liquid's values for the current time, as they were at `moment`."""
+    then = moment.astimezone(UTC).replace(tzinfo=None)  # like workers, whose time zone is UTC
+    return {"now": then, "today": then.date()}
