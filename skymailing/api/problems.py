@@ -34,6 +34,7 @@ POINTERS = {
     "client_attribute_too_long": "/attributes",
     "client_too_many_attributes": "/attributes",
     "client_attribute_unnamed": "/attributes",
+    "client_attribute_twice": "/attributes",
     **dict.fromkeys(("tag_too_long", "client_too_many_tags", "tag_limit"), "/tags"),
     **dict.fromkeys(("tag_exists", "tag_nameless", "topic_exists"), "/name"),
 }
@@ -93,13 +94,16 @@ class Problem:
         }
 
 
+OWN_ERRORS = "api_"  # what the names of their texts begin with
+
+
 class ApiError(UserError):
     """A request that the API itself refuses, not a service; the text is that of `api_<code>`."""
 
     def __init__(
         self, status: int, code: str, headers: Mapping[str, str] | None = None, **values: object
     ) -> None:
-        super().__init__(f"api_{code}", **values)
+        super().__init__(OWN_ERRORS + code, **values)
         self.status = status
         self.public_code = code
         self.headers = dict(headers or {})

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
 
+from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 
@@ -38,6 +39,11 @@ SCOPE_LABELS: dict[Scope, Any] = {
     Scope.LETTERS_READ: _l("Read transactional emails"),
     Scope.LETTERS_SEND: _l("Send transactional emails"),
 }
+
+
+def name_scope(scope: Scope) -> Any:
+    """Return what a scope allows, and its name in the API."""
+    return LazyString(lambda: f"{SCOPE_LABELS[scope]} ({scope.value})")
 
 
 def clean_scopes(chosen: Collection[str]) -> list[str]:

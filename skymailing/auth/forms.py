@@ -18,7 +18,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.api.keys import NAME_MAX_LENGTH
-from skymailing.api.scopes import SCOPE_LABELS
+from skymailing.api.scopes import Scope, name_scope
 from skymailing.auth.password_policy import MAX_LENGTH, WeakPassword, check_password_strength
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.mime import clean_line
@@ -231,7 +231,7 @@ class ApiKeyForm(FlaskForm):
     )
     scopes = ChoicesField(
         _l("Permissions"),
-        choices=[SelectChoice(scope.value, label) for scope, label in SCOPE_LABELS.items()],
+        choices=[SelectChoice(scope.value, name_scope(scope)) for scope in Scope],
         description=_l("If none is selected, the key can do everything."),
     )
     expiry = SelectField(

@@ -86,10 +86,15 @@ def read_row(
 
 
 def key_attributes(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return attributes by the keys under which they are stored; raises UserError if a key is empty."""
+    """Return attributes by the keys under which they are stored; raises UserError.
+
+    A name must have a letter or a digit, and two names must not differ only in their letters' case.
+    """
     keyed = {attribute_key(name): value for name, value in values.items()}
     if "" in keyed:
         raise UserError("client_attribute_unnamed")
+    if len(keyed) < len(values):
+        raise UserError("client_attribute_twice")
     return keyed
 
 

@@ -4,7 +4,7 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import defer
 
 from skymailing.db.pagination import Order
@@ -15,9 +15,15 @@ ORDER: Order = [(CaughtLetter.id, False)]
 NEWEST_FIRST: Order = [(CaughtLetter.id, True)]
 
 
-def select_caught(owner_id: int) -> Select[tuple[CaughtLetter]]:
-    """Return a statement for an owner's letters without their sources."""
+def select_caught(
+    owner_id: int, email: str = "", delivery_id: int | None = None
+) -> Select[tuple[CaughtLetter]]:
+    """Return a statement for an owner's letters without their sources, or for those to an address."""
     statement = select(CaughtLetter).where(CaughtLetter.owner_id == owner_id)
+    if email:
+        statement = statement.where(func.lower(CaughtLetter.email) == email.lower())
+    if delivery_id is not None:
+        statement = statement.where(CaughtLetter.delivery_id == delivery_id)
     return statement.options(defer(CaughtLetter.source, raiseload=True))
 
 

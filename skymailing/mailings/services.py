@@ -279,4 +279,4 @@ def move_mailing(mailing: Mailing, state: MailingState) -> None:
     try:
         MAILING_TRANSITIONS.move(mailing, state)
     except IllegalTransition as error:
-        raise MailingError("mailing_transition_not_allowed", old=old, new=state) from error
+        raise MailingError("mailing_transition_not_allowed", old=old) from error

@@ -45,6 +45,7 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "letter_value_reserved": _l("The service itself fills in this value."),
     "letter_values_too_large": _l("The values have more than %(limit)s characters."),
     "letter_value_missing": _l("The email uses this value, but it is missing or empty."),
+    "client_attribute_twice": _l("Two names of attributes differ only in capital letters or spaces."),
     "client_attribute_unnamed": _l("The name of an attribute needs a letter or a digit."),
     "mailing_caught_too_large": _l("A mailing of a test key can have up to %(limit)s clients."),
     "mailing_caught_limit": _l(

@@ -169,7 +169,7 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
-    "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
+    "mailing_transition_not_allowed": _l("This is not possible while the mailing is %(old)s."),
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),
     "mailing_window_over": _l("This mailing has ended. Choose a later end date first."),
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),

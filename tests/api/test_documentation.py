@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from skymailing.api.guides import GUIDES
 from skymailing.api.scopes import Scope
 from skymailing.api.views.blueprint import PREFIX
 from tests.conftest import SignIn
@@ -16,6 +17,28 @@ from tests.support.factories import UserFactory
 pytestmark = pytest.mark.one_engine
 
 PATH = "/api/openapi.json"
+
+
+def test_guides_have_no_broken_links_and_no_chapters_for_engineers(visitor: FlaskClient) -> None:
+    index = visitor.get("/api/").text
+    assert visitor.get("/api/guides/architecture").status_code == 404
+    for name in GUIDES:
+        assert f'href="/api/guides/{name}"' in index
+        page = visitor.get(f"/api/guides/{name}").text
+        assert "How to extend" not in page
+        assert "How it works" not in page
+        for link in re.findall(r'href="(/api/guides/[^"]*|#[^"]+)"', page):
+            path, _hash, place = link.partition("#")
+            target = visitor.get(path or f"/api/guides/{name}")
+            assert target.status_code == 200, link
+            assert not place or place == "content" or f'id="{place}"' in target.text, link
+        assert ".md" not in page
+
+
+def test_the_page_lists_the_codes_of_errors(visitor: FlaskClient) -> None:
+    page = visitor.get("/api/").text
+    for code in ("required", "missing_values", "letter_limit", "key_missing", "client_duplicate"):
+        assert f"<code>{code}</code>" in page
 
 
 @pytest.fixture

@@ -34,6 +34,19 @@ def test_a_live_letter_from_the_same_sender_is_sent(
     assert [letter["id"] for letter in program.read_all("/letters")] == [sent["id"]]
 
 
+def test_test_letters_are_found_by_address_and_by_delivery(tester: Program, work: Work) -> None:
+    anna = tester.write("POST", "/letters", LETTER | {"to": "Anna@example.org"}, 201)
+    bo = tester.write("POST", "/letters", LETTER | {"to": "bo@example.org"}, 201)
+    work()
+    for query, found in (
+        ("email=anna@example.org", [anna["id"]]),
+        (f"delivery_id={bo['id']}", [bo["id"]]),
+        (f"delivery_id={bo['id']}&email=anna@example.org", []),
+    ):
+        letters = tester.read_all(f"/test-letters?{query}")
+        assert [letter["delivery_id"] for letter in letters] == found
+
+
 def test_the_letters_of_a_day_are_closed(
     app: Flask, tester: Program, session: Session, smtp: SmtpServer, work: Work
 ) -> None:

@@ -71,7 +71,7 @@ def test_a_button_pressed_while_a_mailing_finishes_does_not_change_it(
         assert tab.is_alive(), "the button waits for the worker"
         locked_mailing.state, locked_run.state = MailingState.FINISHED, RunState.FINISHED
 
-    assert "A mailing that is finished cannot become" in tab.wait_for_text()
+    assert "This is not possible while the mailing is finished" in tab.wait_for_text()
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
 
@@ -109,7 +109,7 @@ def test_a_service_reloads_the_mailing_so_no_change_is_lost(app: Flask, session:
         assert loaded.state is MailingState.RUNNING, "loaded earlier"
         with pytest.raises(MailingError, match="mailing_transition_not_allowed") as raised:
             services.pause_mailing(loaded, utcnow())
-        assert "finished cannot become paused" in explain(raised.value)
+        assert "while the mailing is finished" in explain(raised.value)
         assert (loaded.state, resending.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
         assert run.state is RunState.FINISHED
         db.session.commit()

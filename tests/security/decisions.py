@@ -249,7 +249,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("returns.confirm", "returns.dismiss"), Own("bounce_id", objects.make_bounce)),
     **dict.fromkeys(("logs.index", "logs.csv", "reports.index", "reports.csv"), PRIVATE),
     # The operations themselves are in tests/api/test_permissions.py.
-    **dict.fromkeys(("api_docs.index", "api_docs.specification"), PUBLIC),
+    **dict.fromkeys(("api_docs.index", "api_docs.specification", "api_docs.guide"), PUBLIC),
 }
 # These are registered only with the mail catcher, which is not allowed in production.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}

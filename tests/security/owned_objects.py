@@ -62,6 +62,7 @@ FIXED_ARGUMENTS = {
     "static": {"filename": "css/site.css"},
     "hooks.receive": {"provider": "brevo", "secret": WEBHOOK_SECRET},
     "brand.colors": {"digits": "c0392b"},
+    "api_docs.guide": {"name": "webhooks"},
     "brand.fonts": {"name": "georgia"},
     "messages.starter_picture": {"name": "cafe.png"},
 }

@@ -120,6 +120,15 @@ class CaughtLetterDetails(CaughtLetterSchema):
     )
 
 
+class CaughtLetterQuery(PageQuery):
+    """Filters of emails added with test keys."""
+
+    email = fields.String(validate=Length(1, 320), metadata={"description": "The recipient's address"})
+    delivery_id = id_field(
+        in_query=True, metadata={"description": "The ID of a letter, or of a delivery of a mailing"}
+    )
+
+
 class LetterQuery(PageQuery):
     """Filters of transactional emails."""
 

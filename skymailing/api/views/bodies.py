@@ -3,22 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from flask_babel import gettext as _
 from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from skymailing.api.problems import ApiError, FieldError, InvalidFields
+from skymailing.api.schema_texts import CODES, explain_schema_error
 from skymailing.api.strict_json import read_json
 from skymailing.delivery.rendering.content import clean
 
 MAX_ERRORS = 100
 OF_ENTRY = {"key", "value"}
-# The codes of marshmallow's own messages.
-MESSAGES = {
-    "Missing data for required field.": "required",
-    "Unknown field.": "unknown_field",
-    "Field may not be null.": "null",
-}
 
 
 class Parser(FlaskParser):
@@ -54,27 +48,15 @@ def list_errors(messages: Any, path: str = "", *, is_query: bool = False) -> Ite
             yield from list_errors(inner, here, is_query=is_query)
         return
     for message in messages if isinstance(messages, list) else [messages]:
-        code = MESSAGES.get(str(message), "invalid_value")
-        parameter = path.lstrip("/") if is_query else ""
-        yield FieldError(path, code, translate(code) or str(message), parameter)
+        code, text = explain_schema_error(str(message))
+        yield FieldError(path, code, text, path.lstrip("/") if is_query else "")
 
 
 def refuse_blank(texts: Mapping[str, str]) -> None:
     """Raise InvalidFields for texts that have nothing but white space and control characters."""
     if blank := [name for name, text in texts.items() if not clean(text).strip()]:
-        raise InvalidFields([FieldError(f"/{name}", "required", translate("required")) for name in blank])
+        raise InvalidFields([FieldError(f"/{name}", "required", str(CODES["required"])) for name in blank])
 
 
 def escape_pointer(name: str) -> str:
     return name[:100].replace("~", "~0").replace("/", "~1")
-
-
-def translate(code: str) -> str:
-    match code:
-        case "required":
-            return str(_("This field is required."))
-        case "unknown_field":
-            return str(_("There is no such field."))
-        case "null":
-            return str(_("This field cannot be null."))
-    return ""

@@ -5,16 +5,19 @@ from functools import cache
 from typing import Any
 
 import flask_smorest
-from flask import Blueprint, Flask, current_app, render_template, request
+from flask import Blueprint, Flask, abort, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 
-from skymailing.api import documentation
+from skymailing.api import documentation, guides
+from skymailing.api.problems import OWN_ERRORS
+from skymailing.api.schema_texts import CODES
 from skymailing.api.scopes import SCOPE_LABELS, Scope
 from skymailing.api.views.blueprint import ENDPOINTS
 from skymailing.api.views.etags import etag_of
 from skymailing.api.views.responses import json_response
 from skymailing.settings.quotas import quota_settings
+from skymailing.web.error_texts import ERROR_TEXTS
 
 bp = Blueprint("api_docs", __name__, url_prefix="/api")
 
@@ -75,10 +78,27 @@ def index() -> ResponseReturnValue:
         groups=list_groups(document),
         schemas=document["components"]["schemas"],
         scopes=scopes,
+        guides=guides.GUIDES,
+        codes=list_codes(),
         errors=[(code, response["description"]) for code, response in list_errors(document)],
         requests_per_minute=quota_settings().api_requests_per_minute,
         site=current_app.config["PUBLIC_URL"],
     )
+
+
+@bp.get("/guides/<name>")
+def guide(name: str) -> ResponseReturnValue:
+    """Show a guide for programs."""
+    text = guides.read_guide(name, url_for("api_docs.index") + "guides/") or abort(404)
+    return render_template("api/guide.html", guide=text, title=guides.GUIDES[name])
+
+
+def list_codes() -> list[tuple[str, str]]:
+    """Return the code and the text of each error that a program can get."""
+    texts = {**CODES, **ERROR_TEXTS, "missing_values": ERROR_TEXTS["letter_value_missing"]}
+    del texts["api_key_limit"]  # an error of the page with the keys
+    with force_locale("en"):
+        return sorted((code.removeprefix(OWN_ERRORS), str(text)) for code, text in texts.items())
 
 
 def list_errors(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -9,12 +9,13 @@ from flask import url_for
 
 from skymailing.api.paging import list_after
 from skymailing.api.problems import FieldError, InvalidFields
+from skymailing.api.schema_texts import CODES
 from skymailing.api.schemas.base import PageQuery, list_of
 from skymailing.api.schemas.messages import Format, MessageChange, MessageHead, MessageSchema, NewMessage
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
-from skymailing.api.views.bodies import refuse_blank, translate
+from skymailing.api.views.bodies import refuse_blank
 from skymailing.api.views.etags import check_if_match
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
@@ -117,9 +118,9 @@ def read_content(values: dict[str, Any]) -> Content:
     is_design = values["format"] is Format.BLOCKS
     expected, other = ("design", "body") if is_design else ("body", "design")
     if expected not in values:
-        raise InvalidFields([FieldError(f"/{expected}", "required", translate("required"))])
+        raise InvalidFields([FieldError(f"/{expected}", "required", str(CODES["required"]))])
     if other in values:
-        raise InvalidFields([FieldError(f"/{other}", "unknown_field", translate("unknown_field"))])
+        raise InvalidFields([FieldError(f"/{other}", "unknown_field", str(CODES["unknown_field"]))])
     refuse_blank({name: values[name] for name in ("subject", expected) if isinstance(values[name], str)})
     subject = clean_line(values["subject"])
     try:

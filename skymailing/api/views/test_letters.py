@@ -5,8 +5,8 @@ from typing import Any
 from flask import abort
 
 from skymailing.api.paging import list_after
-from skymailing.api.schemas.base import PageQuery, list_of
-from skymailing.api.schemas.letters import CaughtLetterDetails, CaughtLetterSchema
+from skymailing.api.schemas.base import list_of
+from skymailing.api.schemas.letters import CaughtLetterDetails, CaughtLetterQuery, CaughtLetterSchema
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource
@@ -16,10 +16,16 @@ from skymailing.letters import caught
 bp = Resource("test_letters", "Emails added with test keys, which are not sent.")
 
 
-@bp.operation("GET /test-letters", Scope.REPORTS_READ, query=PageQuery, gives=list_of(CaughtLetterSchema))
+@bp.operation(
+    "GET /test-letters",
+    Scope.REPORTS_READ,
+    query=CaughtLetterQuery,
+    gives=list_of(CaughtLetterSchema),
+)
 def list_test_letters(query: dict[str, Any]) -> Any:
     """List the last emails added with test keys, oldest first."""
-    statement = caught.select_caught(current_access().owner_id)
+    access = current_access()
+    statement = caught.select_caught(access.owner_id, query.get("email", ""), query.get("delivery_id"))
     return page_of(list_after(statement, caught.ORDER, query.get("after"), query["limit"]))
 
 
