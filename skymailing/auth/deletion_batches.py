@@ -20,6 +20,7 @@ from skymailing.models import (
     FileLink,
     IdempotentRequest,
     ImportRejection,
+    Layout,
     LetterContent,
     Mailing,
     MergedAddress,
@@ -79,6 +80,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (FileLink, FileLink.owner_id),
     (StoredFile, StoredFile.owner_id),  # after the messages, runs and links that use them
     (MessageTemplate, MessageTemplate.owner_id),
+    (Layout, Layout.owner_id),  # after the messages and templates that use them
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),

@@ -181,6 +181,11 @@ def write_code(block: Block, _place: Place) -> str:
     return str(block.fields["html"])
 
 
+def write_message(_block: Block, place: Place) -> str:
+    """Return the content of a message with a layout."""
+    return place.content
+
+
 def write_footer(block: Block, place: Place) -> str:
     """Return the owner's address or another text, and the links that a letter needs."""
     fields, language = block.fields, place.language
@@ -226,6 +231,7 @@ WRITERS: dict[str, Writer] = {
     "social": write_social,
     "product": write_product,
     "code": write_code,
+    "content": write_message,
     "footer": write_footer,
     "unsubscribe": write_unsubscribe,
 }
