@@ -161,7 +161,7 @@ class MessageTemplate(Timestamps, Model):
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
-    # As in `Message`; a template is never changed, so its source always counts.
+    # As in `Message`; only the name of a template changes, so its source always counts.
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))

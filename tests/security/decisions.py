@@ -179,7 +179,9 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("messages.list_blocks", "messages.save_block"), PRIVATE),
     "messages.delete_block": BLOCK,
     "messages.save_template": MESSAGE,
-    **dict.fromkeys(("messages.delete_template", "messages.preview_template"), TEMPLATE),
+    **dict.fromkeys(
+        ("messages.delete_template", "messages.rename_template", "messages.preview_template"), TEMPLATE
+    ),
     **dict.fromkeys(("messages.list_layouts", "messages.new_layout"), PRIVATE),
     **dict.fromkeys(("messages.edit_layout", "messages.delete_layout", "messages.preview_layout"), LAYOUT),
     "messages.set_default_layout": LAYOUT,

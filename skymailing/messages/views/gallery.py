@@ -63,6 +63,21 @@ def delete_template(template_id: int) -> ResponseReturnValue:
     return redirect(url_for("messages.gallery"))
 
 
+@bp.post("/templates/<int:template_id>/rename")
+@login_required
+def rename_template(template_id: int) -> ResponseReturnValue:
+    """Give a template another name."""
+    template = get_own(MessageTemplate, template_id)
+    try:
+        templates.rename_template(template, request.form.get("name", ""))
+    except UserError as error:
+        flash(explain(error), "danger")
+    else:
+        db.session.commit()
+        flash(_("Template renamed."), "success")
+    return redirect(url_for("messages.gallery", _anchor="own"))
+
+
 @bp.get("/templates/<int:template_id>/preview")
 @login_required
 @computes
