@@ -3,7 +3,7 @@
     .venv/bin/python tools/letter_pictures.py
 
 Run this again when a drawing changes, and commit the PNG files. Letters that were sent contain their URLs, so
-a picture must not be renamed or deleted.
+a picture must not be renamed or deleted. The folder `icons` has the icons of MJML, from Bootstrap Icons.
 """
 
 import io
@@ -32,6 +32,10 @@ def main() -> None:
             image = Image.open(io.BytesIO(page.locator("svg").screenshot())).convert("RGB")
             reduced = image.quantize(COLORS, dither=Image.Dither.NONE)
             reduced.save(TARGET / f"{path.stem}.png", "PNG", optimize=True)
+        for path in sorted((SOURCE / "icons").glob("*.svg")):
+            page.set_content(f'<body style="margin:0">{path.read_text()}')
+            icon = page.locator("svg").screenshot(omit_background=True)
+            Image.open(io.BytesIO(icon)).save(TARGET / f"icon-{path.stem}.png", "PNG", optimize=True)
         browser.close()
 
 

@@ -20,6 +20,7 @@ from skymailing.models import (
     FileLink,
     IdempotentRequest,
     ImportRejection,
+    Layout,
     LetterContent,
     Mailing,
     MergedAddress,
@@ -80,6 +81,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (LetterContent, LetterContent.owner_id),  # after the runs, whose deletion removes the letters
     (StoredFile, StoredFile.owner_id),  # after the messages, runs, letters and links that use them
     (MessageTemplate, MessageTemplate.owner_id),
+    (Layout, Layout.owner_id),  # after the messages and templates that use them
     (OutboxLetter, OutboxLetter.user_id),
     (ReportDay, ReportDay.owner_id),
     (WebhookCall, WebhookCall.owner_id),

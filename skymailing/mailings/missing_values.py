@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Subquery, func, select
 
-from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.composition.current import read_current
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Conditions
@@ -44,7 +44,7 @@ class MissingValues:
 
 def find_missing_values(owner: User, message: Message, conditions: Conditions) -> MissingValues:
     """Return the values that the recipients in the audience lack for a message."""
-    content = Content.of(message)
+    content = read_current(db.session, message)
     paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
     missing = dict.fromkeys(paths, 0)
     examined = 0

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.senders import describe_from
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
@@ -140,7 +140,7 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
             found.example = queries.find_first_recipient(form.owner, conditions)
             if message:
                 found.missing = find_missing_values(form.owner, message, conditions)
-                found.trial = try_letters(form.owner, message, conditions)
+                found.trial = try_letters(form.owner, read_current(db.session, message), conditions)
                 for letter, variant in list_contents(form.owner, message, form.values.variants):
                     trial = try_letters(form.owner, variant, conditions)
                     found.variant_trials += [(letter, trial)] if trial and trial.failures else []
@@ -164,7 +164,7 @@ def find_unknown_in(message: Message, missing: MissingValues | None) -> list[Unk
     lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
     return [
         found
-        for found in find_unknown(Content.of(message), find_attributes(message.owner_id))
+        for found in find_unknown(read_current(db.session, message), find_attributes(message.owner_id))
         if found.is_foreign or found.path[0] != "client" or found.text in lacking
     ]
 

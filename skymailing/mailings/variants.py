@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import delete, select
 
+from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.variants.contents import list_variants
 from skymailing.extensions import db
@@ -88,7 +89,10 @@ def list_contents(
     messages: dict[int | None, Message] = {found.id: found for found in db.session.scalars(own)}
     messages[None] = message
     return [
-        (letter_of(number), replace(Content.of(found), subject=variant.subject or found.subject))
+        (
+            letter_of(number),
+            replace(read_current(db.session, found), subject=variant.subject or found.subject),
+        )
         for number, variant in enumerate(variants, 2)
         if (found := messages.get(variant.message_id)) is not None
     ]

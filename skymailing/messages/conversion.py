@@ -3,6 +3,7 @@
 import re
 from html import escape
 
+from skymailing.delivery.composition.page_parts import extract_text
 from skymailing.delivery.rendering.content import (
     check_length,
     clean,
@@ -11,7 +12,7 @@ from skymailing.delivery.rendering.content import (
 )
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
-from skymailing.messages.writing_page import TEXT_BEGINS, TEXT_ENDS, lay_out
+from skymailing.messages.writing_page import lay_out
 from skymailing.models import MessageFormat
 
 
@@ -29,15 +30,14 @@ def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) ->
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
         return lay_out(content.strip(), language)
     if old is MessageFormat.HTML and new is not MessageFormat.HTML:
-        masked = MaskedSource(extract_text(body))
+        masked = MaskedSource(_find_text(body))
         return restore_text(html_to_text(masked.text), masked).strip("\n") + "\n"
     return body
 
 
-def extract_text(page: str) -> str:
-    """Return the text between the two marker comments of a page, or the whole page if they are missing."""
-    start, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
-    return page[start + len(TEXT_BEGINS) : end] if 0 <= start < end else page
+def _find_text(page: str) -> str:
+    text = extract_text(page)
+    return page if text is None else text
 
 
 def write_paragraphs(text: str) -> str:

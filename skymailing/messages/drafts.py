@@ -84,6 +84,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
     draft.preheader = clean_line(content.preheader)[:PREHEADER_MAX_LENGTH]
     draft.language = content.language
     draft.source_format, draft.source = content.source_format, content.source
+    draft.layout_id = content.layout_id
     draft.revision = draft.revision or 1  # a new draft has no revision yet
     draft.source_revision = draft.revision if content.source_format else None
     draft.saved_at = now

@@ -36,12 +36,17 @@ MJML = """\
 """
 
 
-def make_first_design(source_format: SourceFormat, language: str) -> dict[str, str]:
-    """Return the form's fields of a new composed message, in the language of the page."""
+def make_first_design(
+    source_format: SourceFormat, language: str, *, has_layout: bool = False
+) -> dict[str, str]:
+    """Return the form's fields of a new composed message, in the language of the page.
+
+    With a layout, it has neither a logo nor a footer.
+    """
     language = language if language in LANGUAGES else "en"
     words = WORDS[language]
     is_mjml = source_format is SourceFormat.MJML
-    source = MJML.format_map(words) if is_mjml else write_design(make_blocks(words))
+    source = MJML.format_map(words) if is_mjml else write_design(make_blocks(words, has_layout=has_layout))
     return {
         "subject": "",
         "format": MessageFormat.HTML.value,
@@ -51,7 +56,7 @@ def make_first_design(source_format: SourceFormat, language: str) -> dict[str, s
     }
 
 
-def make_blocks(words: dict[str, str]) -> dict[str, Any]:
+def make_blocks(words: dict[str, str], *, has_layout: bool) -> dict[str, Any]:
     blocks = [
         {"id": "logo", "type": "logo"},
         {"id": "title", "type": "heading", "text": words["title"]},
@@ -59,4 +64,4 @@ def make_blocks(words: dict[str, str]) -> dict[str, Any]:
         {"id": "button", "type": "button", "text": words["button"], "url": ""},
         {"id": "footer", "type": "footer", "text": "{{ sender_name }}"},
     ]
-    return {"version": VERSION, "settings": {}, "blocks": blocks}
+    return {"version": VERSION, "settings": {}, "blocks": blocks[1:-1] if has_layout else blocks}

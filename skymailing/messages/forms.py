@@ -21,10 +21,13 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.composed import make_composed, make_unfinished
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.file_forms import FileFields
+from skymailing.messages.layout_forms import read_typed_layout
+from skymailing.messages.layouts import find_layout
 from skymailing.messages.writing_page import translate_footer
-from skymailing.models import MessageFormat, SourceFormat, User
+from skymailing.models import COMPOSED_FORMATS, Layout, MessageFormat, SourceFormat, User
 from skymailing.models.message import PREHEADER_MAX_LENGTH
 from skymailing.web.i18n import LANGUAGE_NAMES
+from skymailing.web.ids import read_id
 
 MAX_SUBJECT = 500  # characters
 FORMATS = [
@@ -55,37 +58,43 @@ def make_content(subject: str, format: MessageFormat, body: str, language: str |
 
 
 def read_source_format(name: str | None) -> SourceFormat:
-    return SourceFormat(name) if name in set(SourceFormat) else SourceFormat.NONE
+    return SourceFormat(name) if name in COMPOSED_FORMATS else SourceFormat.NONE
 
 
-def read_typed(owner: User, *, may_be_unfinished: bool = False) -> Content:
+def read_typed(owner: User, *, may_be_unfinished: bool = False, has_layout: bool = True) -> Content:
     """Return the content that the editor sends while the user types; its texts are not checked.
 
-    Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft.
+    Raises InvalidSource if the body cannot be composed, unless it may be unfinished, as in a draft. Without
+    its layout, the body is what the author typed.
     """
+    if "is_layout" in request.form:
+        return read_typed_layout(owner)
+    layout = find_layout(owner.id, read_id(request.form.get("layout"))) if has_layout else None
     subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
     preheader = clean_line(request.form.get("preheader", ""))[:PREHEADER_MAX_LENGTH]
     source_format = read_source_format(request.form.get("source_format"))
-    if source_format:
-        content = read_typed_source(owner, subject, source_format, may_be_unfinished=may_be_unfinished)
-        return replace(content, preheader=preheader)
-    format_name = request.form.get("format", "")
-    format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
-    body = clean(request.form.get("body", ""))
-    content = make_content(subject, format, body, request.form.get("language"))
+    source, language = request.form.get("source", ""), request.form.get("language")
+    if not source_format:
+        format_name = request.form.get("format", "")
+        format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
+        content = make_content(subject, format, clean(request.form.get("body", "")), language)
+        if not (source_format := find_written_format(format, layout)):
+            return replace(content, preheader=preheader)
+        source = content.body
+    try:
+        choose = partial(choose_language, language)
+        content = make_composed(owner, subject, source_format, source, choose, layout)
+    except (InvalidSource, TemplateError):
+        if not may_be_unfinished:
+            raise
+        chosen = choose_language(language, subject)
+        content = make_unfinished(subject, source_format, source, chosen, layout)
     return replace(content, preheader=preheader)
 
 
-def read_typed_source(
-    owner: User, subject: str, source_format: SourceFormat, *, may_be_unfinished: bool
-) -> Content:
-    source, language = request.form.get("source", ""), request.form.get("language")
-    try:
-        return make_composed(owner, subject, source_format, source, partial(choose_language, language))
-    except InvalidSource:
-        if not may_be_unfinished:
-            raise
-        return make_unfinished(subject, source_format, source, choose_language(language, subject))
+def find_written_format(format: MessageFormat, layout: Layout | None) -> SourceFormat:
+    """Return the source format of a text with a layout; empty without one. Plain text has none."""
+    return SourceFormat(format) if layout and format is not MessageFormat.TEXT else SourceFormat.NONE
 
 
 class TextIfWritten(InputRequired):
@@ -118,6 +127,8 @@ class MessageForm(FileFields, FlaskForm):
     # What the body is composed from. A message with a source needs no body.
     source_format = HiddenField()
     source = TextAreaField(_l("Design"))
+    # The choices are set by the page; programs may omit it.
+    layout = SelectField(_l("Layout"), choices=[], validate_choice=False)
 
     # The error in the body, without its line number, for writing mode, which shows none.
     problem_in_writing = ""
@@ -128,14 +139,26 @@ class MessageForm(FileFields, FlaskForm):
         """Return the submitted content; raises InvalidSource."""
         if self._composed is not None:
             return self._composed
+        written, layout = self.read_written(), self.find_layout()
+        source_format, source = read_source_format(self.source_format.data), self.source.data or ""
+        if not source_format:
+            if not (source_format := find_written_format(written.format, layout)):
+                return written
+            source = written.body
+        choose = partial(choose_language, self.language.data)
+        composed = make_composed(current_user, written.subject, source_format, source, choose, layout)
+        self._composed = replace(composed, preheader=written.preheader)
+        return self._composed
+
+    def read_written(self) -> Content:
+        """Return the content without its layout, as its author wrote it."""
         subject, body = self.subject.data or "", self.body.data or ""
-        if source_format := read_source_format(self.source_format.data):
-            choose, source = partial(choose_language, self.language.data), self.source.data or ""
-            composed = make_composed(current_user, subject, source_format, source, choose)
-            self._composed = replace(composed, preheader=self.preheader.data or "")
-            return self._composed
         content = make_content(subject, MessageFormat(self.format.data), body, self.language.data)
         return replace(content, preheader=self.preheader.data or "")
+
+    def find_layout(self) -> Layout | None:
+        """Return the chosen layout."""
+        return find_layout(current_user.id, read_id(self.layout.data))
 
     def validate(self, extra_validators: object = None) -> bool:
         if "source_format" not in request.form:  # a program that sends a body means this body
@@ -146,6 +169,8 @@ class MessageForm(FileFields, FlaskForm):
         if not super().validate(extra_validators):
             return False
         try:
+            if not is_composed:  # so that errors have the line in the text
+                check_content(self.read_written())
             check_content(self.read_content())
         except InvalidSource as error:
             self.source.errors = [*self.source.errors, explain_source_error(error)]

@@ -29,12 +29,22 @@ def find_template(owner_id: int, template_id: int | None) -> MessageTemplate | N
 
 def save_template(message: Message, name: str) -> MessageTemplate:
     """Save a message as a template; raises LimitReached, or UserError because of the name."""
-    name = clean_line(name).strip()
-    if not name or len(name) > TEMPLATE_NAME_MAX_LENGTH:
-        raise UserError("block_name", limit=TEMPLATE_NAME_MAX_LENGTH)
+    name = _check_name(name)
     own = select(MessageTemplate.id).where(MessageTemplate.owner_id == message.owner_id)
     require_room("template_limit", own, MAX_TEMPLATES)
     template = MessageTemplate(owner_id=message.owner_id, name=name, **Content.with_source(message).columns)
     db.session.add(template)
     db.session.flush()
     return template
+
+
+def rename_template(template: MessageTemplate, name: str) -> None:
+    """Give a template another name; raises UserError because of the name."""
+    template.name = _check_name(name)
+
+
+def _check_name(name: str) -> str:
+    name = clean_line(name).strip()
+    if not name or len(name) > TEMPLATE_NAME_MAX_LENGTH:
+        raise UserError("block_name", limit=TEMPLATE_NAME_MAX_LENGTH)
+    return name

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from skymailing.models import (
     ArchiveEntry,
     FileLink,
+    Layout,
     LetterContent,
     Mailing,
     Message,
@@ -32,6 +33,7 @@ OWNED_TEXTS: tuple[tuple[Any, Any], ...] = (
     (LetterContent.owner_id, LetterContent.body),
     (MessageDraft.owner_id, MessageDraft.source),
     (SavedBlock.owner_id, SavedBlock.block),
+    (Layout.owner_id, Layout.body),
     (MessageTemplate.owner_id, MessageTemplate.body),
     (MessageTemplate.owner_id, MessageTemplate.source),
     (ArchiveEntry.owner_id, ArchiveEntry.html),

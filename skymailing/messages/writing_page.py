@@ -1,6 +1,6 @@
 """The HTML page around a text of writing mode: a plain design with a footer.
 
-The editor's writing mode changes only the text between two comments.
+The editor's writing mode changes only the text between two comments (`composition/page_parts.py`).
 """
 
 from functools import cache
@@ -9,8 +9,6 @@ from pathlib import Path
 from skymailing.delivery.rendering.languages import LANGUAGES
 
 PAGE = Path(__file__).with_suffix(".html")
-# The comments around the text of a page; js/editor/page.js has the same ones.
-TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 FOOTER = {
     "en": "Sent to {{ email }} by {{ sender_name }}.",
     "ru": "Письмо для {{ email }} от {{ sender_name }}.",

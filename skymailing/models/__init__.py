@@ -56,6 +56,7 @@ from skymailing.models.form import (
     form_tags,
     form_topics,
 )
+from skymailing.models.layout import Layout
 from skymailing.models.letter import CaughtLetter, LetterContent, TransactionalLetter
 from skymailing.models.mailing import (
     EVERY_DAY,
@@ -82,6 +83,7 @@ from skymailing.models.mailing_states import (
     StateReason,
 )
 from skymailing.models.message import (
+    COMPOSED_FORMATS,
     Message,
     MessageDraft,
     MessageFormat,
@@ -124,6 +126,7 @@ from skymailing.models.webhook import (
 __all__ = [
     "BULK_TRANSITIONS",
     "CAUGHT_KINDS",
+    "COMPOSED_FORMATS",
     "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
@@ -190,6 +193,7 @@ __all__ = [
     "ImportState",
     "KeyKind",
     "KnownDevice",
+    "Layout",
     "LetterContent",
     "LetterFile",
     "LetterState",

@@ -22,11 +22,20 @@ class MessageFormat(StrEnum):
 
 
 class SourceFormat(StrEnum):
-    """What the HTML of a message is composed from; empty if its author wrote the body itself."""
+    """What the HTML of a message is composed from; empty if its author wrote the body itself.
+
+    HTML and Markdown are sources only of messages with a layout.
+    """
 
     NONE = ""
     BLOCKS = "blocks"
     MJML = "mjml"
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+# The formats that are composed even without a layout.
+COMPOSED_FORMATS = frozenset({SourceFormat.BLOCKS, SourceFormat.MJML})
 
 
 class Message(Timestamps, Model):
@@ -54,6 +63,8 @@ class Message(Timestamps, Model):
     # The version that was saved with the source. An earlier release changes the body without its source: then
     # the versions differ, and the message is HTML.
     source_version: Mapped[int | None]
+    # Counts only together with the source.
+    layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
 
     owner: Mapped[User] = relationship()
 
@@ -90,6 +101,7 @@ class MessageDraft(Model):
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
     source_revision: Mapped[int | None]
+    layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
     saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
     discarded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Whether this was a saved message; if so, restoring it creates a message again.
@@ -149,9 +161,10 @@ class MessageTemplate(Timestamps, Model):
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
-    # As in `Message`; a template is never changed, so its source always counts.
+    # As in `Message`; only the name of a template changes, so its source always counts.
     source_format: Mapped[str] = mapped_column(String(16), default="", server_default="")  # SourceFormat
     source: Mapped[str] = mapped_column(Text, default="", server_default="")
+    layout_id: Mapped[int | None] = mapped_column(ForeignKey("layouts.id", ondelete="SET NULL"))
 
     __table_args__ = (Index(None, "owner_id", "id"),)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from skymailing.delivery.composition.block_types import BLOCK_TYPES
+from skymailing.delivery.composition.block_types import BLOCK_TYPES, LAYOUT_TYPES
 from skymailing.delivery.composition.document import COLUMNS, SETTINGS
 from skymailing.delivery.composition.fonts import FONTS
 from skymailing.models import User
@@ -35,7 +35,7 @@ def test_each_type_field_and_setting_has_a_label(browser: FlaskClient, user: Use
     user.locale = language
     texts = open_editor(browser, "data-block-texts")
 
-    assert set(texts["types"]) == {*BLOCK_TYPES, COLUMNS}
+    assert set(texts["types"]) == {*BLOCK_TYPES, *LAYOUT_TYPES, COLUMNS}
     fields = [(name, field) for name, fields in BLOCK_TYPES.items() for field in fields]
     for owner, field in [*fields, *(("settings", name) for name in SETTINGS)]:
         if field not in ("delta", "links"):

@@ -83,3 +83,18 @@ def test_there_is_a_limit(browser: FlaskClient, user: User, monkeypatch: pytest.
     for _ in range(2):
         response = browser.post(f"/messages/{message.id}/template", data={"name": "a"}, follow_redirects=True)
     assert "You can save up to 1 templates." in response.text
+
+
+def test_a_template_can_be_renamed(browser: FlaskClient, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    browser.post(f"/messages/{message.id}/template", data={"name": "Monthly"})
+    template = session.scalars(select(MessageTemplate)).one()
+    path = f"/messages/templates/{template.id}/rename"
+
+    browser.post(path, data={"name": " Weekly "})
+    session.refresh(template)
+    assert template.name == "Weekly"
+    refused = browser.post(path, data={"name": ""}, follow_redirects=True)
+    assert "Enter a name of up to 100 characters." in refused.text
+    session.refresh(template)
+    assert template.name == "Weekly"

@@ -24,6 +24,7 @@ from tests.security.object_factories import (
     make_domain,
     make_form,
     make_import,
+    make_layout,
     make_letter,
     make_message_file,
     make_saved_block,
@@ -123,6 +124,7 @@ MAKERS = {
     "caught_id": make_caught_letter,
     "block_id": make_saved_block,
     "template_id": make_template,
+    "layout_id": make_layout,
     "file_id": make_message_file,
 }
 # Arguments that name no object.

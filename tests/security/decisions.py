@@ -16,6 +16,7 @@ MESSAGE = Own("message_id", objects.make_message)
 DRAFT = Own("draft_id", objects.make_draft)
 BLOCK = Own("block_id", objects.make_saved_block)
 TEMPLATE = Own("template_id", objects.make_template)
+LAYOUT = Own("layout_id", objects.make_layout)
 MAILING = Own("mailing_id", objects.make_mailing)
 RUN = Own("run_id", objects.make_run)
 TRACKED_RUN = Own("run_id", objects.make_tracked_run)
@@ -179,7 +180,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("messages.list_blocks", "messages.save_block"), PRIVATE),
     "messages.delete_block": BLOCK,
     "messages.save_template": MESSAGE,
-    **dict.fromkeys(("messages.delete_template", "messages.preview_template"), TEMPLATE),
+    **dict.fromkeys(
+        ("messages.delete_template", "messages.rename_template", "messages.preview_template"), TEMPLATE
+    ),
+    **dict.fromkeys(("messages.list_layouts", "messages.new_layout"), PRIVATE),
+    **dict.fromkeys(("messages.edit_layout", "messages.delete_layout", "messages.preview_layout"), LAYOUT),
+    "messages.set_default_layout": LAYOUT,
     "messages.starter_picture": PUBLIC,  # loaded by mail programs
     "messages.begin_draft": PRIVATE,
     "messages.begin_message_draft": MESSAGE,

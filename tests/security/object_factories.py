@@ -24,6 +24,7 @@ from skymailing.models import (
     ClientImport,
     ClientUpload,
     DeliveryState,
+    Layout,
     MailingState,
     MessageFormat,
     MessageTemplate,
@@ -117,6 +118,11 @@ def make_template(owner: User) -> Any:
         owner_id=owner.id, name="News", subject="News", format=MessageFormat.TEXT, body="Hello"
     )
     return add(owner, template)
+
+
+def make_layout(owner: User) -> Any:
+    layout = Layout(owner_id=owner.id, name="Frame", format="html", body="{{ content }}")
+    return add(owner, layout)
 
 
 def make_archive_entry(owner: User) -> Any:

@@ -24,13 +24,9 @@ ERROR_CODES = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
 # These pages are shown in a frame and have a stricter policy.
 SANDBOXED = {
     *("messages.preview", "messages.typed", "mailings_archive.letter"),
-    *("messages.preview_template", "brand.preview"),
-    *(
-        "manager_articles.preview",
-        "manager_mailings.letter",
-        "auth.test_letter_html",
-        "transactional.show_html",
-    ),
+    *("messages.preview_template", "messages.preview_layout", "brand.preview"),
+    *("manager_articles.preview", "manager_mailings.letter"),
+    *("auth.test_letter_html", "transactional.show_html"),
 }
 
 

@@ -46,6 +46,7 @@ class MessageHead(OutputSchema):
             "preheader": message.preheader,
             "format": Format(source_format or message.format),
             "language": message.language,
+            "layout": message.layout_id if source_format else None,
             "version": message.version,
             "created_at": message.created_at,
             "updated_at": message.updated_at,
@@ -70,7 +71,10 @@ class MessageSchema(MessageHead):
     html = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "What was composed from blocks or MJML; null in other formats"},
+        metadata={"description": "What was composed from blocks or MJML or with a layout; otherwise null"},
+    )
+    layout = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "The layout's ID; null without one"}
     )
 
 
@@ -94,6 +98,10 @@ class MessageChange(StrictSchema):
     language = fields.String(
         validate=OneOf(sorted(LANGUAGES)),
         metadata={"description": "The language of the footer and the page; if missing, that of the text"},
+    )
+    layout = fields.Integer(
+        allow_none=True,
+        metadata={"description": "The ID of a layout, as in its URL; plain text has none"},
     )
 
 

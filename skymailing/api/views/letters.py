@@ -17,7 +17,8 @@ from skymailing.api.views.bodies import escape_pointer, refuse_blank
 from skymailing.api.views.pages import page_of
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
-from skymailing.delivery.rendering.content import Content, TemplateError, clean
+from skymailing.delivery.composition.current import read_current
+from skymailing.delivery.rendering.content import TemplateError, clean
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.mime import clean_line
@@ -26,6 +27,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
+from skymailing.extensions import db
 from skymailing.hints import hint_letters
 from skymailing.letters import queries, services
 from skymailing.letters.contents import CHECKED, CheckedContent, LetterError
@@ -141,7 +143,7 @@ def read_letter(owner: User, values: dict[str, Any]) -> services.NewLetter:
 def read_content(owner: User, values: dict[str, Any], message: Message | None) -> CheckedContent:
     """Return the content, which has no errors; raises InvalidField or InvalidFields."""
     if message:
-        body = Content.of(message).sent_body
+        body = read_current(db.session, message).sent_body
         content = make_content(message.subject, message.format, body, message.language)
     else:
         body = clean(values["body"])

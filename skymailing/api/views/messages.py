@@ -8,7 +8,7 @@ from typing import Any
 from flask import url_for
 
 from skymailing.api.paging import list_after
-from skymailing.api.problems import FieldError, InvalidFields
+from skymailing.api.problems import FieldError, InvalidField, InvalidFields
 from skymailing.api.schema_texts import CODES
 from skymailing.api.schemas.base import PageQuery, list_of
 from skymailing.api.schemas.messages import Format, MessageChange, MessageHead, MessageSchema, NewMessage
@@ -25,11 +25,13 @@ from skymailing.delivery.composition.composing import write_design
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
 from skymailing.delivery.rendering.mime import clean_line
+from skymailing.errors import UserError
 from skymailing.messages import queries, services
 from skymailing.messages.composed import make_composed
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
-from skymailing.messages.forms import choose_language, make_content
-from skymailing.models import Message, MessageFormat, SourceFormat
+from skymailing.messages.forms import choose_language, find_written_format, make_content
+from skymailing.messages.layouts import find_layout
+from skymailing.models import COMPOSED_FORMATS, Layout, Message, MessageFormat, SourceFormat
 from skymailing.security import get_own
 
 bp = Resource("messages", "What letters say: subjects and texts with placeholders.")
@@ -109,8 +111,9 @@ def list_values(message: Message, new_format: Format | None) -> dict[str, Any]:
     values: dict[str, Any] = {"subject": message.subject, "language": message.language, "format": current}
     values["preheader"] = message.preheader
     if source_format and (new_format or current) is current:
+        values["layout"] = message.layout_id
         return values | ({"design": json.loads(source)} if current is Format.BLOCKS else {"body": source})
-    return values | {"body": message.body}
+    return values | {"body": message.body}  # which contains the layout
 
 
 def read_content(values: dict[str, Any]) -> Content:
@@ -123,8 +126,11 @@ def read_content(values: dict[str, Any]) -> Content:
         raise InvalidFields([FieldError(f"/{other}", "unknown_field", str(CODES["unknown_field"]))])
     refuse_blank({name: values[name] for name in ("subject", expected) if isinstance(values[name], str)})
     subject = clean_line(values["subject"])
+    layout = find_layout(current_access().owner_id, values.get("layout"))
+    if layout is None and values.get("layout") is not None:
+        raise InvalidField("/layout", UserError("layout_missing"))
     try:
-        content = make_any_content(subject, values)
+        content = make_any_content(subject, values, layout)
         content = replace(content, preheader=clean_line(values.get("preheader", "")))
         check_content(content)
     except InvalidSource as error:
@@ -139,11 +145,17 @@ def read_content(values: dict[str, Any]) -> Content:
     return content
 
 
-def make_any_content(subject: str, values: dict[str, Any]) -> Content:
-    """Return the content in any format; raises InvalidSource."""
+def make_any_content(subject: str, values: dict[str, Any], layout: Layout | None) -> Content:
+    """Return the content in any format; raises InvalidSource and TemplateError."""
     format, language = values["format"], values.get("language")
-    if format not in set(SourceFormat):
-        return make_content(subject, MessageFormat(format), clean(values["body"]), language)
-    source = write_design(values["design"]) if format is Format.BLOCKS else values["body"]
+    if format in COMPOSED_FORMATS:
+        source_format = SourceFormat(format)
+        source = write_design(values["design"]) if format is Format.BLOCKS else values["body"]
+    else:
+        content = make_content(subject, MessageFormat(format), clean(values["body"]), language)
+        if not (source_format := find_written_format(content.format, layout)):
+            return content
+        check_content(content)
+        source = content.body
     choose = partial(choose_language, language)
-    return make_composed(current_owner(), subject, SourceFormat(format), source, choose)
+    return make_composed(current_owner(), subject, source_format, source, choose, layout)

@@ -117,6 +117,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("messages.json", messages.read_messages),
         make_file("saved-blocks.json", messages.read_saved_blocks),
         make_file("message-templates.json", messages.read_message_templates),
+        make_file("layouts.json", messages.read_layouts),
         make_file("attachments.csv", attachments.read_uses),
         make_file("senders.json", account.read_senders),
         make_file("domains.json", account.read_domains),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from skymailing.delivery.composition import words
+from skymailing.delivery.composition.button_html import write_button
 from skymailing.delivery.composition.document import Block
 from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.delivery.composition.picture_html import (
@@ -45,30 +46,6 @@ def write_heading(block: Block, place: Place) -> str:
 def write_button_block(block: Block, place: Place) -> str:
     fields = block.fields
     return write_button(fields["text"], fields["url"], block, place, radius=fields["radius"])
-
-
-def write_button(text: str, url: str, block: Block, place: Place, *, radius: int) -> str:
-    """Return a button: a coloured cell with padding, which Outlook shows as well."""
-    if not text.strip():
-        return ""
-    fields, palette = block.fields, place.palette
-    color = fields["color"] or palette.button
-    default = choose_text_color(color) if fields["color"] else palette.button_text
-    text_color = fields["text_color"] or default
-    is_full = fields.get("is_full_width", False)
-    tag, end = (f'<a href="{write_value(url)}"', "</a>") if url else ("<span", "</span>")
-    style = (
-        f"display:{'block' if is_full else 'inline-block'};padding:13px 26px;mso-padding-alt:0;"
-        f"border-radius:{radius}px;background:{color};color:{text_color};font-size:{palette.text_size}px;"
-        "line-height:1.25;font-weight:700;text-decoration:none;text-align:center"
-    )
-    width = ' width="100%"' if is_full else ""
-    cell = (
-        f'<td align="center" style="border-radius:{radius}px;background-color:{color};'
-        f'mso-padding-alt:13px 26px">{tag} style="{style}">{write_text(text)}{end}</td>'
-    )
-    place_of_table = align_table(block.style["align"])
-    return f'{TABLE}{width}{place_of_table} style="border-collapse:separate"><tr>{cell}</tr></table>'
 
 
 def write_divider(block: Block, place: Place) -> str:
@@ -181,6 +158,11 @@ def write_code(block: Block, _place: Place) -> str:
     return str(block.fields["html"])
 
 
+def write_message(_block: Block, place: Place) -> str:
+    """Return the content of a message with a layout."""
+    return place.content
+
+
 def write_footer(block: Block, place: Place) -> str:
     """Return the owner's address or another text, and the links that a letter needs."""
     fields, language = block.fields, place.language
@@ -226,6 +208,7 @@ WRITERS: dict[str, Writer] = {
     "social": write_social,
     "product": write_product,
     "code": write_code,
+    "content": write_message,
     "footer": write_footer,
     "unsubscribe": write_unsubscribe,
 }

@@ -97,6 +97,9 @@ BLOCK_TYPES: dict[str, dict[str, Field]] = {
     },
     "unsubscribe": {"text": Field(template(200))},
 }
+# The place of the message in a layout.
+CONTENT = "content"
+LAYOUT_TYPES: dict[str, dict[str, Field]] = {CONTENT: {}}
 # The spacing and alignment of a block where its own style says nothing; others have DEFAULT_STYLE.
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"padding_top": 16, "padding_bottom": 8},

@@ -1,4 +1,4 @@
-"""Compose the HTML of a message from its source: a document of blocks, or MJML."""
+"""Compose the HTML of a message from its source: a document of blocks, MJML, or a text with a layout."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from typing import Any
 
 from skymailing.delivery.composition.document import Block, Document, parse_json, read_document
 from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.composition.layouts import Frame, write_part
 from skymailing.delivery.composition.mjml_source import compile_mjml
-from skymailing.delivery.composition.page import write_page
-from skymailing.delivery.composition.palette import OwnerBrand, Palette
+from skymailing.delivery.composition.page import write_page, write_rows
+from skymailing.delivery.composition.palette import ACCENT, OwnerBrand, Palette
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.models import SourceFormat
 
@@ -19,20 +20,22 @@ TEXT_FIELDS = ("text", "title", "button")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an author wrote: a design or MJML; `text` is the text in it, by which a language is guessed."""
+    """What an author wrote; `text` is the text in it, by which a language is guessed."""
 
     format: SourceFormat
     text: str
-    mjml: str = ""
     document: Document | None = None
 
-    def compose(self, brand: OwnerBrand, language: str) -> str:
-        """Return the HTML body of the message; raises InvalidSource.
+    def compose(self, brand: OwnerBrand, language: str, frame: Frame | None = None) -> str:
+        """Return the HTML body of the message; raises InvalidSource, and TemplateError because of a text.
 
-        `language` is that of the words that blocks add, such as "Unsubscribe".
+        `language` is that of the words that blocks add, such as "Unsubscribe". A source in Markdown or HTML
+        needs a frame.
         """
-        if self.document is None:
-            html = compile_mjml(self.mjml, language)
+        if frame is not None:
+            html = self.fill(frame, brand, language)
+        elif self.document is None:
+            html = compile_mjml(self.text, language)
         else:
             palette = Palette.choose(self.document.settings, brand)
             html = write_page(self.document, palette, brand, language)
@@ -40,11 +43,24 @@ class Source:
             raise InvalidSource("design_letter_too_long", limit=MAX_BODY)
         return html
 
+    def fill(self, frame: Frame, brand: OwnerBrand, language: str) -> str:
+        """Return the page of a layout with this content."""
+        if frame.document is not None:
+            palette = Palette.choose(frame.document.settings, brand)
+            if self.document is not None:
+                return write_page(frame.surround(self.document), palette, brand, language)
+            part = write_part(self.format, self.text, palette.link, language)
+            return write_page(frame.document, palette, brand, language, part)
+        if self.document is not None:
+            palette = Palette.choose(self.document.settings, brand)
+            return frame.insert(write_rows(self.document, palette, brand, language))
+        return frame.insert(write_part(self.format, self.text, ACCENT, language))
+
 
 def read_source(source_format: SourceFormat, source: str) -> Source:
     """Read a stored or submitted source; raises InvalidSource."""
-    if source_format is SourceFormat.MJML:
-        return Source(source_format, source, mjml=source)
+    if source_format is not SourceFormat.BLOCKS:
+        return Source(source_format, source)
     document = read_document(parse_json(source))
     return Source(source_format, find_text(document), document=document)
 

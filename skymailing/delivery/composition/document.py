@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skymailing.delivery.composition.block_types import BLOCK_TYPES, read_style
+from skymailing.delivery.composition.block_types import BLOCK_TYPES, CONTENT, LAYOUT_TYPES, read_style
 from skymailing.delivery.composition.checks import Field, color, flag, join, one_of, read_object, whole
 from skymailing.delivery.composition.conditions import Condition, read_condition
 from skymailing.delivery.composition.errors import InvalidSource
@@ -93,8 +93,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def read_document(data: Any) -> Document:
-    """Return the document in parsed JSON, with all defaults; raises InvalidSource."""
+def read_document(data: Any, *, is_layout: bool = False) -> Document:
+    """Return the document in parsed JSON, with all defaults; raises InvalidSource.
+
+    A layout has one block where the content of messages is inserted.
+    """
     if not isinstance(data, dict):
         raise InvalidSource("design_not_object")
     for name in data:
@@ -103,7 +106,11 @@ def read_document(data: Any) -> Document:
     if data.get("version") != VERSION or isinstance(data["version"], bool):
         raise InvalidSource("design_version", "/version", version=VERSION)
     settings = read_object(data.get("settings", {}), "/settings", SETTINGS)
-    return Document(settings, _Reader().read_blocks(data.get("blocks", []), "/blocks", is_nested=False))
+    blocks = _Reader(is_layout).read_blocks(data.get("blocks", []), "/blocks", is_nested=False)
+    if is_layout and sum(block.type == CONTENT for block in blocks) != 1:
+        is_missing = all(block.type != CONTENT for block in blocks)
+        raise InvalidSource("layout_without_content" if is_missing else "layout_content_twice", "/blocks")
+    return Document(settings, blocks)
 
 
 def read_block(data: Any) -> Block:
@@ -114,8 +121,9 @@ def read_block(data: Any) -> Block:
 class _Reader:
     """Read blocks; their IDs are unique, and their number is limited."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_layout: bool = False) -> None:
         self.ids: set[str] = set()
+        self.outer_types = {COLUMNS: COLUMNS_FIELDS} | (LAYOUT_TYPES if is_layout else {})
 
     def read_blocks(self, data: Any, pointer: str, *, is_nested: bool) -> tuple[Block, ...]:
         if not isinstance(data, list):
@@ -131,7 +139,8 @@ class _Reader:
         if not isinstance(data, dict):
             raise InvalidSource("design_not_object", pointer)
         name = data.get("type")
-        fields = COLUMNS_FIELDS if name == COLUMNS and not is_nested else BLOCK_TYPES.get(str(name))
+        types = BLOCK_TYPES if is_nested else BLOCK_TYPES | self.outer_types
+        fields = types.get(str(name))
         if not isinstance(name, str) or fields is None:
             code = "design_nested_columns" if name == COLUMNS else "design_unknown_block"
             raise InvalidSource(code, f"{pointer}/type", name=str(name)[:50])

@@ -10,8 +10,20 @@ from skymailing.delivery.rendering.content import prepare
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, line_at
 from skymailing.delivery.rendering.tag_masking import MaskedSource
+from skymailing.web.urls import public_url
 
 MAX_SIZE = 256 * 1024  # characters
+# The icons that a source gets if it names no others.
+NETWORK_ICONS = frozenset(
+    "dribbble facebook github google-plus instagram linkedin medium pinterest snapchat soundcloud tumblr "
+    "twitter twitter-x vimeo web xing youtube".split()
+)
+ICONS = {"bIXv1bk": "unfold", "w4uTygT": "fold", "xTh3hln": "previous", "os7o9kz": "next"}
+FOREIGN_ICON = re.compile(
+    r"https://www\.mailjet\.com/images/theme/v1/icons/ico-social/"
+    rf"(?P<network>{'|'.join(sorted(NETWORK_ICONS, reverse=True))})\.png"
+    rf"|https://i\.imgur\.com/(?P<name>{'|'.join(ICONS)})\.png"
+)
 POSITION = re.compile(r"at position (\d+):\d+")
 
 
@@ -34,7 +46,17 @@ def compile_mjml(source: str, language: str) -> str:
         line = line_at(outline.source, int(place[1])) if place else None
         raise InvalidSource("mjml_unreadable", line=line) from error
     html = html.replace(' lang="und"', f' lang="{language}"')
-    return masked.unmask(outline.restore(html))
+    return masked.unmask(outline.restore(serve_icons(html)))
+
+
+def serve_icons(html: str) -> str:
+    """Return the letter with our icons instead of the compiler's, which come from servers of others."""
+
+    def find_own(icon: re.Match[str]) -> str:
+        name = icon["network"] or ICONS[icon["name"]]
+        return public_url("messages.starter_picture", name=f"icon-{name}.png")
+
+    return FOREIGN_ICON.sub(find_own, html)
 
 
 def keep_lines(masked: MaskedSource) -> str:

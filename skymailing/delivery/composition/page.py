@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skymailing.delivery.composition.block_html import write_content
 from skymailing.delivery.composition.document import Block, Document
+from skymailing.delivery.composition.page_parts import NO_PART, Part, find_styles
 from skymailing.delivery.composition.palette import OwnerBrand, Palette
 from skymailing.delivery.composition.place import TABLE, Place
 from skymailing.web.colors import choose_text_color
@@ -20,11 +21,12 @@ PAGE = Path(__file__).with_name("page.html")
 NARROW_SIDE = 16  # pixels; wider spaces at the sides become this wide on phones
 
 
-def write_page(document: Document, palette: Palette, brand: OwnerBrand, language: str) -> str:
-    """Return the HTML template of a letter."""
+def write_page(
+    document: Document, palette: Palette, brand: OwnerBrand, language: str, content: Part = NO_PART
+) -> str:
+    """Return the HTML template of a letter, with `content` in the place of a content block."""
     settings = document.settings
-    place = Place(palette, brand, language, settings["width"])
-    rows = "\n".join(filter(None, (write_row(block, place) for block in document.blocks)))
+    place = Place(palette, brand, language, settings["width"], content=content.html)
     radius = f";border-radius:{settings['radius']}px" if settings["radius"] else ""
     parts = {
         "language": language,
@@ -37,9 +39,26 @@ def write_page(document: Document, palette: Palette, brand: OwnerBrand, language
         "radius": radius,
         # Round corners are visible only with space around them.
         "around": "24px 0" if radius else "0",
-        "rows": rows,
+        "rows": _join_rows(document, place),
+        "styles": content.styles,
     }
     return MARK.sub(lambda mark: parts[mark[1]], read_frame())
+
+
+def write_rows(document: Document, palette: Palette, brand: OwnerBrand, language: str) -> Part:
+    """Return the blocks of a letter as a table that becomes part of another page.
+
+    Dark mode does not change them, since the page around them has its own colours.
+    """
+    light = replace(palette, dark={})
+    styles = find_styles(write_page(replace(document, blocks=()), light, brand, language))
+    rows = _join_rows(document, Place(light, brand, language, document.settings["width"]))
+    look = f"width:100%;background:{palette.card}" if document.settings["card"] else "width:100%"
+    return Part(f'{TABLE} width="100%" style="{look}">\n{rows}\n</table>', styles)
+
+
+def _join_rows(document: Document, place: Place) -> str:
+    return "\n".join(filter(None, (write_row(block, place) for block in document.blocks)))
 
 
 @cache

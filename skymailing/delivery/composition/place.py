@@ -16,6 +16,7 @@ class Place:
     language: str
     width: int  # pixels inside the block's own spacing
     has_own_color: bool = False
+    content: str = ""  # the HTML in the place of a layout's content block
 
     def text_class(self, name: str = "t") -> str:
         """Return the class that dark mode recolours, unless the block has colours of its own."""

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.composition.brands import find_owner_brand
-from skymailing.delivery.composition.composing import read_source
+from skymailing.delivery.composition.current import compose_message, find_layouts
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import Content, TemplateError
-from skymailing.models import Mailing, MailingVariant, Message, SourceFormat, User
+from skymailing.models import Mailing, MailingVariant, Message, User
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class NewBodies:
 
 
 def compose_again(mailing_id: int) -> NewBodies:
-    """Compose the messages of a mailing, since their owner's brand may have changed since they were saved.
+    """Compose the messages of a mailing, since their owner's brand and layouts may have changed since.
 
     A message that cannot be composed keeps its stored body. No transaction is open in the meantime.
     """
@@ -43,13 +43,14 @@ def compose_again(mailing_id: int) -> NewBodies:
         if mailing is None or not messages:
             return NewBodies()
         brand = find_owner_brand(session, session.get_one(User, mailing.owner_id))
+        layouts = find_layouts(session, mailing.owner_id, {message.layout_id for message in messages})
         session.expunge_all()
     bodies = {}
     for message in messages:
+        layout = layouts.get(message.layout_id) if message.layout_id else None
         try:
-            source = read_source(SourceFormat(message.source_format), message.source)
-            bodies[message.id, message.version] = source.compose(brand, message.language)
-        except InvalidSource as error:  # a rule that is newer than the message
+            bodies[message.id, message.version] = compose_message(message, brand, layout)
+        except (InvalidSource, TemplateError) as error:  # a rule that is newer than the message
             logger.warning("Message %s keeps its stored body: %s", message.id, error)
         except Exception:  # a defect must not keep the mailing from starting
             logger.exception("Message %s keeps its stored body", message.id)
@@ -59,6 +60,6 @@ def compose_again(mailing_id: int) -> NewBodies:
 def _read_composed(session: Session, mailing: Mailing) -> list[Message]:
     in_variant = select(MailingVariant.message_id).where(MailingVariant.mailing_id == mailing.id)
     is_sent = (Message.id == mailing.message_id) | Message.id.in_(in_variant)
-    has_source = Message.source_format.in_([SourceFormat.BLOCKS, SourceFormat.MJML])
     is_current = Message.source_version == Message.version
-    return list(session.scalars(select(Message).where(is_sent, has_source, is_current)))
+    found = session.scalars(select(Message).where(is_sent, is_current))
+    return [message for message in found if message.current_source[0]]

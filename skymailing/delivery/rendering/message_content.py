@@ -39,6 +39,8 @@ class Content:
     source: str = ""
     # Shown after the subject in lists of letters; runs have it in their body.
     preheader: str = ""
+    # The layout that is part of the body; runs do not store it.
+    layout_id: int | None = None
 
     @classmethod
     def of(cls, source: "HasContent") -> "Content":
@@ -55,7 +57,8 @@ class Content:
     def with_source(cls, row: Message | MessageDraft | MessageTemplate) -> "Content":
         """Return the content of a message, a draft or a template, with the source of its body."""
         source_format, source = row.current_source
-        return replace(cls.of(row), source_format=source_format, source=source)
+        layout_id = row.layout_id if source_format else None
+        return replace(cls.of(row), source_format=source_format, source=source, layout_id=layout_id)
 
     @property
     def texts(self) -> tuple[str, str, str]:
@@ -63,9 +66,9 @@ class Content:
         return self.subject, self.preheader, self.body
 
     @property
-    def columns(self) -> dict[str, str]:
+    def columns(self) -> dict[str, object]:
         """The values of the columns in which messages and templates store the content."""
-        names = ("subject", "preheader", "format", "body", "language", "source_format", "source")
+        names = ("subject", "preheader", "format", "body", "language", "source_format", "source", "layout_id")
         return {name: getattr(self, name) for name in names}
 
     def write_to(self, message: Message) -> None:

@@ -8,7 +8,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from skymailing.delivery.composition import palette, words
-from skymailing.delivery.composition.block_types import BLOCK_TYPES, DEFAULT_STYLE, STYLES
+from skymailing.delivery.composition.block_types import BLOCK_TYPES, DEFAULT_STYLE, LAYOUT_TYPES, STYLES
 from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.conditions import ATTRIBUTE_PREFIX, WITHOUT_VALUE
 from skymailing.delivery.composition.document import COLUMNS, COLUMNS_FIELDS, MAX_BLOCKS, SETTINGS
@@ -41,10 +41,10 @@ WORDS = {
 }
 
 
-def describe_blocks(owner: User, attributes: list[str]) -> dict[str, Any]:
+def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = False) -> dict[str, Any]:
     """Return what the scripts of the block editor need, as JSON values."""
     brand = find_owner_brand(db.session, owner)
-    types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS}
+    types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS, **(LAYOUT_TYPES if is_layout else {})}
     return {
         "types": {
             name: {key: field.default for key, field in fields.items() if key != "delta"}

@@ -27,7 +27,7 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
-from skymailing.messages import drafts, pictures, queries, services
+from skymailing.messages import drafts, layouts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
@@ -35,7 +35,14 @@ from skymailing.messages.starters import Card
 from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_kinds, list_placeholders, list_values
-from skymailing.models import Message, MessageDraft, MessageFormat, MessageTemplate, SourceFormat
+from skymailing.models import (
+    COMPOSED_FORMATS,
+    Message,
+    MessageDraft,
+    MessageFormat,
+    MessageTemplate,
+    SourceFormat,
+)
 from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
@@ -56,14 +63,18 @@ def make_fields(source: Message | MessageDraft | MessageTemplate, *, as_html: bo
     """Return the form's fields, filled from a stored text; `as_html` leaves out what composed it."""
     text = source.subject + source.body
     source_format, source_text = source.current_source
+    is_composed = source_format in COMPOSED_FORMATS and not as_html
+    # A text with a layout is stored as the source of its body.
+    is_written = bool(source_format) and source_format not in COMPOSED_FORMATS
     return {
         "subject": source.subject,
-        "format": source.format.value,
-        "body": source.body,
+        "format": source_format.value if is_written else source.format.value,
+        "body": source_text if is_written else source.body,
         "preheader": source.preheader,
         "language": choose_language(source.language, text),
-        "source_format": "" if as_html else source_format.value,
-        "source": "" if as_html else source_text,
+        "source_format": source_format.value if is_composed else "",
+        "source": source_text if is_composed else "",
+        "layout": str(source.layout_id or "") if is_composed or is_written else "",
     }
 
 
@@ -77,10 +88,21 @@ def find_initial_mode(form: MessageForm, *, is_new: bool) -> str:
     return str(form.format.data)
 
 
-def describe_mode(mode: str, attributes: list[str]) -> dict[str, object]:
+def describe_mode(mode: str, attributes: list[str], *, is_layout: bool = False) -> dict[str, object]:
     """Return what the page needs for the mode in which the editor opens."""
-    blocks = describe_blocks(current_user, attributes) if mode == SourceFormat.BLOCKS else None
+    is_blocks = mode == SourceFormat.BLOCKS
+    blocks = describe_blocks(current_user, attributes, is_layout=is_layout) if is_blocks else None
     return {"initial_mode": mode, "modules": FIRST_SCRIPTS.get(mode, "start"), "blocks": blocks}
+
+
+def describe_values(attributes: list[str]) -> dict[str, object]:
+    """Return what the page needs for the menu of client data, and for the preview."""
+    return {
+        "placeholders": list_placeholders(attributes),
+        "values": list_values(attributes, queries.find_samples(current_user.id)),
+        "client": queries.find_client(current_user.id, None),
+        "picture_base": public_url("messages.index"),
+    }
 
 
 def show_editor(
@@ -94,7 +116,8 @@ def show_editor(
 ) -> str:
     """Return the editor page; `is_changed` means that another window has since saved the message."""
     attributes = queries.find_attributes(current_user.id)
-    client = queries.find_client(current_user.id, None)
+    owned = layouts.list_layouts(current_user.id)
+    form.layout.choices = [("", _("No layout")), *((str(layout.id), layout.name) for layout in owned)]
     # After a conflict, the form is based on the saved version, so that saving again replaces that version.
     version = message.version if message else None
     if draft and not form.is_submitted():
@@ -106,19 +129,16 @@ def show_editor(
         "messages/form.html",
         kind=kind,
         **describe_mode(find_initial_mode(form, is_new=kind == "new"), attributes),
+        **describe_values(attributes),
         form=form,
         message=message,
         draft=draft,
         version=version,
         is_changed=is_changed,
-        placeholders=list_placeholders(attributes),
-        values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
         kinds=list_kinds(),
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
-        client=client,
         mailings=services.find_mailings(message.id) if message else [],
-        picture_base=public_url("messages.index"),
     )
 
 
@@ -215,7 +235,7 @@ def convert_body() -> ResponseReturnValue:
     if new_format not in set(MessageFormat):
         abort(400)
     try:
-        content = read_typed(current_user)
+        content = read_typed(current_user, has_layout=False)
         body = convert(content.body, content.format, MessageFormat(new_format), content.language)
     except InvalidSource as error:
         return jsonify(problem=explain_source_error(error)), 422

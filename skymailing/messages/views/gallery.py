@@ -7,7 +7,8 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.exceptions import NotFound
 
-from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
+from skymailing.delivery.composition.current import read_current
+from skymailing.delivery.rendering.letter import EXAMPLE, TemplateError, preview
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.messages import templates
@@ -62,12 +63,27 @@ def delete_template(template_id: int) -> ResponseReturnValue:
     return redirect(url_for("messages.gallery"))
 
 
+@bp.post("/templates/<int:template_id>/rename")
+@login_required
+def rename_template(template_id: int) -> ResponseReturnValue:
+    """Give a template another name."""
+    template = get_own(MessageTemplate, template_id)
+    try:
+        templates.rename_template(template, request.form.get("name", ""))
+    except UserError as error:
+        flash(explain(error), "danger")
+    else:
+        db.session.commit()
+        flash(_("Template renamed."), "success")
+    return redirect(url_for("messages.gallery", _anchor="own"))
+
+
 @bp.get("/templates/<int:template_id>/preview")
 @login_required
 @computes
 def preview_template(template_id: int) -> ResponseReturnValue:
     """Return a template for the frame of its thumbnail."""
-    content = Content.of(get_own(MessageTemplate, template_id))
+    content = read_current(db.session, get_own(MessageTemplate, template_id))
     name = current_user.sender_name
     try:
         letter = preview(content, EXAMPLE, sender_name=name, unsubscribe_url=EXAMPLE_UNSUBSCRIBE_URL)

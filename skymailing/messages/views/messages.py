@@ -15,9 +15,10 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.delivery.composition.brands import find_owner_brand
-from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
+from skymailing.delivery.composition.current import read_current
+from skymailing.delivery.rendering.letter import TemplateError, check_content
 from skymailing.extensions import db
-from skymailing.messages import drafts, queries, services, templates
+from skymailing.messages import drafts, layouts, queries, services, templates
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.files import list_files
 from skymailing.messages.first_designs import make_first_design
@@ -68,7 +69,7 @@ def new() -> ResponseReturnValue:
         flash(_("This draft has been saved or discarded."), "info")
         return redirect(url_for("messages.index"))
     start = _find_start()
-    form = MessageForm(data=editor.make_fields(draft) if draft else start)
+    form = MessageForm(data=editor.make_fields(draft) if draft else start or _find_default_layout())
     if request.method == "GET" and not form.language.data:
         form.language.data = get_locale().language
     if form.validate_on_submit():
@@ -104,8 +105,15 @@ def _find_start() -> Mapping[str, str] | None:
         request.args.get("starter", ""), language, find_owner_brand(db.session, current_user)
     ):
         return cast(Mapping[str, str], starter)
-    kind = read_source_format(request.args.get("kind"))
-    return make_first_design(kind, language) if kind else None
+    if not (kind := read_source_format(request.args.get("kind"))):
+        return None
+    default = _find_default_layout()
+    return make_first_design(kind, language, has_layout=bool(default["layout"])) | default
+
+
+def _find_default_layout() -> dict[str, str]:
+    layout = layouts.find_default(current_user.id)
+    return {"layout": str(layout.id) if layout else ""}
 
 
 @bp.route("/<int:message_id>/edit", methods=["GET", "POST"])
@@ -189,7 +197,7 @@ def test(message_id: int) -> ResponseReturnValue:
     if client_id is not None and client is None:
         abort(404)
     try:
-        check_content(Content.of(message))
+        check_content(read_current(db.session, message))
     except TemplateError as error:
         flash(explain_template_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))

@@ -10,6 +10,7 @@ from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
 from skymailing.clock import utcnow
+from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
@@ -23,6 +24,7 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
+from skymailing.extensions import db
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.files import list_files
@@ -51,7 +53,7 @@ def show(message_id: int) -> ResponseReturnValue:
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
     try:
-        insight = inspect(Content.of(message), recipient)
+        insight = inspect(read_current(db.session, message), recipient)
     except TemplateError as error:
         problem = explain_template_error(error)
     before, after = queries.find_neighbors(client) if client else (None, None)
@@ -83,7 +85,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
-    content = Content.of(message)
+    content = read_current(db.session, message)
     try:
         rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
@@ -107,8 +109,7 @@ def typed() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     if request.method == "POST":
         try:
-            check_content(content := read_typed(current_user))
-            insight = inspect(content, recipient)
+            insight = inspect(read_checked(), recipient)
         except InvalidSource as error:
             problem = explain_source_error(error)
         except TemplateError as error:
@@ -136,8 +137,7 @@ def insight() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
-        check_content(content := read_typed(current_user))
-        facts = inspect(content, recipient)
+        facts = inspect(read_checked(), recipient)
     except InvalidSource as error:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
@@ -166,6 +166,14 @@ def recipients() -> ResponseReturnValue:
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     clients = queries.search_clients(current_user.id, search)
     return jsonify([{"id": c.id, "name": c.full_name, "email": display_address(c.email)} for c in clients])
+
+
+def read_checked() -> Content:
+    """Return the typed content; raises InvalidSource and TemplateError, with the line in what was typed."""
+    if request.form.get("layout"):
+        check_content(read_typed(current_user, has_layout=False))
+    check_content(content := read_typed(current_user))
+    return content
 
 
 def get_chosen_client() -> Client | None:

@@ -104,6 +104,32 @@ def test_blocks_for_phones_are_hidden_on_computers_and_in_outlook() -> None:
     assert re.search(r"\.phone \{ display: table-row !important", letter.html)
 
 
+@pytest.mark.parametrize(
+    ("fields", "has_shape"),
+    [
+        ({"text": "Buy"}, True),
+        ({"text": "Buy", "is_full_width": True, "radius": 40}, True),
+        ({"text": "Buy", "radius": 0}, False),
+        ({"text": "Buy, {{ name }}"}, False),
+        ({"text": "Buy " * 20}, False),
+    ],
+)
+def test_outlook_gets_round_buttons_or_cells_with_padding(fields: dict[str, Any], has_shape: bool) -> None:
+    button = {"type": "button", "url": "https://a.example", "color": "#7a2e8e"} | fields
+    html = compose(make_design(button))
+
+    link = read_page(html).find("a", href="https://a.example")
+    assert html.count('href="https://a.example"') == 1  # clicks are counted in Outlook as well
+    shape = re.search(r'<!--\[if mso\]><v:roundrect [^>]*fillcolor="#7a2e8e" arcsize="(\d+)%"', html)
+    assert bool(shape) is has_shape
+    assert html.count("<v:roundrect") == html.count("</v:roundrect>")
+    if shape:
+        assert int(shape[1]) <= 50
+        assert "background-color" not in link.parent["style"]  # it would be visible around the corners
+    else:
+        assert "background-color:#7a2e8e;mso-padding-alt:13px 26px" in link.parent["style"]
+
+
 def test_the_brand_gives_colors_and_logo() -> None:
     design = make_design({"type": "logo"}, {"type": "button", "text": "Buy", "url": "https://a.example"})
     dark = OwnerBrand("Tea", "https://tea.example/", "#7a2e8e", "https://tea.example/logo.png")
@@ -112,7 +138,7 @@ def test_the_brand_gives_colors_and_logo() -> None:
     page = read_page(compose(design, dark))
     assert page.find("img")["src"] == dark.logo_url
     assert page.find("img")["alt"] == "Tea"
-    assert page.find("a", string="Buy").parent["style"].split("background-color:")[1][:7] == "#7a2e8e"
+    assert page.find("a", string="Buy")["style"].split("background:")[1][:7] == "#7a2e8e"
     page = read_page(compose(design, bright))
     assert page.find("img") is None
     assert page.find("span", string="Tea") is not None

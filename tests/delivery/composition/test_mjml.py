@@ -1,12 +1,15 @@
 """MJML is compiled with its Liquid and HTML unchanged, and refused with the line of an error."""
 
+import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.messages.starters import PICTURES
 from skymailing.web.error_texts import ERROR_TEXTS
 from tests.delivery.composition.letters import compose_mjml, find_error, render
 from tests.support.timing import cpu_seconds
@@ -158,3 +161,20 @@ def test_a_damaged_source_is_compiled_or_refused(place: int, parts: list[str], d
     source = LETTER[:place] + "".join(parts) + LETTER[place + dropped :]
     error = find_error(lambda: compose_mjml(source))
     assert error is None or error.code in ERROR_TEXTS
+
+
+def test_the_default_icons_come_from_our_own_server(app: Flask) -> None:
+    networks = ("facebook", "x", "web", "xing", "google", "soundcloud")
+    social = "".join(f'<mj-social-element name="{name}" href="https://a.example"/>' for name in networks)
+    panel = "<mj-accordion-title>Q</mj-accordion-title><mj-accordion-text>A</mj-accordion-text>"
+    pictures = '<mj-carousel-image src="https://a.example/1.png"/>' * 2
+    accordion = f"<mj-accordion><mj-accordion-element>{panel}</mj-accordion-element></mj-accordion>"
+    source = f"<mj-social>{social}</mj-social>{accordion}<mj-carousel>{pictures}</mj-carousel>"
+    with app.app_context():
+        html = compose_mjml(wrap(source))
+
+    sources = set(re.findall(r'<img[^>]*? src="([^"]*)"', html))
+    own = {source for source in sources if "/messages/designs/icon-" in source}
+    assert sources - own == {"https://a.example/1.png"}
+    assert len(own) == len(networks) + 4
+    assert all((PICTURES / source.rpartition("/")[2]).is_file() for source in own)

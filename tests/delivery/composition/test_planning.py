@@ -38,12 +38,12 @@ def test_a_run_has_the_current_brand_and_keeps_it(app: Flask, session: Session, 
     mailing = due_mailing(user, message=make_message(user, preheader="Dear {{ name }}"))
 
     run = start(app, session, mailing.id)
-    assert "background-color:#7a2e8e" in run.body
+    assert "background:#7a2e8e" in run.body
     assert run.format is MessageFormat.HTML
     assert "Dear {{ name }}&zwnj;" in run.body
 
     session.get_one(Brand, user.id).color = "#c0392b"
-    assert "background-color:#7a2e8e" in start(app, session, mailing.id).body
+    assert "background:#7a2e8e" in start(app, session, mailing.id).body
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_variants_are_composed_as_well(app: Flask, session: Session, user: User)
     start(app, session, mailing.id)
 
     first, second = session.scalars(select(RunVariant).order_by(RunVariant.number))
-    assert "background-color:#7a2e8e" in first.body
+    assert "background:#7a2e8e" in first.body
     assert "Other</h1>" in second.body

@@ -103,7 +103,7 @@ export function focusPalette() {
 }
 
 export function startLibrary({ onChoose }) {
-  palette.replaceChildren(...Object.keys(TYPES).map((type) => drawItem(type, nameOf(type), {})));
+  palette.replaceChildren(...Object.keys(TYPES).filter((type) => kit.types[type]).map((type) => drawItem(type, nameOf(type), {})));
   for (const list of [palette, shelf]) {
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button");

@@ -137,7 +137,7 @@ function start() {
   });
   startConvert();
   startPreview({ findWay, onProblem: setServerProblem });
-  startDrafts();
+  if (form.dataset.drafts) startDrafts();
   onChange(showUndo);
   showUndo();
   button("undo").addEventListener("click", () => step(undo));
@@ -158,7 +158,7 @@ function start() {
 function showSource() {
   form.dataset.mode = "json";
   form.querySelector(".composed details").open = true;
-  startDrafts();
+  if (form.dataset.drafts) startDrafts();
 }
 
 if (readDesign()) start();

@@ -66,6 +66,7 @@ export const TYPES = {
     sum: (block) => block.text,
   },
   unsubscribe: { icon: "person-x", fields: [line("text", { limit: 200 })], sum: (block) => block.text },
+  content: { icon: "file-text", fields: [] },
   code: { icon: "code-slash", fields: [{ name: "html", kind: "code" }], sum: (block) => block.html },
 };
 

@@ -138,6 +138,11 @@ function drawTextBlock(block, { palette }) {
   return drawDelta(block.delta, palette) || hint("text-left", texts.hints.text);
 }
 
+// The place of the message in a layout.
+function drawMessage() {
+  return hint("file-text", texts.hints.content);
+}
+
 const DRAW = {
   text: drawTextBlock,
   heading: drawHeading,
@@ -149,6 +154,7 @@ const DRAW = {
   social: drawSocial,
   product: drawProduct,
   code: drawCode,
+  content: drawMessage,
   footer: drawFooter,
   unsubscribe: drawUnsubscribe,
 };

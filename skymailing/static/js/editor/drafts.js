@@ -11,7 +11,7 @@ const AGE_PAUSE = 3000; // milliseconds between two updates of the draft's age
 const data = form.dataset;
 const state = form.querySelector(".draft-state");
 const discard = document.createElement("button");
-let draft = form.elements.draft.value;
+let draft = form.elements.draft ? form.elements.draft.value : ""; // a layout has no drafts
 let revision = data.revision;
 let savedAt = data.savedAt ? Date.parse(data.savedAt) : 0;
 let timer = 0, typingSince = 0;

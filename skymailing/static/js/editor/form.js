@@ -25,7 +25,7 @@ export function csrfToken() {
 // Read the form as the browser would send it. FormData would change the line endings.
 export function readFields() {
   const fields = new URLSearchParams();
-  for (const name of ["csrf_token", "version", "draft", "language"]) {
+  for (const name of ["csrf_token", "version", "draft", "language", "layout", "is_layout"]) {
     const field = form.elements[name];
     if (field && field.value) fields.set(name, field.value);
   }

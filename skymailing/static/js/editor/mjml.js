@@ -1,4 +1,4 @@
-// Start the editor of a message in MJML: a source with colours, the menu of client data, pictures, a preview.
+// Start the editor of a message in MJML, or of a layout in HTML: a source with colours, the menu of client data, pictures, a preview.
 import { form, setMode, texts } from "./form.js";
 import { startDrafts } from "./drafts.js";
 import { startPictures } from "./pictures.js";
@@ -17,4 +17,4 @@ startPreview({
     line && !isInSubject ? { label: texts.line, act: () => showLine(line) } : null
   ),
 });
-startDrafts();
+if (form.dataset.drafts) startDrafts();

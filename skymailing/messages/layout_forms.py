@@ -1,0 +1,54 @@
+"""The layout form."""
+
+from flask import request
+from flask_babel import get_locale
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length
+
+from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.composition.layouts import LAYOUT_FORMATS, read_layout
+from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
+from skymailing.messages.error_texts import explain_source_error, explain_template_error
+from skymailing.messages.layouts import make_sample
+from skymailing.models import Layout, SourceFormat, User
+from skymailing.models.layout import LAYOUT_NAME_MAX_LENGTH
+
+
+def read_layout_format(name: str | None) -> SourceFormat:
+    return SourceFormat(name) if name in LAYOUT_FORMATS else SourceFormat.BLOCKS
+
+
+def read_typed_layout(owner: User) -> Content:
+    """Return a sample message with the layout that the editor sends; raises InvalidSource."""
+    format, source = read_layout_format(request.form.get("source_format")), request.form.get("source", "")
+    read_layout(format, clean(source))
+    return make_sample(owner, Layout(name="", format=format, body=clean(source)), get_locale().language)
+
+
+class LayoutForm(FlaskForm):
+    """A new or existing layout."""
+
+    name = StringField(_l("Name"), [InputRequired(_l("Enter a name.")), Length(max=LAYOUT_NAME_MAX_LENGTH)])
+    source_format = HiddenField()
+    source = TextAreaField(_l("Design"), filters=[lambda text: clean(text) if text else text])
+
+    def __init__(self, owner: User, **options: object) -> None:
+        super().__init__(**options)
+        self.owner = owner
+
+    def validate(self, extra_validators: object = None) -> bool:
+        self.source_format.data = read_layout_format(self.source_format.data).value
+        if not super().validate(extra_validators):
+            return False
+        source = self.source.data or ""
+        try:
+            read_layout(SourceFormat(self.source_format.data), source)
+            layout = Layout(name="", format=self.source_format.data, body=source)
+            check_content(make_sample(self.owner, layout, get_locale().language))
+        except InvalidSource as error:
+            self.source.errors = [*self.source.errors, explain_source_error(error)]
+        except TemplateError as error:
+            self.source.errors = [*self.source.errors, explain_template_error(error, with_line=False)]
+        return not self.source.errors
