@@ -23,6 +23,7 @@ from skymailing.delivery.variants import decision
 from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
 from skymailing.mailings import tasks as mailing_tasks
+from skymailing.manager import article_drafts
 from skymailing.messages import drafts, file_links, files, pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
@@ -64,7 +65,8 @@ def _resume_stalled(now: datetime) -> None:
 
 def _delete_expired(now: datetime) -> None:
     expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
-    for forget in (*expiring, signups.delete_expired, idempotency.delete_expired, keys.delete_old):
+    others = (article_drafts.delete_expired, signups.delete_expired, idempotency.delete_expired)
+    for forget in (*expiring, *others, keys.delete_old):
         forget(now)
         db.session.commit()
 

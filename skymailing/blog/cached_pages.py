@@ -18,8 +18,8 @@ def fill_views(body: bytes, values: list[int], language: str, is_get: bool) -> b
 
 
 CACHED_PAGES = {
-    "/blog/": PageKind((ARTICLES,), 600, find_next_publication, arguments=("page",)),
+    "/blog/": PageKind((ARTICLES,), 600, find_next_publication, arguments=("page", "language")),
     "/blog/<slug>": PageKind((ARTICLES, VIEWS), 600, find_next_publication, fill=fill_views),
-    "/blog/feed.atom": PageKind((ARTICLES,), 600, find_next_publication),
+    "/blog/feed.atom": PageKind((ARTICLES,), 600, find_next_publication, arguments=("language",)),
     "/sitemap.xml": PageKind((ARTICLES, ARCHIVES), 600, find_next_publication),
 }

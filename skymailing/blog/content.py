@@ -4,6 +4,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
+from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.models import MessageFormat
 
 markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -19,6 +20,18 @@ def render_body(format: str, body: str) -> str:
     html = markdown.render(body) if format == MessageFormat.MARKDOWN else body
     # Markdown may contain HTML too, so both are cleaned.
     return nh3.clean(html, url_schemes={"http", "https", "mailto"}, link_rel="noopener noreferrer")
+
+
+def convert_body(body: str, old: MessageFormat, new: MessageFormat) -> str:
+    """Return the body in another format; from HTML to another one, only text and links remain.
+
+    Plain text is Markdown, and Markdown is plain text.
+    """
+    if new is MessageFormat.HTML and old is not MessageFormat.HTML:
+        return render_body(old, body)
+    if old is MessageFormat.HTML and new is not MessageFormat.HTML:
+        return html_to_text(body).strip("\n") + "\n"
+    return body
 
 
 def _break_lines(text: str) -> Markup:

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -19,33 +20,62 @@ BODY_LIFETIME = 24 * 60 * 60  # seconds
 render_body_cached = cache.memoize(timeout=BODY_LIFETIME, hash_method=hashlib.sha256)(render_body)
 
 
-def list_published_ids(now: datetime) -> list[int]:
-    """Return the IDs of the articles published by `now`, newest first."""
-    return [id for id, moment in _list_dated_articles() if moment <= now.timestamp()]
+class DatedArticle(NamedTuple):
+    """An article with a publication date; Redis keeps these as plain tuples."""
+
+    id: int
+    published_at: float  # timestamp
+    language: str
 
 
-def choose_random_ids(count: int, now: datetime) -> list[int]:
-    """Return the IDs of up to `count` randomly chosen published articles."""
-    ids = list_published_ids(now)
-    return random.sample(ids, min(count, len(ids)))
+def list_published(now: datetime) -> list[DatedArticle]:
+    """Return the articles published by `now`, newest first."""
+    return [article for article in _list_dated_articles() if article.published_at <= now.timestamp()]
+
+
+def list_published_ids(now: datetime, *, first: str = "", only: str = "") -> list[int]:
+    """Return the IDs of the articles published by `now`: those in the language `first`, each newest first.
+
+    `only` leaves out articles in other languages.
+    """
+    articles = [article for article in list_published(now) if not only or article.language == only]
+    return [article.id for article in sorted(articles, key=lambda article: article.language != first)]
+
+
+def list_languages(now: datetime) -> set[str]:
+    """Return the languages of the published articles."""
+    return {article.language for article in list_published(now) if article.language}
+
+
+def choose_random_ids(count: int, now: datetime, language: str) -> list[int]:
+    """Return the IDs of up to `count` randomly chosen published articles: first those in a language."""
+    articles = list_published(now)
+    random.shuffle(articles)
+    articles.sort(key=lambda article: article.language != language)
+    return [article.id for article in articles[:count]]
 
 
 def find_next_publication(now: datetime) -> datetime | None:
     """Return the time at which the next scheduled article becomes public."""
-    moments = [moment for _, moment in _list_dated_articles() if moment > now.timestamp()]
+    dates = (article.published_at for article in _list_dated_articles())
+    moments = [moment for moment in dates if moment > now.timestamp()]
     return datetime.fromtimestamp(min(moments), now.tzinfo) if moments else None
 
 
-def _list_dated_articles() -> list[tuple[int, float]]:
+def _list_dated_articles() -> list[DatedArticle]:
     label = shared_cache().label(ARTICLES)
-    if label is None:
-        return _read_dated_articles.uncached("")
-    return _read_dated_articles(label)
+    rows = _read_article_dates.uncached("") if label is None else _read_article_dates(label)
+    return [DatedArticle(*row) for row in rows]
 
 
 @cache.memoize(timeout=DATES_LIFETIME)
-def _read_dated_articles(_label: str) -> list[tuple[int, float]]:
-    """Return the ID and publication time of every dated article, including future ones, newest first."""
-    statement = select(Article.id, Article.published_at).where(Article.published_at.is_not(None))
+def _read_article_dates(_label: str) -> list[tuple[int, float, str]]:
+    """Return every dated article, including future ones, newest first.
+
+    The function's name is part of the key: rename it when the values change, since hosts are upgraded one by
+    one.
+    """
+    columns = select(Article.id, Article.published_at, Article.language)
+    statement = columns.where(Article.published_at.is_not(None))
     rows = db.session.execute(statement.order_by(Article.published_at.desc(), Article.id.desc()))
-    return [(row.id, row.published_at.timestamp()) for row in rows]
+    return [(row.id, row.published_at.timestamp(), row.language) for row in rows]

@@ -8,6 +8,7 @@ from flask import current_app
 
 from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
+SHOWN_WIDTH = 672  # pixels: the width of an article
 MAX_SIDE = 1600  # pixels on the longer side
 ENCODING = b"1"  # part of every hash; change it if images are encoded differently
 

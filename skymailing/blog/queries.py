@@ -24,9 +24,11 @@ def select_published(now: datetime) -> Select[tuple[Article]]:
     return select_articles().where(Article.published_at <= now)
 
 
-def list_published(now: datetime, page: int) -> tuple[Sequence[Article], int]:
-    """Return one page of published articles, newest first, and the number of pages."""
-    ids = list_published_ids(now)
+def list_published(
+    now: datetime, page: int, *, first: str = "", only: str = ""
+) -> tuple[Sequence[Article], int]:
+    """Return one page of published articles, and the number of pages; as in `list_published_ids`."""
+    ids = list_published_ids(now, first=first, only=only)
     pages = max(1, -(-len(ids) // PER_PAGE))
     return _load_by_ids(ids[(page - 1) * PER_PAGE : page * PER_PAGE], now), pages
 
@@ -45,9 +47,9 @@ def find_article(slug: str) -> Article | None:
     return db.session.scalar(select_articles().where(Article.slug == slug))
 
 
-def find_random_articles(count: int, now: datetime) -> Sequence[Article]:
-    """Return up to `count` randomly chosen published articles."""
-    return _load_by_ids(choose_random_ids(count, now), now)
+def find_random_articles(count: int, now: datetime, language: str) -> Sequence[Article]:
+    """Return up to `count` randomly chosen published articles: first those in a language."""
+    return _load_by_ids(choose_random_ids(count, now, language), now)
 
 
 def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
@@ -58,10 +60,13 @@ def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
     return [by_id[id] for id in ids if id in by_id]
 
 
-def list_newest(now: datetime, count: int) -> Sequence[Article]:
-    """Return the newest published articles with their bodies."""
+def list_newest(now: datetime, count: int, only: str = "") -> Sequence[Article]:
+    """Return the newest published articles with their bodies; `only` those in a language, if it is given."""
     order = (Article.published_at.desc(), Article.id.desc())
-    return db.session.scalars(select_published(now).order_by(*order).limit(count)).all()
+    statement = select_published(now)
+    if only:
+        statement = statement.where(Article.language == only)
+    return db.session.scalars(statement.order_by(*order).limit(count)).all()
 
 
 def list_slugs(now: datetime, count: int) -> Sequence[tuple[str, datetime]]:

@@ -7,6 +7,7 @@ committed are deleted as well.
 
 import logging
 import os
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import media_directory
 from skymailing.db.engine import reading_engine
-from skymailing.models import Article
+from skymailing.models import Article, ArticleDraft
 from skymailing.web.images import TEMPORARY_PREFIX, lock_directory, parse_name
 
 logger = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=1)  # by then a request that stored an image has committed or failed
 PAUSE = timedelta(hours=1)  # between two checks
+NAME_IN_TEXT = re.compile(r"/blog/media/([0-9a-f]{32}-[0-9x]{3,9}\.[a-z]{3,4})")
 MARK = ".swept"  # an empty file; its modification time is the time of the last check
 
 
@@ -45,13 +47,21 @@ def _delete(directory: Path, now: datetime) -> int:
     with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
-            used = {
-                _read_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))
-            }
+            used = _find_used_keys(session)
         deleted = [path for path in old if _is_ours(path) and _read_key(path.name) not in used]
         for path in deleted:
             path.unlink()
     return len(deleted)
+
+
+def _find_used_keys(session: Session) -> set[str]:
+    """Return the keys of the images of articles, and of those in their texts and drafts."""
+    names = {*session.scalars(select(Article.image)), *session.scalars(select(Article.cover))}
+    for body in session.scalars(select(Article.body).where(Article.body.contains("/blog/media/"))):
+        names.update(NAME_IN_TEXT.findall(body))
+    for fields in session.scalars(select(ArticleDraft.fields)):
+        names.update(NAME_IN_TEXT.findall(str(fields.get("body", ""))))
+    return {key for name in names if (key := _read_key(name))}
 
 
 def _is_younger(path: Path, moment: datetime) -> bool:

@@ -114,6 +114,7 @@ def _add_articles(author: User, now: datetime) -> None:
             author=author,
             slug=piece.slug,
             title=piece.title,
+            language=guess_language(piece.title),
             summary=piece.summary,
             body=piece.body,
             published_at=now - timedelta(days=piece.days_ago),

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from flask_login import current_user, login_required
 
 from skymailing.blog.queries import find_random_articles
@@ -23,7 +24,10 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 def index() -> ResponseReturnValue:
     """Introduce the service to visitors; show signed-in users their mailings and the guide."""
     now = utcnow()
-    shared = {"totals": queries.count_totals(now), "articles": find_random_articles(3, now)}
+    shared = {
+        "totals": queries.count_totals(now),
+        "articles": find_random_articles(3, now, get_locale().language),
+    }
     if not current_user.is_authenticated:
         return render_template("home/index.html", **shared)
     running = queries.find_running(current_user.id)

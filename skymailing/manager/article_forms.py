@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from flask import current_app
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -9,17 +11,22 @@ from flask_wtf.file import FileField
 from wtforms import (
     BooleanField,
     HiddenField,
+    IntegerRangeField,
+    RadioField,
     SelectChoice,
     SelectField,
     StringField,
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
+from skymailing.blog.covers import MAX_ZOOM, Crop
+from skymailing.delivery.rendering.languages import guess_language
 from skymailing.manager import slugs
 from skymailing.models import Article, MessageFormat
 from skymailing.web.form_fields import LocalTimeField, one_line, strip
+from skymailing.web.i18n import LANGUAGE_NAMES
 from skymailing.web.labels import state_label
 from skymailing.web.slugs import SLUG
 
@@ -40,7 +47,8 @@ class ArticleForm(FlaskForm):
         filters=[strip],
         description=_l("One or two sentences, shown in lists and on social networks."),
     )
-    format = SelectField(_l("Format"), default=MessageFormat.MARKDOWN.value)
+    language = SelectField(_l("Language"))
+    format = RadioField(_l("Format"), default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"), [DataRequired()], description=_l("Images from other sites are not shown to readers.")
     )
@@ -53,6 +61,9 @@ class ArticleForm(FlaskForm):
         filters=[strip],
         description=_l("For people who cannot see the image: screen readers read it aloud."),
     )
+    crop_x = IntegerRangeField(_l("Horizontal position"), [NumberRange(0, 100)], default=50)
+    crop_y = IntegerRangeField(_l("Vertical position"), [NumberRange(0, 100)], default=50)
+    crop_zoom = IntegerRangeField(_l("Zoom"), [NumberRange(100, MAX_ZOOM)], default=100)
     remove_image = BooleanField(_l("Remove the image"))
     published_at = LocalTimeField(
         _l("Published"),
@@ -65,6 +76,12 @@ class ArticleForm(FlaskForm):
         super().__init__(**options)
         self.article = article
         self.format.choices = [SelectChoice(item.value, state_label(item)) for item in MessageFormat]
+        self.language.choices = [
+            SelectChoice(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]
+        ]
+        if not self.language.data:  # not chosen yet
+            text = f"{article.title} {article.body}" if article else ""
+            self.language.data = guess_language(text, get_locale().language)
 
     def is_stale(self) -> bool:
         """Return whether the article has changed since the page was opened; later calls accept the change."""
@@ -93,13 +110,18 @@ class ArticleForm(FlaskForm):
         if self.has_image and not field.data:
             raise ValidationError(_("Describe the image in a few words."))
 
-    def apply_to(self, article: Article, image: str) -> None:
-        """Copy the form's values to the article; `image` is the file name of its image, or empty."""
+    def read_crop(self) -> Crop:
+        return Crop(self.crop_x.data, self.crop_y.data, self.crop_zoom.data)
+
+    def apply_to(self, article: Article, image: str, cover: str) -> None:
+        """Copy the form's values to the article; `image` and `cover` are file names, or empty."""
         article.title = self.title.data
         article.slug = self.slug.data or slugs.find_free_slug(self.title.data, article.id)
         article.summary = self.summary.data or ""
         article.format = MessageFormat(self.format.data)
         article.body = self.body.data.replace("\0", "")
-        article.image = image
+        article.language = self.language.data
+        article.image, article.cover = image, cover
+        article.crop_x, article.crop_y, article.crop_zoom = self.read_crop() if image else Crop()
         article.image_alt = self.image_alt.data or "" if image else ""
         article.published_at = self.published_at.data

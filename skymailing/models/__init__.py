@@ -3,7 +3,7 @@
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.api import ApiKey, IdempotentRequest, KeyKind
 from skymailing.models.archive import Archive, ArchiveEntry
-from skymailing.models.article import Article, ViewFold
+from skymailing.models.article import Article, ArticleDraft, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.brand import Brand
 from skymailing.models.bulk_job import (
@@ -152,6 +152,7 @@ __all__ = [
     "Archive",
     "ArchiveEntry",
     "Article",
+    "ArticleDraft",
     "Attempt",
     "AttributeType",
     "Audience",

@@ -246,6 +246,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_changed": _l("This message has been saved in another window."),
     "message_draft_elsewhere": _l("This message is being edited in another window."),
     "message_newer_draft": _l("This message has a newer draft, which was kept."),
+    "article_changed": _l("This article has been saved in another window."),
+    "article_draft_elsewhere": _l("This article is being edited in another window."),
+    "article_newer_draft": _l("This article has a newer draft, which was kept."),
     "message_too_many_drafts": _l("You have too many drafts. Discard some of them."),
     "message_too_many_pictures": _l(
         "There is no space for more images. Unused ones are deleted after two days."

@@ -56,11 +56,10 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import add_click, add_files, add_test, add_webhook
+from tests.auth.account_results import add_article, add_click, add_files, add_test, add_webhook
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
-    ArticleFactory,
     AttemptFactory,
     DeliveryFactory,
     MailingFactory,
@@ -107,13 +106,13 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_form(session, user, clients[0])
     add_webhook(session, user)
     add_audit_entries(session, user, network_address)
-    add_api_key_and_article(user)
+    add_api_key(user)
+    add_article(session, user)
     add_files(mailing, run)
     return mailing
 
 
-def add_api_key_and_article(user: User) -> None:
-    ArticleFactory.create(author=user)
+def add_api_key(user: User) -> None:
     ApiKeyFactory.create(owner=user, name="Shop")
     IdempotentRequestFactory.create(owner_id=user.id)
 

@@ -1,10 +1,11 @@
-"""Add a recipient's click, the results of an A/B test, webhooks and files to an account."""
+"""Add a recipient's click, the results of an A/B test, webhooks, files and articles to an account."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
 from skymailing.clock import utcnow
 from skymailing.models import (
+    ArticleDraft,
     Click,
     Delivery,
     Engagement,
@@ -21,7 +22,7 @@ from skymailing.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from tests.support.factories import RunVariantFactory
+from tests.support.factories import ArticleFactory, RunVariantFactory
 from tests.support.files import attach, link_to
 
 
@@ -37,6 +38,13 @@ def add_click(session: Session, run: Run) -> None:
     )
     session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
     session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
+
+
+def add_article(session: Session, user: User) -> None:
+    """Add an article, and the author's unsaved changes to it."""
+    article = ArticleFactory.create(author=user)
+    draft = ArticleDraft(author_id=user.id, article_id=article.id, fields={"title": "New"}, saved_at=utcnow())
+    session.add(draft)
 
 
 def add_test(session: Session, mailing: Mailing, run: Run) -> None:

@@ -5,7 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security import object_factories as objects
-from tests.security.rules import Outcome, Own, Panel, Person
+from tests.security.rules import Outcome, Own, OwnInPanel, Panel, Person
 
 PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
@@ -14,6 +14,7 @@ UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", objects.make_client)
 MESSAGE = Own("message_id", objects.make_message)
 DRAFT = Own("draft_id", objects.make_draft)
+ARTICLE_DRAFT = OwnInPanel("draft_id", objects.make_article_draft)
 BLOCK = Own("block_id", objects.make_saved_block)
 TEMPLATE = Own("template_id", objects.make_template)
 LAYOUT = Own("layout_id", objects.make_layout)
@@ -247,6 +248,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_articles.index": Panel(AUTHORS),
     "manager_articles.new": Panel(AUTHORS),
     "manager_articles.preview": Panel(AUTHORS),
+    **dict.fromkeys(("manager_articles.convert", "manager_articles.upload_picture"), Panel(AUTHORS)),
+    "manager_articles.begin_draft": Panel(AUTHORS),
+    "manager_articles.begin_article_draft": ARTICLE,
+    "manager_articles.change_draft": ARTICLE_DRAFT,
+    "manager_articles.discard_draft": ARTICLE_DRAFT,
+    "manager_articles.restore_draft": ARTICLE_DRAFT,
     "manager_articles.edit": ARTICLE,
     "manager_articles.delete": ARTICLE,
     "manager_audit.index": Panel(MANAGERS),
@@ -266,6 +273,7 @@ TABLE: dict[object, str] = {
     PUBLIC: "             open     open         open     open   open   open     open     open ",
     PRIVATE: "            login    login        login    open   open   open     open     open ",
     Own: "                login    login        login    open   404    404      404      404  ",
+    OwnInPanel: "         login    login        login    403    403    403      404      404  ",
     MANAGERS | AUTHORS: " login    login        login    403    403    open     open     open ",
     MANAGERS: "           login    login        login    403    403    open     403      open ",
     AUTHORS: "            login    login        login    403    403    403      open     open ",
@@ -276,6 +284,6 @@ TABLE: dict[object, str] = {
 def find_expected_outcome(endpoint: str, person: Person) -> Outcome:
     """Return what must happen when a person requests a route about the owner's objects."""
     access = ACCESS[endpoint]
-    kind = access.roles if isinstance(access, Panel) else Own if isinstance(access, Own) else access
+    kind = access.roles if isinstance(access, Panel) else type(access) if isinstance(access, Own) else access
     outcomes = TABLE[kind].split()
     return Outcome(outcomes[list(Person).index(person)])

@@ -14,6 +14,7 @@ from skymailing.db.engine import LARGEST_ID
 from skymailing.models import (
     ApiKey,
     Archive,
+    ArticleDraft,
     Bounce,
     BounceKind,
     Brand,
@@ -194,6 +195,11 @@ def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User],
 
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
+
+
+def make_article_draft(author: User) -> Any:
+    draft = ArticleDraft(author_id=author.id, fields={"title": "Draft", "body": "Text"}, saved_at=utcnow())
+    return add(author, draft)
 
 
 def make_sender(owner: User) -> Any:

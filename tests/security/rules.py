@@ -52,6 +52,11 @@ class Own:
 
 
 @dataclass(frozen=True)
+class OwnInPanel(Own):
+    """Access rule for a panel page about one object of a content manager, limited to that person."""
+
+
+@dataclass(frozen=True)
 class Panel:
     """Access rule for a panel page, limited to some roles.
 

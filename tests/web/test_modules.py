@@ -8,7 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from skymailing.models import Role
 from skymailing.web.static_files import list_modules, module_asset
+from tests.conftest import SignIn
+from tests.support.factories import UserFactory
 
 # Files do not depend on the database.
 pytestmark = pytest.mark.one_engine
@@ -72,10 +75,16 @@ def test_only_imported_modules_are_preloaded(folder: Path) -> None:
     assert [Path(url).name for url in list_modules("js", "third")] == ["other.js", "start.js", "third.js"]
 
 
-def test_each_editor_preloads_its_modules(browser: FlaskClient) -> None:
+def test_each_editor_preloads_its_modules(sign_in: SignIn) -> None:
+    browser = sign_in(UserFactory.create(role=Role.CONTENT))
     used = set()
-    for path, first in (("", "start"), ("?kind=blocks", "block-start"), ("?kind=mjml", "mjml")):
-        page = browser.get(f"/messages/new{path}").text
+    for path, first in (
+        ("/messages/new", "start"),
+        ("/messages/new?kind=blocks", "block-start"),
+        ("/messages/new?kind=mjml", "mjml"),
+        ("/manager/articles/new", "article-start"),
+    ):
+        page = browser.get(path).text
         preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
         (start,) = re.findall(rf'<script type="module" src="([^"]+/{first}\.js)">', page)
         assert start in preloaded

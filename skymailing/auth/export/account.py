@@ -15,6 +15,7 @@ from skymailing.models import (
     Archive,
     ArchiveEntry,
     Article,
+    ArticleDraft,
     AuditEntry,
     AuditKind,
     Brand,
@@ -261,6 +262,13 @@ def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's articles."""
     table = Article.__table__.c
     columns = [column for column in table if column.name != "author_id"]
+    return map(to_dict, read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
+
+
+def read_article_drafts(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's unsaved changes to articles."""
+    table = ArticleDraft.__table__.c
+    columns = (table.id, table.article_id, table.fields, table.saved_at, table.discarded_at)
     return map(to_dict, read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
 
 

@@ -152,6 +152,7 @@ def list_logs(make_file: MakeFile, locale: str) -> list[ArchiveFile]:
         make_file("webhooks.json", webhooks.read_endpoints),
         make_file("webhook-calls.csv", webhooks.read_calls),
         make_file("articles.json", account.read_articles),
+        make_file("article-drafts.json", account.read_article_drafts),
         make_file("account-letters.csv", account.read_account_letters),
         make_file("api-keys.csv", access.read_api_keys),
         make_file("audit.csv", account.read_audit_entries),

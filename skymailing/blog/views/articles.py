@@ -1,13 +1,16 @@
 """Serve the pages and images of the public blog."""
 
-from flask import Blueprint, Response, abort, g, render_template, send_from_directory
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, current_app, g, render_template, request, send_from_directory
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from skymailing.blog import queries
-from skymailing.blog.content_cache import render_body_cached
+from skymailing.blog.content_cache import list_languages, render_body_cached
 from skymailing.blog.images import media_directory
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER
 from skymailing.clock import utcnow
@@ -23,16 +26,38 @@ MEDIA_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    """List the published articles, newest first; authors also see unpublished ones."""
+    """List the published articles, in the reader's language first; authors also see unpublished ones."""
     now = utcnow()
-    number = read_page_number()
-    articles, pages = queries.list_published(now, number)
+    number, only = read_page_number(), read_language()
+    articles, pages = queries.list_published(now, number, first=get_locale().language, only=only)
     if number > pages:
         abort(404)
     drafts = queries.list_unpublished(now) if number == 1 and _may_see_drafts() else []
     return render_template(
-        "blog/index.html", articles=articles, drafts=drafts, page=number, pages=pages, now=now
+        "blog/index.html",
+        articles=articles,
+        drafts=drafts,
+        page=number,
+        pages=pages,
+        now=now,
+        only=only,
+        filters=list_filters(now, only),
     )
+
+
+def read_language() -> str:
+    """Return the language that the reader has chosen in the URL; empty if none, 404 if it is unknown."""
+    language = request.args.get("language", "")
+    if language and language not in current_app.config["LANGUAGES"]:
+        abort(404)
+    return language
+
+
+def list_filters(now: datetime, only: str) -> list[str]:
+    """Return the languages to choose from; none if all articles are in the same one."""
+    found = list_languages(now) | ({only} - {""})
+    languages = [code for code in current_app.config["LANGUAGES"] if code in found]
+    return languages if only or len(languages) > 1 else []
 
 
 @bp.get("/<slug>")
@@ -51,6 +76,7 @@ def article(slug: str) -> ResponseReturnValue:
         article=found_article,
         body=body,
         picture=parse_name(found_article.image),
+        cover=parse_name(found_article.cover or found_article.image),
         is_public=is_public,
         now=now,
         views=VIEWS_PLACEHOLDER,

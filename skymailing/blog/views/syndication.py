@@ -1,10 +1,12 @@
 """The Atom feed, the sitemap and robots.txt."""
 
 from flask import Blueprint, Response, render_template
+from flask_babel import force_locale, get_locale
 
 from skymailing.archive.queries import list_indexed
 from skymailing.blog import queries
 from skymailing.blog.content_cache import render_body_cached
+from skymailing.blog.views.articles import read_language
 from skymailing.clock import utcnow
 from skymailing.web.images import parse_name
 from skymailing.web.urls import public_url
@@ -20,16 +22,21 @@ LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 
 @bp.get("/blog/feed.atom")
 def feed() -> Response:
-    """Return the newest articles as an Atom feed (RFC 4287)."""
-    articles = queries.list_newest(utcnow(), FEED_LENGTH)
+    """Return the newest articles as an Atom feed (RFC 4287): all, or those in one language."""
+    only = read_language()
+    articles = queries.list_newest(utcnow(), FEED_LENGTH, only)
     bodies = {article.id: render_body_cached(article.format.value, article.body) for article in articles}
     pictures = {article.id: parse_name(article.image) for article in articles}
-    return make_xml_response(
-        render_template(
-            "blog/feed.xml", articles=articles, bodies=bodies, pictures=pictures, public_url=public_url
-        ),
-        "application/atom+xml",
-    )
+    with force_locale(only or get_locale()):
+        text = render_template(
+            "blog/feed.xml",
+            articles=articles,
+            bodies=bodies,
+            pictures=pictures,
+            only=only or None,
+            public_url=public_url,
+        )
+    return make_xml_response(text, "application/atom+xml")
 
 
 @bp.get("/sitemap.xml")

@@ -2,37 +2,35 @@
 
 from typing import Any
 
-from flask import abort, flash, make_response, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_login import current_user
-from markupsafe import Markup
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import current_actor
-from skymailing.blog.content import render_body
+from skymailing.blog.covers import store_cover
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
+from skymailing.manager import article_drafts as drafts
 from skymailing.manager import queries
 from skymailing.manager.article_forms import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
-from skymailing.manager.views.base import AUTHORS, PanelView
-from skymailing.models import Article, AuditAction, MessageFormat
+from skymailing.manager.views.article_editor import ArticleEditor
+from skymailing.models import Article, ArticleDraft, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
-
-# The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
-PREVIEW_POLICY = (
-    "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
+from skymailing.web.i18n import get_user_zone
+from skymailing.web.ids import parse_big_id
+from skymailing.web.images import parse_name
+from skymailing.web.timezones import parse_local
 
 
-class ArticlesView(PanelView):
-    roles = AUTHORS
+class ArticlesView(ArticleEditor):
+    """The list of articles, and the pages to write and delete them."""
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
@@ -41,41 +39,60 @@ class ArticlesView(PanelView):
         form.validate()
         now = utcnow()
         page = queries.list_articles(form.text("q"), form.flag("published"), now, request.args.get("cursor"))
-        return self.render("manager/articles.html", page=page, form=form, now=now)
+        new_drafts = drafts.list_new_drafts(current_user.id)
+        return self.render("manager/articles.html", page=page, form=form, now=now, drafts=new_drafts)
 
     @expose("/new", methods=("GET", "POST"))
     def new(self) -> ResponseReturnValue:
-        """Create an article."""
-        form = ArticleForm(None)
+        """Create an article, from a draft if the URL names one."""
+        draft_id = request.args.get("draft", type=parse_big_id)
+        draft = drafts.find_own_draft(current_user.id, draft_id) if draft_id else None
+        if draft_id and (draft is None or draft.article_id or draft.discarded_at) and request.method == "GET":
+            flash(_("This draft has been saved or discarded."), "info")
+            return redirect(url_for("manager_articles.index"))
+        form = ArticleForm(None, data=read_draft_values(draft) if draft else None)
         if form.validate_on_submit() and self.save(form, Article(author_id=current_user.id)):
             flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
-        return self.render("manager/article.html", form=form, article=None, now=utcnow())
+        return self.show(form, None, draft)
 
     @expose("/<int:article_id>/edit", methods=("GET", "POST"))
     def edit(self, article_id: int) -> ResponseReturnValue:
         """Edit an article."""
         article = db.session.get(Article, article_id) or abort(404)
-        form = ArticleForm(article, data=read_current_values(article))
+        draft = drafts.find_draft(current_user.id, article) if "saved" not in request.args else None
+        values = read_current_values(article) | (read_draft_values(draft) if draft else {})
+        form = ArticleForm(article, data=values)
         if form.validate_on_submit() and self.save(form, article):
             flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
-        return self.render("manager/article.html", form=form, article=article, now=utcnow())
+        return self.show(form, article, draft)
+
+    def show(self, form: ArticleForm, article: Article | None, draft: ArticleDraft | None) -> str:
+        """Return the page with the editor."""
+        is_html = form.format.data == MessageFormat.HTML or not (article or draft or form.body.data)
+        return self.render(
+            "manager/article.html",
+            form=form,
+            article=article,
+            draft=draft,
+            now=utcnow(),
+            initial_mode="writing" if is_html else form.format.data,
+            image=parse_name(article.image) if article else None,
+            draft_fields=" ".join(drafts.FIELDS),
+        )
 
     def save(self, form: ArticleForm, article: Article) -> bool:
         """Save the article and its image; on an error, show it next to its field and return False."""
         is_new = article.id is None  # after the rollback below, the article may have been deleted
-        image = "" if form.remove_image.data else article.image or ""
-        if form.image.data:
-            db.session.rollback()  # decoding takes a while and must not block other writers
-            try:
-                image = store_image(form.image.data.stream)
-            except UserError as error:
-                form.image.errors = [explain(error)]
-                return False
+        try:
+            images = store_images(form, article)
+        except UserError as error:
+            form.image.errors = [explain(error)]
+            return False
         if not is_new and self.was_changed(article, form):
             return False
-        form.apply_to(article, image)
+        form.apply_to(article, *images)
         if "publish" in request.form:
             article.published_at = utcnow()
         db.session.add(article)
@@ -87,6 +104,8 @@ class ArticlesView(PanelView):
             return False
         action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, current_actor(), article)
+        draft_id = request.form.get("draft", type=parse_big_id)
+        drafts.delete_drafts(current_user.id, article_id=article.id, draft_id=draft_id)
         db.session.commit()
         return True
 
@@ -123,23 +142,42 @@ class ArticlesView(PanelView):
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article_delete.html", article=article)
 
-    @expose("/preview", methods=("GET", "POST"))
-    def preview(self) -> ResponseReturnValue:
-        """Show the edited article as readers would see it, without saving it.
 
-        The form posts to a frame next to it, so this works without JavaScript.
-        """
-        body, format_ = request.form.get("body", ""), request.form.get("format", "")
-        is_known = format_ in set(MessageFormat)
-        title, html = request.form.get("title", ""), None
-        if body.strip() and is_known:
-            html = Markup(render_body(MessageFormat(format_), body))  # noqa: S704 - render_body returns safe HTML
-        response = make_response(render_template("manager/article_preview.html", html=html, title=title))
-        response.headers["Content-Security-Policy"] = PREVIEW_POLICY
-        return response
+def store_images(form: ArticleForm, article: Article) -> tuple[str, str]:
+    """Store the uploaded image, and the visible part if it has changed; return their file names.
+
+    Raises UserError.
+    """
+    image, crop = "" if form.remove_image.data else article.image or "", form.read_crop()
+    cover = article.cover or ""
+    is_current = cover and crop == (article.crop_x, article.crop_y, article.crop_zoom)
+    if not image and not form.image.data:
+        return "", ""
+    if is_current and not form.image.data:
+        return image, cover
+    db.session.rollback()  # decoding takes a while and must not block other writers
+    if form.image.data:
+        image = store_image(form.image.data.stream)
+    return image, store_cover(image, crop)
 
 
 def read_current_values(article: Article) -> dict[str, Any]:
-    names = ("title", "slug", "summary", "body", "image_alt", "published_at")
+    texts = ("title", "slug", "summary", "language", "body", "image_alt")
+    names = (*texts, "published_at", "crop_x", "crop_y", "crop_zoom")
     seen = article.updated_at.isoformat()
     return {name: getattr(article, name) for name in names} | {"format": article.format.value, "seen": seen}
+
+
+def read_draft_values(draft: ArticleDraft) -> dict[str, Any]:
+    """Return the form's values from a draft; what cannot be read is left out."""
+    values: dict[str, Any] = {**draft.fields, "seen": draft.seen}
+    typed = values.pop("published_at", "")
+    try:
+        values["published_at"] = parse_local(typed, get_user_zone()) if typed else None
+    except UserError:
+        values["published_at"] = None
+    for name in ("crop_x", "crop_y", "crop_zoom"):
+        text = values.pop(name, "")
+        if text.isascii() and text.isdigit():
+            values[name] = int(text)
+    return values

@@ -100,7 +100,7 @@ Inline.order.push("button");
 export function displayUrl(url) {
   const { pictureBase, picturePath } = form.dataset;
   const path = url.startsWith(pictureBase) ? url.slice(pictureBase.length) : "";
-  return /^(pictures|designs)\//.test(path) ? picturePath + path : EXTERNAL_SYMBOL;
+  return /^(pictures|designs|media)\//.test(path) ? picturePath + path : EXTERNAL_SYMBOL;
 }
 
 class Picture extends Image {

@@ -1,6 +1,6 @@
 // The form that the editor works on, the texts that it shows, and the current mode.
 export const form = document.querySelector("[data-editor]");
-export const subject = form.elements.subject;
+export const subject = form.elements.subject || form.elements.title;
 // What the author edits: the body, or the source from which the server composes it.
 export const body = form.elements.body || form.elements.source;
 export const texts = JSON.parse(form.dataset.texts);
@@ -22,9 +22,19 @@ export function csrfToken() {
   return field ? field.value : "";
 }
 
+// Read the fields of another page than a message's, which names them.
+function readOwnFields(fields, names) {
+  for (const name of ["csrf_token", "seen", "draft", ...names]) {
+    if (form.elements[name]) fields.set(name, form.elements[name].value);
+  }
+  fields.set("format", formatOf(mode));
+  return fields;
+}
+
 // Read the form as the browser would send it. FormData would change the line endings.
 export function readFields() {
   const fields = new URLSearchParams();
+  if (form.dataset.fields) return readOwnFields(fields, form.dataset.fields.split(" "));
   for (const name of ["csrf_token", "version", "draft", "language", "layout", "is_layout"]) {
     const field = form.elements[name];
     if (field && field.value) fields.set(name, field.value);

@@ -1,5 +1,6 @@
 // The preview next to the text: the letter for a chosen client, as the server renders it.
 import { form, readFields, texts } from "./form.js";
+import { showInFrame } from "./frames.js";
 import { createButton } from "./notice.js";
 
 const PAUSE = 450; // milliseconds after the last key
@@ -15,7 +16,7 @@ const size = pane.querySelector(".preview-size");
 let leadTo = () => null, report = () => {};
 let isDark = pageIsDark(), isNew = true; // new: not shown yet
 let client = "", view = "desktop", hasHtml = true;
-let request = null, timer = 0, letterNumber = 0;
+let request = null, timer = 0;
 
 function addNote(kind, before, codes = []) {
   const paragraph = document.createElement("p");
@@ -70,51 +71,16 @@ function showView() {
   }
 }
 
-// Load the letter in a new frame, which replaces the old one once it is loaded: nothing flickers, and the
-// browser's Back button does not go through old previews.
-function showLetter(fields) {
-  const name = `letter-${++letterNumber}`;
-  const old = screen.querySelectorAll("iframe");
-  const frame = document.createElement("iframe");
-  frame.className = "letter-frame letter-frame-coming";
-  frame.name = name;
-  frame.title = old[0] ? old[0].title : "";
-  frame.setAttribute("sandbox", "");
-  screen.append(frame);
-  frame.addEventListener("load", () => {
-    if (name !== `letter-${letterNumber}`) {
-      frame.remove(); // a newer one is loading
-      return;
-    }
-    frame.classList.remove("letter-frame-coming");
-    for (const oldFrame of old) oldFrame.remove();
-  });
-  fields.set("part", "html");
-  post(form.dataset.preview, name, fields);
-}
-
-// Post fields into a frame.
-function post(url, target, fields) {
-  const postForm = document.createElement("form");
-  postForm.method = "post";
-  postForm.action = url;
-  postForm.target = target;
-  postForm.hidden = true;
-  for (const [name, value] of fields) {
-    const field = document.createElement("textarea");
-    field.name = name;
-    field.value = value;
-    postForm.append(field);
-  }
-  document.body.append(postForm);
-  postForm.submit();
-  postForm.remove();
-}
-
 function readFieldsAndClient() {
   const fields = readFields();
   if (client) fields.set("client", client);
   return fields;
+}
+
+function showLetter() {
+  const fields = readFieldsAndClient();
+  fields.set("part", "html");
+  showInFrame(screen, form.dataset.preview, fields);
 }
 
 async function refresh() {
@@ -128,7 +94,7 @@ async function refresh() {
     const facts = await response.json();
     showFacts(facts);
     // A hidden pane loads the letter when it is shown.
-    if (facts.has_html && pane.offsetParent) showLetter(readFieldsAndClient());
+    if (facts.has_html && pane.offsetParent) showLetter();
   } catch {
     // Without a connection, keep the old preview; the draft status reports the problem.
   } finally {
