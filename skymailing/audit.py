@@ -25,6 +25,7 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Sequence,
     SignupForm,
     SmtpServer,
     Tag,
@@ -33,7 +34,7 @@ from skymailing.models import (
     WebhookEndpoint,
 )
 
-Sending = Sender | SendingDomain | SmtpServer | SignupForm | WebhookEndpoint
+Sending = Sender | SendingDomain | SmtpServer | SignupForm | WebhookEndpoint | Sequence
 Target = User | Mailing | Message | Client | Segment | Tag | Topic | ApiKey | Article | Sending
 
 # The kind of each target, and the attribute that names it.
@@ -43,6 +44,7 @@ KINDS: dict[type, tuple[AuditKind, str]] = {
     Message: (AuditKind.MESSAGE, "subject"),
     Client: (AuditKind.CLIENT, "email"),
     Segment: (AuditKind.SEGMENT, "name"),
+    Sequence: (AuditKind.SEQUENCE, "name"),
     SignupForm: (AuditKind.FORM, "name"),
     Sender: (AuditKind.SENDER, "address"),
     SendingDomain: (AuditKind.DOMAIN, "name"),

@@ -5,7 +5,7 @@ calls `queue.clear_hint` with the same name.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flask import current_app
 from redis import RedisError
@@ -21,6 +21,9 @@ INDEX = "index"
 MAILBOX = "mailbox"
 SERVER_TESTS = "server-tests"
 WEBHOOKS = "webhooks"
+SEQUENCES = "sequences"
+# So few letters of a step come before mailings: they welcome someone who has just confirmed a form.
+URGENT_LETTERS = 20
 
 
 def hint_outbox() -> None:
@@ -97,6 +100,20 @@ def hint_server_tests() -> None:
 def hint_webhooks() -> None:
     """Ask a worker to send the calls of webhooks that are due."""
     queue.hint(WEBHOOKS, "send_webhooks")
+
+
+def hint_sequences() -> None:
+    """Ask a worker to look for what is due in sequences: the first letters often follow at once."""
+    queue.hint(SEQUENCES, "advance_sequences", queue=queue.SYSTEM)
+
+
+def hint_step_letters(letters: Mapping[tuple[int, int], int]) -> None:
+    """Ask workers to send the letters of steps, given as numbers by owner and run."""
+    for (owner_id, run_id), count in letters.items():
+        if count <= URGENT_LETTERS:
+            hint_letters(owner_id, run_id)
+        else:
+            hint_run(run_id)
 
 
 def hint_bulk_job(job_id: int) -> None:

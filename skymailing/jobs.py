@@ -18,6 +18,7 @@ from skymailing.clients.search.tasks import update_index
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
 from skymailing.delivery.routing.session_pool import NoSession
+from skymailing.delivery.sequences import sweep as sequences
 from skymailing.domains import tasks as domain_tasks
 from skymailing.extensions import db
 from skymailing.logs import context
@@ -115,6 +116,17 @@ def change_clients(job_id: int) -> None:
     give_back_sessions()
     if bulk_tasks.run_slice(job_id, _should_yield):
         hints.hint_bulk_job(job_id)
+
+
+@job
+def advance_sequences() -> None:
+    """Let clients enter sequences and plan due letters; then requeue behind other jobs."""
+    queue.clear_hint(hints.SEQUENCES)
+    give_back_sessions(only_scarce=True)
+    swept = sequences.run_due(utcnow(), _should_yield)
+    hints.hint_step_letters(swept.letters)
+    if swept.has_more:
+        hints.hint_sequences()
 
 
 @job
@@ -231,10 +243,7 @@ def continue_sweep(part: int, lease: str, begun_at: float) -> None:
 
 
 def _sweep_from(first: int, lease: str, now: datetime) -> None:
-    """Run the parts of a sweep from `first`, unless another sweep holds the lease.
-
-    After a second, let waiting letters go first.
-    """
+    """Run the parts of a sweep from `first` if it holds the lease; after a second, letters go first."""
     parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
     start = time.monotonic()
     try:

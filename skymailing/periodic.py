@@ -19,6 +19,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import reputation
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
+from skymailing.delivery.sequences import sweep as sequences
 from skymailing.delivery.variants import decision
 from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
@@ -63,6 +64,11 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_erasure(user_id)
 
 
+def _advance_sequences(now: datetime) -> None:
+    if sequences.has_work(now):
+        hints.hint_sequences()
+
+
 def _delete_expired(now: datetime) -> None:
     expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
     others = (article_drafts.delete_expired, signups.delete_expired, idempotency.delete_expired)
@@ -100,6 +106,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     signups.add_clients,
     lambda _now: invalidation.invalidate_missed_edits(),
     reputation.check_changed,
+    _advance_sequences,
     _post_letters,
     _resume_stalled,
     lambda _now: return_tasks.hint_mailbox_if_due(),

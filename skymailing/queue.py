@@ -34,6 +34,7 @@ REDIS_START_TIMEOUT = 15  # seconds that a starting process waits for Redis
 # The functions of `skymailing.jobs` that a worker imports by name; a test compares the two.
 JOBS = frozenset(
     {
+        "advance_sequences",
         "change_clients",
         "check_domain",
         "continue_sweep",

@@ -18,6 +18,7 @@ from skymailing.models import (
     ClientUpload,
     Consent,
     ConsentText,
+    Enrolment,
     FileLink,
     IdempotentRequest,
     ImportRejection,
@@ -37,6 +38,8 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Sequence,
+    SequenceSignal,
     Signup,
     SignupForm,
     SmtpServer,
@@ -107,6 +110,17 @@ def _delete_rows(connection: Connection, model: type[Model], condition: object) 
     key = model.__table__.c.id
     batch = select(key).where(condition).limit(BATCH)  # type: ignore[arg-type]  # a SQL condition
     return connection.execute(delete(model).where(key.in_(batch))).rowcount
+
+
+def _delete_sequences(connection: Connection, user_id: int) -> int:
+    """Delete sequences with the places of clients; their steps refer to the mailings."""
+    sequence_id = connection.scalar(select(Sequence.id).where(Sequence.owner_id == user_id).limit(1))
+    if sequence_id is None:
+        return 0
+    for model in (Enrolment, SequenceSignal):
+        if removed := _delete_rows(connection, model, model.sequence_id == sequence_id):
+            return removed
+    return connection.execute(delete(Sequence).where(Sequence.id == sequence_id)).rowcount
 
 
 def _delete_runs(connection: Connection, user_id: int) -> int:
@@ -191,6 +205,7 @@ def _delete_routes(connection: Connection, user_id: int) -> int:
 # Each deletes a batch of the user's rows to which no other rows refer, and returns their number.
 DELETIONS = (
     _delete_bulk_jobs,
+    _delete_sequences,
     _delete_runs,
     _delete_mailings,
     _delete_imports,

@@ -9,6 +9,12 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.consents import mark_orphaned
+from skymailing.clients.enrolments import (
+    find_enrolments,
+    find_last_signal,
+    forget_signals,
+    restore_enrolments,
+)
 from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.clients.tags import find_or_create_tags, find_tags, tag_key
 from skymailing.db.engine import insert_into
@@ -57,6 +63,7 @@ def remove_clients(
     selections = _find_selections(owned)
     tags = find_tags(owned)
     forms = _find_forms(owned)
+    enrolments = find_enrolments(owned)
     letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
         _serialize(client)
@@ -65,6 +72,7 @@ def remove_clients(
             "tags": tags.get(client.id, []),
             "forms": forms.get(client.id, []),
             "letters": letters.get(client.id, []),
+            "enrolments": enrolments.get(client.id, []),
         }
         for client in clients
     ]
@@ -109,9 +117,12 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     db.session.flush()
     ids |= {client.email_key: client.id for client, _values in restored}
     _restore_letters(content, ids)
+    _restore_enrolments(owner_id, restored)
+    last_signal = find_last_signal()
     _restore_tags(owner_id, restored)
     _restore_selections(owner_id, restored)
     _restore_forms(owner_id, restored)
+    forget_signals([client.id for client, _values in restored], last_signal)
     return [client for client, _values in restored]
 
 
@@ -122,6 +133,17 @@ def _restore_letters(clients: Sequence[dict[str, Any]], ids: dict[str, int]) -> 
         letter: ids[values["email_key"]] for values in clients for letter in values.get("letters", ())
     }
     deliveries.attach_clients(db.session.connection(), recipients)
+
+
+def _restore_enrolments(owner_id: int, restored: list[Restored]) -> None:
+    """Put the clients back to their places in sequences."""
+    places = [
+        (client.id, place)
+        for client, values in restored
+        # Deletions stored by earlier versions have no enrolments.
+        for place in values.get("enrolments", ())
+    ]
+    restore_enrolments(owner_id, places)
 
 
 def _restore_tags(owner_id: int, restored: list[Restored]) -> None:

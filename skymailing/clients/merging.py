@@ -17,6 +17,12 @@ from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.clients.cleaning import MAX_ATTRIBUTES
 from skymailing.clients.deletion import make_locking_order, remove_clients, restore_removed_clients
+from skymailing.clients.enrolments import (
+    copy_enrolments,
+    find_last_signal,
+    forget_signals,
+    remove_enrolments,
+)
 from skymailing.clients.suppression import forget_merge, remember_merge
 from skymailing.clients.topic_choices import copy_choices, restore_choices
 from skymailing.db.engine import insert_into
@@ -48,6 +54,8 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     _lock(kept, removed)
     content: dict[str, Any] = {"kept": kept.id, "kept_since": kept.created_at.isoformat()}
     content["filled"] = _fill(kept, removed)
+    content["enrolments"] = copy_enrolments(kept.owner_id, kept.id, removed.id)
+    last_signal = find_last_signal()
     for name, table in (("tags", client_tags), ("mailings", mailing_clients), ("forms", client_forms)):
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
@@ -56,6 +64,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
     audit.record_replacement(AuditAction.CLIENT_MERGED, actor, removed, kept.email)
+    forget_signals([kept.id], last_signal)
     _clients, content["removed"] = remove_clients(kept.owner_id, [removed.id], now)
     return undo.save_removal(kept.owner_id, RemovalKind.MERGE, content, now)
 
@@ -153,6 +162,7 @@ def _remove_merged(kept: Client, content: dict[str, Any]) -> None:
     _remove_links(mailing_clients, mailing_clients.c.mailing_id, kept.id, content["mailings"])
     # Merges by earlier versions have no forms.
     _remove_links(client_forms, client_forms.c.form_id, kept.id, content.get("forms", []))
+    remove_enrolments(kept.id, content.get("enrolments", []))
     copies = (Consent.owner_id == kept.owner_id) & Consent.id.in_(content["consents"])
     db.session.execute(delete(Consent).where(copies, Consent.email_key == kept.email_key))
     keys = [values["email_key"] for values in content["removed"]]

@@ -1,10 +1,10 @@
 """Rename, merge, delete and restore tags, and apply these changes to segments and mailings."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence as Items
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
@@ -23,6 +23,7 @@ from skymailing.models import (
     MailingAudience,
     Removal,
     RemovalKind,
+    Sequence,
     SignupForm,
     Tag,
     client_tags,
@@ -83,6 +84,7 @@ def merge_tags(source: Tag, target: Tag, actor: Actor) -> int:
     audit.record_replacement(AuditAction.TAG_MERGED, actor, source, target.name)
     _move_mailings(source, target)
     _move_forms(source, target)
+    _move_sequences(source, target)
     rename_in_segments(source.owner_id, "tag", source.name_key, target.name)
     db.session.delete(source)
     db.session.flush()
@@ -103,13 +105,19 @@ def _move_mailings(source: Tag, target: Tag) -> None:
     db.session.flush()
 
 
+def _move_sequences(source: Tag, target: Tag) -> None:
+    """Let clients who get `target` enter the sequences that began with `source`."""
+    moved = update(Sequence).where(Sequence.tag_id == source.id).values(tag_id=target.id)
+    db.session.execute(moved)
+
+
 def _move_forms(source: Tag, target: Tag) -> None:
     """Let sign-up forms add `target` instead."""
     forms = db.session.scalars(select(form_tags.c.form_id).where(form_tags.c.tag_id == source.id)).all()
     _add_to_forms(target.id, forms)
 
 
-def _add_to_forms(tag_id: int, form_ids: Sequence[int]) -> None:
+def _add_to_forms(tag_id: int, form_ids: Items[int]) -> None:
     existing = db.session.scalars(select(SignupForm.id).where(SignupForm.id.in_(form_ids))).all()
     rows = [{"form_id": form_id, "tag_id": tag_id} for form_id in existing]
     if rows:

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.daily_runs import is_expired, may_get_letters
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
-from skymailing.delivery.transactional import is_expired, may_get_letters
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.models import (
     CAUGHT_KINDS,

@@ -13,13 +13,13 @@ from skymailing.delivery.audience.recipients import Recipients, describe_audienc
 from skymailing.delivery.calendar.recurrence import find_latest_occurrence, find_next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.composition.planning import NewBodies, compose_again
+from skymailing.delivery.daily_runs import expires_at, has_daily_runs, is_day_over
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.ledger import deliveries, reconciliation
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.run_files import add_files, plan_files
 from skymailing.delivery.senders import describe_mailing, find_problem
-from skymailing.delivery.transactional import expires_at, is_day_over
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
@@ -201,7 +201,7 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
             return True
-        if mailing.is_transactional and not _close_day(session, run, mailing, now):
+        if has_daily_runs(mailing) and not _close_day(session, run, mailing, now):
             return False
         if deliveries.has_open_deliveries(session.connection(), run_id):
             return False
@@ -211,15 +211,15 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         reconciliation.verify(
             session.connection(), RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         )
-        if not mailing.is_transactional:
+        if not has_daily_runs(mailing):
             report_run(mailing, run, now)
-        if not is_cancelled and not mailing.is_transactional:
+        if not is_cancelled and not has_daily_runs(mailing):
             _schedule_next_run(mailing, run, now)
         return True
 
 
 def _close_day(session: Session, run: Run, mailing: Mailing, now: datetime) -> bool:
-    """Return whether a run of transactional letters gets no more, and lock it so that none is added."""
+    """Return whether a run for a day gets no more letters, and lock it so that none is added."""
     if not is_day_over(run.scheduled_for, now) and mailing.state is not MailingState.CANCELLED:
         return False
     session.refresh(run, with_for_update={"key_share": True})
@@ -234,12 +234,16 @@ def _close_waiting(run_id: int, now: datetime) -> int:
             return 0
         if mailing.state is MailingState.CANCELLED:
             state = DeliveryState.CANCELLED
-        elif now >= mailing.ends_at or (mailing.is_transactional and now >= expires_at(run.scheduled_for)):
+        elif now >= mailing.ends_at or _is_expired(run, mailing, now):
             state = DeliveryState.EXPIRED
         else:
             return 0
         key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         return deliveries.close_waiting(session.connection(), key, state, now)
+
+
+def _is_expired(run: Run, mailing: Mailing, now: datetime) -> bool:
+    return has_daily_runs(mailing) and now >= expires_at(run.scheduled_for, mailing.kind)
 
 
 def _lock_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:

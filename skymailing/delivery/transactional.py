@@ -1,11 +1,10 @@
-"""The contents and the days of transactional letters."""
+"""The contents of transactional letters."""
 
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.rendering.attachments import AttachedFile
@@ -18,45 +17,15 @@ from skymailing.delivery.rendering.transactional import (
 )
 from skymailing.delivery.rendering.values import Habits
 from skymailing.models import (
-    LETTER_RUN_STATES,
     LetterContent,
     LetterFile,
     MessageFormat,
-    Run,
     StoredFile,
     TransactionalLetter,
 )
 
-DAY = timedelta(days=1)
-# How long after the end of its day a letter may still be sent, before it expires.
-PATIENCE = timedelta(days=3)
 MAX_TEMPLATES = 64  # per worker
 MAX_FILE_BYTES = 32 * 1024 * 1024  # of their encoded files
-
-
-def day_of(moment: datetime) -> datetime:
-    """Return the beginning of the day, in UTC, whose run contains the letters accepted at this time."""
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def is_day_over(scheduled_for: datetime, now: datetime) -> bool:
-    """Return whether a run gets no more letters."""
-    return day_of(scheduled_for) < day_of(now)
-
-
-def expires_at(scheduled_for: datetime) -> datetime:
-    """Return when the letters of a run expire."""
-    return day_of(scheduled_for) + DAY + PATIENCE
-
-
-def may_get_letters(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a run may get more letters today."""
-    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for >= day_of(now))
-
-
-def is_expired(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the letters of a run have waited too long."""
-    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE))
 
 
 def load_contents(ids: Collection[int], *, with_files: bool) -> dict[int, Content]:

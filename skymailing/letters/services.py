@@ -9,11 +9,11 @@ from flask_babel import force_locale, gettext
 from sqlalchemy import exists, select, update
 
 from skymailing.db.engine import insert_into
+from skymailing.delivery.daily_runs import day_of, may_get_letters
 from skymailing.delivery.ledger.claims import holds_letters
 from skymailing.delivery.ledger.run_counts import Changes, RunKey
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.senders import From, describe_from
-from skymailing.delivery.transactional import day_of, may_get_letters
 from skymailing.extensions import db
 from skymailing.letters.contents import CheckedContent, LetterError, store_content
 from skymailing.letters.files import Attachment

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
 
+from skymailing.delivery.daily_runs import PATIENCE, day_of
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.run_counts import RunKey
-from skymailing.delivery.transactional import PATIENCE, day_of
 from skymailing.extensions import db
 from skymailing.mailings.services import lock_mailing, require_enabled
 from skymailing.models import (

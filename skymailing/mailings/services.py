@@ -11,6 +11,7 @@ from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.daily_runs import has_daily_runs
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.errors import IllegalTransition
@@ -237,7 +238,7 @@ def resume_mailing(mailing: Mailing, now: datetime, actor: Actor) -> None:
     if is_reason_seen:
         audit.record(AuditAction.MAILING_RESUMED, actor, mailing, mailing.state_reason)
     mailing.state_reason = ""
-    may_run = mailing.is_transactional or find_open_run(mailing)
+    may_run = has_daily_runs(mailing) or find_open_run(mailing)
     move_mailing(mailing, MailingState.RUNNING if may_run else MailingState.SCHEDULED)
 
 

@@ -12,10 +12,14 @@ class MailingKind(StrEnum):
     # Mailings and letters added with test keys, which are caught instead of sent.
     CAUGHT = "caught"
     CAUGHT_LETTERS = "caught-letters"
+    # Not a mailing that people see, either: it holds the letters of one step of a sequence.
+    SEQUENCE = "sequence"
 
 
 LETTER_KINDS = (MailingKind.TRANSACTIONAL, MailingKind.CAUGHT_LETTERS)
 CAUGHT_KINDS = (MailingKind.CAUGHT, MailingKind.CAUGHT_LETTERS)
+# Those that have a run for each day, which gets more letters until the day is over.
+DAILY_KINDS = (*LETTER_KINDS, MailingKind.SEQUENCE)
 # Who is counted in logs and reports for what is caught: no one.
 NO_OWNER = 0
 
@@ -108,13 +112,16 @@ class RunState(StrEnum):
     # would send them.
     CAUGHT = "caught"
     CAUGHT_LETTERS = "caught-letters"  # transactional ones
+    # The letters of a step of a sequence on one day; its own value, as older versions would finish the run
+    # before the day is over.
+    SEQUENCE = "sequence"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
     SKIPPED = "skipped"
 
 
-# A mailing has at most one run in these states; one of transactional letters may have several.
+# A mailing has at most one run in these states; one that has a run for each day may have several.
 OPEN_RUN_STATES = (
     RunState.PLANNED,
     RunState.SENDING,
@@ -125,9 +132,11 @@ OPEN_RUN_STATES = (
     RunState.ATTACHED_LETTERS,
     RunState.CAUGHT,
     RunState.CAUGHT_LETTERS,
+    RunState.SEQUENCE,
 )
-# Those of transactional letters, which get more letters during their day.
+# Those of transactional letters, and all those that get more letters during their day.
 LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.ATTACHED_LETTERS, RunState.CAUGHT_LETTERS)
+DAILY_RUN_STATES = (*LETTER_RUN_STATES, RunState.SEQUENCE)
 # The states of an open run that may have a test.
 TESTED_STATES = (RunState.TESTED, RunState.ATTACHED)
 
@@ -143,6 +152,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.ATTACHED_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.SEQUENCE: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {
             RunState.SENDING,
             RunState.ROUTED,
@@ -150,6 +160,7 @@ RUN_TRANSITIONS = Transitions(
             RunState.ATTACHED,
             RunState.TRANSACTIONAL,
             RunState.ATTACHED_LETTERS,
+            RunState.SEQUENCE,
         },
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),

@@ -37,6 +37,7 @@ class Limited(StrEnum):
     MESSAGES = "messages"
     MAILINGS = "mailings"
     SEGMENTS = "segments"
+    SEQUENCES = "sequences"
     FORMS = "forms"
     TOPICS = "topics"
     SENDERS = "senders"

@@ -19,6 +19,8 @@ from skymailing.models import (
     Segment,
     Sender,
     SendingDomain,
+    Sequence,
+    SequenceState,
     SignupForm,
     SmtpServer,
     StoredFile,
@@ -56,6 +58,10 @@ def select_caught_mailings(owner_id: int) -> Select[Any]:
 
 def select_segments(owner_id: int) -> Select[Any]:
     return select(Segment.id).where(Segment.owner_id == owner_id)
+
+
+def select_sequences(owner_id: int) -> Select[Any]:
+    return select(Sequence.id).where(Sequence.owner_id == owner_id, Sequence.state != SequenceState.ARCHIVED)
 
 
 def select_forms(owner_id: int) -> Select[Any]:

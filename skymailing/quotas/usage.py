@@ -60,6 +60,7 @@ def _measure_items(user: User, now: datetime) -> list[Usage]:
         (Limited.MESSAGES, checks.select_messages(user.id), settings.messages),
         (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
         (Limited.SEGMENTS, checks.select_segments(user.id), settings.segments),
+        (Limited.SEQUENCES, checks.select_sequences(user.id), settings.sequences),
         (Limited.FORMS, checks.select_forms(user.id), settings.forms),
         (Limited.TOPICS, checks.select_topics(user.id), settings.topics),
         (Limited.SENDERS, checks.select_senders(user.id), settings.senders),

@@ -25,6 +25,7 @@ class QuotaSettings:
     messages: int = 10_000
     mailings: int = 10_000
     segments: int = 500
+    sequences: int = 200  # without archived ones
     forms: int = 100
     topics: int = 50
     senders: int = 50

@@ -12,6 +12,7 @@ from skymailing.clients.consents import Evidence, record
 from skymailing.clients.suppression import lift_by_consent
 from skymailing.clients.topic_choices import choose
 from skymailing.db.engine import insert_into
+from skymailing.delivery.sequences.entering import signal_confirmation
 from skymailing.events import payloads
 from skymailing.events.recording import record as record_events
 from skymailing.extensions import db
@@ -114,6 +115,7 @@ def _add_client(signup: Signup, now: datetime) -> bool:
         db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
     link = insert_into(client_forms).values(form_id=signup.form_id, client_id=client.id)
     db.session.execute(link.on_conflict_do_nothing())
+    signal_confirmation(db.session.connection(), signup.form_id, client.id)
     return True
 
 

@@ -11,10 +11,12 @@ from skymailing.web.design_error_texts import DESIGN_ERROR_TEXTS
 from skymailing.web.file_error_texts import FILE_ERROR_TEXTS
 from skymailing.web.labels import state_label
 from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
+from skymailing.web.sequence_error_texts import SEQUENCE_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
     **SEGMENT_ERROR_TEXTS,
+    **SEQUENCE_ERROR_TEXTS,
     **API_ERROR_TEXTS,
     **DESIGN_ERROR_TEXTS,
     **FILE_ERROR_TEXTS,

@@ -13,6 +13,7 @@ from skymailing.models import (
     CallState,
     ConsentKind,
     DeliveryState,
+    EnrolmentState,
     ImportState,
     Limited,
     MailingState,
@@ -26,6 +27,7 @@ from skymailing.models import (
     RecordState,
     Role,
     RunState,
+    SequenceState,
     SuppressionReason,
 )
 from skymailing.web.audit_labels import ACTION_LABELS, KIND_LABELS
@@ -65,6 +67,7 @@ _register(
         RunState.ATTACHED_LETTERS: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT_LETTERS: (lazy_pgettext("run", "sending"), "active"),
+        RunState.SEQUENCE: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),
@@ -230,6 +233,24 @@ _register(
     },
 )
 _register(
+    SequenceState,
+    {
+        SequenceState.DRAFT: (lazy_pgettext("sequence", "draft"), "quiet"),
+        SequenceState.ACTIVE: (lazy_pgettext("sequence", "running"), "active"),
+        SequenceState.PAUSED: (lazy_pgettext("sequence", "paused"), "waiting"),
+        SequenceState.ARCHIVED: (lazy_pgettext("sequence", "archived"), "gone"),
+    },
+)
+_register(
+    EnrolmentState,
+    {
+        EnrolmentState.ACTIVE: (lazy_pgettext("enrolment", "on the way"), "active"),
+        EnrolmentState.PAUSED: (lazy_pgettext("enrolment", "paused"), "waiting"),
+        EnrolmentState.DONE: (lazy_pgettext("enrolment", "completed"), "good"),
+        EnrolmentState.LEFT: (lazy_pgettext("enrolment", "left"), "gone"),
+    },
+)
+_register(
     Limited,
     {
         Limited.LETTERS_PER_HOUR: (lazy_gettext("Emails this hour"), "quiet"),
@@ -238,6 +259,7 @@ _register(
         Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
         Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
         Limited.SEGMENTS: (lazy_gettext("Segments"), "quiet"),
+        Limited.SEQUENCES: (lazy_gettext("Sequences"), "quiet"),
         Limited.FORMS: (lazy_gettext("Sign-up forms"), "quiet"),
         Limited.TOPICS: (lazy_gettext("Topics"), "quiet"),
         Limited.SENDERS: (lazy_gettext("Senders"), "quiet"),

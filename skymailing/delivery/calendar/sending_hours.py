@@ -47,6 +47,14 @@ class SendingHours:
         begin, end = next(self._list_openings(moment), (None, None))
         return end if begin is not None and begin <= moment else None
 
+    def find_last_closing(self, moment: datetime) -> datetime | None:
+        """Return when the last opening that is over at `moment` ended; None if not within ten days."""
+        if not self.is_limited:
+            return None
+        past = moment - timedelta(days=10)
+        ends = takewhile(lambda end: end <= moment, (end for _begin, end in self._list_openings(past)))
+        return max(ends, default=None)
+
     def find_next_opening(self, moment: datetime) -> datetime | None:
         """Return the earliest time, not before `moment`, at which letters may be sent."""
         if not self.is_limited:
@@ -80,12 +88,12 @@ class SendingHours:
         while day <= last:
             if str(day.isoweekday()) in self.weekdays:
                 closing_day = day if opens < closes else day + timedelta(days=1)
-                begin, end = self._find_hour(day, opens), self._find_hour(closing_day, closes)
+                begin, end = self.find_hour(day, opens), self.find_hour(closing_day, closes)
                 if moment < end and begin < end:
                     yield begin, end
             day += timedelta(days=1)
 
-    def _find_hour(self, day: date, hour: time) -> datetime:
+    def find_hour(self, day: date, hour: time) -> datetime:
         """Return when the clock on that day first shows `hour` or a later time."""
         naive = datetime.combine(day, hour)
         moment = naive.replace(tzinfo=self.zone).astimezone(UTC)

@@ -8,16 +8,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, select
 
+from skymailing.delivery.daily_runs import expires_at
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
-from skymailing.delivery.transactional import expires_at
 from skymailing.delivery.variants.contents import VariantContent, load_contents
 from skymailing.delivery.variants.samples import is_testing
 from skymailing.models import (
     CAUGHT_KINDS,
+    DAILY_KINDS,
     LETTER_KINDS,
     NO_OWNER,
     OPEN_RUN_STATES,
@@ -99,8 +100,8 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
     run, closes_at = _make_open_run(row), hours.find_closing_time(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
-    if run.is_transactional:
-        run = replace(run, ends_at=min(run.ends_at, expires_at(row.scheduled_for)))
+    if row.kind in DAILY_KINDS:
+        run = replace(run, ends_at=min(run.ends_at, expires_at(row.scheduled_for, row.kind)))
     return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
 
 
@@ -114,7 +115,7 @@ def _select_run(run_id: int) -> Select[Any]:
         select(
             Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
         )
-        .add_columns(is_testing().label("is_testing"))
+        .add_columns(is_testing().label("is_testing"), Mailing.kind)
         .add_columns(Mailing.kind.in_(LETTER_KINDS).label("is_transactional"))
         .add_columns(Mailing.kind.in_(CAUGHT_KINDS).label("is_caught"))
         .join(Mailing, Mailing.id == Run.mailing_id)

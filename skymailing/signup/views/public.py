@@ -147,6 +147,8 @@ def read_or_confirm(token: str, form_uuid: str) -> tuple[bool, str]:
     texts = [text.text for text in (signup.text, signup.tracking_text) if text]
     found = signup.confirmed_at is not None, "\n".join(texts)
     db.session.commit()
+    if request.method == "POST":
+        hints.hint_sequences()  # a welcome letter should follow at once
     return found
 
 

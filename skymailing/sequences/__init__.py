@@ -1,0 +1,1 @@
+"""Sequences: letters that follow an event, one step after another."""

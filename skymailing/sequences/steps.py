@@ -1,0 +1,159 @@
+"""Add, change, move and remove the steps of sequences.
+
+Clients who are waiting for a step keep their date; the step's new letter and conditions apply to them.
+"""
+
+from collections.abc import Sequence as Items
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.orm import object_session
+
+from skymailing.delivery.sequences.entering import list_steps
+from skymailing.delivery.sequences.sweep import has_waiting
+from skymailing.extensions import db
+from skymailing.mailings.services import lock_mailing
+from skymailing.models import (
+    Audience,
+    Enrolment,
+    Mailing,
+    MailingKind,
+    MailingState,
+    Run,
+    Sequence,
+    SequenceState,
+    SequenceStep,
+)
+from skymailing.models.sequence import MAX_STEPS
+from skymailing.sequences.values import SequenceError, StepValues, check_step, clean_conditions
+
+NEVER = datetime(2999, 1, 1, tzinfo=UTC)
+NAME_LENGTH = 200
+STATES = {
+    SequenceState.DRAFT: MailingState.DRAFT,
+    SequenceState.ACTIVE: MailingState.RUNNING,
+    SequenceState.PAUSED: MailingState.PAUSED,
+}
+
+
+def list_current(sequence: Sequence) -> list[SequenceStep]:
+    """Return the steps of a sequence that have not been removed."""
+    return [step for step in list_steps(db.session(), sequence.id) if step.removed_at is None]
+
+
+def add_step(
+    sequence: Sequence, values: StepValues, now: datetime, before: SequenceStep | None = None
+) -> SequenceStep:
+    """Add a step to a locked sequence, at the end or before another one.
+
+    Clients who are past its place do not get it. Raises SequenceError and InvalidConditions.
+    """
+    check_step(values, sequence.owner)
+    steps = list_steps(db.session(), sequence.id)
+    if sum(step.removed_at is None for step in steps) >= MAX_STEPS:
+        raise SequenceError("sequence_step_limit", limit=MAX_STEPS)
+    mailing = Mailing(
+        owner_id=sequence.owner_id,
+        kind=MailingKind.SEQUENCE.value,
+        state=STATES[sequence.state],
+        audience=Audience.SELECTED,
+        starts_at=now,
+        ends_at=NEVER,
+        name=sequence.name,
+        message_id=values.message_id,
+    )
+    db.session.add(mailing)
+    db.session.flush()
+    step = SequenceStep(sequence_id=sequence.id, mailing_id=mailing.id, position=len(steps))
+    step.mailing = mailing
+    _write(step, sequence, values, now)
+    db.session.add(step)
+    place = steps.index(before) if before is not None else len(steps)
+    _number(sequence, [*steps[:place], step, *steps[place:]])
+    return step
+
+
+def change_step(step: SequenceStep, values: StepValues, now: datetime) -> None:
+    """Change a step of a locked sequence; raises SequenceError and InvalidConditions."""
+    sequence = step.sequence
+    _require_current(step)
+    check_step(values, sequence.owner)
+    lock_mailing(step.mailing)
+    _write(step, sequence, values, now)
+    sequence.version += 1
+    db.session.flush()
+
+
+def move_step_up(step: SequenceStep) -> None:
+    """Move a step of a locked sequence above the one before it; those who wait for it go on from there."""
+    _require_current(step)
+    steps = list_steps(db.session(), step.sequence_id)
+    place = steps.index(step)
+    above = next((n for n in range(place - 1, -1, -1) if steps[n].removed_at is None), None)
+    if above is not None:
+        steps.insert(above, steps.pop(place))
+    _number(step.sequence, steps)
+
+
+def remove_step(step: SequenceStep, now: datetime) -> None:
+    """Remove a step of a locked sequence.
+
+    Those who are waiting for it go on to the next one when their time comes, without its letter. Raises
+    SequenceError if it is the last step of a sequence that has started.
+    """
+    sequence = step.sequence
+    if step.removed_at is not None:
+        return
+    if sequence.state is not SequenceState.DRAFT and len(list_current(sequence)) == 1:
+        raise SequenceError("sequence_last_step")
+    waits = select(has_waiting()).where(SequenceStep.id == step.id)
+    is_used = exists().where(Run.mailing_id == step.mailing_id)
+    is_waited = exists().where(Enrolment.step_id == step.id)
+    if db.session.scalar(waits) or db.session.scalar(select(is_used | is_waited)):
+        step.removed_at = now
+    else:
+        mailing_id = step.mailing_id
+        db.session.delete(step)
+        db.session.flush()
+        db.session.execute(delete(Mailing).where(Mailing.id == mailing_id))
+    _number(sequence, list_steps(db.session(), sequence.id))
+
+
+def _require_current(step: SequenceStep) -> None:
+    if step.removed_at is not None:
+        raise SequenceError("sequence_step_removed")
+
+
+def _write(step: SequenceStep, sequence: Sequence, values: StepValues, now: datetime) -> None:
+    step.wait, step.wait_unit, step.at_time = values.wait, values.wait_unit, values.at_time
+    step.conditions = clean_conditions(values.conditions, sequence.owner, now)
+    step.mailing.message_id = values.message_id
+    write_mailing(step, sequence)
+
+
+def write_mailing(step: SequenceStep, sequence: Sequence) -> None:
+    """Copy what the letters of a step need from its sequence to the mailing that holds them."""
+    mailing = step.mailing
+    mailing.sender_id, mailing.topic_id = sequence.sender_id, sequence.topic_id
+    mailing.track_clicks = sequence.track_clicks
+    mailing.weekdays, mailing.opens_at = sequence.weekdays, sequence.opens_at
+    mailing.closes_at = sequence.closes_at
+    mailing.name = name_mailing(sequence, step.position + 1)
+
+
+def name_mailing(sequence: Sequence, number: int) -> str:
+    """Return the name under which logs and reports list the letters of a step."""
+    suffix = f": {number}"
+    return sequence.name[: NAME_LENGTH - len(suffix)] + suffix
+
+
+def _number(sequence: Sequence, steps: Items[SequenceStep]) -> None:
+    number = 0
+    for position, step in enumerate(steps):
+        step.position = position
+        number += step.removed_at is None
+        step.mailing.name = name_mailing(sequence, number)
+    sequence.version += 1
+    session = object_session(sequence)
+    assert session is not None
+    session.flush()
