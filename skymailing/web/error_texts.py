@@ -12,6 +12,7 @@ from skymailing.web.file_error_texts import FILE_ERROR_TEXTS
 from skymailing.web.labels import state_label
 from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
 from skymailing.web.sequence_error_texts import SEQUENCE_ERROR_TEXTS
+from skymailing.web.webhook_error_texts import WEBHOOK_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
@@ -20,6 +21,7 @@ ERROR_TEXTS: dict[str, Any] = {
     **API_ERROR_TEXTS,
     **DESIGN_ERROR_TEXTS,
     **FILE_ERROR_TEXTS,
+    **WEBHOOK_ERROR_TEXTS,
     #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),
@@ -202,20 +204,6 @@ ERROR_TEXTS: dict[str, Any] = {
     "sender_international": _l(
         "Your mail server may not accept this address: it has non-Latin letters before the @."
     ),
-    #
-    # --- webhooks -----------------------------------------------------------------------------
-    "webhook_limit": _l("You can have up to %(limit)s webhooks. Delete those that you no longer need."),
-    "webhook_test_limit": _l("You can send up to %(limit)s calls per hour yourself. Try again later."),
-    "webhook_deleted": _l("This webhook has been deleted."),
-    "webhook_disabled": _l("This webhook is off. Turn it on first."),
-    "webhook_no_events": _l("Choose at least one event."),
-    "webhook_event_unknown": _l("There is no event “%(type)s”."),
-    "webhook_url_unreadable": _l("This is not a web address."),
-    "webhook_url_not_https": _l("The address must begin with https://."),
-    "webhook_url_userinfo": _l("The address must not contain a user name or password."),
-    "webhook_url_host": _l("Enter an address with a host name, such as https://example.com/hook."),
-    "webhook_url_port": _l("Use the usual port, 443, or one from %(port)s."),
-    "webhook_url_too_long": _l("The address is longer than %(length)d characters."),
     #
     # --- mail servers -------------------------------------------------------------------------
     "server_limit": _l("You can have up to %(limit)s mail servers. Delete those that you no longer need."),
