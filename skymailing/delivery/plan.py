@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, object_session
@@ -10,8 +9,8 @@ from sqlalchemy.orm import Session, object_session
 from skymailing.delivery import due
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
-from skymailing.delivery.calendar.recurrence import find_latest_occurrence, find_next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.calendar.starts import find_latest_start, find_next_start
 from skymailing.delivery.composition.planning import NewBodies, compose_again
 from skymailing.delivery.daily_runs import expires_at, has_daily_runs, is_day_over
 from skymailing.delivery.eligibility import is_allowed
@@ -166,16 +165,13 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
 def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
-    If that occurrence already had its run, a person requested this start, which is its own occurrence.
+    If that occurrence already had its run, or none is due yet, a person requested this start, which is its
+    own occurrence.
     """
     assert mailing.next_run_at is not None
-    latest = find_latest_occurrence(mailing.starts_at, mailing.periodicity, _get_zone(mailing), now)
+    latest = find_latest_start(mailing, now)
     had_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
-    return mailing.next_run_at if session.scalar(select(had_run)) else latest
-
-
-def _get_zone(mailing: Mailing) -> ZoneInfo:
-    return ZoneInfo(mailing.owner.timezone)
+    return mailing.next_run_at if latest > now or session.scalar(select(had_run)) else latest
 
 
 def finish_unsent(mailing: Mailing, now: datetime) -> None:
@@ -255,28 +251,15 @@ def _lock_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None
     return run, mailing
 
 
-def next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> datetime | None:
-    """Return the first later occurrence that would not be sent together with `occurrence`.
-
-    Occurrences that wait for the same sending hours share one run: a daily mailing that sends from
-    Monday to Friday sends one letter on Monday morning, not three.
-    """
-    opening = hours.find_next_opening(occurrence)
-    following = find_next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, occurrence)
-    while following is not None and opening is not None and hours.find_next_opening(following) == opening:
-        following = find_next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, following)
-    return following
-
-
 def _schedule_next_run(mailing: Mailing, run: Run, now: datetime) -> None:
     """Schedule the mailing's next run after `run`, or finish the mailing if there is none."""
     # The next start may already be set, if the schedule changed during the run or the run was reopened.
     following = mailing.next_run_at
     if following is None and not mailing.is_caught:
-        following = next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
+        following = find_next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
     if following is not None and following <= now:
         # Occurrences missed during the run are replaced by a single run.
-        latest = find_latest_occurrence(mailing.starts_at, mailing.periodicity, _get_zone(mailing), now)
+        latest = find_latest_start(mailing, now)
         following = max(following, latest)
     if following is not None and following < mailing.ends_at:
         mailing.next_run_at = following

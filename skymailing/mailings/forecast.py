@@ -8,7 +8,7 @@ from math import ceil
 from flask import current_app
 from sqlalchemy import func, select
 
-from skymailing.delivery import plan
+from skymailing.delivery.calendar import starts
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.run_counts import get_interval_width
 from skymailing.delivery.routing.routes import list_configured
@@ -103,7 +103,7 @@ def forecast_starts(
     while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
         letters = reach.letters if reach else 0
         occurrences.append(_make_occurrence(moment, mailing.ends_at, hours, letters, rate))
-        moment = plan.next_start(mailing, hours, moment)
+        moment = starts.find_next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
     return Forecast(tuple(occurrences), mailing.ends_at, has_more, reach, rate)
 

@@ -12,6 +12,7 @@ from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     HiddenField,
+    IntegerField,
     RadioField,
     SelectChoice,
     SelectField,
@@ -44,6 +45,7 @@ from skymailing.models import (
     OnUnknown,
     OpenTracking,
     Periodicity,
+    RepeatUnit,
     User,
 )
 from skymailing.topics.queries import list_topic_choices
@@ -66,9 +68,12 @@ class MailingForm(VariantFields, FlaskForm):
     # posted for them.
     FIXED = (*map(name_field, CONTENT_FIELDS), *VariantFields.VARIANT_NAMES)
     # The fields that determine the next starts.
-    TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
+    TIMES = (
+        *("starts_at", "ends_at", "periodicity", "repeat_every", "repeat_unit", "repeat_weekdays"),
+        *("repeat_on_last_day", "weekdays", "opens_at", "closes_at"),
+    )
     # Fields with a few fixed values; only a forged request contains other values.
-    CHOICES = ("audience", "periodicity", "on_late", "on_unknown", "track_opens", "winner_by")
+    CHOICES = ("audience", "periodicity", "repeat_unit", "on_late", "on_unknown", "track_opens", "winner_by")
     # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
@@ -108,6 +113,12 @@ class MailingForm(VariantFields, FlaskForm):
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
+    repeat_every = IntegerField(lazy_pgettext("recurrence", "Every"), [Optional()], default=1)
+    repeat_unit = SelectField(lazy_pgettext("recurrence", "Unit"), default=RepeatUnit.WEEK.value)
+    repeat_weekdays = DaysField(
+        _l("On these days"), description=_l("Select none for the weekday of the start.")
+    )
+    repeat_on_last_day = BooleanField(_l("On the last day of the month"))
     weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
     opens_at = TimeField(lazy_pgettext("hours", "From"), [Optional()])
     closes_at = TimeField(
@@ -155,13 +166,15 @@ class MailingForm(VariantFields, FlaskForm):
         self.sender.choices = [SelectChoice(*choice) for choice in list_sender_choices(owner, mailing)]
         self.topic.choices = [SelectChoice(*choice) for choice in list_topic_choices(owner.id)]
         self.periodicity.choices = list_choices(Periodicity)
+        self.repeat_unit.choices = list_choices(RepeatUnit)
         self.on_unknown.choices = list_choices(OnUnknown)
         self.on_unknown.description = explain_duplicates()
         self.on_late.choices = list_choices(OnLate)
         self.track_opens.choices = list_choices(OpenTracking)
         self.offer_variants(owner, self.message.choices)
         names = get_locale().days["stand-alone"]["wide"]
-        self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
+        for days in (self.weekdays, self.repeat_weekdays):
+            days.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
         parts = [SelectChoice(name, label) for name, label in audience.list_choices(owner.id)]
         for field in (self.include, self.exclude):
             # A tag that was renamed while the form was open remains ticked, so that its error is not lost.
@@ -233,6 +246,10 @@ class MailingForm(VariantFields, FlaskForm):
                 "exclude": tuple(self.exclude.data or ()),
                 "starts_at": self.starts_at.data,
                 "periodicity": read_choice(self.periodicity, Periodicity.ONCE),
+                "repeat_unit": read_choice(self.repeat_unit, RepeatUnit.WEEK),
+                "repeat_every": 1 if self.repeat_every.data is None else self.repeat_every.data,
+                "repeat_weekdays": "".join(self.repeat_weekdays.data or []),
+                "repeat_on_last_day": bool(self.repeat_on_last_day.data),
                 "on_late": read_choice(self.on_late, OnLate.SEND),
                 "track_clicks": bool(self.track_clicks.data),
                 "track_opens": read_choice(self.track_opens, OpenTracking.OFF),

@@ -20,6 +20,7 @@ from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
+from skymailing.mailings.recurrence_text import describe_recurrence
 from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable, forecast_test
@@ -38,7 +39,7 @@ STEPS = {
         *(*MailingForm.VARIANT_NAMES, "sample_percent", "test_hours", "winner_by"),
     ),
     "when": (
-        *("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at"),
+        *MailingForm.TIMES,
         *("on_late", "on_unknown"),
     ),
     "check": (),
@@ -80,6 +81,7 @@ class Preflight:
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
+    recurrence: str
     hours: str
     is_new: bool  # the mailing is not set up yet
     start: Start | None  # None if the mailing cannot be set up
@@ -120,6 +122,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         selected=None if form.values.selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
+        recurrence="" if form.is_fixed or context["errors"] else describe_recurrence(read_times(form)),
         hours="" if context["errors"] else format_hours(form.values.sending_hours(find_zone(form))),
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], form.now),
@@ -233,16 +236,21 @@ def measure_reach(form: MailingForm) -> Reach | None:
     return forecast.count_reach(form.owner, conditions, selected)
 
 
+def read_times(form: MailingForm) -> Mailing:
+    """Return a mailing, which belongs to no session, with the times of a form, which must be valid."""
+    changed = Mailing()
+    form.values.apply_times_to(changed, form.now)
+    return changed
+
+
 def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | None) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a form that has been validated or just opened."""
     errors = [error for name in form.TIMES if name in form for error in form[name].errors]
     is_unreadable = any(form.has_error(name) for name in form.CHOICES)
     if errors or is_unreadable or form.is_fixed or form.ends_at.data is None:
         return {"forecast": None, "pace": "", "errors": errors}
-    values = form.values
-    changed = Mailing()  # belongs to no session
-    values.apply_times_to(changed, form.now)
-    first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
+    values, changed = form.values, read_times(form)
+    first = scheduling.find_start_after_change(mailing, changed, form.now, find_zone(form))
     hours = values.sending_hours(find_zone(form))
     context = make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
     return context | {"has_test": bool(values.variants)}

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 
 from skymailing.delivery import plan, reputation
+from skymailing.delivery.calendar import starts
 from skymailing.delivery.calendar.recurrence import (
+    Recurrence,
     find_next_occurrence,
     find_occurrence,
     find_occurrence_number,
@@ -29,7 +31,7 @@ from skymailing.models import (
 def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) -> None:
     """Set a mailing's next run according to its times and window.
 
-    `has_new_times` means that the start or the periodicity has changed: past occurrences of the new
+    `has_new_times` means that the start or the recurrence has changed: past occurrences of the new
     times do not count as missed, so no run makes up for them. A draft or cancelled mailing has no next
     run; a finished one continues if another run fits into its window.
     """
@@ -73,7 +75,7 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
     statement = select(Mailing).where(Mailing.owner_id == owner.id, is_active, recurring)
     locked = statement.order_by(Mailing.id).with_for_update().execution_options(populate_existing=True)
     for mailing in db.session.scalars(locked).all():
-        times = mailing.starts_at, mailing.periodicity
+        times = mailing.starts_at, Recurrence.of(mailing)
         next_start = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
         number = find_occurrence_number(*times, old, next_start) if next_start else None
         if number is None:
@@ -88,29 +90,34 @@ def find_first_start(
     mailing: Mailing, zone: ZoneInfo, slot: datetime | None, now: datetime, *, has_new_times: bool = False
 ) -> datetime | None:
     """Return the first occurrence without a run; `slot` is the last one that has had a run."""
+    rule = Recurrence.of(mailing)
     if slot is None:
-        return mailing.starts_at
-    if mailing.periodicity is Periodicity.ONCE:
+        return find_occurrence(mailing.starts_at, rule, zone, 0)
+    if rule is None:
         return mailing.starts_at if mailing.starts_at > slot else None
     if not has_new_times:
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
-        return plan.next_start(mailing, hours, slot)
+        return starts.find_next_start(mailing, hours, slot)
     # An occurrence at exactly this time is not past: an empty start means now.
-    return find_next_occurrence(
-        mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution)
-    )
+    return find_next_occurrence(mailing.starts_at, rule, zone, max(slot, now - datetime.resolution))
 
 
-def find_start_after_change(mailing: Mailing, changed: Mailing, now: datetime) -> datetime | None:
-    """Return when a mailing would start next with the times of `changed`, by the rules of `reschedule`."""
+def find_start_after_change(
+    mailing: Mailing | None, changed: Mailing, now: datetime, zone: ZoneInfo
+) -> datetime | None:
+    """Return when a mailing would start next with the times of `changed`, by the rules of `reschedule`.
+
+    `mailing` is None for a new one.
+    """
+    if mailing is None:
+        return find_first_start(changed, zone, None, now)
     has_new_times = (
         not is_same_second(changed.starts_at, mailing.starts_at)
-        or changed.periodicity is not mailing.periodicity
+        or Recurrence.of(changed) != Recurrence.of(mailing)
         or mailing.state is MailingState.FINISHED
     )
     if mailing.next_run_at is not None and not has_new_times:
         return mailing.next_run_at
-    zone = ZoneInfo(mailing.owner.timezone)
     return find_first_start(changed, zone, find_last_slot(mailing), now, has_new_times=has_new_times)
 
 

@@ -11,6 +11,7 @@ from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery import reputation
 from skymailing.delivery.audience.recipients import find_recipients
+from skymailing.delivery.calendar.recurrence import Recurrence
 from skymailing.delivery.daily_runs import has_daily_runs
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
@@ -98,7 +99,7 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
     if mailing.is_caught and mailing.state is not MailingState.DRAFT:
         raise MailingError("mailing_caught_started")
     validation = _validate(mailing.owner, values, now, mailing)
-    starts_at, periodicity = mailing.starts_at, mailing.periodicity
+    starts_at, rule = mailing.starts_at, Recurrence.of(mailing)
     values.apply_to(mailing, now, keeps_content=validation.keeps_content)
     db.session.flush()
     if not validation.keeps_content:
@@ -106,7 +107,7 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
         save_parts(mailing, validation.parts)
         save_variants(mailing, values.variants)
     if mailing.state is not MailingState.DRAFT:
-        has_new_times = (starts_at, periodicity) != (mailing.starts_at, mailing.periodicity)
+        has_new_times = (starts_at, rule) != (mailing.starts_at, Recurrence.of(mailing))
         scheduling.reschedule(mailing, now, has_new_times=has_new_times)
     elif not is_draft:
         activate_mailing(mailing, now)

@@ -23,11 +23,21 @@ from skymailing.mailings.header_text import check_line
 from skymailing.mailings.selection import Conditions, Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, SENDER_NAME_MAX_LENGTH, MailingValues
 from skymailing.mailings.variant_validation import check_test
-from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState, Message, Sender, User
+from skymailing.models import (
+    EVERY_DAY,
+    Audience,
+    Mailing,
+    MailingState,
+    Message,
+    Periodicity,
+    Sender,
+    User,
+)
 from skymailing.topics.queries import find_topic
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
+MAX_EVERY = 366  # days, weeks, months or years between two occurrences
 # Filling in the form takes a while; a start time that passes before it is submitted still means "now".
 PAST_TOLERANCE = timedelta(minutes=10)
 
@@ -203,6 +213,16 @@ class MailingValidation:
         is_known = set(self.values.weekdays) <= set(EVERY_DAY)
         return None if is_known else MailingError("mailing_weekdays_unknown")
 
+    def check_repeat_every(self) -> MailingError | None:
+        is_custom = self.values.periodicity is Periodicity.CUSTOM
+        if not is_custom or 1 <= self.values.repeat_every <= MAX_EVERY:
+            return None
+        return MailingError("mailing_repeat_every", limit=MAX_EVERY)
+
+    def check_repeat_weekdays(self) -> MailingError | None:
+        is_known = set(self.values.repeat_weekdays) <= set(EVERY_DAY)
+        return None if is_known else MailingError("mailing_weekdays_unknown")
+
     def check_opens_at(self) -> MailingError | None:
         return self._check_both_hours("opens_at", "closes_at")
 
@@ -229,6 +249,8 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "clients": MailingValidation.check_clients,
     "starts_at": MailingValidation.check_starts_at,
     "ends_at": MailingValidation.check_ends_at,
+    "repeat_every": MailingValidation.check_repeat_every,
+    "repeat_weekdays": MailingValidation.check_repeat_weekdays,
     "weekdays": MailingValidation.check_weekdays,
     "opens_at": MailingValidation.check_opens_at,
     "closes_at": MailingValidation.check_closes_at,

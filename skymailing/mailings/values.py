@@ -15,13 +15,15 @@ from skymailing.models import (
     OnUnknown,
     OpenTracking,
     Periodicity,
+    RepeatUnit,
     WinnerBy,
 )
 
 # A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
     *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
-    *("starts_at", "periodicity", "on_late", "track_clicks", "track_opens"),
+    *("starts_at", "periodicity", "repeat_unit", "repeat_every", "repeat_weekdays", "repeat_on_last_day"),
+    *("on_late", "track_clicks", "track_opens"),
     *("variants", "sample_percent", "test_hours", "winner_by"),
 )
 SENDER_NAME_MAX_LENGTH = 200
@@ -44,6 +46,11 @@ class MailingValues:
     starts_at: datetime | None = None  # None: now
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE
+    # For Periodicity.CUSTOM: weekdays (digits, 1 is Monday) of a week, the last day of a month.
+    repeat_unit: RepeatUnit = RepeatUnit.WEEK
+    repeat_every: int = 1
+    repeat_weekdays: str = ""  # empty: the weekday of the start
+    repeat_on_last_day: bool = False
     weekdays: str = EVERY_DAY  # digits, 1 is Monday; empty: every day
     opens_at: time | None = None  # sending hours, in the owner's time zone
     closes_at: time | None = None
@@ -94,14 +101,28 @@ class MailingValues:
         mailing.opens_at, mailing.closes_at = self.opens_at, self.closes_at
         if keeps_start:
             return
-        mailing.periodicity = self.periodicity
+        self._apply_recurrence_to(mailing)
         starts_at = self.starts_at or now
         # Pages show no fractions of a second, so equal seconds mean an unchanged start.
         if mailing.starts_at is None or not is_same_second(mailing.starts_at, starts_at):
             mailing.starts_at = starts_at
 
+    def _apply_recurrence_to(self, mailing: Mailing) -> None:
+        is_custom = self.periodicity is Periodicity.CUSTOM
+        mailing.periodicity = self.periodicity
+        mailing.repeat_unit = self.repeat_unit if is_custom else RepeatUnit.WEEK
+        mailing.repeat_every = self.repeat_every if is_custom else 1
+        is_weekly = is_custom and self.repeat_unit is RepeatUnit.WEEK
+        mailing.repeat_weekdays = _sort_days(self.repeat_weekdays) if is_weekly else ""
+        is_monthly = is_custom and self.repeat_unit is RepeatUnit.MONTH
+        mailing.repeat_on_last_day = is_monthly and self.repeat_on_last_day
+
     def _sort_weekdays(self) -> str:
-        return "".join(sorted(set(self.weekdays))) or EVERY_DAY
+        return _sort_days(self.weekdays) or EVERY_DAY
+
+
+def _sort_days(days: str) -> str:
+    return "".join(sorted(set(days)))
 
 
 def is_same_second(one: datetime, other: datetime) -> bool:

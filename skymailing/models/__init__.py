@@ -58,15 +58,14 @@ from skymailing.models.form import (
 )
 from skymailing.models.layout import Layout
 from skymailing.models.letter import CaughtLetter, LetterContent, TransactionalLetter
-from skymailing.models.mailing import (
+from skymailing.models.mailing import Mailing, Run, mailing_clients
+from skymailing.models.mailing_choices import (
     EVERY_DAY,
     Audience,
-    Mailing,
     OnLate,
     OnUnknown,
     Periodicity,
-    Run,
-    mailing_clients,
+    RepeatUnit,
 )
 from skymailing.models.mailing_states import (
     CAUGHT_KINDS,

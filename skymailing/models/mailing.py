@@ -1,7 +1,6 @@
 """Models for mailings and their runs."""
 
 from datetime import datetime, time
-from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
+from skymailing.models.mailing_choices import EVERY_DAY, Audience, OnLate, OnUnknown, Periodicity, RepeatUnit
 from skymailing.models.mailing_states import CAUGHT_KINDS, LETTER_KINDS, NO_OWNER, MailingState, RunState
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
@@ -32,36 +32,6 @@ from skymailing.models.topic import Topic
 from skymailing.models.types import JsonObject, UTCDateTime, enum_column
 from skymailing.models.user import User
 
-
-class Audience(StrEnum):
-    ALL = "all"
-    ALL_EXCEPT = "all_except"  # shown as ALL; a separate value, because old versions would ignore exclusions
-    SELECTED = "selected"
-    SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
-
-
-class Periodicity(StrEnum):
-    ONCE = "once"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-
-
-class OnUnknown(StrEnum):
-    """The action when it is unknown whether the server accepted a letter."""
-
-    RESEND = "resend"
-    HOLD = "hold"
-
-
-class OnLate(StrEnum):
-    """The action when a run could not start on time, for example because the service was down."""
-
-    SEND = "send"
-    SKIP = "skip"
-
-
-EVERY_DAY = "1234567"
 HOLDS_LETTERS = "kind = 'transactional' AND state IN ('running', 'paused')"
 HOLDS_CAUGHT_LETTERS = "kind = 'caught-letters' AND state IN ('running', 'paused')"
 
@@ -110,6 +80,14 @@ class Mailing(Timestamps, Model):
     periodicity: Mapped[Periodicity] = mapped_column(
         enum_column(Periodicity, "periodicity"), default=Periodicity.ONCE
     )
+    # A custom recurrence: every N days, weeks, months or years; weekly on certain days (1 is Monday; empty:
+    # that of the start), and monthly on the last day.
+    repeat_unit: Mapped[RepeatUnit] = mapped_column(
+        enum_column(RepeatUnit, "repeat_unit"), default=RepeatUnit.WEEK, server_default="week"
+    )
+    repeat_every: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
+    repeat_weekdays: Mapped[str] = mapped_column(String(7), default="", server_default="")
+    repeat_on_last_day: Mapped[bool] = mapped_column(default=False, server_default=false())
     on_unknown: Mapped[OnUnknown] = mapped_column(
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.HOLD
     )

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.form import SignupForm
-from skymailing.models.mailing import EVERY_DAY, Mailing, OnLate
+from skymailing.models.mailing import Mailing
+from skymailing.models.mailing_choices import EVERY_DAY, OnLate
 from skymailing.models.segment import Segment, Tag
 from skymailing.models.sender import Sender
 from skymailing.models.topic import Topic

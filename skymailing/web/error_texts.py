@@ -163,6 +163,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its emails cannot be sent again."
     ),
+    "mailing_repeat_every": _l("Enter a number from 1 to %(limit)s."),
     "mailing_sender_deleted": _l("The mailing cannot be restored, because its sender has been deleted."),
     "mailing_sender_unknown": _l("This sender does not exist. Choose another."),
     "mailing_sender_unconfirmed": _l(

@@ -25,6 +25,7 @@ from skymailing.models import (
     Outcome,
     Periodicity,
     RecordState,
+    RepeatUnit,
     Role,
     RunState,
     SequenceState,
@@ -159,6 +160,17 @@ _register(
         Periodicity.DAILY: (lazy_pgettext("periodicity", "daily"), "quiet"),
         Periodicity.WEEKLY: (lazy_pgettext("periodicity", "weekly"), "quiet"),
         Periodicity.MONTHLY: (lazy_pgettext("periodicity", "monthly"), "quiet"),
+        Periodicity.YEARLY: (lazy_pgettext("periodicity", "yearly"), "quiet"),
+        Periodicity.CUSTOM: (lazy_pgettext("periodicity", "every few days, weeks or months"), "quiet"),
+    },
+)
+_register(
+    RepeatUnit,
+    {
+        RepeatUnit.DAY: (lazy_pgettext("recurrence", "days"), "quiet"),
+        RepeatUnit.WEEK: (lazy_pgettext("recurrence", "weeks"), "quiet"),
+        RepeatUnit.MONTH: (lazy_pgettext("recurrence", "months"), "quiet"),
+        RepeatUnit.YEAR: (lazy_pgettext("recurrence", "years"), "quiet"),
     },
 )
 _register(

@@ -214,3 +214,26 @@ def test_exclusions_are_shown_as_in_the_form(program: Program, session: Session,
     created = program.write("POST", "/mailings", values(user, exclude=["tag:vip"]), 201)
     assert (created["audience"], created["exclude"]) == ("all", ["tag:vip"])
     assert session.scalars(select(Mailing)).one().audience is Audience.ALL_EXCEPT
+
+
+def test_a_custom_recurrence(program: Program, user: User) -> None:
+    values = {
+        "name": "Digest",
+        "message_id": MessageFactory.create(owner=user).id,
+        "starts_at": "2027-12-01T09:00:00Z",
+        "ends_at": "2028-12-01T09:00:00Z",
+        "periodicity": "custom",
+        "repeat_unit": "week",
+        "repeat_every": 2,
+        "repeat_weekdays": [5, 1],
+    }
+    mailing = program.write("POST", "/mailings", values, 201)
+    assert {name: mailing[name] for name in values if name.startswith("repeat_")} == {
+        "repeat_unit": "week",
+        "repeat_every": 2,
+        "repeat_weekdays": [1, 5],
+    }
+    changed = program.write("PATCH", f"/mailings/{mailing['id']}", {"repeat_unit": "month"})
+    assert changed["repeat_weekdays"] == []
+    refused = program.refuse("PATCH", f"/mailings/{mailing['id']}", {"repeat_every": 0})
+    assert refused == (422, "invalid", ["/repeat_every"])

@@ -16,8 +16,17 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, schedule
 from skymailing.clock import utcnow
-from skymailing.delivery.calendar.recurrence import find_occurrence, find_occurrence_number
-from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
+from skymailing.delivery.calendar.recurrence import Recurrence, find_occurrence, find_occurrence_number
+from skymailing.models import (
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Periodicity,
+    RepeatUnit,
+    Run,
+    RunState,
+    User,
+)
 from tests.conftest import SignIn
 from tests.support.factories import MailingFactory, UserFactory, create_run
 from tests.support.servers import SmtpServer
@@ -144,13 +153,13 @@ ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu",
 @given(
     st.integers(0, 96 * 400),
     st.sampled_from(ZONES),
-    st.sampled_from([Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]),
+    st.sampled_from([Recurrence(unit) for unit in RepeatUnit]),
     st.integers(0, 400),
 )
 def test_only_an_occurrences_exact_time_has_a_number(
-    quarters: int, name: str, periodicity: Periodicity, number: int
+    quarters: int, name: str, rule: Recurrence, number: int
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)
-    at = find_occurrence(anchor, periodicity, zone, number)
-    assert find_occurrence_number(anchor, periodicity, zone, at) == number
-    assert find_occurrence_number(anchor, periodicity, zone, at + timedelta(seconds=1)) is None
+    at = find_occurrence(anchor, rule, zone, number)
+    assert find_occurrence_number(anchor, rule, zone, at) == number
+    assert find_occurrence_number(anchor, rule, zone, at + timedelta(seconds=1)) is None

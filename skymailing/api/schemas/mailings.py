@@ -7,6 +7,7 @@ from marshmallow.validate import Length, Range
 
 from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
 from skymailing.mailings.audience import MAX_PARTS
+from skymailing.mailings.validation import MAX_EVERY
 from skymailing.mailings.values import MailingValues
 from skymailing.models import (
     MAX_VARIANTS,
@@ -16,6 +17,7 @@ from skymailing.models import (
     OnUnknown,
     OpenTracking,
     Periodicity,
+    RepeatUnit,
     WinnerBy,
 )
 
@@ -89,7 +91,17 @@ class MailingChange(StrictSchema):
     )
     starts_at = Moment(allow_none=True, metadata={"description": "When sending starts; null: now"})
     ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
-    periodicity = fields.Enum(Periodicity, by_value=True)
+    periodicity = fields.Enum(
+        Periodicity, by_value=True, metadata={"description": "For “custom”, see the fields repeat_…"}
+    )
+    repeat_unit = fields.Enum(RepeatUnit, by_value=True)
+    repeat_every = fields.Integer(strict=True, validate=Range(1, MAX_EVERY))
+    repeat_weekdays = fields.List(
+        fields.Integer(strict=True, validate=Range(1, 7)),
+        validate=Length(max=7),
+        metadata={"description": "For the unit “week”; if the list is empty, the weekday of the start"},
+    )
+    repeat_on_last_day = Flag(metadata={"description": "For the unit “month”"})
     weekdays = fields.List(
         fields.Integer(strict=True, validate=Range(1, 7)),
         validate=Length(max=7),
@@ -154,6 +166,10 @@ class MailingSchema(OutputSchema):
     ends_at = fields.DateTime(required=True)
     next_run_at = fields.DateTime(required=True, allow_none=True)
     periodicity = fields.Enum(Periodicity, by_value=True, required=True)
+    repeat_unit = fields.Enum(RepeatUnit, by_value=True, required=True)
+    repeat_every = fields.Integer(required=True)
+    repeat_weekdays = fields.List(fields.Integer(), required=True)
+    repeat_on_last_day = fields.Boolean(required=True)
     weekdays = fields.List(fields.Integer(), required=True)
     opens_at = fields.Time(format="%H:%M", required=True, allow_none=True)
     closes_at = fields.Time(format="%H:%M", required=True, allow_none=True)

@@ -162,8 +162,9 @@ def read_changes(saved: MailingValues, values: dict[str, Any]) -> MailingValues:
     changes = dict(values)
     if "clients" in changes:
         changes["clients"] = Selection.of(changes["clients"])
-    if "weekdays" in changes:
-        changes["weekdays"] = "".join(map(str, sorted(set(changes["weekdays"]))))
+    for name in ("weekdays", "repeat_weekdays"):
+        if name in changes:
+            changes[name] = "".join(map(str, sorted(set(changes[name]))))
     if "variants" in changes:
         changes["variants"] = tuple(read_variant(one) for one in changes["variants"])
     for name in ("include", "exclude"):
@@ -215,6 +216,7 @@ def describe_mailings(mailings: list[Mailing]) -> list[dict[str, Any]]:
         {name: getattr(mailing, name) for name in COPIED}
         | {
             "audience": find_shown_audience(mailing).value,
+            "repeat_weekdays": [int(day) for day in mailing.repeat_weekdays],
             "weekdays": [] if mailing.weekdays == EVERY_DAY else [int(day) for day in mailing.weekdays],
             "include": list(parts.get(mailing.id, ((), ()))[0]),
             "exclude": list(parts.get(mailing.id, ((), ()))[1]),

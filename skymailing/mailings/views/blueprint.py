@@ -7,9 +7,11 @@ from sqlalchemy import select
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
+from skymailing.mailings.recurrence_text import describe_recurrence
 from skymailing.models import Mailing
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
+bp.add_app_template_filter(describe_recurrence, "recurrence")
 
 
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:

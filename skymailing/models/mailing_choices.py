@@ -1,0 +1,43 @@
+"""What an owner chooses for a mailing: whom it is for, how often, and what happens in doubt."""
+
+from enum import StrEnum
+
+
+class Audience(StrEnum):
+    ALL = "all"
+    ALL_EXCEPT = "all_except"  # shown as ALL; a separate value, because old versions would ignore exclusions
+    SELECTED = "selected"
+    SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
+
+
+class Periodicity(StrEnum):
+    ONCE = "once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+    CUSTOM = "custom"  # as the columns `repeat_…` say
+
+
+class RepeatUnit(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class OnUnknown(StrEnum):
+    """The action when it is unknown whether the server accepted a letter."""
+
+    RESEND = "resend"
+    HOLD = "hold"
+
+
+class OnLate(StrEnum):
+    """The action when a run could not start on time, for example because the service was down."""
+
+    SEND = "send"
+    SKIP = "skip"
+
+
+EVERY_DAY = "1234567"
