@@ -80,10 +80,15 @@ def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = Fal
         "memberships": memberships,
         "operatorsWithoutValue": sorted(WITHOUT_VALUE),
         "maxBlocks": MAX_BLOCKS,
-        "urls": {
-            "saved": url_for("messages.list_blocks"),
-            "deleteSaved": url_for("messages.delete_block", block_id=0),
-        },
+        "readable": palette.READABLE,
+        "urls": _list_urls(),
+    }
+
+
+def _list_urls() -> dict[str, str]:
+    return {
+        "saved": url_for("messages.list_blocks"),
+        "deleteSaved": url_for("messages.delete_block", block_id=0),
     }
 
 

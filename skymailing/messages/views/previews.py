@@ -31,6 +31,7 @@ from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.readability import explain_finding, find_findings
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message, User
 from skymailing.outbox.queries import find_unsent_test
@@ -103,12 +104,13 @@ def typed() -> ResponseReturnValue:
     The form posts into the frame next to it, so that this works without JavaScript and no input is lost.
     With `part=html`, the response is only the letter, without recipient and subject.
     """
-    insight, problem = None, None
+    insight, problem, findings = None, None, []
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
     if request.method == "POST":
         try:
-            insight = inspect(read_checked(), client)
+            insight = inspect(content := read_checked(), client)
+            findings = find_findings(current_user, content, insight)
         except InvalidSource as error:
             problem = explain_source_error(error)
         except TemplateError as error:
@@ -123,6 +125,7 @@ def typed() -> ResponseReturnValue:
         empty=list_empty(insight) if insight else [],
         unknown=insight.unknown if insight else [],
         problem=problem,
+        findings=[explain_finding(finding) for finding in findings],
     )
     return seal_frame(make_response(page))
 
@@ -136,7 +139,8 @@ def insight() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
-        facts = inspect(read_checked(), client)
+        facts = inspect(content := read_checked(), client)
+        findings = find_findings(current_user, content, facts)
     except InvalidSource as error:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
@@ -155,6 +159,7 @@ def insight() -> ResponseReturnValue:
         clipped=facts.is_clipped,
         empty=[write_path(path) for path in facts.empty],
         unknown=[[found.text, found.suggestion] for found in facts.unknown],
+        findings=[{"text": explain_finding(found), "pointer": found.pointer} for found in findings],
     )
 
 
