@@ -2,9 +2,10 @@
 
 import json
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.e2e.blocks import BlockEditor
+from tests.e2e.editor import letter
 from tests.e2e.window import Window
 
 PURPLE = "rgb(122, 46, 142)"
@@ -15,15 +16,10 @@ def save(window: Window) -> None:
         window.main.locator("form[data-editor] button[type=submit]", has_text="Save").click()
 
 
-def button_of(window: Window) -> Locator:
-    """Return the first button of the message that is shown."""
-    return window.page.frame_locator("iframe.letter-frame").locator("a", has_text="Read").first
-
-
 def test_a_template_is_used_with_the_brand_and_becomes_an_own_one(window: Window) -> None:
     window.open("/messages/templates")
     with window.new_page():
-        window.main.locator("#everyone a.starter").first.click()
+        window.main.locator("#shop a.starter").first.click()
     window.fill(subject="Digest")
     save(window)
     colors = "[...document.querySelectorAll('a')].map((link) => getComputedStyle(link).backgroundColor)"
@@ -33,12 +29,13 @@ def test_a_template_is_used_with_the_brand_and_becomes_an_own_one(window: Window
     address = window.page.url
 
     window.open("/brand/")
+    window.main.locator("details:has([name=button_color]) > summary").click()
     window.fill(button_color="#7a2e8e")
     with window.new_page():
         window.main.get_by_role("button", name="Save").click()
     window.open("/messages/templates")
     with window.new_page():
-        window.main.locator("#everyone a.starter").first.click()
+        window.main.locator("#shop a.starter").first.click()
     window.fill(subject="Purple digest")
     save(window)
     frame.locator("a").first.wait_for()
@@ -81,10 +78,9 @@ def test_a_layout_is_built_and_chosen_in_the_block_editor(window: Window) -> Non
     expect(editor.block("Text of the message")).to_have_count(0)
     window.fill(subject="News")
     window.page.locator(".tools [data-act=preview]").click()
-    letter = window.page.frame_locator(".preview-screen iframe")
-    expect(letter.get_by_text("From all of us")).to_be_visible()
+    expect(letter(window).get_by_text("From all of us")).to_be_visible()
     window.main.locator("[name=layout]").select_option("")
-    expect(letter.get_by_text("From all of us")).to_have_count(0)
+    expect(letter(window).get_by_text("From all of us")).to_have_count(0)
     window.main.locator("[name=layout]").select_option(label="Company")
     save(window)
     expect(window.page.frame_locator("iframe.letter-frame").get_by_text("From all of us")).to_be_visible()
@@ -105,9 +101,8 @@ def test_a_code_block_shows_its_result(window: Window) -> None:
     editor = BlockEditor(window)
     editor.open()
     editor.add("HTML code")
-    editor.fill(
-        html='<style>b { color: #7a2e8e }</style><p style="text-align:right" onclick="x()">Raw <b>code</b></p>'
-    )
+    text = '<p style="text-align:right" onclick="x()">Raw <b>code</b></p>'
+    editor.fill(html=f"<style>b {{ color: #7a2e8e }}</style>{text}")
     frame = editor.canvas.frame_locator("iframe.bv-code")
     expect(frame.locator("b")).to_have_css("color", PURPLE)
     expect(frame.locator("p")).to_have_css("text-align", "right")
