@@ -1,7 +1,7 @@
 """Render a letter again for its recipient, from what its run has sent."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -10,8 +10,10 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import Connection, func, select
 
+from skymailing.delivery.audience.flags import find_for_deliveries
 from skymailing.delivery.eligibility import is_allowed
 from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.flags import NO_FLAGS
 from skymailing.delivery.rendering.letter import CompiledContent, Content, Recipient, Rendered, make_values
 from skymailing.delivery.rendering.letter_links import letter_link_key, read_letter_token
 from skymailing.delivery.rendering.message_ids import RunIdentity
@@ -113,8 +115,12 @@ def _select_letter(delivery_id: int) -> Any:
 def render_letter(letter: SentLetter) -> Rendered:
     """Render the letter with all its links; raises TemplateError."""
     parts = compile_letter(letter)
+    recipient = letter.recipient
+    if parts.flags and (name := read_letter_token(letter.token, letter_link_key())):
+        found = find_for_deliveries(letter.owner_id, parts.flags, [name.delivery_id])
+        recipient = replace(recipient, flags=found.get(name.delivery_id, NO_FLAGS))
     values = make_values(
-        letter.recipient,
+        recipient,
         letter.sender_name,
         unsubscribe_url(unsubscribe_token(letter.owner_id, letter.email_key, letter.topic_id)),
         parts.readers,

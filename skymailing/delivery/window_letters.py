@@ -1,13 +1,15 @@
 """Render the letters of a window, one after the other."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from skymailing.clock import utcnow
+from skymailing.delivery.audience.flags import find_for_deliveries
 from skymailing.delivery.batch import Batch
 from skymailing.delivery.dispatcher import Dispatcher
 from skymailing.delivery.ledger.claims import Claimed
 from skymailing.delivery.ledger.open_runs import OpenRun
+from skymailing.delivery.rendering.flags import NO_FLAGS, Flags
 from skymailing.delivery.rendering.letter import LetterTemplate, Recipient, TemplateError
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -31,6 +33,7 @@ def render_letters(
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
         find_template = _compile_contents(run, dispatcher, confirmed)
+        flags = _find_flags(run, find_template, confirmed)
     except TemplateError as error:
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
@@ -41,7 +44,6 @@ def render_letters(
             if rates.was_held_back:
                 return
             continue
-        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key, run.topic_id)
         template = find_template(claimed.content_id if run.is_transactional else claimed.variant)
         path = template.run.make_return_path(claimed.id, outlet.bounce_address)
@@ -51,7 +53,7 @@ def render_letters(
             return
         letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"", path, tail)
         try:
-            letter.content = template.render(claimed.id, recipient, url, now)
+            letter.content = template.render(claimed.id, _make_recipient(claimed, flags), url, now)
         except TemplateError as error:
             # This client's data breaks the letter; letters to other clients may be fine.
             if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be rendered: {error}"):
@@ -76,6 +78,22 @@ def _compile_contents(
         return dispatcher.make_letter_templates(run, ids)
     numbers = {letter.variant for letter in letters}
     return {number: dispatcher.get_template(run, number) for number in numbers}.__getitem__
+
+
+def _make_recipient(claimed: Claimed, flags: Mapping[int, Flags]) -> Recipient:
+    values = claimed.email, claimed.full_name, claimed.attributes, claimed.counts_opens
+    return Recipient(*values, flags=flags.get(claimed.id, NO_FLAGS))
+
+
+def _find_flags(
+    run: OpenRun, find_template: Callable[[int | None], LetterTemplate], letters: Collection[Claimed]
+) -> Mapping[int, Flags]:
+    """Return the conditions on tags and segments that hold, by delivery; raises TemplateError."""
+    if run.is_transactional:  # their recipients need not be clients
+        return {}
+    variants = {letter.variant for letter in letters}
+    used = sorted({flag for variant in variants for flag in find_template(variant).flags})
+    return find_for_deliveries(run.owner_id, used, [letter.id for letter in letters]) if used else {}
 
 
 def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sqlalchemy import select
 
+from skymailing.delivery.audience.flags import check_flags
 from skymailing.delivery.audience.memberships import topic_condition
 from skymailing.delivery.audience.parts import (
     AudienceParts,
@@ -14,6 +15,7 @@ from skymailing.delivery.audience.parts import (
     Part,
     compile_parts,
 )
+from skymailing.delivery.rendering.content import Content, TemplateError
 from skymailing.delivery.senders import find_problem
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
@@ -165,7 +167,13 @@ class MailingValidation:
             return MailingError("mailing_message_missing")
         condition = (Message.id == self.values.message_id) & (Message.owner_id == self.owner.id)
         locked = select(Message.id).where(condition).with_for_update(read=True, key_share=True)
-        return MailingError("mailing_message_unknown") if db.session.scalar(locked) is None else None
+        if db.session.scalar(locked) is None:
+            return MailingError("mailing_message_unknown")
+        try:
+            check_flags(self.owner, Content.of(db.session.get_one(Message, self.values.message_id)))
+        except TemplateError:
+            return MailingError("mailing_message_condition")
+        return None
 
     def check_clients(self) -> MailingError | None:
         selection = self.values.selection

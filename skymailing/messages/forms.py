@@ -13,6 +13,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.form import BaseForm
 from wtforms.validators import InputRequired, Length
 
+from skymailing.delivery.audience.flags import check_flags
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import MAX_BODY, clean
 from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
@@ -172,6 +173,7 @@ class MessageForm(FileFields, FlaskForm):
             if not is_composed:  # so that errors have the line in the text
                 check_content(self.read_written())
             check_content(self.read_content())
+            check_flags(current_user, self.read_content())
         except InvalidSource as error:
             self.source.errors = [*self.source.errors, explain_source_error(error)]
             return False

@@ -1,7 +1,7 @@
 """The layout form."""
 
 from flask import request
-from flask_babel import get_locale
+from flask_babel import get_locale, lazy_pgettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField, TextAreaField
@@ -30,9 +30,16 @@ def read_typed_layout(owner: User) -> Content:
 class LayoutForm(FlaskForm):
     """A new or existing layout."""
 
-    name = StringField(_l("Name"), [InputRequired(_l("Enter a name.")), Length(max=LAYOUT_NAME_MAX_LENGTH)])
+    name = StringField(
+        lazy_pgettext("layout", "Name"),
+        [InputRequired(_l("Enter a name.")), Length(max=LAYOUT_NAME_MAX_LENGTH)],
+    )
     source_format = HiddenField()
-    source = TextAreaField(_l("Design"), filters=[lambda text: clean(text) if text else text])
+    source = TextAreaField(
+        _l("Design"),
+        [InputRequired(_l("Enter the text."))],
+        filters=[lambda text: clean(text) if text else text],
+    )
 
     def __init__(self, owner: User, **options: object) -> None:
         super().__init__(**options)

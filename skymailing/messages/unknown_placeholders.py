@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from html import unescape
 
 from skymailing.delivery.rendering.content import LINK_NAMES, Content, find_placeholders, prepare
+from skymailing.delivery.rendering.flags import FLAG_NAMES
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.messages.placeholders import write_path
@@ -102,7 +103,7 @@ def find_merge_tags(content: Content) -> list[str]:
 def is_known(path: Path, attributes: Collection[str]) -> bool:
     """Return whether any client may have a value at the path."""
     if path[0] != "client" or len(path) == 1:
-        return path[0] in STANDARD_NAMES
+        return path[0] in STANDARD_NAMES or path[0] in FLAG_NAMES
     return path[1] in attributes
 
 

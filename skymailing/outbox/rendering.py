@@ -103,8 +103,10 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
         raise SubjectDeleted("client_deleted")
     # Imported here to keep commands fast: they add letters, but only a worker renders them.
+    from skymailing.delivery.audience.flags import make_reader
     from skymailing.delivery.composition.current import read_current
     from skymailing.delivery.rendering.author_test import render_test_letter
+    from skymailing.delivery.rendering.letter import EXAMPLE
     from skymailing.delivery.run_files import read_message_files
     from skymailing.delivery.signing import find_signer
 
@@ -114,7 +116,8 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
     files = read_message_files(db.session(), message.id)
     tested = replace(read_current(db.session, message), subject=subject, files=files)
-    content, tail = render_test_letter(tested, client, letter.user, source, signer, mark)
+    recipient = make_reader(tested, client, EXAMPLE)
+    content, tail = render_test_letter(tested, recipient, letter.user, source, signer, mark)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""
     return Letter(letter.id, letter.attempts, letter.to, content, return_path, tail)

@@ -142,6 +142,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_topic_unknown": _l("This topic has been deleted. Choose another one."),
     "mailing_topic_deleted": _l("The mailing cannot be restored, because its topic has been deleted."),
     "mailing_message_missing": _l("Choose a message."),
+    "mailing_message_condition": _l(
+        "This message has a condition on a tag or segment that does not exist. Edit the message first."
+    ),
     "mailing_message_unknown": _l("This message does not exist. Choose another."),
     "mailing_limit": _l("You can have up to %(limit)s mailings."),
     "mailing_name_missing": _l("Enter a name."),

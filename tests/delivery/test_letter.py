@@ -6,13 +6,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skymailing.delivery.rendering.author_test import render_test_letter
-from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.content import Content, clean
 from skymailing.delivery.rendering.letter import (
-    Content,
+    EXAMPLE,
     LetterTemplate,
     Recipient,
     Sender,
     TemplateError,
+    make_recipient,
     preview,
 )
 from skymailing.delivery.rendering.mime import clean_line
@@ -290,8 +291,8 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
 
     with app.app_context():
         source = describe_from(user, None)
-        letter = parse_valid(render_test_letter(Content.of(message), client, user, source)[0])
-        example = parse_valid(render_test_letter(Content.of(message), None, user, source)[0])
+        letter = parse_valid(render_test_letter(Content.of(message), make_recipient(client), user, source)[0])
+        example = parse_valid(render_test_letter(Content.of(message), EXAMPLE, user, source)[0])
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]

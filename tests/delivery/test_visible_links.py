@@ -14,7 +14,7 @@ from tests.support.starters import compose_starter
 
 LETTERS = Path(__file__).parent.parent / "data" / "letters"
 LINK = '<a href="{{ unsubscribe_url }}">Stop</a>'
-FOOTER = f'<a href="{URL}" style="color:#767b82">Unsubscribe</a>'
+FOOTER = f'<a href="{URL}" style="color:#72777e">Unsubscribe</a>'
 NEEDLE = re.compile(re.escape(URL))
 
 

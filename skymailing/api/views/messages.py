@@ -21,6 +21,7 @@ from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
+from skymailing.delivery.audience.flags import check_flags
 from skymailing.delivery.composition.composing import write_design
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
@@ -133,6 +134,7 @@ def read_content(values: dict[str, Any]) -> Content:
         content = make_any_content(subject, values, layout)
         content = replace(content, preheader=clean_line(values.get("preheader", "")))
         check_content(content)
+        check_flags(current_owner(), content)
     except InvalidSource as error:
         code = "message_template" if error.template else error.code
         text = explain_source_error(error, with_place=not is_design)

@@ -1,7 +1,7 @@
 """Show a block only to some clients: its condition, and the Liquid that evaluates it in each letter.
 
-Letters know a client's name, address and attributes. They do not know segments, tags or topics: a query for
-each letter would slow down sending.
+Letters know a client's name, address and attributes, and which of the tags and segments in their conditions
+the client has (`rendering/flags.py`). They do not know topics.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Any
 
 from skymailing.delivery.composition.checks import Field, one_of, read_object, text
 from skymailing.delivery.composition.errors import InvalidSource
+from skymailing.delivery.rendering.flags import SEGMENT, TAG
 
 ATTRIBUTE_PREFIX = "attribute."
 # The fields of segments that letters know, as Liquid.
@@ -28,20 +29,23 @@ TEMPLATES = {
     "is_set": "{path}",
     "is_empty": "{path}",
 }
+# The operators of tags and segments, whose values are a name and an ID.
+MEMBERSHIPS = {"in": "if", "not_in": "unless"}
+MEMBERSHIP_FIELDS = {"tag": TAG, "segment": SEGMENT}
 # As texts, 9 would be more than 18; dates are compared as dates if the attribute has this type.
 ORDERING = frozenset({"gt", "lt"})
 NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
 WITHOUT_VALUE = frozenset({"is_set", "is_empty"})
 FIELDS = {
     "field": Field(text(120)),
-    "op": Field(one_of(*TEMPLATES)),
+    "op": Field(one_of(*TEMPLATES, *MEMBERSHIPS)),
     "value": Field(text(MAX_VALUE)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison of one of the client's values."""
+    """A comparison of one of the client's values, or whether the client has a tag or is in a segment."""
 
     path: str
     op: str
@@ -50,6 +54,8 @@ class Condition:
     @property
     def tags(self) -> tuple[str, str]:
         """The Liquid tags before and after what only clients get for whom the condition holds."""
+        if statement := MEMBERSHIPS.get(self.op):
+            return f"{{% {statement} {self.path} %}}", f"{{% end{statement} %}}"
         is_number = self.op in ORDERING and NUMBER.fullmatch(self.value)
         value = self.value if is_number else _quote(self.value)
         expression = TEMPLATES[self.op].format(path=self.path, value=value)
@@ -65,11 +71,16 @@ def read_condition(data: Any, pointer: str) -> Condition | None:
     values = read_object(data, pointer, FIELDS)
     field, op, value = values["field"], values["op"], values["value"]
     if op == "":
-        raise InvalidSource("design_choice", f"{pointer}/op", values=", ".join(TEMPLATES))
+        raise InvalidSource("design_choice", f"{pointer}/op", values=", ".join([*TEMPLATES, *MEMBERSHIPS]))
     if op not in WITHOUT_VALUE and not value.strip():
         raise InvalidSource("design_condition_empty", f"{pointer}/value")
     if UNWRITABLE.search(value) or ('"' in value and "'" in value):
         raise InvalidSource("design_condition_value", f"{pointer}/value")
+    if (field in MEMBERSHIP_FIELDS) != (op in MEMBERSHIPS):
+        known = MEMBERSHIPS if field in MEMBERSHIP_FIELDS else TEMPLATES
+        raise InvalidSource("design_choice", f"{pointer}/op", values=", ".join(known))
+    if field in MEMBERSHIP_FIELDS:
+        return Condition(f"{MEMBERSHIP_FIELDS[field]}[{_quote(value.strip().lower())}]", op, value)
     return Condition(_find_path(field, f"{pointer}/field"), op, value)
 
 

@@ -5,6 +5,7 @@ can be placed between them.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -66,12 +67,33 @@ def read_frame() -> str:
     return PAGE.read_text()
 
 
-def write_row(block: Block, place: Place) -> str:
-    """Return the row of a block with its condition; empty if it has nothing to show."""
+def list_rows(
+    document: Document, palette: Palette, brand: OwnerBrand, language: str
+) -> Iterator[tuple[str, Block, str, str]]:
+    """Yield each block but columns: its JSON pointer, the background of the columns around it, its row."""
+    place = Place(palette, brand, language, document.settings["width"])
+    for number, block in enumerate(document.blocks):
+        pointer = f"/blocks/{number}"
+        if not block.columns:
+            yield pointer, block, "", write_row(block, place)
+        inner = enter_block(block, place)
+        for side, column in enumerate(block.columns):
+            for index, child in enumerate(column.blocks):
+                at = f"{pointer}/columns/{side}/blocks/{index}"
+                yield at, child, block.style["background"], write_row(child, inner)
+
+
+def enter_block(block: Block, place: Place) -> Place:
+    """Return the place inside a block."""
     style = block.style
     if style["background"] or style["color"]:
         place = replace(place, has_own_color=True, palette=adapt(place.palette, block))
-    place = replace(place, width=max(place.width - 2 * style["padding_side"], 40))
+    return replace(place, width=max(place.width - 2 * style["padding_side"], 40))
+
+
+def write_row(block: Block, place: Place) -> str:
+    """Return the row of a block with its condition; empty if it has nothing to show."""
+    place = enter_block(block, place)
     content = write_columns(block, place) if block.columns else write_content(block, place)
     return show_to_some(block, write_cell(block, place, content)) if content else ""
 

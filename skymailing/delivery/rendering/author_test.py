@@ -7,34 +7,32 @@ from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.letter import (
-    EXAMPLE,
     LetterTemplate,
+    Recipient,
     Sender,
     get_configured_mailboxes,
-    make_recipient,
     make_values,
 )
 from skymailing.delivery.rendering.message_ids import RunIdentity
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, service_address
-from skymailing.models import Client, User
+from skymailing.models import User
 from skymailing.web.urls import browser_url, unsubscribe_url
 
 
 def render_test_letter(
     content: Content,
-    client: Client | None,
+    recipient: Recipient,
     user: User,
     source: From,
     signer: Signer | None = None,
     mark: str = "",
 ) -> tuple[bytes, bytes]:
-    """Render a test letter from `source` to `user` with the values of `client`, or of an example client.
+    """Render a test letter from `source` to `user` with the values of `recipient`.
 
     Return the letter and its tail, see `Letter`. `mark` is the label of the variant, such as "A", or empty
     without variants. The unsubscribe and browser links are only examples. Raises TemplateError.
     """
-    recipient = make_recipient(client) if client is not None else EXAMPLE
     address = service_address()
     envelope = (source.address or address, source.reply_to, user.id)
     sender = Sender(source.name, *envelope, *get_configured_mailboxes(), signer=signer)

@@ -12,8 +12,8 @@ from skymailing.delivery.rendering.visibility import Masks, find_end, shows
 LABELS = {"en": "Unsubscribe", "ru": "Отписаться"}
 TEXT_FOOTER = "\n\n-- \n{label}: {{{{ unsubscribe_url }}}}\n"
 HTML_FOOTER = (
-    '<p style="margin-top:32px;font-size:13px;color:#767b82">'
-    '<a href="{{{{ unsubscribe_url }}}}" style="color:#767b82">{label}</a></p>\n'
+    '<p style="margin-top:32px;font-size:13px;color:#72777e">'
+    '<a href="{{{{ unsubscribe_url }}}}" style="color:#72777e">{label}</a></p>\n'
 )
 # The link's URL when a letter is rendered for the second time, because its reader would see no link.
 HIDDEN_URL = "hidden_unsubscribe_url"

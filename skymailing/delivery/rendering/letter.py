@@ -18,6 +18,7 @@ from skymailing.delivery.rendering.content import (
     keep_page,
 )
 from skymailing.delivery.rendering.dkim import Signer
+from skymailing.delivery.rendering.flags import NO_FLAGS, Flag, Flags, find_flags, make_flag_values
 from skymailing.delivery.rendering.framing import make_frame
 from skymailing.delivery.rendering.letter_links import make_letter_token
 from skymailing.delivery.rendering.liquid import look_up
@@ -53,6 +54,7 @@ class Recipient:
     name: str
     attributes: Mapping[str, str]
     counts_opens: bool = False  # whether the letter may have the tracking image
+    flags: Flags = NO_FLAGS  # the conditions on tags and segments that hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def make_values(
     for key, read in readers.items() if readers else ():
         if text := client.get(key):
             client[key] = read(text)
-    return {
+    values: dict[str, object] = {
         "name": name,
         "email": email,
         "client": client,
@@ -121,6 +123,7 @@ def make_values(
         "browser_url": browser_url,
         "sender_name": sender_name,
     }
+    return values | make_flag_values(recipient.flags) if recipient.flags else values
 
 
 def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple[str, ...]]:
@@ -146,6 +149,11 @@ class CompiledContent:
         self.readers = habits.choose_readers(
             path for part in self.list_parts() for path in part.parsed.variables if part.nodes
         )
+
+    @property
+    def flags(self) -> list[Flag]:
+        """The conditions on tags and segments in the parts."""
+        return find_flags(path for part in self.list_parts() for path in part.parsed.variables)
 
     def list_parts(self) -> list[CompiledPart]:
         """Return the subject and the bodies."""
@@ -200,6 +208,7 @@ class LetterTemplate:
     ) -> None:
         edit_page = run.tracking.edit if run.tracking else keep_page
         self.parts = CompiledContent(content, habits, edit_page)
+        self.flags = self.parts.flags
         self.sender_name = mime.clean_line(sender.name)
         self.run = run
         self.run_mark = run.mark

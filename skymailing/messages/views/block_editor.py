@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from flask import url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from skymailing.delivery.composition import palette, words
 from skymailing.delivery.composition.block_types import BLOCK_TYPES, DEFAULT_STYLE, LAYOUT_TYPES, STYLES
@@ -17,6 +18,7 @@ from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.delivery.composition.palette import OWN_SETTINGS
 from skymailing.extensions import db
 from skymailing.models import User
+from skymailing.segments.queries import list_segments, list_tag_names
 
 COLORS = {
     "background": palette.BACKGROUND,
@@ -32,6 +34,7 @@ COLORS = {
 # The networks of a new block of social links, by the language of the page.
 FIRST_NETWORKS = {"ru": ["vk", "telegram", "website"]}
 OTHER_FIRST_NETWORKS = ["facebook", "instagram", "website"]
+MEMBERSHIPS = {"tag": _l("Tag"), "segment": _l("Segment")}
 WORDS = {
     "unsubscribe": words.UNSUBSCRIBE,
     "preferences": words.PREFERENCES,
@@ -44,6 +47,7 @@ WORDS = {
 def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = False) -> dict[str, Any]:
     """Return what the scripts of the block editor need, as JSON values."""
     brand = find_owner_brand(db.session, owner)
+    memberships = _list_memberships(owner.id)
     types = {**BLOCK_TYPES, COLUMNS: COLUMNS_FIELDS, **(LAYOUT_TYPES if is_layout else {})}
     return {
         "types": {
@@ -71,11 +75,27 @@ def describe_blocks(owner: User, attributes: list[str], *, is_layout: bool = Fal
             ["name", _("Full name")],
             ["email", _("Email address")],
             *([f"{ATTRIBUTE_PREFIX}{name}", name] for name in attributes),
+            *([key, label] for key, label in MEMBERSHIPS.items() if memberships[key]),
         ],
+        "memberships": memberships,
         "operatorsWithoutValue": sorted(WITHOUT_VALUE),
         "maxBlocks": MAX_BLOCKS,
-        "urls": {
-            "saved": url_for("messages.list_blocks"),
-            "deleteSaved": url_for("messages.delete_block", block_id=0),
-        },
+        "readable": palette.READABLE,
+        "urls": _list_urls(),
+    }
+
+
+def _list_urls() -> dict[str, str]:
+    return {
+        "saved": url_for("messages.list_blocks"),
+        "deleteSaved": url_for("messages.delete_block", block_id=0),
+    }
+
+
+def _list_memberships(owner_id: int) -> dict[str, list[list[str]]]:
+    """Return the tags and segments that conditions can use, each with its value and its name."""
+    segments = db.session.scalars(list_segments(owner_id))
+    return {
+        "tag": [[tag, tag] for tag in list_tag_names(owner_id)],
+        "segment": [[str(segment.id), segment.name] for segment in segments],
     }

@@ -10,12 +10,12 @@ from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
 from skymailing.clock import utcnow
+from skymailing.delivery.audience.flags import check_flags, make_reader
 from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
-    Recipient,
     Sender,
     TemplateError,
     check_content,
@@ -31,6 +31,7 @@ from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.readability import explain_finding, find_findings
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message, User
 from skymailing.outbox.queries import find_unsent_test
@@ -49,11 +50,10 @@ def show(message_id: int) -> ResponseReturnValue:
     """Show a message as one of the clients would get it."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
-    recipient = make_recipient(client) if client else EXAMPLE
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
     try:
-        insight = inspect(read_current(db.session, message), recipient)
+        insight = inspect(read_current(db.session, message), client)
     except TemplateError as error:
         problem = explain_template_error(error)
     before, after = queries.find_neighbors(client) if client else (None, None)
@@ -62,7 +62,7 @@ def show(message_id: int) -> ResponseReturnValue:
         message=message,
         unsent_test=find_unsent_test(message.owner_id, message.id, utcnow()),
         client=client,
-        recipient=recipient,
+        recipient=make_recipient(client) if client else EXAMPLE,
         source=describe_default(current_user),
         rendered=insight.rendered if insight else None,
         problem=problem,
@@ -87,7 +87,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
     client = get_chosen_client()
     content = read_current(db.session, message)
     try:
-        rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
+        rendered = inspect(content, client).rendered
     except TemplateError as error:
         return seal_frame(Response(explain_template_error(error), mimetype="text/plain"))
     if request.args.get("part", "html") == "html" and rendered.html:
@@ -104,12 +104,13 @@ def typed() -> ResponseReturnValue:
     The form posts into the frame next to it, so that this works without JavaScript and no input is lost.
     With `part=html`, the response is only the letter, without recipient and subject.
     """
-    insight, problem = None, None
+    insight, problem, findings = None, None, []
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
     if request.method == "POST":
         try:
-            insight = inspect(read_checked(), recipient)
+            insight = inspect(content := read_checked(), client)
+            findings = find_findings(current_user, content, insight)
         except InvalidSource as error:
             problem = explain_source_error(error)
         except TemplateError as error:
@@ -124,6 +125,7 @@ def typed() -> ResponseReturnValue:
         empty=list_empty(insight) if insight else [],
         unknown=insight.unknown if insight else [],
         problem=problem,
+        findings=[explain_finding(finding) for finding in findings],
     )
     return seal_frame(make_response(page))
 
@@ -137,7 +139,8 @@ def insight() -> ResponseReturnValue:
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
-        facts = inspect(read_checked(), recipient)
+        facts = inspect(content := read_checked(), client)
+        findings = find_findings(current_user, content, facts)
     except InvalidSource as error:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
@@ -156,6 +159,7 @@ def insight() -> ResponseReturnValue:
         clipped=facts.is_clipped,
         empty=[write_path(path) for path in facts.empty],
         unknown=[[found.text, found.suggestion] for found in facts.unknown],
+        findings=[{"text": explain_finding(found), "pointer": found.pointer} for found in findings],
     )
 
 
@@ -185,7 +189,10 @@ def get_chosen_client() -> Client | None:
     return client
 
 
-def inspect(content: Content, recipient: Recipient) -> Insight:
+def inspect(content: Content, client: Client | None) -> Insight:
+    """Return a letter for a client or an example, and facts about it; raises TemplateError."""
+    check_flags(current_user, content)
+    recipient = make_reader(content, client, EXAMPLE)
     url = unsubscribe_url("example")
     source = describe_default(current_user)
     sender = Sender(source.name, source.address or service_address(), source.reply_to)

@@ -2,7 +2,6 @@
 import { getSetting, kit } from "./block-design.js";
 
 const LIGHT = "#ffffff", DARK = "#17212b";
-const READABLE = 4.5; // the least contrast of text (WCAG 2.2, 1.4.3)
 
 function measureLuminance(color) {
   const [red, green, blue] = [1, 3, 5].map((start) => {
@@ -29,7 +28,7 @@ export function isLight(color) {
 export function choosePalette() {
   const { colors, brand, fonts } = kit;
   const card = getSetting("card") || colors.card;
-  const readable = (found, otherwise) => found.find((color) => color && measureContrast(color, card) >= READABLE) || otherwise;
+  const readable = (found, otherwise) => found.find((color) => color && measureContrast(color, card) >= kit.readable) || otherwise;
   const text = getSetting("text") || readable([brand.text], isLight(card) ? colors.text : colors.darkText);
   const accent = brand.color || colors.accent;
   const button = getSetting("button") || brand.button || accent;

@@ -91,15 +91,33 @@ function partOf(context, name, read, write) {
   };
 }
 
+// Return a condition on a field that has just been chosen; null without one.
+function beginCondition(name, when) {
+  const members = kit.memberships[name];
+  if (members) return { field: name, op: "in", value: members[0][0] };
+  const kept = when && !kit.memberships[when.field] ? when : { op: "equals", value: "" };
+  return name ? { ...kept, field: name } : null;
+}
+
+// Whether the client has a tag, or is in a segment; one that no longer exists stays visible.
+function drawMembership(context, when, members) {
+  const options = members.some(([value]) => value === when.value) ? members : [[when.value, texts.missing], ...members];
+  const operator = partOf(context, "op", () => when.op, (op) => ({ ...when, op }));
+  const value = partOf(context, "value", () => when.value, (chosen) => ({ ...when, value: chosen }));
+  return h("div", {},
+    drawSelect(operator, { name: "when.op" }, Object.entries(texts.memberships[when.field])),
+    drawSelect(value, { name: "when.value" }, options));
+}
+
 // Who gets the block: everyone, or those clients for whom a comparison holds.
 export function drawCondition(context) {
   const when = context.get(WHEN);
   const needsValue = (op) => !kit.operatorsWithoutValue.includes(op);
-  const field = partOf(context, "field", () => (when ? when.field : ""), (name) => (
-    name ? { op: "equals", value: "", ...when, field: name } : null
-  ));
+  const field = partOf(context, "field", () => (when ? when.field : ""), (name) => beginCondition(name, when));
   const fields = drawSelect(field, { name: "when.field" }, [["", texts.everyone], ...kit.conditionFields]);
   if (!when) return fields;
+  const members = kit.memberships[when.field];
+  if (members) return h("div", {}, fields, drawMembership(context, when, members));
   const operator = partOf(context, "op", () => when.op, (op) => (
     needsValue(op) ? { value: "", ...when, op } : { field: when.field, op }
   ));

@@ -68,17 +68,17 @@ export function setServerProblem(problem) {
   handlers.onProblem();
 }
 
-export function openProblem(id) {
+export function openProblem(id, pointed = []) {
   select(id);
   focusBlock(id);
   const problem = findProblem(id);
-  handlers.onOpen(id, problem ? problem.path.join("/") : "");
+  handlers.onOpen(id, (problem ? problem.path : pointed).join("/"));
 }
 
 // Return what leads to the block of a problem of the preview, or null.
 export function findWay({ pointer }) {
-  const { id } = pointer ? findPointed(pointer) : {};
-  return id ? { label: texts.showBlock, act: () => openProblem(id) } : null;
+  const { id, path } = pointer ? findPointed(pointer) : {};
+  return id ? { label: texts.showBlock, act: () => openProblem(id, path) } : null;
 }
 
 export function startProblems(given) {

@@ -1,6 +1,7 @@
 // Start the editor of a letter made of blocks.
 import { addBlock, aimAtColumn, drawBar, startActions } from "./block-actions.js";
 import { draw, focusBlock, getSelected, isEditing, select, startCanvas } from "./block-canvas.js";
+import { showChecks } from "./block-checks.js";
 import { startConvert } from "./block-convert.js";
 import { canUndo, locate, onChange, readDesign, redo, undo } from "./block-design.js";
 import { sortLists, startDrag } from "./block-drag.js";
@@ -136,7 +137,13 @@ function start() {
     },
   });
   startConvert();
-  startPreview({ findWay, onProblem: setServerProblem });
+  startPreview({
+    findWay,
+    onProblem: (problem, findings) => {
+      setServerProblem(problem);
+      if (!problem) showChecks(findings, findWay);
+    },
+  });
   if (form.dataset.drafts) startDrafts();
   onChange(showUndo);
   showUndo();

@@ -6,6 +6,7 @@ import { texts } from "./block-texts.js";
 import { displayUrl } from "./blots.js";
 import { h, icon } from "./dom.js";
 import { form } from "./form.js";
+import { drawHtml } from "./block-html.js";
 
 const px = (number) => `${number}px`;
 
@@ -116,7 +117,7 @@ function drawProduct(block, place) {
 
 function drawCode(block) {
   if (!block.html.trim()) return hint("code-slash", texts.hints.code);
-  return h("pre", { class: "bv-code", text: block.html.slice(0, 600) });
+  return drawHtml(block.html, texts.types.code);
 }
 
 function smallStyle({ palette, style }) {

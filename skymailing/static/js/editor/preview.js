@@ -37,11 +37,17 @@ function showProblem(problem) {
   if (way) paragraph.append(createButton(way.label, way.act));
 }
 
+function showFinding(finding) {
+  const paragraph = addNote("waiting", finding.text);
+  const way = leadTo(finding);
+  if (way) paragraph.append(createButton(way.label, way.act));
+}
+
 function showFacts(facts) {
   notes.replaceChildren();
   screen.classList.toggle("preview-stale", Boolean(facts.problem));
   pane.querySelector("[data-as]").textContent = facts.to;
-  report(facts.problem || null);
+  report(facts.problem || null, facts.findings || []);
   if (facts.problem) {
     showProblem(facts.problem);
     return;
@@ -54,7 +60,7 @@ function showFacts(facts) {
     if (suggestion) paragraph.append(`. ${texts.meant.replace("{text}", suggestion)}`);
   }
   if (facts.empty.length) addNote("waiting", texts.empty, facts.empty);
-  if (facts.clipped) addNote("waiting", texts.clipped);
+  for (const finding of facts.findings) showFinding(finding);
   text.textContent = facts.text;
   size.textContent = texts.size.replace("{size}", facts.size);
   hasHtml = facts.has_html;
@@ -183,7 +189,7 @@ function showColors(button) {
 }
 
 // Show the preview. `findWay` returns what leads to the place of a problem: a label and an action, or null;
-// `onProblem` is called with the problem in each version, or null.
+// `onProblem` is called with the problem in each version, or null, and with what readers may have trouble with.
 export function startPreview({ findWay, onProblem = () => {} }) {
   leadTo = findWay;
   report = onProblem;

@@ -1,0 +1,46 @@
+// Show the HTML of a code block as readers will see it: in a sandboxed frame without scripts, which takes its policy
+// from this page. That policy forbids style attributes in markup, so styles are set one by one.
+import { displayUrl } from "./blots.js";
+import { h } from "./dom.js";
+import { LIQUID, parseInert } from "./page.js";
+
+const UNSAFE = "x-script, script, iframe, object, embed, link, meta, base, form";
+
+function clean(root) {
+  for (const node of root.querySelectorAll(UNSAFE)) node.remove();
+  for (const node of root.querySelectorAll("*")) {
+    if (node.hasAttribute("data-css")) node.style.cssText = node.getAttribute("data-css");
+    for (const { name } of [...node.attributes]) {
+      if (name.startsWith("data-") || name.startsWith("on")) node.removeAttribute(name);
+    }
+    if (node.hasAttribute("src")) node.setAttribute("src", displayUrl(node.getAttribute("src")));
+  }
+}
+
+function fillFrame(frame, html) {
+  const page = frame.contentDocument;
+  if (!page) return;
+  // Placeholders stay visible; statements show nothing.
+  const body = parseInert(html.replace(LIQUID, (tag) => (tag.startsWith("{%") ? "" : tag)));
+  const sheets = [...body.querySelectorAll("x-style")].map((style) => {
+    const sheet = new frame.contentWindow.CSSStyleSheet();
+    sheet.replaceSync(style.textContent);
+    style.remove();
+    return sheet;
+  });
+  clean(body);
+  page.adoptedStyleSheets = sheets;
+  page.body.style.cssText = "margin:0;overflow:hidden;overflow-wrap:break-word;font:16px/1.5 sans-serif";
+  page.body.replaceChildren(...[...body.childNodes].map((node) => page.importNode(node, true)));
+  const fit = () => {
+    frame.style.height = `${Math.max(page.body.scrollHeight, 24)}px`;
+  };
+  for (const picture of page.images) picture.addEventListener("load", fit);
+  fit();
+}
+
+export function drawHtml(html, title) {
+  const frame = h("iframe", { class: "bv-code", title, tabindex: "-1", sandbox: "allow-same-origin" });
+  frame.addEventListener("load", () => fillFrame(frame, html));
+  return frame;
+}
