@@ -31,6 +31,7 @@ from skymailing.models import (
     OutboxLetter,
     ReportDay,
     ReturnedLetter,
+    Reviewer,
     Run,
     SavedBlock,
     Segment,
@@ -67,6 +68,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ConsentText, ConsentText.owner_id),
     (Tag, Tag.owner_id),  # after the clients, whose deletion removes the rows of `client_tags`
     (Segment, Segment.owner_id),
+    (Reviewer, Reviewer.owner_id),
     (Sender, Sender.owner_id),
     (SendingDomain, SendingDomain.owner_id),
     (SmtpServer, SmtpServer.owner_id),  # after the senders that use them

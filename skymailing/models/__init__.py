@@ -101,6 +101,7 @@ from skymailing.models.returned import (
     ReturnedLetter,
     ReturnedState,
 )
+from skymailing.models.reviewer import Reviewer
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.smtp_server import ROUTE_PREFIX, Security, SmtpServer
@@ -224,6 +225,7 @@ __all__ = [
     "Reputation",
     "ReturnedLetter",
     "ReturnedState",
+    "Reviewer",
     "Role",
     "Route",
     "Run",

@@ -11,6 +11,7 @@ from skymailing.models import (
     Engagement,
     Mailing,
     MailingVariant,
+    Reviewer,
     Run,
     RunFile,
     RunLink,
@@ -42,6 +43,7 @@ def add_article(session: Session, user: User) -> None:
     article = ArticleFactory.create(author=user)
     draft = ArticleDraft(author_id=user.id, article_id=article.id, fields={"title": "New"}, saved_at=utcnow())
     session.add(draft)
+    session.add(Reviewer(owner_id=user.id, address="Colleague@a.example", address_key="colleague@a.example"))
 
 
 def add_test(session: Session, mailing: Mailing, run: Run) -> None:

@@ -30,6 +30,7 @@ from skymailing.models import (
     MessageTemplate,
     Removal,
     RemovalKind,
+    Reviewer,
     RunLink,
     SavedBlock,
     Security,
@@ -200,6 +201,11 @@ def make_sender(owner: User) -> Any:
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
     return add(owner, sender)
+
+
+def make_reviewer(owner: User) -> Any:
+    key = f"colleague@{uuid4().hex}.example"
+    return add(owner, Reviewer(owner_id=owner.id, address=key, address_key=key))
 
 
 def make_form(owner: User) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from skymailing.auth.export.rows import read_own
-from skymailing.models import Message, MessageTemplate, SavedBlock
+from skymailing.models import Message, MessageTemplate, Reviewer, SavedBlock
 
 
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
@@ -22,3 +22,8 @@ def read_message_templates(user_id: int) -> Iterator[dict[str, Any]]:
 def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's saved blocks."""
     return read_own(SavedBlock, user_id, "name", "block")
+
+
+def read_reviewers(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the addresses for the user's test letters."""
+    return read_own(Reviewer, user_id, "address", "confirmed_at")

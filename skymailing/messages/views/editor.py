@@ -31,6 +31,7 @@ from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
+from skymailing.messages.reviewers import list_usable
 from skymailing.messages.starters import Card
 from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
@@ -118,6 +119,7 @@ def show_editor(
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
+        reviewers=list_usable(current_user.id),
         picture_base=public_url("messages.index"),
     )
 

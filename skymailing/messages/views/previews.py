@@ -29,9 +29,10 @@ from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.reviewers import list_usable
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message, User
-from skymailing.outbox.queries import find_unsent_test
+from skymailing.outbox.queries import find_unsent_test, list_tests
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
@@ -72,6 +73,8 @@ def show(message_id: int) -> ResponseReturnValue:
         search=search,
         found=queries.search_clients(current_user.id, search) if search else [],
         mailings=services.find_mailings(message.id),
+        reviewers=list_usable(current_user.id),
+        tests=list_tests(current_user.id, message.id),
         files=list_files(message),
     )
 
