@@ -21,11 +21,17 @@ INDEX = "index"
 MAILBOX = "mailbox"
 SERVER_TESTS = "server-tests"
 WEBHOOKS = "webhooks"
+LINK_CHECKS = "link-checks"
 
 
 def hint_outbox() -> None:
     """Ask a worker to send the account letters that are due."""
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
+
+
+def hint_link_checks() -> None:
+    """Ask a worker to check the links for which owners are waiting."""
+    queue.hint(LINK_CHECKS, "check_links", queue=queue.SYSTEM)
 
 
 def hint_start(mailing_id: int) -> None:

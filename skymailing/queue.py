@@ -36,6 +36,7 @@ JOBS = frozenset(
     {
         "change_clients",
         "check_domain",
+        "check_links",
         "continue_sweep",
         "erase_account",
         "import_clients",

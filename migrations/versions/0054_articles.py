@@ -1,4 +1,4 @@
-"""add languages, covers and drafts of articles, and addresses for test letters
+"""add languages, covers and drafts of articles, addresses for test letters, and checks of links
 
 Revision ID: 0054
 Revises: 0052
@@ -80,6 +80,27 @@ def upgrade():
         sa.PrimaryKeyConstraint('id', name=op.f('pk_reviewers')),
         sa.UniqueConstraint('owner_id', 'address_key', name=op.f('uq_reviewers_owner_id_address_key')),
     )
+    op.create_table(
+        'link_checks',
+        sa.Column('id', sa.Integer(), nullable=False),
+        sa.Column('owner_id', sa.Integer(), nullable=False),
+        sa.Column('message_id', sa.Integer(), nullable=True),
+        sa.Column('version', sa.Integer(), nullable=True),
+        sa.Column('links', JSON, nullable=False),
+        sa.Column('skipped', sa.Integer(), nullable=False),
+        sa.Column('requested_at', MOMENT, nullable=False),
+        sa.Column('started_at', MOMENT, nullable=True),
+        sa.Column('finished_at', MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ['message_id'], ['messages.id'], name=op.f('fk_link_checks_message_id_messages'), ondelete='CASCADE'
+        ),
+        sa.ForeignKeyConstraint(
+            ['owner_id'], ['users.id'], name=op.f('fk_link_checks_owner_id_users'), ondelete='CASCADE'
+        ),
+        sa.PrimaryKeyConstraint('id', name=op.f('pk_link_checks')),
+    )
+    op.create_index(op.f('ix_link_checks_message_id'), 'link_checks', ['message_id'])
+    op.create_index(op.f('ix_link_checks_owner_id_id'), 'link_checks', ['owner_id', 'id'])
 
 
 def guess_languages():
@@ -101,6 +122,7 @@ def guess_languages():
 
 
 def downgrade():
+    op.drop_table('link_checks')
     op.drop_table('reviewers')
     op.drop_index('ix_outbox_confirm_reviewer', table_name='outbox')
     with op.batch_alter_table('outbox', schema=None) as batch_op:

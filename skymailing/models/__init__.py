@@ -57,6 +57,7 @@ from skymailing.models.form import (
     form_topics,
 )
 from skymailing.models.letter import CaughtLetter, LetterContent, TransactionalLetter
+from skymailing.models.link_check import LinkCheck, LinkOutcome
 from skymailing.models.mailing import (
     EVERY_DAY,
     Audience,
@@ -195,6 +196,8 @@ __all__ = [
     "LetterContent",
     "LetterState",
     "Limited",
+    "LinkCheck",
+    "LinkOutcome",
     "Mailing",
     "MailingAudience",
     "MailingKind",

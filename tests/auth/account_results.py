@@ -9,6 +9,7 @@ from skymailing.models import (
     Click,
     Delivery,
     Engagement,
+    LinkCheck,
     Mailing,
     MailingVariant,
     Reviewer,
@@ -43,6 +44,7 @@ def add_article(session: Session, user: User) -> None:
     article = ArticleFactory.create(author=user)
     draft = ArticleDraft(author_id=user.id, article_id=article.id, fields={"title": "New"}, saved_at=utcnow())
     session.add(draft)
+    session.add(LinkCheck(owner_id=user.id, links=[{"url": "https://a.example/"}], requested_at=utcnow()))
     session.add(Reviewer(owner_id=user.id, address="Colleague@a.example", address_key="colleague@a.example"))
 
 

@@ -25,6 +25,7 @@ from skymailing.models import (
     ClientImport,
     ClientUpload,
     DeliveryState,
+    LinkCheck,
     MailingState,
     MessageFormat,
     MessageTemplate,
@@ -206,6 +207,12 @@ def make_sender(owner: User) -> Any:
 def make_reviewer(owner: User) -> Any:
     key = f"colleague@{uuid4().hex}.example"
     return add(owner, Reviewer(owner_id=owner.id, address=key, address_key=key))
+
+
+def make_link_check(owner: User) -> Any:
+    return add(
+        owner, LinkCheck(owner_id=owner.id, links=[{"url": "https://a.example/"}], requested_at=utcnow())
+    )
 
 
 def make_form(owner: User) -> Any:

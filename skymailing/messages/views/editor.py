@@ -27,6 +27,8 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
+from skymailing.link_checks.services import find_check
+from skymailing.link_checks.words import describe_link
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
@@ -119,6 +121,8 @@ def show_editor(
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
+        link_check=find_check(message) if message else None,
+        describe_link=describe_link,
         reviewers=list_usable(current_user.id),
         picture_base=public_url("messages.index"),
     )

@@ -23,6 +23,8 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
+from skymailing.link_checks.services import find_check
+from skymailing.link_checks.words import describe_link
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.files import list_files
@@ -73,6 +75,8 @@ def show(message_id: int) -> ResponseReturnValue:
         search=search,
         found=queries.search_clients(current_user.id, search) if search else [],
         mailings=services.find_mailings(message.id),
+        link_check=find_check(message),
+        describe_link=describe_link,
         reviewers=list_usable(current_user.id),
         tests=list_tests(current_user.id, message.id),
         files=list_files(message),
