@@ -24,11 +24,17 @@ WEBHOOKS = "webhooks"
 SEQUENCES = "sequences"
 # So few letters of a step come before mailings: they welcome someone who has just confirmed a form.
 URGENT_LETTERS = 20
+LINK_CHECKS = "link-checks"
 
 
 def hint_outbox() -> None:
     """Ask a worker to send the account letters that are due."""
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
+
+
+def hint_link_checks() -> None:
+    """Ask a worker to check the links for which owners are waiting."""
+    queue.hint(LINK_CHECKS, "check_links", queue=queue.SYSTEM)
 
 
 def hint_start(mailing_id: int) -> None:

@@ -21,6 +21,7 @@ from skymailing.delivery.routing.session_pool import NoSession
 from skymailing.delivery.sequences import sweep as sequences
 from skymailing.domains import tasks as domain_tasks
 from skymailing.extensions import db
+from skymailing.link_checks import tasks as link_tasks
 from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
 from skymailing.periodic import PERIODIC_TASKS, REPAIRS
@@ -107,6 +108,13 @@ def send_webhooks() -> None:
     """Send the calls of webhooks that are due, in a thread that runs alongside the jobs of this worker."""
     queue.clear_hint(hints.WEBHOOKS)
     webhook_tasks.serve_in_background()
+
+
+@job
+def check_links() -> None:
+    """Check links in a thread that runs alongside the jobs of this worker."""
+    queue.clear_hint(hints.LINK_CHECKS)
+    link_tasks.serve_in_background()
 
 
 @job

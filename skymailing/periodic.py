@@ -23,6 +23,7 @@ from skymailing.delivery.sequences import sweep as sequences
 from skymailing.delivery.variants import decision
 from skymailing.domains.tasks import find_due_domains
 from skymailing.extensions import db
+from skymailing.link_checks import services as link_checks
 from skymailing.mailings import tasks as mailing_tasks
 from skymailing.manager import article_drafts
 from skymailing.messages import drafts, file_links, files, pictures
@@ -58,6 +59,8 @@ def _resume_stalled(now: datetime) -> None:
         hints.hint_domain(domain_id)
     if has_test_requests():
         hints.hint_server_tests()
+    if link_checks.is_waiting(now):
+        hints.hint_link_checks()
     if webhooks.has_work():
         hints.hint_webhooks()
     for user_id in deletion.list_due_accounts(now):
@@ -71,7 +74,12 @@ def _advance_sequences(now: datetime) -> None:
 
 def _delete_expired(now: datetime) -> None:
     expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
-    others = (article_drafts.delete_expired, signups.delete_expired, idempotency.delete_expired)
+    others = (
+        article_drafts.delete_expired,
+        link_checks.delete_expired,
+        signups.delete_expired,
+        idempotency.delete_expired,
+    )
     for forget in (*expiring, *others, keys.delete_old):
         forget(now)
         db.session.commit()

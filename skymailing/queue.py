@@ -37,6 +37,7 @@ JOBS = frozenset(
         "advance_sequences",
         "change_clients",
         "check_domain",
+        "check_links",
         "continue_sweep",
         "erase_account",
         "import_clients",

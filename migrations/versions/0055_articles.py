@@ -1,4 +1,4 @@
-"""add languages, covers and drafts of articles
+"""add languages, covers and drafts of articles, addresses for test letters, and checks of links
 
 Revision ID: 0055
 Revises: 0054
@@ -56,6 +56,51 @@ def upgrade():
         sqlite_where=sa.text('discarded_at IS NULL'),
         postgresql_where=sa.text('discarded_at IS NULL'),
     )
+    op.add_column('outbox', sa.Column('content', sa.Text(), nullable=True))
+    op.add_column('outbox', sa.Column('answer', sa.String(length=500), server_default='', nullable=False))
+    op.create_index(
+        'ix_outbox_confirm_reviewer',
+        'outbox',
+        ['to', 'created_at'],
+        sqlite_where=sa.text("template = 'confirm-reviewer'"),
+        postgresql_where=sa.text("template = 'confirm-reviewer'"),
+    )
+    op.create_table(
+        'reviewers',
+        sa.Column('id', sa.Integer(), nullable=False),
+        sa.Column('owner_id', sa.Integer(), nullable=False),
+        sa.Column('address', sa.String(length=320), nullable=False),
+        sa.Column('address_key', sa.String(length=320), nullable=False),
+        sa.Column('confirmed_at', MOMENT, nullable=True),
+        sa.Column('created_at', MOMENT, nullable=False),
+        sa.Column('updated_at', MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ['owner_id'], ['users.id'], name=op.f('fk_reviewers_owner_id_users'), ondelete='CASCADE'
+        ),
+        sa.PrimaryKeyConstraint('id', name=op.f('pk_reviewers')),
+        sa.UniqueConstraint('owner_id', 'address_key', name=op.f('uq_reviewers_owner_id_address_key')),
+    )
+    op.create_table(
+        'link_checks',
+        sa.Column('id', sa.Integer(), nullable=False),
+        sa.Column('owner_id', sa.Integer(), nullable=False),
+        sa.Column('message_id', sa.Integer(), nullable=True),
+        sa.Column('version', sa.Integer(), nullable=True),
+        sa.Column('links', JSON, nullable=False),
+        sa.Column('skipped', sa.Integer(), nullable=False),
+        sa.Column('requested_at', MOMENT, nullable=False),
+        sa.Column('started_at', MOMENT, nullable=True),
+        sa.Column('finished_at', MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ['message_id'], ['messages.id'], name=op.f('fk_link_checks_message_id_messages'), ondelete='CASCADE'
+        ),
+        sa.ForeignKeyConstraint(
+            ['owner_id'], ['users.id'], name=op.f('fk_link_checks_owner_id_users'), ondelete='CASCADE'
+        ),
+        sa.PrimaryKeyConstraint('id', name=op.f('pk_link_checks')),
+    )
+    op.create_index(op.f('ix_link_checks_message_id'), 'link_checks', ['message_id'])
+    op.create_index(op.f('ix_link_checks_owner_id_id'), 'link_checks', ['owner_id', 'id'])
 
 
 def guess_languages():
@@ -77,6 +122,12 @@ def guess_languages():
 
 
 def downgrade():
+    op.drop_table('link_checks')
+    op.drop_table('reviewers')
+    op.drop_index('ix_outbox_confirm_reviewer', table_name='outbox')
+    with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.drop_column('answer')
+        batch_op.drop_column('content')
     op.drop_table('article_drafts')
     with op.batch_alter_table('articles', schema=None) as batch_op:
         for name in ('language', 'cover', *CROP):

@@ -24,6 +24,7 @@ from skymailing.models import (
     ImportRejection,
     Layout,
     LetterContent,
+    LinkCheck,
     Mailing,
     MergedAddress,
     Message,
@@ -33,6 +34,7 @@ from skymailing.models import (
     OutboxLetter,
     ReportDay,
     ReturnedLetter,
+    Reviewer,
     Run,
     SavedBlock,
     Segment,
@@ -71,6 +73,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (ConsentText, ConsentText.owner_id),
     (Tag, Tag.owner_id),  # after the clients, whose deletion removes the rows of `client_tags`
     (Segment, Segment.owner_id),
+    (Reviewer, Reviewer.owner_id),
     (Sender, Sender.owner_id),
     (SendingDomain, SendingDomain.owner_id),
     (SmtpServer, SmtpServer.owner_id),  # after the senders that use them
@@ -79,6 +82,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Bounce, Bounce.owner_id),
     (ReturnedLetter, ReturnedLetter.owner_id),
     (MergedAddress, MergedAddress.owner_id),
+    (LinkCheck, LinkCheck.owner_id),
     (Message, Message.owner_id),
     (SavedBlock, SavedBlock.owner_id),
     (MessageFile, MessageFile.owner_id),

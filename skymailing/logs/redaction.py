@@ -16,7 +16,7 @@ MIN_LENGTH = 4  # characters of a known secret; shorter ones occur in ordinary w
 SIGNED_TOKENS = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links that end in a token, including a damaged one.
 LINKS = (
-    r"(?P<link>/(?:[upvco]|verify|reset|auth/email|senders/confirm|f/[\w-]{1,40}/confirm|messages/files|hooks/\w{1,40})/)"
+    r"(?P<link>/(?:[upvco]|verify|reset|auth/email|senders/confirm|messages/test-emails/confirm|f/[\w-]{1,40}/confirm|messages/files|hooks/\w{1,40})/)"
     r"(?!<)[^\s\"'/?#]+"
 )
 HASHES = r"\$argon2[^\s\"',]+"

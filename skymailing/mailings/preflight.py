@@ -12,6 +12,7 @@ from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.senders import describe_from
 from skymailing.extensions import db
+from skymailing.link_checks.services import find_check
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.file_totals import FileTotal, find_total
 from skymailing.mailings.forecast import Forecast, Reach
@@ -27,7 +28,7 @@ from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable,
 from skymailing.mailings.variants import list_contents
 from skymailing.messages.queries import find_attributes, has_example_links
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
-from skymailing.models import Client, Mailing, MailingState, Message
+from skymailing.models import Client, LinkCheck, Mailing, MailingState, Message
 from skymailing.topics.queries import find_topic
 
 # The form's steps with their fields.
@@ -75,6 +76,7 @@ class Preflight:
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
+    link_check: LinkCheck | None  # of the message's current version
     has_example_links: bool  # the message still links to the site that our templates use
     trial: Trial | None
     variant_trials: list[tuple[str, Trial]]  # of variants (A to D) whose letters fail for some clients
@@ -116,6 +118,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         example=found.example,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
+        link_check=find_check(message) if message else None,
         has_example_links=bool(message and has_example_links(message)),
         trial=found.trial,
         variant_trials=found.variant_trials,

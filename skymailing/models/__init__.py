@@ -58,6 +58,7 @@ from skymailing.models.form import (
 )
 from skymailing.models.layout import Layout
 from skymailing.models.letter import CaughtLetter, LetterContent, TransactionalLetter
+from skymailing.models.link_check import LinkCheck, LinkOutcome
 from skymailing.models.mailing import Mailing, Run, mailing_clients
 from skymailing.models.mailing_choices import (
     EVERY_DAY,
@@ -104,6 +105,7 @@ from skymailing.models.returned import (
     ReturnedLetter,
     ReturnedState,
 )
+from skymailing.models.reviewer import Reviewer
 from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.sender import Sender
 from skymailing.models.sequence import (

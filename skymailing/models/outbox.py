@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.clock import utcnow
@@ -46,6 +46,9 @@ class OutboxLetter(Model):
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_error: Mapped[str] = mapped_column(String(500), default="")
+    # Of test letters only: an unsaved text (JSON) until it is sent, and the mail server's reply afterwards.
+    content: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(String(500), default="", server_default="")
 
     user: Mapped[User] = relationship()
 
@@ -63,5 +66,12 @@ class OutboxLetter(Model):
             "created_at",
             postgresql_where=text("template = 'confirm-sender'"),
             sqlite_where=text("template = 'confirm-sender'"),
+        ),
+        Index(
+            "ix_outbox_confirm_reviewer",
+            "to",
+            "created_at",
+            postgresql_where=text("template = 'confirm-reviewer'"),
+            sqlite_where=text("template = 'confirm-reviewer'"),
         ),
     )

@@ -17,6 +17,8 @@ class UsageKind(StrEnum):
     TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
     SENDER_LETTERS = "sender-letters"  # confirmations of senders
+    REVIEWER_LETTERS = "reviewer-letters"  # questions to those who may get test letters
+    LINK_CHECKS = "link-checks"
     SERVER_TESTS = "server-tests"  # connections to test mail servers
     WEBHOOK_TESTS = "webhook-tests"  # test calls to webhooks
     # Problems with mailings' letters, counted in the hour in which the letter was sent.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from skymailing.db import leases
@@ -115,6 +115,7 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
     sent = [result.letter.delivery_id for result in results if result.verdict is Verdict.SENT]
     if sent:
         _finish(sent, LetterState.SENT, now)
+        _record_answers(results)
     for result in results:
         letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
         match result.verdict:
@@ -132,6 +133,20 @@ def record(letters: list[Letter], results: list[Result], now: datetime) -> None:
     started = {result.letter.delivery_id for result in results}
     if not_started := [letter.delivery_id for letter in letters if letter.delivery_id not in started]:
         release(not_started, now, now, "")
+
+
+def _record_answers(results: list[Result]) -> None:
+    """Keep the mail server's reply to test letters, whose authors see it."""
+    answers = {
+        result.letter.delivery_id: f"{result.code or ''} {result.answer}".strip()[:ERROR_LENGTH]
+        for result in results
+        if result.verdict is Verdict.SENT
+    }
+    tests = OutboxLetter.id.in_(answers) & (OutboxLetter.template == TEST_LETTER)
+    answer = case(answers, value=OutboxLetter.id, else_="")
+    db.session.execute(
+        update(OutboxLetter).where(tests).values(answer=answer).execution_options(synchronize_session=False)
+    )
 
 
 def release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) -> None:
@@ -191,7 +206,8 @@ def _claim_batch(
 
 def _finish(letter_ids: Sequence[int], state: LetterState, now: datetime, error: str = "") -> None:
     sent_at = now if state is LetterState.SENT else None
-    _update(letter_ids, now, state=state, lease_until=None, sent_at=sent_at, last_error=error[:ERROR_LENGTH])
+    values = {"sent_at": sent_at, "content": None, "last_error": error[:ERROR_LENGTH]}
+    _update(letter_ids, now, state=state, lease_until=None, **values)
 
 
 def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:

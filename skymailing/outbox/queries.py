@@ -1,14 +1,17 @@
-"""Find owners' test letters that were not sent."""
+"""Find owners' test letters, and those that were not sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
 
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.services import TEST_LETTER
 
+MOST_TESTS = 10
 SHOWN_FOR = timedelta(hours=1)
 
 
@@ -18,6 +21,15 @@ class UnsentTest:
 
     reason: str
     has_failed: bool
+
+
+def list_tests(user_id: int, message_id: int | None = None) -> Sequence[OutboxLetter]:
+    """Return the user's latest test letters, or those of one message."""
+    own = (OutboxLetter.user_id == user_id) & (OutboxLetter.template == TEST_LETTER)
+    if message_id is not None:
+        own &= OutboxLetter.params["message_id"].as_integer() == message_id
+    statement = select(OutboxLetter).where(own).options(defer(OutboxLetter.content))
+    return db.session.scalars(statement.order_by(OutboxLetter.id.desc()).limit(MOST_TESTS)).all()
 
 
 def find_unsent_test(user_id: int, message_id: int, now: datetime) -> UnsentTest | None:

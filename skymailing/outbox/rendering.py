@@ -1,5 +1,6 @@
 """Render outbox letters from templates/emails/, and create the links in them."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from email.charset import BASE64, Charset
@@ -9,15 +10,18 @@ from typing import Any
 from flask import current_app
 from flask_babel import force_locale
 from flask_mail import Message
+from sqlalchemy import select
 
 from skymailing import security
 from skymailing.clock import utcnow
 from skymailing.delivery.senders import From, describe_from, is_usable, service_address
 from skymailing.delivery.smtp.session import Letter
+from skymailing.email_addresses import address_key
 from skymailing.extensions import db
-from skymailing.models import Client, OutboxLetter, Sender
+from skymailing.models import Client, MessageFormat, OutboxLetter, Reviewer, Sender, Suppression
 from skymailing.models import Message as MessageModel
 from skymailing.outbox.probes import PROBE, render_domain_probe
+from skymailing.outbox.reviewer_tokens import CONFIRM_REVIEWER, make_reviewer_token
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
 from skymailing.outbox.services import TEST_LETTER, SubjectDeleted
 from skymailing.outbox.signup_letters import (
@@ -95,9 +99,8 @@ def _render(template: str, part: str, context: dict[str, Any]) -> str:
 
 
 def _render_test_letter(letter: OutboxLetter) -> Letter:
-    message = db.session.get(MessageModel, letter.params["message_id"])
-    if message is None or message.owner_id != letter.user_id:
-        raise SubjectDeleted("message_deleted")
+    check_reviewer(letter)
+    message = _find_message(letter)
     client_id = letter.params.get("client_id")
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
@@ -106,21 +109,56 @@ def _render_test_letter(letter: OutboxLetter) -> Letter:
     from skymailing.delivery.audience.flags import make_reader
     from skymailing.delivery.composition.current import read_current
     from skymailing.delivery.rendering.author_test import render_test_letter
-    from skymailing.delivery.rendering.letter import EXAMPLE
+    from skymailing.delivery.rendering.letter import EXAMPLE, Content
     from skymailing.delivery.run_files import read_message_files
     from skymailing.delivery.signing import find_signer
 
     source = _find_source(letter)
     signer = find_signer(db.session.connection(), letter.user_id, source.address)
-    # Letters of older versions lack these parameters.
-    subject, mark = letter.params.get("subject") or message.subject, letter.params.get("mark", "")
-    files = read_message_files(db.session(), message.id)
-    tested = replace(read_current(db.session, message), subject=subject, files=files)
-    recipient = make_reader(tested, client, EXAMPLE)
-    content, tail = render_test_letter(tested, recipient, letter.user, source, signer, mark)
+    if message and not letter.content:
+        test = read_current(db.session, message)
+    else:
+        test = Content(**read_typed(letter))
+    test = replace(test, files=read_message_files(db.session(), message.id) if message else ())
+    if subject := letter.params.get("subject"):
+        test = replace(test, subject=subject)
+    recipient = make_reader(test, client, EXAMPLE)
+    content, tail = render_test_letter(test, recipient, letter, source, signer)
     # Owners' servers accept only their own addresses in the envelope, as in mailings.
     return_path = source.address if letter.server_id is not None else ""
     return Letter(letter.id, letter.attempts, letter.to, content, return_path, tail)
+
+
+def check_reviewer(letter: OutboxLetter) -> None:
+    """Raise SubjectDeleted unless the letter goes to the owner or to someone who still agrees to get it."""
+    key = address_key(letter.to)
+    if key == address_key(letter.user.email):
+        return
+    agreed = select(Reviewer.id).where(
+        Reviewer.owner_id == letter.user_id, Reviewer.address_key == key, Reviewer.confirmed_at.is_not(None)
+    )
+    suppressed = select(Suppression.id).where(
+        Suppression.owner_id == letter.user_id, Suppression.email_key == key
+    )
+    if db.session.scalar(agreed) is None or db.session.scalar(suppressed) is not None:
+        raise SubjectDeleted("reviewer_gone")
+
+
+def _find_message(letter: OutboxLetter) -> MessageModel | None:
+    """Return the saved message; None if the letter has the text of a new one."""
+    message_id = letter.params["message_id"]
+    message = db.session.get(MessageModel, message_id) if message_id is not None else None
+    if message is not None and message.owner_id == letter.user_id:
+        return message
+    if letter.content is None or message is not None:
+        raise SubjectDeleted("message_deleted")
+    return None
+
+
+def read_typed(letter: OutboxLetter) -> dict[str, Any]:
+    """Return the unsaved text of a letter, as fields of Content."""
+    fields: dict[str, Any] = json.loads(letter.content or "{}")
+    return fields | {"format": MessageFormat(fields["format"])}
 
 
 def _find_source(letter: OutboxLetter) -> From:
@@ -165,10 +203,18 @@ def _make_signup_link(letter: OutboxLetter) -> str:
     return public_url("signup.confirm", uuid=signup.form.uuid, token=make_signup_token(signup))
 
 
+def _make_reviewer_link(letter: OutboxLetter) -> str:
+    reviewer = db.session.get(Reviewer, letter.params["reviewer_id"])
+    if reviewer is None or (reviewer.owner_id, reviewer.address_key) != (letter.user_id, letter.to):
+        raise SubjectDeleted("reviewer_gone")
+    return public_url("messages.confirm_reviewer", token=make_reviewer_token(reviewer))
+
+
 LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _make_verification_link,
     security.RESET: _make_reset_link,
     security.NEW_EMAIL: _make_new_email_link,
     CONFIRM_SENDER: _make_sender_link,
+    CONFIRM_REVIEWER: _make_reviewer_link,
     CONFIRM_SIGNUP: _make_signup_link,
 }

@@ -1,5 +1,6 @@
 """Add account letters to the outbox, in the transaction of the change that they report."""
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,8 @@ from flask import current_app
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import OutboxLetter, Sender, UsageKind, User
-from skymailing.quotas.checks import use
+from skymailing.quotas import letters
+from skymailing.quotas.checks import LimitReached, use
 from skymailing.settings.quotas import quota_settings
 
 TEST_LETTER = "test-letter"
@@ -49,10 +51,11 @@ def add_letter(
 class TestLetterContent:
     """The content of a test letter: a message, whose subject and sender name can be overridden."""
 
-    message_id: int
+    message_id: int | None  # None: a new message, whose text is not saved yet
     sender_name: str = ""
     subject: str = ""
     mark: str = ""  # the variant's label, added to the subject
+    typed: dict[str, str] | None = None  # an unsaved text, in place of the message's
 
 
 def add_test_letter(
@@ -62,14 +65,29 @@ def add_test_letter(
     now: datetime,
     *,
     sender: Sender | None = None,
+    to: str = "",
 ) -> OutboxLetter:
     """Add a letter with the user's message, filled with a client's values; raises LimitReached.
 
-    It is sent from `sender` through that sender's mail server, or else from the service's own address.
+    It is sent to the user or to `to`, an address whose reader has agreed, from `sender` through that sender's
+    mail server, or else from the service's own address.
     """
     limit = quota_settings().test_letters_per_hour
     use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
+    _count_as_letter(user, now)
     source = {"sender_id": sender.id if sender else None, "client_id": client_id}
     server_id = sender.server_id if sender else None
     values: dict[str, Any] = asdict(test) | source
-    return add_letter(user, TEST_LETTER, server_id=server_id, **values)
+    typed = values.pop("typed")
+    letter = add_letter(user, TEST_LETTER, to=to, server_id=server_id, **values)
+    letter.content = json.dumps(typed) if typed else None
+    db.session.flush()
+    return letter
+
+
+def _count_as_letter(user: User, now: datetime) -> None:
+    """Count a test letter like those of mailings; raises LimitReached if no more may be sent now."""
+    is_new = letters.is_new(user, now)
+    if not letters.reserve(db.session.connection(), user.id, 1, is_new, now):
+        reached = letters.find_reached(user, now)
+        raise LimitReached("test_letter_letters_used_up", reached.limit.count if reached else 0)

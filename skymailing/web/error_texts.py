@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from skymailing.errors import UserError
 from skymailing.web.api_error_texts import API_ERROR_TEXTS
 from skymailing.web.design_error_texts import DESIGN_ERROR_TEXTS
+from skymailing.web.editor_error_texts import EDITOR_ERROR_TEXTS
 from skymailing.web.file_error_texts import FILE_ERROR_TEXTS
 from skymailing.web.labels import state_label
 from skymailing.web.segment_error_texts import SEGMENT_ERROR_TEXTS
@@ -22,6 +23,7 @@ ERROR_TEXTS: dict[str, Any] = {
     **DESIGN_ERROR_TEXTS,
     **FILE_ERROR_TEXTS,
     **WEBHOOK_ERROR_TEXTS,
+    **EDITOR_ERROR_TEXTS,
     #
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),
@@ -240,9 +242,6 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_changed": _l("This message has been saved in another window."),
     "message_draft_elsewhere": _l("This message is being edited in another window."),
     "message_newer_draft": _l("This message has a newer draft, which was kept."),
-    "article_changed": _l("This article has been saved in another window."),
-    "article_draft_elsewhere": _l("This article is being edited in another window."),
-    "article_newer_draft": _l("This article has a newer draft, which was kept."),
     "message_too_many_drafts": _l("You have too many drafts. Discard some of them."),
     "message_too_many_pictures": _l(
         "There is no space for more images. Unused ones are deleted after two days."
@@ -252,7 +251,6 @@ ERROR_TEXTS: dict[str, Any] = {
     "letter_sender_unusable": _l("This sender cannot be used at the moment."),
     "letter_server_changed": _l("The sender uses another mail server now. Send the test email again."),
     "letter_failed": _l("Something went wrong on our side. The error has been logged."),
-    "test_letter_limit": _l("You can send up to %(limit)s test emails per hour. Try again later."),
     #
     # --- reports ------------------------------------------------------------------------------
     "report_period_too_long": _l("Choose a period of up to %(days)d days."),

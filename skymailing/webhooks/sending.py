@@ -1,13 +1,10 @@
 """Send calls over HTTPS to an address that a user typed.
 
-The host is resolved once per connection, and the socket is connected to an address that was checked
-(`public_addresses`). Redirects are not followed, proxy settings in the environment are ignored, and of
-the response only its code and the start of its text are read. The time limit covers everything, also the
-DNS lookup.
+Connections are made by `safe_http.connection`. Redirects are not followed, and of the response only its code
+and the start of its text are read.
 """
 
 import http.client
-import io
 import socket
 import ssl
 import time
@@ -15,10 +12,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from skymailing.delivery.smtp import public_addresses
-from skymailing.delivery.smtp.connection import describe_tls_error, verifying_context
+from skymailing.delivery.smtp.connection import describe_tls_error
 from skymailing.delivery.smtp.public_addresses import Network, NotPublic
 from skymailing.models.webhook import RESPONSE_MAX_LENGTH
+from skymailing.safe_http.connection import (
+    Deadline,
+    ReadableSocket,
+    ResponseTooLong,
+    connect,
+    write,
+    write_head,
+)
 from skymailing.webhooks.urls import EndpointUrl
 
 CALL_SECONDS = 10.0
@@ -56,7 +60,7 @@ class CallResponse:
 class Connection:
     """An open connection to an endpoint."""
 
-    socket: ssl.SSLSocket
+    socket: socket.socket
     used_at: float = field(default_factory=time.monotonic)
 
     def is_usable(self) -> bool:
@@ -66,54 +70,6 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()
-
-
-class Deadline:
-    """The time by which a call must have ended."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that are left; raises TimeoutError if there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time is over")
-        return left
-
-
-class LimitedReader(io.RawIOBase):
-    """Reads a socket until the deadline, and a limited number of bytes.
-
-    Otherwise a server that sends a byte now and then could keep us waiting forever.
-    """
-
-    def __init__(self, connected: ssl.SSLSocket, deadline: Deadline) -> None:
-        self._socket = connected
-        self._deadline = deadline
-        self._left = MOST_HEADER_BYTES + MOST_BODY_BYTES
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._left <= 0:
-            raise CallFailed(TOO_LONG)
-        self._socket.settimeout(self._deadline.left())
-        count = self._socket.recv_into(memoryview(buffer)[: self._left])
-        self._left -= count
-        return count
-
-
-class ReadableSocket:
-    """What http.client needs of a socket."""
-
-    def __init__(self, connected: ssl.SSLSocket, deadline: Deadline) -> None:
-        self._reader = LimitedReader(connected, deadline)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the file from which the response is read."""
-        return io.BufferedReader(self._reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +105,19 @@ class Caller:
                 except (ConnectionError, ssl.SSLEOFError, http.client.BadStatusLine):
                     pass  # the server has closed the idle connection; receivers know repeated IDs
             self._close()
-            self._connection = Connection(_open(self._url, self._allowed, deadline))
+            url, allowed = self._url, self._allowed
+            self._connection = Connection(
+                connect(url.host, url.port, is_encrypted=True, allowed=allowed, deadline=deadline)
+            )
             return self._exchange(self._connection, call, deadline)
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, ValueError, ResponseTooLong, http.client.HTTPException) as error:
             raise CallFailed(_describe(error)) from error
 
     def _exchange(self, connection: Connection, call: Call, deadline: Deadline) -> CallResponse:
         can_be_kept = False
         try:
-            _write(connection.socket, _write_request(self._url, call), deadline)
-            readable: Any = ReadableSocket(connection.socket, deadline)
+            write(connection.socket, _write_request(self._url, call), deadline)
+            readable: Any = ReadableSocket(connection.socket, deadline, MOST_HEADER_BYTES + MOST_BODY_BYTES)
             response = http.client.HTTPResponse(readable, method="POST")
             response.begin()
             start = _read_start(response)
@@ -175,30 +134,11 @@ class Caller:
             self._connection = None
 
 
-def _open(url: EndpointUrl, allowed: Collection[Network], deadline: Deadline) -> ssl.SSLSocket:
-    connected = public_addresses.connect(url.host, url.port, CALL_SECONDS, allowed, deadline.left)
-    try:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Limits the handshake as a whole, however slowly the server responds.
-        connected.settimeout(deadline.left())
-        return verifying_context().wrap_socket(connected, server_hostname=url.host)
-    except BaseException:  # no connection may stay open
-        connected.close()
-        raise
-
-
-def _write(connected: ssl.SSLSocket, request: bytes, deadline: Deadline) -> None:
-    unsent = memoryview(request)
-    while unsent:  # not sendall(), whose timeout begins again with every part
-        connected.settimeout(deadline.left())
-        unsent = unsent[connected.send(unsent) :]
-
-
 def _read_start(response: http.client.HTTPResponse) -> bytes:
     """Return the start of a response's text; the code counts even if the text does not end."""
     try:
         return response.read(MOST_BODY_BYTES)
-    except (OSError, CallFailed, http.client.HTTPException):
+    except (OSError, ResponseTooLong, http.client.HTTPException):
         return b""
 
 
@@ -213,11 +153,7 @@ def _write_request(url: EndpointUrl, call: Call) -> bytes:
         "Accept-Encoding": "identity",
         **call.headers,
     }
-    lines = [f"POST {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
-        raise ValueError("a header contains a line break")
-    return f"{head}\r\n\r\n".encode("ascii") + call.body
+    return write_head("POST", url.target, headers) + call.body
 
 
 def _clean(start: bytes, headers: Any) -> str:
@@ -242,6 +178,8 @@ def _describe(error: Exception) -> str:
             return TOO_SLOW
         case http.client.HTTPException():
             return NOT_HTTP
+        case ResponseTooLong():
+            return TOO_LONG
         case OSError():
             return f"no connection: {error.strerror or 'closed by the server'}"
     return "the call could not be sent"

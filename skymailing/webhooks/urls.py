@@ -1,20 +1,11 @@
 """Check the address of an endpoint, and take it apart for a call."""
 
-import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from skymailing.errors import UserError
 from skymailing.models.webhook import URL_MAX_LENGTH
-
-TLS_PORT = 443
-# Lower ports belong to other services, which users could probe.
-LEAST_OTHER_PORT = 1024
-LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label must contain a letter: this excludes IP addresses, for which hardly anyone has certificates.
-HOST = re.compile(rf"(?=.{{4,253}}$)(?:{LABEL}\.)+(?=[a-z0-9-]*[a-z]){LABEL}")
-# What may stay as it is in a path or a query; everything else is escaped.
-KEPT = "/?:@!$&'()*+,;=-._~%"
+from skymailing.safe_http.urls import HOST, KEPT, LEAST_OTHER_PORT, TLS_PORT
 
 
 class InvalidUrl(UserError):

@@ -11,9 +11,11 @@ from skymailing.models import (
     Engagement,
     LetterContent,
     LetterFile,
+    LinkCheck,
     Mailing,
     MailingVariant,
     MessageFormat,
+    Reviewer,
     Run,
     RunFile,
     RunLink,
@@ -45,6 +47,8 @@ def add_article(session: Session, user: User) -> None:
     article = ArticleFactory.create(author=user)
     draft = ArticleDraft(author_id=user.id, article_id=article.id, fields={"title": "New"}, saved_at=utcnow())
     session.add(draft)
+    session.add(LinkCheck(owner_id=user.id, links=[{"url": "https://a.example/"}], requested_at=utcnow()))
+    session.add(Reviewer(owner_id=user.id, address="Colleague@a.example", address_key="colleague@a.example"))
 
 
 def add_test(session: Session, mailing: Mailing, run: Run) -> None:

@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.delivery.senders import describe_from
-from skymailing.models import MessageFormat, User
+from skymailing.models import MessageFormat, OutboxLetter, User
 from tests.delivery.rendered import (
     ANN,
     HTML,
@@ -291,10 +291,13 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
 
     with app.app_context():
         source = describe_from(user, None)
-        letter = parse_valid(render_test_letter(Content.of(message), make_recipient(client), user, source)[0])
-        example = parse_valid(render_test_letter(Content.of(message), EXAMPLE, user, source)[0])
+        test = OutboxLetter(user=user, to=user.email, params={})
+        letter = parse_valid(
+            render_test_letter(Content.of(message), make_recipient(client), test, source)[0]
+        )
+        example = parse_valid(render_test_letter(Content.of(message), EXAMPLE, test, source)[0])
 
-    assert letter["Subject"] == "[test] Hi, Ann"
+    assert letter["Subject"] == "[Test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]
     assert get_body(letter, "plain") == "Rome http://sky.example/u/example"
-    assert example["Subject"].startswith("[test] Hi, ")
+    assert example["Subject"].startswith("[Test] Hi, ")

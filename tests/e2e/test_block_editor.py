@@ -20,7 +20,7 @@ def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
     window.main.get_by_role("button", name="Send me a test email").click()
     window.expect_notice("Test email sent")
     mailbox = Mailbox(site, owner.email, window)
-    mailbox.open(f"[test] {subject}")
+    mailbox.open(f"[Test] {subject}")
     return list_texts(window.page.locator("body").inner_text())
 
 

@@ -1,5 +1,6 @@
 """Test content managers in a browser: they write, preview and publish articles for visitors to read."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.sync_api import expect
 
 from skymailing.models import Role
 from tests.e2e.conftest import OpenWindow
+from tests.e2e.editor import choose_mode, expect_draft, expect_in_body, expect_mode, letter
 from tests.e2e.site import Site
 from tests.e2e.window import PHONE, Window
 
@@ -32,7 +34,10 @@ def photograph(tmp_path: Path) -> Path:
 def write_article(author: Window, title: str, text: str) -> None:
     author.open("/manager/articles/")
     author.page.get_by_role("link", name="New article").click()
-    author.fill(title=title, body=text)
+    expect_mode(author, "writing")
+    author.fill(title=title)
+    choose_mode(author, "markdown")
+    author.fill(body=text)
 
 
 def find_row(author: Window, title: str) -> str:
@@ -47,8 +52,7 @@ def test_an_article_with_an_image_is_previewed_and_published(
     author: Window, open_window: OpenWindow, photograph: Path
 ) -> None:
     write_article(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")
-    author.main.get_by_role("button", name="Preview").click()
-    frame = author.page.frame_locator("iframe[name=article-frame]")
+    frame = letter(author)
     expect(frame.get_by_role("heading", name="Evening light")).to_be_visible()
     expect(frame.locator("strong")).to_have_text("late")
     assert frame.locator("script").count() == 0
@@ -81,6 +85,52 @@ def test_an_article_with_an_image_is_previewed_and_published(
     reader.open("/blog/evening-light")
     picture = reader.main.get_by_role("img", name="An orange sun")
     assert "-400x200." in picture.evaluate("picture => picture.decode().then(() => picture.currentSrc)")
+
+
+def test_a_closed_tab_loses_nothing(author: Window, open_window: OpenWindow) -> None:
+    author.open("/manager/articles/new")
+    expect_mode(author, "writing")
+    author.fill(title="Half a text")
+    author.page.locator(".ql-editor").fill("Only the beginning")
+    expect_in_body(author, "<p>Only the beginning</p>")
+    expect_draft(author)
+    expect(letter(author).locator(".prose")).to_have_text("Only the beginning")
+
+    author.open("/manager/articles/")
+    author.page.get_by_role("link", name="Half a text").click()
+    expect(author.page.locator(".ql-editor")).to_have_text("Only the beginning")
+    author.main.get_by_role("button", name="Publish now").click()
+    author.expect_notice("Article saved.")
+    visitor = open_window()
+    visitor.open("/blog/half-a-text")
+    expect(visitor.page.locator(".prose p")).to_have_text("Only the beginning")
+
+
+def test_the_visible_part_of_an_image_is_chosen_with_the_mouse_and_the_keyboard(
+    author: Window, photograph: Path
+) -> None:
+    write_article(author, "Shifted", "Text")
+    author.page.get_by_label("Image", exact=True).set_input_files(photograph)
+    frame = author.page.locator(".cover-frame")
+    expect(frame.locator("img")).to_have_attribute("src", re.compile("^data:image/png"))
+    slider = author.page.get_by_label("Horizontal position")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    author.page.mouse.move(*middle)
+    author.page.mouse.down()
+    author.page.mouse.move(middle[0] + box["width"], middle[1])
+    author.page.mouse.up()
+    expect(slider).to_have_value("0")
+    slider.press("ArrowRight")
+    expect(slider).to_have_value("1")
+    expect(frame.locator("img")).to_have_css("object-position", "1% 50%")
+    author.fill(image_alt="An orange sun")
+    author.main.get_by_role("button", name="Save draft").click()
+    author.expect_notice("Article saved.")
+    author.page.get_by_role("link", name="Shifted", exact=True).click()
+    expect(slider).to_have_value("1")
 
 
 def test_an_edit_is_visible_on_the_next_request(author: Window, open_window: OpenWindow) -> None:

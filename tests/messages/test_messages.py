@@ -266,7 +266,7 @@ def test_a_test_letter_has_the_chosen_clients_values(
     assert response.location == f"/messages/{message.id}?client={client.id}"
     [letter] = smtp.letters
     assert letter.recipients == [user.email]
-    assert letter.parsed["Subject"] == "[test] Hi, Ann"
+    assert letter.parsed["Subject"] == "[Test] Hi, Ann"
 
 
 def test_a_test_letter_cannot_use_another_owners_client(

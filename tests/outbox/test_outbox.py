@@ -173,7 +173,7 @@ def test_test_letters_are_sent_after_all_others(
         add_letter(app, session, UserFactory.create(), "password-changed")
 
     assert send() == 28
-    are_tests = [str(letter.parsed["Subject"]) == "[test] A test" for letter in smtp.letters]
+    are_tests = [str(letter.parsed["Subject"]) == "[Test] A test" for letter in smtp.letters]
     assert are_tests == [False] * 3 + [True] * 25
 
 

@@ -25,6 +25,7 @@ LETTER = Own("letter_id", objects.make_letter)
 CAUGHT = Own("caught_id", objects.make_caught_letter)
 SEGMENT = Own("segment_id", objects.make_segment)
 FORM = Own("form_id", objects.make_form)
+REVIEWER = Own("reviewer_id", objects.make_reviewer)
 SENDER = Own("sender_id", objects.make_sender)
 DOMAIN = Own("domain_id", objects.make_domain)
 SERVER = Own("server_id", objects.make_server)
@@ -203,6 +204,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.edit": MESSAGE,
     "messages.delete": MESSAGE,
     "messages.preview": MESSAGE,
+    **dict.fromkeys(("messages.test_typed", "messages.test_emails"), PRIVATE),
+    **dict.fromkeys(("messages.resend_reviewer", "messages.delete_reviewer"), REVIEWER),
+    "messages.confirm_reviewer": PUBLIC,
+    "messages.check_links": MESSAGE,
+    "messages.check_typed_links": PRIVATE,
+    "messages.link_check": Own("check_id", objects.make_link_check),
     "messages.test": MESSAGE,
     "mailings.index": PRIVATE,
     "mailings.new": PRIVATE,

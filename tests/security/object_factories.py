@@ -26,11 +26,13 @@ from skymailing.models import (
     ClientUpload,
     DeliveryState,
     Layout,
+    LinkCheck,
     MailingState,
     MessageFormat,
     MessageTemplate,
     Removal,
     RemovalKind,
+    Reviewer,
     RunLink,
     SavedBlock,
     Security,
@@ -206,6 +208,17 @@ def make_sender(owner: User) -> Any:
     key = f"news@{uuid4().hex}.example"
     sender = Sender(owner_id=owner.id, name="News", address=key, address_key=key)
     return add(owner, sender)
+
+
+def make_reviewer(owner: User) -> Any:
+    key = f"colleague@{uuid4().hex}.example"
+    return add(owner, Reviewer(owner_id=owner.id, address=key, address_key=key))
+
+
+def make_link_check(owner: User) -> Any:
+    return add(
+        owner, LinkCheck(owner_id=owner.id, links=[{"url": "https://a.example/"}], requested_at=utcnow())
+    )
 
 
 def make_form(owner: User) -> Any:

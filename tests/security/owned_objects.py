@@ -14,6 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, RunLink, User
+from skymailing.outbox.reviewer_tokens import make_reviewer_token
 from skymailing.outbox.sender_tokens import make_sender_token
 from skymailing.outbox.signup_letters import make_signup_token
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
@@ -28,6 +29,7 @@ from tests.security.object_factories import (
     make_delivery,
     make_file_link,
     make_mailing,
+    make_reviewer,
     make_sender,
     make_signup,
     make_topic,
@@ -147,6 +149,8 @@ class OwnedObjects:
                 return make_signup_token(self.make(make_signup))
             case "senders.confirm":
                 return make_sender_token(self.make(make_sender))
+            case "messages.confirm_reviewer":
+                return make_reviewer_token(self.make(make_reviewer))
             case "letters.show":
                 return link_to(self.app, self.make(make_delivery)).rpartition("/")[2]
             case "unsubscribe.page" | "unsubscribe.undo" | "unsubscribe.give_reason" | "preferences.page":

@@ -18,11 +18,12 @@ from skymailing import security
 from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Role, Sender, SignupForm, Suppression, User
+from skymailing.models import Reviewer, Role, Sender, SignupForm, Suppression, User
+from skymailing.outbox.reviewer_tokens import CONFIRM_REVIEWER, make_reviewer_token
 from skymailing.outbox.sender_tokens import CONFIRM_SENDER, make_sender_token
 from skymailing.outbox.signup_letters import CONFIRM_SIGNUP, make_signup_token
 from skymailing.security import BadToken
-from tests.security.object_factories import make_signup
+from tests.security.object_factories import make_reviewer, make_signup
 from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
@@ -36,13 +37,14 @@ def tokens(app: Flask, user: User, session: Session) -> dict[str, str]:
     """Return a valid token of each kind for `user`."""
     session.add(Sender(owner_id=user.id, address="news@shop.example", address_key="news@shop.example"))
     session.flush()
-    signup = make_signup(user)
+    signup, reviewer = make_signup(user), make_reviewer(user)
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
             **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
             "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
             CONFIRM_SENDER: make_sender_token(session.scalars(select(Sender)).one()),
+            CONFIRM_REVIEWER: make_reviewer_token(db.session.get_one(Reviewer, reviewer.id)),
             CONFIRM_SIGNUP: make_signup_token(signup),
         }
 
@@ -59,6 +61,7 @@ def test_no_token_is_valid_for_another_purpose(
         "undo": "/u/{}/undo",
         "reason": "/u/{}/reason",
         "preferences": "/p/{}",
+        CONFIRM_REVIEWER: "/messages/test-emails/confirm/{}",
         CONFIRM_SENDER: "/senders/confirm/{}",
         CONFIRM_SIGNUP: f"/f/{session.scalars(select(SignupForm.uuid)).one()}/confirm/{{}}",
     }

@@ -120,6 +120,8 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("layouts.json", messages.read_layouts),
         make_file("attachments.csv", attachments.read_uses),
         make_file("senders.json", account.read_senders),
+        make_file("link-checks.json", messages.read_link_checks),
+        make_file("test-addresses.json", messages.read_reviewers),
         make_file("domains.json", account.read_domains),
         make_file("mail-servers.json", account.read_servers),
         make_file("mailings.json", account.read_mailings),

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from skymailing.auth.export.rows import read_own
-from skymailing.models import Layout, Message, MessageTemplate, SavedBlock
+from sqlalchemy import select
+
+from skymailing.auth.export.rows import read_in_chunks, read_own, to_dict
+from skymailing.models import Layout, LinkCheck, Message, MessageTemplate, Reviewer, SavedBlock
 
 
 def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
@@ -29,3 +31,15 @@ def read_saved_blocks(user_id: int) -> Iterator[dict[str, Any]]:
 def read_layouts(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's layouts."""
     return read_own(Layout, user_id, "name", "format", "body", "is_default")
+
+
+def read_reviewers(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the addresses for the user's test letters."""
+    return read_own(Reviewer, user_id, "address", "confirmed_at")
+
+
+def read_link_checks(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the checks of the links in the user's messages."""
+    table = LinkCheck.__table__.c
+    columns = [column for column in table if column.name != "owner_id"]
+    return map(to_dict, read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))

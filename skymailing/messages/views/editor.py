@@ -27,10 +27,13 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
+from skymailing.link_checks.services import find_check
+from skymailing.link_checks.words import describe_link
 from skymailing.messages import drafts, layouts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.forms import MessageForm, choose_language, read_typed
+from skymailing.messages.reviewers import list_usable
 from skymailing.messages.starters import Card
 from skymailing.messages.views.block_editor import describe_blocks
 from skymailing.messages.views.blueprint import bp
@@ -139,6 +142,10 @@ def show_editor(
         kinds=list_kinds(),
         new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         mailings=services.find_mailings(message.id) if message else [],
+        link_check=find_check(message) if message else None,
+        describe_link=describe_link,
+        reviewers=list_usable(current_user.id),
+        picture_base=public_url("messages.index"),
     )
 
 

@@ -3,23 +3,19 @@
 from collections.abc import Mapping
 from typing import cast
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing import queue
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.delivery.composition.brands import find_owner_brand
-from skymailing.delivery.composition.current import read_current
-from skymailing.delivery.rendering.letter import TemplateError, check_content
 from skymailing.extensions import db
 from skymailing.messages import drafts, layouts, queries, services, templates
-from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.files import list_files
 from skymailing.messages.first_designs import make_first_design
 from skymailing.messages.forms import MessageForm, read_source_format
@@ -27,11 +23,8 @@ from skymailing.messages.starters import get_starter, list_first_cards
 from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message
-from skymailing.outbox import services as outbox
-from skymailing.outbox.services import TestLetterContent
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
-from skymailing.senders.queries import find_default_sender
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
@@ -185,33 +178,3 @@ def delete(message_id: int) -> ResponseReturnValue:
         mailings=services.find_mailings(message.id),
     )
     return page, 409 if refusal and request.method == "POST" else 200
-
-
-@bp.post("/<int:message_id>/test")
-@login_required
-def test(message_id: int) -> ResponseReturnValue:
-    """Send a test letter to the user, with a client's values."""
-    message = get_own(Message, message_id)
-    client_id = request.form.get("client", type=parse_big_id)
-    client = queries.find_client(current_user.id, client_id)
-    if client_id is not None and client is None:
-        abort(404)
-    try:
-        check_content(read_current(db.session, message))
-    except TemplateError as error:
-        flash(explain_template_error(error), "danger")
-        return redirect(url_for("messages.show", message_id=message.id))
-    try:
-        sender = find_default_sender(current_user.id)
-        client_id = client.id if client else None
-        outbox.add_test_letter(
-            current_user, TestLetterContent(message.id), client_id, utcnow(), sender=sender
-        )
-    except LimitReached as error:
-        db.session.rollback()
-        flash(explain(error), "danger")
-        return redirect(url_for("messages.show", message_id=message_id))
-    db.session.commit()
-    queue.enqueue("send_outbox")
-    flash(_("Test email sent to %(address)s.", address=current_user.email), "success")
-    return redirect(url_for("messages.show", message_id=message.id, client=client.id if client else None))

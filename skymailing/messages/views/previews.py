@@ -25,6 +25,8 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
+from skymailing.link_checks.services import find_check
+from skymailing.link_checks.words import describe_link
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.files import list_files
@@ -32,9 +34,10 @@ from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.readability import explain_finding, find_findings
+from skymailing.messages.reviewers import list_usable
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message, User
-from skymailing.outbox.queries import find_unsent_test
+from skymailing.outbox.queries import find_unsent_test, list_tests
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
@@ -74,6 +77,10 @@ def show(message_id: int) -> ResponseReturnValue:
         search=search,
         found=queries.search_clients(current_user.id, search) if search else [],
         mailings=services.find_mailings(message.id),
+        link_check=find_check(message),
+        describe_link=describe_link,
+        reviewers=list_usable(current_user.id),
+        tests=list_tests(current_user.id, message.id),
         files=list_files(message),
     )
 

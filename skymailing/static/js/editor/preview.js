@@ -114,7 +114,7 @@ function scheduleRefresh(pause) {
 }
 
 function choose(person) {
-  client = String(person.id);
+  client = pane.dataset.client = String(person.id);
   pane.querySelector(".preview-as").open = false;
   scheduleRefresh(0);
 }

@@ -1,0 +1,38 @@
+"""Sign the links with which people agree to get test letters, and with which they can stop them later."""
+
+import hashlib
+
+from skymailing.db.engine import LARGEST_ID
+from skymailing.extensions import db
+from skymailing.models import Reviewer
+from skymailing.security import VERIFY_LIFETIME, BadToken, make_token, read_token
+
+CONFIRM_REVIEWER = "confirm-reviewer"
+
+
+def make_reviewer_token(reviewer: Reviewer) -> str:
+    """Return a token for the reader of the address."""
+    return make_token(CONFIRM_REVIEWER, {"reviewer": reviewer.id, "stamp": _stamp(reviewer)})
+
+
+def read_reviewer_token(token: str) -> Reviewer:
+    """Return the address that the token belongs to.
+
+    It can be confirmed for a day; once it is, the token never expires, so that its reader can stop the
+    letters. Raises BadToken.
+    """
+    payload = read_token(CONFIRM_REVIEWER, token, None)
+    reviewer_id = payload.get("reviewer")
+    is_key = type(reviewer_id) is int and reviewer_id <= LARGEST_ID
+    reviewer = db.session.get(Reviewer, reviewer_id) if is_key else None
+    if reviewer is None or not reviewer.owner.is_active or payload.get("stamp") != _stamp(reviewer):
+        raise BadToken
+    if reviewer.confirmed_at is None:
+        read_token(CONFIRM_REVIEWER, token, VERIFY_LIFETIME)
+    return reviewer
+
+
+def _stamp(reviewer: Reviewer) -> str:
+    # It contains the owner and the address, because IDs may be reused after a restore.
+    state = f"{reviewer.owner_id}|{reviewer.address_key}"
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
