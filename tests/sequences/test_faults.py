@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from skymailing import delivery
@@ -71,9 +71,9 @@ def test_a_worker_may_end_before_any_line(
     label = sequences.tag("lead")
 
     def begin() -> None:
-        session.execute(Enrolment.__table__.delete())
-        session.execute(Delivery.__table__.delete())
-        session.execute(Run.__table__.delete())
+        session.execute(delete(Enrolment))
+        session.execute(delete(Delivery))
+        session.execute(delete(Run))
         sequences.untag_all()
         sequences.tag("lead", *list_clients(session))
 
