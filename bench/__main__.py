@@ -23,6 +23,7 @@ from bench import (
     search,
     segments,
     sending,
+    sequences,
     servers,
     signup,
     tracking,
@@ -50,6 +51,7 @@ MODULES = (
     mailbox,
     many,
     servers,
+    sequences,
     webhooks,
     crowd,
 )

@@ -80,6 +80,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.returns import views as returns
     from skymailing.segments import views as segments
     from skymailing.senders import views as senders
+    from skymailing.sequences import views as sequences
     from skymailing.servers import views as servers
     from skymailing.signup import views as signup
     from skymailing.topics import views as topics
@@ -87,7 +88,20 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
+    features += [
+        sequences,
+        topics,
+        servers,
+        signup,
+        returns,
+        reports,
+        brand,
+        blog,
+        archive,
+        tracking,
+        webhooks,
+        letters,
+    ]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

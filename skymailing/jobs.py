@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from flask import current_app
 
-from skymailing import hints, queue, schedule, turns, worker
+from skymailing import counters, hints, queue, schedule, turns, worker
 from skymailing.auth import deletion
 from skymailing.clients import tasks as import_tasks
 from skymailing.clients.bulk import tasks as bulk_tasks
@@ -132,6 +132,7 @@ def advance_sequences() -> None:
     queue.clear_hint(hints.SEQUENCES)
     give_back_sessions(only_scarce=True)
     swept = sequences.run_due(utcnow(), _should_yield)
+    counters.add({"sequence_letters": sum(swept.letters.values())})
     hints.hint_step_letters(swept.letters)
     if swept.has_more:
         hints.hint_sequences()

@@ -19,6 +19,7 @@ MOMENT = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 IS_ACTIVE = sa.text("state = 'active'")
+IS_PAUSED = sa.text("state = 'paused'")
 
 # Both databases note which clients get a tag or join a topic. PostgreSQL does it once for each statement, as
 # bulk actions and imports change thousands of rows.
@@ -165,6 +166,9 @@ def create_enrolments():
         ['step_id', 'due_at'],
         postgresql_where=IS_ACTIVE,
         sqlite_where=IS_ACTIVE,
+    )
+    op.create_index(
+        'ix_enrolments_paused', 'enrolments', ['step_id'], postgresql_where=IS_PAUSED, sqlite_where=IS_PAUSED
     )
     op.create_table(
         'step_letters',

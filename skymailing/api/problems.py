@@ -21,10 +21,13 @@ CONFLICTS = {
     *("segment_in_use", "segment_changed", "topic_in_use", "topic_exists", "topic_left_by_client"),
     *("mailing_winner_chosen", "mailing_test_over", "letters_paused", "webhook_disabled"),
     *("mailing_caught_too_large", "mailing_caught_started"),
+    *("sequence_archived", "sequence_no_steps", "sequence_trigger_missing", "sequence_not_started"),
+    *("sequence_on_the_way", "sequence_entered_before", "sequence_unreachable"),
+    *("sequence_not_on_the_way", "sequence_not_possible"),
 }
 MISSING = {
     *("mailing_deleted", "message_deleted", "client_deleted", "tag_deleted", "segment_deleted"),
-    *("topic_deleted", "mailing_variant_unknown", "webhook_deleted"),
+    *("topic_deleted", "mailing_variant_unknown", "webhook_deleted", "sequence_deleted"),
 }
 # The field that an error of a service is about.
 POINTERS = {

@@ -17,6 +17,7 @@ from skymailing.delivery.rendering.languages import guess_language
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
+from skymailing.demo.sequences import add_sequence
 from skymailing.demo.texts import MESSAGES
 from skymailing.demo.variants import add_test
 from skymailing.demo.webhooks import add_webhook
@@ -153,6 +154,7 @@ class _Example:
         self._add_segment()
         self._add_form()
         add_webhook(self.owner, self.now)
+        add_sequence(self.owner, self.now)
         self.english = [client for client in self.clients if client.attributes["language"] == "en"]
         self._add_past()
         self._add_present()

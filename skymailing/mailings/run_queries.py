@@ -53,7 +53,10 @@ class Refusal:
     attempts: int
 
 
-def find_run(owner: User, run_id: int, kinds: Collection[MailingKind] = (MailingKind.MAILING,)) -> Run | None:
+PAGE_KINDS = (MailingKind.MAILING, MailingKind.SEQUENCE)  # whose runs have pages
+
+
+def find_run(owner: User, run_id: int, kinds: Collection[MailingKind] = PAGE_KINDS) -> Run | None:
     """Return the run with this ID if it belongs to one of the owner's mailings of these kinds."""
     if run_id > LARGEST_ID:
         return None

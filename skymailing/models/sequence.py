@@ -31,6 +31,7 @@ from skymailing.models.user import User
 SEQUENCE_NAME_MAX_LENGTH = 200
 MAX_STEPS = 30
 IS_ACTIVE = text("state = 'active'")
+IS_PAUSED = text("state = 'paused'")
 
 
 class SequenceState(StrEnum):
@@ -208,6 +209,8 @@ class Enrolment(Model):
         CheckConstraint("state <> 'active' OR due_at IS NOT NULL", name="due"),
         # For the sweep, and for the number of clients who are waiting for a step.
         Index("ix_enrolments_due", "step_id", "due_at", postgresql_where=IS_ACTIVE, sqlite_where=IS_ACTIVE),
+        # For the number of clients whom the owner has paused, who are few.
+        Index("ix_enrolments_paused", "step_id", postgresql_where=IS_PAUSED, sqlite_where=IS_PAUSED),
     )
 
 

@@ -58,6 +58,11 @@ class MetricsCollector:
         yield self._make_removed(counted)
         yield self._make_returned(counted)
         yield self._make_webhook_calls(counted)
+        yield CounterMetricFamily(
+            "skymailing_sequence_letters",
+            "Emails of sequences that were planned",
+            value=counted.get("sequence_letters", 0),
+        )
         yield self._make_phases(counted)
 
     def _collect_from_database(self) -> Iterator[Metric]:
@@ -118,6 +123,12 @@ class MetricsCollector:
             value=outbox.oldest_age,
         )
 
+        oldest = queries.find_oldest_step(self.now)
+        yield GaugeMetricFamily(
+            "skymailing_sequences_oldest_due_age_seconds",
+            "How long the client who has been due for an email of a sequence the longest has been waiting",
+            value=max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0,
+        )
         calls = queries.measure_webhook_calls(self.now)
         yield GaugeMetricFamily(
             "skymailing_webhook_calls_waiting", "Calls of webhooks waiting to be sent", value=calls.waiting

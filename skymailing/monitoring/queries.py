@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select
 
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.routing import servers
+from skymailing.delivery.sequences.advancing import IS_ACTIVE
+from skymailing.delivery.sequences.sweep import select_due_steps
 from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.extensions import db
 from skymailing.letters import unknowns
@@ -20,6 +24,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     EndpointState,
+    Enrolment,
     Mailing,
     OutboxLetter,
     Reputation,
@@ -87,6 +92,18 @@ def _list_runs_that_may_send(now: datetime) -> list[int]:
         .where(servers.may_be_used(now))
     )
     return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
+
+
+def find_oldest_step(now: datetime) -> datetime | None:
+    """Return since when a client has been due for a step of a sequence that nothing holds back."""
+    steps = [
+        step.id
+        for step in db.session.execute(select_due_steps(now))
+        if SendingHours(step.weekdays, step.opens_at, step.closes_at, ZoneInfo(step.timezone)).is_open(now)
+    ]
+    first = select(func.min(Enrolment.due_at)).where(IS_ACTIVE)
+    found = [db.session.scalar(first.where(Enrolment.step_id == step_id)) for step_id in steps]
+    return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 @dataclass(frozen=True)

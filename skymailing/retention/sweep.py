@@ -4,7 +4,7 @@ from datetime import datetime
 
 from flask import current_app
 
-from skymailing.retention import caught, details, housekeeping
+from skymailing.retention import caught, details, housekeeping, sequences
 from skymailing.retention.batches import TimeBudget
 from skymailing.settings.retention import find_cutoff, retention_settings
 
@@ -33,6 +33,7 @@ def remove_old(now: datetime, seconds: float = SECONDS_PER_SWEEP) -> dict[str, i
         housekeeping.remove_caught_letters(cutoff, now, budget)
     if cutoff := find_cutoff(days.run_details, now):
         details.remove_old_details(cutoff, now, budget)
+        sequences.remove_enrolments(cutoff, now, budget)
     caught.remove_caught(now, budget)
     budget.publish()
     return budget.removed

@@ -159,3 +159,16 @@ def _move(sequence: Sequence, state: SequenceState) -> None:
     except IllegalTransition as error:
         raise SequenceError("sequence_not_possible") from error
     sequence.version += 1
+
+
+def list_all_steps(sequence: Sequence) -> list[SequenceStep]:
+    """Return the steps in their order, including removed ones."""
+    return list_steps(db.session(), sequence.id)
+
+
+def find_stopped(sequence: Sequence) -> list[Mailing]:
+    """Return what holds the letters of steps that were stopped, though the sequence is running."""
+    if sequence.state is not SequenceState.ACTIVE:
+        return []
+    mailings = [step.mailing for step in list_all_steps(sequence)]
+    return [mailing for mailing in mailings if mailing.state is MailingState.PAUSED or mailing.is_disabled]

@@ -29,8 +29,10 @@ from tests.security.object_factories import (
     make_webhook,
     make_webhook_call,
 )
+from tests.security.sequence_objects import make_place, make_sequence
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
+from tests.support.sequence_factories import Sequences
 from tests.support.servers import Letter
 
 MakeProgram = Callable[..., "Program"]
@@ -127,6 +129,8 @@ def arguments(user: User) -> dict[str, Any]:
         "letter_id": make_letter(user).id,
         "segment_id": make_segment(user).id,
         "topic_id": make_topic(user).id,
+        "sequence_id": make_sequence(user).id,
+        "enrolment_id": make_place(user).id,
         "suppression_id": make_suppression(user).id,
         "sender_id": make_sender(user).id,
         "form_id": make_form(user).id,
@@ -145,3 +149,8 @@ def tester(make_program: MakeProgram, user: User) -> Program:
 def arrived(session: Session) -> list[Letter]:
     """Return the letters that were caught, like those that a mail server has accepted."""
     return [Letter("", [letter.email], letter.source) for letter in session.scalars(select(CaughtLetter))]
+
+
+@pytest.fixture
+def sequences(app: Flask, session: Session, user: User) -> Sequences:
+    return Sequences(app, session, user)

@@ -100,6 +100,7 @@ BODIES: dict[str, Any] = {
     "update_topic": {"name": "Taken over"},
     "choose_topic": {"is_joined": True},
     "choose_winner": {"number": 1},
+    "add_enrolment": {"client_id": 1},
 }
 QUERIES = {"attach_file": "?filename=a.pdf"}
 

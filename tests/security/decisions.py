@@ -5,6 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security import object_factories as objects
+from tests.security import sequence_objects
 from tests.security.rules import Outcome, Own, OwnInPanel, Panel, Person
 
 PUBLIC = "anyone"
@@ -24,6 +25,9 @@ TRACKED_RUN = Own("run_id", objects.make_tracked_run)
 LETTER = Own("letter_id", objects.make_letter)
 CAUGHT = Own("caught_id", objects.make_caught_letter)
 SEGMENT = Own("segment_id", objects.make_segment)
+SEQUENCE = Own("sequence_id", sequence_objects.make_sequence)
+STEP = Own("step_id", sequence_objects.make_step)
+PLACE = Own("enrolment_id", sequence_objects.make_place)
 FORM = Own("form_id", objects.make_form)
 REVIEWER = Own("reviewer_id", objects.make_reviewer)
 SENDER = Own("sender_id", objects.make_sender)
@@ -122,6 +126,14 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.import_sample": PRIVATE,
     "clients.import_show": IMPORT,
     "clients.import_rejections": IMPORT,
+    **dict.fromkeys(("sequences.index", "sequences.new"), PRIVATE),
+    **dict.fromkeys(
+        [f"sequences.{name}" for name in ("show", "edit", "start", "pause", "archive", "delete")], SEQUENCE
+    ),
+    **dict.fromkeys(("sequences.new_step", "sequences.list_people", "sequences.add_person"), SEQUENCE),
+    **dict.fromkeys(("sequences.edit_step", "sequences.move_step", "sequences.remove_step"), STEP),
+    "sequences.add_from_client": CLIENT,
+    "sequences.change_place": PLACE,
     "segments.index": PRIVATE,
     "segments.new": PRIVATE,
     "segments.preview": PRIVATE,

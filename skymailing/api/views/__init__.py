@@ -19,6 +19,7 @@ from skymailing.api.views import (
     runs,
     segments,
     senders,
+    sequences,
     suppressions,
     tags,
     test_letters,
@@ -34,7 +35,7 @@ from skymailing.web.error_pages import register_error_format
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
     *(messages, message_files, senders, mailings, mailing_actions, runs, run_results, returned, reports),
-    *(webhooks, letters),
+    *(sequences, webhooks, letters),
     test_letters,
 )
 

@@ -21,6 +21,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
+from skymailing.sequences.queries import find_enterable, list_places
 from skymailing.settings.retention import retention_settings
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain
@@ -74,6 +75,8 @@ def show(client_id: int) -> ResponseReturnValue:
         transactional=letters.list_transactional(client),
         fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
         returned=letters.list_return_reports(client),
+        places=list_places(client),
+        enterable=find_enterable(client.owner_id),
         kept_days=retention_settings().run_details,
     )
 

@@ -8,7 +8,7 @@ from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.recurrence_text import describe_recurrence
-from skymailing.models import Mailing
+from skymailing.models import Mailing, MailingKind, SequenceStep
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 bp.add_app_template_filter(describe_recurrence, "recurrence")
@@ -28,6 +28,9 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
         abort(404)
     if mailing.is_transactional:  # from a link in a log or a report
         abort(redirect(url_for("transactional.index")))
+    if mailing.kind == MailingKind.SEQUENCE:
+        step = select(SequenceStep.sequence_id).where(SequenceStep.mailing_id == mailing.id)
+        abort(redirect(url_for("sequences.show", sequence_id=db.session.scalar(step))))
     if to_change:
         try:
             services.lock_mailing(mailing)

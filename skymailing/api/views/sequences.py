@@ -1,0 +1,141 @@
+"""Sequences: read, start and pause them, and let clients enter and leave."""
+
+from typing import Any
+
+from flask import abort, url_for
+from sqlalchemy import select
+
+from skymailing import hints
+from skymailing.api.paging import list_after
+from skymailing.api.problems import InvalidField
+from skymailing.api.schemas.base import PageQuery, list_of
+from skymailing.api.schemas.sequences import (
+    EnrolmentQuery,
+    EnrolmentSchema,
+    NewEnrolment,
+    SequenceHead,
+    SequenceSchema,
+)
+from skymailing.api.scopes import Scope
+from skymailing.api.views.authentication import current_access
+from skymailing.api.views.blueprint import Resource, after_commit
+from skymailing.api.views.pages import page_of
+from skymailing.audit import current_actor
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Client, Enrolment, Sequence
+from skymailing.security import get_own
+from skymailing.sequences import people, queries, services
+from skymailing.sequences.steps import list_current
+from skymailing.sequences.values import SequenceError
+
+bp = Resource("sequences", "Emails that follow an event one after another.")
+
+HEAD = tuple(SequenceHead().fields)
+STEP = ("id", "mailing_id", "wait", "wait_unit", "at_time", "conditions")
+
+
+@bp.operation("GET /sequences", Scope.MAILINGS_READ, query=PageQuery, gives=list_of(SequenceHead))
+def list_sequences(query: dict[str, Any]) -> Any:
+    """List sequences, oldest first."""
+    own = select(Sequence).where(Sequence.owner_id == current_access().owner_id)
+    return page_of(list_after(own, [(Sequence.id, False)], query.get("after"), query["limit"]))
+
+
+@bp.operation("GET /sequences/<int:sequence_id>", Scope.MAILINGS_READ, gives=SequenceSchema)
+def get_sequence(sequence_id: int) -> Any:
+    """Get a sequence with its steps and their numbers."""
+    return describe(get_own(Sequence, sequence_id))
+
+
+@bp.operation("POST /sequences/<int:sequence_id>/start", Scope.MAILINGS_SEND, gives=SequenceSchema)
+def start_sequence(sequence_id: int) -> Any:
+    """Start or resume a sequence."""
+    sequence = get_own(Sequence, sequence_id)
+    services.start_sequence(sequence, utcnow(), current_actor())
+    after_commit(hints.hint_sequences)
+    return describe(sequence)
+
+
+@bp.operation("POST /sequences/<int:sequence_id>/pause", Scope.MAILINGS_WRITE, gives=SequenceSchema)
+def pause_sequence(sequence_id: int) -> Any:
+    """Pause a sequence: no letters are sent until it is started again; clients still enter."""
+    sequence = get_own(Sequence, sequence_id)
+    services.pause_sequence(sequence)
+    return describe(sequence)
+
+
+@bp.operation(
+    "GET /sequences/<int:sequence_id>/enrolments",
+    Scope.MAILINGS_READ,
+    query=EnrolmentQuery,
+    gives=list_of(EnrolmentSchema),
+)
+def list_enrolments(query: dict[str, Any], sequence_id: int) -> Any:
+    """List the clients of a sequence in the order in which they entered."""
+    own = select(Enrolment).where(Enrolment.sequence_id == get_own(Sequence, sequence_id).id)
+    if state := query.get("state"):
+        own = own.where(Enrolment.state == state)
+    return page_of(list_after(own, [(Enrolment.id, False)], query.get("after"), query["limit"]))
+
+
+@bp.operation(
+    "POST /sequences/<int:sequence_id>/enrolments",
+    Scope.MAILINGS_SEND,
+    takes=NewEnrolment,
+    gives=EnrolmentSchema,
+    status=201,
+)
+def add_enrolment(values: dict[str, Any], sequence_id: int) -> Any:
+    """Let a client enter a sequence.
+
+    409 if the client is in it, has been in it before (unless `repeat` is true), or gets no emails.
+    """
+    sequence = get_own(Sequence, sequence_id)
+    own = (Client.id == values["client_id"]) & (Client.owner_id == sequence.owner_id)
+    client = db.session.scalar(select(Client).where(own))
+    if client is None:
+        raise InvalidField("/client_id", SequenceError("sequence_client_missing"))
+    added = people.add_client(sequence, client, utcnow(), may_repeat=values["repeat"])
+    after_commit(hints.hint_sequences)
+    location = url_for("api_sequences.get_enrolment", enrolment_id=added.id)
+    return added, 201, {"Location": location}
+
+
+@bp.operation("GET /enrolments/<big:enrolment_id>", Scope.MAILINGS_READ, gives=EnrolmentSchema)
+def get_enrolment(enrolment_id: int) -> Any:
+    """Get a client's way through a sequence."""
+    return find_enrolment(enrolment_id)
+
+
+@bp.operation("POST /enrolments/<big:enrolment_id>/leave", Scope.MAILINGS_WRITE, gives=EnrolmentSchema)
+def end_enrolment(enrolment_id: int) -> Any:
+    """Take a client out of a sequence; 409 if the client is no longer in it."""
+    enrolment = find_enrolment(enrolment_id)
+    people.remove_client(enrolment, utcnow())
+    return enrolment
+
+
+def find_enrolment(enrolment_id: int) -> Enrolment:
+    own = select(Enrolment).join(Sequence, Sequence.id == Enrolment.sequence_id)
+    is_own = Sequence.owner_id == current_access().owner_id
+    found = db.session.scalar(own.where(Enrolment.id == enrolment_id, is_own))
+    return found or abort(404)
+
+
+def describe(sequence: Sequence) -> dict[str, Any]:
+    """Return a sequence with its steps, for the schema."""
+    db.session.flush()
+    steps = list_current(sequence)
+    numbers = queries.count_steps(sequence, steps)
+    described = [
+        {name: getattr(step, name) for name in STEP}
+        | {"message_id": step.mailing.message_id}
+        | {
+            name: getattr(numbers[step.id], name)
+            for name in ("waiting", "sent", "clicked", "skipped", "left")
+        }
+        for step in steps
+    ]
+    head = {name: getattr(sequence, name) for name in HEAD}
+    return head | {"exit_conditions": sequence.exit_conditions, "steps": described}

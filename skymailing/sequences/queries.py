@@ -1,0 +1,162 @@
+"""Read sequences, their numbers, and the places of clients."""
+
+from collections.abc import Collection
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+
+from skymailing.db.pagination import Order
+from skymailing.delivery.sequences.advancing import IS_ACTIVE
+from skymailing.extensions import db
+from skymailing.models import (
+    OPEN_ENROLMENT_STATES,
+    Client,
+    Enrolment,
+    EnrolmentState,
+    Message,
+    Run,
+    RunInterval,
+    Sequence,
+    SequenceState,
+    SequenceStep,
+)
+
+PER_PAGE = 50
+ORDER: Order = [(Enrolment.id, True)]
+PLACES_SHOWN = 20
+IS_PAUSED = Enrolment.state == literal_column("'paused'")  # a literal, for the partial index
+
+
+@dataclass(frozen=True, slots=True)
+class StepNumbers:
+    """What happened at a step so far, and who waits for it."""
+
+    waiting: int = 0
+    next_due_at: datetime | None = None
+    planned: int = 0
+    sent: int = 0
+    clicked: int = 0
+    skipped: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A client's way through a sequence, and the step that the client waits for."""
+
+    enrolment: Enrolment
+    sequence: Sequence
+    subject: str  # of the step's message; empty if the step no longer exists
+
+    @property
+    def is_open(self) -> bool:
+        return self.enrolment.state in OPEN_ENROLMENT_STATES
+
+    @property
+    def state(self) -> EnrolmentState:
+        return EnrolmentState(self.enrolment.state)
+
+
+def list_sequences(owner_id: int, *, archived: bool = False) -> Items[Sequence]:
+    """Return the owner's sequences, newest first: either the archived ones or all others."""
+    is_archived = Sequence.state == SequenceState.ARCHIVED
+    own = select(Sequence).where(Sequence.owner_id == owner_id, is_archived if archived else ~is_archived)
+    return db.session.scalars(own.order_by(Sequence.id.desc())).all()
+
+
+def count_waiting(sequence_ids: Collection[int]) -> dict[int, int]:
+    """Return how many clients are on the way in each sequence, including paused clients."""
+    return {id: sum(found.values()) for id, found in _count_open(sequence_ids).items()}
+
+
+def _count_open(sequence_ids: Collection[int]) -> dict[int, dict[int, int]]:
+    """Return how many clients wait for each step, by sequence and step, counted in two indexes."""
+    counts: dict[int, dict[int, int]] = {id: {} for id in sequence_ids}
+    steps = select(SequenceStep.id, SequenceStep.sequence_id).where(
+        SequenceStep.sequence_id.in_(sequence_ids)
+    )
+    by_step = dict(db.session.execute(steps).tuples().all())
+    for is_state in (IS_ACTIVE, IS_PAUSED):
+        rows = select(Enrolment.step_id, func.count()).where(Enrolment.step_id.in_(by_step), is_state)
+        for step_id, count in db.session.execute(rows.group_by(Enrolment.step_id)).tuples():
+            of_sequence = counts[by_step[step_id]]
+            of_sequence[step_id] = of_sequence.get(step_id, 0) + count
+    return counts
+
+
+def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, StepNumbers]:
+    """Return the numbers of the steps by their IDs."""
+    waiting = _count_open([sequence.id]).get(sequence.id, {})
+    mailings = [step.mailing_id for step in steps]
+    sums = (func.sum(RunInterval.planned), func.sum(RunInterval.sent))
+    counted = select(RunInterval.mailing_id, *sums).where(RunInterval.mailing_id.in_(mailings))
+    letters = {row[0]: row[1:] for row in db.session.execute(counted.group_by(RunInterval.mailing_id))}
+    clicks = select(Run.mailing_id, func.sum(Run.clicked)).where(Run.mailing_id.in_(mailings))
+    clicked = dict(db.session.execute(clicks.group_by(Run.mailing_id)).tuples().all())
+    return {
+        step.id: StepNumbers(
+            waiting=waiting.get(step.id, 0),
+            next_due_at=_find_next(step.id) if waiting.get(step.id) else None,
+            planned=int(letters.get(step.mailing_id, (0, 0))[0] or 0),
+            sent=int(letters.get(step.mailing_id, (0, 0))[1] or 0),
+            clicked=int(clicked.get(step.mailing_id) or 0),
+            skipped=step.skipped,
+            left=step.left,
+        )
+        for step in steps
+    }
+
+
+def _find_next(step_id: int) -> datetime | None:
+    is_waiting = (Enrolment.step_id == step_id) & IS_ACTIVE
+    return db.session.scalar(select(func.min(Enrolment.due_at)).where(is_waiting))
+
+
+def select_people(sequence_id: int, state: EnrolmentState | None = None) -> Select[Any]:
+    """Select the enrolments of a sequence with their clients, for a list."""
+    people = select(Enrolment, Client).join(Client, Client.id == Enrolment.client_id)
+    people = people.where(Enrolment.sequence_id == sequence_id)
+    return people if state is None else people.where(Enrolment.state == state)
+
+
+def list_places(client: Client) -> list[Place]:
+    """Return a client's places in sequences: the open ones first, then the latest."""
+    is_open: ColumnElement[int] = case((Enrolment.state.in_(OPEN_ENROLMENT_STATES), 0), else_=1)
+    rows = db.session.execute(
+        select(Enrolment, Sequence)
+        .join(Sequence, Sequence.id == Enrolment.sequence_id)
+        .where(Enrolment.client_id == client.id, Sequence.owner_id == client.owner_id)
+        .order_by(is_open, Enrolment.id.desc())
+        .limit(PLACES_SHOWN)
+    )
+    found = rows.tuples().all()
+    subjects = name_steps([enrolment.step_id for enrolment, _sequence in found])
+    return [Place(enrolment, sequence, subjects.get(enrolment.step_id, "")) for enrolment, sequence in found]
+
+
+def name_steps(step_ids: Collection[int]) -> dict[int, str]:
+    """Return the subjects of the messages of steps by the IDs of the steps."""
+    steps = select(SequenceStep).where(SequenceStep.id.in_(step_ids))
+    return {step.id: step.mailing.message.subject for step in db.session.scalars(steps)}
+
+
+def find_enterable(owner_id: int) -> Items[Sequence]:
+    """Return the sequences to which the owner can add clients, by name."""
+    states = (SequenceState.ACTIVE, SequenceState.PAUSED)
+    own = select(Sequence).where(Sequence.owner_id == owner_id, Sequence.state.in_(states))
+    return db.session.scalars(own.order_by(func.lower(Sequence.name))).all()
+
+
+def list_messages(owner_id: int) -> list[tuple[int, str]]:
+    """Return the IDs and subjects of the owner's messages, newest first."""
+    own = select(Message.id, Message.subject).where(Message.owner_id == owner_id)
+    return list(db.session.execute(own.order_by(Message.id.desc()).limit(500)).tuples())
+
+
+def list_names(model: Any, owner_id: int) -> list[tuple[int, str]]:
+    """Return the IDs and names of the owner's objects, by name."""
+    own = select(model.id, model.name).where(model.owner_id == owner_id)
+    return list(db.session.execute(own.order_by(func.lower(model.name))).tuples())

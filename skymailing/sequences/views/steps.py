@@ -1,0 +1,108 @@
+"""Add, edit, move and remove the emails of a sequence."""
+
+from flask import abort, flash, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+from sqlalchemy import select
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Sequence, SequenceStep, WaitUnit
+from skymailing.sequences import queries, services, steps
+from skymailing.sequences.forms import StepForm, describe_step
+from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to, show_error, try_action
+
+
+def get_step(step_id: int) -> SequenceStep:
+    """Return a step of the user's sequences that has not been removed, or abort with 404."""
+    is_own = (Sequence.owner_id == current_user.id) & SequenceStep.removed_at.is_(None)
+    own = select(SequenceStep).join(Sequence, Sequence.id == SequenceStep.sequence_id)
+    step = db.session.scalar(own.where(SequenceStep.id == step_id, is_own))
+    if step is None:
+        abort(404)
+    return step
+
+
+@bp.route("/<int:sequence_id>/steps/new", methods=["GET", "POST"])
+@login_required
+def new_step(sequence_id: int) -> ResponseReturnValue:
+    """Add an email at the end, or before another one."""
+    sequence = get_sequence(sequence_id)
+    before_id = request.args.get("before", type=int)
+    before = get_step(before_id) if before_id else None
+    if before is not None and before.sequence_id != sequence.id:
+        abort(404)
+    is_first = not steps.list_current(sequence)
+    data = {"wait": 0 if is_first else 3, "wait_unit": WaitUnit.DAYS.value}
+    form = StepForm(data=data).offer(current_user, None)
+    if form.validate_on_submit():
+        try:
+            services.require_changeable(sequence)
+            steps.add_step(sequence, form.read_values(current_user, None), utcnow(), before)
+        except ERRORS as error:
+            show_error({field.name: field for field in form}, form, error)
+        else:
+            db.session.commit()
+            flash(_("Email added."), "success")
+            return go_to(sequence_id)
+    numbers = queries.StepNumbers()
+    return render_template(
+        "sequences/step.html", form=form, sequence=get_sequence(sequence_id), step=None, numbers=numbers
+    )
+
+
+@bp.route("/steps/<int:step_id>/edit", methods=["GET", "POST"])
+@login_required
+def edit_step(step_id: int) -> ResponseReturnValue:
+    """Change an email; the page says what happens to those who are waiting for it."""
+    step = get_step(step_id)
+    sequence = step.sequence
+    form = StepForm(data=describe_step(step)).offer(current_user, step)
+    if form.validate_on_submit():
+        try:
+            services.require_changeable(sequence)
+            steps.change_step(step, form.read_values(current_user, step), utcnow())
+        except ERRORS as error:
+            show_error({field.name: field for field in form}, form, error)
+            step = get_step(step_id)
+            sequence = step.sequence
+        else:
+            db.session.commit()
+            flash(_("Email saved."), "success")
+            return go_to(sequence.id)
+    numbers = queries.count_steps(sequence, [step])[step.id]
+    return render_template("sequences/step.html", form=form, sequence=sequence, step=step, numbers=numbers)
+
+
+@bp.post("/steps/<int:step_id>/up")
+@login_required
+def move_step(step_id: int) -> ResponseReturnValue:
+    """Move an email up."""
+    step = get_step(step_id)
+    sequence = step.sequence
+
+    def move() -> None:
+        services.require_changeable(sequence)
+        steps.move_step_up(step)
+
+    try_action(move, "")
+    return go_to(sequence.id)
+
+
+@bp.route("/steps/<int:step_id>/remove", methods=["GET", "POST"])
+@login_required
+def remove_step(step_id: int) -> ResponseReturnValue:
+    """Ask for confirmation, then remove an email; the page says what happens to those who wait for it."""
+    step = get_step(step_id)
+    sequence = step.sequence
+    if request.method == "POST":
+
+        def remove() -> None:
+            services.require_changeable(sequence)
+            steps.remove_step(step, utcnow())
+
+        try_action(remove, _("Email removed."))
+        return go_to(sequence.id)
+    numbers = queries.count_steps(sequence, [step])[step.id]
+    return render_template("sequences/remove.html", sequence=sequence, step=step, numbers=numbers)

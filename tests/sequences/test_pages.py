@@ -1,0 +1,228 @@
+"""Test the pages of sequences in a browser without JavaScript."""
+
+import re
+from datetime import time
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from skymailing.clock import utcnow
+from skymailing.models import (
+    EnrolmentState,
+    Message,
+    OnLate,
+    Segment,
+    Sequence,
+    SequenceState,
+    Trigger,
+    User,
+    WaitUnit,
+)
+from skymailing.sequences import steps
+from tests.support.factories import ClientFactory, MessageFactory
+from tests.support.sequence_factories import NOON, Sequences, days
+from tests.support.signup_factories import SignupFormFactory
+
+pytestmark = pytest.mark.one_engine
+
+
+def soup(response: TestResponse) -> BeautifulSoup:
+    assert response.status_code == 200, response.text
+    return BeautifulSoup(response.text, "html.parser")
+
+
+def read_fields(page: BeautifulSoup) -> dict[str, str]:
+    """Return the fields of the page's form, as a browser sends them unchanged."""
+    fields = {}
+    for item in page.select("main form [name]"):
+        if item.name == "select":
+            chosen = item.select_one("option[selected]") or item.select_one("option")
+            fields[str(item["name"])] = str(chosen["value"]) if chosen else ""
+        elif item.get("type") != "checkbox" or item.has_attr("checked"):
+            fields[str(item["name"])] = str(item.get("value", ""))
+    return fields
+
+
+def submit(browser: FlaskClient, path: str, **changes: str) -> TestResponse:
+    """Submit the form of a page with some fields changed."""
+    return browser.post(path, data=read_fields(soup(browser.get(path))) | changes)
+
+
+def only_sequence(sequences: Sequences) -> Sequence:
+    return sequences.session.scalars(select(Sequence).execution_options(populate_existing=True)).one()
+
+
+def test_a_welcome_is_ready_in_two_forms(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+    form = SignupFormFactory.create(owner=user)
+    assert "kind=welcome" in soup(browser.get("/sequences/")).decode()
+    response = submit(browser, "/sequences/new?kind=welcome")
+    assert response.status_code == 302
+    browser.post(response.location + "/start")
+    sequence = only_sequence(sequences)
+    assert (sequence.state, sequence.trigger, sequence.form_id) == (
+        SequenceState.ACTIVE,
+        Trigger.FORM,
+        form.id,
+    )
+    waits = [(step.wait, step.wait_unit, step.at_time) for step in sequences.list_steps(sequence)]
+    assert waits == [(0, WaitUnit.DAYS, None), (3, WaitUnit.DAYS, time(10))]
+    page = soup(browser.get(response.location)).get_text(" ", strip=True)
+    assert "At once" in page
+    assert "3 days later at 10:00" in page
+    assert len(sequences.session.scalars(select(Message)).all()) == 2
+
+
+@pytest.mark.parametrize("kind", ["welcome", "birthday", "miss", "empty"])
+def test_each_ready_made_sequence_can_be_created(
+    browser: FlaskClient, sequences: Sequences, user: User, kind: str
+) -> None:
+    ClientFactory.create(owner=user, attributes={"birthday": "1990-03-02"})
+    response = submit(browser, f"/sequences/new?kind={kind}", name="Mine")
+    assert response.status_code == 302, response.text
+    sequence = only_sequence(sequences)
+    assert sequence.name == "Mine"
+    if kind == "birthday":
+        assert (sequence.date_key, sequence.is_yearly, sequence.on_late) == ("birthday", True, OnLate.SKIP)
+    assert browser.get(response.location).status_code == 200
+
+
+def test_settings_are_saved_and_shown(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+    tag = sequences.tag("lead")
+    segment = Segment(owner_id=user.id, name="VIP", conditions={"field": "email", "op": "is_set"})
+    sequences.session.add(segment)
+    sequences.session.flush()
+    sequence = sequences.create(days(0), is_started=False)
+    path = f"/sequences/{sequence.id}/edit"
+    changes = {
+        "start": f"tag:{tag.id}",
+        "exit": f"segment:{segment.id}",
+        "reenter_days": "30",
+        "opens_at": "09:00",
+        "closes_at": "18:00",
+    }
+    assert submit(browser, path, **changes).status_code == 302
+    sequences.session.refresh(sequence)
+    assert (sequence.tag_id, sequence.reenter_days, sequence.opens_at) == (tag.id, 30, time(9))
+    assert sequence.exit_conditions == segment.conditions
+    assert submit(browser, path, name="Renamed").status_code == 302
+    sequences.session.refresh(sequence)
+    assert (sequence.name, sequence.exit_conditions) == ("Renamed", segment.conditions)
+    assert "Enter both times" in submit(browser, path, closes_at="").text
+    stale = submit(browser, path, version="1")
+    assert "another window" in stale.text
+
+
+def test_emails_are_added_edited_moved_and_removed(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    tag = sequences.tag("lead")
+    message = MessageFactory.create(owner=user, subject="Second")
+    sequence = sequences.create(days(0))
+    new = f"/sequences/{sequence.id}/steps/new"
+    assert (
+        submit(browser, new, message=str(message.id), wait="2", condition=f"tag:{tag.id}").status_code == 302
+    )
+    first, second = sequences.list_steps(sequence)
+    assert (second.wait, second.conditions) == (2, {"field": "tag", "op": "is", "value": "lead"})
+    assert submit(browser, f"/sequences/steps/{second.id}/edit", at_time="08:30").status_code == 302
+    browser.post(f"/sequences/steps/{second.id}/up")
+    assert [step.id for step in sequences.list_steps(sequence)] == [second.id, first.id]
+    assert sequences.list_steps(sequence)[0].at_time == time(8, 30)
+    page = soup(browser.get(f"/sequences/{sequence.id}")).get_text(" ", strip=True)
+    assert page.index("Second") < page.index("Привет")
+    browser.post(f"/sequences/steps/{first.id}/remove")
+    assert [step.id for step in sequences.list_steps(sequence)] == [second.id]
+    assert "wait" in soup(browser.post(new, data={"message": message.id, "wait": "-1"})).decode()
+
+
+def test_pages_say_what_a_change_does_to_those_who_wait(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    sequence = sequences.create(days(1), days(1))
+    sequences.add(sequence, ClientFactory.create(owner=user))
+    step = sequences.list_steps(sequence)[0]
+    for path, text in (
+        (f"/sequences/{sequence.id}/edit", "1 client is on the way and keeps the date"),
+        (f"/sequences/steps/{step.id}/edit", "1 client is waiting for this email"),
+        (f"/sequences/steps/{step.id}/remove", "will go on to the next email"),
+        (f"/sequences/{sequence.id}/archive", "1 client is on the way"),
+        (f"/sequences/{sequence.id}/steps/new", "are past this place"),
+    ):
+        assert text in re.sub(r"\s+", " ", soup(browser.get(path)).get_text(" ")), path
+
+
+def test_a_sequence_is_paused_continued_archived_and_deleted(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    sequence = sequences.create(days(0))
+    states = []
+    for action in ("pause", "start", "archive"):
+        browser.post(f"/sequences/{sequence.id}/{action}")
+        sequences.session.refresh(sequence)
+        states.append(sequence.state)
+    assert states == [SequenceState.PAUSED, SequenceState.ACTIVE, SequenceState.ARCHIVED]
+    assert "Welcome" in browser.get("/sequences/?archived=1").text
+    assert browser.post(f"/sequences/{sequence.id}/delete").status_code == 302
+    assert not sequences.session.scalars(select(Sequence)).all()
+
+
+def test_clients_are_added_and_their_places_changed(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    client = ClientFactory.create(owner=user)
+    sequence = sequences.create(days(1), days(1), days(1))
+    browser.post(f"/sequences/{sequence.id}/people", data={"email": client.email.upper()})
+    place = sequences.find(sequence, client)
+    states = []
+    for action in ("pause", "resume", "skip", "now", "remove"):
+        browser.post(f"/sequences/places/{place.id}", data={"action": action})
+        sequences.session.refresh(place)
+        states.append(place.state)
+    assert states == [
+        EnrolmentState.PAUSED,
+        EnrolmentState.ACTIVE,
+        EnrolmentState.ACTIVE,
+        EnrolmentState.ACTIVE,
+        EnrolmentState.LEFT,
+    ]
+    page = soup(browser.get(f"/clients/{client.id}")).select_one("#sequences")
+    assert page is not None
+    assert "Welcome" in page.get_text()
+    browser.post(f"/sequences/places/{place.id}", data={"action": "restart"})
+    assert sequences.find(sequence, client).entry == 2
+    listed = soup(browser.get(f"/sequences/{sequence.id}/people")).get_text()
+    assert listed.count(client.full_name) == 2
+    assert browser.post(f"/sequences/places/{place.id}", data={"action": "other"}).status_code == 400
+
+
+def test_a_client_is_added_on_the_clients_page(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    client = ClientFactory.create(owner=user)
+    sequence = sequences.create(days(0), now=utcnow())
+    assert "Add to the sequence" in browser.get(f"/clients/{client.id}").text
+    browser.post(f"/sequences/add-client/{client.id}", data={"sequence": sequence.id})
+    assert sequences.find(sequence, client).state == EnrolmentState.ACTIVE
+    sequences.sweep(utcnow())
+    (step,) = sequences.list_steps(sequence)
+    response = browser.get(f"/mailings/{step.mailing_id}")
+    assert response.location == f"/sequences/{sequence.id}"
+    assert step.mailing.name in browser.get(f"/clients/{client.id}").text
+
+
+def test_a_deleted_start_is_shown(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+    form = SignupFormFactory.create(owner=user)
+    sequence = sequences.create(days(0), trigger=Trigger.FORM, form_id=form.id)
+    sequences.session.delete(form)
+    sequences.session.flush()
+    assert "No one enters" in browser.get(f"/sequences/{sequence.id}").text
+
+
+def test_a_removed_email_is_listed(browser: FlaskClient, sequences: Sequences, user: User) -> None:
+    sequence = sequences.create(days(1), days(1))
+    sequences.add(sequence, ClientFactory.create(owner=user))
+    sequences.change_step(sequences.list_steps(sequence)[0], steps.remove_step, NOON)
+    assert "Removed emails" in browser.get(f"/sequences/{sequence.id}").text
