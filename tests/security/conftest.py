@@ -25,7 +25,9 @@ from tests.security.object_factories import (
     make_form,
     make_import,
     make_letter,
+    make_link_check,
     make_message_file,
+    make_reviewer,
     make_saved_block,
     make_segment,
     make_sender,
@@ -123,6 +125,8 @@ MAKERS = {
     "caught_id": make_caught_letter,
     "block_id": make_saved_block,
     "template_id": make_template,
+    "reviewer_id": make_reviewer,
+    "check_id": make_link_check,
     "file_id": make_message_file,
 }
 # Arguments that name no object.
