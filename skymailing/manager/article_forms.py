@@ -24,10 +24,10 @@ from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from skymailing.blog.covers import MAX_ZOOM, Crop
 from skymailing.delivery.rendering.languages import guess_language
 from skymailing.manager import slugs
+from skymailing.messages.forms import FORMATS
 from skymailing.models import Article, MessageFormat
 from skymailing.web.form_fields import LocalTimeField, one_line, strip
 from skymailing.web.i18n import LANGUAGE_NAMES
-from skymailing.web.labels import state_label
 from skymailing.web.slugs import SLUG
 
 
@@ -75,7 +75,7 @@ class ArticleForm(FlaskForm):
     def __init__(self, article: Article | None, **options: Any) -> None:
         super().__init__(**options)
         self.article = article
-        self.format.choices = [SelectChoice(item.value, state_label(item)) for item in MessageFormat]
+        self.format.choices = FORMATS
         self.language.choices = [
             SelectChoice(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]
         ]

@@ -26,7 +26,9 @@ from tests.security.object_factories import (
     make_import,
     make_layout,
     make_letter,
+    make_link_check,
     make_message_file,
+    make_reviewer,
     make_saved_block,
     make_segment,
     make_sender,
@@ -125,6 +127,8 @@ MAKERS = {
     "block_id": make_saved_block,
     "template_id": make_template,
     "layout_id": make_layout,
+    "reviewer_id": make_reviewer,
+    "check_id": make_link_check,
     "file_id": make_message_file,
 }
 # Arguments that name no object.
