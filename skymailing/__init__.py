@@ -88,20 +88,8 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.webhooks import views as webhooks
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [
-        sequences,
-        topics,
-        servers,
-        signup,
-        returns,
-        reports,
-        brand,
-        blog,
-        archive,
-        tracking,
-        webhooks,
-        letters,
-    ]
+    features += [sequences, topics, servers, signup, returns, reports, brand, blog, archive, tracking]
+    features += [webhooks, letters]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

@@ -32,7 +32,6 @@ from skymailing.turns import Turn
 from skymailing.webhooks import tasks as webhook_tasks
 
 SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
-TESTS_LEASE = 60  # seconds after which a worker that tests mail servers counts as dead
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
@@ -89,17 +88,10 @@ def index_clients() -> None:
 
 @job
 def test_servers() -> None:
-    """Test mail servers for a few seconds, in one worker only, since some do not respond."""
+    """Test mail servers for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.SERVER_TESTS)
     give_back_sessions(only_scarce=True)
-    lease = uuid4().hex
-    if not queue.hold_lease(hints.SERVER_TESTS, lease, TESTS_LEASE):
-        return
-    try:
-        has_more = run_tests(utcnow(), _should_yield)
-    finally:
-        queue.end_lease(hints.SERVER_TESTS, lease)
-    if has_more:
+    if run_tests(utcnow(), _should_yield):
         hints.hint_server_tests()
 
 

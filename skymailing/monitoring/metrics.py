@@ -14,6 +14,13 @@ from skymailing.models import BreakerState
 from skymailing.monitoring import queries
 from skymailing.returns.verdicts import Verdict
 
+# The counters that have no labels.
+COUNTERS = {
+    "leases_expired": "Letters whose worker died before recording their result",
+    "miscounts": "Runs whose counts differed from their rows when they ended",
+    "sequence_letters": "Emails of sequences that were planned",
+}
+
 
 class MetricsCollector:
     """Collect all metrics as of `now`."""
@@ -24,6 +31,7 @@ class MetricsCollector:
     def collect(self) -> Iterator[Metric]:
         yield from self._collect_from_database()
         yield from self._collect_letters()
+        yield from self._collect_programs()
         yield from self._collect_disk()
         try:
             counted = counters.read()
@@ -43,26 +51,13 @@ class MetricsCollector:
             "When the last sweep ended",
             value=counted.get("last_sweep", 0),
         )
-        yield CounterMetricFamily(
-            "skymailing_leases_expired",
-            "Letters whose worker died before recording their result",
-            value=counted.get("leases_expired", 0),
-        )
-        yield CounterMetricFamily(
-            "skymailing_miscounts",
-            "Runs whose counts differed from their rows when they ended",
-            value=counted.get("miscounts", 0),
-        )
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(f"skymailing_{name}", text, value=counted.get(name, 0))
         yield self._make_hits_lost(counted)
         yield self._make_attempts(counted)
         yield self._make_removed(counted)
         yield self._make_returned(counted)
         yield self._make_webhook_calls(counted)
-        yield CounterMetricFamily(
-            "skymailing_sequence_letters",
-            "Emails of sequences that were planned",
-            value=counted.get("sequence_letters", 0),
-        )
         yield self._make_phases(counted)
 
     def _collect_from_database(self) -> Iterator[Metric]:
@@ -123,6 +118,7 @@ class MetricsCollector:
             value=outbox.oldest_age,
         )
 
+    def _collect_programs(self) -> Iterator[Metric]:
         oldest = queries.find_oldest_step(self.now)
         yield GaugeMetricFamily(
             "skymailing_sequences_oldest_due_age_seconds",

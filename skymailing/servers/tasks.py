@@ -6,15 +6,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from sqlalchemy import select, update
 
+from skymailing import hints, queue
 from skymailing.delivery.routing import reopening
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.delivery.smtp.connection import format_error
 from skymailing.delivery.smtp.replies import decode_reply
 from skymailing.extensions import db
 from skymailing.models import SmtpServer
+
+LEASE = 60  # seconds after which a worker that tests mail servers counts as dead
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +32,19 @@ class TestResult:
 
 
 def run_tests(now: datetime, should_yield: Callable[[float], bool]) -> bool:
-    """Test the waiting servers one after another; return whether there may be more."""
-    start = time.monotonic()
-    while _test_next(now + timedelta(seconds=time.monotonic() - start)):
-        if should_yield(time.monotonic() - start):
-            return True
+    """Test the waiting servers one after another; return whether there may be more.
+
+    One worker does so at a time, since some servers do not respond.
+    """
+    lease, start = uuid4().hex, time.monotonic()
+    if not queue.hold_lease(hints.SERVER_TESTS, lease, LEASE):
+        return False
+    try:
+        while _test_next(now + timedelta(seconds=time.monotonic() - start)):
+            if should_yield(time.monotonic() - start):
+                return True
+    finally:
+        queue.end_lease(hints.SERVER_TESTS, lease)
     return False
 
 

@@ -1,6 +1,6 @@
 """Read an account's sequences, their steps, and the clients in them, for the export."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Items
 from typing import Any
 
@@ -38,3 +38,10 @@ def read_enrolments(user_id: int) -> Iterator[Items[Any]]:
         rows = rows.join(Client, Client.id == table.client_id).where(table.sequence_id == sequence_id)
         for row in read_in_chunks(rows, table.id):
             yield (name, *cells(row))
+
+
+FILES: tuple[tuple[str, Callable[[int], Iterator[Any]]], ...] = (
+    ("sequences.json", read_sequences),
+    ("sequence-emails.json", read_steps),
+    ("sequence-clients.csv", read_enrolments),
+)

@@ -145,7 +145,6 @@ def show_editor(
         link_check=find_check(message) if message else None,
         describe_link=describe_link,
         reviewers=list_usable(current_user.id),
-        picture_base=public_url("messages.index"),
     )
 
 
