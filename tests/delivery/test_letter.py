@@ -288,7 +288,6 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
         owner=user, subject="Hi, {{ name }}", body="{{ client.city }} {{ unsubscribe_url }}"
     )
     client = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
-
     with app.app_context():
         source = describe_from(user, None)
         test = OutboxLetter(user=user, to=user.email, params={})

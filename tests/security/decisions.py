@@ -52,24 +52,16 @@ DELETED_SEGMENT = {"name": "Omsk", "conditions": {"field": "email", "op": "is_se
 
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
-    **dict.fromkeys(("home.index", "home.language", "home.privacy"), PUBLIC),
+    **dict.fromkeys(("home.index", "home.language", "home.privacy", "health.live", "health.ready"), PUBLIC),
     "home.change_guide": PRIVATE,
-    **dict.fromkeys(("health.live", "health.ready"), PUBLIC),
     "metrics.show": PUBLIC,  # only from this host, as test_metrics.py checks
     **dict.fromkeys(("blog.index", "blog.article", "blog.media"), PUBLIC),
     **dict.fromkeys(("syndication.feed", "syndication.sitemap", "syndication.robots"), PUBLIC),
     # The signed token in the URL grants access; test_tokens.py tries forged ones.
-    "auth.verify": PUBLIC,
-    "auth.verify_with_new_password": PUBLIC,
-    "auth.reset": PUBLIC,
-    "auth.confirm_email": PUBLIC,
-    "senders.confirm": PUBLIC,
-    "signup.confirm": PUBLIC,
-    "signup.show": PUBLIC,
-    "unsubscribe.page": PUBLIC,
-    "unsubscribe.undo": PUBLIC,
-    "unsubscribe.give_reason": PUBLIC,
-    "preferences.page": PUBLIC,
+    **dict.fromkeys(("auth.verify", "auth.verify_with_new_password", "auth.reset"), PUBLIC),
+    **dict.fromkeys(("auth.confirm_email", "senders.confirm", "signup.confirm"), PUBLIC),
+    **dict.fromkeys(("signup.show", "unsubscribe.page", "unsubscribe.undo"), PUBLIC),
+    **dict.fromkeys(("unsubscribe.give_reason", "preferences.page"), PUBLIC),
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     **dict.fromkeys(("auth.register", "auth.registered", "auth.login", "auth.login_code"), PUBLIC),
     **dict.fromkeys(("auth.logout", "auth.resend", "auth.reset_request", "auth.reset_requested"), PUBLIC),

@@ -237,15 +237,13 @@ def make_brand(owner: User) -> Any:
 
 
 def make_domain(owner: User) -> Any:
-    domain = SendingDomain(owner_id=owner.id, name=f"{uuid4().hex}.example", token=uuid4().hex)
-    return add(owner, domain)
+    name = f"{uuid4().hex}.example"
+    return add(owner, SendingDomain(owner_id=owner.id, name=name, token=uuid4().hex))
 
 
 def make_server(owner: User) -> Any:
-    server = SmtpServer(
-        owner_id=owner.id, name="Shop", host="smtp.shop.example", port=465, security=Security.TLS
-    )
-    return add(owner, server)
+    access = {"host": "smtp.shop.example", "port": 465, "security": Security.TLS}
+    return add(owner, SmtpServer(owner_id=owner.id, name="Shop", **access))
 
 
 def make_webhook(owner: User) -> Any:
@@ -290,12 +288,10 @@ def make_delivery(owner: User) -> Any:
 
 
 def make_letter(owner: User) -> Any:
-    """Return a transactional letter's delivery, whose ID is the letter's."""
-    return create_letter(owner)
+    return create_letter(owner)  # its delivery, whose ID is the letter's
 
 
 def make_caught_letter(owner: User) -> CaughtLetter:
-    """Return a letter added with a test key."""
     return create_caught_letter(owner)
 
 
