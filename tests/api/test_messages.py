@@ -5,10 +5,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.models import Message, User
+from skymailing.models import Layout, Message, User
 from tests.api.conftest import Program
 from tests.conftest import SetLimits
-from tests.support.factories import MailingFactory, MessageFactory
+from tests.support.factories import MailingFactory, MessageFactory, UserFactory
 
 NEW = {"subject": "Hello, {{ name }}", "format": "markdown", "body": "Hi!\n\n{{ unsubscribe_url }}"}
 
@@ -54,6 +54,26 @@ def test_errors_name_the_field(
         assert response.json is not None
         (error,) = response.json["errors"]
         assert (error["pointer"], error["code"]) == (place, code)
+
+
+def test_a_layout_surrounds_the_text(program: Program, session: Session, user: User) -> None:
+    layout = Layout(owner_id=user.id, name="Frame", format="html", body="<p>Top</p>{{ content }}")
+    other = Layout(owner_id=UserFactory.create().id, name="Other", format="html", body="{{ content }}")
+    session.add_all([layout, other])
+    session.commit()
+
+    created = program.post("/messages", NEW | {"layout": layout.id}).json
+    assert created is not None
+    assert (created["format"], created["body"], created["layout"]) == ("markdown", NEW["body"], layout.id)
+    assert created["html"].startswith("<")
+    assert "<p>Top</p>" in created["html"]
+    path = f"/messages/{created['id']}"
+    assert program.write("PATCH", path, {"subject": "Hi"})["layout"] == layout.id
+    changed = program.write("PATCH", path, {"layout": None})
+    assert (changed["layout"], changed["html"], changed["body"]) == (None, None, NEW["body"])
+    refused = program.post("/messages", NEW | {"layout": other.id})
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["pointer"] == "/layout"  # type: ignore[index]
 
 
 def test_a_message_in_use_stays(program: Program, user: User) -> None:

@@ -3,22 +3,20 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session, object_session
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import is_in, reading_engine
 from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
-from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.rendering.content import Content, find_placeholders
 from skymailing.delivery.rendering.flags import FLAG_NAMES, NO_FLAGS, TAG, Flag, Flags, find_flags
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
-from skymailing.extensions import db
-from skymailing.models import Client, Delivery, Segment, Tag, User
+from skymailing.models import Client, Delivery, Segment, Tag, User, client_tags
 
 
 def find_content_flags(content: Content) -> list[Flag]:
@@ -50,7 +48,9 @@ def _compile_tag(name: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     own = select(Tag.id).where(Tag.owner_id == viewpoint.owner_id, Tag.name_key == name.lower())
     if (tag_id := viewpoint.session.scalar(own)) is None:
         raise TemplateError(N_("A condition uses the tag “%(name)s”, which does not exist"), name=name)
-    return has_tag(tag_id, db.engine.dialect.name)
+    # Looked up for each row: `memberships.has_tag` may read all clients with the tag.
+    is_its_row = (client_tags.c.tag_id == tag_id) & (client_tags.c.client_id == Client.id)
+    return exists().where(is_its_row).correlate(Client)
 
 
 def _compile_segment(key: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
