@@ -1,6 +1,6 @@
 """Read an account's messages, layouts, templates and saved blocks for the export."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import select
@@ -43,3 +43,13 @@ def read_link_checks(user_id: int) -> Iterator[dict[str, Any]]:
     table = LinkCheck.__table__.c
     columns = [column for column in table if column.name != "owner_id"]
     return map(to_dict, read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+
+
+FILES: tuple[tuple[str, Callable[[int], Iterator[dict[str, Any]]]], ...] = (
+    ("messages.json", read_messages),
+    ("saved-blocks.json", read_saved_blocks),
+    ("message-templates.json", read_message_templates),
+    ("layouts.json", read_layouts),
+    ("link-checks.json", read_link_checks),
+    ("test-addresses.json", read_reviewers),
+)
