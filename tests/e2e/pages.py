@@ -11,6 +11,7 @@ from skymailing.models import (
     Role,
     Run,
     Segment,
+    Sequence,
     SignupForm,
     User,
 )
@@ -63,6 +64,7 @@ def user_paths(site: Site) -> list[str]:
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
         *form_paths(site),
+        *sequence_paths(site, owner.id),
         *("/topics/", "/topics/new"),
         *(f"/messages/{page}" for page in ("", "new", message, f"{message}/edit")),
         *(f"/messages/new?kind={kind}" for kind in ("blocks", "mjml")),
@@ -87,6 +89,18 @@ def segment_paths(site: Site) -> list[str]:
     with site.open_session() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
+
+
+def sequence_paths(site: Site, owner_id: int) -> list[str]:
+    with site.open_session() as session:
+        sequence = session.scalars(select(Sequence).where(Sequence.owner_id == owner_id)).first()
+        assert sequence is not None
+        own = [
+            f"/sequences/{sequence.id}{page}" for page in ("", "/edit", "/people", "/archive", "/steps/new")
+        ]
+        step = sequence.steps[0].id
+        steps = [f"/sequences/steps/{step}/{page}" for page in ("edit", "remove")]
+        return ["/sequences/", "/sequences/new", "/sequences/new?kind=welcome", *own, *steps]
 
 
 def form_paths(site: Site) -> list[str]:
