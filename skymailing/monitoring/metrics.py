@@ -58,11 +58,7 @@ class MetricsCollector:
         yield self._make_removed(counted)
         yield self._make_returned(counted)
         yield self._make_webhook_calls(counted)
-        yield CounterMetricFamily(
-            "skymailing_sequence_letters",
-            "Emails of sequences that were planned",
-            value=counted.get("sequence_letters", 0),
-        )
+        yield self._make_sequence_letters(counted)
         yield self._make_phases(counted)
 
     def _collect_from_database(self) -> Iterator[Metric]:
@@ -122,13 +118,7 @@ class MetricsCollector:
             "How long the oldest due account letter has been waiting",
             value=outbox.oldest_age,
         )
-
-        oldest = queries.find_oldest_step(self.now)
-        yield GaugeMetricFamily(
-            "skymailing_sequences_oldest_due_age_seconds",
-            "How long the client who has been due for an email of a sequence the longest has been waiting",
-            value=max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0,
-        )
+        yield self._measure_sequences()
         calls = queries.measure_webhook_calls(self.now)
         yield GaugeMetricFamily(
             "skymailing_webhook_calls_waiting", "Calls of webhooks waiting to be sent", value=calls.waiting
@@ -173,6 +163,21 @@ class MetricsCollector:
         for verdict in Verdict:
             returned.add_metric([verdict], counted.get(f"returned:{verdict}", 0))
         return returned
+
+    def _measure_sequences(self) -> Metric:
+        oldest = queries.find_oldest_step(self.now)
+        return GaugeMetricFamily(
+            "skymailing_sequences_oldest_due_age_seconds",
+            "How long a client has been due for an email of a sequence, at most",
+            value=max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0,
+        )
+
+    def _make_sequence_letters(self, counted: dict[str, float]) -> Metric:
+        return CounterMetricFamily(
+            "skymailing_sequence_letters",
+            "Emails of sequences that were planned",
+            value=counted.get("sequence_letters", 0),
+        )
 
     def _make_webhook_calls(self, counted: dict[str, float]) -> Metric:
         calls = CounterMetricFamily(

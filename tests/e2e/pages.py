@@ -6,6 +6,7 @@ from skymailing.models import (
     Client,
     ClientImport,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Role,
@@ -46,10 +47,8 @@ def user_paths(site: Site) -> list[str]:
     """Return the path of each kind of user page, with demo data."""
     with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
-        mailings = {
-            mailing.state: mailing.id
-            for mailing in session.scalars(select(Mailing).where(Mailing.owner_id == owner.id))
-        }
+        own = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
+        mailings = {mailing.state: mailing.id for mailing in session.scalars(own)}
         running = mailings[MailingState.RUNNING]
         run = session.scalars(select(Run.id).where(Run.mailing_id == running)).first()
         tested = session.scalars(select(Run.id).where(Run.test_ends_at.is_not(None)).order_by(Run.id)).first()
