@@ -55,14 +55,14 @@ def sequences(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
                 yield measure_due(service, owner_id, sizes.many, database)
 
 
-def add_sequence(owner_id: int, trigger: Trigger, **values: int) -> Sequence:
+def add_sequence(owner_id: int, trigger: Trigger, form_id: int | None = None) -> Sequence:
     """Create a running sequence of two emails."""
     owner, now = db.session.get_one(User, owner_id), utcnow()
     message = Message(owner_id=owner_id, subject="Welcome, {{ name }}", body="Hello, {{ name }}!")
     message.format = MessageFormat.MARKDOWN
     db.session.add(message)
     db.session.flush()
-    sequence = services.create_sequence(owner, SequenceValues("Welcome", trigger, **values), now)
+    sequence = services.create_sequence(owner, SequenceValues("Welcome", trigger, form_id), now)
     for days in (0, 3):
         steps.add_step(sequence, StepValues(message.id, days), now)
     services.start_sequence(sequence, now, Actor(None, "bench"))

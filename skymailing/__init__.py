@@ -87,9 +87,8 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.tracking import views as tracking
     from skymailing.webhooks import views as webhooks
 
-    features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings]
-    features += [sequences, topics, servers, signup, returns, reports, brand, blog, archive, tracking]
-    features += [webhooks, letters]
+    features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings, sequences]
+    features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+from sqlalchemy import Select, func, literal_column, select
 
 from skymailing.db.pagination import Order
 from skymailing.delivery.sequences.advancing import IS_ACTIVE
 from skymailing.extensions import db
 from skymailing.models import (
-    OPEN_ENROLMENT_STATES,
     Client,
     Enrolment,
     EnrolmentState,
@@ -26,7 +25,6 @@ from skymailing.models import (
 
 PER_PAGE = 50
 ORDER: Order = [(Enrolment.id, True)]
-PLACES_SHOWN = 20
 IS_PAUSED = Enrolment.state == literal_column("'paused'")  # a literal, for the partial index
 
 
@@ -41,23 +39,6 @@ class StepNumbers:
     clicked: int = 0
     skipped: int = 0
     left: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A client's way through a sequence, and the step that the client waits for."""
-
-    enrolment: Enrolment
-    sequence: Sequence
-    subject: str  # of the step's message; empty if the step no longer exists
-
-    @property
-    def is_open(self) -> bool:
-        return self.enrolment.state in OPEN_ENROLMENT_STATES
-
-    @property
-    def state(self) -> EnrolmentState:
-        return EnrolmentState(self.enrolment.state)
 
 
 def list_sequences(owner_id: int, *, archived: bool = False) -> Items[Sequence]:
@@ -120,34 +101,6 @@ def select_people(sequence_id: int, state: EnrolmentState | None = None) -> Sele
     people = select(Enrolment, Client).join(Client, Client.id == Enrolment.client_id)
     people = people.where(Enrolment.sequence_id == sequence_id)
     return people if state is None else people.where(Enrolment.state == state)
-
-
-def list_places(client: Client) -> list[Place]:
-    """Return a client's places in sequences: the open ones first, then the latest."""
-    is_open: ColumnElement[int] = case((Enrolment.state.in_(OPEN_ENROLMENT_STATES), 0), else_=1)
-    rows = db.session.execute(
-        select(Enrolment, Sequence)
-        .join(Sequence, Sequence.id == Enrolment.sequence_id)
-        .where(Enrolment.client_id == client.id, Sequence.owner_id == client.owner_id)
-        .order_by(is_open, Enrolment.id.desc())
-        .limit(PLACES_SHOWN)
-    )
-    found = rows.tuples().all()
-    subjects = name_steps([enrolment.step_id for enrolment, _sequence in found])
-    return [Place(enrolment, sequence, subjects.get(enrolment.step_id, "")) for enrolment, sequence in found]
-
-
-def name_steps(step_ids: Collection[int]) -> dict[int, str]:
-    """Return the subjects of the messages of steps by the IDs of the steps."""
-    steps = select(SequenceStep).where(SequenceStep.id.in_(step_ids))
-    return {step.id: step.mailing.message.subject for step in db.session.scalars(steps)}
-
-
-def find_enterable(owner_id: int) -> Items[Sequence]:
-    """Return the sequences to which the owner can add clients, by name."""
-    states = (SequenceState.ACTIVE, SequenceState.PAUSED)
-    own = select(Sequence).where(Sequence.owner_id == owner_id, Sequence.state.in_(states))
-    return db.session.scalars(own.order_by(func.lower(Sequence.name))).all()
 
 
 def list_messages(owner_id: int) -> list[tuple[int, str]]:

@@ -6,11 +6,13 @@ from skymailing.models import (
     Client,
     ClientImport,
     Mailing,
+    MailingKind,
     MailingState,
     Message,
     Role,
     Run,
     Segment,
+    Sequence,
     SignupForm,
     User,
 )
@@ -45,10 +47,8 @@ def user_paths(site: Site) -> list[str]:
     """Return the path of each kind of user page, with demo data."""
     with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
-        mailings = {
-            mailing.state: mailing.id
-            for mailing in session.scalars(select(Mailing).where(Mailing.owner_id == owner.id))
-        }
+        own = select(Mailing).where(Mailing.owner_id == owner.id, Mailing.kind == MailingKind.MAILING)
+        mailings = {mailing.state: mailing.id for mailing in session.scalars(own)}
         running = mailings[MailingState.RUNNING]
         run = session.scalars(select(Run.id).where(Run.mailing_id == running)).first()
         tested = session.scalars(select(Run.id).where(Run.test_ends_at.is_not(None)).order_by(Run.id)).first()
@@ -63,6 +63,7 @@ def user_paths(site: Site) -> list[str]:
         *([f"/clients/imports/{import_}"] if import_ else []),
         *segment_paths(site),
         *form_paths(site),
+        *sequence_paths(site, owner.id),
         *("/topics/", "/topics/new"),
         *(f"/messages/{page}" for page in ("", "new", message, f"{message}/edit")),
         *(f"/messages/new?kind={kind}" for kind in ("blocks", "mjml")),
@@ -87,6 +88,18 @@ def segment_paths(site: Site) -> list[str]:
     with site.open_session() as session:
         segment = session.scalars(select(Segment.id).order_by(Segment.id)).first()
     return ["/segments/", "/segments/new", f"/segments/{segment}", f"/segments/{segment}/edit"]
+
+
+def sequence_paths(site: Site, owner_id: int) -> list[str]:
+    with site.open_session() as session:
+        sequence = session.scalars(select(Sequence).where(Sequence.owner_id == owner_id)).first()
+        assert sequence is not None
+        own = [
+            f"/sequences/{sequence.id}{page}" for page in ("", "/edit", "/people", "/archive", "/steps/new")
+        ]
+        step = sequence.steps[0].id
+        steps = [f"/sequences/steps/{step}/{page}" for page in ("edit", "remove")]
+        return ["/sequences/", "/sequences/new", "/sequences/new?kind=welcome", *own, *steps]
 
 
 def form_paths(site: Site) -> list[str]:

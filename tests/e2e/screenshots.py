@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
-from skymailing.models import Mailing, MailingState, User
+from skymailing.models import Mailing, MailingKind, MailingState, User
 from tests.e2e.pages import DEMO
 from tests.e2e.site import Site
 from tests.e2e.window import PHONE_DARK, Screen, Window
@@ -52,6 +52,7 @@ def list_screenshots(site: Site) -> list[Screenshot]:
     with site.open_session() as session:
         owner = session.scalars(select(User.id).where(User.email == DEMO)).one()
         running = select(Mailing.id).where(Mailing.owner_id == owner, Mailing.state == MailingState.RUNNING)
+        running = running.where(Mailing.kind == MailingKind.MAILING)
         mailing = f"/mailings/{session.scalars(running).first()}"
     return [
         Screenshot("home", "/"),

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from skymailing.models import Attempt, Mailing, MailingState, Role, User
+from skymailing.models import Attempt, Mailing, MailingKind, MailingState, Role, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import SCREENS, Screen
@@ -13,9 +13,8 @@ def panel_paths(site: Site) -> list[str]:
     """Return the path of each kind of page, with demo data."""
     with site.open_session() as session:
         owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
-        running = session.scalars(
-            select(Mailing).where(Mailing.owner_id == owner.id, Mailing.state == MailingState.RUNNING)
-        ).one()
+        is_running = (Mailing.state == MailingState.RUNNING) & (Mailing.kind == MailingKind.MAILING)
+        running = session.scalars(select(Mailing).where(Mailing.owner_id == owner.id, is_running)).one()
         attempt = session.scalars(select(Attempt).where(Attempt.mailing_id == running.id)).first()
         assert attempt is not None
         return [

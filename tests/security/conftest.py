@@ -41,6 +41,7 @@ from tests.security.object_factories import (
     make_webhook_call,
 )
 from tests.security.rules import list_page_rules
+from tests.security.sequence_objects import make_place, make_sequence, make_step
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
     PASSWORD,
@@ -130,6 +131,9 @@ MAKERS = {
     "reviewer_id": make_reviewer,
     "check_id": make_link_check,
     "file_id": make_message_file,
+    "sequence_id": make_sequence,
+    "step_id": make_step,
+    "enrolment_id": make_place,
 }
 # Arguments that name no object.
 WITHOUT_OBJECTS = {

@@ -120,7 +120,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.import_rejections": IMPORT,
     **dict.fromkeys(("sequences.index", "sequences.new"), PRIVATE),
     **dict.fromkeys(
-        [f"sequences.{name}" for name in ("show", "edit", "start", "pause", "archive", "delete")], SEQUENCE
+        [f"sequences.{name}" for name in ("show", "edit", "start", "pause", "archive", "decide", "delete")],
+        SEQUENCE,
     ),
     **dict.fromkeys(("sequences.new_step", "sequences.list_people", "sequences.add_person"), SEQUENCE),
     **dict.fromkeys(("sequences.edit_step", "sequences.move_step", "sequences.remove_step"), STEP),

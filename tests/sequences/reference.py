@@ -4,7 +4,7 @@ Local times are found by going through the minutes of a clock, and anniversaries
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -187,9 +187,8 @@ def is_open(plan: Plan, moment: datetime, zone: ZoneInfo) -> bool:
 def is_too_late(plan: Plan, due: datetime, now: datetime, zone: ZoneInfo) -> bool:
     """Return whether there was an open minute for it more than a day ago."""
     limit, moment = now - DAY, due
-    step: Callable[[datetime], timedelta] = lambda at: MINUTE if at.minute else HOUR  # noqa: E731
     while moment < limit:
         if is_open(plan, moment, zone):
             return True
-        moment += step(moment)
+        moment += 10 * MINUTE if moment.minute % 10 == 0 else MINUTE
     return False

@@ -171,7 +171,9 @@ class Year:
 
     def check(self) -> None:
         """Compare all letters, and the ledger with the notes of the steps."""
-        assert self.count_letters() == self.reference.letters
+        sent, expected = self.count_letters(), self.reference.letters
+        differences = f"sent: {sent - expected}, expected: {expected - sent}"
+        assert sent == expected, differences
         planned = self.session.scalars(select(Run.planned)).all()
         assert sum(planned) == self.reference.letters.total()
         notes = select(StepLetter.enrolment_id).join(Enrolment, Enrolment.id == StepLetter.enrolment_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing import delivery
@@ -27,9 +27,12 @@ from skymailing.models import (
     EnrolmentState,
     Mailing,
     Run,
+    RunState,
+    Sequence,
     Trigger,
     User,
 )
+from skymailing.sequences import unknowns
 from skymailing.sequences.services import start_sequence
 from tests.delivery.ledger import check_ledger
 from tests.faults.workers import LiveRun, add_clients, run_workers
@@ -204,3 +207,26 @@ def test_a_run_of_a_day_ends_after_the_day(
     mailing = session.scalars(select(Mailing)).one()
     assert mailing.state == "running"
     sequences.change(sequence, start_sequence, NOON, ACTOR)
+
+
+def test_the_owner_decides_about_unknown_letters(sequences: Sequences, user: User, session: Session) -> None:
+    add_clients(session, user, 2)
+    sequence = sequences.create(days(0))
+    sequences.add(sequence, *list_clients(session))
+    sequences.sweep(NOON)
+    session.execute(update(Delivery).values(state=DeliveryState.UNKNOWN, unknowns=1, finished_at=None))
+    session.execute(update(Run).values(state=RunState.FINISHED, finished_at=NOON))
+    first = session.scalars(select(Delivery).order_by(Delivery.id)).first()
+    assert first is not None
+    first.state = DeliveryState.SENT
+    session.flush()
+    with sequences.app.app_context():
+        found = db.session.get_one(Sequence, sequence.id)
+        assert unknowns.count_waiting(found) == 1
+        assert unknowns.resend(found, NOON) == 1
+        db.session.commit()
+        assert unknowns.count_waiting(found) == unknowns.leave(found, NOON) == 0
+    session.expire_all()
+    states = session.scalars(select(Delivery.state).order_by(Delivery.id)).all()
+    assert states == [DeliveryState.SENT, DeliveryState.DEFERRED]
+    assert session.scalars(select(Run.state)).one() == RunState.SEQUENCE

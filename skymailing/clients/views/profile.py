@@ -10,6 +10,7 @@ from flask_login import current_user, login_required
 from skymailing.clients import consents, letters, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.opt_outs import list_opt_outs
+from skymailing.clients.places import find_enterable, list_places
 from skymailing.clients.tags import InvalidTag, find_tags, list_names
 from skymailing.clients.topic_choices import list_states
 from skymailing.clients.views.blueprint import bp
@@ -21,7 +22,6 @@ from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
-from skymailing.sequences.queries import find_enterable, list_places
 from skymailing.settings.retention import retention_settings
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain

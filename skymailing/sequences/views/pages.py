@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import Sequence, SequenceState, Trigger
-from skymailing.sequences import queries, services
+from skymailing.sequences import queries, services, unknowns
 from skymailing.sequences.conditions import describe_conditions
 from skymailing.sequences.forms import SequenceForm, describe_sequence
 from skymailing.sequences.ready_made import READY_MADE, ReadyMade, add_letters, find_ready_made
@@ -62,6 +62,7 @@ def show(sequence_id: int) -> ResponseReturnValue:
         step_sentences={step.id: describe_conditions(step.conditions, current_user) for step in steps},
         stopped=services.find_stopped(sequence),
         explain_mailing=explain_state,
+        unknowns=unknowns.count_waiting(sequence),
     )
 
 
@@ -144,6 +145,18 @@ def pause(sequence_id: int) -> ResponseReturnValue:
     sequence = get_sequence(sequence_id)
     text = _("Paused: no emails are sent until you continue.")
     try_action(lambda: services.pause_sequence(sequence), text)
+    return go_to(sequence_id)
+
+
+@bp.post("/<int:sequence_id>/unknown")
+@login_required
+def decide(sequence_id: int) -> ResponseReturnValue:
+    """Send emails again of which it is unknown whether they arrived, or leave them."""
+    sequence, now = get_sequence(sequence_id), utcnow()
+    if request.form.get("decision") == "resend":
+        try_action(lambda: unknowns.resend(sequence, now), _("The emails will be sent again."))
+    else:
+        try_action(lambda: unknowns.leave(sequence, now), _("The emails will not be sent again."))
     return go_to(sequence_id)
 
 

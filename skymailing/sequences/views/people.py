@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from sqlalchemy import select
 
+from skymailing.clients.places import name_steps
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.email_addresses import address_key
@@ -36,7 +37,7 @@ def list_people(sequence_id: int) -> ResponseReturnValue:
         "sequences/people.html",
         sequence=sequence,
         page=page,
-        subjects=queries.name_steps({row.Enrolment.step_id for row in page}),
+        subjects=name_steps({row.Enrolment.step_id for row in page}),
         states=EnrolmentState,
         state=state,
         describe_wait=describe_wait,
