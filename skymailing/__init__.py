@@ -76,6 +76,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.manager import views as manager
     from skymailing.messages import views as messages
     from skymailing.monitoring import views as monitoring
+    from skymailing.palette import views as palette
     from skymailing.reports import views as reports
     from skymailing.returns import views as returns
     from skymailing.segments import views as segments
@@ -89,6 +90,7 @@ def register_blueprints(app: Flask) -> None:
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings, sequences]
     features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
+    features += [palette]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:

@@ -65,10 +65,19 @@ function keysAreOn() {
   }
 }
 
+// Letters are found by their place on the keyboard where the layout has no Latin ones.
+const PLACES = { KeyN: "n", Slash: "/" };
+
+function findShortcut(event) {
+  const find = (key) => key && document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const isOtherLayout = /[^\x00-\x7F]/.test(event.key) || (event.code === "Slash" && event.key === ".");
+  return find(event.key) || (isOtherLayout ? find(PLACES[event.code]) : null);
+}
+
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !keysAreOn()) return;
-  const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  const target = findShortcut(event);
   if (!target) return;
   event.preventDefault();
   target.focus();

@@ -1,0 +1,1 @@
+"""The command palette: find a page, client, message or mailing by a few letters."""
