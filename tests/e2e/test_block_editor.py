@@ -17,7 +17,7 @@ LEFT, RIGHT = "Left column", "Right column"
 
 def receive(site: Site, owner: User, window: Window, subject: str) -> list[str]:
     """Send a test letter of the open message; return the texts that arrive, in order."""
-    window.main.get_by_role("button", name="Send me a test email").click()
+    window.main.get_by_role("button", name="Send test email").click()
     window.expect_notice("Test email sent")
     mailbox = Mailbox(site, owner.email, window)
     mailbox.open(f"[Test] {subject}")

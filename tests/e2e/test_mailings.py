@@ -143,11 +143,11 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     expect(forecast.locator("li")).to_have_count(1)
 
     window.main.locator("summary", has_text="Only on certain days or at certain hours").click()
-    window.main.get_by_label("Monday").check()
+    window.main.get_by_role("checkbox", name="Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
     expect(forecast).to_contain_text("Not enough time: about 3 emails")
     window.expect_to_fit()
-    window.main.get_by_label("Monday").uncheck()
+    window.main.get_by_role("checkbox", name="Monday").uncheck()
     expect(forecast).not_to_contain_text("Not enough time")
     current.locator("[data-next]").click()
 
