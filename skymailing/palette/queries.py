@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from skymailing.clients.queries import list_found
+from skymailing.clients.search.finding import list_found
 from skymailing.db.text_search import contains_text
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.extensions import db
