@@ -99,14 +99,14 @@ def test_servers() -> None:
 def send_webhooks() -> None:
     """Send the calls of webhooks that are due, in a thread that runs alongside the jobs of this worker."""
     queue.clear_hint(hints.WEBHOOKS)
-    webhook_tasks.serve_in_background()
+    webhook_tasks.SERVING.start()
 
 
 @job
 def check_links() -> None:
     """Check links in a thread that runs alongside the jobs of this worker."""
     queue.clear_hint(hints.LINK_CHECKS)
-    link_tasks.serve_in_background()
+    link_tasks.SERVING.start()
 
 
 @job

@@ -78,7 +78,7 @@ def worker() -> None:
 
     current_app.url_map.update()  # built now, because it would delay the first job, too
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
-    tasks.wait_until_served(WEBHOOK_SECONDS)
+    tasks.SERVING.wait(WEBHOOK_SECONDS)
 
 
 @click.command("scheduler")

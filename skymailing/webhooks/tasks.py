@@ -6,17 +6,17 @@ the calls are sent again with the same IDs.
 """
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import uuid4
 
-from flask import Flask, current_app
+from flask import current_app
 from sqlalchemy import ColumnElement, exists, literal_column, select
 
 from skymailing import counters, hints, queue, worker
+from skymailing.background import BackgroundTask
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_reading
 from skymailing.db.retries import write_with_retries
@@ -39,34 +39,6 @@ POLITE_PAUSE = 0.2
 POLITE_SECONDS = 3.0  # after letters were seen, since there are moments between two windows of them
 # Exactly as in the index: databases do not recognize that a parameter means the same.
 IS_SENDING: ColumnElement[bool] = literal_column("deliveries.state = 'sending'")
-
-_serving: dict[str, threading.Thread] = {}
-_starting = threading.Lock()
-
-
-def serve_in_background() -> None:
-    """Send what is due in a thread of this process, unless one does it already."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
-    with _starting:
-        running = _serving.get("thread")
-        if running is None or not running.is_alive():
-            thread = threading.Thread(target=_serve, args=[app], name="webhooks-lane", daemon=True)
-            _serving["thread"] = thread
-            thread.start()
-
-
-def wait_until_served(seconds: float) -> None:
-    """Wait for the thread of this process, if there is one, so that it can record what it has sent."""
-    if thread := _serving.get("thread"):
-        thread.join(seconds)
-
-
-def _serve(app: Flask) -> None:
-    with app.app_context():
-        try:
-            send_due_calls(LINGER_SECONDS)
-        except Exception:  # the sweep starts it again; the calls are sent again when their leases expire
-            logger.exception("webhooks: sending calls has failed")
 
 
 def send_due_calls(linger_seconds: float = 0.0) -> None:
@@ -173,3 +145,6 @@ def has_work() -> bool:
     found = bool(claims.list_due_endpoints(utcnow()) or letters.list_waiting_endpoints())
     db.session.rollback()
     return found
+
+
+SERVING = BackgroundTask("sending calls of webhooks", partial(send_due_calls, LINGER_SECONDS))

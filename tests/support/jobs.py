@@ -14,4 +14,4 @@ def run_jobs(app: Flask) -> None:
         worker = make_worker()
         worker.work(burst=True, logging_level="WARNING")
         worker.connection.connection_pool.disconnect()  # workers are counted by their connections
-    webhooks.wait_until_served(60)
+    webhooks.SERVING.wait(60)
