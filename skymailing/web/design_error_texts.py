@@ -49,10 +49,13 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "mjml_too_deep": _l("The source has too many elements, or they are nested too deep."),
     "mjml_unreadable": _l("The MJML cannot be compiled."),
     "block_limit": _l("You can save up to %(limit)s blocks. Delete those that you no longer need."),
+    "block_library_full": _l(
+        "Your saved blocks are larger than %(limit)s KB. Delete those that you no longer need."
+    ),
     "template_limit": _l("You can save up to %(limit)s templates. Delete those that you no longer need."),
     "layout_without_content": _l("The layout lacks the place for the text: add {{ content }} or its block."),
     "layout_content_twice": _l("A layout can contain {{ content }} or its block only once."),
-    "layout_content_place": _l("{{ content }} must not be inside a tag, a comment or a style."),
+    "layout_content_place": _l("{{ content }} must not be inside a tag, a comment, a style or a loop."),
     "layout_missing": _l("There is no such layout."),
     "layout_limit": _l("You can save up to %(limit)s layouts. Delete those that you no longer need."),
     "block_name": _l("Enter a name of up to %(limit)s characters."),

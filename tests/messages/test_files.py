@@ -238,7 +238,7 @@ def test_the_mailing_form_shows_the_size_of_all_letters(browser: FlaskClient, us
 
 
 def test_anyone_with_the_link_can_download_the_file(
-    browser: FlaskClient, visitor: FlaskClient, session: Session
+    browser: FlaskClient, visitor: FlaskClient, session: Session, user: User
 ) -> None:
     form = {"file": (io.BytesIO(b"<script>alert(1)</script>"), "страница.html")}
     page = browser.post("/messages/files", data=form)
@@ -254,6 +254,9 @@ def test_anyone_with_the_link_can_download_the_file(
     assert "immutable" in response.headers["Cache-Control"]
     assert "Set-Cookie" not in response.headers
     assert visitor.get(f"/messages/files/{'0' * 32}").status_code == 404
+    user.blocked_at = utcnow()
+    session.flush()
+    assert visitor.get(f"/messages/files/{link.token}").status_code == 404
 
 
 def test_a_refused_file_gets_no_link(browser: FlaskClient, session: Session) -> None:

@@ -18,12 +18,19 @@ from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.models import Client, Delivery, Segment, Tag, User, client_tags
 
+# Each is a column of the query for a window of letters; PostgreSQL has at most 1,664 columns.
+MAX_FLAGS = 100  # of a message
+
 
 def find_content_flags(content: Content) -> list[Flag]:
-    """Return the flags that a message uses; raises TemplateError."""
+    """Return the flags that a message uses; raises TemplateError, also if there are too many."""
     if not any(name in text for name in FLAG_NAMES for text in content.texts):
         return []
-    return find_flags(find_placeholders(content))
+    flags = find_flags(find_placeholders(content))
+    if len(flags) > MAX_FLAGS:
+        text = N_("A message can use up to %(limit)s different tags and segments in its conditions")
+        raise TemplateError(text, limit=str(MAX_FLAGS))
+    return flags
 
 
 def check_flags(owner: User, content: Content) -> None:
