@@ -41,6 +41,7 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "mjml_missing": _l("The source must contain an <mjml> element."),
     "mjml_outside": _l("<%(tag)s> must be inside <mjml>."),
     "mjml_unknown": _l("There is no MJML element <%(tag)s>. HTML goes into <mj-text> or <mj-raw>."),
+    "mjml_slides": _l("A message can have up to %(limit)s images in carousels."),
     "mjml_include": _l("<mj-include> is not supported: paste the content here instead."),
     "mjml_unclosed": _l("The element <%(tag)s> is not closed."),
     "mjml_unopened": _l("</%(tag)s> does not close the element that was opened last."),

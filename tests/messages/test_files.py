@@ -172,8 +172,9 @@ def test_a_message_has_a_limited_number_and_size_of_files(
     [
         ("a/b\\c.pdf", "c.pdf"),
         ("  two   words .pdf", "two words .pdf"),
-        ("x\r\nBcc: y.pdf", "xBcc: y.pdf"),
+        ("x\r\nBcc: y.pdf", "xBcc_ y.pdf"),
         (".htaccess", "htaccess"),
+        ('setup.exe::$DATA<>"|?*', "setup.exe__$DATA______"),
         ("й" * 300 + ".pdf", "й" * 196 + ".pdf"),
         ("i\u0306.txt".replace("i", "и"), "й.txt"),
         ("\u200b\u202e", ""),
