@@ -9,6 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
+from skymailing.delivery.audience.flags import check_flags
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.layouts import LAYOUT_FORMATS, read_layout
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
@@ -67,7 +68,8 @@ class LayoutForm(FlaskForm):
         try:
             read_layout(SourceFormat(self.source_format.data), source)
             layout = Layout(name="", format=self.source_format.data, body=source)
-            check_content(make_sample(self.owner, layout, get_locale().language))
+            check_content(sample := make_sample(self.owner, layout, get_locale().language))
+            check_flags(self.owner, sample)
         except InvalidSource as error:
             self.source.errors = [*self.source.errors, explain_source_error(error)]
         except TemplateError as error:
