@@ -15,6 +15,7 @@ from skymailing.delivery.audience.parts import (
     Part,
     compile_parts,
 )
+from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.rendering.content import Content, TemplateError
 from skymailing.delivery.senders import find_problem
 from skymailing.extensions import db
@@ -170,7 +171,10 @@ class MailingValidation:
         if db.session.scalar(locked) is None:
             return MailingError("mailing_message_unknown")
         try:
-            check_flags(self.owner, Content.of(db.session.get_one(Message, self.values.message_id)))
+            message = db.session.get_one(Message, self.values.message_id)
+            # A layout may have been changed since the message was saved.
+            content = read_current(db.session, message) if message.layout_id else Content.of(message)
+            check_flags(self.owner, content)
         except TemplateError:
             return MailingError("mailing_message_condition")
         return None

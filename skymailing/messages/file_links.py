@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from skymailing.extensions import db
 from skymailing.messages import unused
 from skymailing.messages.files import NewFile, store_content
-from skymailing.models import FileLink
+from skymailing.models import FileLink, User
 
 TOKEN_BYTES = 16
 
@@ -32,8 +32,9 @@ def add_link(owner_id: int, file: NewFile, now: datetime) -> FileLink:
 
 
 def find_link(token: str) -> FileLink | None:
-    """Return the link with this token."""
-    return db.session.scalar(select(FileLink).where(FileLink.token == token))
+    """Return the link with this token; None if its owner is blocked, whose letters have no working links."""
+    statement = select(FileLink).join(User, User.id == FileLink.owner_id)
+    return db.session.scalar(statement.where(FileLink.token == token, User.blocked_at.is_(None)))
 
 
 def delete_unused(now: datetime) -> int:

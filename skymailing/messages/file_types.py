@@ -56,6 +56,7 @@ def clean_name(given: str) -> str:
     name = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
     visible = (character for character in name if unicodedata.category(character) not in _INVISIBLE)
     name = " ".join(unicodedata.normalize("NFC", "".join(visible)).split()).strip(". ")
+    name = name.translate(_NOT_ON_WINDOWS)
     if len(name) > MAX_NAME:
         stem, dot, extension = name.rpartition(".")
         if not dot or len(extension) > MAX_EXTENSION:
@@ -64,6 +65,8 @@ def clean_name(given: str) -> str:
     return name
 
 
+# Windows names no file so: it would save "a.exe::$DATA" as "a.exe".
+_NOT_ON_WINDOWS = str.maketrans(dict.fromkeys('<>:"|?*', "_"))
 # Control characters, marks such as "right to left", surrogates, private and unassigned characters, and line
 # and paragraph separators.
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))

@@ -74,7 +74,7 @@ def read_typed(owner: User, *, may_be_unfinished: bool = False, has_layout: bool
     subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
     preheader = clean_line(request.form.get("preheader", ""))[:PREHEADER_MAX_LENGTH]
     source_format = read_source_format(request.form.get("source_format"))
-    source, language = request.form.get("source", ""), request.form.get("language")
+    source, language = clean(request.form.get("source", "")), request.form.get("language")
     if not source_format:
         format_name = request.form.get("format", "")
         format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
@@ -127,7 +127,7 @@ class MessageForm(FileFields, FlaskForm):
     )
     # What the body is composed from. A message with a source needs no body.
     source_format = HiddenField()
-    source = TextAreaField(_l("Design"))
+    source = TextAreaField(_l("Design"), filters=[clean_text])
     # The choices are set by the page; programs may omit it.
     layout = SelectField(_l("Layout"), choices=[], validate_choice=False)
 

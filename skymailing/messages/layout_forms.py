@@ -1,5 +1,7 @@
 """The layout form."""
 
+import hashlib
+
 from flask import request
 from flask_babel import get_locale, lazy_pgettext
 from flask_babel import lazy_gettext as _l
@@ -7,6 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
+from skymailing.delivery.audience.flags import check_flags
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.layouts import LAYOUT_FORMATS, read_layout
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, clean
@@ -27,6 +30,11 @@ def read_typed_layout(owner: User) -> Content:
     return make_sample(owner, Layout(name="", format=format, body=clean(source)), get_locale().language)
 
 
+def make_stamp(layout: Layout) -> str:
+    """Return what changes with each change of a layout that its form could overwrite."""
+    return hashlib.sha256(f"{layout.name}\0{layout.format}\0{layout.body}".encode()).hexdigest()[:32]
+
+
 class LayoutForm(FlaskForm):
     """A new or existing layout."""
 
@@ -35,6 +43,7 @@ class LayoutForm(FlaskForm):
         [InputRequired(_l("Enter a name.")), Length(max=LAYOUT_NAME_MAX_LENGTH)],
     )
     source_format = HiddenField()
+    seen = HiddenField()  # the stamp of the layout when the page was opened; programs may omit it
     source = TextAreaField(
         _l("Design"),
         [InputRequired(_l("Enter the text."))],
@@ -45,6 +54,12 @@ class LayoutForm(FlaskForm):
         super().__init__(**options)
         self.owner = owner
 
+    def is_stale(self, layout: Layout) -> bool:
+        """Return whether another window has changed the layout; later calls accept the change."""
+        current, seen = make_stamp(layout), self.seen.data
+        self.seen.data, self.seen.raw_data = current, None
+        return bool(seen) and seen != current
+
     def validate(self, extra_validators: object = None) -> bool:
         self.source_format.data = read_layout_format(self.source_format.data).value
         if not super().validate(extra_validators):
@@ -53,7 +68,8 @@ class LayoutForm(FlaskForm):
         try:
             read_layout(SourceFormat(self.source_format.data), source)
             layout = Layout(name="", format=self.source_format.data, body=source)
-            check_content(make_sample(self.owner, layout, get_locale().language))
+            check_content(sample := make_sample(self.owner, layout, get_locale().language))
+            check_flags(self.owner, sample)
         except InvalidSource as error:
             self.source.errors = [*self.source.errors, explain_source_error(error)]
         except TemplateError as error:

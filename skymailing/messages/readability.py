@@ -9,7 +9,12 @@ from flask_babel import gettext as _
 from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.layouts import read_layout
-from skymailing.delivery.composition.readability import Finding, check_document, check_html
+from skymailing.delivery.composition.readability import (
+    Finding,
+    check_document,
+    check_html,
+    find_repeated,
+)
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.messages.layouts import find_layout
@@ -22,15 +27,17 @@ def find_findings(owner: User, content: Content, insight: Insight) -> list[Findi
 
     Raises InvalidSource.
     """
-    clipped = [Finding("check_clipped")] if insight.is_clipped else []
+    others = [Finding("check_clipped")] if insight.is_clipped else []
     if content.source_format is not SourceFormat.BLOCKS:
-        return check_html(insight.rendered.html) + clipped
+        return check_html(insight.rendered.html) + others
     document = read_source(content.source_format, content.source).document
     assert document is not None
     if layout := find_layout(owner.id, content.layout_id):
         frame = read_layout(SourceFormat(layout.format), layout.body)
-        document = replace(document, settings=frame.document.settings) if frame.document else document
-    return check_document(document, find_owner_brand(db.session, owner), content.language) + clipped
+        if frame.document:
+            others = find_repeated(document, frame.document) + others
+            document = replace(document, settings=frame.document.settings)
+    return check_document(document, find_owner_brand(db.session, owner), content.language) + others
 
 
 def explain_finding(finding: Finding) -> str:
@@ -47,6 +54,12 @@ def explain_finding(finding: Finding) -> str:
             text = _("The button has no link yet.")
         case "check_link":
             text = _("A link leads nowhere.")
+        case "check_repeated_logo":
+            text = _("The layout already has a logo.")
+        case "check_repeated_footer":
+            text = _("The layout already has a footer.")
+        case "check_repeated_social":
+            text = _("The layout already has social links.")
         case _:
             size = CLIPPED // 1024
             text = _("Gmail shows only the first %(size)s KB of a message. Make it shorter.", size=size)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from skymailing.delivery.composition.composing import write_design
 from skymailing.delivery.composition.document import parse_json, read_block
@@ -11,9 +11,10 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import SavedBlock
 from skymailing.models.message import BLOCK_NAME_MAX_LENGTH
-from skymailing.quotas.checks import require_room
+from skymailing.quotas.checks import LimitReached, require_room
 
 MAX_SAVED = 200  # per owner
+MAX_TOTAL = 2_000_000  # characters per owner: the editor loads all blocks at once
 
 
 def list_blocks(owner_id: int) -> list[SavedBlock]:
@@ -31,6 +32,9 @@ def save_block(owner_id: int, name: str, source: str) -> SavedBlock:
     read_block(data)
     require_room("block_limit", select(SavedBlock.id).where(SavedBlock.owner_id == owner_id), MAX_SAVED)
     block = SavedBlock(owner_id=owner_id, name=name, block=write_design(data))
+    stored = select(func.sum(func.length(SavedBlock.block))).where(SavedBlock.owner_id == owner_id)
+    if (db.session.scalar(stored) or 0) + len(block.block) > MAX_TOTAL:
+        raise LimitReached("block_library_full", MAX_TOTAL // 1000)
     db.session.add(block)
     db.session.flush()
     return block

@@ -41,6 +41,7 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "mjml_missing": _l("The source must contain an <mjml> element."),
     "mjml_outside": _l("<%(tag)s> must be inside <mjml>."),
     "mjml_unknown": _l("There is no MJML element <%(tag)s>. HTML goes into <mj-text> or <mj-raw>."),
+    "mjml_slides": _l("A message can have up to %(limit)s images in carousels."),
     "mjml_include": _l("<mj-include> is not supported: paste the content here instead."),
     "mjml_unclosed": _l("The element <%(tag)s> is not closed."),
     "mjml_unopened": _l("</%(tag)s> does not close the element that was opened last."),
@@ -49,10 +50,13 @@ DESIGN_ERROR_TEXTS: dict[str, Any] = {
     "mjml_too_deep": _l("The source has too many elements, or they are nested too deep."),
     "mjml_unreadable": _l("The MJML cannot be compiled."),
     "block_limit": _l("You can save up to %(limit)s blocks. Delete those that you no longer need."),
+    "block_library_full": _l(
+        "Your saved blocks are larger than %(limit)s KB. Delete those that you no longer need."
+    ),
     "template_limit": _l("You can save up to %(limit)s templates. Delete those that you no longer need."),
     "layout_without_content": _l("The layout lacks the place for the text: add {{ content }} or its block."),
     "layout_content_twice": _l("A layout can contain {{ content }} or its block only once."),
-    "layout_content_place": _l("{{ content }} must not be inside a tag, a comment or a style."),
+    "layout_content_place": _l("{{ content }} must not be inside a tag, a comment, a style or a loop."),
     "layout_missing": _l("There is no such layout."),
     "layout_limit": _l("You can save up to %(limit)s layouts. Delete those that you no longer need."),
     "block_name": _l("Enter a name of up to %(limit)s characters."),

@@ -172,8 +172,9 @@ def test_a_message_has_a_limited_number_and_size_of_files(
     [
         ("a/b\\c.pdf", "c.pdf"),
         ("  two   words .pdf", "two words .pdf"),
-        ("x\r\nBcc: y.pdf", "xBcc: y.pdf"),
+        ("x\r\nBcc: y.pdf", "xBcc_ y.pdf"),
         (".htaccess", "htaccess"),
+        ('setup.exe::$DATA<>"|?*', "setup.exe__$DATA______"),
         ("й" * 300 + ".pdf", "й" * 196 + ".pdf"),
         ("i\u0306.txt".replace("i", "и"), "й.txt"),
         ("\u200b\u202e", ""),
@@ -238,7 +239,7 @@ def test_the_mailing_form_shows_the_size_of_all_letters(browser: FlaskClient, us
 
 
 def test_anyone_with_the_link_can_download_the_file(
-    browser: FlaskClient, visitor: FlaskClient, session: Session
+    browser: FlaskClient, visitor: FlaskClient, session: Session, user: User
 ) -> None:
     form = {"file": (io.BytesIO(b"<script>alert(1)</script>"), "страница.html")}
     page = browser.post("/messages/files", data=form)
@@ -254,6 +255,9 @@ def test_anyone_with_the_link_can_download_the_file(
     assert "immutable" in response.headers["Cache-Control"]
     assert "Set-Cookie" not in response.headers
     assert visitor.get(f"/messages/files/{'0' * 32}").status_code == 404
+    user.blocked_at = utcnow()
+    session.flush()
+    assert visitor.get(f"/messages/files/{link.token}").status_code == 404
 
 
 def test_a_refused_file_gets_no_link(browser: FlaskClient, session: Session) -> None:

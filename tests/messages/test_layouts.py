@@ -169,6 +169,11 @@ CONTENT_MISSING = "The layout lacks the place for the text: add {{ content }} or
         ("html", "{{ content }}{{content}}", CONTENT_TWICE),
         ("html", '<a href="{{ content }}">x</a>', "must not be inside a tag"),
         ("html", "<style>{{ content }}</style>", "must not be inside a tag"),
+        ("html", '<p title="a < {{ content }}">', "must not be inside a tag"),
+        ("html", '<p title="{{ content }}', "must not be inside a tag"),
+        ("html", "<!doctype {{ content }}>", "must not be inside a tag"),
+        ("html", "{% comment %}{{ content }}{% endcomment %}", "must not be inside a tag"),
+        ("html", "{% for i in (1..3) %}{{ content }}{% endfor %}", "must not be inside a tag"),
         ("html", "{{ content }}{% if %}", "if"),
         ("blocks", BLOCKS, CONTENT_MISSING),
         (
@@ -219,6 +224,27 @@ def test_new_messages_begin_with_the_default_layout(browser: FlaskClient, sessio
     assert not any(session.scalars(select(Layout.is_default)))
 
 
+def test_a_change_in_another_window_is_not_overwritten_unasked(
+    browser: FlaskClient, session: Session
+) -> None:
+    layout = add_layout(browser, session)
+    url = f"/messages/layouts/{layout.id}/edit"
+    opened = soup(browser.get(url)).select_one("input[name=seen]")["value"]  # type: ignore[index]
+    form = {"name": "Frame", "source_format": "html", "source": FRAME + "1", "seen": str(opened)}
+    browser.post(f"/messages/layouts/{layout.id}/default")
+    assert browser.post(url, data=form).status_code == 302
+    response = browser.post(url, data=form | {"source": FRAME + "2"})
+    session.refresh(layout)
+    assert (response.status_code, layout.body) == (409, FRAME + "1")
+    page = soup(response)
+    assert "changed in another window" in page.select_one(".flash-warning").get_text()  # type: ignore[union-attr]
+    assert page.select_one("textarea[name=source]").get_text().strip() == FRAME + "2"  # type: ignore[union-attr]
+    form |= {"source": FRAME + "2", "seen": str(page.select_one("input[name=seen]")["value"])}  # type: ignore[index]
+    assert browser.post(url, data=form).status_code == 302
+    session.refresh(layout)
+    assert layout.body == FRAME + "2"
+
+
 def test_layouts_of_others_stay_hidden(browser: FlaskClient, session: Session) -> None:
     other = Layout(owner_id=UserFactory.create().id, name="Secret", format="html", body=FRAME)
     session.add(other)
@@ -227,6 +253,19 @@ def test_layouts_of_others_stay_hidden(browser: FlaskClient, session: Session) -
     browser.post("/messages/new", data=form)
     assert session.scalars(select(Message)).one().layout_id is None
     assert "Secret" not in browser.get("/messages/layouts").text
+
+
+def test_blocks_that_the_layout_repeats_are_found(browser: FlaskClient, session: Session) -> None:
+    layout = add_layout(browser, session, source_format="blocks", source=json.dumps(DESIGN))
+    design = json.loads(BLOCKS)
+    design["blocks"] += [{"id": "b", "type": "logo"}, {"id": "c", "type": "footer"}]
+    form = {"subject": "News", "source_format": "blocks", "source": json.dumps(design)}
+    alone = browser.post("/messages/insight", data=form).json
+    found = browser.post("/messages/insight", data=form | {"layout": str(layout.id)}).json
+    assert alone is not None
+    assert found is not None
+    assert alone["findings"] == []
+    assert found["findings"] == [{"text": "The layout already has a footer.", "pointer": "/blocks/2"}]
 
 
 def test_an_error_has_the_line_of_the_text(browser: FlaskClient, session: Session) -> None:

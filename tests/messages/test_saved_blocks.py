@@ -52,3 +52,11 @@ def test_there_is_a_limit(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch)
     assert browser.post("/messages/blocks", data=form).status_code == 201
     response = browser.post("/messages/blocks", data=form)
     assert response.json == {"problem": "You can save up to 1 blocks. Delete those that you no longer need."}
+
+
+def test_saved_blocks_have_a_total_size(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_blocks, "MAX_TOTAL", 1_000)
+    form = {"name": "a", "block": json.dumps(BLOCK | {"text": "x" * 480})}
+    statuses = [browser.post("/messages/blocks", data=form).status_code for _ in range(3)]
+    assert statuses == [201, 422, 422]
+    assert "larger than 1 KB" in browser.post("/messages/blocks", data=form).json["problem"]  # type: ignore[index]

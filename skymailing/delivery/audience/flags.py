@@ -1,6 +1,6 @@
 """Find out which conditions of letters on tags and segments hold for their recipients."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, select
@@ -18,12 +18,25 @@ from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.models import Client, Delivery, Segment, Tag, User, client_tags
 
+MAX_FLAGS = 100  # of a message
+# Of all variants of a run, and of a layout that has been changed since. Each flag is a column of the query
+# for a window of letters: PostgreSQL has at most 1,664.
+MAX_COLUMNS = 1_000
+
 
 def find_content_flags(content: Content) -> list[Flag]:
-    """Return the flags that a message uses; raises TemplateError."""
+    """Return the flags that a message uses; raises TemplateError, also if there are too many."""
     if not any(name in text for name in FLAG_NAMES for text in content.texts):
         return []
-    return find_flags(find_placeholders(content))
+    flags = find_flags(find_placeholders(content))
+    _check_number(flags, MAX_FLAGS)
+    return flags
+
+
+def _check_number(flags: Collection[Flag], limit: int) -> None:
+    if len(flags) > limit:
+        text = N_("A message can use up to %(limit)s different tags and segments in its conditions")
+        raise TemplateError(text, limit=str(limit))
 
 
 def check_flags(owner: User, content: Content) -> None:
@@ -32,11 +45,12 @@ def check_flags(owner: User, content: Content) -> None:
         compile_flags(owner, flags, utcnow())
 
 
-def compile_flags(owner: User, flags: Iterable[Flag], now: datetime) -> dict[Flag, ColumnElement[bool]]:
+def compile_flags(owner: User, flags: Collection[Flag], now: datetime) -> dict[Flag, ColumnElement[bool]]:
     """Return the condition on `Client` of each flag.
 
     Raises TemplateError for a tag or segment that does not exist: who should see the text is not known then.
     """
+    _check_number(flags, MAX_COLUMNS)
     viewpoint = Viewpoint.of(owner, now)
     return {
         flag: _compile_tag(flag[1], viewpoint) if flag[0] == TAG else _compile_segment(flag[1], viewpoint)

@@ -1,7 +1,7 @@
 """Check that the HTML of one block cannot change the letter around it."""
 
 from skymailing.delivery.composition.errors import InvalidSource
-from skymailing.delivery.rendering.html_pieces import IMPLIED_END_TAGS, PIECE, VOID
+from skymailing.delivery.rendering.html_pieces import IMPLIED_END_TAGS, PIECE, VOID, find_broken_tag
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 # Elements of a whole page, and one that swallows everything after it.
@@ -27,6 +27,8 @@ def check_html(html: str, pointer: str) -> None:
             opened.append(name)
             if len(opened) > MAX_DEPTH:
                 raise InvalidSource("design_html_deep", pointer, limit=MAX_DEPTH)
+    if broken := find_broken_tag(source):
+        raise InvalidSource("design_html_unclosed", pointer, tag=broken["tag"][:MAX_NAME])
     for name in opened:
         if name not in IMPLIED_END_TAGS:
             raise InvalidSource("design_html_unclosed", pointer, tag=name[:MAX_NAME])
@@ -34,7 +36,8 @@ def check_html(html: str, pointer: str) -> None:
 
 def _check_raw(name: str | None, piece: str, pointer: str) -> None:
     if name is None:
-        if len(piece) < 7 or not piece.endswith("-->"):
+        # Browsers end a comment at "--!>", too.
+        if len(piece) < 7 or not piece.endswith("-->") or "--!>" in piece:
             raise InvalidSource("design_html_comment", pointer)
     elif name.lower() in PAGE_ELEMENTS:
         raise InvalidSource("design_html_page", pointer, tag=name.lower())

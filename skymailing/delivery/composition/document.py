@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymailing.delivery.composition.block_types import BLOCK_TYPES, CONTENT, LAYOUT_TYPES, read_style
-from skymailing.delivery.composition.checks import Field, color, flag, join, one_of, read_object, whole
+from skymailing.delivery.composition.checks import (
+    Field,
+    color,
+    flag,
+    join,
+    one_of,
+    read_object,
+    shorten,
+    whole,
+)
 from skymailing.delivery.composition.conditions import Condition, read_condition
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.fonts import FONTS
@@ -102,7 +111,7 @@ def read_document(data: Any, *, is_layout: bool = False) -> Document:
         raise InvalidSource("design_not_object")
     for name in data:
         if name not in ("version", "settings", "blocks"):
-            raise InvalidSource("design_unknown_field", join("", name), name=name[:50])
+            raise InvalidSource("design_unknown_field", join("", name), name=shorten(name))
     if data.get("version") != VERSION or isinstance(data["version"], bool):
         raise InvalidSource("design_version", "/version", version=VERSION)
     settings = read_object(data.get("settings", {}), "/settings", SETTINGS)
@@ -143,7 +152,7 @@ class _Reader:
         fields = types.get(str(name))
         if not isinstance(name, str) or fields is None:
             code = "design_nested_columns" if name == COLUMNS else "design_unknown_block"
-            raise InvalidSource(code, f"{pointer}/type", name=str(name)[:50])
+            raise InvalidSource(code, f"{pointer}/type", name=shorten(str(name)))
         extra = (*BLOCK_FIELDS, COLUMNS) if name == COLUMNS else BLOCK_FIELDS
         return Block(
             self.read_id(data.get("id"), f"{pointer}/id"),

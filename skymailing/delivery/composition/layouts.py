@@ -14,15 +14,17 @@ from skymailing.delivery.composition.mjml_source import compile_mjml
 from skymailing.delivery.composition.page_parts import Part, add_styles, extract_text, split_page
 from skymailing.delivery.composition.palette import DARK_LINK
 from skymailing.delivery.rendering.content import check_length, convert_markdown, prepare
-from skymailing.delivery.rendering.html_pieces import PIECE
+from skymailing.delivery.rendering.html_pieces import DECLARATION, PIECE, find_broken_tag
 from skymailing.delivery.rendering.liquid import parse
-from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
+from skymailing.delivery.rendering.liquid_tags import NAME, TemplateError, find_tags
 from skymailing.delivery.rendering.markdown_page import TEXT_RULES
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.models import MessageFormat, SourceFormat
 
 LAYOUT_FORMATS = (SourceFormat.BLOCKS, SourceFormat.HTML)
 PLACE = re.compile(r"\{\{-?\s{0,99}content\s{0,99}-?\}\}")
+# Blocks of Liquid that print the content never, later or several times.
+UNUSABLE_BLOCKS = frozenset({"comment", "capture", "for", "tablerow"})
 STYLES = """
 <style>
 {rules}.letter a {{ color: {link}; }}
@@ -70,7 +72,7 @@ def read_layout(format: SourceFormat, source: str) -> Frame:
     if len(tags) != 1:
         raise InvalidSource("layout_content_twice" if tags else "layout_without_content")
     before, after = source[: tags[0].start], source[tags[0].end :]
-    if _is_inside_tag(before, after):
+    if _is_inside_tag(before, after) or _is_inside_block(before):
         raise InvalidSource("layout_content_place")
     return Frame(before=before, after=after)
 
@@ -79,7 +81,16 @@ def _is_inside_tag(before: str, after: str) -> bool:
     """Return whether the content would be part of a tag, a comment or a style."""
     mark = "\ue000"
     masked = MaskedSource(before + mark + after)
-    return any(mark in piece[0] for piece in PIECE.finditer(masked.text))
+    start = masked.text.partition(mark)[0]
+    is_swallowed = find_broken_tag(start) is not None
+    found = (*PIECE.finditer(masked.text), *DECLARATION.finditer(masked.text))
+    return is_swallowed or any(mark in piece[0] for piece in found)
+
+
+def _is_inside_block(before: str) -> bool:
+    """Return whether the content would be part of a comment, a loop or a captured text of Liquid."""
+    names = [name[1] for tag in find_tags(before) if (name := NAME.match(tag.text))]
+    return any(names.count(name) > names.count(f"end{name}") for name in UNUSABLE_BLOCKS)
 
 
 def write_part(format: SourceFormat, source: str, link: str, language: str) -> Part:

@@ -12,6 +12,8 @@ from skymailing.delivery.rendering.liquid_tags import line_at
 
 MAX_DEPTH = 50
 MAX_ELEMENTS = 3_000
+# The compiler writes styles for each pair of slides: 3,000 of them became 150 MB.
+SLIDE, MAX_SLIDES = "mj-carousel-image", 30
 # Elements whose content is HTML, not MJML.
 WITH_HTML = frozenset(
     "mj-text mj-button mj-table mj-raw mj-navbar-link mj-social-element "
@@ -70,6 +72,7 @@ class _Reader:
         # The names of open elements, and where each begins.
         self.opened: list[tuple[str, int]] = []
         self.count = 0
+        self.slides = 0
         self.position = 0
 
     def fail(self, code: str, place: int, **values: object) -> InvalidSource:
@@ -111,6 +114,9 @@ class _Reader:
         if not self.opened and (name != "mjml" or self.count):
             raise self.fail("mjml_outside", tag.start(), tag=name)
         self.count += 1
+        self.slides += name == SLIDE
+        if self.slides > MAX_SLIDES:
+            raise self.fail("mjml_slides", tag.start(), limit=MAX_SLIDES)
         self.write(name, tag[0])
         if tag["closed"]:
             return

@@ -6,7 +6,7 @@ from mjml import mjml2html
 
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.composition.mjml_outline import read_outline
-from skymailing.delivery.rendering.content import prepare
+from skymailing.delivery.rendering.content import MAX_BODY, prepare
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, line_at
 from skymailing.delivery.rendering.tag_masking import MaskedSource
@@ -45,6 +45,8 @@ def compile_mjml(source: str, language: str) -> str:
         place = POSITION.search(str(error))
         line = line_at(outline.source, int(place[1])) if place else None
         raise InvalidSource("mjml_unreadable", line=line) from error
+    if len(html) > 2 * MAX_BODY:  # the next steps copy it several times
+        raise InvalidSource("design_letter_too_long", limit=MAX_BODY)
     html = html.replace(' lang="und"', f' lang="{language}"')
     return masked.unmask(outline.restore(serve_icons(html)))
 

@@ -25,6 +25,8 @@ DECLARATION = re.compile(
 SIZE = re.compile(r"(?:^|\s)(\d{1,3}(?:\.\d{1,4})?)px")
 INVISIBLE = re.compile(r"(?:&(?:nbsp|zwnj|shy|#\d{1,6});|[\s\u00a0\u200b-\u200d\u00ad])+")
 NOWHERE = ("", "#")
+# The blocks of layouts that messages need not repeat.
+SHARED = ("logo", "footer", "social")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ def check_document(document: Document, brand: OwnerBrand, language: str) -> list
         look = replace(start, background=background or start.background)
         findings += [replace(found, pointer=pointer) for found in check_html(html, look, with_alt=False)]
     return findings[:MAX_FINDINGS]
+
+
+def find_repeated(document: Document, layout: Document) -> list[Finding]:
+    """Return the blocks of a message that readers see twice, because the layout around it has them, too."""
+    shared = {block.type for block in layout.walk()} & set(SHARED)
+    return [
+        Finding(f"check_repeated_{block.type}", f"/blocks/{place}")
+        for place, block in enumerate(document.blocks)
+        if block.type in shared
+    ]
 
 
 def check_html(html: str, look: Look | None = None, *, with_alt: bool = True) -> list[Finding]:

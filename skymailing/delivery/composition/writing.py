@@ -8,6 +8,8 @@ from skymailing.delivery.rendering.content import prepare
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 SPACES = re.compile("  +| $|^ ")
+# Liquid in addresses, as visual editors write it (`rendering/tag_repair.py`).
+ESCAPED_BRACES = re.compile("%(?=7B%7B)", re.IGNORECASE)
 
 
 def write_around_tags(source: str, write: Callable[[str], str]) -> str:
@@ -36,7 +38,7 @@ def write_value(source: str) -> str:
 
 def write_literally(text: str) -> str:
     """Return a text that contains no Liquid, for text or for an attribute in double quotes."""
-    return escape(text, quote=True).replace("{", "&#123;")
+    return ESCAPED_BRACES.sub("&#37;", escape(text, quote=True).replace("{", "&#123;"))
 
 
 def attribute(name: str, value: str) -> str:

@@ -22,9 +22,22 @@ ATTRIBUTE = re.compile(
 )
 # Conditional comments for Outlook that other mail programs skip, such as <![if !mso]>, and doctypes.
 DECLARATION = re.compile(r"<[!?][^<>]*+>")
+# The beginning of a tag that PIECE does not match, because it or a quoted value in it does not end properly.
+BROKEN = re.compile(r"<(?P<tag>[a-zA-Z/!?][\w-]*+)")
 # In an attribute, a named reference without a semicolon is text if a letter, a digit or "=" follows: a link
 # to "/?a=1&region=2" has no "&reg" (HTML standard, 13.2.5.73).
 REFERENCE = re.compile(r"&(?:#[^&;]{0,20}+;?|[a-zA-Z][a-zA-Z0-9]*+(?:;|(?!=)))")
+
+
+def find_broken_tag(html: str) -> re.Match[str] | None:
+    """Return the beginning of the first tag that may swallow what follows it, such as `<a title="`."""
+    end = 0
+    for piece in (*PIECE.finditer(html), None):
+        between = html[end : piece.start() if piece else len(html)]
+        if broken := BROKEN.search(DECLARATION.sub("", between)):
+            return broken
+        end = piece.end() if piece else end
+    return None
 
 
 def read_attributes(attributes: str) -> dict[str, str]:

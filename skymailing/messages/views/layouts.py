@@ -11,7 +11,7 @@ from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.letter import EXAMPLE, TemplateError, preview
 from skymailing.extensions import db
 from skymailing.messages import layouts, queries
-from skymailing.messages.layout_forms import LayoutForm, read_layout_format
+from skymailing.messages.layout_forms import LayoutForm, make_stamp, read_layout_format
 from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Layout, SourceFormat
@@ -48,32 +48,44 @@ def edit_layout(layout_id: int) -> ResponseReturnValue:
     """Edit or rename a layout; runs that have started keep the earlier one."""
     layout = get_own(Layout, layout_id)
     data = {"name": layout.name, "source_format": layout.format, "source": layout.body}
+    data["seen"] = make_stamp(layout)
     return _edit(LayoutForm(current_user, data=data), layout)
 
 
 def _edit(form: LayoutForm, layout: Layout) -> ResponseReturnValue:
+    is_changed = False
     if form.validate_on_submit():
         start_writing()
         if layout.id is not None:
-            layout = get_own(Layout, layout.id)
-        format = SourceFormat(form.source_format.data or "")
-        try:
-            layouts.save_layout(layout, form.name.data or "", format, form.source.data or "")
-        except LimitReached as error:
-            form.form_errors = [explain(error)]
-        else:
-            db.session.commit()
-            flash(_("Layout saved."), "success")
+            layout = get_own(Layout, layout.id, to_change=True)
+            is_changed = form.is_stale(layout)
+        if not is_changed and _save(form, layout):
             return redirect(url_for("messages.list_layouts"))
+        db.session.rollback()
     attributes = queries.find_attributes(current_user.id)
     mode = "mjml" if form.source_format.data == SourceFormat.HTML else str(form.source_format.data)
-    return render_template(
+    page = render_template(
         "messages/layout_form.html",
         **editor.describe_mode(mode, attributes, is_layout=True),
         **editor.describe_values(attributes),
         form=form,
         layout=layout,
+        is_changed=is_changed,
     )
+    return page, 409 if is_changed else 200
+
+
+def _save(form: LayoutForm, layout: Layout) -> bool:
+    """Save the layout and commit; if there are too many, add an error to the form and return False."""
+    format = SourceFormat(form.source_format.data or "")
+    try:
+        layouts.save_layout(layout, form.name.data or "", format, form.source.data or "")
+    except LimitReached as error:
+        form.form_errors = [explain(error)]
+        return False
+    db.session.commit()
+    flash(_("Layout saved."), "success")
+    return True
 
 
 @bp.post("/layouts/<int:layout_id>/default")

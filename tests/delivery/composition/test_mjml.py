@@ -110,6 +110,8 @@ def test_no_font_is_loaded() -> None:
         "<mjml><mj-body>" + "<mj-wrapper>" * 5_000 + "</mj-wrapper>" * 5_000,
         wrap("<mj-text>" + "<div>" * 3_000 + "</div>" * 3_000 + "</mj-text>"),
         wrap("<mj-spacer/>" * 5_000),
+        wrap("<mj-carousel>" + '<mj-carousel-image src="a"/>' * 2_000 + "</mj-carousel>"),
+        wrap(("<mj-carousel>" + '<mj-carousel-image src="a"/>' * 50 + "</mj-carousel>") * 50),
         wrap("<mj-text " + 'a="b" ' * 20_000),
         wrap("<" * 50_000),
         wrap("<!--" * 50_000),
