@@ -64,6 +64,7 @@ _register(
         RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
         RunState.ATTACHED: (lazy_pgettext("run", "sending"), "active"),
+        RunState.LOCAL: (lazy_pgettext("run", "sending"), "active"),
         RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
         RunState.ATTACHED_LETTERS: (lazy_pgettext("run", "sending"), "active"),
         RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
