@@ -292,9 +292,7 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
     with app.app_context():
         source = describe_from(user, None)
         test = OutboxLetter(user=user, to=user.email, params={})
-        letter = parse_valid(
-            render_test_letter(Content.of(message), make_recipient(client), test, source)[0]
-        )
+        letter = parse_valid(render_test_letter(Content.of(message), make_recipient(client), test, source)[0])
         example = parse_valid(render_test_letter(Content.of(message), EXAMPLE, test, source)[0])
 
     assert letter["Subject"] == "[Test] Hi, Ann"
