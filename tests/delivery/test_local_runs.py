@@ -72,7 +72,7 @@ def test_each_client_gets_the_letter_at_the_local_time(
     for before in (TOKYO - DAY, TOKYO - timedelta(hours=1), TOKYO - SECOND):
         sweep_at(before)
         assert session.scalar(select(Run)) is None, "no run before the first zone's time"
-    expected = []
+    expected: list[str] = []
     for name, at in (("tokyo", TOKYO), ("moscow", MOSCOW), ("new-york", NEW_YORK)):
         if expected:
             sweep_at(at - SECOND)
@@ -224,7 +224,7 @@ def test_retries_and_late_letters_wait_for_the_clients_sending_hours(
     assert not smtp.letters
     with app.app_context():
         assert due.find_runs(MOSCOW + timedelta(hours=2)) == []
-    expected = []
+    expected: list[str] = []
     for name, at in (("new-york", NEW_YORK), ("tokyo", TOKYO + DAY), ("moscow", MOSCOW + DAY)):
         sweep_at(at - timedelta(minutes=1))
         assert list_names(smtp) == expected
