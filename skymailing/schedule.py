@@ -20,7 +20,17 @@ from skymailing import queue
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
-from skymailing.models import EVERY_DAY, OPEN_RUN_STATES, Mailing, MailingState, Run, User
+from skymailing.delivery.local_runs import IS_PENDING
+from skymailing.models import (
+    EVERY_DAY,
+    OPEN_RUN_STATES,
+    Delivery,
+    Mailing,
+    MailingState,
+    Run,
+    RunState,
+    User,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +116,7 @@ class Wake:
 
     @classmethod
     def resume(cls, run_id: int, at: datetime) -> "Wake":
-        """Return the job that continues a run that paused outside its sending hours."""
+        """Return the job that continues a run that waits for its sending hours or its clients' time."""
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 
@@ -138,7 +148,7 @@ def reconcile(now: datetime) -> int:
     Corrections that take too long are left to the next sweep, the latest starts first.
     """
     scheduler = make_scheduler()
-    wanted = {wake.name: wake for wake in [*_list_starts(now), *_list_openings(now)]}
+    wanted = {wake.name: wake for wake in [*_list_starts(now), *_list_openings(now), *_list_zones(now)]}
     existing = {
         raw.decode(): score
         for raw, score in scheduler.connection.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
@@ -180,12 +190,26 @@ def _list_openings(now: datetime) -> list[Wake]:
         .join(User, User.id == Mailing.owner_id)
         .where(
             Run.state.in_(OPEN_RUN_STATES),
+            Run.state != RunState.LOCAL,
             (Mailing.weekdays != EVERY_DAY) | Mailing.opens_at.is_not(None),
             may_send(now),
         )
     )
     openings = [(run.id, hours_of(run).find_next_opening(now)) for run in _read(outside_hours)]
     return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
+
+
+def _list_zones(now: datetime) -> list[Wake]:
+    """Return when the next letters of runs at local time are due."""
+    due = select(Delivery.not_before).where(Delivery.run_id == Run.id, IS_PENDING, Delivery.not_before > now)
+    first = due.order_by(Delivery.not_before).limit(1).correlate(Run).scalar_subquery()
+    waiting = (
+        select(Run.id, first)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Run.state == RunState.LOCAL, may_send(now))
+    )
+    return [Wake.resume(id, at) for id, at in _read(waiting) if at is not None and at < now + HORIZON]
 
 
 def _read(statement: Select[Any]) -> Sequence[Row[Any]]:

@@ -34,6 +34,7 @@ POINTERS = {
     "client_duplicate": "/email",
     "client_name_too_long": "/full_name",
     "client_comment_too_long": "/comment",
+    "client_unknown_timezone": "/timezone",
     "client_attribute_too_long": "/attributes",
     "client_too_many_attributes": "/attributes",
     "client_attribute_unnamed": "/attributes",

@@ -23,6 +23,7 @@ from skymailing.clients.tags import (
     list_keys,
     tag_key,
 )
+from skymailing.clients.time_zones import clean_timezone
 from skymailing.clients.upsert import upsert_clients
 from skymailing.db.text_search import is_sqlite
 from skymailing.email_addresses import address_key, parse_recipient
@@ -56,6 +57,7 @@ class ExistingClient:
     id: int
     full_name: str
     comment: str
+    timezone: str
     attributes: Mapping[str, str]
     tags: frozenset[str]
 
@@ -64,13 +66,19 @@ class ExistingClient:
         return (
             row.full_name not in ("", self.full_name)
             or row.comment not in ("", self.comment)
+            or row.timezone not in ("", self.timezone)
             or any(self.attributes.get(name) != value for name, value in row.attributes.items())
             or any(tag_key(name) not in self.tags for name in row.tags)
         )
 
 
 def read_row(
-    email: str, full_name: str, comment: str, attributes: Mapping[str, str | None], tags: Iterable[str]
+    email: str,
+    full_name: str,
+    comment: str,
+    timezone: str,
+    attributes: Mapping[str, str | None],
+    tags: Iterable[str],
 ) -> ClientRow:
     """Return a row with cleaned values; raises UserError."""
     address = parse_recipient(email)
@@ -80,6 +88,7 @@ def read_row(
         email_key=address_key(address),
         full_name=clean_name(full_name),
         comment=clean_comment(comment),
+        timezone=clean_timezone(timezone),
         attributes=clean_attributes(given),
         tags=tuple(clean_tags(tags)),
     )
@@ -141,7 +150,7 @@ def judge(row: ClientRow, earlier: ClientRow | None, known: ExistingClient | Non
     """Return what a row does to its client; `earlier` combines previous rows with the same address."""
     if earlier is not None:
         merged = earlier.merge(row)
-        is_same = merged[:5] == earlier[:5] and set(merged.tags) == set(earlier.tags)
+        is_same = merged[:6] == earlier[:6] and set(merged.tags) == set(earlier.tags)
         return Verdict.UNCHANGED if is_same else Verdict.UPDATED
     if known is None:
         return Verdict.CREATED
@@ -151,13 +160,19 @@ def judge(row: ClientRow, earlier: ClientRow | None, known: ExistingClient | Non
 def find_existing(owner_id: int, rows: Sequence[ClientRow]) -> dict[str, ExistingClient]:
     """Return the clients that exist already, by address key."""
     keys = sorted({row.email_key for row in rows})
-    columns = (Client.email_key, Client.id, Client.full_name, Client.comment, Client.attributes)
+    columns = (
+        *(Client.email_key, Client.id, Client.full_name, Client.comment, Client.timezone),
+        Client.attributes,
+    )
     found = db.session.execute(select_by_keys(owner_id, keys, columns)).all()
     tagged = {row.email_key for row in rows if row.tags}
-    tags = find_tags([id for key, id, *_rest in found if key in tagged]) if tagged else {}
+    tags = find_tags([row.id for row in found if row.email_key in tagged]) if tagged else {}
     return {
-        key: ExistingClient(id, full_name, comment, attributes, frozenset(map(tag_key, tags.get(id, ()))))
-        for key, id, full_name, comment, attributes in found
+        row.email_key: ExistingClient(
+            *(row.id, row.full_name, row.comment, row.timezone, row.attributes),
+            frozenset(map(tag_key, tags.get(row.id, ()))),
+        )
+        for row in found
     }
 
 

@@ -24,10 +24,11 @@ class ValueFault(StrEnum):
     COMMENT_TOO_LONG = "comment_too_long"
     ATTRIBUTE_TOO_LONG = "attribute_too_long"
     TOO_MANY_ATTRIBUTES = "too_many_attributes"
+    UNKNOWN_TIMEZONE = "unknown_timezone"
 
 
 class InvalidValue(UserError):
-    """A client's value is too long, or there are too many values."""
+    """A client's value is too long or unknown, or there are too many values."""
 
     def __init__(self, fault: ValueFault) -> None:
         super().__init__(f"client_{fault}")

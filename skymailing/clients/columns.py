@@ -14,7 +14,7 @@ from skymailing.clients.fields import (
     Field,
     simplify,
 )
-from skymailing.clients.recipes import Recipe, find_recipe, is_own_export
+from skymailing.clients.recipes import OWN_FIELDS, Recipe, find_recipe, is_own_export
 from skymailing.clients.statuses import Standing, read_status
 from skymailing.errors import UserError
 
@@ -72,6 +72,10 @@ class Columns:
     def comment(self) -> int | None:
         return next(iter(self.find(Field.COMMENT)), None)
 
+    @property
+    def timezone(self) -> int | None:
+        return next(iter(self.find(Field.TIMEZONE)), None)
+
 
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
     """Return the meaning of each column, based on headers and some rows; raises NoAddressColumn."""
@@ -83,7 +87,12 @@ def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
 def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
     """Return the most likely field of each column, without EMAIL if there is none."""
     if is_own_export(headers):
-        others = [Field.TAGS if header == Field.TAGS else Field.ATTRIBUTE for header in headers[3:]]
+        others: list[str] = [
+            Field(header) if header in OWN_FIELDS else Field.ATTRIBUTE for header in headers[3:]
+        ]
+        if others.count(Field.TIMEZONE) > 1:  # the first one is ours, the other a custom field
+            first = others.index(Field.TIMEZONE) + 1
+            others[first:] = [Field.ATTRIBUTE if name == Field.TIMEZONE else name for name in others[first:]]
         return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *others]
     recipe = find_recipe(headers)
     if recipe is None:

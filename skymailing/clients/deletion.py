@@ -218,6 +218,7 @@ def _serialize(client: Client) -> dict[str, Any]:
         "email_key": client.email_key,
         "full_name": client.full_name,
         "comment": client.comment,
+        "timezone": client.timezone,
         "attributes": client.attributes,
         "created_at": client.created_at.isoformat(),
     }
@@ -226,4 +227,6 @@ def _serialize(client: Client) -> dict[str, Any]:
 def _deserialize(owner_id: int, values: dict[str, Any]) -> Client:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
-    return Client(owner_id=owner_id, created_at=created_at, **named)
+    # Deletions stored by earlier versions have no time zone.
+    timezone = values.get("timezone", "")
+    return Client(owner_id=owner_id, created_at=created_at, timezone=timezone, **named)

@@ -11,7 +11,7 @@ from skymailing.clients.tags import find_tags
 from skymailing.extensions import db
 from skymailing.models import Client, Suppression
 
-FIELDS = ("email", "full_name", "comment", "tags")
+FIELDS = ("email", "full_name", "comment", "tags", "timezone")
 ROWS_PER_QUERY = 1000
 
 
@@ -36,7 +36,10 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
     while True:
         # Query page by page instead of keeping a cursor open: a slow download must not keep a snapshot open.
         rows = db.session.execute(
-            select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
+            select(
+                *(Client.id, Client.email, Client.full_name, Client.comment),
+                *(Client.timezone, Client.attributes),
+            )
             .where(Client.owner_id == owner_id, Client.id > last_id, chosen)
             .order_by(Client.id)
             .limit(ROWS_PER_QUERY)
@@ -46,7 +49,8 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
         for row in rows:
             names = dict.fromkeys([*tags.get(row.id, ()), *read_tags(row.attributes.get(Field.TAGS, ""))])
             attributes = (row.attributes.get(key, "") for key in keys)
-            yield [row.email, row.full_name, row.comment, write_tags(list(names)), *attributes]
+            standard = (row.email, row.full_name, row.comment, write_tags(list(names)), row.timezone)
+            yield [*standard, *attributes]
         if len(rows) < ROWS_PER_QUERY:
             return
         last_id = rows[-1].id

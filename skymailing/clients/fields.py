@@ -14,6 +14,7 @@ class Field(StrEnum):
     MIDDLE_NAME = "middle_name"
     LAST_NAME = "last_name"
     COMMENT = "comment"
+    TIMEZONE = "timezone"
     TAGS = "tags"
     STATUS = "status"  # words such as "active" or "unsubscribed"
     SUBSCRIBED = "subscribed"  # yes or no
@@ -62,6 +63,10 @@ FIELD_NAMES: dict[Field, tuple[str, ...]] = {
     Field.COMMENT: (
         *("comment", "comments", "комментарий", "комментарии", "коммент", "примечание", "примечания"),
         *("note", "notes", "заметка", "заметки", "remark", "remarks"),
+    ),
+    Field.TIMEZONE: (
+        *("timezone", "tz", "timezonename", "ianatimezone", "часовойпояс", "таймзона", "временнаязона"),
+        *("часовойпоясклиента", "пояс"),
     ),
     Field.TAGS: ("tags", "tag", "теги", "тэги", "тег", "метки", "метка"),
 }

@@ -30,11 +30,13 @@ from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
 from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
+from skymailing.clock import utcnow
 from skymailing.delivery.audience.fields import State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import read_id
+from skymailing.web.timezone_choices import list_timezone_choices
 
 STATUS_LABELS: dict[str, Any] = {
     State.MAILABLE: lazy_pgettext("client status", "active"),
@@ -95,6 +97,11 @@ class ClientForm(FlaskForm):
         [check_with(clean_comment)],
         description=_l("Only you can see this. It never appears in emails."),
     )
+    timezone = SelectField(
+        _l("Time zone"),
+        default="",
+        description=_l("For mailings that are sent at each client's local time."),
+    )
     tags = StringField(
         _l("Tags"),
         [check_with(read_tags)],
@@ -104,6 +111,11 @@ class ClientForm(FlaskForm):
     # The tags that the page showed, `<ID>:<name>` each: another window may have changed them since.
     shown_tags = HiddenField()
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
+
+    def __init__(self, *args: Any, current_timezone: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        own = SelectChoice("", _("Not known: your own time zone"))
+        self.timezone.choices = [own, *list_timezone_choices(utcnow(), current_timezone or "UTC")]
 
     def add_blank_pairs(self) -> None:
         for _number in range(BLANK_PAIRS):
@@ -116,6 +128,7 @@ class ClientForm(FlaskForm):
             email=self.email.data or "",
             full_name=self.full_name.data or "",
             comment=self.comment.data or "",
+            timezone=self.timezone.data or "",
             attributes=[(pair.form.name.data or "", pair.form.value.data or "") for pair in self.attributes],
             tags=self.read_tag_changes(),
         )
@@ -147,14 +160,16 @@ def make_client_form(client: Client | None = None) -> ClientForm:
     else:
         tags = list_client_tags(client)
         form = ClientForm(
+            current_timezone=client.timezone,
             data={
                 "email": display_address(client.email),
                 "full_name": client.full_name,
                 "comment": client.comment,
+                "timezone": client.timezone,
                 "tags": ", ".join(name for _id, name in tags),
                 "shown_tags": write_shown_tags(tags),
                 "attributes": [{"name": key, "value": value} for key, value in client.attributes.items()],
-            }
+            },
         )
     if not form.is_submitted():
         form.add_blank_pairs()
@@ -197,6 +212,7 @@ FIELD_LABELS: dict[str, Any] = {
     Field.MIDDLE_NAME: _l("Middle name"),
     Field.LAST_NAME: _l("Last name"),
     Field.COMMENT: _l("Comment"),
+    Field.TIMEZONE: _l("Time zone"),
     Field.TAGS: _l("Tags"),
     Field.ATTRIBUTE: _l("Custom field"),
     Field.JSON: _l("Several custom fields (JSON)"),

@@ -43,7 +43,7 @@ from skymailing.models import (
     mailing_clients,
 )
 
-FILLED_COLUMNS = ("full_name", "comment")
+FILLED_COLUMNS = ("full_name", "comment", "timezone")
 
 
 def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) -> Removal:

@@ -50,11 +50,12 @@ MAILCHIMP = {
     **NAMES,
     "emailaddress": Field.EMAIL,
     "tags": Field.TAGS,
+    "timezone": Field.TIMEZONE,
     **each(Field.CONSENT_TIME, "optintime confirmtime"),
     **each(Field.CONSENT_IP, "optinip confirmip"),
     **each(
         SKIP,
-        "memberrating latitude longitude gmtoff dstoff timezone cc region lastchanged leid euid unsubtime "
+        "memberrating latitude longitude gmtoff dstoff cc region lastchanged leid euid unsubtime "
         "unsubcampaigntitle unsubcampaignid unsubreason unsubreasonother cleantime cleancampaigntitle "
         "cleancampaignid",
     ),
@@ -123,7 +124,8 @@ RECIPES = (
         {
             **NAMES,
             "email": Field.EMAIL,
-            **each(SKIP, "contactid contacttimezone addedtime modifiedtime smsblacklisted"),
+            "contacttimezone": Field.TIMEZONE,
+            **each(SKIP, "contactid addedtime modifiedtime smsblacklisted"),
         },
     ),
     recipe(
@@ -191,8 +193,10 @@ RECIPES = (
         },
     ),
 )
-# The first columns of our own export; all its other columns but `tags` are attributes.
+# The first columns of our own export; all its other columns are attributes, except for those that exports of
+# earlier versions lack.
 OWN_EXPORT = ("email", "full_name", "comment")
+OWN_FIELDS = (Field.TAGS, Field.TIMEZONE)
 # Mailchimp's file names: only they show what kind of rows the files contain.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,

@@ -21,6 +21,7 @@ from skymailing.clients.files.csv_reader import Record, RecordFault
 from skymailing.clients.row_tags import RowTags
 from skymailing.clients.statuses import SUPPRESSIONS, Standing, is_explicit_no, is_no, read_status
 from skymailing.clients.tags import InvalidTag
+from skymailing.clients.time_zones import find_timezone
 from skymailing.email_addresses import AddressFault, InvalidEmail, address_key
 from skymailing.errors import UserError
 from skymailing.models import SuppressionReason
@@ -69,10 +70,12 @@ class ClientRow(NamedTuple):
     email_key: str
     full_name: str
     comment: str
+    timezone: str
     attributes: dict[str, str]
     consent_time: str = ""
     consent_ip: str = ""
     tags: tuple[str, ...] = ()
+    has_unknown_zone: bool = False  # the client is imported without it, and its owner sees the row
 
     def merge(self, later: "ClientRow") -> "ClientRow":
         """Return both rows as one; values of the later row win unless they are empty."""
@@ -81,6 +84,7 @@ class ClientRow(NamedTuple):
             email_key=self.email_key,
             full_name=later.full_name or self.full_name,
             comment=later.comment or self.comment,
+            timezone=later.timezone or self.timezone,
             attributes=self.attributes | later.attributes,
             consent_time=later.consent_time or self.consent_time,
             consent_ip=later.consent_ip or self.consent_ip,
@@ -121,6 +125,7 @@ class RowReader:
         self.standing = columns.standing
         self.email = columns.email
         self.full_name, self.comment = columns.full_name, columns.comment
+        self.timezone = columns.timezone
         self.names = [position for name in NAME_FIELDS for position in columns.find(name)]
         self.others = columns.find(Field.OTHER_EMAIL)
         self.tags = RowTags(columns.find(Field.TAGS), tag)
@@ -173,11 +178,16 @@ class RowReader:
             raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
         comment = "" if self.comment is None else clean_comment(cells[self.comment])
         full_name = self.read_name(cells) or clean_name(name)
+        zone = "" if self.timezone is None else cells[self.timezone].strip()
+        known = find_timezone(zone) if zone and zone not in BLANKS else ""
+        row = ClientRow(email, key, full_name, comment, known, attributes, tags=tags)
+        if zone and not known and zone not in BLANKS:
+            row = row._replace(has_unknown_zone=True)
         if not self.has_consents:
-            return ClientRow(email, key, full_name, comment, attributes, tags=tags)
+            return row
         # Use the last non-empty cell: a confirmation follows the request.
         time, ip = (next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents)
-        return ClientRow(email, key, full_name, comment, attributes, time, ip, tags)
+        return row._replace(consent_time=time, consent_ip=ip)
 
     def read_standing(self, cells: list[str]) -> Standing:
         """Return whether the person in the row may be mailed, or why not; raises UnknownStatus."""

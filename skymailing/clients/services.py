@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.clients.consents import Evidence, mark_orphaned, record
 from skymailing.clients.tags import TagChanges, change_tags
+from skymailing.clients.time_zones import clean_timezone
 from skymailing.clients.topic_choices import copy_choices
 from skymailing.clock import utcnow
 from skymailing.email_addresses import address_key, parse_recipient
@@ -33,6 +34,7 @@ class ClientValues:
     email: str
     full_name: str = ""
     comment: str = ""
+    timezone: str = ""  # empty: that of the owner
     attributes: Sequence[tuple[str, str]] = ()
     tags: TagChanges = field(default_factory=TagChanges)
 
@@ -69,9 +71,10 @@ def update_client(client: Client, values: ClientValues) -> None:
 def assign_values(client: Client, values: ClientValues) -> None:
     email = parse_recipient(values.email)
     full_name, comment = clean_name(values.full_name), clean_comment(values.comment)
-    attributes = clean_attributes(values.attributes)
+    timezone, attributes = clean_timezone(values.timezone), clean_attributes(values.attributes)
     client.email, client.email_key = email, address_key(email)
-    client.full_name, client.comment, client.attributes = full_name, comment, attributes
+    client.full_name, client.comment, client.timezone = full_name, comment, timezone
+    client.attributes = attributes
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.attribute_types import learn_types
+from skymailing.clients.cleaning import ValueFault
 from skymailing.clients.client_limit import ClientLimit
 from skymailing.clients.consents import record_imported, store_text
 from skymailing.clients.files.csv_reader import Record
@@ -24,7 +25,15 @@ from skymailing.clients.imported_tags import reject_excess, tag_clients
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, count_lines, open_table
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.read_ahead import read_ahead
-from skymailing.clients.rows import ClientRow, RejectedRow, Row, RowReader, SkippedRow, SuppressedRow
+from skymailing.clients.rows import (
+    ClientRow,
+    RejectedRow,
+    Row,
+    RowReader,
+    SkippedRow,
+    SuppressedRow,
+    reject,
+)
 from skymailing.clients.suppression import NewSuppression, suppress_all
 from skymailing.clients.upsert import upsert_document, write_document
 from skymailing.clock import utcnow
@@ -123,6 +132,15 @@ def list_clients(rows: Sequence[Row]) -> list[ClientRow]:
     return [row for row in rows if isinstance(row, ClientRow)]
 
 
+def list_unknown_zones(records: Sequence[Record], rows: Sequence[Row]) -> list[RejectedRow]:
+    """Return the rows of clients who are imported without their time zone, which does not exist."""
+    return [
+        reject(record, ValueFault.UNKNOWN_TIMEZONE)
+        for record, row in zip(records, rows, strict=True)
+        if isinstance(row, ClientRow) and row.has_unknown_zone
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An import, and where its rows go."""
@@ -141,7 +159,7 @@ def import_batch(target: Target, lease: datetime, batch: Batch) -> datetime:
     rows = reject_excess(owner_id, batch.records, batch.rows)
     valid = list_clients(rows)
     suppressed = [row for row in rows if isinstance(row, SuppressedRow)]
-    rejected = [row for row in rows if isinstance(row, RejectedRow)]
+    rejected = [row for row in rows if isinstance(row, RejectedRow)] + list_unknown_zones(batch.records, rows)
     document = batch.document if rows is batch.rows else write_document(valid)
     created = upsert_document(owner_id, document, now)
     target.client_limit.use(created)

@@ -16,7 +16,8 @@ from skymailing.models import Client
 
 CLIENTS = cast(Table, Client.__table__)
 # The order is that of ClientRow's first fields.
-VALUES = {"email": TEXT, "email_key": TEXT, "full_name": TEXT, "comment": TEXT, "attributes": JSONB}
+TEXTS = ("email", "email_key", "full_name", "comment", "timezone")
+VALUES = {**dict.fromkeys(TEXTS, TEXT), "attributes": JSONB}
 COLUMNS = ("owner_id", *VALUES, "created_at", "updated_at")
 
 
@@ -78,6 +79,7 @@ def add_conflict(statement: Any) -> Insert:
         set_={
             "full_name": case((new.full_name != "", new.full_name), else_=existing.full_name),
             "comment": case((new.comment != "", new.comment), else_=existing.comment),
+            "timezone": case((new.timezone != "", new.timezone), else_=existing.timezone),
             "attributes": attributes,
             "updated_at": new.updated_at,
         },

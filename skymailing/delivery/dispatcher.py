@@ -148,7 +148,9 @@ class Dispatcher:
             return None
         # Move the queue to the end, so that the least recently used one is dropped.
         key = run.uuid, run.is_testing
-        queue = self._queues.pop(key, None) or DomainQueue(run.id, rates, in_sample=run.is_testing)
+        queue = self._queues.pop(key, None) or DomainQueue(
+            run.id, rates, in_sample=run.is_testing, at_local_time=run.is_local_time
+        )
         self._queues[key] = queue
         if len(self._queues) > MAX_DOMAIN_QUEUES:
             del self._queues[next(iter(self._queues))]

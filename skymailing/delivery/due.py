@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery import local_runs
 from skymailing.delivery.daily_runs import is_expired, may_get_letters
-from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery.eligibility import RUN_HOURS, is_open, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
@@ -67,19 +68,21 @@ def find_runs(
 
     With `within_limits`, return only runs of owners who have not reached a limit on letters, and whose
     letters a mail server accepts; without it, only those of mailings, whose number is limited. A run whose
-    test is undecided has only the letters of its sample to send.
+    test is undecided has only the letters of its sample to send; a run at local time, those whose clients'
+    time has come.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
     is_retry = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     statement = (
-        _select_open_runs(Run.id, Mailing.owner_id, *HOURS)
+        _select_open_runs(Run.id, Mailing.owner_id, *RUN_HOURS)
         .where(
             may_send(now),
             *(() if within_limits else (Mailing.kind == MailingKind.MAILING,)),
             *_within_limits(now) if within_limits else (),
             or_(
-                ~is_testing() & (_has_delivery(is_pending) | _has_delivery(is_retry)),
+                ~is_testing() & ~Run.is_local_time & (_has_delivery(is_pending) | _has_delivery(is_retry)),
+                Run.is_local_time & (_has_delivery(local_runs.is_due(now)) | _has_delivery(is_retry)),
                 is_testing() & (_has_delivery(IS_PENDING_IN_SAMPLE) | _has_delivery(is_retry & IN_SAMPLE)),
             ),
             *_is_owned(owner_id),
@@ -91,7 +94,7 @@ def find_runs(
     ranks: Counter[int] = Counter()
     found = []
     for row in rows:
-        if hours_of(row).is_open(now):
+        if is_open(row, now):
             found.append((ranks[row.owner_id], row.id, row.owner_id))
             ranks[row.owner_id] += 1
     found.sort(key=lambda place: place[0])

@@ -3,17 +3,21 @@
 The conditions refer to Mailing and its owner, so a statement that uses them must join User.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, not_
+from sqlalchemy import ColumnElement, exists, func, not_, true
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.models import Mailing, MailingState, Periodicity, Run, RunState, User
 
 # The columns that `hours_of` reads.
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
+# The columns that `is_open` reads.
+RUN_HOURS = (*HOURS, Run.is_local_time)
+# How long before the owner's time the clients' times may come: from UTC-12 to UTC+14, and a change of clocks.
+LEAD = timedelta(hours=27)
 
 
 def is_allowed() -> ColumnElement[bool]:
@@ -35,8 +39,11 @@ def can_be_extended() -> ColumnElement[bool]:
 
 
 def may_start(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the mailing's next run is due."""
-    return (Mailing.state == MailingState.SCHEDULED) & (Mailing.next_run_at <= now) & is_allowed()
+    """Return the condition that the mailing's next run is due, or that its clients' times may have come."""
+    is_checked = func.coalesce(Mailing.zones_checked_until <= now, true())
+    is_early = Mailing.is_local_time & is_checked
+    is_due = (Mailing.next_run_at <= now + LEAD) & ((Mailing.next_run_at <= now) | is_early)
+    return (Mailing.state == MailingState.SCHEDULED) & is_due & is_allowed()
 
 
 def may_send(now: datetime) -> ColumnElement[bool]:
@@ -47,3 +54,11 @@ def may_send(now: datetime) -> ColumnElement[bool]:
 def hours_of(row: Any) -> SendingHours:
     """Return the sending hours from a row with the columns HOURS."""
     return SendingHours(row.weekdays, row.opens_at, row.closes_at, ZoneInfo(row.timezone))
+
+
+def is_open(row: Any, now: datetime) -> bool:
+    """Return whether the run of a row with the columns RUN_HOURS is within its sending hours.
+
+    At local time the hours are the clients', so they are checked for each letter.
+    """
+    return row.is_local_time or hours_of(row).is_open(now)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, object_session
 
-from skymailing.delivery import due
+from skymailing.delivery import due, local_runs
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
@@ -43,6 +44,8 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
     Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
     the mailing running.
     """
+    if local_runs.waits_for_zones(mailing_id, now):
+        return None
     bodies = compose_again(mailing_id)
     with Session(db.engine) as session, session.begin():
         mailing = session.scalar(
@@ -56,7 +59,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if now >= mailing.ends_at:
             finish_unsent(mailing, now)
             return None
-        if mailing.next_run_at is None or mailing.next_run_at > now:
+        if mailing.next_run_at is None or not local_runs.may_plan(session, mailing, now):
             return None
         if not due.has_room(mailing.owner_id, now):
             return None  # starts as soon as one of its owner's runs has no letters to send
@@ -147,12 +150,15 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
     if mailing.sample_percent and not mailing.is_caught:
         begin_test(run, mailing, now)
     files = plan_files(session, run, mailing)
+    times = _begin_local(session, run, mailing, now)
     session.add(run)
     session.flush()
     sample = copy_variants(session, run, mailing, bodies)
     add_files(session, run, files)
     key = RunKey(run.id, mailing.id, mailing.counted_owner_id, now)
-    run.planned = deliveries.insert_deliveries(session.connection(), key, recipients.clients, now, sample)
+    run.planned = deliveries.insert_deliveries(
+        session.connection(), key, recipients.clients, now, sample, times
+    )
     if sample is not None:
         skip_empty_test(session, mailing, run, now)
     mailing.next_run_at = None
@@ -162,6 +168,14 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
     return run.id
 
 
+def _begin_local(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
+    """Let a new run send at local time if its mailing does; return when its letters are due, or None."""
+    if not mailing.is_local_time or mailing.is_caught:
+        return None
+    run.is_local_time, run.state = True, RunState.LOCAL
+    return local_runs.choose_times(session, mailing, run.scheduled_for, now)
+
+
 def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
     """Return the occurrence to which a run starting now belongs: the latest if several were missed.
 
@@ -169,6 +183,8 @@ def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime)
     own occurrence.
     """
     assert mailing.next_run_at is not None
+    if mailing.next_run_at > now:
+        return mailing.next_run_at  # at local time, clients in the east come first
     latest = find_latest_start(mailing, now)
     had_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
     return mailing.next_run_at if latest > now or session.scalar(select(had_run)) else latest

@@ -20,7 +20,7 @@ COMPARED_FIELDS = (
     *("name", "message_id", "sender_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
     *("weekdays", "opens_at", "closes_at", "on_late", "topic_id", "track_clicks", "track_opens"),
     *("repeat_unit", "repeat_every", "repeat_weekdays", "repeat_on_last_day"),
-    *("sample_percent", "test_hours", "winner_by"),
+    *("sample_percent", "test_hours", "winner_by", "is_local_time", "on_passed"),
 )
 
 

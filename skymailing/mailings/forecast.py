@@ -97,7 +97,9 @@ def forecast_starts(
     mailing: Mailing, hours: SendingHours, first: datetime | None, reach: Reach | None, now: datetime
 ) -> Forecast:
     """Return the forecast for a mailing, saved or not, whose next start is `first`."""
-    rate = estimate_rate(mailing.sender.server if mailing.sender else None)
+    # At local time, letters wait for their clients' time, so the rate does not show when they are sent.
+    server = mailing.sender.server if mailing.sender else None
+    rate = None if mailing.is_local_time else estimate_rate(server)
     occurrences: list[Occurrence] = []
     moment = max(first, now) if first else None
     while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:

@@ -42,6 +42,7 @@ from skymailing.models import (
     Audience,
     Mailing,
     OnLate,
+    OnPassed,
     OnUnknown,
     OpenTracking,
     Periodicity,
@@ -70,10 +71,13 @@ class MailingForm(VariantFields, FlaskForm):
     # The fields that determine the next starts.
     TIMES = (
         *("starts_at", "ends_at", "periodicity", "repeat_every", "repeat_unit", "repeat_weekdays"),
-        *("repeat_on_last_day", "weekdays", "opens_at", "closes_at"),
+        *("repeat_on_last_day", "weekdays", "opens_at", "closes_at", "is_local_time", "on_passed"),
     )
     # Fields with a few fixed values; only a forged request contains other values.
-    CHOICES = ("audience", "periodicity", "repeat_unit", "on_late", "on_unknown", "track_opens", "winner_by")
+    CHOICES = (
+        *("audience", "periodicity", "repeat_unit", "on_passed", "on_late", "on_unknown", "track_opens"),
+        "winner_by",
+    )
     # The time when the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
@@ -111,6 +115,15 @@ class MailingForm(VariantFields, FlaskForm):
     )
     clients = SelectionField(_l("Clients"), default=Selection())
     starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
+    is_local_time = BooleanField(
+        _l("At this time in each client's time zone"),
+        description=_l("Clients whose time zone is not known get the email at your time."),
+    )
+    on_passed = SelectField(
+        _l("Where this time has already passed"),
+        default=OnPassed.SEND.value,
+        description=_l("The next day only if the mailing does not end or repeat before then."),
+    )
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
     repeat_every = IntegerField(lazy_pgettext("recurrence", "Every"), [Optional()], default=1)
@@ -170,6 +183,7 @@ class MailingForm(VariantFields, FlaskForm):
         self.on_unknown.choices = list_choices(OnUnknown)
         self.on_unknown.description = explain_duplicates()
         self.on_late.choices = list_choices(OnLate)
+        self.on_passed.choices = list_choices(OnPassed)
         self.track_opens.choices = list_choices(OpenTracking)
         self.offer_variants(owner, self.message.choices)
         names = get_locale().days["stand-alone"]["wide"]
@@ -250,6 +264,8 @@ class MailingForm(VariantFields, FlaskForm):
                 "repeat_every": 1 if self.repeat_every.data is None else self.repeat_every.data,
                 "repeat_weekdays": "".join(self.repeat_weekdays.data or []),
                 "repeat_on_last_day": bool(self.repeat_on_last_day.data),
+                "is_local_time": bool(self.is_local_time.data),
+                "on_passed": read_choice(self.on_passed, OnPassed.SEND),
                 "on_late": read_choice(self.on_late, OnLate.SEND),
                 "track_clicks": bool(self.track_clicks.data),
                 "track_opens": read_choice(self.track_opens, OpenTracking.OFF),

@@ -1,5 +1,6 @@
 """Collect the form's preview of a mailing: problems, recipients, forecast and example letter."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from skymailing.db.time_limit import TookTooLong, limit_time
+from skymailing.delivery.calendar.local_times import LocalStart
 from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.senders import describe_from
 from skymailing.extensions import db
@@ -26,6 +28,7 @@ from skymailing.mailings.selection import Conditions
 from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable, forecast_test
 from skymailing.mailings.variants import list_contents
+from skymailing.mailings.zone_forecast import ZoneForecast, count_zones, forecast_zones
 from skymailing.messages.queries import find_attributes, has_example_links
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, LinkCheck, Mailing, MailingState, Message
@@ -91,6 +94,7 @@ class Preflight:
     test: ExpectedTest | None
     uncountable: list[str] | None  # see `find_uncountable`
     files: FileTotal | None  # attached to each letter; None if there are none
+    zones: ZoneForecast | None  # None unless it is sent at local time
 
 
 @dataclass
@@ -103,6 +107,7 @@ class Findings:
     trial: Trial | None = None
     variant_trials: list[tuple[str, Trial]] = field(default_factory=list)
     is_stopped: bool = True
+    zones: Mapping[str, int] = field(default_factory=dict)  # clients by time zone, if that matters
 
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
@@ -110,6 +115,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     problems, message = list_problems(form), find_chosen_message(form)
     found = examine_recipients(form, message)
     context = forecast_form(form, mailing, found.reach)
+    zones = forecast_form_zones(form, context["forecast"], found.zones)
     preflight = Preflight(
         problems=problems,
         message=message,
@@ -128,11 +134,12 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         recurrence="" if form.is_fixed or context["errors"] else describe_recurrence(read_times(form)),
         hours="" if context["errors"] else format_hours(form.values.sending_hours(find_zone(form))),
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
-        start=None if problems else find_start(context["forecast"], form.now),
+        start=None if problems else find_start(context["forecast"], zones, form.now),
         is_stopped=found.is_stopped,
         test=forecast_test(form, context["forecast"]),
         uncountable=None if form.is_fixed else find_uncountable(form, message),
         files=find_total(message, found.reach.letters if found.reach else None),
+        zones=zones,
     )
     return {"preflight": preflight, **context}
 
@@ -143,6 +150,8 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):
             found.reach = measure_reach(form)
+            if form.values.is_local_time:
+                found.zones = count_zones(form.owner, conditions)
             found.example = queries.find_first_recipient(form.owner, conditions)
             if message:
                 found.missing = find_missing_values(form.owner, message, conditions)
@@ -154,11 +163,21 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
     return found
 
 
-def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
+def forecast_form_zones(
+    form: MailingForm, forecast: Forecast | None, zones: Mapping[str, int]
+) -> ZoneForecast | None:
+    """Return when clients in different zones get the next letters; None if not at local time or unknown."""
+    if not zones or forecast is None or not forecast.occurrences:
+        return None
+    hours = form.values.sending_hours(find_zone(form))
+    return forecast_zones(LocalStart.of(read_times(form), forecast.occurrences[0].at, hours), zones, form.now)
+
+
+def find_start(forecast: Forecast | None, zones: ZoneForecast | None, now: datetime) -> Start | None:
     """Return when the first letters are sent, and how many."""
     if forecast is None or not forecast.occurrences or forecast.reach is None:
         return None
-    begins_at = forecast.occurrences[0].begins_at
+    begins_at = zones.first if zones else forecast.occurrences[0].begins_at
     if begins_at is None:
         return None
     return Start(forecast.reach.letters, format_clock_time(begins_at, now) if begins_at > now else "")

@@ -7,6 +7,7 @@ from math import ceil
 from sqlalchemy import case, func, literal_column, select
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.local_runs import IS_PENDING
 from skymailing.delivery.routing import routes
 from skymailing.extensions import db
 from skymailing.mailings import queries
@@ -106,6 +107,7 @@ class Progress:
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
     hours_open_at: datetime | None = None  # when sending continues; None within the sending hours
+    zones_due_at: datetime | None = None  # when letters to the next time zones are due; None if some are now
     limit: ReachedLimit | None = None  # the owner's limit for which the letters wait
 
     @property
@@ -132,6 +134,8 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
     )
     if not is_sending:
         return progress
+    if ledger.run.is_local_time:
+        return replace(progress, zones_due_at=_find_next_zone(ledger, now))
     hours = SendingHours.of(mailing)
     if not hours.is_open(now):
         return replace(progress, hours_open_at=hours.find_next_opening(now))
@@ -144,6 +148,14 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
     if progress.is_blocked:
         return progress
     return _add_forecast(progress, _measure_rate(mailing.id, ledger.run.started_at, now), hours)
+
+
+def _find_next_zone(ledger: Ledger, now: datetime) -> datetime | None:
+    """Return when the next letters of a run at local time are due; None if some are due now."""
+    first = db.session.scalar(
+        select(func.min(Delivery.not_before)).where(Delivery.run_id == ledger.run.id, IS_PENDING)
+    )
+    return first if first is not None and first > now else None
 
 
 def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:

@@ -46,7 +46,10 @@ def format_progress(progress: Progress) -> ProgressText:
 
 
 def format_closed_hours(progress: Progress) -> str:
-    """Return when sending continues; empty within the sending hours."""
+    """Return when sending continues; empty within the sending hours, or if clients' time has come."""
+    if progress.zones_due_at is not None:
+        time = format_clock_time(progress.zones_due_at, progress.now)
+        return str(_("The next emails will be sent at %(time)s, at their clients' local time.", time=time))
     if progress.hours_open_at is None:
         return ""
     time = format_clock_time(progress.hours_open_at, progress.now)

@@ -15,6 +15,7 @@ from skymailing.models import (
     Audience,
     Mailing,
     MailingAudience,
+    OnPassed,
     OpenTracking,
     WinnerBy,
 )
@@ -37,6 +38,8 @@ def read_values(mailing: Mailing) -> MailingValues:
         include=include,
         exclude=exclude,
         starts_at=mailing.starts_at,
+        is_local_time=mailing.is_local_time,
+        on_passed=OnPassed(mailing.on_passed),
         ends_at=mailing.ends_at,
         periodicity=mailing.periodicity,
         repeat_unit=mailing.repeat_unit,

@@ -203,6 +203,11 @@ class MailingValidation:
             mailing is not None and mailing.state is not MailingState.DRAFT and mailing.starts_at <= self.now
         )
 
+    def check_is_local_time(self) -> MailingError | None:
+        """Refuse A/B tests: a winner could not be chosen before clients in the east get their letters."""
+        is_test = self.values.is_local_time and bool(self.values.variants)
+        return MailingError("mailing_local_time_test") if is_test else None
+
     def check_ends_at(self) -> MailingError | None:
         ends_at = self.values.ends_at
         if ends_at is None:
@@ -260,6 +265,7 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
     "exclude": MailingValidation.check_exclude,
     "clients": MailingValidation.check_clients,
     "starts_at": MailingValidation.check_starts_at,
+    "is_local_time": MailingValidation.check_is_local_time,
     "ends_at": MailingValidation.check_ends_at,
     "repeat_every": MailingValidation.check_repeat_every,
     "repeat_weekdays": MailingValidation.check_repeat_weekdays,

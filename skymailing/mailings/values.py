@@ -12,6 +12,7 @@ from skymailing.models import (
     Audience,
     Mailing,
     OnLate,
+    OnPassed,
     OnUnknown,
     OpenTracking,
     Periodicity,
@@ -23,7 +24,7 @@ from skymailing.models import (
 CONTENT_FIELDS = (
     *("message_id", "sender_id", "sender_name", "topic_id", "audience", "include", "exclude", "clients"),
     *("starts_at", "periodicity", "repeat_unit", "repeat_every", "repeat_weekdays", "repeat_on_last_day"),
-    *("on_late", "track_clicks", "track_opens"),
+    *("is_local_time", "on_passed", "on_late", "track_clicks", "track_opens"),
     *("variants", "sample_percent", "test_hours", "winner_by"),
 )
 SENDER_NAME_MAX_LENGTH = 200
@@ -44,6 +45,8 @@ class MailingValues:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     starts_at: datetime | None = None  # None: now
+    is_local_time: bool = False  # clients get it when their clocks show the time of the start
+    on_passed: OnPassed = OnPassed.SEND  # for clients whose time has passed already
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE
     # For Periodicity.CUSTOM: weekdays (digits, 1 is Monday) of a week, the last day of a month.
@@ -102,6 +105,8 @@ class MailingValues:
         if keeps_start:
             return
         self._apply_recurrence_to(mailing)
+        mailing.is_local_time = self.is_local_time
+        mailing.on_passed = self.on_passed if self.is_local_time else OnPassed.SEND
         starts_at = self.starts_at or now
         # Pages show no fractions of a second, so equal seconds mean an unchanged start.
         if mailing.starts_at is None or not is_same_second(mailing.starts_at, starts_at):

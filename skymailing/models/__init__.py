@@ -64,6 +64,7 @@ from skymailing.models.mailing_choices import (
     EVERY_DAY,
     Audience,
     OnLate,
+    OnPassed,
     OnUnknown,
     Periodicity,
     RepeatUnit,

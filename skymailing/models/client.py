@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.clock import utcnow
@@ -39,6 +39,8 @@ class Client(Timestamps, Model):
     email_key: Mapped[str] = mapped_column(String(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
+    # The name of an IANA zone; empty: that of the owner.
+    timezone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     # Text values of custom fields by attribute name; {{ client.<name> }} in letters.
     attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
 
@@ -49,6 +51,14 @@ class Client(Timestamps, Model):
         # One index for each sort order of the paginated list.
         Index(None, "owner_id", "id"),
         Index(None, "owner_id", "full_name", "id"),
+        # For the list of an owner's zones; most clients have none.
+        Index(
+            "ix_clients_timezone",
+            "owner_id",
+            "timezone",
+            postgresql_where=text("timezone <> ''"),
+            sqlite_where=text("timezone <> ''"),
+        ),
     )
 
 

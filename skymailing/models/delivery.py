@@ -107,6 +107,8 @@ class Delivery(Model):
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Its variant, if it is in the sample of the run's test. NULL for the rest, whose clients get the winner.
     variant: Mapped[int | None] = mapped_column(SmallInteger)
+    # In a run at local time: the client's hour, before which the letter is not sent. NULL in other runs.
+    not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
 
@@ -153,6 +155,14 @@ class Delivery(Model):
             "id",
             postgresql_where=text("state = 'pending' AND variant IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND variant IS NOT NULL"),
+        ),
+        # For claiming the letters whose clients' hour has come, without reading the others.
+        Index(
+            "ix_deliveries_local",
+            "run_id",
+            "not_before",
+            postgresql_where=text("state = 'pending' AND not_before IS NOT NULL"),
+            sqlite_where=text("state = 'pending' AND not_before IS NOT NULL"),
         ),
         # For the results of each variant.
         Index(

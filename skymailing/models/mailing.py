@@ -24,7 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
-from skymailing.models.mailing_choices import EVERY_DAY, Audience, OnLate, OnUnknown, Periodicity, RepeatUnit
+from skymailing.models.mailing_choices import (
+    EVERY_DAY,
+    Audience,
+    OnLate,
+    OnUnknown,
+    Periodicity,
+    RepeatUnit,
+)
 from skymailing.models.mailing_states import CAUGHT_KINDS, LETTER_KINDS, NO_OWNER, MailingState, RunState
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.sender import Sender
@@ -92,6 +99,12 @@ class Mailing(Timestamps, Model):
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.HOLD
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
+    # Whether clients get it when their clocks show the time of the start, and when those do whose hour has
+    # passed; sending hours then are the clients', too. See `delivery/calendar/local_times.py`.
+    is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_passed: Mapped[str] = mapped_column(String(16), default="send", server_default="send")  # OnPassed
+    # The first zone's time of the next run does not come before this; NULL if that is not known.
+    zones_checked_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which
     # run past midnight if the closing time is earlier than the opening time. NULL hours: the whole day.
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
@@ -214,6 +227,8 @@ class Run(Model):
     # The total size of the files attached to a letter, those of the variant with the most; 0 without files.
     # In a run of transactional letters, how large it may be.
     file_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Whether each letter waits for its client's local time.
+    is_local_time: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The A/B test: when its results are compared, NULL for no test; how long they are awaited once the
     # sample is sent, and who chooses the winner.
     test_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -229,6 +244,8 @@ class Run(Model):
     @property
     def reopened_state(self) -> RunState:
         """The state in which its letters are sent again."""
+        if self.is_local_time:
+            return RunState.LOCAL
         if self.mailing.is_transactional:
             return RunState.ATTACHED_LETTERS if self.file_bytes else RunState.TRANSACTIONAL
         if self.file_bytes:
@@ -259,6 +276,10 @@ class Run(Model):
         CheckConstraint(
             "file_bytes = 0 OR state NOT IN ('planned', 'sending', 'routed', 'tested', 'transactional')",
             name="own_files",
+        ),
+        CheckConstraint(
+            "NOT is_local_time OR state NOT IN ('planned', 'sending', 'routed', 'tested', 'attached')",
+            name="own_times",
         ),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.

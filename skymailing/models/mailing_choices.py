@@ -40,4 +40,11 @@ class OnLate(StrEnum):
     SKIP = "skip"
 
 
+class OnPassed(StrEnum):
+    """When clients get a mailing at local time if their hour has passed as the run is planned."""
+
+    SEND = "send"
+    NEXT_DAY = "next_day"
+
+
 EVERY_DAY = "1234567"

@@ -115,6 +115,9 @@ class RunState(StrEnum):
     # The letters of a step of a sequence on one day; its own value, as older versions would finish the run
     # before the day is over.
     SEQUENCE = "sequence"
+    # Planned or sending at each client's local time, with or without files or a mail server of its own; a
+    # separate value, because older versions would send all letters at once.
+    LOCAL = "local"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     # It could not start on time, and the mailing skips late starts; it has no deliveries.
@@ -133,6 +136,7 @@ OPEN_RUN_STATES = (
     RunState.CAUGHT,
     RunState.CAUGHT_LETTERS,
     RunState.SEQUENCE,
+    RunState.LOCAL,
 )
 # Those of transactional letters, and all those that get more letters during their day.
 LETTER_RUN_STATES = (RunState.TRANSACTIONAL, RunState.ATTACHED_LETTERS, RunState.CAUGHT_LETTERS)
@@ -153,6 +157,7 @@ RUN_TRANSITIONS = Transitions(
         RunState.CAUGHT: {RunState.FINISHED, RunState.CANCELLED},
         RunState.CAUGHT_LETTERS: {RunState.FINISHED, RunState.CANCELLED},
         RunState.SEQUENCE: {RunState.FINISHED, RunState.CANCELLED},
+        RunState.LOCAL: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {
             RunState.SENDING,
             RunState.ROUTED,
@@ -161,6 +166,7 @@ RUN_TRANSITIONS = Transitions(
             RunState.TRANSACTIONAL,
             RunState.ATTACHED_LETTERS,
             RunState.SEQUENCE,
+            RunState.LOCAL,
         },
         RunState.CANCELLED: set(),
         RunState.SKIPPED: set(),

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery.eligibility import RUN_HOURS, is_open, may_send, may_start
+from skymailing.delivery.local_runs import is_due
 from skymailing.delivery.routing import servers
 from skymailing.delivery.sequences.advancing import IS_ACTIVE
 from skymailing.delivery.sequences.sweep import select_due_steps
@@ -62,13 +63,16 @@ def count_deliveries() -> dict[DeliveryState, int]:
 def find_oldest_due(now: datetime) -> datetime | None:
     """Return the due time of the oldest work that is neither paused nor blocked; None if there is none."""
     start = (
-        select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
+        select(func.min(Mailing.next_run_at))
+        .join(User, User.id == Mailing.owner_id)
+        .where(may_start(now), Mailing.next_run_at <= now)
     )
     sending = _list_runs_that_may_send(now)
     # Letters that wait for the winner of a test are not due.
     is_pending = case((is_testing(), IS_PENDING_IN_SAMPLE), else_=Delivery.state == DeliveryState.PENDING)
     has_pending = select(Delivery.id).where(Delivery.run_id == Run.id, is_pending).exists()
-    pending = select(func.min(Run.started_at)).where(Run.id.in_(sending), has_pending)
+    pending = select(func.min(Run.started_at)).where(Run.id.in_(sending), ~Run.is_local_time, has_pending)
+    local = select(func.min(Delivery.not_before)).where(Delivery.run_id.in_(sending), is_due(now))
     deferred = select(func.min(Delivery.due_at)).where(
         Delivery.run_id.in_(sending), Delivery.state == DeliveryState.DEFERRED, Delivery.due_at <= now
     )
@@ -77,21 +81,21 @@ def find_oldest_due(now: datetime) -> datetime | None:
         OutboxLetter.due_at <= now,
         OutboxLetter.server_id.is_(None),
     )
-    found = [db.session.scalar(statement) for statement in (start, pending, deferred, letters)]
+    found = [db.session.scalar(statement) for statement in (start, pending, local, deferred, letters)]
     return min((due_at for due_at in found if due_at is not None), default=None)
 
 
 def _list_runs_that_may_send(now: datetime) -> list[int]:
     """Return the open runs that nothing holds back: no pause, block, sending hours or limit."""
     statement = (
-        select(Run.id, *HOURS)
+        select(Run.id, *RUN_HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
         # Letters that wait for their owner's server are not the operator's concern.
         .where(servers.may_be_used(now))
     )
-    return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
+    return [run.id for run in db.session.execute(statement) if is_open(run, now)]
 
 
 def find_oldest_step(now: datetime) -> datetime | None:

@@ -44,6 +44,7 @@ FIELD_NAMES: dict[str, LazyString] = {
     "domain": lazy_gettext("Email domain"),
     "full_name": lazy_gettext("Name"),
     "comment": lazy_gettext("Comment"),
+    "timezone": lazy_gettext("Time zone"),
     "added_at": lazy_gettext("Date added"),
     "tag": lazy_gettext("Tag"),
     "form": lazy_gettext("Sign-up form"),

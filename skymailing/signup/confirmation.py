@@ -33,7 +33,7 @@ from skymailing.outbox.signup_letters import read_signup_token
 from skymailing.quotas.checks import LimitReached, require_room, select_clients
 from skymailing.security import BadToken
 from skymailing.settings.quotas import quota_settings
-from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME
+from skymailing.signup.fields import ATTRIBUTE_PREFIX, FULL_NAME, TIMEZONE
 from skymailing.signup.protection import Visitor
 from skymailing.signup.requests import count_day
 
@@ -103,7 +103,8 @@ def _add_client(signup: Signup, now: datetime) -> bool:
         except LimitReached:
             return False
         new = {"owner_id": signup.owner_id, "email": signup.email, "email_key": signup.email_key}
-        values = {"full_name": "", "comment": "", "attributes": {}, "created_at": now, "updated_at": now}
+        texts = dict.fromkeys(("full_name", "comment", "timezone"), "")
+        values = texts | {"attributes": {}, "created_at": now, "updated_at": now}
         # A concurrent request may add the same client.
         db.session.execute(insert_into(Client).values(new | values).on_conflict_do_nothing())
         client = _lock_client(signup)
@@ -137,6 +138,8 @@ def _fill(client: Client, values: dict[str, Any]) -> None:
     """Write the values that the person entered; all other values are kept."""
     if name := values.get(FULL_NAME):
         client.full_name = name
+    if not client.timezone:
+        client.timezone = values.get(TIMEZONE, "")
     attributes = dict(client.attributes)
     for key, value in values.items():
         name = key.removeprefix(ATTRIBUTE_PREFIX)

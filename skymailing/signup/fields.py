@@ -7,6 +7,7 @@ from typing import Any
 from flask_babel import gettext as _
 
 from skymailing.clients.cleaning import InvalidValue, clean_attribute, clean_name
+from skymailing.clients.time_zones import find_timezone
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.models import AttributeType, SignupForm
 from skymailing.models.form import FORM_LINE_MAX_LENGTH
@@ -18,6 +19,7 @@ ATTRIBUTE_PREFIX = "attribute."
 TRAP = "website"  # hidden from people; only bots fill it in
 STAMP = "stamp"
 PROOF = "proof"
+TIMEZONE = "timezone"  # of the browser; not a question
 TRACKING = "tracking"  # a check box that allows us to count opens
 MAX_FIELDS = 20
 LABEL_MAX_LENGTH = FORM_LINE_MAX_LENGTH
@@ -78,6 +80,8 @@ def read_entry(form: SignupForm, submitted: Mapping[str, str]) -> Entry:
     entry = Entry({name: submitted.get(name, "") for name in (EMAIL, *(f.key for f in fields))})
     if form.asks_tracking and submitted.get(TRACKING):
         entry.raw[TRACKING], entry.allows_tracking = "y", True
+    if zone := find_timezone(submitted.get(TIMEZONE, "").strip()):
+        entry.raw[TIMEZONE] = entry.values[TIMEZONE] = zone
     try:
         entry.email = parse_recipient(entry.raw[EMAIL])
     except InvalidEmail as error:

@@ -76,6 +76,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "client_name_too_long": _l("The name is longer than 200 characters."),
     "client_comment_too_long": _l("The comment is longer than 10,000 characters."),
     "client_attribute_too_long": _l("The value is longer than 2,000 characters."),
+    "client_unknown_timezone": _l("There is no such time zone. Write it like Europe/Berlin or UTC+3."),
     "client_too_many_attributes": _l("A client can have up to 100 custom fields."),
     "import_no_address_column": _l(
         "No column with email addresses found. The first row must name the columns, one of them “email” "
@@ -167,6 +168,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_not_startable": _l("Only a draft or a scheduled mailing can be started."),
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its emails cannot be sent again."
+    ),
+    "mailing_local_time_test": _l(
+        "An A/B test is not possible at local time. Turn off the test or the time zones."
     ),
     "mailing_repeat_every": _l("Enter a number from 1 to %(limit)s."),
     "mailing_sender_deleted": _l("The mailing cannot be restored, because its sender has been deleted."),

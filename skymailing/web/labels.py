@@ -5,6 +5,7 @@ from enum import StrEnum
 from flask_babel import LazyString, lazy_gettext, lazy_pgettext
 
 from skymailing.models import (
+    OPEN_RUN_STATES,
     Audience,
     AuditAction,
     AuditKind,
@@ -19,6 +20,7 @@ from skymailing.models import (
     MailingState,
     MessageFormat,
     OnLate,
+    OnPassed,
     OnUnknown,
     OpenTracking,
     OptOutReason,
@@ -59,16 +61,8 @@ _register(
 _register(
     RunState,
     {
+        **dict.fromkeys(OPEN_RUN_STATES, (lazy_pgettext("run", "sending"), "active")),
         RunState.PLANNED: (lazy_pgettext("run", "planned"), "planned"),
-        RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
-        RunState.ROUTED: (lazy_pgettext("run", "sending"), "active"),
-        RunState.TESTED: (lazy_pgettext("run", "sending"), "active"),
-        RunState.ATTACHED: (lazy_pgettext("run", "sending"), "active"),
-        RunState.TRANSACTIONAL: (lazy_pgettext("run", "sending"), "active"),
-        RunState.ATTACHED_LETTERS: (lazy_pgettext("run", "sending"), "active"),
-        RunState.CAUGHT: (lazy_pgettext("run", "sending"), "active"),
-        RunState.CAUGHT_LETTERS: (lazy_pgettext("run", "sending"), "active"),
-        RunState.SEQUENCE: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),
@@ -202,6 +196,13 @@ _register(
     {
         OnLate.SEND: (lazy_pgettext("policy", "send late, but before the end"), "quiet"),
         OnLate.SKIP: (lazy_pgettext("policy", "skip this send"), "quiet"),
+    },
+)
+_register(
+    OnPassed,
+    {
+        OnPassed.SEND: (lazy_pgettext("policy", "send at once"), "quiet"),
+        OnPassed.NEXT_DAY: (lazy_pgettext("policy", "send the next day at this time"), "quiet"),
     },
 )
 _register(

@@ -162,3 +162,20 @@ def test_a_deleted_client_of_another_owner_stays(program: Program, session: Sess
     assert program.refuse("DELETE", f"/clients/{foreign.id}")[0] == 404
     session.expire_all()
     assert session.get(Client, foreign.id) is not None
+
+
+def test_the_time_zone_is_read_checked_and_changed(program: Program) -> None:
+    created = add(program, timezone="europe/moscow")
+    assert created["timezone"] == "Europe/Moscow"
+    path = f"/clients/{created['id']}"
+    assert program.write("PATCH", path, {"full_name": "Anna"})["timezone"] == "Europe/Moscow"
+    assert program.write("PATCH", path, {"timezone": "UTC+5"})["timezone"] == "Etc/GMT-5"
+    refused = program.refuse("PATCH", path, {"timezone": "Mars"})
+    assert refused == (422, "client_unknown_timezone", ["/timezone"])
+    upserted = program.write("PUT", "/clients/by-email/anna@example.org", {"timezone": "Asia/Omsk"})
+    assert upserted["timezone"] == "Asia/Omsk"
+    rows = [{"email": "anna@example.org", "timezone": "Asia/Omsk"}, {"email": "b@x.com", "timezone": "Mars"}]
+    result = program.write("POST", "/clients/batch", {"clients": rows})
+    assert [row["verdict"] for row in result["results"]] == ["unchanged", "refused"]
+    assert result["results"][1]["errors"][0]["pointer"] == "/clients/1/timezone"
+    assert program.write("PATCH", path, {"timezone": ""})["timezone"] == ""

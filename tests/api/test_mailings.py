@@ -237,3 +237,14 @@ def test_a_custom_recurrence(program: Program, user: User) -> None:
     assert changed["repeat_weekdays"] == []
     refused = program.refuse("PATCH", f"/mailings/{mailing['id']}", {"repeat_every": 0})
     assert refused == (422, "invalid", ["/repeat_every"])
+
+
+def test_a_mailing_at_local_time_is_set_up_and_changed(program: Program, user: User) -> None:
+    created = program.write("POST", "/mailings", values(user, is_local_time=True, on_passed="next_day"), 201)
+    assert (created["is_local_time"], created["on_passed"]) == (True, "next_day")
+    path = f"/mailings/{created['id']}"
+    assert program.write("PATCH", path, {"name": "Other"})["is_local_time"] is True
+    test = {"variants": [{"subject": "Another"}], "winner_by": "owner"}
+    assert program.refuse("PATCH", path, test)[2] == ["/is_local_time"]
+    changed = program.write("PATCH", path, {"is_local_time": False})
+    assert (changed["is_local_time"], changed["on_passed"]) == (False, "send")

@@ -119,7 +119,7 @@ def test_learning_types_does_not_wait_for_the_clients_of_another_batch(
     app: Flask, session: Session, user: User
 ) -> None:
     """The other batch may be waiting for a tag that this one has just added."""
-    row = ClientRow("a@example.org", "a@example.org", "", "", {"price": "5"})
+    row = ClientRow("a@example.org", "a@example.org", "", "", "", {"price": "5"})
     values = {"owner_id": user.id, "email": "b@example.org", "email_key": "b@example.org", "full_name": ""}
     times = {"created_at": utcnow(), "updated_at": utcnow()}
     with transaction(app) as other:

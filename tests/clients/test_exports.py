@@ -93,7 +93,7 @@ def test_every_client_is_exported_once(app: Flask, session: Session, user: User,
         session.execute(insert(Client), [row | {"attributes": {}} for row in rows])
     with app.app_context():
         exported = list(exports.export_rows(user.id))
-    assert exported[0] == ["email", "full_name", "comment", "tags"]
+    assert exported[0] == ["email", "full_name", "comment", "tags", "timezone"]
     assert len({row[0] for row in exported[1:]}) == len(exported) - 1 == count
 
 
@@ -104,7 +104,7 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
     response = browser.get("/clients/export")
     assert response.data.decode("utf-8") == (
-        '\ufeff"email","full_name","comment","tags","город"\r\n"a@x.com","\'=cmd()","","","Омск"\r\n'
+        '\ufeff"email","full_name","comment","tags","timezone","город"\r\n"a@x.com","\'=cmd()","","","","Омск"\r\n'
     )
     assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 

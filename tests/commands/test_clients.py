@@ -81,7 +81,7 @@ def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session
     result = run("export", "--owner", user.email)
     assert result.exit_code == 0
     assert result.stdout_bytes.decode() == (
-        '"email","full_name","comment","tags","город"\r\n"anna@x.com","\'=Анна","","","Омск"\r\n'
+        '"email","full_name","comment","tags","timezone","город"\r\n"anna@x.com","\'=Анна","","","","Омск"\r\n'
     )
     path = tmp_path / "export.csv"
     path.write_bytes(result.stdout_bytes)

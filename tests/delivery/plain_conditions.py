@@ -28,6 +28,7 @@ class Person:
     email: str
     full_name: str
     comment: str
+    timezone: str
     attributes: dict[str, str]
     added_at: datetime
     tags: set[str]
@@ -75,7 +76,7 @@ class PlainEvaluator:
         if name.startswith("attribute."):
             return self.compare_attribute(name.removeprefix("attribute."), op, value, person)
         texts = {"domain": person.email.partition("@")[2], "full_name": person.full_name}
-        texts |= {"email": person.email, "comment": person.comment}
+        texts |= {"email": person.email, "comment": person.comment, "timezone": person.timezone}
         return compare_text(texts[name], op, value)
 
     def has_outcome(self, op: str, value: Any, person: Person) -> bool:

@@ -67,6 +67,7 @@ PEOPLE = st.lists(
             "name": st.sampled_from(["Анна", "anna", "Bob_1", "100% Bob", ""]),
             "domain": st.sampled_from(["example.org", "mail.example.com", "xn--e1afmkfd.xn--p1ai"]),
             "comment": st.sampled_from(["", "звонить утром", "VIP_5%"]),
+            "timezone": st.sampled_from(["", "Europe/Moscow", "Asia/Tokyo"]),
             "city": st.sampled_from(CITIES),
             "age": st.sampled_from(NUMBERS),
             "born": st.sampled_from(DATES),
@@ -109,7 +110,7 @@ def leaves_of(field: str, ops: list[str], values: st.SearchStrategy[Any]) -> st.
 
 TEXT_OPS = ["equals", "not_equals", "contains", "not_contains", "starts_with"]
 LEAVES = st.one_of(
-    *(leaves_of(name, TEXT_OPS, TEXTS) for name in ("attribute.city", "full_name", "comment")),
+    *(leaves_of(name, TEXT_OPS, TEXTS) for name in ("attribute.city", "full_name", "comment", "timezone")),
     leaves_of("attribute.city", ["in"], st.lists(TEXTS, min_size=1, max_size=4)),
     leaves_of("email", TEXT_OPS, st.sampled_from(["anna", "example.org", "@", "c1@EXAMPLE.org", "_", "%"])),
     leaves_of("domain", TEXT_OPS, st.sampled_from(["example.org", "mail", "xn--p1ai", "org"])),
@@ -178,6 +179,7 @@ class World:
             email=f"c{number}@{drawn['domain']}",
             full_name=drawn["name"],
             comment=drawn["comment"],
+            timezone=drawn["timezone"],
             attributes=attributes,
             created_at=NOW - timedelta(hours=drawn["added"]),
         )
@@ -203,6 +205,7 @@ class World:
             client.email,
             client.full_name,
             client.comment,
+            client.timezone,
             attributes,
             client.created_at,
             drawn["tags"],

@@ -207,7 +207,7 @@ def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
 ) -> None:
     message = MessageFactory.create(owner=user, body="{{ client.город }}, {{ client.ваш_клуб }}")
     rows = [
-        ClientRow(f"{number}@example.org", f"{number}@example.org", "Анна", "", {"город": city})
+        ClientRow(f"{number}@example.org", f"{number}@example.org", "Анна", "", "", {"город": city})
         for number, city in enumerate(["Омск", "Тверь", ""])
     ]
     with app.app_context():

@@ -258,3 +258,34 @@ def test_old_links_expire_and_their_requests_are_removed(
         assert session.scalar(select(Signup)) is None
         assert anna.post(link, {}).status_code == 410
     assert find_client(session) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "sent", "stored"),
+    [
+        ("", "Asia/Omsk", "Asia/Omsk"),
+        ("", "Mars/Olympus", ""),
+        ("", "", ""),
+        ("Europe/Moscow", "Asia/Omsk", "Europe/Moscow"),
+    ],
+)
+def test_the_browsers_time_zone_is_kept_if_the_client_has_none(
+    app: Flask,
+    session: Session,
+    user: User,
+    form: SignupForm,
+    smtp: SmtpServer,
+    work: Work,
+    known: str,
+    sent: str,
+    stored: str,
+) -> None:
+    if known:
+        ClientFactory.create(owner=user, email=EMAIL, timezone=known)
+    anna = Visitor(app)
+    assert "timezone" in read_fields(anna.get(path_of(form)))
+    anna.sign_up(form, timezone=sent)
+    confirm(app, smtp, work)
+    client = find_client(session)
+    assert client is not None
+    assert client.timezone == stored

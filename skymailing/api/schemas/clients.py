@@ -10,6 +10,7 @@ from skymailing.models import SuppressionReason
 from skymailing.models.segment import TAG_MAX_LENGTH
 
 MAX_BATCH = 1_000
+TIMEZONE = "A name in the IANA database, such as Europe/Berlin, or an offset such as UTC+3"
 
 
 class AttributeValue(fields.Raw):
@@ -34,6 +35,9 @@ class ClientSchema(OutputSchema):
     email = fields.String(required=True)
     full_name = fields.String(required=True)
     comment = fields.String(required=True)
+    timezone = fields.String(
+        required=True, metadata={"description": "Its name in the IANA database; empty if it is not known"}
+    )
     tags = fields.List(fields.String(), required=True)
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     suppressed = fields.Enum(
@@ -53,6 +57,7 @@ class ClientChange(StrictSchema):
     email = fields.String()
     full_name = fields.String()
     comment = fields.String()
+    timezone = fields.String(metadata={"description": TIMEZONE})
     tags = fields.List(
         fields.String(), metadata={"description": "All tags of the client; others are removed from it"}
     )
@@ -74,6 +79,7 @@ class ClientUpsert(StrictSchema):
 
     full_name = fields.String()
     comment = fields.String()
+    timezone = fields.String(metadata={"description": TIMEZONE})
     tags = fields.List(fields.String())
     attributes = fields.Dict(
         keys=fields.String(validate=Length(1, 200)), values=AttributeValue(allow_none=True)

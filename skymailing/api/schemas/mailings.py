@@ -14,6 +14,7 @@ from skymailing.models import (
     Audience,
     MailingState,
     OnLate,
+    OnPassed,
     OnUnknown,
     OpenTracking,
     Periodicity,
@@ -24,7 +25,16 @@ from skymailing.models import (
 MAX_CLIENTS = 10_000
 DEFAULTS = MailingValues()
 DOCUMENTED = (
-    *("audience", "periodicity", "on_late", "on_unknown", "track_clicks", "track_opens"),
+    *(
+        "audience",
+        "is_local_time",
+        "on_passed",
+        "periodicity",
+        "on_late",
+        "on_unknown",
+        "track_clicks",
+        "track_opens",
+    ),
     *("sample_percent", "test_hours", "winner_by"),
 )
 INPUT_AUDIENCES = (Audience.ALL, Audience.SELECTED, Audience.SEGMENTS)
@@ -91,6 +101,17 @@ class MailingChange(StrictSchema):
     )
     starts_at = Moment(allow_none=True, metadata={"description": "When sending starts; null: now"})
     ends_at = Moment(metadata={"description": "Nothing is sent after this time"})
+    is_local_time = Flag(
+        metadata={
+            "description": "Whether clients get it when their clocks show the time that `starts_at` is "
+            "in the time zone of the account"
+        }
+    )
+    on_passed = fields.Enum(
+        OnPassed,
+        by_value=True,
+        metadata={"description": "When clients get it whose local time has passed already"},
+    )
     periodicity = fields.Enum(
         Periodicity, by_value=True, metadata={"description": "For “custom”, see the fields repeat_…"}
     )
@@ -164,6 +185,8 @@ class MailingSchema(OutputSchema):
     exclude = fields.List(fields.String(), required=True)  # type: ignore[assignment]  # as above
     starts_at = fields.DateTime(required=True)
     ends_at = fields.DateTime(required=True)
+    is_local_time = fields.Boolean(required=True)
+    on_passed = fields.String(required=True, metadata={"enum": [one.value for one in OnPassed]})
     next_run_at = fields.DateTime(required=True, allow_none=True)
     periodicity = fields.Enum(Periodicity, by_value=True, required=True)
     repeat_unit = fields.Enum(RepeatUnit, by_value=True, required=True)

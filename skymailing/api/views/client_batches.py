@@ -45,7 +45,7 @@ def parse_row(values: Any) -> ClientRow | UserError:
     """Return the row, or what is wrong with it."""
     try:
         row = ROW.load(values)
-        texts = (row["email"], row.get("full_name", ""), row.get("comment", ""))
+        texts = (row["email"], row.get("full_name", ""), row.get("comment", ""), row.get("timezone", ""))
         return read_row(*texts, row.get("attributes", {}), row.get("tags", ()))
     except ValidationError as error:
         return InvalidFields(list(list_errors(error.messages)))

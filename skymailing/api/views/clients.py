@@ -76,6 +76,7 @@ def create_client(values: dict[str, Any]) -> Any:
         email=values["email"],
         full_name=values.get("full_name", ""),
         comment=values.get("comment", ""),
+        timezone=values.get("timezone", ""),
         attributes=[(name, value) for name, value in attributes.items() if value],
         tags=TagChanges(added=clean_tags(values.get("tags", ()))),
     )
@@ -99,8 +100,8 @@ def upsert_client(values: dict[str, Any], email: str) -> Any:
     owner_id = current_access().owner_id
     existing = find_by_email(email, to_change=True)
     check_if_match(SCHEMA, describe_client(existing) if existing else None)
-    texts = (email, values.get("full_name", ""), values.get("comment", ""))
-    row = read_row(*texts, values.get("attributes", {}), values.get("tags", ()))
+    texts = (values.get("full_name", ""), values.get("comment", ""), values.get("timezone", ""))
+    row = read_row(email, *texts, values.get("attributes", {}), values.get("tags", ()))
     (result,) = save_batch(owner_id, [row], utcnow())
     if result.error is not None:
         raise result.error
@@ -119,6 +120,7 @@ def update_client(values: dict[str, Any], client_id: int) -> Any:
         email=values.get("email", client.email),
         full_name=values.get("full_name", client.full_name),
         comment=values.get("comment", client.comment),
+        timezone=values.get("timezone", client.timezone),
         attributes=[(name, value) for name, value in attributes.items() if value],
         tags=compare_tags(client, values["tags"]) if "tags" in values else TagChanges(),
     )
@@ -170,7 +172,10 @@ def describe_clients(listing: Listing) -> list[dict[str, Any]]:
     clients = listing.items
     names = tags.find_tags([client.id for client in clients]) if clients else {}
     suppressed = queries.find_suppressions(current_access().owner_id, clients) if clients else {}
-    fields = ("id", "email", "full_name", "comment", "attributes", "created_at", "updated_at")
+    fields = (
+        *("id", "email", "full_name", "comment", "timezone", "attributes"),
+        *("created_at", "updated_at"),
+    )
     return [
         {name: getattr(client, name) for name in fields}
         | {"tags": names.get(client.id, []), "suppressed": suppressed.get(client.email_key)}

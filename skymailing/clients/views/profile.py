@@ -25,6 +25,7 @@ from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain
+from skymailing.web.timezone_choices import name_timezone
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -51,6 +52,7 @@ def show(client_id: int) -> ResponseReturnValue:
     return render_template(
         "clients/show.html",
         client=client,
+        timezone=name_timezone(client.timezone, utcnow()) if client.timezone else "",
         tags=find_tags([client.id]).get(client.id, []),
         suppressed=suppressed,
         topics=topics,

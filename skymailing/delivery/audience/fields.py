@@ -54,6 +54,7 @@ FIELDS: dict[str, Kind] = {
     "domain": Kind.TEXT,
     "full_name": Kind.TEXT,
     "comment": Kind.TEXT,
+    "timezone": Kind.TEXT,
     "added_at": Kind.DATE,
     "tag": Kind.TAG,
     "form": Kind.FORM,

@@ -29,6 +29,7 @@ from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.open_runs import OpenRun
 from skymailing.delivery.ledger.run_counts import Changes
+from skymailing.delivery.local_runs import MAX_POSTPONED, is_due, postpone_closed
 from skymailing.delivery.open_consents import allows_counting
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE
 from skymailing.models import (
@@ -84,28 +85,32 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
     deliveries follow in order of ID, or as `choice` offers them. Deliveries remain unchanged if the owner's
-    limits do not allow them, or if they wait for the winner of a test. Without `choice`, a result below
-    `limit` means that no other delivery may be sent now.
+    limits do not allow them, or if they wait for the winner of a test or their client's time. Without
+    `choice`, a result below `limit` means that no other delivery may be sent now, unless many had to be
+    postponed because of their clients' sending hours.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
     )
     row = connection.execute(may_send_now).one_or_none()
-    if row is None or not hours_of(row).is_open(now):
+    if row is None or not (run.is_local_time or hours_of(row).is_open(now)):
         return []
     changes = Changes(run.key)
     claimed: list[Any] = []
-    is_over_limit = False
+    is_over_limit, postponed = False, 0
     # Recipients who may no longer be mailed are replaced by the next ones.
     while (wanted := limit - len(claimed)) and not is_over_limit:
         if not (rows := _find_next_rows(connection, run, wanted, now, choice)):
             break
         mailable = _end_unmailable(connection, changes, rows, now)
+        if run.is_local_time:
+            due = postpone_closed(connection, mailable, hours_of(row), now)
+            postponed, mailable = postponed + len(mailable) - len(due), due
         granted = _reserve(connection, run, len(mailable), row.is_new, now)
         is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
-        if claimed and len(rows) < wanted:
+        if (claimed and len(rows) < wanted) or postponed >= MAX_POSTPONED:
             break
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
@@ -131,7 +136,7 @@ def _find_next_rows(
 ) -> list[Any]:
     rows = _find_due_rows(connection, run, limit, now)
     if len(rows) < limit:
-        rows += _find_pending_rows(connection, run, limit - len(rows), choice)
+        rows += _find_pending_rows(connection, run, limit - len(rows), now, choice)
     return rows
 
 
@@ -145,8 +150,14 @@ def _find_due_rows(connection: Connection, run: OpenRun, limit: int, now: dateti
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
 
 
-def _find_pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choice | None) -> list[Any]:
+def _find_pending_rows(
+    connection: Connection, run: OpenRun, limit: int, now: datetime, choice: Choice | None
+) -> list[Any]:
     is_pending = IS_PENDING_IN_SAMPLE if run.is_testing else Delivery.state == DeliveryState.PENDING
+    if run.is_local_time:
+        is_pending = is_due(now)
+        if choice is None:
+            return _find_local_rows(connection, run, is_pending, limit)
     if choice is None:
         return _find_rows_by_id(connection, run, is_pending, limit)
     # Other workers may have claimed the offered rows since.
@@ -156,6 +167,14 @@ def _find_pending_rows(connection: Connection, run: OpenRun, limit: int, choice:
             return rows
         choice.drop_claimed(connection)
     return []
+
+
+def _find_local_rows(
+    connection: Connection, run: OpenRun, condition: ColumnElement[bool], limit: int
+) -> list[Any]:
+    # In the order of the index: most letters may have to wait, and would be read in order of ID.
+    statement = _select_candidates(run, condition).order_by(Delivery.not_before).limit(limit)
+    return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_local", "sqlite")))
 
 
 def _make_claimed(row: Any) -> Claimed:
@@ -179,10 +198,11 @@ def _find_rows_by_id(
 
 
 def _select_candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
-    select_values = _select_letter_values if run.is_transactional else _select_client_values
+    values = _select_letter_values() if run.is_transactional else _select_client_values()
+    if run.is_local_time:
+        values = values.add_columns(Client.timezone)
     return (
-        select_values()
-        .add_columns(
+        values.add_columns(
             Delivery.id,
             Delivery.state,
             Delivery.email,

@@ -48,15 +48,18 @@ def insert_deliveries(
     recipients: Select[tuple[Client]],
     now: datetime,
     sample: Sample | None = None,
+    not_before: Any = None,
 ) -> int:
     """Insert one delivery for each recipient, in one statement; return how many.
 
     Suppressed addresses get a row too, so that the counts add up. Recipients in the `sample` get a variant.
+    `not_before` is an expression of when their letters are due; None for at once.
     """
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
-    columns += ["variant"] if sample else []
-    clients = _select_rows(run, recipients, now, sample)
-    statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
+    chosen: dict[str, Any] = {"variant": sample.variant_of(Client.id)} if sample else {}
+    chosen |= {} if not_before is None else {"not_before": not_before}
+    clients = _select_rows(run, recipients, now, chosen)
+    statement = insert(Delivery).from_select([*columns, *chosen], clients, include_defaults=False)
     # Without this option the PostgreSQL driver does not return the number of rows.
     result = connection.execute(statement, execution_options={"preserve_rowcount": True})
     changes = Changes(run)
@@ -69,10 +72,9 @@ def insert_deliveries(
 
 
 def _select_rows(
-    run: RunKey, recipients: Select[tuple[Client]], now: datetime, sample: Sample | None
+    run: RunKey, recipients: Select[tuple[Client]], now: datetime, chosen: Mapping[str, Any]
 ) -> Select[Any]:
     suppressed = Suppression.id.is_not(None)
-    variants = [sample.variant_of(Client.id)] if sample else []
     return (
         recipients.with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
@@ -81,7 +83,7 @@ def _select_rows(
             Client.email_key,
             case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
             case((suppressed, now)),
-            *variants,
+            *chosen.values(),
         )
         .outerjoin_from(
             Client,

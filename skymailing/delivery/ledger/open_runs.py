@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, select
 
 from skymailing.delivery.daily_runs import expires_at
-from skymailing.delivery.eligibility import HOURS, hours_of, may_send
+from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
@@ -36,6 +36,7 @@ COPIED = (
     *("id", "uuid", "mailing_id", "owner_id", "subject", "format", "body", "language", "ends_at"),
     *("sender_name", "sender_address", "reply_to", "server_id", "topic_id"),
     *("has_signed_ids", "track_clicks", "track_opens", "is_testing", "winner"),
+    "is_local_time",
     *("is_transactional", "is_caught", "file_bytes"),
 )
 HABITS = (User.attribute_types, User.date_order, User.locale)
@@ -71,6 +72,7 @@ class OpenRun:
     is_testing: bool
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
+    is_local_time: bool  # each letter waits for its client's time, and sending hours are the clients'
     is_caught: bool  # its letters are kept instead of sent
     file_bytes: int  # see the model
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
@@ -91,13 +93,13 @@ class OpenRun:
 
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
     """Return the run if its mailing may send now and its owner has not reached a limit."""
-    is_open = Run.state.in_(OPEN_RUN_STATES)
     has_room = Mailing.kind.in_(CAUGHT_KINDS) | letters.has_room(now)
-    statement = _select_run(run_id).where(is_open, may_send(now), has_room)
+    statement = _select_run(run_id).where(Run.state.in_(OPEN_RUN_STATES), may_send(now), has_room)
     row = connection.execute(statement).one_or_none()
-    if row is None or not (hours := hours_of(row)).is_open(now):
+    if row is None or not is_open(row, now):
         return None
-    run, closes_at = _make_open_run(row), hours.find_closing_time(now)
+    run = _make_open_run(row)
+    closes_at = None if run.is_local_time else run.policy.hours.find_closing_time(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
     if row.kind in DAILY_KINDS:
@@ -113,7 +115,13 @@ def load_run(connection: Connection, run_id: int) -> OpenRun:
 def _select_run(run_id: int) -> Select[Any]:
     return (
         select(
-            Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS, *COLUMNS
+            Run.__table__,
+            Mailing.owner_id,
+            Mailing.ends_at,
+            Mailing.on_unknown,
+            *RUN_HOURS,
+            *HABITS,
+            *COLUMNS,
         )
         .add_columns(is_testing().label("is_testing"), Mailing.kind)
         .add_columns(Mailing.kind.in_(LETTER_KINDS).label("is_transactional"))

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
+from skymailing.clock import utcnow
 from skymailing.db.engine import is_one_of
+from skymailing.delivery.local_runs import is_due
 from skymailing.delivery.routing.rate_limits import RateLimits, get_domain, wait_for_next_second
 from skymailing.delivery.variants.samples import IS_PENDING_IN_SAMPLE
 from skymailing.models import Delivery, DeliveryState
@@ -29,7 +31,8 @@ RESCAN_SECONDS = 60.0
 class DomainQueue:
     """One worker's position in one run, whose letters are limited per second and domain by `rates`.
 
-    With `in_sample`, the queue contains only the sample of the run's test.
+    With `in_sample`, the queue contains only the sample of the run's test; with `at_local_time`, only letters
+    whose clients' time has come.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class DomainQueue:
         monotonic: Callable[[], float] = time.monotonic,
         *,
         in_sample: bool = False,
+        at_local_time: bool = False,
     ) -> None:
         assert rates.per_domain
         self._run_id = run_id
         self._is_pending = IS_PENDING_IN_SAMPLE if in_sample else Delivery.state == DeliveryState.PENDING
+        self._at_local_time = at_local_time
         self._domain_limit = rates.per_domain
         self._has_room = rates.has_room
         self._monotonic = monotonic
@@ -134,6 +139,7 @@ class DomainQueue:
     def _read_next_rows(self, connection: Connection, size: int) -> list[tuple[int, str]]:
         # Uses the index of run, state and id, or that of the sample, from this worker's position.
         is_ahead = (Delivery.run_id == self._run_id) & (Delivery.id > self._position)
-        statement = select(Delivery.id, Delivery.email).where(is_ahead, self._is_pending)
+        is_pending = is_due(utcnow()) if self._at_local_time else self._is_pending
+        statement = select(Delivery.id, Delivery.email).where(is_ahead, is_pending)
         rows = connection.execute(statement.order_by(Delivery.id).limit(size))
         return [(row.id, row.email) for row in rows]

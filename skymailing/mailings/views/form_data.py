@@ -45,6 +45,8 @@ def read_current_values(mailing: Mailing) -> dict[str, Any]:
         "include": [write_name(part) for part in parts.include],
         "exclude": [write_name(part) for part in parts.exclude],
         "starts_at": mailing.starts_at,
+        "is_local_time": mailing.is_local_time,
+        "on_passed": mailing.on_passed,
         "ends_at": mailing.ends_at,
         "periodicity": mailing.periodicity.value,
         "repeat_unit": mailing.repeat_unit.value,

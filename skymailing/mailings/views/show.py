@@ -24,10 +24,10 @@ from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.variant_results import describe_test
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
-from skymailing.models import Audience, DeliveryState, Mailing, MailingState
+from skymailing.models import Audience, DeliveryState, Mailing, MailingState, OnPassed
 from skymailing.outbox.queries import find_unsent_test
 from skymailing.web.error_texts import explain
-from skymailing.web.labels import state_tone
+from skymailing.web.labels import state_label, state_tone
 from skymailing.web.responses import respond_if_changed
 
 # The page refreshes itself when a start is this close.
@@ -48,6 +48,7 @@ def show(mailing_id: int) -> str:
         sender=describe_mailing(mailing).mailbox,
         has_runs=run_queries.has_runs(mailing),
         hours=format_hours(SendingHours.of(mailing)),
+        on_passed=state_label(OnPassed(mailing.on_passed)),
         can_be_edited=services.can_be_edited(mailing),
         **make_audience_context(mailing, clock.utcnow()),
         **make_archive_context(live["ledger"]),

@@ -1,4 +1,4 @@
-// Enter the browser's time zone at registration, and search the long list of zones on the profile.
+// Enter the browser's time zone in forms that ask for it unseen, and search the long lists of zones.
 const MAX_ROWS = 8; // rows of the list that are visible during a search
 const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const hidden = document.querySelector("input[type=hidden][name=timezone]");
