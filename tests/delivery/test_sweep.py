@@ -49,6 +49,8 @@ def test_a_sweep_needs_as_many_statements_for_many_runs_as_for_one(
     app: Flask, session: Session, user: User, state: DeliveryState
 ) -> None:
     counts = []
+    with app.app_context():
+        jobs.run_sweep(utcnow())  # with the tasks that run once an hour
     for more in (1, 30):
         create_open_runs(user, more, state)
         with count_statements(app) as statements, app.app_context():

@@ -104,7 +104,7 @@ def test_the_value_of_a_condition_cannot_end_its_tag(value: object, code: str, p
     assert refuse(make_design(HEADING | {"visibility": {"when": when}})) == (code, pointer)
 
 
-@pytest.mark.parametrize("field", ["", "segment", "attribute.", 'attribute.a"]', "client.x", "tag"])
+@pytest.mark.parametrize("field", ["", "segments", "attribute.", 'attribute.a"]', "client.x", "tags"])
 def test_a_condition_is_about_a_value_that_letters_know(field: str) -> None:
     when = {"field": field, "op": "is_set"}
     code, place = refuse(make_design(HEADING | {"visibility": {"when": when}}))
