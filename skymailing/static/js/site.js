@@ -70,7 +70,7 @@ const PLACES = { KeyN: "n", Slash: "/" };
 
 function findShortcut(event) {
   const find = (key) => key && document.querySelector(`[data-key="${CSS.escape(key)}"]`);
-  const isOtherLayout = /[^\x00-\x7F]/.test(event.key) || (event.code === "Slash" && event.key === ".");
+  const isOtherLayout = /[^ -~]/.test(event.key) || (event.code === "Slash" && event.key === ".");
   return find(event.key) || (isOtherLayout ? find(PLACES[event.code]) : null);
 }
 
