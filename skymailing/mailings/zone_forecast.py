@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.calendar.local_times import LocalStart, find_due_times, find_zone
 from skymailing.extensions import db
 from skymailing.mailings.selection import Conditions
@@ -26,9 +27,9 @@ class ZoneForecast:
 
 
 def count_zones(owner: User, conditions: Conditions) -> Mapping[str, int]:
-    """Return how many clients of an audience there are in each time zone; "" is for those without one."""
+    """Return how many clients in each time zone get the letter; "" is for those without one."""
     counts: Counter[str] = Counter()
-    statement = select(Client.timezone, func.count()).where(Client.owner_id == owner.id)
+    statement = select(Client.timezone, func.count()).where(Client.owner_id == owner.id, ~is_suppressed())
     for condition in conditions:
         rows = db.session.execute(statement.where(condition).group_by(Client.timezone)).tuples()
         counts.update(dict(rows.all()))

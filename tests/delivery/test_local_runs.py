@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import schedule
 from skymailing.audit import current_actor
-from skymailing.delivery import due, local_runs, plan
+from skymailing.delivery import due, plan
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.resending import resend_failed
@@ -266,35 +265,6 @@ def test_limits_per_domain_do_not_send_letters_early(
         sweep_at(at)
         assert len(smtp.letters) == number
     check_ledger(session, get_only_run(session), smtp.letters)
-
-
-def test_an_older_version_can_neither_plan_nor_send_a_run_at_local_time(
-    app: Flask, session: Session, create_mailing: Callable[..., Mailing]
-) -> None:
-    mailing = create_mailing()
-    with app.app_context():
-        plan.start_due_run(mailing.id, TOKYO)
-    run = get_only_run(session)
-    assert run.state is RunState.LOCAL
-    names = ("mailing_id", "subject", "format", "body", "sender_name", "reply_to", "started_at")
-    values = {name: getattr(run, name) for name in names} | {"scheduled_for": MOSCOW - DAY}
-    with app.app_context():
-        with pytest.raises(DBAPIError, match="local time"), db.engine.begin() as connection:
-            connection.execute(insert(Run).values(values))
-        for state in (RunState.PLANNED, RunState.SENDING, RunState.ROUTED, RunState.ATTACHED):
-            sending = update(Run).where(Run.id == run.id).values(state=state)
-            with pytest.raises(DBAPIError, match="own_times"), db.engine.begin() as connection:
-                connection.execute(sending)
-
-
-def test_zones_of_other_owners_are_not_listed(
-    app: Flask, user: User, create_mailing: Callable[..., Mailing]
-) -> None:
-    create_mailing()
-    ClientFactory.create(timezone="Asia/Kathmandu")
-    ClientFactory.create(owner=user, timezone="Asia/Tokyo")
-    with app.app_context(), db.engine.connect() as connection:
-        assert local_runs.list_zones(connection, user.id) == ["America/New_York", "Asia/Tokyo"]
 
 
 def test_ordinary_runs_have_no_times(

@@ -190,11 +190,8 @@ class World:
             links = [{"form_id": self.forms[name].id, "client_id": client.id} for name in drawn["forms"]]
             self.session.execute(insert(client_forms), links)
         if drawn["suppression"]:
-            SuppressionFactory.create(
-                owner_id=self.owner.id,
-                email_key=client.email_key,
-                reason=SuppressionReason(drawn["suppression"]),
-            )
+            reason = SuppressionReason(drawn["suppression"])
+            SuppressionFactory.create(owner_id=self.owner.id, email_key=client.email_key, reason=reason)
         for name, is_joined in drawn["choices"].items():
             topic = self.topics[name]
             TopicChoiceFactory.create(topic=topic, email_key=client.email_key, is_joined=is_joined)

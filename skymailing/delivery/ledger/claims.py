@@ -84,28 +84,24 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed or left its topic,
     so that a pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Deliveries remain unchanged if the owner's
-    limits do not allow them, or if they wait for the winner of a test or their client's time. Without
-    `choice`, a result below `limit` means that no other delivery may be sent now, unless many had to be
-    postponed because of their clients' sending hours.
+    deliveries follow in order of ID, or as `choice` offers them. Deliveries remain unchanged if they exceed
+    the owner's limits, or wait for a test's winner or their client's time. Without `choice`, a result below
+    `limit` means that no others may be sent now, unless MAX_POSTPONED were postponed.
     """
     may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
         Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
     )
-    row = connection.execute(may_send_now).one_or_none()
-    if row is None or not (run.is_local_time or hours_of(row).is_open(now)):
+    if not (row := connection.execute(may_send_now).one_or_none()) or not _is_open(run, row, now):
         return []
-    changes = Changes(run.key)
+    changes, is_over_limit, postponed = Changes(run.key), False, 0
     claimed: list[Any] = []
-    is_over_limit, postponed = False, 0
     # Recipients who may no longer be mailed are replaced by the next ones.
     while (wanted := limit - len(claimed)) and not is_over_limit:
         if not (rows := _find_next_rows(connection, run, wanted, now, choice)):
             break
-        mailable = _end_unmailable(connection, changes, rows, now)
-        if run.is_local_time:
-            due = postpone_closed(connection, mailable, hours_of(row), now)
-            postponed, mailable = postponed + len(mailable) - len(due), due
+        found = _end_unmailable(connection, changes, rows, now)
+        mailable = postpone_closed(connection, found, hours_of(row), now) if run.is_local_time else found
+        postponed += len(found) - len(mailable)
         granted = _reserve(connection, run, len(mailable), row.is_new, now)
         is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
@@ -115,6 +111,11 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
     return [_make_claimed(row) for row in claimed]
+
+
+def _is_open(run: OpenRun, row: Any, now: datetime) -> bool:
+    """Return whether the run is within its sending hours, which are checked for each letter at local time."""
+    return run.is_local_time or hours_of(row).is_open(now)
 
 
 def _reserve(connection: Connection, run: OpenRun, wanted: int, is_new: bool, now: datetime) -> int:
