@@ -1,5 +1,8 @@
 """The home page, the guide for new users, the page about privacy and the choice of language."""
 
+from datetime import datetime
+from typing import Any
+
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
@@ -8,8 +11,11 @@ from flask_login import current_user, login_required
 from skymailing.blog.queries import find_random_articles
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.home import guide, queries
+from skymailing.home import guide, queries, start_page
+from skymailing.home.decisions import find_decisions
 from skymailing.mailings.queries import count_last_runs
+from skymailing.mailings.result_text import format_share
+from skymailing.mailings.state_text import explain_state
 from skymailing.security import is_safe_next
 from skymailing.settings.retention import retention_settings
 from skymailing.web.i18n import LANGUAGE_COOKIE
@@ -24,22 +30,31 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 def index() -> ResponseReturnValue:
     """Introduce the service to visitors; show signed-in users their mailings and the guide."""
     now = utcnow()
-    shared = {
-        "totals": queries.count_totals(now),
-        "articles": find_random_articles(3, now, get_locale().language),
-    }
+    articles = find_random_articles(3, now, get_locale().language)
     if not current_user.is_authenticated:
-        return render_template("home/index.html", **shared)
-    running = queries.find_running(current_user.id)
-    return render_template(
-        "home/dashboard.html",
-        guide=guide.load_guide(current_user),
-        Step=guide.Step,
-        running=running,
-        runs=count_last_runs([mailing.id for mailing in running]),
-        upcoming=queries.find_upcoming(current_user.id),
-        **shared,
-    )
+        return render_template("home/index.html", totals=queries.count_totals(now), articles=articles)
+    return render_template("home/dashboard.html", articles=articles, **_load_start_page(current_user.id, now))
+
+
+def _load_start_page(owner_id: int, now: datetime) -> dict[str, Any]:
+    running = queries.find_running(owner_id)
+    progress = guide.load_guide(current_user)
+    has_mailings = guide.Step.MAILING in progress.done
+    last = start_page.find_last_result(owner_id) if has_mailings else None
+    return {
+        "guide": progress,
+        "Step": guide.Step,
+        "decisions": find_decisions(owner_id, now),
+        "running": running,
+        "runs": count_last_runs([mailing.id for mailing in running]),
+        "upcoming": queries.find_upcoming(owner_id),
+        "last": last,
+        "growth": start_page.measure_growth(owner_id, now) if guide.Step.CLIENTS in progress.done else None,
+        "growth_days": start_page.GROWTH_DAYS,
+        "suggestion": start_page.suggest_next_step(owner_id) if last else None,
+        "explain_state": explain_state,
+        "format_share": format_share,
+    }
 
 
 @bp.get("/privacy")

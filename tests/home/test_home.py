@@ -49,17 +49,10 @@ def test_the_counters_show_mailings_active_mailings_and_unique_clients(visitor: 
     assert find_numbers(visitor.get("/").text) == ["6", "2", "2"]
 
 
-def test_signed_in_users_also_see_the_counters_and_articles(browser: FlaskClient, user: User) -> None:
-    ClientFactory.create(email="Anna@example.org")
-    ClientFactory.create(owner=user, email="anna@example.org")
-    MailingFactory.create(state=MailingState.RUNNING)
+def test_signed_in_users_also_see_articles(browser: FlaskClient) -> None:
     slugs = [ArticleFactory.create().slug for _ in range(4)]
-
     page = browser.get("/").text
-    assert find_numbers(page) == ["1", "1", "1"]
     assert sum(f'href="/blog/{slug}"' in page for slug in slugs) == 3
-    MailingFactory.create(owner=user)
-    assert find_numbers(browser.get("/").text) == ["2", "1", "1"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
