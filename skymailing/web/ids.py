@@ -38,6 +38,14 @@ def parse_big_id(text: str) -> int:
     return number
 
 
+def parse_id(text: str) -> int:
+    """Return the ID of a row with an Integer key, like `parse_big_id`."""
+    number = int(text)
+    if abs(number) > LARGEST_ID:
+        raise ValueError("too large for the key")
+    return number
+
+
 def read_id(text: object, largest: int = LARGEST_ID) -> int:
     """Return the ID in a query or form; 0, which is no row's ID, for anything that cannot be an ID."""
     text = str(text)

@@ -102,3 +102,13 @@ def test_a_message_has_a_limit_of_tags_and_segments(
     saved = browser.post("/messages/new", data=form | {"body": "".join(tags[:-1])})
     assert saved.status_code == 302
     assert browser.get(saved.location).status_code == 200
+
+
+@pytest.mark.both_engines
+def test_ids_that_no_key_can_hold_are_unknown(browser: FlaskClient) -> None:
+    large = str(2**31)
+    form = {"message_id": large, "subject": "News", "format": "text", "body": "http://a.example"}
+    for path in ("/messages/test", "/messages/check-links"):
+        assert browser.post(path, data=form).status_code == 200
+    assert browser.get(f"/messages/new?draft={large}").status_code == 302
+    assert browser.get(f"/messages/new?template={large}").status_code == 200

@@ -24,7 +24,7 @@ from skymailing.manager.views.article_editor import ArticleEditor
 from skymailing.models import Article, ArticleDraft, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import get_user_zone
-from skymailing.web.ids import parse_big_id
+from skymailing.web.ids import parse_id
 from skymailing.web.images import parse_name
 from skymailing.web.timezones import parse_local
 
@@ -45,7 +45,7 @@ class ArticlesView(ArticleEditor):
     @expose("/new", methods=("GET", "POST"))
     def new(self) -> ResponseReturnValue:
         """Create an article, from a draft if the URL names one."""
-        draft_id = request.args.get("draft", type=parse_big_id)
+        draft_id = request.args.get("draft", type=parse_id)
         draft = drafts.find_own_draft(current_user.id, draft_id) if draft_id else None
         if draft_id and (draft is None or draft.article_id or draft.discarded_at) and request.method == "GET":
             flash(_("This draft has been saved or discarded."), "info")
@@ -104,7 +104,7 @@ class ArticlesView(ArticleEditor):
             return False
         action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, current_actor(), article)
-        draft_id = request.form.get("draft", type=parse_big_id)
+        draft_id = request.form.get("draft", type=parse_id)
         drafts.delete_drafts(current_user.id, article_id=article.id, draft_id=draft_id)
         db.session.commit()
         return True

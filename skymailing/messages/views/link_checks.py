@@ -22,7 +22,7 @@ from skymailing.models import LinkCheck, Message
 from skymailing.security import get_own
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
-from skymailing.web.ids import parse_big_id
+from skymailing.web.ids import parse_id
 from skymailing.web.urls import public_url
 
 
@@ -49,7 +49,7 @@ def check_links(message_id: int) -> ResponseReturnValue:
 def check_typed_links() -> ResponseReturnValue:
     """Check the links of the typed text, without saving it; return a part of the page that updates itself."""
     check, problem = None, ""
-    message_id = request.form.get("message_id", type=parse_big_id)
+    message_id = request.form.get("message_id", type=parse_id)
     try:
         content = read_typed(current_user)
         found = find_links(content, public_url("home.index"))

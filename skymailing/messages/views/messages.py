@@ -27,7 +27,7 @@ from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
-from skymailing.web.ids import parse_big_id
+from skymailing.web.ids import parse_big_id, parse_id
 
 
 @bp.get("/")
@@ -56,7 +56,7 @@ def index() -> ResponseReturnValue:
 @starts_reading
 def new() -> ResponseReturnValue:
     """Write a new message: from scratch, from a template or from a draft."""
-    draft_id = request.args.get("draft", type=parse_big_id)
+    draft_id = request.args.get("draft", type=parse_id)
     draft = drafts.find_new_draft(current_user.id, draft_id) if draft_id else None
     if draft_id and draft is None and request.method == "GET":
         flash(_("This draft has been saved or discarded."), "info")
@@ -74,7 +74,7 @@ def new() -> ResponseReturnValue:
             form.form_errors = [explain(error)]
         else:
             drafts.delete_drafts(
-                current_user.id, draft_id=request.form.get("draft", type=parse_big_id), message_id=None
+                current_user.id, draft_id=request.form.get("draft", type=parse_id), message_id=None
             )
             db.session.commit()
             flash(_("Message saved. This is what your clients will get."), "success")
@@ -91,7 +91,7 @@ def new() -> ResponseReturnValue:
 def _find_start() -> Mapping[str, str] | None:
     """Return the form's fields of what a new message begins with: a template, or an empty design."""
     language = get_locale().language
-    template = templates.find_template(current_user.id, request.args.get("template", type=parse_big_id))
+    template = templates.find_template(current_user.id, request.args.get("template", type=parse_id))
     if template is not None:
         return editor.make_fields(template)
     if starter := get_starter(

@@ -32,7 +32,7 @@ from skymailing.senders.forms import make_address_field
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
-from skymailing.web.ids import parse_big_id
+from skymailing.web.ids import parse_big_id, parse_id
 
 # The parts of an unsaved text that a test letter keeps until it is sent.
 TYPED_FIELDS = ("subject", "format", "body", "language", "preheader")
@@ -74,7 +74,7 @@ def test_typed() -> ResponseReturnValue:
     Without scripts, the form posts into a new tab, so no input is lost.
     """
     client_id, problem, text = get_client_id(), "", ""
-    message_id = request.form.get("message_id", type=parse_big_id)
+    message_id = request.form.get("message_id", type=parse_id)
     try:
         check_content(content := read_typed(current_user))
         start_writing()
