@@ -28,6 +28,7 @@ from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.reputation import ReputationSettings
 from skymailing.settings.retention import RetentionSettings
 from skymailing.settings.returned_mail import ReturnedMailSettings
+from skymailing.settings.site import SiteSettings
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
@@ -97,6 +98,7 @@ class Config(EnvironmentReader):
         self.ENGINE = EngineSettings.from_environment(environ)
         self.RETENTION = RetentionSettings.from_environment(environ)
         self.QUOTAS = QuotaSettings.from_environment(environ)
+        self.SITE = SiteSettings.from_environment(environ)
         self.REPUTATION = ReputationSettings.from_environment(environ)
         # Days between the request to delete an account and its deletion. The owner can still keep it.
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)

@@ -58,7 +58,7 @@ def test_every_change_updates_the_numbers_on_the_home_page(
         section = other_visitor.get("/").text.partition('class="totals"')[2].partition("</section>")[0]
         return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
 
-    assert get_numbers() == ["0", "0", "0"]
+    assert get_numbers() == [], "an empty service shows no numbers"
     client = Client(owner_id=owner.id, email="a@example.org", email_key="a@example.org")
     with app.app_context():
         db.session.add(client)
@@ -74,7 +74,7 @@ def test_every_change_updates_the_numbers_on_the_home_page(
     assert get_numbers() == ["1", "1", "1"]
     edit(app, delete(Client))
     edit(app, delete(Mailing))
-    assert get_numbers() == ["0", "0", "0"]
+    assert get_numbers() == [], "an empty service shows no numbers"
 
 
 def test_a_page_rendered_from_old_rows_is_not_served_after_the_edit(

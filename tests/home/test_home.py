@@ -3,10 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
 from flask.testing import FlaskClient
 
 from skymailing.clock import utcnow
+from skymailing.errors import ConfigurationError
 from skymailing.models import DeliveryState, MailingState, User
+from skymailing.settings.site import SiteSettings
 from tests.support.factories import (
     ArticleFactory,
     ClientFactory,
@@ -47,6 +51,46 @@ def test_the_counters_show_mailings_active_mailings_and_unique_clients(visitor: 
     MailingFactory.create(owner=UserFactory.create(blocked_at=now), state=MailingState.RUNNING)
 
     assert find_numbers(visitor.get("/").text) == ["6", "2", "2"]
+
+
+def test_a_new_installation_shows_no_zeros(visitor: FlaskClient) -> None:
+    page = visitor.get("/").text
+    assert find_numbers(page) == []
+    assert "Who it is for" in page
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_home_page_shows_pictures_in_the_readers_language(visitor: FlaskClient, language: str) -> None:
+    page = BeautifulSoup(visitor.get("/", headers={"Accept-Language": language}).text, "html.parser")
+    pictures = page.select(".shot img")
+    assert len(pictures) == 4, "two pages, each in light and dark"
+    for picture in pictures:
+        assert f".{language}." in str(picture["src"])
+        assert picture["alt"]
+        assert visitor.get(str(picture["src"])).mimetype == "image/webp"
+
+
+def test_the_operator_can_be_reached(
+    app: Flask, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "mailto:" not in visitor.get("/").text
+
+    site = SiteSettings("help@example.com", "https://example.com/imprint")
+    monkeypatch.setitem(app.config, "SITE", site)
+
+    for path in ("/?new", "/privacy?new"):  # not cached
+        page = visitor.get(path).text
+        assert 'href="mailto:help@example.com"' in page
+        assert 'href="https://example.com/imprint"' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SITE_CONTACT", "help"), ("SITE_IMPRINT", "javascript:alert(1)"), ("SITE_IMPRINT", "/a")],
+)
+def test_unusable_contacts_are_rejected(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        SiteSettings.from_environment({name: value})
 
 
 def test_signed_in_users_also_see_articles(browser: FlaskClient) -> None:
