@@ -82,8 +82,17 @@ def test_the_fields_of_each_block_fit_and_have_no_serious_problem(
         editor.panel.evaluate(
             "(panel) => panel.querySelectorAll('details').forEach((group) => (group.open = true))"
         )
-        found[f"block {place}"] = check_page(window, language)
+        found[f"block {place}"] = {
+            scheme: [violation for violation in violations if not is_covered_block(violation)]
+            for scheme, violations in check_page(window, language).items()
+        }
     expect_none(found)
+
+
+def is_covered_block(violation: Any) -> bool:
+    """Return whether the panel, which lies over the letter on a phone, covers a part of a block."""
+    nodes = violation["nodes"]
+    return violation["id"] == "target-size" and all('class="block-cover"' in node for node in nodes)
 
 
 @pytest.mark.usefixtures("no_earlier_signups")

@@ -65,9 +65,14 @@ def subscribe(visitor: Window, form: SignupForm, email: str) -> None:
     visitor.main.get_by_role("button", name="Subscribe").click()
     visitor.expect_title("Check your email")
     visitor.wait_until(lambda: open_caught(visitor, "Please confirm your subscription", email), "the letter")
-    link = re.search(r"/f/[\w-]+/confirm/[\w.-]+", visitor.page.content())
-    assert link is not None
-    visitor.open(link[0])
+    links: list[str] = []
+
+    def is_shown() -> bool:
+        links[:] = re.findall(r"/f/[\w-]+/confirm/[\w.-]+", visitor.page.content())
+        return bool(links)
+
+    visitor.wait_until(is_shown, "the link in the letter")
+    visitor.open(links[0])
     visitor.main.get_by_role("button", name="Confirm subscription").click()
     visitor.expect_title("You are subscribed")
 
