@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from skymailing.email_addresses import InvalidEmail, parse_address
 from skymailing.errors import ConfigurationError
 
 
@@ -25,8 +24,13 @@ class SiteSettings:
 
 
 def _check_contact(text: str) -> str:
+    if not text:
+        return ""
+    # Imported here to keep commands fast; most installations have no such address.
+    from skymailing.email_addresses import InvalidEmail, parse_address
+
     try:
-        return parse_address(text) if text else ""
+        return parse_address(text)
     except InvalidEmail as error:
         raise ConfigurationError(
             f"SITE_CONTACT must be an email address like help@example.com, not {text!r}."
