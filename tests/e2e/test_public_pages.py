@@ -29,7 +29,7 @@ def test_the_home_page_shows_totals_and_leads_to_registration(open_window: OpenW
     assert len(numbers) == 3
     assert min(numbers) > 0
     expect(window.page.locator(".article-card")).to_have_count(3)
-    window.main.get_by_role("link", name="Create an account").click()
+    window.main.get_by_role("link", name="Create an account").first.click()
     window.page.wait_for_url("**/auth/register")
 
 
