@@ -25,6 +25,7 @@ from skymailing.models import (
     Run,
     RunInterval,
     RunState,
+    SequenceStep,
     Suppression,
     User,
 )
@@ -225,3 +226,9 @@ def find_default_tracking(owner_id: int) -> dict[str, Any]:
     tracked = tracked.where(Mailing.owner_id == owner_id, Mailing.kind == MailingKind.MAILING)
     newest = db.session.execute(tracked.order_by(Mailing.id.desc()).limit(1)).one_or_none()
     return dict(newest._mapping) if newest else {}
+
+
+def find_sequence_id(mailing_id: int) -> int | None:
+    """Return the sequence to which the hidden mailing of a step belongs."""
+    step = select(SequenceStep.sequence_id).where(SequenceStep.mailing_id == mailing_id)
+    return db.session.scalar(step)

@@ -49,6 +49,12 @@ def list_segments(owner_id: int) -> Select[Any]:
     return select(Segment).where(Segment.owner_id == owner_id)
 
 
+def list_segment_names(owner_id: int) -> list[tuple[int, str]]:
+    """Return the IDs and names of the owner's segments, oldest first."""
+    own = select(Segment.id, Segment.name).where(Segment.owner_id == owner_id)
+    return list(db.session.execute(own.order_by(Segment.id)).tuples())
+
+
 def find_mailings(segment_id: int) -> list[Mailing]:
     """Return the mailings that include or exclude a segment, newest first."""
     return find_uses([segment_id]).get(segment_id, [])

@@ -40,6 +40,12 @@ def add_client(sequence: Sequence, client: Client, now: datetime, *, may_repeat:
     return added
 
 
+def restart_client(enrolment: Enrolment, now: datetime) -> None:
+    """Let the client of an enrolment enter again; raises SequenceError if the client may not."""
+    sequence = db.session.get_one(Sequence, enrolment.sequence_id)
+    add_client(sequence, db.session.get_one(Client, enrolment.client_id), now, may_repeat=True)
+
+
 def add_clients(sequence: Sequence, client_ids: Items[int], now: datetime) -> int:
     """Let those of the clients enter who may; return how many. Raises SequenceError."""
     _require_started(sequence)

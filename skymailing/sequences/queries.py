@@ -48,6 +48,35 @@ def list_sequences(owner_id: int, *, archived: bool = False) -> Items[Sequence]:
     return db.session.scalars(own.order_by(Sequence.id.desc())).all()
 
 
+def select_sequences(owner_id: int) -> Select[tuple[Sequence]]:
+    """Select the owner's sequences, also archived ones."""
+    return select(Sequence).where(Sequence.owner_id == owner_id)
+
+
+def find_sequence(owner_id: int, sequence_id: int) -> Sequence | None:
+    """Return the owner's sequence."""
+    return db.session.scalar(select_sequences(owner_id).where(Sequence.id == sequence_id))
+
+
+def find_step(owner_id: int, step_id: int) -> SequenceStep | None:
+    """Return a step of the owner's sequences that has not been removed."""
+    own = select(SequenceStep).join(Sequence, Sequence.id == SequenceStep.sequence_id)
+    is_it = (SequenceStep.id == step_id) & SequenceStep.removed_at.is_(None)
+    return db.session.scalar(own.where(is_it, Sequence.owner_id == owner_id))
+
+
+def select_enrolments(sequence_id: int, state: EnrolmentState | None) -> Select[tuple[Enrolment]]:
+    """Select the enrolments of a sequence, for programs."""
+    own = select(Enrolment).where(Enrolment.sequence_id == sequence_id)
+    return own if state is None else own.where(Enrolment.state == state)
+
+
+def find_enrolment(owner_id: int, enrolment_id: int) -> Enrolment | None:
+    """Return an enrolment in one of the owner's sequences."""
+    own = select(Enrolment).join(Sequence, Sequence.id == Enrolment.sequence_id)
+    return db.session.scalar(own.where(Enrolment.id == enrolment_id, Sequence.owner_id == owner_id))
+
+
 def count_waiting(sequence_ids: Collection[int]) -> dict[int, int]:
     """Return how many clients are on the way in each sequence, including paused clients."""
     return {id: sum(found.values()) for id, found in _count_open(sequence_ids).items()}

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import abort, url_for
-from sqlalchemy import select
 
 from skymailing import hints
 from skymailing.api.paging import list_after
@@ -21,9 +20,10 @@ from skymailing.api.views.authentication import current_access
 from skymailing.api.views.blueprint import Resource, after_commit
 from skymailing.api.views.pages import page_of
 from skymailing.audit import current_actor
+from skymailing.clients.queries import find_own_clients
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Client, Enrolment, Sequence
+from skymailing.models import Enrolment, Sequence
 from skymailing.security import get_own
 from skymailing.sequences import people, queries, services
 from skymailing.sequences.steps import list_current
@@ -38,7 +38,7 @@ STEP = ("id", "mailing_id", "wait", "wait_unit", "at_time", "conditions")
 @bp.operation("GET /sequences", Scope.MAILINGS_READ, query=PageQuery, gives=list_of(SequenceHead))
 def list_sequences(query: dict[str, Any]) -> Any:
     """List sequences, oldest first."""
-    own = select(Sequence).where(Sequence.owner_id == current_access().owner_id)
+    own = queries.select_sequences(current_access().owner_id)
     return page_of(list_after(own, [(Sequence.id, False)], query.get("after"), query["limit"]))
 
 
@@ -73,9 +73,7 @@ def pause_sequence(sequence_id: int) -> Any:
 )
 def list_enrolments(query: dict[str, Any], sequence_id: int) -> Any:
     """List the clients of a sequence in the order in which they entered."""
-    own = select(Enrolment).where(Enrolment.sequence_id == get_own(Sequence, sequence_id).id)
-    if state := query.get("state"):
-        own = own.where(Enrolment.state == state)
+    own = queries.select_enrolments(get_own(Sequence, sequence_id).id, query.get("state"))
     return page_of(list_after(own, [(Enrolment.id, False)], query.get("after"), query["limit"]))
 
 
@@ -92,10 +90,10 @@ def add_enrolment(values: dict[str, Any], sequence_id: int) -> Any:
     409 if the client is in it, has been in it before (unless `repeat` is true), or gets no emails.
     """
     sequence = get_own(Sequence, sequence_id)
-    own = (Client.id == values["client_id"]) & (Client.owner_id == sequence.owner_id)
-    client = db.session.scalar(select(Client).where(own))
-    if client is None:
+    found = find_own_clients(sequence.owner_id, [values["client_id"]])
+    if not found:
         raise InvalidField("/client_id", SequenceError("sequence_client_missing"))
+    (client,) = found
     added = people.add_client(sequence, client, utcnow(), may_repeat=values["repeat"])
     after_commit(hints.hint_sequences)
     location = url_for("api_sequences.get_enrolment", enrolment_id=added.id)
@@ -117,10 +115,7 @@ def end_enrolment(enrolment_id: int) -> Any:
 
 
 def find_enrolment(enrolment_id: int) -> Enrolment:
-    own = select(Enrolment).join(Sequence, Sequence.id == Enrolment.sequence_id)
-    is_own = Sequence.owner_id == current_access().owner_id
-    found = db.session.scalar(own.where(Enrolment.id == enrolment_id, is_own))
-    return found or abort(404)
+    return queries.find_enrolment(current_access().owner_id, enrolment_id) or abort(404)
 
 
 def describe(sequence: Sequence) -> dict[str, Any]:

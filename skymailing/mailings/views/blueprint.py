@@ -1,14 +1,12 @@
 """The mailings blueprint, shared by all view modules."""
 
 from flask import Blueprint, abort, redirect, url_for
-from flask_login import current_user
-from sqlalchemy import select
 
-from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import queries, services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.recurrence_text import describe_recurrence
-from skymailing.models import Mailing, MailingKind, SequenceStep
+from skymailing.models import Mailing, MailingKind
+from skymailing.security import get_own
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 bp.add_app_template_filter(describe_recurrence, "recurrence")
@@ -19,18 +17,13 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
 
     `to_change` locks the mailing before a form is built from it; services lock it in any case.
     """
-    mailing = db.session.scalar(
-        select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)
-    )
-    if mailing is None:
-        abort(404)
+    mailing = get_own(Mailing, mailing_id)
     if mailing.is_caught:
         abort(404)
     if mailing.is_transactional:  # from a link in a log or a report
         abort(redirect(url_for("transactional.index")))
     if mailing.kind == MailingKind.SEQUENCE:
-        step = select(SequenceStep.sequence_id).where(SequenceStep.mailing_id == mailing.id)
-        abort(redirect(url_for("sequences.show", sequence_id=db.session.scalar(step))))
+        abort(redirect(url_for("sequences.show", sequence_id=queries.find_sequence_id(mailing.id))))
     if to_change:
         try:
             services.lock_mailing(mailing)

@@ -18,7 +18,7 @@ from skymailing.delivery.composition.networks import NETWORKS, recognize_network
 from skymailing.delivery.composition.palette import OWN_SETTINGS
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.segments.queries import list_segments, list_tag_names
+from skymailing.segments.queries import list_segment_names, list_tag_names
 
 COLORS = {
     "background": palette.BACKGROUND,
@@ -94,8 +94,7 @@ def _list_urls() -> dict[str, str]:
 
 def _list_memberships(owner_id: int) -> dict[str, list[list[str]]]:
     """Return the tags and segments that conditions can use, each with its value and its name."""
-    segments = db.session.scalars(list_segments(owner_id))
     return {
         "tag": [[tag, tag] for tag in list_tag_names(owner_id)],
-        "segment": [[str(segment.id), segment.name] for segment in segments],
+        "segment": [[str(id), name] for id, name in list_segment_names(owner_id)],
     }

@@ -6,18 +6,19 @@ from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
-from sqlalchemy import select
 
 from skymailing.clients.places import name_steps
+from skymailing.clients.queries import find_by_key
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.email_addresses import address_key
-from skymailing.extensions import db
-from skymailing.models import Client, Enrolment, EnrolmentState, Sequence
+from skymailing.models import Client, EnrolmentState
+from skymailing.security import get_own
 from skymailing.sequences import people, queries
 from skymailing.sequences.values import SequenceError
 from skymailing.sequences.views.blueprint import bp, get_sequence, try_action
 from skymailing.sequences.words import describe_wait
+from skymailing.web.ids import parse_id
 
 
 @bp.get("/<int:sequence_id>/people")
@@ -52,8 +53,7 @@ def add_person(sequence_id: int) -> ResponseReturnValue:
     email = request.form.get("email", "").replace("\0", "").strip()
 
     def add() -> None:
-        own = (Client.owner_id == current_user.id) & (Client.email_key == address_key(email))
-        client = db.session.scalar(select(Client).where(own))
+        client = find_by_key(current_user.id, address_key(email))
         if client is None:
             raise SequenceError("sequence_client_missing")
         people.add_client(sequence, client, now, may_repeat=True)
@@ -66,18 +66,8 @@ def add_person(sequence_id: int) -> ResponseReturnValue:
 @login_required
 def add_from_client(client_id: int) -> ResponseReturnValue:
     """Add a client from the client's page."""
-    client = db.session.scalar(
-        select(Client).where(Client.id == client_id, Client.owner_id == current_user.id)
-    )
-    sequence = db.session.scalar(
-        select(Sequence).where(
-            Sequence.id == (request.form.get("sequence", type=int) or 0),
-            Sequence.owner_id == current_user.id,
-        )
-    )
-    if client is None:
-        abort(404)
-    now = utcnow()
+    client, now = get_own(Client, client_id), utcnow()
+    sequence = queries.find_sequence(current_user.id, request.form.get("sequence", type=parse_id) or 0)
 
     def add() -> None:
         if sequence is None:
@@ -92,18 +82,8 @@ def add_from_client(client_id: int) -> ResponseReturnValue:
 @login_required
 def change_place(enrolment_id: int) -> ResponseReturnValue:
     """Pause, resume, hurry, skip a step for, remove or restart one client."""
-    own = select(Enrolment).join(Sequence, Sequence.id == Enrolment.sequence_id)
-    enrolment = db.session.scalar(
-        own.where(Enrolment.id == enrolment_id, Sequence.owner_id == current_user.id)
-    )
-    if enrolment is None:
-        abort(404)
+    enrolment = queries.find_enrolment(current_user.id, enrolment_id) or abort(404)
     client_id, now = enrolment.client_id, utcnow()
-
-    def restart() -> None:
-        sequence = db.session.get_one(Sequence, enrolment.sequence_id)
-        client = db.session.get_one(Client, enrolment.client_id)
-        people.add_client(sequence, client, now, may_repeat=True)
 
     actions: dict[str, tuple[Callable[[], object], str]] = {
         "pause": (lambda: people.pause_client(enrolment), _("Paused for this client.")),
@@ -111,7 +91,10 @@ def change_place(enrolment_id: int) -> ResponseReturnValue:
         "now": (lambda: people.skip_wait(enrolment, now), _("The next email will be sent now.")),
         "skip": (lambda: people.skip_step(enrolment, now), _("This client skips the email.")),
         "remove": (lambda: people.remove_client(enrolment, now), _("The client has left the sequence.")),
-        "restart": (restart, _("The sequence starts again for this client.")),
+        "restart": (
+            lambda: people.restart_client(enrolment, now),
+            _("The sequence starts again for this client."),
+        ),
     }
     if (action := request.form.get("action", "")) not in actions:
         abort(400)

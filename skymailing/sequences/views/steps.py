@@ -4,11 +4,10 @@ from flask import abort, flash, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
-from sqlalchemy import select
 
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Sequence, SequenceStep, WaitUnit
+from skymailing.models import SequenceStep, WaitUnit
 from skymailing.sequences import queries, services, steps
 from skymailing.sequences.forms import StepForm, describe_step
 from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to, show_error, try_action
@@ -16,12 +15,7 @@ from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to
 
 def get_step(step_id: int) -> SequenceStep:
     """Return a step of the user's sequences that has not been removed, or abort with 404."""
-    is_own = (Sequence.owner_id == current_user.id) & SequenceStep.removed_at.is_(None)
-    own = select(SequenceStep).join(Sequence, Sequence.id == SequenceStep.sequence_id)
-    step = db.session.scalar(own.where(SequenceStep.id == step_id, is_own))
-    if step is None:
-        abort(404)
-    return step
+    return queries.find_step(current_user.id, step_id) or abort(404)
 
 
 @bp.route("/<int:sequence_id>/steps/new", methods=["GET", "POST"])
