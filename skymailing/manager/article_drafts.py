@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, func, select
-from sqlalchemy.exc import IntegrityError
 
+from skymailing.db.drafts import add_unless_taken, begin_revision, restore_unless_taken
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -73,12 +73,8 @@ def begin_draft(
         raise TooManyDrafts
     draft = ArticleDraft(author_id=author_id, article_id=article.id if article else None, seen=seen[:40])
     draft.fields, draft.saved_at = clean_fields(typed), now
-    try:
-        with db.session.begin_nested():
-            db.session.add(draft)
-            db.session.flush()
-    except IntegrityError as error:
-        raise DraftElsewhere from error
+    if not add_unless_taken(draft):
+        raise DraftElsewhere
     return draft
 
 
@@ -86,22 +82,16 @@ def change_draft(
     draft: ArticleDraft, revision: int | None, typed: Mapping[str, str], now: datetime
 ) -> ArticleDraft:
     """Save the typed fields; raises DraftElsewhere if `revision` is neither current nor None."""
-    db.session.refresh(draft, with_for_update=True)
-    if draft.discarded_at or (revision is not None and revision != draft.revision):
+    if not begin_revision(draft, revision):
         raise DraftElsewhere
-    draft.revision += 1
     draft.fields, draft.saved_at = clean_fields(typed), now
     return draft
 
 
 def restore_draft(draft: ArticleDraft) -> None:
     """Restore a discarded draft; raises NewerDraft."""
-    try:
-        with db.session.begin_nested():
-            draft.discarded_at = None
-            db.session.flush()
-    except IntegrityError as error:
-        raise NewerDraft from error
+    if not restore_unless_taken(draft):
+        raise NewerDraft
 
 
 def find_own_draft(author_id: int, draft_id: int | None) -> ArticleDraft | None:

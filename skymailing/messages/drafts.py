@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
+from skymailing.db.drafts import add_unless_taken, begin_revision, restore_unless_taken
 from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
@@ -58,21 +58,15 @@ def begin_draft(
     draft = MessageDraft(owner_id=owner_id, message_id=message.id if message else None)
     draft.base_version = message.version if message else None
     set_content(draft, content, now)
-    try:
-        with db.session.begin_nested():
-            db.session.add(draft)
-            db.session.flush()
-    except IntegrityError as error:
-        raise DraftElsewhere from error
+    if not add_unless_taken(draft):
+        raise DraftElsewhere
     return draft
 
 
 def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> MessageDraft:
     """Save the typed content; raises DraftElsewhere if `revision` is neither current nor None."""
-    db.session.refresh(draft, with_for_update=True)
-    if draft.discarded_at or (revision is not None and revision != draft.revision):
+    if not begin_revision(draft, revision):
         raise DraftElsewhere
-    draft.revision += 1
     set_content(draft, content, now)
     return draft
 
@@ -149,12 +143,8 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
         db.session.flush()
         audit.record(AuditAction.MESSAGE_RESTORED, actor, message)
         return message
-    try:
-        with db.session.begin_nested():
-            draft.discarded_at = None
-            db.session.flush()
-    except IntegrityError as error:
-        raise NewerDraft from error
+    if not restore_unless_taken(draft):
+        raise NewerDraft
     return None
 
 
