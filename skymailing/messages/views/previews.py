@@ -32,6 +32,7 @@ from skymailing.messages.error_texts import explain_source_error, explain_templa
 from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
 from skymailing.messages.letter_insight import Insight, inspect_letter
+from skymailing.messages.outlook_look import imitate_outlook
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.readability import explain_finding, find_findings
 from skymailing.messages.reviewers import list_usable
@@ -44,6 +45,8 @@ from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import unsubscribe_url
+
+OUTLOOK = "outlook"  # the name of a look
 
 
 @bp.get("/<int:message_id>")
@@ -98,8 +101,13 @@ def show_part(message_id: int) -> ResponseReturnValue:
     except TemplateError as error:
         return seal_frame(Response(explain_template_error(error), mimetype="text/plain"))
     if request.args.get("part", "html") == "html" and rendered.html:
-        return seal_frame(Response(rendered.html, mimetype="text/html"))
+        return seal_frame(Response(show_in_program(rendered.html), mimetype="text/html"))
     return seal_frame(Response(rendered.text, mimetype="text/plain"))
+
+
+def show_in_program(html: str) -> str:
+    """Return the page of a letter, as the program that the request names would show it."""
+    return imitate_outlook(html) if request.values.get("look") == OUTLOOK else html
 
 
 @bp.route("/preview", methods=["GET", "POST"])
@@ -123,7 +131,7 @@ def typed() -> ResponseReturnValue:
         except TemplateError as error:
             problem = explain_template_error(error)
     if request.form.get("part") == "html":
-        page = insight.rendered.html if insight else ""
+        page = show_in_program(insight.rendered.html) if insight and insight.rendered.html else ""
         return seal_frame(make_response(page or render_template("messages/no_letter.html")))
     page = render_template(
         "messages/typed.html",

@@ -71,7 +71,7 @@ function showView() {
   const isText = view === "text" || !hasHtml;
   screen.hidden = isText;
   text.hidden = !isText;
-  screen.dataset.view = view;
+  screen.dataset.view = view === "outlook" ? "desktop" : view;
   for (const button of pane.querySelectorAll("button[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
@@ -86,6 +86,7 @@ function readFieldsAndClient() {
 function showLetter() {
   const fields = readFieldsAndClient();
   fields.set("part", "html");
+  if (view === "outlook") fields.set("look", "outlook");
   showInFrame(screen, form.dataset.preview, fields);
 }
 
@@ -202,8 +203,11 @@ export function startPreview({ findWay, onProblem = () => {} }) {
   pane.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-view]");
     if (!button) return;
+    const wasOutlook = view === "outlook";
     view = button.dataset.view;
     showView();
+    // The server draws this look; the others differ in size only.
+    if (hasHtml && wasOutlook !== (view === "outlook")) showLetter();
   });
   new ResizeObserver(fit).observe(screen);
   startSearch();
