@@ -7,8 +7,8 @@ from flask_login import current_user, login_required
 from skymailing import hints
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing
+from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.composition.errors import InvalidSource
-from skymailing.delivery.rendering.content import Content
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -28,12 +28,16 @@ from skymailing.web.urls import public_url
 
 @bp.post("/<int:message_id>/check-links")
 @login_required
+@computes
 def check_links(message_id: int) -> ResponseReturnValue:
-    """Check the links of a saved message."""
+    """Check the links of a saved message, with those of the current brand and layout."""
     message = get_own(Message, message_id)
+    version = message.version
     try:
-        found = find_links(Content.of(message), public_url("home.index"))
-        services.request_check(current_user, found, message, message.version, utcnow())
+        found = find_links(read_current(db.session, message), public_url("home.index"))
+        start_writing()
+        message = get_own(Message, message_id)
+        services.request_check(current_user, found, message, version, utcnow())
     except UserError as error:
         db.session.rollback()
         flash(explain(error), "warning")
