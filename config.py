@@ -23,6 +23,7 @@ from skymailing.settings.addresses import (
 from skymailing.settings.database import DatabaseLimits, build_engine_options
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
+from skymailing.settings.oidc import OidcSettings
 from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.reputation import ReputationSettings
@@ -99,6 +100,7 @@ class Config(EnvironmentReader):
         self.RETENTION = RetentionSettings.from_environment(environ)
         self.QUOTAS = QuotaSettings.from_environment(environ)
         self.SITE = SiteSettings.from_environment(environ)
+        self.OIDC = OidcSettings.from_environment(environ, self._flag("OIDC_CREATE_USERS"))
         self.REPUTATION = ReputationSettings.from_environment(environ)
         # Days between the request to delete an account and its deletion. The owner can still keep it.
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)

@@ -19,6 +19,7 @@ from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.api.keys import NAME_MAX_LENGTH
 from skymailing.api.scopes import Scope, name_scope
+from skymailing.auth.passkeys import NAME_MAX_LENGTH as PASSKEY_NAME_LENGTH
 from skymailing.auth.password_policy import MAX_LENGTH, WeakPassword, check_password_strength
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.mime import clean_line
@@ -199,6 +200,29 @@ class PasswordAndCodeForm(FlaskForm):
         super().__init__(*args, **kwargs)
         if not current_user.has_two_factor:
             del self.code
+
+
+class PasskeyForm(FlaskForm):
+    """Name a new passkey; a script fills in what the browser created."""
+
+    name = StringField(
+        _l("Name"),
+        validators=[
+            DataRequired(_l("Please enter a name.")),
+            Length(max=PASSKEY_NAME_LENGTH, message=_l("The name is too long.")),
+        ],
+        filters=[lambda text: clean_line(text or "")],
+        description=_l("So that you recognize it, such as “Work laptop”."),
+        render_kw={"autocomplete": "off", "maxlength": PASSKEY_NAME_LENGTH},
+    )
+    credential = HiddenField(filters=[lambda text: text or ""])
+
+
+class PasskeySignInForm(FlaskForm):
+    """Sign in with a passkey; a script fills in the browser's answer."""
+
+    credential = HiddenField(filters=[lambda text: text or ""])
+    remember = BooleanField()
 
 
 class ChangePasswordForm(FlaskForm):

@@ -64,6 +64,7 @@ def secrets_of(config: Mapping[str, Any]) -> list[str]:
         config.get("MAIL_PASSWORD"),
         config.get("METRICS_TOKEN"),
         getattr(fallback, "password", None),
+        getattr(config.get("OIDC"), "client_secret", None),
     ]
     if returned_mail := config.get("RETURNED_MAIL"):
         secrets += returned_mail.list_secrets()

@@ -1,6 +1,6 @@
 """The models, one file per aggregate; importing this package registers every table."""
 
-from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
+from skymailing.models.access import KnownDevice, Passkey, RecoveryCode, UserIdentity, UserSession
 from skymailing.models.api import ApiKey, IdempotentRequest, KeyKind
 from skymailing.models.archive import Archive, ArchiveEntry
 from skymailing.models.article import Article, ArticleDraft, ViewFold

@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 from skymailing.errors import UserError
+from skymailing.web.account_error_texts import ACCOUNT_ERROR_TEXTS
 from skymailing.web.api_error_texts import API_ERROR_TEXTS
 from skymailing.web.design_error_texts import DESIGN_ERROR_TEXTS
 from skymailing.web.editor_error_texts import EDITOR_ERROR_TEXTS
@@ -17,6 +18,7 @@ from skymailing.web.webhook_error_texts import WEBHOOK_ERROR_TEXTS
 
 # <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
+    **ACCOUNT_ERROR_TEXTS,
     **SEGMENT_ERROR_TEXTS,
     **SEQUENCE_ERROR_TEXTS,
     **API_ERROR_TEXTS,
@@ -24,19 +26,6 @@ ERROR_TEXTS: dict[str, Any] = {
     **FILE_ERROR_TEXTS,
     **WEBHOOK_ERROR_TEXTS,
     **EDITOR_ERROR_TEXTS,
-    #
-    # --- accounts -----------------------------------------------------------------------------
-    "account_exists": _l("There is already an account with the address %(email)s."),
-    "account_forbidden": _l("You cannot change this account."),
-    "account_last_admin": _l("This is the last administrator. Make someone else an administrator first."),
-    "account_deletion_started": _l("It is too late: your account is being deleted."),
-    "password_too_short": _l("The password must have at least %(length)d characters."),
-    "password_too_long": _l("The password is longer than %(length)d characters."),
-    "password_too_common": _l("This password is too easy to guess. Please choose another one."),
-    "password_like_email": _l("Please choose a password that differs from your email address."),
-    "link_invalid": _l("This link does not work."),
-    "link_expired": _l("This link has expired."),
-    "link_used": _l("This link has already been used."),
     #
     # --- archive ------------------------------------------------------------------------------
     "letter_gone": _l("This email is no longer available."),

@@ -22,7 +22,8 @@ class Site:
 
     def __init__(self, data_dir: Path) -> None:
         self.service = Service(data_dir, WORKERS="2")
-        self.url = self.service.url
+        # Browsers do not allow passkeys at an IP address.
+        self.url = self.service.environment["PUBLIC_URL"] = f"http://localhost:{self.service.port}"
 
     def start(self) -> None:
         self.service.start()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.link_checks import services, tasks
-from skymailing.models import LinkCheck, Message, User
+from skymailing.models import Layout, LinkCheck, Message, User
 from tests.link_checks.conftest import LOOPBACK, Site
 from tests.support.factories import MessageFactory
 
@@ -78,6 +78,23 @@ def test_an_owner_waits_for_the_result_before_the_next_check(
         perform()
     assert "10 times per hour" in browser.get(f"/messages/{message.id}").text
     assert len(session.scalars(select(LinkCheck)).all()) == 1, "a new check replaces the previous one"
+
+
+def test_links_of_a_changed_layout_are_checked(browser: FlaskClient, session: Session) -> None:
+    layout = {"name": "Frame", "source_format": "html", "source": "<body>{{ content }}</body>"}
+    browser.post("/messages/layouts/new", data=layout)
+    layout_id = session.scalars(select(Layout.id)).one()
+    form = {"subject": "News", "format": "markdown", "body": "Hello", "layout": str(layout_id)}
+    browser.post("/messages/new", data=form)
+    message = session.scalars(select(Message)).one()
+    layout["source"] += '<a href="https://new.example.org/">Shop</a>'
+    browser.post(f"/messages/layouts/{layout_id}/edit", data=layout)
+
+    browser.post(f"/messages/{message.id}/check-links")
+
+    check = session.scalars(select(LinkCheck)).one()
+    assert [link["url"] for link in check.links] == ["https://new.example.org/"]
+    assert check.version == message.version
 
 
 def test_the_typed_text_is_checked_and_updates_itself(

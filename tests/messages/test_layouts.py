@@ -13,16 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.messages import layouts
-from skymailing.models import (
-    Layout,
-    LinkCheck,
-    Message,
-    MessageFormat,
-    MessageTemplate,
-    Run,
-    SourceFormat,
-    User,
-)
+from skymailing.models import Layout, Message, MessageFormat, MessageTemplate, Run, SourceFormat, User
 from tests.mailings.pages import soup
 from tests.support.factories import ClientFactory, MailingFactory, UserFactory
 
@@ -143,22 +134,6 @@ def test_a_changed_layout_changes_previews_and_later_runs_only(
     bodies = {run.mailing_id: run.body for run in session.scalars(select(Run))}
     assert ">Top<" in bodies[first.id]
     assert ">Changed<" in bodies[second.id]
-
-
-def test_links_of_a_changed_layout_are_checked(browser: FlaskClient, session: Session) -> None:
-    layout = add_layout(browser, session)
-    message = add_message(browser, session, layout, "markdown")
-    frame = FRAME.replace("Bottom", '<a href="https://new.example.org/">Shop</a>')
-    browser.post(
-        f"/messages/layouts/{layout.id}/edit",
-        data={"name": "Frame", "source_format": "html", "source": frame},
-    )
-
-    browser.post(f"/messages/{message.id}/check-links")
-
-    check = session.scalars(select(LinkCheck)).one()
-    assert [link["url"] for link in check.links] == ["https://new.example.org/"]
-    assert check.version == message.version
 
 
 @pytest.mark.both_engines

@@ -137,7 +137,7 @@ MAKERS = {
 }
 # Arguments that name no object.
 WITHOUT_OBJECTS = {
-    "session_id": 999_999,
+    **dict.fromkeys(("session_id", "passkey_id", "identity_id"), 999_999),
     "removal_id": 999_999,
     "token": "no-token",
     "provider": "brevo",

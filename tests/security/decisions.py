@@ -5,7 +5,7 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from skymailing.models import RemovalKind, Role
 from tests.security import object_factories as objects
-from tests.security import sequence_objects
+from tests.security import sequence_objects, sign_in_objects
 from tests.security.rules import Outcome, Own, OwnInPanel, Panel, Person
 
 PUBLIC = "anyone"
@@ -39,7 +39,9 @@ UPLOAD = Own("upload_id", objects.make_upload)
 TAG = Own("tag_id", objects.make_tag)
 TOPIC = Own("topic_id", objects.make_topic)
 BULK_JOB = Own("job_id", objects.make_bulk_job)
-SESSION = Own("session_id", objects.make_session)
+SESSION = Own("session_id", sign_in_objects.make_session)
+PASSKEY = Own("passkey_id", sign_in_objects.make_passkey)
+IDENTITY = Own("identity_id", sign_in_objects.make_identity)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
@@ -65,16 +67,17 @@ ACCESS: dict[str, str | Own | Panel] = {
     "hooks.receive": PUBLIC,  # with the secret in its URL; test_hooks.py tries others
     **dict.fromkeys(("auth.register", "auth.registered", "auth.login", "auth.login_code"), PUBLIC),
     **dict.fromkeys(("auth.logout", "auth.resend", "auth.reset_request", "auth.reset_requested"), PUBLIC),
-    "auth.profile": PRIVATE,
-    "auth.change_password": PRIVATE,
-    "auth.new_email": PRIVATE,
-    "auth.sessions": PRIVATE,
+    **dict.fromkeys(("auth.profile", "auth.change_password", "auth.new_email", "auth.sessions"), PRIVATE),
     "auth.end_one": SESSION,
     "auth.end_others": PRIVATE,
-    "auth.two_factor": PRIVATE,
-    "auth.two_factor_setup": PRIVATE,
-    "auth.two_factor_off": PRIVATE,
+    **dict.fromkeys(("auth.two_factor", "auth.two_factor_setup", "auth.two_factor_off"), PRIVATE),
     "auth.recovery_codes": PRIVATE,
+    **dict.fromkeys(("auth.passkeys", "auth.add_passkey"), PRIVATE),
+    "auth.delete_passkey": PASSKEY,
+    "auth.identities": PRIVATE,
+    "auth.disconnect": IDENTITY,
+    **dict.fromkeys(("auth.start_at_provider", "auth.return_from_provider"), PUBLIC),
+    **dict.fromkeys(("auth.passkey_challenge", "auth.login_with_passkey"), PUBLIC),
     "auth.api_keys": PRIVATE,
     "auth.revoke_api_key": Own("key_id", objects.make_api_key),
     "auth.test_letters": PRIVATE,

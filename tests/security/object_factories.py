@@ -45,7 +45,6 @@ from skymailing.models import (
     Tag,
     Topic,
     User,
-    UserSession,
     WebhookCall,
     WebhookEndpoint,
     WebhookEvent,
@@ -148,13 +147,6 @@ def make_import(owner: User) -> Any:
 def make_upload(owner: User) -> Any:
     upload = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
     return add(owner, upload)
-
-
-def make_session(user: User) -> Any:
-    user_session = UserSession(
-        user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
-    )
-    return add(user, user_session)
 
 
 def make_bounce(owner: User) -> Any:

@@ -1,4 +1,4 @@
-"""Read an account's API keys for the export, without what could be used to forge one."""
+"""Read what gives access to an account for the export, without what could be used to forge it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skymailing.auth.export.rows import cells, read_in_chunks
-from skymailing.models import ApiKey
+from skymailing.models import ApiKey, Passkey, UserIdentity
 
 
 def read_api_keys(user_id: int) -> Iterator[Sequence[Any]]:
@@ -17,3 +17,21 @@ def read_api_keys(user_id: int) -> Iterator[Sequence[Any]]:
     for row in read_in_chunks(statement.where(ApiKey.owner_id == user_id), ApiKey.__table__.c.id):
         *values, scopes = cells(row)
         yield (*values, " ".join(scopes))
+
+
+def read_passkeys(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the passkeys of the user."""
+    names = ("name", "created_at", "used_at")
+    yield names
+    statement = select(*(getattr(Passkey, name) for name in ("id", *names)))
+    for row in read_in_chunks(statement.where(Passkey.user_id == user_id), Passkey.__table__.c.id):
+        yield cells(row)
+
+
+def read_identities(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the accounts at other services that sign in as the user."""
+    names = ("issuer", "subject", "email", "created_at", "used_at")
+    yield names
+    statement = select(*(getattr(UserIdentity, name) for name in ("id", *names)))
+    for row in read_in_chunks(statement.where(UserIdentity.user_id == user_id), UserIdentity.__table__.c.id):
+        yield cells(row)

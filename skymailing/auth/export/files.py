@@ -154,6 +154,8 @@ def list_logs(make_file: MakeFile, locale: str) -> list[ArchiveFile]:
         make_file("article-drafts.json", account.read_article_drafts),
         make_file("account-letters.csv", account.read_account_letters),
         make_file("api-keys.csv", access.read_api_keys),
+        make_file("passkeys.csv", access.read_passkeys),
+        make_file("sign-in-accounts.csv", access.read_identities),
         make_file("audit.csv", account.read_audit_entries),
     ]
 

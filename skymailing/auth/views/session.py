@@ -9,6 +9,7 @@ from flask_login import current_user, login_user, logout_user
 from flask_login.config import COOKIE_NAME
 
 from skymailing.auth import devices
+from skymailing.auth.passkeys import Party, find_party
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
@@ -103,6 +104,12 @@ def find_user_awaiting_code() -> tuple[User, bool] | None:
     if user is None or not user.is_active or user.session_epoch != known["epoch"]:
         return None
     return user, known["remember"]
+
+
+def find_visited_party() -> Party | None:
+    """Return this site for passkeys; None if they would not work at the address that the visitor uses."""
+    party = find_party()
+    return party if party and request.host_url.rstrip("/") == party.origin else None
 
 
 def device_key() -> str | None:

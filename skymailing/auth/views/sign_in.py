@@ -10,12 +10,14 @@ from skymailing import queue
 from skymailing.auth import services, two_factor
 from skymailing.auth.forms import CodeForm, ConfirmAddressForm, LoginForm, RegisterForm, ResetPasswordForm
 from skymailing.auth.views.blueprint import bp
+from skymailing.auth.views.provider_client import oidc_settings
 from skymailing.auth.views.session import (
     LETTER_TO,
     UNCONFIRMED,
     VERIFY_TOKEN,
     end_session,
     find_user_awaiting_code,
+    find_visited_party,
     remember_device,
     sign_in,
     start_code_step,
@@ -110,15 +112,22 @@ def login() -> ResponseReturnValue:
     if not form.validate_on_submit():
         if current_user.is_authenticated:
             return redirect(target)
-        return render_template("auth/login.html", form=form)
+        return render_sign_in("auth/login.html", form)
     user = services.authenticate(form.email.data, form.password.data)
     if user is None:
         form.password.errors = [_("Wrong email address or password.")]
-        return render_template("auth/login.html", form=form)
+        return render_sign_in("auth/login.html", form)
     if not (user.is_confirmed or user.is_blocked or confirm_by_opened_link(user)):
         session[UNCONFIRMED] = user.id
         return render_template("auth/unconfirmed.html", email=user.email), 403
     return enter(user, form, target)
+
+
+def render_sign_in(template: str, form: LoginForm | CodeForm) -> str:
+    """Render a sign-in page, with the other ways to sign in."""
+    return render_template(
+        template, form=form, has_passkeys=find_visited_party() is not None, provider=oidc_settings().name
+    )
 
 
 def enter(user: User, form: ConfirmAddressForm, target: str) -> ResponseReturnValue:
@@ -147,10 +156,10 @@ def login_code() -> ResponseReturnValue:
     user, remember = awaiting
     form = CodeForm()
     if not form.validate_on_submit():
-        return render_template("auth/login_code.html", form=form)
+        return render_sign_in("auth/login_code.html", form)
     if user.has_two_factor and not two_factor.verify_code(user, form.code.data, utcnow()):
         form.code.errors = [_("This code is wrong or has already been used.")]
-        return render_template("auth/login_code.html", form=form)
+        return render_sign_in("auth/login_code.html", form)
     complete_sign_in(user, remember=remember)
     target = request.args.get("next")
     return redirect(target if target and is_safe_next(target) else find_landing_page())

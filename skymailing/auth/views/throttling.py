@@ -240,6 +240,7 @@ limit_logins = throttle(
     counts=was_rejected,
 )
 limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_rejected)
+limit_passkeys = throttle("passkey", *NETWORK_LIMITS, counts=was_rejected)
 LETTER_LIMITS = (
     Limit("5 per hour", submitted_account, network),
     Limit("10 per hour", submitted_account, wide_network),

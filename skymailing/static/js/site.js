@@ -1,5 +1,6 @@
 // Conveniences for pages that also work without them: menus that close, the theme chooser, flash messages, two
-// keyboard shortcuts, and buttons that ignore a second click and show when the server is slow.
+// keyboard shortcuts, passwords that can be shown, and buttons that ignore a second click and show when the server is
+// slow.
 const BUSY_AFTER = 300; // milliseconds
 const RELEASE_AFTER = 10_000; // milliseconds
 
@@ -102,4 +103,19 @@ for (const chooser of document.querySelectorAll("[data-theme-chooser]")) {
     input.checked = input.value === current;
     input.addEventListener("change", () => window.skymailingTheme.choose(input.value));
   }
+}
+
+for (const button of document.querySelectorAll(".password-show")) {
+  const input = button.previousElementSibling;
+  const show = (isShown) => {
+    input.type = isShown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(isShown));
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    show(input.type === "password");
+    input.focus();
+  });
+  // Password managers and the browser's history must not take it for an ordinary field.
+  input.form.addEventListener("submit", () => show(false));
 }

@@ -1,0 +1,92 @@
+"""Talk to the OpenID Connect provider: the code flow with PKCE, state and nonce, by Authlib.
+
+The provider's address comes from the settings, so the web server may contact it. Each sign-in fetches one
+token; the provider's metadata and keys are fetched once.
+"""
+
+import logging
+from typing import Any
+
+from flask import current_app, session
+from flask.typing import ResponseReturnValue
+
+from skymailing.auth.identities import Claims
+from skymailing.errors import UserError
+from skymailing.settings.oidc import OidcSettings
+
+logger = logging.getLogger(__name__)
+
+NAME = "provider"  # in the keys of session values
+TIMEOUT = 5  # seconds for each answer of the provider
+MAX_SUBJECT = 255  # characters, as OpenID Connect allows
+
+
+class ProviderError(UserError):
+    """The provider cannot be reached, or has not signed the person in."""
+
+
+def oidc_settings() -> OidcSettings:
+    settings: OidcSettings = current_app.config["OIDC"]
+    return settings
+
+
+def redirect_to_provider(callback: str) -> ResponseReturnValue:
+    """Redirect to the provider, which sends the browser back to `callback`. Raises ProviderError."""
+    for key in [key for key in session if key.startswith(f"_state_{NAME}_")]:
+        del session[key]  # attempts that were abandoned would fill the cookie
+    try:
+        response: ResponseReturnValue = _get_client().authorize_redirect(callback)
+    except Exception as error:  # of requests, of Authlib, and for metadata that is not what it should be
+        raise _explain(error) from error
+    return response
+
+
+def read_claims() -> Claims:
+    """Return what the provider says about the person whom it sent back. Raises ProviderError."""
+    try:
+        claims = _get_client().authorize_access_token()["userinfo"]
+        issuer, subject = str(claims["iss"]), str(claims["sub"])
+    except Exception as error:
+        raise _explain(error) from error
+    if issuer.rstrip("/") != oidc_settings().issuer.rstrip("/") or not 0 < len(subject) <= MAX_SUBJECT:
+        logger.warning("The OpenID Connect provider sent a token of another issuer, or without a subject")
+        raise ProviderError("provider_failed", name=oidc_settings().name)
+    email, name = claims.get("email"), claims.get("name")
+    return Claims(
+        issuer,
+        subject,
+        email if isinstance(email, str) else "",
+        claims.get("email_verified") is True,
+        name if isinstance(name, str) else "",
+    )
+
+
+def _explain(error: Exception) -> ProviderError:
+    name = oidc_settings().name
+    if getattr(error, "error", "") == "access_denied":
+        return ProviderError("provider_cancelled", name=name)
+    logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, error)
+    return ProviderError("provider_failed", name=name)
+
+
+def _get_client() -> Any:
+    """Return this process's client of the provider, created at first use."""
+    from authlib.integrations.flask_client import OAuth
+
+    settings = oidc_settings()
+    client = current_app.extensions.get("skymailing_oidc")
+    if client is None:
+        options = {
+            "scope": "openid email profile",
+            "code_challenge_method": "S256",
+            "default_timeout": TIMEOUT,
+        }
+        client = OAuth(current_app).register(
+            NAME,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            server_metadata_url=f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration",
+            client_kwargs=options,
+        )
+        current_app.extensions["skymailing_oidc"] = client
+    return client
