@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, select
 
 from skymailing.db.pagination import Order
-from skymailing.delivery.sequences.advancing import IS_ACTIVE
+from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -25,7 +25,6 @@ from skymailing.models import (
 
 PER_PAGE = 50
 ORDER: Order = [(Enrolment.id, True)]
-IS_PAUSED = Enrolment.state == literal_column("'paused'")  # a literal, for the partial index
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,9 @@ from skymailing.models import (
     StepLetter,
 )
 
-# A literal instead of a parameter, so that both databases use the partial index.
+# Literals instead of parameters, so that both databases use the partial indexes.
 IS_ACTIVE = Enrolment.state == literal_column("'active'")
+IS_PAUSED = Enrolment.state == literal_column("'paused'")
 
 
 @dataclass
@@ -136,13 +137,15 @@ def _find_rows(session: Session, due: DueStep, now: datetime) -> Items[Any]:
     unreachable = is_suppressed()
     if sequence.topic_id is not None:
         unreachable |= ~gets_topic(sequence.topic_id, Client.email_key)
+    # A removed step has no letter to decide about, and no page on which conditions can be corrected.
+    conditions = step.conditions if step.removed_at is None else None
     has_letter = exists().where(StepLetter.enrolment_id == Enrolment.id, StepLetter.step_id == step.id)
     statement = (
         select(Enrolment.id, Enrolment.entry, Enrolment.due_at)
         .add_columns(
             unreachable.label("is_unreachable"),
             compile_or(sequence.exit_conditions, sequence, now, false()).label("leaves"),
-            compile_or(step.conditions, sequence, now, true()).label("fits"),
+            compile_or(conditions, sequence, now, true()).label("fits"),
             has_letter.label("has_letter"),
         )
         .join(Client, Client.id == Enrolment.client_id)
@@ -214,14 +217,16 @@ def _update(session: Session, ids: Items[int], values: dict[str, Any]) -> None:
 
 
 def end_archived(sequence_id: int, now: datetime) -> int:
-    """End a batch of the enrolments of an archived sequence; return how many."""
+    """End a batch of the enrolments of an archived sequence, also paused ones; return how many."""
     with Session(db.engine) as session, session.begin():
         sequence = lock_sequence(session, sequence_id)
         if sequence is None or sequence.state is not SequenceState.ARCHIVED:
             return 0
         steps = [step.id for step in list_steps(session, sequence_id)]
-        waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), IS_ACTIVE).limit(BATCH)
-        ids = list(session.scalars(waiting))
+        ids: list[int] = []
+        for is_open in (IS_ACTIVE, IS_PAUSED):  # each has an index of its own
+            waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), is_open)
+            ids += session.scalars(waiting.limit(BATCH - len(ids)))
         values = {"state": EnrolmentState.LEFT, "left_reason": LeaveReason.ARCHIVED}
         _update(session, ids, values | {"due_at": None, "ended_at": now})
         if ids:
