@@ -119,6 +119,15 @@ def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, Ste
     }
 
 
+def count_uncertain(sequence: Sequence) -> int:
+    """Return how many clients wait for an email that may have been sent before a backup was restored."""
+    if sequence.restored_at is None:
+        return 0
+    steps = select(SequenceStep.id).where(SequenceStep.sequence_id == sequence.id)
+    was_due = Enrolment.step_id.in_(steps) & (Enrolment.due_at <= sequence.restored_at)
+    return db.session.scalar(select(func.count()).select_from(Enrolment).where(was_due, IS_ACTIVE)) or 0
+
+
 def _find_next(step_id: int) -> datetime | None:
     is_waiting = (Enrolment.step_id == step_id) & IS_ACTIVE
     return db.session.scalar(select(func.min(Enrolment.due_at)).where(is_waiting))

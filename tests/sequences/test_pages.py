@@ -1,15 +1,17 @@
 """Test the pages of sequences in a browser without JavaScript."""
 
 import re
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from skymailing.backups.after_restore import pause_mailings
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.models import (
     EnrolmentState,
     Message,
@@ -226,3 +228,28 @@ def test_a_removed_email_is_listed(browser: FlaskClient, sequences: Sequences, u
     sequences.add(sequence, ClientFactory.create(owner=user))
     sequences.change_step(sequences.list_steps(sequence)[0], steps.remove_step, NOON)
     assert "Removed emails" in browser.get(f"/sequences/{sequence.id}").text
+
+
+def test_after_a_restore_the_page_asks_what_to_send(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    now = utcnow()
+    sequence = sequences.create(days(0), days(1), now=now)
+    sequences.add(sequence, ClientFactory.create(owner=user), now=now)
+    with sequences.app.app_context():
+        pause_mailings(now, now + timedelta(hours=1))
+        db.session.execute(update(User).values(session_epoch=User.session_epoch - 1))  # stay signed in
+        db.session.commit()
+    path = f"/sequences/{sequence.id}"
+    page = soup(browser.get(path))
+    assert "restored from a backup" in page.text
+    assert "1 email was due before the restore" in page.text
+    assert "are stopped" not in page.text
+    assert [button.text for button in page.select("main .flash button")] == [
+        "Continue without them",
+        "Continue and send them",
+    ]
+    browser.post(f"{path}/start", data={"uncertain": "send"})
+    assert "restored" not in soup(browser.get(path)).text
+    sequences.session.refresh(sequence)
+    assert sequence.restored_at is None

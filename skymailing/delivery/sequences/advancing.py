@@ -171,7 +171,9 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
     leaving = [row.id for row in rows if row.leaves and not row.is_unreachable]
     staying = [row for row in rows if not row.leaves and not row.is_unreachable]
     late = find_late(hours_of(due.sequence), now) if due.sequence.on_late is OnLate.SKIP else None
+    before = due.sequence.restored_at
     chosen = [row for row in staying if row.fits and not row.has_letter and not is_late(row.due_at, late)]
+    chosen = [row for row in chosen if not may_be_sent(row.due_at, before)]
     if due.step.removed_at is not None:
         chosen = []
     result = Advanced(len(rows), len(chosen))
@@ -180,7 +182,8 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
         letters = NewLetters(due.step, [row.id for row in chosen], may_repeat)
         result.owner_id = due.sequence.owner_id
         result.run_id = add_letters(session, letters, bodies, now)
-    _go_on(session, due, [row.id for row in staying], now)
+    for since, ids in _group_by_start(staying, before, now).items():
+        _go_on(session, due, ids, since, now)
     _leave(session, unreachable, LeaveReason.UNREACHABLE, now)
     _leave(session, leaving, LeaveReason.CONDITION, now)
     left = len(unreachable) + len(leaving)
@@ -197,12 +200,32 @@ def is_late(due_at: datetime, limit: datetime | None) -> bool:
     return limit is not None and due_at < limit
 
 
-def _go_on(session: Session, due: DueStep, ids: Items[int], now: datetime) -> None:
-    """Let clients wait for the next step, all from now on, or end their way."""
+def may_be_sent(due_at: datetime, restored_at: datetime | None) -> bool:
+    """Return whether a letter may have been sent after the backup that was restored."""
+    return restored_at is not None and due_at <= restored_at
+
+
+def _group_by_start(
+    rows: Items[Any], restored_at: datetime | None, now: datetime
+) -> dict[datetime, list[int]]:
+    """Group enrolments by when they begin to wait for the next step.
+
+    That is now, except where the letter may have been sent before a restore: then from when it was due, so
+    that letters which may have followed it are recognized as well.
+    """
+    groups: dict[datetime, list[int]] = {}
+    for row in rows:
+        since = row.due_at if may_be_sent(row.due_at, restored_at) else now
+        groups.setdefault(since, []).append(row.id)
+    return groups
+
+
+def _go_on(session: Session, due: DueStep, ids: Items[int], since: datetime, now: datetime) -> None:
+    """Let clients wait for the next step, or end their way."""
     values: dict[str, Any] = {"state": EnrolmentState.DONE, "due_at": None, "ended_at": now}
     if due.following is not None:
         zone = ZoneInfo(due.sequence.owner.timezone)
-        values = {"step_id": due.following.id, "due_at": find_due(due.following, now, zone)}
+        values = {"step_id": due.following.id, "due_at": find_due(due.following, since, zone)}
     _update(session, ids, values)
 
 

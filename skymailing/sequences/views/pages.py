@@ -61,6 +61,8 @@ def show(sequence_id: int) -> ResponseReturnValue:
         exit_sentences=describe_conditions(sequence.exit_conditions, current_user),
         step_sentences={step.id: describe_conditions(step.conditions, current_user) for step in steps},
         stopped=services.find_stopped(sequence),
+        restored=services.find_restored(sequence),
+        uncertain=queries.count_uncertain(sequence),
         explain_mailing=explain_state,
         unknowns=unknowns.count_waiting(sequence),
     )
@@ -130,11 +132,15 @@ def name_fields(form: SequenceForm) -> dict[str, Any]:
 @bp.post("/<int:sequence_id>/start")
 @login_required
 def start(sequence_id: int) -> ResponseReturnValue:
-    """Start or resume a sequence."""
+    """Start or resume a sequence; after a restore, with or without the emails that may have been sent."""
     sequence, now = get_sequence(sequence_id), utcnow()
+    sends_uncertain = request.form.get("uncertain") == "send"
     is_new = sequence.state is SequenceState.DRAFT
     text = _("The sequence is running.") if is_new else _("The sequence continues.")
-    try_action(lambda: services.start_sequence(sequence, now, current_actor()), text)
+    try_action(
+        lambda: services.start_sequence(sequence, now, current_actor(), sends_uncertain=sends_uncertain),
+        text,
+    )
     return go_to(sequence_id)
 
 
