@@ -26,12 +26,14 @@ from skymailing.delivery.senders import find_problem
 from skymailing.delivery.sequences.entering import BATCH, add_counts, list_steps, lock_sequence
 from skymailing.delivery.sequences.letters import NewLetters, add_letters
 from skymailing.delivery.sequences.timing import find_due, find_late, hours_of
+from skymailing.events.enrolments import report_enrolments
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
     Client,
     Enrolment,
     EnrolmentState,
+    EventType,
     LeaveReason,
     Mailing,
     MailingState,
@@ -184,8 +186,8 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
         result.run_id = add_letters(session, letters, bodies, now)
     for since, ids in _group_by_start(staying, before, now).items():
         _go_on(session, due, ids, since, now)
-    _leave(session, unreachable, LeaveReason.UNREACHABLE, now)
-    _leave(session, leaving, LeaveReason.CONDITION, now)
+    _leave(session, due.sequence, unreachable, LeaveReason.UNREACHABLE, now)
+    _leave(session, due.sequence, leaving, LeaveReason.CONDITION, now)
     left = len(unreachable) + len(leaving)
     done = len(staying) if due.following is None else 0
     add_counts(session.connection(), due.sequence.id, left=left, done=done)
@@ -227,11 +229,14 @@ def _go_on(session: Session, due: DueStep, ids: Items[int], since: datetime, now
         zone = ZoneInfo(due.sequence.owner.timezone)
         values = {"step_id": due.following.id, "due_at": find_due(due.following, since, zone)}
     _update(session, ids, values)
+    if due.following is None:
+        report_enrolments(session.connection(), EventType.SEQUENCE_FINISHED, due.sequence, ids, now)
 
 
-def _leave(session: Session, ids: Items[int], reason: LeaveReason, now: datetime) -> None:
+def _leave(session: Session, sequence: Sequence, ids: Items[int], reason: LeaveReason, now: datetime) -> None:
     values = {"state": EnrolmentState.LEFT, "left_reason": reason, "due_at": None, "ended_at": now}
     _update(session, ids, values)
+    report_enrolments(session.connection(), EventType.SEQUENCE_LEFT, sequence, ids, now, reason)
 
 
 def _update(session: Session, ids: Items[int], values: dict[str, Any]) -> None:
@@ -250,8 +255,7 @@ def end_archived(sequence_id: int, now: datetime) -> int:
         for is_open in (IS_ACTIVE, IS_PAUSED):  # each has an index of its own
             waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), is_open)
             ids += session.scalars(waiting.limit(BATCH - len(ids)))
-        values = {"state": EnrolmentState.LEFT, "left_reason": LeaveReason.ARCHIVED}
-        _update(session, ids, values | {"due_at": None, "ended_at": now})
+        _leave(session, sequence, ids, LeaveReason.ARCHIVED, now)
         if ids:
             add_counts(session.connection(), sequence_id, left=len(ids))
         return len(ids)
