@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.db.pagination import Order
+from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED
 from skymailing.extensions import db
 from skymailing.models import (
+    AttributeType,
     Client,
     Enrolment,
     EnrolmentState,
@@ -21,9 +23,12 @@ from skymailing.models import (
     Sequence,
     SequenceState,
     SequenceStep,
+    User,
 )
+from skymailing.segments.queries import list_attributes
 
 PER_PAGE = 50
+CLIENTS_READ = 200  # to find out which fields contain dates
 ORDER: Order = [(Enrolment.id, True)]
 
 
@@ -150,3 +155,19 @@ def list_names(model: Any, owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's objects, by name."""
     own = select(model.id, model.name).where(model.owner_id == owner_id)
     return list(db.session.execute(own.order_by(func.lower(model.name))).tuples())
+
+
+def list_date_keys(owner: User) -> tuple[list[str], list[str]]:
+    """Return the owner's custom fields that contain dates, and others that may contain some."""
+    habits = Habits.of(owner)
+    newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())
+    rows = db.session.scalars(newest.limit(CLIENTS_READ)).all()
+    dates, others = [], []
+    for key in list_attributes(owner):
+        type_ = habits.types.get(key)
+        values = [str(row[key]) for row in rows if row.get(key)]
+        if type_ is AttributeType.DATE or (values and all(map(habits.parse_date, values))):
+            dates.append(key)
+        elif type_ in (None, AttributeType.TEXT):
+            others.append(key)
+    return dates, others

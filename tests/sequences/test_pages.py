@@ -253,3 +253,25 @@ def test_after_a_restore_the_page_asks_what_to_send(
     assert "restored" not in soup(browser.get(path)).text
     sequences.session.refresh(sequence)
     assert sequence.restored_at is None
+
+
+def test_the_start_is_suggested_only_if_it_is_clear(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    ClientFactory.create(owner=user, attributes={"bonus": "1250", "city": "Perm", "born": "02.03.1990"})
+    user.attribute_types = {"bonus": "number"}
+    segment = Segment(owner_id=user.id, name="VIP", conditions={"field": "email", "op": "is_set"})
+    sequences.session.add(segment)
+    sequences.session.flush()
+
+    birthday = soup(browser.get("/sequences/new?kind=birthday"))
+    assert read_fields(birthday)["start"] == "date:born"
+    texts = [option.text for option in birthday.select("#start option")]
+    assert "Date: bonus" not in texts
+    assert texts.index("Date: born") < texts.index("Date: city")
+    path = "/sequences/new?kind=miss"
+    assert read_fields(soup(browser.get(path)))["start"] == ""
+    refused = submit(browser, path, name="Mine")
+    assert "Choose what starts the sequence" in soup(refused).text
+    assert submit(browser, path, start=f"segment:{segment.id}").status_code == 302
+    assert "no sign-up form yet" in soup(browser.get("/sequences/new?kind=welcome")).text

@@ -5,6 +5,7 @@ from typing import Any
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
@@ -14,7 +15,7 @@ from skymailing.mailings.state_text import explain_state
 from skymailing.models import Sequence, SequenceState, Trigger
 from skymailing.sequences import queries, services, unknowns
 from skymailing.sequences.conditions import describe_conditions
-from skymailing.sequences.forms import SequenceForm, describe_sequence
+from skymailing.sequences.forms import SequenceForm, describe_sequence, suggest_start
 from skymailing.sequences.ready_made import READY_MADE, ReadyMade, add_letters, find_ready_made
 from skymailing.sequences.steps import list_current
 from skymailing.sequences.values import is_complete
@@ -22,6 +23,12 @@ from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to
 from skymailing.sequences.words import describe_start, describe_wait
 
 FIELDS = {"sender_id": "sender", "topic_id": "topic", "trigger": "start", "date_offset": "offset"}
+# What to say if a ready-made sequence begins with something that the user does not have.
+MISSING = {
+    Trigger.FORM: _l("You have no sign-up form yet. Add one, then choose it here."),
+    Trigger.DATE: _l("No field of your clients contains dates yet. Import them, then choose the field here."),
+    Trigger.SEGMENT: _l("You have no segment yet. Add one, then choose it here."),
+}
 
 
 @bp.get("/")
@@ -77,18 +84,12 @@ def new() -> ResponseReturnValue:
         return render_template("sequences/new.html", ready_made=READY_MADE)
     form = SequenceForm(data={"name": str(ready.name), **ready.settings}).offer(current_user, None)
     if not form.is_submitted():
-        form.start.data = suggest_start(form, ready.trigger)
+        form.start.data = suggest_start(dict(form.start.choices or {}), ready.trigger)
     if form.validate_on_submit() and (sequence := create(form, ready)):
         flash(_("Sequence created. Look through its emails, then start it."), "success")
         return go_to(sequence.id)
-    return render_template("sequences/form.html", form=form, sequence=None, waiting=0)
-
-
-def suggest_start(form: SequenceForm, trigger: Trigger) -> str:
-    """Return the first choice for a trigger, or the one by hand if the user has nothing to choose."""
-    groups: dict[Any, Any] = dict(form.start.choices or {})
-    values = [str(choice.value) for choices in groups.values() for choice in choices]
-    return next((value for value in values if value.startswith(trigger.value)), Trigger.MANUAL.value)
+    missing = MISSING.get(ready.trigger) if form.start.data == Trigger.MANUAL.value else None
+    return render_template("sequences/form.html", form=form, sequence=None, waiting=0, missing=missing)
 
 
 def create(form: SequenceForm, ready: ReadyMade) -> Sequence | None:
