@@ -4,14 +4,25 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.extensions import db
-from skymailing.models import LeaveReason, Sequence, SequenceStep, Tag, User
+from skymailing.models import (
+    Delivery,
+    DeliveryState,
+    LeaveReason,
+    Sequence,
+    SequenceStep,
+    Tag,
+    UsageHour,
+    UsageKind,
+    User,
+)
 from skymailing.sequences import people, services, steps
 from skymailing.sequences.values import SequenceError, StepValues
+from tests.conftest import SetLimits
 from tests.support.factories import ClientFactory, MessageFactory, create_clients
 from tests.support.sequence_factories import ACTOR, NOON, Sequences, days
 
@@ -107,3 +118,25 @@ def test_a_step_that_another_tab_has_deleted_is_refused(
         with pytest.raises(SequenceError) as added:
             steps.add_step(found, values, NOON, before=stale)
     assert added.value.code == "sequence_step_removed"
+
+
+def test_no_more_letters_are_planned_than_the_limits_let_go_out_soon(
+    sequences: Sequences, user: User, session: Session, set_limits: SetLimits
+) -> None:
+    """Unsent letters expire after eight days, so those beyond a limit are not planned yet."""
+    set_limits(letters_per_day=3)
+    sequence = sequences.create(days(0))
+    sequences.add(sequence, *create_clients(user, 8))
+    sequences.sweep(NOON)
+    sequences.sweep(NOON + DAY)
+    assert sequences.count_letters(sequence) == [3]
+    session.execute(update(Delivery).values(state=DeliveryState.SENT))
+    used = UsageHour(owner_id=user.id, kind=UsageKind.LETTERS, begins_at=NOON + DAY, count=3)
+    session.add(used)
+    session.flush()
+    sequences.sweep(NOON + DAY)
+    assert sequences.count_letters(sequence) == [3], "the limit of this day is reached"
+    for number in range(2, 4):
+        sequences.sweep(NOON + number * DAY)
+        session.execute(update(Delivery).values(state=DeliveryState.SENT))
+    assert sequences.count_letters(sequence) == [8]

@@ -20,10 +20,14 @@ from skymailing.models import (
     Sequence,
     SequenceState,
     Trigger,
+    UsageHour,
+    UsageKind,
     User,
     WaitUnit,
 )
+from skymailing.quotas.counting import hour_of
 from skymailing.sequences import steps
+from tests.conftest import SetLimits
 from tests.support.factories import ClientFactory, MessageFactory
 from tests.support.sequence_factories import NOON, Sequences, days
 from tests.support.signup_factories import SignupFormFactory
@@ -275,3 +279,19 @@ def test_the_start_is_suggested_only_if_it_is_clear(
     assert "Choose what starts the sequence" in soup(refused).text
     assert submit(browser, path, start=f"segment:{segment.id}").status_code == 302
     assert "no sign-up form yet" in soup(browser.get("/sequences/new?kind=welcome")).text
+
+
+def test_the_page_says_that_a_limit_is_reached(
+    browser: FlaskClient, sequences: Sequences, user: User, set_limits: SetLimits
+) -> None:
+    now = utcnow()
+    sequence = sequences.create(days(0), now=now)
+    set_limits(letters_per_day=1)
+    sequences.session.add(
+        UsageHour(owner_id=user.id, kind=UsageKind.LETTERS, begins_at=hour_of(now), count=1)
+    )
+    sequences.session.flush()
+    path = f"/sequences/{sequence.id}"
+    assert "reached the limit" not in soup(browser.get(path)).text
+    sequences.add(sequence, ClientFactory.create(owner=user), now=now)
+    assert "reached the limit of 1 emails per day" in soup(browser.get(path)).text

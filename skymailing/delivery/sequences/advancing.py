@@ -23,6 +23,7 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.composition.planning import NewBodies
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
+from skymailing.delivery.sequences.allowance import count_allowed
 from skymailing.delivery.sequences.entering import BATCH, add_counts, list_steps, lock_sequence
 from skymailing.delivery.sequences.letters import NewLetters, add_letters
 from skymailing.delivery.sequences.timing import find_due, find_late, hours_of
@@ -75,8 +76,11 @@ def advance(sequence_id: int, step_id: int, bodies: NewBodies, now: datetime) ->
         due = _lock(session, sequence_id, step_id)
         if due is None or not may_send(due, now):
             return Advanced()
+        allowed = count_allowed(session, due.sequence.owner, due.step, now)
+        if allowed <= 0:
+            return Advanced()
         try:
-            rows = _find_rows(session, due, now)
+            rows = _find_rows(session, due, allowed, now)
         except InvalidConditions:
             pause(due.step.mailing, StateReason.AUDIENCE_BROKEN, now)
             return Advanced()
@@ -133,8 +137,8 @@ def pause(mailing: Mailing, reason: str, now: datetime) -> None:
         report_paused(mailing, now)
 
 
-def _find_rows(session: Session, due: DueStep, now: datetime) -> Items[Any]:
-    """Return a batch of due clients, with what decides about each; raises InvalidConditions."""
+def _find_rows(session: Session, due: DueStep, most: int, now: datetime) -> Items[Any]:
+    """Return up to `most` due clients, with what decides about each; raises InvalidConditions."""
     sequence, step = due.sequence, due.step
     unreachable = is_suppressed()
     if sequence.topic_id is not None:
@@ -153,7 +157,7 @@ def _find_rows(session: Session, due: DueStep, now: datetime) -> Items[Any]:
         .join(Client, Client.id == Enrolment.client_id)
         .where(Enrolment.step_id == step.id, IS_ACTIVE, Enrolment.due_at <= now)
         .order_by(Enrolment.due_at)
-        .limit(BATCH)
+        .limit(most)
     )
     return session.execute(statement).all()
 

@@ -29,6 +29,7 @@ from skymailing.models import (
     Trigger,
     User,
 )
+from skymailing.quotas import letters
 
 logger = logging.getLogger(__name__)
 StopCheck = Callable[[float], bool]  # whether to stop after this many seconds
@@ -129,6 +130,7 @@ def select_due_steps(now: datetime) -> Select[Any]:
         .join(User, User.id == Sequence.owner_id)
         .join(Mailing, Mailing.id == SequenceStep.mailing_id)
         .where(Sequence.state == SequenceState.ACTIVE, User.blocked_at.is_(None))
+        .where(letters.has_room(now))
         .where(or_(may_send, SequenceStep.removed_at.is_not(None)), has_waiting(Enrolment.due_at <= now))
         .order_by(SequenceStep.sequence_id, SequenceStep.position)
     )

@@ -1,5 +1,6 @@
 """List, show, create and edit sequences, and start, pause, archive and delete them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -11,8 +12,10 @@ from flask_login import current_user, login_required
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.mailings.progress_text import describe_limit
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import Sequence, SequenceState, Trigger
+from skymailing.quotas.letters import find_reached
 from skymailing.sequences import queries, services, unknowns
 from skymailing.sequences.conditions import describe_conditions
 from skymailing.sequences.forms import SequenceForm, describe_sequence, suggest_start
@@ -55,12 +58,14 @@ def show(sequence_id: int) -> ResponseReturnValue:
     sequence = get_sequence(sequence_id)
     steps = list_current(sequence)
     removed = [step for step in services.list_all_steps(sequence) if step.removed_at is not None]
+    numbers = queries.count_steps(sequence, [*steps, *removed])
     return render_template(
         "sequences/show.html",
         sequence=sequence,
         steps=steps,
         removed=removed,
-        numbers=queries.count_steps(sequence, [*steps, *removed]),
+        numbers=numbers,
+        limit=explain_limit(sequence, numbers.values()),
         waiting=queries.count_waiting([sequence.id])[sequence.id],
         start=describe_start(sequence),
         is_complete=is_complete(sequence),
@@ -73,6 +78,14 @@ def show(sequence_id: int) -> ResponseReturnValue:
         explain_mailing=explain_state,
         unknowns=unknowns.count_waiting(sequence),
     )
+
+
+def explain_limit(sequence: Sequence, numbers: Iterable[queries.StepNumbers]) -> str:
+    """Return why clients who are due do not get their email yet; empty if no limit is reached."""
+    now = utcnow()
+    is_due = any(each.next_due_at is not None and each.next_due_at <= now for each in numbers)
+    reached = find_reached(sequence.owner, now) if is_due and sequence.state is SequenceState.ACTIVE else None
+    return "" if reached is None else describe_limit(reached, now)
 
 
 @bp.route("/new", methods=["GET", "POST"])
