@@ -29,14 +29,14 @@ from skymailing.models import (
 from skymailing.models.sequence import SEQUENCE_NAME_MAX_LENGTH
 from skymailing.sequences.conditions import KEEP, list_condition_choices, read_choice
 from skymailing.sequences.queries import list_date_keys, list_messages, list_names
-from skymailing.sequences.values import MAX_OFFSET, TARGETS, SequenceValues, StepValues
+from skymailing.sequences.values import MAX_OFFSET, TARGETS, SequenceValues, StepValues, is_complete
 from skymailing.web.form_fields import one_line, strip
 
 BEFORE, AFTER = "before", "after"
 Choices = Mapping[Any, list[SelectChoice]]
 
 
-def list_starts(owner: User) -> dict[Any, list[SelectChoice]]:
+def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[SelectChoice]]:
     """Return what can start a sequence, in groups."""
     starts: dict[Any, list[SelectChoice]] = {
         _("Without a start"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
@@ -53,7 +53,7 @@ def list_starts(owner: User) -> dict[Any, list[SelectChoice]]:
             starts[label] = [
                 SelectChoice(f"{trigger.value}:{id}", str(text) % {"name": name}) for id, name in names
             ]
-    dates, others = list_date_keys(owner)
+    dates, others = list_date_keys(owner, sequence.date_key if sequence else "")
     for label, keys in ((_("A date of the client"), dates), (_("Another field with a date"), others)):
         if keys:
             starts[label] = [
@@ -133,8 +133,10 @@ class SequenceForm(FlaskForm):
 
     def offer(self, owner: User, sequence: Sequence | None) -> "SequenceForm":
         """Set the choices."""
-        starts = list_starts(owner)
-        self.start.choices = starts if sequence else {"": [SelectChoice("", _("– choose –"))], **starts}
+        starts = list_starts(owner, sequence)
+        if sequence is None or not is_complete(sequence):
+            starts = {"": [SelectChoice("", _("– choose –"))], **starts}
+        self.start.choices = starts
         self.exit.choices = list_condition_choices(
             owner, _("– never –"), sequence.exit_conditions if sequence else None
         )
@@ -180,7 +182,7 @@ def describe_sequence(sequence: Sequence) -> dict[str, Any]:
         target = f":{getattr(sequence, TARGETS[sequence.trigger][0])}"
     copied = ("name", "is_yearly", "reenter_days", "opens_at", "closes_at", "track_clicks")
     return {name: getattr(sequence, name) for name in copied} | {
-        "start": sequence.trigger.value + target,
+        "start": sequence.trigger.value + target if is_complete(sequence) else "",
         "offset": abs(sequence.date_offset),
         "direction": BEFORE if sequence.date_offset < 0 else AFTER,
         "exit": KEEP if sequence.exit_conditions else "",

@@ -157,17 +157,20 @@ def list_names(model: Any, owner_id: int) -> list[tuple[int, str]]:
     return list(db.session.execute(own.order_by(func.lower(model.name))).tuples())
 
 
-def list_date_keys(owner: User) -> tuple[list[str], list[str]]:
-    """Return the owner's custom fields that contain dates, and others that may contain some."""
+def list_date_keys(owner: User, current: str = "") -> tuple[list[str], list[str]]:
+    """Return the owner's custom fields that contain dates, and others that may contain some.
+
+    The latter include `current`, the choice so far.
+    """
     habits = Habits.of(owner)
     newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())
     rows = db.session.scalars(newest.limit(CLIENTS_READ)).all()
-    dates, others = [], []
+    dates, others = [], [current] if current else []
     for key in list_attributes(owner):
         type_ = habits.types.get(key)
-        values = [str(row[key]) for row in rows if row.get(key)]
-        if type_ is AttributeType.DATE or (values and all(map(habits.parse_date, values))):
+        found = [habits.parse_date(str(row[key])) for row in rows if row.get(key)]
+        if type_ is AttributeType.DATE or (found and all(found)):
             dates.append(key)
-        elif type_ in (None, AttributeType.TEXT):
+        elif type_ in (None, AttributeType.TEXT) and (any(found) or not found):
             others.append(key)
-    return dates, others
+    return dates, [key for key in dict.fromkeys(others) if key not in dates]
