@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from skymailing.delivery import plan
 from skymailing.delivery.recovery import after_restore
+from skymailing.delivery.sequences.restoring import mark_sequences
 from skymailing.extensions import db
 from skymailing.mailings import summaries
 from skymailing.models import (
@@ -57,6 +58,7 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
             count = unknown.get(mailing.id, 0)
             paused.append(PausedMailing(mailing.id, mailing.name, mailing.owner.email, count))
         mailing.state_reason = f"{StateReason.RESTORED}: {made_at.isoformat(timespec='seconds')}"
+    mark_sequences(made_at, now)
     _drop_account_letters(now)
     sign_everyone_out()
     return paused

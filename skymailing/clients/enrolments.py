@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, insert, select
 
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Enrolment, SequenceSignal, StepLetter
+from skymailing.models import Enrolment, SequenceSignal, SequenceStep, StepLetter
 from skymailing.models import Sequence as LetterSequence
 
 TIMES = ("due_at", "entered_at", "ended_at")
@@ -36,13 +36,14 @@ def restore_enrolments(owner_id: int, places: Iterable[tuple[int, dict[str, Any]
 
     Return the IDs of the new rows.
     """
-    existing = set(db.session.scalars(select(LetterSequence.id).where(LetterSequence.owner_id == owner_id)))
+    steps = _list_steps(owner_id)
     restored = []
     for client_id, stored in places:
-        if stored["sequence_id"] not in existing:
+        if stored["sequence_id"] not in steps:
             continue
         values = {name: stored[name] for name in COPIED}
         values |= {name: values[name] and datetime.fromisoformat(values[name]) for name in TIMES}
+        values["step_id"] = _find_step(steps[stored["sequence_id"]], stored)
         statement = insert_into(Enrolment).values(values | {"client_id": client_id})
         added = db.session.scalar(statement.on_conflict_do_nothing().returning(Enrolment.id))
         if added is None:
@@ -52,6 +53,29 @@ def restore_enrolments(owner_id: int, places: Iterable[tuple[int, dict[str, Any]
             notes = [{"enrolment_id": added, "step_id": step_id} for step_id in stored["steps"]]
             db.session.execute(insert(StepLetter), notes)
     return restored
+
+
+def _list_steps(owner_id: int) -> dict[int, list[int]]:
+    """Return the IDs of the steps of each of the owner's sequences in their order, including removed ones."""
+    columns = select(LetterSequence.id, SequenceStep.id)
+    steps = columns.outerjoin(SequenceStep, SequenceStep.sequence_id == LetterSequence.id)
+    ordered = steps.where(LetterSequence.owner_id == owner_id).order_by(SequenceStep.position)
+    found: dict[int, list[int]] = {}
+    for sequence_id, step_id in db.session.execute(ordered).tuples():
+        found.setdefault(sequence_id, []).extend([] if step_id is None else [step_id])
+    return found
+
+
+def _find_step(steps: list[int], stored: dict[str, Any]) -> int:
+    """Return the step that a client waits for; if it was deleted in the meantime, the next one.
+
+    That is the one after the last whose letter was planned.
+    """
+    step_id: int = stored["step_id"]
+    if step_id in steps or not steps:
+        return step_id
+    passed = [place for place, id in enumerate(steps) if id in stored["steps"]]
+    return steps[min(max(passed, default=-1) + 1, len(steps) - 1)]
 
 
 def copy_enrolments(owner_id: int, kept_id: int, removed_id: int) -> list[int]:

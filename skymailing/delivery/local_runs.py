@@ -20,8 +20,9 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, User
 
-# How often zones are looked at before a run: clients may be added in zones whose time comes earlier.
-CHECK_INTERVAL = timedelta(minutes=15)
+# How often zones are looked at before a run: clients may be added in zones whose time comes earlier. Less
+# than `local_times.PUNCTUAL`, so that their time has not passed when they are found.
+CHECK_INTERVAL = timedelta(minutes=10)
 MAX_POSTPONED = 10_000  # letters per claim, so that other writers get a turn
 
 # Exactly as in the index: with a parameter, the databases would not use it.

@@ -1,9 +1,11 @@
 """Add a sequence that welcomes the people who sign up, with clients on the way."""
 
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from skymailing.delivery.sequences.timing import find_due
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -61,7 +63,8 @@ def add_sequence(owner: User, now: datetime) -> None:
         db.session.add(step)
         db.session.flush()
         for _number in range(waiting):
-            _add(sequence, next(clients), step.id, now, due_at=now + timedelta(days=365))
+            due_at = find_due(step, now + timedelta(days=365), ZoneInfo(owner.timezone))
+            _add(sequence, next(clients), step.id, now, due_at=due_at)
     for _number in range(DONE):
         _add(sequence, next(clients), step.id, now)
     sequence.entered, sequence.done = DONE + sum(waiting for _days, waiting in STEPS), DONE

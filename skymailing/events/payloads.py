@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from skymailing.events.recording import Event
-from skymailing.models import Bounce, EventType, Mailing, Run, Signup, StateReason, SuppressionReason
+from skymailing.models import (
+    Bounce,
+    EventType,
+    LeaveReason,
+    Mailing,
+    Run,
+    Signup,
+    StateReason,
+    SuppressionReason,
+)
+from skymailing.models import Sequence as LetterSequence
 
 
 def write_time(moment: datetime | None) -> str | None:
@@ -142,6 +152,19 @@ def _describe(mailing: Mailing) -> dict[str, Any]:
 def clicks_counted(owner_id: int, clicks: Sequence[Mapping[str, Any]], at: datetime) -> Event:
     """The counts of links have changed; each entry has the counts of one link in one letter."""
     return Event(owner_id, EventType.CLICKS_COUNTED, {"clicks": list(clicks)}, at)
+
+
+def enrolments_changed(
+    type_: EventType,
+    sequence: LetterSequence,
+    clients: Sequence[Mapping[str, Any]],
+    at: datetime,
+    reason: LeaveReason | None,
+) -> Event:
+    """Clients have entered a sequence, are through, or have left it for a reason."""
+    data: dict[str, Any] = {"sequence": {"id": sequence.id, "name": sequence.name}}
+    data |= {"enrolments": list(clients)} | ({"reason": reason.value} if reason else {})
+    return Event(sequence.owner_id, type_, data, at)
 
 
 def letters_changed(owner_id: int, after: int, until: int, at: datetime) -> Event:

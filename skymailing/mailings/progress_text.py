@@ -1,6 +1,7 @@
 """Describe a run's progress in sentences, for its page and the command line."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask_babel import format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
@@ -9,6 +10,7 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.formats import format_clock_time, format_number, format_rate
 from skymailing.mailings.progress import Progress
 from skymailing.mailings.route_text import format_server, list_route_limits, list_route_problems
+from skymailing.quotas.letters import ReachedLimit
 
 MINUTES_THRESHOLD = 2  # hours; longer times are shown in hours
 
@@ -60,11 +62,13 @@ def format_limit(progress: Progress) -> str:
     """Return which limit the owner has reached, and when more letters are sent; empty if none."""
     if progress.limit is None:
         return ""
-    limit = progress.limit.limit
-    values = {
-        "count": format_number(limit.count),
-        "time": format_clock_time(progress.limit.frees_at, progress.now),
-    }
+    return describe_limit(progress.limit, progress.now)
+
+
+def describe_limit(reached: ReachedLimit, now: datetime) -> str:
+    """Return which limit the user has reached, and until when."""
+    limit = reached.limit
+    values = {"count": format_number(limit.count), "time": format_clock_time(reached.frees_at, now)}
     if limit.is_for_new:
         return str(
             _(

@@ -35,6 +35,7 @@ def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) 
     times do not count as missed, so no run makes up for them. A draft or cancelled mailing has no next
     run; a finished one continues if another run fits into its window.
     """
+    mailing.zones_checked_until = None  # known for the old times only
     if mailing.state in (MailingState.DRAFT, MailingState.CANCELLED):
         return
     has_new_times = has_new_times or mailing.state is MailingState.FINISHED

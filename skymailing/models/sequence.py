@@ -130,6 +130,9 @@ class Sequence(Timestamps, Model):
     # For the trigger SEGMENT: when its members were last looked for. For DATE: the last day that was handled.
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_on: Mapped[date | None]
+    # When a backup was restored: letters that were due by then may have been sent after the backup, so they
+    # are skipped. NULL: never, or the owner has decided to send them.
+    restored_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     entered: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     done: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     left: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

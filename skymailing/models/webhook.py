@@ -32,6 +32,9 @@ class EventType(StrEnum):
     MAILING_FINISHED = "mailing.finished"
     RUN_FINISHED = "run.finished"
     TEST_DECIDED = "test.decided"
+    SEQUENCE_ENTERED = "sequence.entered"
+    SEQUENCE_FINISHED = "sequence.finished"
+    SEQUENCE_LEFT = "sequence.left"
     CLICKS_COUNTED = "clicks.counted"
     LETTERS_CHANGED = "letters.changed"
     WEBHOOK_TEST = "webhook.test"  # sent at the owner's request, to one endpoint

@@ -27,33 +27,52 @@ from skymailing.models import (
     WaitUnit,
 )
 from skymailing.models.sequence import SEQUENCE_NAME_MAX_LENGTH
-from skymailing.segments.queries import list_attributes
 from skymailing.sequences.conditions import KEEP, list_condition_choices, read_choice
-from skymailing.sequences.queries import list_messages, list_names
-from skymailing.sequences.values import MAX_OFFSET, TARGETS, SequenceValues, StepValues
+from skymailing.sequences.queries import list_date_keys, list_messages, list_names
+from skymailing.sequences.values import MAX_OFFSET, TARGETS, SequenceValues, StepValues, is_complete
 from skymailing.web.form_fields import one_line, strip
 
 BEFORE, AFTER = "before", "after"
 Choices = Mapping[Any, list[SelectChoice]]
 
 
-def list_starts(owner: User) -> dict[Any, list[SelectChoice]]:
+def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[SelectChoice]]:
     """Return what can start a sequence, in groups."""
     starts: dict[Any, list[SelectChoice]] = {
         _("Without a start"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
     }
+    # A closed list shows only the choice, so each one says what it is.
     groups = (
-        (Trigger.FORM, _("A client confirms the form"), SignupForm),
-        (Trigger.TAG, _("A client gets the tag"), Tag),
-        (Trigger.TOPIC, _("A client subscribes to the topic"), Topic),
-        (Trigger.SEGMENT, _("A client gets into the segment"), Segment),
+        (Trigger.FORM, _("A client confirms the form"), _l("Form: %(name)s"), SignupForm),
+        (Trigger.TAG, _("A client gets the tag"), _l("Tag: %(name)s"), Tag),
+        (Trigger.TOPIC, _("A client subscribes to the topic"), _l("Topic: %(name)s"), Topic),
+        (Trigger.SEGMENT, _("A client gets into the segment"), _l("Segment: %(name)s"), Segment),
     )
-    for trigger, label, model in groups:
+    for trigger, label, text, model in groups:
         if names := list_names(model, owner.id):
-            starts[label] = [SelectChoice(f"{trigger.value}:{id}", name) for id, name in names]
-    if keys := list_attributes(owner):
-        starts[_("A date of the client")] = [SelectChoice(f"{Trigger.DATE.value}:{key}", key) for key in keys]
+            starts[label] = [
+                SelectChoice(f"{trigger.value}:{id}", str(text) % {"name": name}) for id, name in names
+            ]
+    dates, others = list_date_keys(owner, sequence.date_key if sequence else "")
+    for label, keys in ((_("A date of the client"), dates), (_("Another field with a date"), others)):
+        if keys:
+            starts[label] = [
+                SelectChoice(f"{Trigger.DATE.value}:{key}", _("Date: %(name)s", name=key)) for key in keys
+            ]
     return starts
+
+
+def suggest_start(starts: Choices, trigger: Trigger) -> str:
+    """Return the choice for a trigger if there is only one.
+
+    By hand if there is none; empty if the user has to choose, which includes every segment.
+    """
+    last = _("Another field with a date")
+    values = [str(choice.value) for label, group in starts.items() if label != last for choice in group]
+    found = [value for value in values if value.partition(":")[0] == trigger.value]
+    if not found:
+        return Trigger.MANUAL.value
+    return found[0] if len(found) == 1 and trigger is not Trigger.SEGMENT else ""
 
 
 class SequenceForm(FlaskForm):
@@ -65,7 +84,11 @@ class SequenceForm(FlaskForm):
         filters=[strip],
         description=_l("Visible only to you."),
     )
-    start = SelectField(_l("What starts it"), description=_l("You can always add clients yourself as well."))
+    start = SelectField(
+        _l("What starts it"),
+        [DataRequired(_l("Choose what starts the sequence."))],
+        description=_l("You can always add clients yourself as well."),
+    )
     offset = IntegerField(
         _l("Days"),
         [Optional(), NumberRange(0, MAX_OFFSET)],
@@ -110,7 +133,10 @@ class SequenceForm(FlaskForm):
 
     def offer(self, owner: User, sequence: Sequence | None) -> "SequenceForm":
         """Set the choices."""
-        self.start.choices = list_starts(owner)
+        starts = list_starts(owner, sequence)
+        if sequence is None or not is_complete(sequence):
+            starts = {"": [SelectChoice("", _("– choose –"))], **starts}
+        self.start.choices = starts
         self.exit.choices = list_condition_choices(
             owner, _("– never –"), sequence.exit_conditions if sequence else None
         )
@@ -156,7 +182,7 @@ def describe_sequence(sequence: Sequence) -> dict[str, Any]:
         target = f":{getattr(sequence, TARGETS[sequence.trigger][0])}"
     copied = ("name", "is_yearly", "reenter_days", "opens_at", "closes_at", "track_clicks")
     return {name: getattr(sequence, name) for name in copied} | {
-        "start": sequence.trigger.value + target,
+        "start": sequence.trigger.value + target if is_complete(sequence) else "",
         "offset": abs(sequence.date_offset),
         "direction": BEFORE if sequence.date_offset < 0 else AFTER,
         "exit": KEEP if sequence.exit_conditions else "",

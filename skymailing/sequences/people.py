@@ -7,12 +7,14 @@ from sqlalchemy import select
 
 from skymailing.delivery.sequences.advancing import find_following
 from skymailing.delivery.sequences.entering import Entry, add_counts, enter
+from skymailing.events.enrolments import report_enrolments
 from skymailing.extensions import db
 from skymailing.models import (
     OPEN_ENROLMENT_STATES,
     Client,
     Enrolment,
     EnrolmentState,
+    EventType,
     LeaveReason,
     Sequence,
     SequenceState,
@@ -103,6 +105,7 @@ def skip_step(enrolment: Enrolment, now: datetime) -> None:
     if following is None:
         enrolment.state, enrolment.due_at, enrolment.ended_at = EnrolmentState.DONE, None, now
         add_counts(db.session.connection(), sequence.id, done=1)
+        _report(EventType.SEQUENCE_FINISHED, sequence, enrolment, now)
     else:
         enrolment.step_id, enrolment.due_at = following.id, due_at
     db.session.flush()
@@ -114,4 +117,15 @@ def remove_client(enrolment: Enrolment, now: datetime) -> None:
     enrolment.state, enrolment.left_reason = EnrolmentState.LEFT, LeaveReason.REMOVED
     enrolment.due_at, enrolment.ended_at = None, now
     add_counts(db.session.connection(), sequence.id, left=1)
+    _report(EventType.SEQUENCE_LEFT, sequence, enrolment, now, LeaveReason.REMOVED)
     db.session.flush()
+
+
+def _report(
+    type_: EventType,
+    sequence: Sequence,
+    enrolment: Enrolment,
+    now: datetime,
+    reason: LeaveReason | None = None,
+) -> None:
+    report_enrolments(db.session.connection(), type_, sequence, [enrolment.id], now, reason)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, select
 
 from skymailing.db.pagination import Order
-from skymailing.delivery.sequences.advancing import IS_ACTIVE
+from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED
 from skymailing.extensions import db
 from skymailing.models import (
+    AttributeType,
     Client,
     Enrolment,
     EnrolmentState,
@@ -21,11 +23,13 @@ from skymailing.models import (
     Sequence,
     SequenceState,
     SequenceStep,
+    User,
 )
+from skymailing.segments.queries import list_attributes
 
 PER_PAGE = 50
+CLIENTS_READ = 200  # to find out which fields contain dates
 ORDER: Order = [(Enrolment.id, True)]
-IS_PAUSED = Enrolment.state == literal_column("'paused'")  # a literal, for the partial index
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,15 @@ def count_steps(sequence: Sequence, steps: Items[SequenceStep]) -> dict[int, Ste
     }
 
 
+def count_uncertain(sequence: Sequence) -> int:
+    """Return how many clients wait for an email that may have been sent before a backup was restored."""
+    if sequence.restored_at is None:
+        return 0
+    steps = select(SequenceStep.id).where(SequenceStep.sequence_id == sequence.id)
+    was_due = Enrolment.step_id.in_(steps) & (Enrolment.due_at <= sequence.restored_at)
+    return db.session.scalar(select(func.count()).select_from(Enrolment).where(was_due, IS_ACTIVE)) or 0
+
+
 def _find_next(step_id: int) -> datetime | None:
     is_waiting = (Enrolment.step_id == step_id) & IS_ACTIVE
     return db.session.scalar(select(func.min(Enrolment.due_at)).where(is_waiting))
@@ -142,3 +155,22 @@ def list_names(model: Any, owner_id: int) -> list[tuple[int, str]]:
     """Return the IDs and names of the owner's objects, by name."""
     own = select(model.id, model.name).where(model.owner_id == owner_id)
     return list(db.session.execute(own.order_by(func.lower(model.name))).tuples())
+
+
+def list_date_keys(owner: User, current: str = "") -> tuple[list[str], list[str]]:
+    """Return the owner's custom fields that contain dates, and others that may contain some.
+
+    The latter include `current`, the choice so far.
+    """
+    habits = Habits.of(owner)
+    newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())
+    rows = db.session.scalars(newest.limit(CLIENTS_READ)).all()
+    dates, others = [], [current] if current else []
+    for key in list_attributes(owner):
+        type_ = habits.types.get(key)
+        found = [habits.parse_date(str(row[key])) for row in rows if row.get(key)]
+        if type_ is AttributeType.DATE or (found and all(found)):
+            dates.append(key)
+        elif type_ in (None, AttributeType.TEXT) and (any(found) or not found):
+            others.append(key)
+    return dates, [key for key in dict.fromkeys(others) if key not in dates]

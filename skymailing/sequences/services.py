@@ -23,6 +23,7 @@ from skymailing.models import (
     Sequence,
     SequenceState,
     SequenceStep,
+    StateReason,
     User,
 )
 from skymailing.quotas.checks import require_room, select_sequences
@@ -82,12 +83,15 @@ def require_changeable(sequence: Sequence) -> None:
         raise SequenceError("sequence_archived")
 
 
-def start_sequence(sequence: Sequence, now: datetime, actor: Actor) -> None:
+def start_sequence(sequence: Sequence, now: datetime, actor: Actor, *, sends_uncertain: bool = False) -> None:
     """Start a draft, or resume a paused sequence and those of its letters that were paused by themselves.
 
-    Raises SequenceError, and MailingError if a manager has stopped its letters.
+    `sends_uncertain` also sends the letters that may have been sent before a backup was restored. Raises
+    SequenceError, and MailingError if a manager has stopped its letters.
     """
     require_changeable(sequence)
+    if sends_uncertain:
+        sequence.restored_at = None
     steps = list_steps(db.session(), sequence.id)
     if all(step.removed_at is not None for step in steps):
         raise SequenceError("sequence_no_steps")
@@ -102,6 +106,7 @@ def start_sequence(sequence: Sequence, now: datetime, actor: Actor) -> None:
         lock_mailing(step.mailing)
         if step.mailing.state is MailingState.DRAFT:
             move_mailing(step.mailing, MailingState.RUNNING)
+            step.mailing.state_reason = ""
         elif step.mailing.state is MailingState.PAUSED:
             resume_mailing(step.mailing, now, actor)
 
@@ -167,8 +172,26 @@ def list_all_steps(sequence: Sequence) -> list[SequenceStep]:
 
 
 def find_stopped(sequence: Sequence) -> list[Mailing]:
-    """Return what holds the letters of steps that were stopped, though the sequence is running."""
+    """Return what holds the letters of steps that were stopped, though the sequence is running.
+
+    Those that wait for a decision after a restore are not among them.
+    """
     if sequence.state is not SequenceState.ACTIVE:
         return []
     mailings = [step.mailing for step in list_all_steps(sequence)]
-    return [mailing for mailing in mailings if mailing.state is MailingState.PAUSED or mailing.is_disabled]
+    return [
+        mailing
+        for mailing in mailings
+        if (mailing.state is MailingState.PAUSED or mailing.is_disabled) and not _is_restored(mailing)
+    ]
+
+
+def find_restored(sequence: Sequence) -> Mailing | None:
+    """Return what holds the letters of a step if its owner has to decide after a restore."""
+    mailings = (step.mailing for step in list_all_steps(sequence))
+    return next((mailing for mailing in mailings if _is_restored(mailing)), None)
+
+
+def _is_restored(mailing: Mailing) -> bool:
+    is_held = mailing.state in (MailingState.DRAFT, MailingState.PAUSED)
+    return is_held and mailing.state_reason.startswith(StateReason.RESTORED)

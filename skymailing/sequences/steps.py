@@ -68,6 +68,8 @@ def add_step(
     step.mailing = mailing
     _write(step, sequence, values, now)
     db.session.add(step)
+    if before is not None and before not in steps:  # removed by another tab while this one waited
+        raise SequenceError("sequence_step_removed")
     place = steps.index(before) if before is not None else len(steps)
     _number(sequence, [*steps[:place], step, *steps[place:]])
     return step
@@ -102,7 +104,7 @@ def remove_step(step: SequenceStep, now: datetime) -> None:
     SequenceError if it is the last step of a sequence that has started.
     """
     sequence = step.sequence
-    if step.removed_at is not None:
+    if step not in list_current(sequence):
         return
     if sequence.state is not SequenceState.DRAFT and len(list_current(sequence)) == 1:
         raise SequenceError("sequence_last_step")
@@ -120,7 +122,8 @@ def remove_step(step: SequenceStep, now: datetime) -> None:
 
 
 def _require_current(step: SequenceStep) -> None:
-    if step.removed_at is not None:
+    """Read a step of a locked sequence again; raises SequenceError if it has been removed."""
+    if step not in list_current(step.sequence):
         raise SequenceError("sequence_step_removed")
 
 

@@ -19,6 +19,7 @@ from skymailing.models import (
     Sequence,
     SequenceStep,
 )
+from skymailing.sequences.values import SequenceError
 
 WAITS = (Delivery.state == DeliveryState.UNKNOWN) & Delivery.finished_at.is_(None)
 
@@ -32,8 +33,8 @@ def count_waiting(sequence: Sequence) -> int:
 def resend(sequence: Sequence, now: datetime) -> int:
     """Send the emails again that are not too old; return how many.
 
-    A client may get an email twice, with the same Message-ID. Raises MailingError if a manager has stopped
-    them.
+    A client may get an email twice, with the same Message-ID. Raises SequenceError if all are too old, and
+    MailingError if a manager has stopped them.
     """
     has_waiting = select(Delivery.id).where(Delivery.run_id == Run.id, WAITS).exists()
     in_time = Run.scheduled_for >= day_of(now - SEQUENCE_PATIENCE)
@@ -52,6 +53,8 @@ def resend(sequence: Sequence, now: datetime) -> int:
             run.finished_at = None
         count += reopened
     db.session.flush()
+    if not count:
+        raise SequenceError("sequence_unknowns_too_old")
     return count
 
 

@@ -52,16 +52,19 @@ def _describe_date(sequence: Sequence) -> str:
 
 def describe_wait(step: SequenceStep, *, is_first: bool) -> str:
     """Return when the letter of a step is sent, after the start or the previous one."""
-    text = _describe_length(step, is_first=is_first)
     if step.at_time is None:
-        return text
-    return str(_("%(wait)s at %(time)s", wait=text, time=step.at_time.strftime("%H:%M")))
+        return _describe_length(step, is_first=is_first)
+    at = step.at_time.strftime("%H:%M")
+    if step.wait:
+        wait = _describe_length(step, is_first=is_first)
+        return str(_("%(wait)s at %(time)s", wait=wait, time=at))
+    if is_first and step.sequence.trigger is Trigger.DATE:
+        return str(_("On that day at %(time)s", time=at))
+    return str(_("At the next %(time)s", time=at))
 
 
 def _describe_length(step: SequenceStep, *, is_first: bool) -> str:
     if step.wait == 0:
-        if step.at_time is not None:
-            return str(_("The next time"))
         return str(_("At once") if is_first else _("Together with the previous email"))
     match step.wait_unit:
         case WaitUnit.MINUTES:

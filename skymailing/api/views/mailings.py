@@ -63,7 +63,7 @@ def list_mailings(query: dict[str, Any]) -> Any:
 @bp.operation("GET /mailings/<int:mailing_id>", Scope.MAILINGS_READ, gives=MailingSchema)
 def get_mailing(mailing_id: int) -> Any:
     """Get a mailing."""
-    return describe(find_own(mailing_id))
+    return describe(find_readable(mailing_id))
 
 
 @bp.operation(
@@ -148,12 +148,23 @@ def find_own(mailing_id: int, *, to_change: bool = False) -> Mailing:
 
     To be changed, it is locked; raises ApiError for a real mailing and a test key.
     """
-    mailing = get_own(Mailing, mailing_id)
-    if mailing.is_transactional:
+    mailing = find_readable(mailing_id)
+    if mailing.kind == MailingKind.SEQUENCE:
         abort(404)
     if to_change:
         require_live(mailing)
         services.lock_mailing(mailing)
+    return mailing
+
+
+def find_readable(mailing_id: int) -> Mailing:
+    """Return the owner's mailing, or what holds the letters of a sequence's step, or abort with 404.
+
+    Only the sequence changes the latter.
+    """
+    mailing = get_own(Mailing, mailing_id)
+    if mailing.is_transactional:
+        abort(404)
     return mailing
 
 

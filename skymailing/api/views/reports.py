@@ -10,7 +10,7 @@ from skymailing.api.schemas.reports import ReportQuery, ReportSchema
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_owner
 from skymailing.api.views.blueprint import Resource
-from skymailing.api.views.mailings import find_own as find_mailing
+from skymailing.api.views.mailings import find_readable as find_mailing
 from skymailing.api.views.responses import json_response
 from skymailing.clients.search.matching import clean_search
 from skymailing.clock import utcnow

@@ -18,7 +18,7 @@ from skymailing.api.schemas.runs import (
 from skymailing.api.scopes import Scope
 from skymailing.api.views.authentication import current_access, current_owner
 from skymailing.api.views.blueprint import Resource
-from skymailing.api.views.mailings import find_own as find_mailing
+from skymailing.api.views.mailings import find_readable as find_mailing
 from skymailing.api.views.pages import link_header, page_of
 from skymailing.api.views.responses import json_response
 from skymailing.mailings.queries import Ledger, count_runs

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from skymailing.auth.export.rows import cells, read_in_chunks, to_dict
 from skymailing.models import Client, Enrolment, Sequence, SequenceStep
 
-NOT_EXPORTED = ("owner_id", "checked_at", "checked_on", "version")
+NOT_EXPORTED = ("owner_id", "checked_at", "checked_on", "restored_at", "version")
 
 
 def read_sequences(user_id: int) -> Iterator[dict[str, Any]]:

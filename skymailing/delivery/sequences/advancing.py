@@ -23,15 +23,18 @@ from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.composition.planning import NewBodies
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
+from skymailing.delivery.sequences.allowance import count_allowed
 from skymailing.delivery.sequences.entering import BATCH, add_counts, list_steps, lock_sequence
 from skymailing.delivery.sequences.letters import NewLetters, add_letters
 from skymailing.delivery.sequences.timing import find_due, find_late, hours_of
+from skymailing.events.enrolments import report_enrolments
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
     Client,
     Enrolment,
     EnrolmentState,
+    EventType,
     LeaveReason,
     Mailing,
     MailingState,
@@ -43,8 +46,9 @@ from skymailing.models import (
     StepLetter,
 )
 
-# A literal instead of a parameter, so that both databases use the partial index.
+# Literals instead of parameters, so that both databases use the partial indexes.
 IS_ACTIVE = Enrolment.state == literal_column("'active'")
+IS_PAUSED = Enrolment.state == literal_column("'paused'")
 
 
 @dataclass
@@ -72,8 +76,11 @@ def advance(sequence_id: int, step_id: int, bodies: NewBodies, now: datetime) ->
         due = _lock(session, sequence_id, step_id)
         if due is None or not may_send(due, now):
             return Advanced()
+        allowed = count_allowed(session, due.sequence.owner, due.step, now)
+        if allowed <= 0:
+            return Advanced()
         try:
-            rows = _find_rows(session, due, now)
+            rows = _find_rows(session, due, allowed, now)
         except InvalidConditions:
             pause(due.step.mailing, StateReason.AUDIENCE_BROKEN, now)
             return Advanced()
@@ -130,25 +137,27 @@ def pause(mailing: Mailing, reason: str, now: datetime) -> None:
         report_paused(mailing, now)
 
 
-def _find_rows(session: Session, due: DueStep, now: datetime) -> Items[Any]:
-    """Return a batch of due clients, with what decides about each; raises InvalidConditions."""
+def _find_rows(session: Session, due: DueStep, most: int, now: datetime) -> Items[Any]:
+    """Return up to `most` due clients, with what decides about each; raises InvalidConditions."""
     sequence, step = due.sequence, due.step
     unreachable = is_suppressed()
     if sequence.topic_id is not None:
         unreachable |= ~gets_topic(sequence.topic_id, Client.email_key)
+    # A removed step has no letter to decide about, and no page on which conditions can be corrected.
+    conditions = step.conditions if step.removed_at is None else None
     has_letter = exists().where(StepLetter.enrolment_id == Enrolment.id, StepLetter.step_id == step.id)
     statement = (
         select(Enrolment.id, Enrolment.entry, Enrolment.due_at)
         .add_columns(
             unreachable.label("is_unreachable"),
             compile_or(sequence.exit_conditions, sequence, now, false()).label("leaves"),
-            compile_or(step.conditions, sequence, now, true()).label("fits"),
+            compile_or(conditions, sequence, now, true()).label("fits"),
             has_letter.label("has_letter"),
         )
         .join(Client, Client.id == Enrolment.client_id)
         .where(Enrolment.step_id == step.id, IS_ACTIVE, Enrolment.due_at <= now)
         .order_by(Enrolment.due_at)
-        .limit(BATCH)
+        .limit(most)
     )
     return session.execute(statement).all()
 
@@ -168,7 +177,9 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
     leaving = [row.id for row in rows if row.leaves and not row.is_unreachable]
     staying = [row for row in rows if not row.leaves and not row.is_unreachable]
     late = find_late(hours_of(due.sequence), now) if due.sequence.on_late is OnLate.SKIP else None
+    before = due.sequence.restored_at
     chosen = [row for row in staying if row.fits and not row.has_letter and not is_late(row.due_at, late)]
+    chosen = [row for row in chosen if not may_be_sent(row.due_at, before)]
     if due.step.removed_at is not None:
         chosen = []
     result = Advanced(len(rows), len(chosen))
@@ -177,9 +188,10 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
         letters = NewLetters(due.step, [row.id for row in chosen], may_repeat)
         result.owner_id = due.sequence.owner_id
         result.run_id = add_letters(session, letters, bodies, now)
-    _go_on(session, due, [row.id for row in staying], now)
-    _leave(session, unreachable, LeaveReason.UNREACHABLE, now)
-    _leave(session, leaving, LeaveReason.CONDITION, now)
+    for since, ids in _group_by_start(staying, before, now).items():
+        _go_on(session, due, ids, since, now)
+    _leave(session, due.sequence, unreachable, LeaveReason.UNREACHABLE, now)
+    _leave(session, due.sequence, leaving, LeaveReason.CONDITION, now)
     left = len(unreachable) + len(leaving)
     done = len(staying) if due.following is None else 0
     add_counts(session.connection(), due.sequence.id, left=left, done=done)
@@ -194,18 +206,41 @@ def is_late(due_at: datetime, limit: datetime | None) -> bool:
     return limit is not None and due_at < limit
 
 
-def _go_on(session: Session, due: DueStep, ids: Items[int], now: datetime) -> None:
-    """Let clients wait for the next step, all from now on, or end their way."""
+def may_be_sent(due_at: datetime, restored_at: datetime | None) -> bool:
+    """Return whether a letter may have been sent after the backup that was restored."""
+    return restored_at is not None and due_at <= restored_at
+
+
+def _group_by_start(
+    rows: Items[Any], restored_at: datetime | None, now: datetime
+) -> dict[datetime, list[int]]:
+    """Group enrolments by when they begin to wait for the next step.
+
+    That is now, except where the letter may have been sent before a restore: then from when it was due, so
+    that letters which may have followed it are recognized as well.
+    """
+    groups: dict[datetime, list[int]] = {}
+    for row in rows:
+        since = row.due_at if may_be_sent(row.due_at, restored_at) else now
+        groups.setdefault(since, []).append(row.id)
+    return groups
+
+
+def _go_on(session: Session, due: DueStep, ids: Items[int], since: datetime, now: datetime) -> None:
+    """Let clients wait for the next step, or end their way."""
     values: dict[str, Any] = {"state": EnrolmentState.DONE, "due_at": None, "ended_at": now}
     if due.following is not None:
         zone = ZoneInfo(due.sequence.owner.timezone)
-        values = {"step_id": due.following.id, "due_at": find_due(due.following, now, zone)}
+        values = {"step_id": due.following.id, "due_at": find_due(due.following, since, zone)}
     _update(session, ids, values)
+    if due.following is None:
+        report_enrolments(session.connection(), EventType.SEQUENCE_FINISHED, due.sequence, ids, now)
 
 
-def _leave(session: Session, ids: Items[int], reason: LeaveReason, now: datetime) -> None:
+def _leave(session: Session, sequence: Sequence, ids: Items[int], reason: LeaveReason, now: datetime) -> None:
     values = {"state": EnrolmentState.LEFT, "left_reason": reason, "due_at": None, "ended_at": now}
     _update(session, ids, values)
+    report_enrolments(session.connection(), EventType.SEQUENCE_LEFT, sequence, ids, now, reason)
 
 
 def _update(session: Session, ids: Items[int], values: dict[str, Any]) -> None:
@@ -214,16 +249,17 @@ def _update(session: Session, ids: Items[int], values: dict[str, Any]) -> None:
 
 
 def end_archived(sequence_id: int, now: datetime) -> int:
-    """End a batch of the enrolments of an archived sequence; return how many."""
+    """End a batch of the enrolments of an archived sequence, also paused ones; return how many."""
     with Session(db.engine) as session, session.begin():
         sequence = lock_sequence(session, sequence_id)
         if sequence is None or sequence.state is not SequenceState.ARCHIVED:
             return 0
         steps = [step.id for step in list_steps(session, sequence_id)]
-        waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), IS_ACTIVE).limit(BATCH)
-        ids = list(session.scalars(waiting))
-        values = {"state": EnrolmentState.LEFT, "left_reason": LeaveReason.ARCHIVED}
-        _update(session, ids, values | {"due_at": None, "ended_at": now})
+        ids: list[int] = []
+        for is_open in (IS_ACTIVE, IS_PAUSED):  # each has an index of its own
+            waiting = select(Enrolment.id).where(Enrolment.step_id.in_(steps), is_open)
+            ids += session.scalars(waiting.limit(BATCH - len(ids)))
+        _leave(session, sequence, ids, LeaveReason.ARCHIVED, now)
         if ids:
             add_counts(session.connection(), sequence_id, left=len(ids))
         return len(ids)

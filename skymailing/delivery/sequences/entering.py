@@ -12,11 +12,13 @@ from skymailing.db.engine import is_in
 from skymailing.delivery.audience.memberships import gets_topic
 from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.sequences.timing import find_due
+from skymailing.events.enrolments import is_wanted, report_enrolments
 from skymailing.models import (
     OPEN_ENROLMENT_STATES,
     Client,
     Enrolment,
     EnrolmentState,
+    EventType,
     Sequence,
     SequenceSignal,
     SequenceState,
@@ -25,6 +27,7 @@ from skymailing.models import (
 )
 
 BATCH = 10_000
+ENTERED = EventType.SEQUENCE_ENTERED
 # Clients also enter while it is paused; they wait for its letters.
 ENTERED_STATES = (SequenceState.ACTIVE, SequenceState.PAUSED)
 
@@ -88,10 +91,20 @@ def enter(session: Session, sequence: Sequence, ids: Items[int], entry: Entry, n
         list(values), clients.order_by(Client.id), include_defaults=False
     )
     connection = session.connection()
+    last = _find_newest(connection, sequence) if is_wanted(connection, sequence, ENTERED) else None
     count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     if count:
         add_counts(connection, sequence.id, entered=count)
+        if last is not None:
+            added = (Enrolment.sequence_id == sequence.id) & (Enrolment.id > last)
+            new = connection.scalars(select(Enrolment.id).where(added).order_by(Enrolment.id)).all()
+            report_enrolments(connection, ENTERED, sequence, new, now)
     return count
+
+
+def _find_newest(connection: Connection, sequence: Sequence) -> int:
+    newest = select(func.max(Enrolment.id)).where(Enrolment.sequence_id == sequence.id)
+    return connection.scalar(newest) or 0
 
 
 def may_enter(sequence: Sequence, entry: Entry, now: datetime) -> ColumnElement[bool]:

@@ -122,12 +122,23 @@ def _list_days(occasion: date) -> Iterator[str]:
 
 def _make_entry(sequence: Sequence, occasion: date | None, now: datetime) -> Entry:
     if occasion is None:
-        return Entry(now)
+        return Entry(_find_start(sequence, now))
     viewpoint = Viewpoint.of(sequence.owner, now)
     event = occasion - timedelta(days=sequence.date_offset)
     may_repeat = sequence.is_yearly or sequence.reenter_days is not None
     number = event.year if sequence.is_yearly else int(f"{event:%Y%m%d}")
     return Entry(viewpoint.midnight(occasion), number if may_repeat else 1)
+
+
+def _find_start(sequence: Sequence, now: datetime) -> datetime:
+    """Return since when the clients wait who are found in the segment now.
+
+    In the first check after a restore, since the last one before it: they may have entered in between.
+    """
+    restored_at, checked_at = sequence.restored_at, sequence.checked_at
+    if restored_at is None or checked_at is None or checked_at > restored_at:
+        return now
+    return checked_at
 
 
 def _note_check(sequence_id: int, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Find the sequences that have something to do now, and do it in small parts."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.composition.planning import NewBodies, compose_again
-from skymailing.delivery.sequences.advancing import IS_ACTIVE, advance, end_archived
+from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED, advance, end_archived
 from skymailing.delivery.sequences.entering import ENTERED_STATES, enter_by_signals, lock_sequence
 from skymailing.delivery.sequences.occasions import enter_by_occasion, is_check_due
 from skymailing.extensions import db
@@ -28,7 +29,9 @@ from skymailing.models import (
     Trigger,
     User,
 )
+from skymailing.quotas import letters
 
+logger = logging.getLogger(__name__)
 StopCheck = Callable[[float], bool]  # whether to stop after this many seconds
 
 
@@ -60,8 +63,17 @@ def run_due(now: datetime, should_stop: StopCheck = lambda _elapsed: False) -> S
             if should_stop(time.monotonic() - start):
                 swept.has_more = True
                 return swept
-            if not _do(part, bodies, swept, now):
+            if not _try(part, bodies, swept, now):
                 idle.add(part)  # locked by another worker, or its letters have to wait
+
+
+def _try(part: tuple[Any, ...], bodies: dict[int, NewBodies], swept: Swept, now: datetime) -> int:
+    """Do one part; a defect in one owner's sequence must not hold up the others."""
+    try:
+        return _do(part, bodies, swept, now)
+    except Exception:
+        logger.exception("The part %s of a sequence failed", part)
+        return 0
 
 
 def _do(part: tuple[Any, ...], bodies: dict[int, NewBodies], swept: Swept, now: datetime) -> int:
@@ -103,7 +115,7 @@ def _list_parts(session: Session, now: datetime) -> Iterator[tuple[Any, ...]]:
         if SendingHours(row.weekdays, row.opens_at, row.closes_at, ZoneInfo(row.timezone)).is_open(now):
             yield "due", row.sequence_id, row.id, row.mailing_id
     archived = select(SequenceStep.sequence_id).join(Sequence, Sequence.id == SequenceStep.sequence_id)
-    archived = archived.where(Sequence.state == SequenceState.ARCHIVED, has_waiting())
+    archived = archived.where(Sequence.state == SequenceState.ARCHIVED, has_open())
     for sequence_id in session.scalars(archived.distinct()):
         yield "archived", sequence_id
 
@@ -118,6 +130,7 @@ def select_due_steps(now: datetime) -> Select[Any]:
         .join(User, User.id == Sequence.owner_id)
         .join(Mailing, Mailing.id == SequenceStep.mailing_id)
         .where(Sequence.state == SequenceState.ACTIVE, User.blocked_at.is_(None))
+        .where(letters.has_room(now))
         .where(or_(may_send, SequenceStep.removed_at.is_not(None)), has_waiting(Enrolment.due_at <= now))
         .order_by(SequenceStep.sequence_id, SequenceStep.position)
     )
@@ -125,5 +138,14 @@ def select_due_steps(now: datetime) -> Select[Any]:
 
 def has_waiting(*conditions: Any) -> Any:
     """Return the condition that clients are waiting for the step, found through the partial index."""
-    one = select(literal(1)).where(Enrolment.step_id == SequenceStep.id, IS_ACTIVE, *conditions).limit(1)
+    return _has_enrolment(IS_ACTIVE, *conditions)
+
+
+def has_open() -> Any:
+    """Return the condition that clients are waiting for the step, also those whom the owner has paused."""
+    return or_(_has_enrolment(IS_ACTIVE), _has_enrolment(IS_PAUSED))
+
+
+def _has_enrolment(*conditions: Any) -> Any:
+    one = select(literal(1)).where(Enrolment.step_id == SequenceStep.id, *conditions).limit(1)
     return one.correlate(SequenceStep).scalar_subquery().is_not(None)

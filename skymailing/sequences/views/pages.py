@@ -1,20 +1,24 @@
 """List, show, create and edit sequences, and start, pause, archive and delete them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.mailings.progress_text import describe_limit
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import Sequence, SequenceState, Trigger
+from skymailing.quotas.letters import find_reached
 from skymailing.sequences import queries, services, unknowns
 from skymailing.sequences.conditions import describe_conditions
-from skymailing.sequences.forms import SequenceForm, describe_sequence
+from skymailing.sequences.forms import SequenceForm, describe_sequence, suggest_start
 from skymailing.sequences.ready_made import READY_MADE, ReadyMade, add_letters, find_ready_made
 from skymailing.sequences.steps import list_current
 from skymailing.sequences.values import is_complete
@@ -22,6 +26,12 @@ from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to
 from skymailing.sequences.words import describe_start, describe_wait
 
 FIELDS = {"sender_id": "sender", "topic_id": "topic", "trigger": "start", "date_offset": "offset"}
+# What to say if a ready-made sequence begins with something that the user does not have.
+MISSING = {
+    Trigger.FORM: _l("You have no sign-up form yet. Add one, then choose it here."),
+    Trigger.DATE: _l("No field of your clients contains dates yet. Import them, then choose the field here."),
+    Trigger.SEGMENT: _l("You have no segment yet. Add one, then choose it here."),
+}
 
 
 @bp.get("/")
@@ -48,12 +58,14 @@ def show(sequence_id: int) -> ResponseReturnValue:
     sequence = get_sequence(sequence_id)
     steps = list_current(sequence)
     removed = [step for step in services.list_all_steps(sequence) if step.removed_at is not None]
+    numbers = queries.count_steps(sequence, [*steps, *removed])
     return render_template(
         "sequences/show.html",
         sequence=sequence,
         steps=steps,
         removed=removed,
-        numbers=queries.count_steps(sequence, [*steps, *removed]),
+        numbers=numbers,
+        limit=explain_limit(sequence, numbers.values()),
         waiting=queries.count_waiting([sequence.id])[sequence.id],
         start=describe_start(sequence),
         is_complete=is_complete(sequence),
@@ -61,9 +73,19 @@ def show(sequence_id: int) -> ResponseReturnValue:
         exit_sentences=describe_conditions(sequence.exit_conditions, current_user),
         step_sentences={step.id: describe_conditions(step.conditions, current_user) for step in steps},
         stopped=services.find_stopped(sequence),
+        restored=services.find_restored(sequence),
+        uncertain=queries.count_uncertain(sequence),
         explain_mailing=explain_state,
         unknowns=unknowns.count_waiting(sequence),
     )
+
+
+def explain_limit(sequence: Sequence, numbers: Iterable[queries.StepNumbers]) -> str:
+    """Return why clients who are due do not get their email yet; empty if no limit is reached."""
+    now = utcnow()
+    is_due = any(each.next_due_at is not None and each.next_due_at <= now for each in numbers)
+    reached = find_reached(sequence.owner, now) if is_due and sequence.state is SequenceState.ACTIVE else None
+    return "" if reached is None else describe_limit(reached, now)
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -75,18 +97,12 @@ def new() -> ResponseReturnValue:
         return render_template("sequences/new.html", ready_made=READY_MADE)
     form = SequenceForm(data={"name": str(ready.name), **ready.settings}).offer(current_user, None)
     if not form.is_submitted():
-        form.start.data = suggest_start(form, ready.trigger)
+        form.start.data = suggest_start(dict(form.start.choices or {}), ready.trigger)
     if form.validate_on_submit() and (sequence := create(form, ready)):
         flash(_("Sequence created. Look through its emails, then start it."), "success")
         return go_to(sequence.id)
-    return render_template("sequences/form.html", form=form, sequence=None, waiting=0)
-
-
-def suggest_start(form: SequenceForm, trigger: Trigger) -> str:
-    """Return the first choice for a trigger, or the one by hand if the user has nothing to choose."""
-    groups: dict[Any, Any] = dict(form.start.choices or {})
-    values = [str(choice.value) for choices in groups.values() for choice in choices]
-    return next((value for value in values if value.startswith(trigger.value)), Trigger.MANUAL.value)
+    missing = MISSING.get(ready.trigger) if form.start.data == Trigger.MANUAL.value else None
+    return render_template("sequences/form.html", form=form, sequence=None, waiting=0, missing=missing)
 
 
 def create(form: SequenceForm, ready: ReadyMade) -> Sequence | None:
@@ -130,11 +146,15 @@ def name_fields(form: SequenceForm) -> dict[str, Any]:
 @bp.post("/<int:sequence_id>/start")
 @login_required
 def start(sequence_id: int) -> ResponseReturnValue:
-    """Start or resume a sequence."""
+    """Start or resume a sequence; after a restore, with or without the emails that may have been sent."""
     sequence, now = get_sequence(sequence_id), utcnow()
+    sends_uncertain = request.form.get("uncertain") == "send"
     is_new = sequence.state is SequenceState.DRAFT
     text = _("The sequence is running.") if is_new else _("The sequence continues.")
-    try_action(lambda: services.start_sequence(sequence, now, current_actor()), text)
+    try_action(
+        lambda: services.start_sequence(sequence, now, current_actor(), sends_uncertain=sends_uncertain),
+        text,
+    )
     return go_to(sequence_id)
 
 

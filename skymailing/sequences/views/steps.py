@@ -11,6 +11,7 @@ from skymailing.models import SequenceStep, WaitUnit
 from skymailing.sequences import queries, services, steps
 from skymailing.sequences.forms import StepForm, describe_step
 from skymailing.sequences.views.blueprint import ERRORS, bp, get_sequence, go_to, show_error, try_action
+from skymailing.web.ids import parse_id
 
 
 def get_step(step_id: int) -> SequenceStep:
@@ -23,7 +24,7 @@ def get_step(step_id: int) -> SequenceStep:
 def new_step(sequence_id: int) -> ResponseReturnValue:
     """Add an email at the end, or before another one."""
     sequence = get_sequence(sequence_id)
-    before_id = request.args.get("before", type=int)
+    before_id = request.args.get("before", type=parse_id)
     before = get_step(before_id) if before_id else None
     if before is not None and before.sequence_id != sequence.id:
         abort(404)

@@ -1,6 +1,6 @@
 """add passkeys, and identities at an OpenID Connect provider
 
-Revision ID: 0070
+Revision ID: 0060
 Revises: 0059
 Create Date: 2026-11-29 22:20:00
 
@@ -9,7 +9,7 @@ from alembic import op
 import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
-revision = '0070'
+revision = '0060'
 down_revision = '0059'
 branch_labels = None
 depends_on = None
