@@ -14,8 +14,10 @@ GROUP_TITLES = {
     "clients": _l("Clients"),
     "messages": _l("Messages"),
     "mailings": _l("Mailings"),
+    "senders": _l("Senders"),
     "results": _l("Results"),
     "account": _l("Account"),
+    "developers": _l("Developers"),
 }
 
 
@@ -36,4 +38,4 @@ def index() -> str:
 def page(slug: str) -> str:
     """Show a page."""
     shown = pages.find_page(slug, get_locale().language) or abort(404)
-    return render_template("help/page.html", page=shown, body=Markup(shown.html))  # noqa: S704 - cleaned by nh3
+    return render_template("help/page.html", page=shown, body=Markup(shown.html))  # noqa: S704 - from our files
