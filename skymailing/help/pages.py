@@ -26,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "developers": ("api-keys", "transactional", "webhooks"),
 }
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 SEARCH_WORDS = "[search]:"
 WORD = re.compile(r"\w+")
 MAX_WORDS = 8
@@ -36,7 +37,7 @@ LONGEST_QUERY = 100
 
 @dataclass(frozen=True, slots=True)
 class HelpPage:
-    """A help page: its first line is the title, its first paragraph the summary.
+    """A help page: its first line is the title, its first paragraph without links the summary.
 
     A last line such as `[search]: # "bounces undelivered"` has more words for the search. Markdown hides it.
     """
@@ -73,7 +74,7 @@ def search(query: str, language: str) -> list[HelpPage]:
 def _read_page(slug: str, language: str) -> HelpPage:
     text = (TEXTS / language / f"{slug}.md").read_text()
     title, _, body = text.removeprefix("# ").partition("\n")
-    summary = body.strip().partition("\n\n")[0]
+    summary = LINK.sub(r"\1", body.strip().partition("\n\n")[0])
     html = MARKDOWN.render(body)
     main_words = _list_words(title + text.partition(SEARCH_WORDS)[2])
     return HelpPage(slug, title, summary, html, frozenset(_list_words(text)), frozenset(main_words))
