@@ -283,7 +283,7 @@ def test_pages_of_a_run_load_its_results_when_they_are_scrolled_to(run: Run, bro
     ):
         page = soup(browser.get(path))
         (place,) = page.select("#breakdowns")
-        assert (place["hx-get"], place["hx-trigger"]) == (path_of(run), "revealed")
+        assert (place["data-hx-get"], place["data-hx-trigger"]) == (path_of(run), "revealed")
         assert place.select_one("a[href]")["href"] == path_of(run)  # type: ignore[index]
         assert page.select('script[src*="htmx"]')
     assert soup(browser.get(path_of(run))).select("#breakdowns #by-domain")
