@@ -40,19 +40,21 @@ Choices = Mapping[Any, list[SelectChoice]]
 def list_starts(owner: User) -> dict[Any, list[SelectChoice]]:
     """Return what can start a sequence, in groups."""
     starts: dict[Any, list[SelectChoice]] = {
-        _("Without a start"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
+        _("By hand"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
     }
     groups = (
         (Trigger.FORM, _("A client confirms the form"), SignupForm),
         (Trigger.TAG, _("A client gets the tag"), Tag),
         (Trigger.TOPIC, _("A client subscribes to the topic"), Topic),
-        (Trigger.SEGMENT, _("A client gets into the segment"), Segment),
+        (Trigger.SEGMENT, _("A client enters the segment"), Segment),
     )
     for trigger, label, model in groups:
         if names := list_names(model, owner.id):
             starts[label] = [SelectChoice(f"{trigger.value}:{id}", name) for id, name in names]
     if keys := list_attributes(owner):
-        starts[_("A date of the client")] = [SelectChoice(f"{Trigger.DATE.value}:{key}", key) for key in keys]
+        starts[_("A date in the client's data")] = [
+            SelectChoice(f"{Trigger.DATE.value}:{key}", key) for key in keys
+        ]
     return starts
 
 

@@ -19,7 +19,7 @@ def describe_start(sequence: Sequence) -> str:
         case Trigger.TOPIC:
             return str(_("A client subscribes to the topic “%(name)s”", name=name_of(sequence.joined_topic)))
         case Trigger.SEGMENT:
-            return str(_("A client gets into the segment “%(name)s”", name=name_of(sequence.segment)))
+            return str(_("A client enters the segment “%(name)s”", name=name_of(sequence.segment)))
         case Trigger.DATE:
             return _describe_date(sequence)
     return str(_("You add clients yourself"))
@@ -52,16 +52,16 @@ def _describe_date(sequence: Sequence) -> str:
 
 def describe_wait(step: SequenceStep, *, is_first: bool) -> str:
     """Return when the letter of a step is sent, after the start or the previous one."""
-    text = _describe_length(step, is_first=is_first)
     if step.at_time is None:
-        return text
-    return str(_("%(wait)s at %(time)s", wait=text, time=step.at_time.strftime("%H:%M")))
+        return _describe_length(step, is_first=is_first)
+    time = step.at_time.strftime("%H:%M")
+    if step.wait == 0:
+        return str(_("At the next %(time)s", time=time))
+    return str(_("%(wait)s at %(time)s", wait=_describe_length(step, is_first=is_first), time=time))
 
 
 def _describe_length(step: SequenceStep, *, is_first: bool) -> str:
     if step.wait == 0:
-        if step.at_time is not None:
-            return str(_("The next time"))
         return str(_("At once") if is_first else _("Together with the previous email"))
     match step.wait_unit:
         case WaitUnit.MINUTES:

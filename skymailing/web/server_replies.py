@@ -29,7 +29,7 @@ REPLY_PATTERNS: tuple[tuple[re.Pattern[str], Any], ...] = (
     ),
     (
         re.compile(r"the letter cannot be rendered: (?P<error>.*)"),
-        _l("The email cannot be rendered: %(error)s"),
+        _l("The email could not be put together: %(error)s"),
     ),
     (
         re.compile(r"the letter has (?P<size>\S+) bytes, and the mail server accepts at most (?P<limit>\S+)"),
