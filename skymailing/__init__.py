@@ -69,6 +69,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.brand import views as brand
     from skymailing.clients import views as clients
     from skymailing.domains import views as domains
+    from skymailing.help import views as help_pages
     from skymailing.home import views as home
     from skymailing.letters import views as letters
     from skymailing.mail_catcher import views as mail_catcher
@@ -90,7 +91,7 @@ def register_blueprints(app: Flask) -> None:
 
     features = [home, monitoring, auth, clients, segments, messages, senders, domains, mailings, sequences]
     features += [topics, servers, signup, returns, reports, brand, blog, archive, tracking, webhooks, letters]
-    features += [palette]
+    features += [palette, help_pages]
     if app.config["MAIL_CATCHER"]:
         features.append(mail_catcher)
     for feature in features:
@@ -103,8 +104,9 @@ def register_blueprints(app: Flask) -> None:
 def register_cached_pages(app: Flask) -> None:
     from skymailing.archive import cached_pages as archive
     from skymailing.blog import cached_pages as blog
+    from skymailing.help import cached_pages as help_pages
     from skymailing.home import cached_pages as home
     from skymailing.signup import cached_pages as signup
 
-    for feature in (home, blog, signup, archive):
+    for feature in (home, help_pages, blog, signup, archive):
         middleware.register_pages(app, feature.CACHED_PAGES)

@@ -114,7 +114,7 @@ class ClientForm(FlaskForm):
 
     def __init__(self, *args: Any, current_timezone: str = "", **options: Any) -> None:
         super().__init__(*args, **options)
-        own = SelectChoice("", _("Not known: your own time zone"))
+        own = SelectChoice("", _("Not set: same as yours"))
         self.timezone.choices = [own, *list_timezone_choices(utcnow(), current_timezone or "UTC")]
 
     def add_blank_pairs(self) -> None:
@@ -227,10 +227,10 @@ FIELD_LABELS: dict[str, Any] = {
 }
 STANDING_LABELS: dict[Standing, Any] = {
     Standing.MAILABLE: _l("Add as clients"),
-    Standing.UNSUBSCRIBED: _l("Never mail: unsubscribed"),
-    Standing.BOUNCED: _l("Never mail: bounced"),
-    Standing.COMPLAINED: _l("Never mail: complained"),
-    Standing.BLOCKED: _l("Do not mail: my own decision"),
+    Standing.UNSUBSCRIBED: _l("Never email: unsubscribed"),
+    Standing.BOUNCED: _l("Never email: bounced"),
+    Standing.COMPLAINED: _l("Never email: marked as spam"),
+    Standing.BLOCKED: _l("Do not email: my own decision"),
     Standing.SKIPPED: _l("Skip: never confirmed"),
 }
 

@@ -7,6 +7,7 @@ from random import Random
 
 from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import describe_audience
+from skymailing.delivery.journal import NO_REPLY
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     Attempt,
@@ -33,7 +34,7 @@ REFUSALS = (
     (552, "5.2.2 The mailbox is full"),
     (554, "5.7.1 Message refused by the recipient's policy"),
 )
-LOST_CONNECTION = (None, "connection lost after the letter was handed over, before the server's reply")
+LOST_CONNECTION = (None, NO_REPLY)
 
 Try = tuple[Outcome, tuple[int | None, str]]  # an attempt's outcome, with the reply's code and text
 

@@ -12,7 +12,7 @@ OUTCOME_WORDS: dict[str, tuple[LazyString, str]] = {
     LinkOutcome.OK: (_l("opens"), "good"),
     LinkOutcome.MOVED: (_l("has moved"), "waiting"),
     LinkOutcome.NOT_FOUND: (_l("page not found"), "bad"),
-    LinkOutcome.REFUSED: (_l("not checked: the site refuses programs"), "quiet"),
+    LinkOutcome.REFUSED: (_l("not checked: the site blocks automatic requests"), "quiet"),
     LinkOutcome.SERVER_ERROR: (_l("the site reports an error"), "bad"),
     LinkOutcome.NO_ANSWER: (_l("the site does not respond"), "bad"),
     LinkOutcome.NOT_ALLOWED: (_l("not a public address"), "bad"),

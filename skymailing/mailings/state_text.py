@@ -18,7 +18,7 @@ STATE_TEXTS: dict[str, Any] = {
         "The mail server rejects every email with the same reply, so the mailing was paused: %(detail)s"
     ),
     StateReason.AUDIENCE_BROKEN: _l(
-        "A segment of this mailing cannot be evaluated, so nothing was sent. Edit the mailing or the "
+        "A segment of this mailing does not work, so nothing was sent. Edit the mailing or the "
         "segment, then resume the mailing."
     ),
     StateReason.SENDER_UNUSABLE: _l(

@@ -54,6 +54,7 @@ PLACES = (
     Place("auth.api_keys", _l("API keys"), "gear", _l("programs REST")),
     Place("api_docs.index", _l("API documentation"), "file-earmark-text", _l("programs REST")),
     Place("auth.profile", _l("Profile"), "gear", _l("account password language time zone")),
+    Place("help.index", _l("Help"), "question-circle", _l("questions answers how to")),
     Place("manager.index", _l("Panel"), "shield-check", _l("managers users"), staff_only=True),
 )
 

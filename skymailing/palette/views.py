@@ -2,9 +2,11 @@
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from flask_login import current_user, login_required
 
 from skymailing.clients.search.matching import clean_search
+from skymailing.help.pages import search as search_help
 from skymailing.palette.places import find_places
 from skymailing.palette.queries import Found, find_objects
 from skymailing.web.computing import computes
@@ -12,18 +14,21 @@ from skymailing.web.computing import computes
 bp = Blueprint("palette", __name__, url_prefix="/go")
 BLUEPRINTS = (bp,)
 MIN_SEARCH = 2  # characters
+HELP_PAGES = 5
 
 
 @bp.get("/")
 @login_required
 @computes
 def index() -> ResponseReturnValue:
-    """Show the pages and objects that match; with `part`, only the results."""
+    """Show the pages, objects and help that match; with `part`, only the results."""
     search = clean_search(request.args.get("q", ""))
     template = "palette/_results.html" if request.args.get("part") else "palette/index.html"
+    is_search = len(search) >= MIN_SEARCH
     return render_template(
         template,
         search=search,
         places=find_places(current_user, search.lower().split()),
-        found=find_objects(current_user.id, search) if len(search) >= MIN_SEARCH else Found(),
+        found=find_objects(current_user.id, search) if is_search else Found(),
+        help_pages=search_help(search, get_locale().language)[:HELP_PAGES] if is_search else [],
     )

@@ -50,7 +50,7 @@ FIELD_NAMES: dict[str, LazyString] = {
     "form": lazy_gettext("Sign-up form"),
     "topic": lazy_gettext("Topic"),
     "mailing": lazy_gettext("Mailing"),
-    "state": lazy_gettext("Email status"),
+    "state": lazy_gettext("Client status"),
 }
 IS, IS_NOT = lazy_pgettext("comparison", "is"), lazy_pgettext("comparison", "is not")
 IS_SET = {

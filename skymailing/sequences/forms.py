@@ -39,14 +39,14 @@ Choices = Mapping[Any, list[SelectChoice]]
 def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[SelectChoice]]:
     """Return what can start a sequence, in groups."""
     starts: dict[Any, list[SelectChoice]] = {
-        _("Without a start"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
+        _("By hand"): [SelectChoice(Trigger.MANUAL.value, _("I add clients myself"))]
     }
     # A closed list shows only the choice, so each one says what it is.
     groups = (
         (Trigger.FORM, _("A client confirms the form"), _l("Form: %(name)s"), SignupForm),
         (Trigger.TAG, _("A client gets the tag"), _l("Tag: %(name)s"), Tag),
         (Trigger.TOPIC, _("A client subscribes to the topic"), _l("Topic: %(name)s"), Topic),
-        (Trigger.SEGMENT, _("A client gets into the segment"), _l("Segment: %(name)s"), Segment),
+        (Trigger.SEGMENT, _("A client enters the segment"), _l("Segment: %(name)s"), Segment),
     )
     for trigger, label, text, model in groups:
         if names := list_names(model, owner.id):
@@ -54,7 +54,7 @@ def list_starts(owner: User, sequence: Sequence | None) -> dict[Any, list[Select
                 SelectChoice(f"{trigger.value}:{id}", str(text) % {"name": name}) for id, name in names
             ]
     dates, others = list_date_keys(owner, sequence.date_key if sequence else "")
-    for label, keys in ((_("A date of the client"), dates), (_("Another field with a date"), others)):
+    for label, keys in ((_("A date in the client's data"), dates), (_("Another field with a date"), others)):
         if keys:
             starts[label] = [
                 SelectChoice(f"{Trigger.DATE.value}:{key}", _("Date: %(name)s", name=key)) for key in keys

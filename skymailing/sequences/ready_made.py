@@ -53,7 +53,10 @@ def _birthday() -> tuple[Texts, ...]:
 def _miss() -> tuple[Texts, ...]:
     return (
         (_("We miss you"), _greet(_("We have not seen you for a while. Here is what is new."))),
-        (_("Shall we keep in touch?"), _greet(_("If our emails are no longer of use, you can unsubscribe."))),
+        (
+            _("Shall we keep in touch?"),
+            _greet(_("If you no longer find our emails useful, you can unsubscribe.")),
+        ),
     )
 
 
@@ -71,7 +74,7 @@ READY_MADE = (
     ReadyMade(
         "birthday",
         _l("Birthday"),
-        _l("Congratulates clients every year on the date in one of their fields."),
+        _l("Sends greetings every year, on a date from the client's data."),
         "calendar-event",
         Trigger.DATE,
         {"is_yearly": True, "on_late": OnLate.SKIP.value},
@@ -81,7 +84,7 @@ READY_MADE = (
     ReadyMade(
         "miss",
         _l("We miss you"),
-        _l("Writes to clients who have got into a segment, such as those who have not clicked for long."),
+        _l("Emails clients who enter a segment, such as those who have not clicked for a long time."),
         "hourglass-split",
         Trigger.SEGMENT,
         {"reenter_days": 180},

@@ -19,7 +19,7 @@ def describe_start(sequence: Sequence) -> str:
         case Trigger.TOPIC:
             return str(_("A client subscribes to the topic “%(name)s”", name=name_of(sequence.joined_topic)))
         case Trigger.SEGMENT:
-            return str(_("A client gets into the segment “%(name)s”", name=name_of(sequence.segment)))
+            return str(_("A client enters the segment “%(name)s”", name=name_of(sequence.segment)))
         case Trigger.DATE:
             return _describe_date(sequence)
     return str(_("You add clients yourself"))

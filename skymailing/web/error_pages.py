@@ -29,7 +29,7 @@ EXPIRED = (
 )
 TEXTS = {
     400: (
-        lazy_gettext("Something is wrong with this request"),
+        lazy_gettext("This request cannot be processed"),
         lazy_gettext("Go back, check your entries and try again."),
     ),
     403: (

@@ -87,7 +87,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "import_unknown_field": _l("“%(name)s” cannot be the name of a custom field."),
     "import_field_twice": _l("Two columns have the same meaning. Choose another for one of them."),
     "import_limit": _l("You can import up to %(limit)s files per day. Try again later."),
-    "import_limit_unfinished": _l("Wait until your other imports are finished."),
+    "import_limit_unfinished": _l("Wait until your other imports have finished."),
     "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
     "import_internal_error": _l("Something went wrong on our side. The error has been logged."),
     "row_open_quote": _l("A quotation mark is not closed, or one inside the text is not doubled."),

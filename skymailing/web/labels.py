@@ -77,7 +77,7 @@ _register(
         DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
         DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
-        DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "suppressed"), "gone"),
+        DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "excluded"), "gone"),
         DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
         DeliveryState.CANCELLED: (lazy_pgettext("delivery", "cancelled"), "gone"),
     },
@@ -257,7 +257,7 @@ _register(
 _register(
     EnrolmentState,
     {
-        EnrolmentState.ACTIVE: (lazy_pgettext("enrolment", "on the way"), "active"),
+        EnrolmentState.ACTIVE: (lazy_pgettext("enrolment", "in progress"), "active"),
         EnrolmentState.PAUSED: (lazy_pgettext("enrolment", "paused"), "waiting"),
         EnrolmentState.DONE: (lazy_pgettext("enrolment", "completed"), "good"),
         EnrolmentState.LEFT: (lazy_pgettext("enrolment", "left"), "gone"),

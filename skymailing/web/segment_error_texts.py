@@ -54,6 +54,6 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "segment_in_use": _l("This segment is used in mailings, so it cannot be deleted: %(names)s."),
     "segment_deleted": _l("This segment has been deleted."),
     "segment_changed": _l("This segment has been saved in another window."),
-    "audience_broken": _l("The segment “%(segment)s” cannot be evaluated: %(reason)s"),
+    "audience_broken": _l("The segment “%(segment)s” does not work: %(reason)s"),
     "audience_empty": _l("Choose at least one segment or tag to send to."),
 }

@@ -11,7 +11,7 @@ EVENT_WORDS: dict[str, LazyString] = {
     EventType.CLIENT_UNSUBSCRIBED: _l("someone unsubscribed or left a topic"),
     EventType.CLIENT_RESUBSCRIBED: _l("someone subscribed again within a day"),
     EventType.CLIENT_COMPLAINED: _l("someone marked an email as spam"),
-    EventType.CLIENT_SUPPRESSED: _l("an address is no longer mailed: you excluded it, or it does not exist"),
+    EventType.CLIENT_SUPPRESSED: _l("an address is no longer emailed: you excluded it, or it does not exist"),
     EventType.BOUNCE_RECEIVED: _l("an email came back"),
     EventType.MAILING_STARTED: _l("a mailing has started"),
     EventType.MAILING_PAUSED: _l("a mailing was paused"),

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.help.pages import list_slugs
 from tests.support.factories import ArticleFactory, UserFactory
 
 # Feeds are built in Python, so they do not depend on the database engine.
@@ -111,11 +112,13 @@ def test_the_sitemap_lists_only_public_pages(visitor: FlaskClient) -> None:
     root = ElementTree.fromstring(response.data)
     assert response.mimetype == "application/xml"
     assert root.tag == SITEMAP + "urlset"
-    assert [element.text for element in root.iter(SITEMAP + "loc")] == [
+    assert {element.text for element in root.iter(SITEMAP + "loc")} == {
         "http://sky.example/",
         "http://sky.example/blog/",
         "http://sky.example/blog/first",
-    ]
+        "http://sky.example/help/",
+        *(f"http://sky.example/help/{slug}" for slug in list_slugs()),
+    }
 
 
 def test_robots_txt_names_the_sitemap_and_private_pages(visitor: FlaskClient) -> None:

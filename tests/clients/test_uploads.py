@@ -30,7 +30,7 @@ from tests.support.imports import import_file, read_form, upload
 
 def find_live_url(page: str) -> str:
     """Return the URL that the live part of the page fetches."""
-    return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
+    return str(BeautifulSoup(page, "html.parser").select("#live")[0]["data-hx-get"])
 
 
 def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(

@@ -255,7 +255,7 @@ def test_the_owner_cannot_lift_other_suppressions(
 ) -> None:
     client = ClientFactory.create(owner=user)
     SuppressionFactory.create(owner_id=user.id, email_key=client.email_key, reason=SuppressionReason(reason))
-    assert "Mail this address again" not in browser.get(f"/clients/{client.id}").text
+    assert "Email this address again" not in browser.get(f"/clients/{client.id}").text
     assert browser.post(f"/clients/{client.id}/allow").status_code == 403
     assert browser.post(f"/clients/{client.id}/suppress").status_code == 302
     assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason(reason)]

@@ -27,6 +27,7 @@ VISITOR_PATHS = [
     "/blog/what-sent-really-means",
     "/language",
     "/privacy",
+    *("/help/", "/help/?q=import", "/help/buttons"),
     "/auth/login",
     "/auth/register",
     "/auth/registered",

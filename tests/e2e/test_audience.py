@@ -74,7 +74,7 @@ def send_to_segment(window: Window) -> None:
     start.click()
     window.main.locator("#start-now button[type=submit]").click()
     page.wait_for_url(re.compile(r"/mailings/\d+$"))
-    expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
+    expect(page.locator("#live[data-hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
     expect(window.main.get_by_role("link", name="Omsk", exact=True)).to_have_count(1)
     expect(window.main).to_contain_text("without wholesale")
 

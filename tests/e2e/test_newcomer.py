@@ -185,7 +185,7 @@ def watch_until_finished(window: Window, *, javascript: bool) -> None:
         expect(page.locator("#live .ledger-sum")).to_contain_text("110")
         expect(page.locator("#live .state-good").first).to_be_visible()
         # Polling stops at the end, and the page has not been reloaded.
-        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
+        expect(page.locator("#live[data-hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
         # The actions have changed as well: a mailing with a run cannot be deleted.
         expect(page.get_by_role("link", name=re.compile("Delete|Удалить"))).to_have_count(0)
         assert page.evaluate("window.isSamePage")

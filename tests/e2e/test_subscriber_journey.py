@@ -65,7 +65,7 @@ class Journey:
         start.click()
         window.main.locator("#start-now button[type=submit]").click()
         window.expect_title(subject)
-        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
+        expect(page.locator("#live[data-hx-get]")).to_have_count(0, timeout=1000 * TIMEOUT_SECONDS)
 
     def expect_letter(self, subject: str, topic: str) -> None:
         """Send a mailing that the visitor gets, and open the letter."""

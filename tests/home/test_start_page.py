@@ -234,7 +234,7 @@ def test_the_next_step_is_the_first_that_the_owner_has_not_taken(
     assert find_next_step() == "Send from your own domain"
     session.add(SendingDomain(owner_id=user.id, name="shop.example", token="t"))
     session.commit()
-    assert find_next_step() == "Let your list grow"
+    assert find_next_step() == "Grow your list"
     SignupFormFactory.create(owner=user)
     assert find_next_step() == "Welcome new clients automatically"
 

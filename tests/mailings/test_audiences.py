@@ -193,7 +193,7 @@ def test_a_mailing_with_a_broken_segment_shows_the_error_and_cannot_be_started(
         MailingAudience(mailing_id=mailing.id, position=0, is_excluded=False, segment_id=town["broken"].id)
     )
     session.flush()
-    assert "The segment “Broken” cannot be evaluated" in browser.get(f"/mailings/{mailing.id}").text
+    assert "The segment “Broken” does not work" in browser.get(f"/mailings/{mailing.id}").text
     with app.app_context():
         broken = db.session.get_one(Mailing, mailing.id)
         with pytest.raises(MailingError) as caught:

@@ -196,8 +196,8 @@ def test_an_unchanged_live_page_is_not_sent_again(browser: FlaskClient, user: Us
     run = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})
     live = soup(browser.get(f"/mailings/{mailing.id}")).select("#live")[0]
 
-    first = browser.get(str(live["hx-get"]))
-    next_url = str(soup(first).select("#live")[0]["hx-get"])
+    first = browser.get(str(live["data-hx-get"]))
+    next_url = str(soup(first).select("#live")[0]["data-hx-get"])
     assert first.status_code == 200
     assert browser.get(next_url).status_code == 204
 

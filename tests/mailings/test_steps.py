@@ -79,7 +79,7 @@ def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -
     assert "Autumn news" in summary
     assert "from The Bakery" in summary
     assert "daily" in summary
-    assert "Not counted: 1 unsubscribed or suppressed client" in summary
+    assert "Not counted: 1 unsubscribed or excluded client" in summary
     # The first client gets no letter, so the example shows the letter to the second.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"

@@ -108,7 +108,7 @@ def test_the_page_explains_why_a_letter_cannot_be_rendered(browser: FlaskClient,
     response = browser.get(f"/messages/{message.id}")
 
     assert response.status_code == 200
-    assert "This message cannot be rendered" in response.text
+    assert "This message has an error" in response.text
     assert browser.get(f"/messages/{message.id}/preview").status_code == 200
 
 

@@ -51,6 +51,12 @@ def test_own_objects_are_found(browser: FlaskClient, session: Session, user: Use
 
 
 @pytest.mark.one_engine
+def test_help_pages_are_found(browser: FlaskClient) -> None:
+    assert 'href="/help/sender-domain"' in browser.get("/go/?part=1&q=DNS").text
+    assert 'href="/help/' not in browser.get("/go/?part=1&q=xylophone").text
+
+
+@pytest.mark.one_engine
 @pytest.mark.parametrize("search", ["%", "_", "'", "\\", "*[", "a" * 5000, "\x00", "  "])
 def test_odd_searches_find_nothing_unexpected(browser: FlaskClient, user: User, search: str) -> None:
     MailingFactory.create(owner=user, name="Plain name")

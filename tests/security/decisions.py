@@ -54,7 +54,8 @@ DELETED_SEGMENT = {"name": "Omsk", "conditions": {"field": "email", "op": "is_se
 
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
-    **dict.fromkeys(("home.index", "home.language", "home.privacy", "health.live", "health.ready"), PUBLIC),
+    **dict.fromkeys(("home.index", "home.language", "home.privacy", "help.index", "help.page"), PUBLIC),
+    **dict.fromkeys(("health.live", "health.ready"), PUBLIC),
     "home.change_guide": PRIVATE,
     "metrics.show": PUBLIC,  # only from this host, as test_metrics.py checks
     **dict.fromkeys(("blog.index", "blog.article", "blog.media"), PUBLIC),

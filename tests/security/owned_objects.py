@@ -66,6 +66,7 @@ FIXED_ARGUMENTS = {
     "brand.colors": {"digits": "c0392b"},
     "api_docs.guide": {"name": "webhooks"},
     "brand.fonts": {"name": "georgia"},
+    "help.page": {"slug": "import"},
     "messages.starter_picture": {"name": "cafe.png"},
 }
 

@@ -151,10 +151,10 @@ def test_pages_say_what_a_change_does_to_those_who_wait(
     sequences.add(sequence, ClientFactory.create(owner=user))
     step = sequences.list_steps(sequence)[0]
     for path, text in (
-        (f"/sequences/{sequence.id}/edit", "1 client is on the way and keeps the date"),
+        (f"/sequences/{sequence.id}/edit", "1 client is in the sequence and keeps the date"),
         (f"/sequences/steps/{step.id}/edit", "1 client is waiting for this email"),
         (f"/sequences/steps/{step.id}/remove", "will go on to the next email"),
-        (f"/sequences/{sequence.id}/archive", "1 client is on the way"),
+        (f"/sequences/{sequence.id}/archive", "1 client is still in it"),
         (f"/sequences/{sequence.id}/steps/new", "are past this place"),
     ):
         assert text in re.sub(r"\s+", " ", soup(browser.get(path)).get_text(" ")), path
@@ -250,8 +250,8 @@ def test_after_a_restore_the_page_asks_what_to_send(
     assert "1 email was due before the restore" in page.text
     assert "are stopped" not in page.text
     assert [button.text for button in page.select("main .flash button")] == [
-        "Continue without them",
-        "Continue and send them",
+        "Resume without them",
+        "Resume and send them",
     ]
     browser.post(f"{path}/start", data={"uncertain": "send"})
     assert "restored" not in soup(browser.get(path)).text

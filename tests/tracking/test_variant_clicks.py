@@ -148,7 +148,7 @@ def test_each_variant_has_its_own_counts_which_add_up(
     shown = soup(browser.get(path_of(run, variant=2)))
     assert len(shown.select("#people tbody tr")) == 2
     assert sum(int(row.select("td")[-1].text) for row in shown.select("#hours tbody tr")) == 2
-    assert shown.select_one(f'[hx-get="/mailings/runs/{run.id}/breakdown?variant=2"]')
+    assert shown.select_one(f'[data-hx-get="/mailings/runs/{run.id}/breakdown?variant=2"]')
     assert "Subject 2" in get_main_text(browser.get(path_of(run, variant=2)))
     assert len(soup(browser.get(path_of(run) + "?variant=2&link=1")).select("#people tbody tr")) == 1
 

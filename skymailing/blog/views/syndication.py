@@ -8,6 +8,7 @@ from skymailing.blog import queries
 from skymailing.blog.content_cache import render_body_cached
 from skymailing.blog.views.articles import read_language
 from skymailing.clock import utcnow
+from skymailing.help.pages import list_slugs as list_help_slugs
 from skymailing.web.images import parse_name
 from skymailing.web.urls import public_url
 from skymailing.web.xml import make_xml_response
@@ -44,7 +45,13 @@ def sitemap() -> Response:
     """Return the sitemap: the URLs of all public pages."""
     articles = queries.list_slugs(utcnow(), SITEMAP_LENGTH)
     letters = list_indexed(SITEMAP_LENGTH - len(articles))
-    text = render_template("blog/sitemap.xml", articles=articles, letters=letters, public_url=public_url)
+    text = render_template(
+        "blog/sitemap.xml",
+        help_slugs=list_help_slugs(),
+        articles=articles,
+        letters=letters,
+        public_url=public_url,
+    )
     return make_xml_response(text, "application/xml")
 
 

@@ -67,7 +67,7 @@ def suppressions_add() -> ResponseReturnValue:
     suppression.suppress_all(current_user.id, map(suppression.NewSuppression.by_owner, keys), utcnow())
     db.session.commit()
     text = ngettext(
-        "%(num)d address is no longer mailed.", "%(num)d addresses are no longer mailed.", len(keys)
+        "%(num)d address is no longer emailed.", "%(num)d addresses are no longer emailed.", len(keys)
     )
     flash(text, "success")
     return redirect(url_for("clients.suppressions"))

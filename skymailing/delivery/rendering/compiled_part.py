@@ -118,7 +118,7 @@ class CompiledPart:
             self._fill_nodes(pieces, values)
         result = b"".join(pieces)
         if len(result) > 2 * MAX_OUTPUT:
-            raise TemplateError(N_("The rendered message is too long"))
+            raise TemplateError(N_("The message is too long once filled in"))
         return result
 
     def _fill_nodes(self, pieces: list[bytes], values: Values) -> None:
@@ -132,11 +132,11 @@ class CompiledPart:
             except LiquidError as error:
                 raise explain(error, self.parsed.source, is_typed=False) from error
             except Exception as error:  # unusual values may break a filter in any way, for this letter only
-                raise TemplateError(N_("The template cannot be rendered")) from error
+                raise TemplateError(N_("The placeholders cannot be filled in")) from error
             piece = pieces[place] = encode(buffer.getvalue())
             total += len(piece)
             if total > 2 * MAX_OUTPUT:
-                raise TemplateError(N_("The rendered message is too long"))
+                raise TemplateError(N_("The message is too long once filled in"))
 
 
 def encode_html(text: str) -> bytes:

@@ -228,7 +228,7 @@ def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> st
         raise explain(error, source) from error
     except Exception as error:
         raise TemplateError(
-            N_("The template cannot be rendered"),
+            N_("The placeholders cannot be filled in"),
             line_at(source, node.token.start_index),
             tag=found.text if (found := find_tag(source, node.token.start_index)) else "",
         ) from error

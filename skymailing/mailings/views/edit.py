@@ -240,14 +240,14 @@ def warn_about_recipients(reach: Reach | None) -> None:
         flash(_("No client matches now, so no one will get this email."), "warning")
     elif not reach.letters:
         flash(
-            _("No one will get this email: all of its recipients have unsubscribed or are suppressed."),
+            _("No one will get this email: all of its recipients have unsubscribed or are excluded."),
             "warning",
         )
     elif reach.suppressed:
         flash(
             ngettext(
-                "%(num)d client has unsubscribed or is suppressed and will not get the email.",
-                "%(num)d clients have unsubscribed or are suppressed and will not get the email.",
+                "%(num)d client has unsubscribed or is excluded and will not get the email.",
+                "%(num)d clients have unsubscribed or are excluded and will not get the email.",
                 reach.suppressed,
             ),
             "warning",

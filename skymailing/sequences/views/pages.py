@@ -99,7 +99,7 @@ def new() -> ResponseReturnValue:
     if not form.is_submitted():
         form.start.data = suggest_start(dict(form.start.choices or {}), ready.trigger)
     if form.validate_on_submit() and (sequence := create(form, ready)):
-        flash(_("Sequence created. Look through its emails, then start it."), "success")
+        flash(_("Sequence created. Review its emails, then start it."), "success")
         return go_to(sequence.id)
     missing = MISSING.get(ready.trigger) if form.start.data == Trigger.MANUAL.value else None
     return render_template("sequences/form.html", form=form, sequence=None, waiting=0, missing=missing)
@@ -150,7 +150,7 @@ def start(sequence_id: int) -> ResponseReturnValue:
     sequence, now = get_sequence(sequence_id), utcnow()
     sends_uncertain = request.form.get("uncertain") == "send"
     is_new = sequence.state is SequenceState.DRAFT
-    text = _("The sequence is running.") if is_new else _("The sequence continues.")
+    text = _("The sequence is running.") if is_new else _("The sequence was resumed.")
     try_action(
         lambda: services.start_sequence(sequence, now, current_actor(), sends_uncertain=sends_uncertain),
         text,
@@ -163,7 +163,7 @@ def start(sequence_id: int) -> ResponseReturnValue:
 def pause(sequence_id: int) -> ResponseReturnValue:
     """Pause a sequence."""
     sequence = get_sequence(sequence_id)
-    text = _("Paused: no emails are sent until you continue.")
+    text = _("The sequence is paused: no emails are sent until you resume it.")
     try_action(lambda: services.pause_sequence(sequence), text)
     return go_to(sequence_id)
 

@@ -86,8 +86,8 @@ def change_place(enrolment_id: int) -> ResponseReturnValue:
     client_id, now = enrolment.client_id, utcnow()
 
     actions: dict[str, tuple[Callable[[], object], str]] = {
-        "pause": (lambda: people.pause_client(enrolment), _("Paused for this client.")),
-        "resume": (lambda: people.resume_client(enrolment), _("The sequence continues for this client.")),
+        "pause": (lambda: people.pause_client(enrolment), _("The sequence is paused for this client.")),
+        "resume": (lambda: people.resume_client(enrolment), _("The sequence was resumed for this client.")),
         "now": (lambda: people.skip_wait(enrolment, now), _("The next email will be sent now.")),
         "skip": (lambda: people.skip_step(enrolment, now), _("This client skips the email.")),
         "remove": (lambda: people.remove_client(enrolment, now), _("The client has left the sequence.")),

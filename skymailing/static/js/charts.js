@@ -9,6 +9,7 @@ const charts = [];
 function findColor(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(--${name})`;
+  probe.style.forcedColorAdjust = "none"; // the parts of a chart differ only in colour
   document.body.append(probe);
   const found = getComputedStyle(probe).color;
   probe.remove();

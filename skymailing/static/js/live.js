@@ -6,7 +6,7 @@ const MIN_PAUSE = 2000, MAX_PAUSE = 15000; // milliseconds between two fetches
 let pause = MIN_PAUSE, timer = 0, state = null;
 
 function findLive() {
-  return document.querySelector("#live[hx-get]");
+  return document.querySelector("#live[data-hx-get]");
 }
 
 function schedule() {

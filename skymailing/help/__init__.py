@@ -1,0 +1,1 @@
+"""Help for users: a short page per task, in each language."""
