@@ -29,6 +29,7 @@ from bench import (
     tracking,
     transactional,
     webhooks,
+    years,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
@@ -53,10 +54,12 @@ MODULES = (
     servers,
     sequences,
     webhooks,
+    years,
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
-SOAK = {"crowd", "mailbox"}  # take minutes; part of `make soak`, not of the default rows
+# They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
+SOAK = {"crowd", "mailbox", "years"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -64,7 +67,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="python -m bench", description="Run the benchmarks of bench/README.md."
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd and mailbox"
+        "rows",
+        nargs="*",
+        metavar="ROW",
+        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox and years",
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):
