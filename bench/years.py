@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
-from bench.history import ADMIN, DELETED, OWNER, YEARS, History, fill
+from bench.history import DELETED, YEARS, History, fill
+from bench.history_sql import ADMIN, OWNER
 from bench.pages import load, sign_in, web_server
 from bench.rows import Row, Sizes
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
@@ -37,8 +38,8 @@ PAGES = {
     "log": "/logs/",
     "log, address: found": "/logs/?q=client17@d17.example",
     "log, address: of a deleted client": "/logs/?q=client{deleted}@d{deleted}.example",
-    "log, address: not found": "/logs/?q=nobody@d7.example",
-    "log, part of an address: not found": "/logs/?q=nobody",
+    "log, address: not found": "/logs/?q=missing@d7.example",
+    "log, part of an address: not found": "/logs/?q=missing",
     "log of a run, address: found": "/mailings/{mailing}/log?run={run}&q=client17@d17.example",
     "log, an outcome without rows": "/logs/?outcome=unknown",
     "log, a rare outcome": "/logs/?outcome=failed",
@@ -84,7 +85,9 @@ class Site:
         start = time.perf_counter()
         connection.request("GET", path.format(**self.values), headers={"Cookie": self.cookies[OWNER]})
         response = connection.getresponse()
-        rows = response.read1(65_536).count(b"\n")
+        rows = 0
+        while not rows and (chunk := response.read1(65_536)):
+            rows = chunk.count(b"\n")
         first = elapsed = time.perf_counter() - start
         while elapsed < DOWNLOAD_SECONDS and (chunk := response.read1(65_536)):
             rows += chunk.count(b"\n")
