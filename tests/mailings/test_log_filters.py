@@ -66,7 +66,7 @@ def test_a_complete_address_finds_its_letters_only(browser: FlaskClient, run: Ru
 
     assert find_addresses(browser.get("/logs/?q=Anna@Example.com")) == ["anna@example.com"]
     assert find_addresses(browser.get("/logs/?q=anna@example")) == ["joanna@example.com", "anna@example.com"]
-    assert find_addresses(browser.get("/logs/?q=nobody@example.com")) == []
+    assert find_addresses(browser.get("/logs/?q=missing@example.com")) == []
 
 
 def test_addresses_that_clients_no_longer_have_are_found(
