@@ -14,6 +14,7 @@ from bench import (
     attachments,
     breakdowns,
     crowd,
+    letter_cost,
     mailbox,
     many,
     pages,
@@ -38,6 +39,7 @@ from bench.testbed import Testbed
 
 MODULES = (
     sending,
+    letter_cost,
     attachments,
     segments,
     search,
