@@ -113,10 +113,10 @@ class Delivery(Model):
     run: Mapped[Run] = relationship()
 
     __table_args__ = (
-        UniqueConstraint("run_id", "client_id"),
+        # No second letter for a client in a run; also for the letters of a client.
+        Index(None, "client_id", "run_id", unique=True),
         # For counts by state and for claiming the next pending rows in order.
         Index(None, "run_id", "state", "id"),
-        Index(None, "client_id"),
         Index(
             "ix_deliveries_due",
             "due_at",
