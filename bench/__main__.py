@@ -29,6 +29,7 @@ from bench import (
     signup,
     tracking,
     transactional,
+    waiting,
     webhooks,
     years,
 )
@@ -40,6 +41,7 @@ from bench.testbed import Testbed
 MODULES = (
     sending,
     letter_cost,
+    waiting,
     attachments,
     segments,
     search,

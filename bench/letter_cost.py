@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -35,14 +34,14 @@ class Usage:
         with Session(service.engine) as session:
             session.execute(text("SELECT pg_stat_clear_snapshot()"))
             wal = session.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"))
-            updates: Any = session.execute(
+            updates, hot_updates = session.execute(
                 text("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'deliveries'")
             ).one()
             sizes = [
                 session.scalar(text("SELECT pg_total_relation_size(CAST(:name AS regclass))"), {"name": name})
                 for name in TABLES
             ]
-        return cls(int(wal or 0), *updates, sum(sizes))
+        return cls(int(wal or 0), updates, hot_updates, sum(size or 0 for size in sizes))
 
 
 def letter_cost(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from skymailing.clients import imports, uploads
 from skymailing.clients.bulk import services as bulk
 from skymailing.clients.search.index import is_behind
 from skymailing.clock import utcnow
-from skymailing.delivery import due, reputation
+from skymailing.delivery import due, plan_batches, reputation
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.sequences import sweep as sequences
@@ -103,6 +103,7 @@ def _record_sweep(_now: datetime) -> None:
 REPAIRS: tuple[Callable[[datetime], object], ...] = (
     lambda now: recovery.recover_dead_journals(_get_journal_directory(), now),
     lambda now: recovery.recover_lost_leases(_get_journal_directory(), now),
+    plan_batches.finish_interrupted,
     recovery.finish_expired_mailings,
     recovery.finish_ended_runs,
 )
