@@ -33,9 +33,9 @@ def planning_waits(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             f"longest write while {sizes.many:,} recipients are planned, {database}",
             f"{max(waits) * 1000:.0f} ms, median {statistics.median(waits) * 1000:.0f} ms; "
             f"planned in {planning:.1f} s",
-            f"<= {MAX_SECONDS} s",
+            f"<= {MAX_SECONDS} s" if database == SQLITE else "",
             "",
-            max(waits) <= MAX_SECONDS,
+            max(waits) <= MAX_SECONDS if database == SQLITE else None,
             {"planning": planning, "longest": max(waits)},
         )
 
