@@ -14,6 +14,7 @@ from bench import (
     attachments,
     breakdowns,
     crowd,
+    letter_cost,
     mailbox,
     many,
     pages,
@@ -28,7 +29,9 @@ from bench import (
     signup,
     tracking,
     transactional,
+    waiting,
     webhooks,
+    years,
 )
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
@@ -37,6 +40,8 @@ from bench.testbed import Testbed
 
 MODULES = (
     sending,
+    letter_cost,
+    waiting,
     attachments,
     segments,
     search,
@@ -53,10 +58,12 @@ MODULES = (
     servers,
     sequences,
     webhooks,
+    years,
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
-SOAK = {"crowd", "mailbox"}  # take minutes; part of `make soak`, not of the default rows
+# They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
+SOAK = {"crowd", "mailbox", "years"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -64,7 +71,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="python -m bench", description="Run the benchmarks of bench/README.md."
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd and mailbox"
+        "rows",
+        nargs="*",
+        metavar="ROW",
+        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox and years",
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):

@@ -93,7 +93,7 @@ def measure(count: int, echo: Callable[[str], None]) -> None:
     fill(FILL_RUN, count)
     with concurrent_writes() as durations:
         sweeps: list[float] = []
-        while run_timed(lambda: sweep.remove_old(utcnow()), sweeps):
+        while run_timed(lambda: sweep.remove_old(utcnow()).removed, sweeps):
             pass
     echo(format_figures(f"{count:,} letters with an attempt each", "sweeps", sweeps, durations, count))
     fill(FILL_ACCOUNT, count)

@@ -25,6 +25,7 @@ SEQUENCES = "sequences"
 # So few letters of a step come before mailings: they welcome someone who has just confirmed a form.
 URGENT_LETTERS = 20
 LINK_CHECKS = "link-checks"
+RETENTION = "retention"
 
 
 def hint_outbox() -> None:
@@ -91,6 +92,11 @@ def hint_import(import_id: int) -> None:
 def hint_index() -> None:
     """Ask a worker to update the search index."""
     queue.hint(INDEX, "index_clients")
+
+
+def hint_retention() -> None:
+    """Ask a worker to continue to remove expired data."""
+    queue.hint(RETENTION, "remove_expired")
 
 
 def hint_mailbox() -> None:

@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ParamSpec
 from uuid import uuid4
@@ -24,7 +23,8 @@ from skymailing.extensions import db
 from skymailing.link_checks import tasks as link_tasks
 from skymailing.logs import context
 from skymailing.outbox import tasks as outbox
-from skymailing.periodic import PERIODIC_TASKS, REPAIRS
+from skymailing.periodic import PERIODIC_TASKS, REPAIRS, DueWork, hint_due_work
+from skymailing.retention import sweep as retention
 from skymailing.returns import tasks as return_tasks
 from skymailing.servers.tasks import run_tests
 from skymailing.settings.engine import engine_settings
@@ -35,14 +35,6 @@ SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True)
-class DueWork:
-    """Mailings whose run is due, and runs with letters to send now, as pairs of owner and run."""
-
-    mailings: list[int]
-    runs: list[tuple[int, int]]
 
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
@@ -84,6 +76,15 @@ def index_clients() -> None:
     give_back_sessions()
     if update_index(_should_yield):
         hints.hint_index()
+
+
+@job
+def remove_expired() -> None:
+    """Remove expired data for a few seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.RETENTION)
+    give_back_sessions()
+    if retention.remove_old(utcnow(), engine_settings().slice_seconds, _should_yield).has_more:
+        hints.hint_retention()
 
 
 @job
@@ -275,16 +276,6 @@ def run_sweep(now: datetime) -> DueWork:
     found = hint_due_work(now)
     for task in PERIODIC_TASKS:
         task(now)
-    return found
-
-
-def hint_due_work(now: datetime) -> DueWork:
-    """Ask workers to start the mailings and send the letters that are due; return this work."""
-    found = DueWork(due.find_mailings(now), due.find_runs(now))
-    for mailing_id in found.mailings:
-        hints.hint_start(mailing_id)
-    hints.hint_runs(found.runs)
-    hints.hint_outbox()
     return found
 
 

@@ -1,6 +1,7 @@
 """Define the parts of a sweep: repair the ledger, resume what has stopped, and delete what has expired."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -16,7 +17,7 @@ from skymailing.clients import imports, uploads
 from skymailing.clients.bulk import services as bulk
 from skymailing.clients.search.index import is_behind
 from skymailing.clock import utcnow
-from skymailing.delivery import reputation
+from skymailing.delivery import due, plan_batches, reputation
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.sequences import sweep as sequences
@@ -35,6 +36,14 @@ from skymailing.servers.queries import has_test_requests
 from skymailing.signup import tasks as signups
 from skymailing.tracking import folding
 from skymailing.webhooks import tasks as webhooks
+
+
+@dataclass(frozen=True)
+class DueWork:
+    """Mailings whose run is due, and runs with letters to send now, as pairs of owner and run."""
+
+    mailings: list[int]
+    runs: list[tuple[int, int]]
 
 
 def _decide_tests(now: datetime) -> None:
@@ -94,9 +103,16 @@ def _record_sweep(_now: datetime) -> None:
 REPAIRS: tuple[Callable[[datetime], object], ...] = (
     lambda now: recovery.recover_dead_journals(_get_journal_directory(), now),
     lambda now: recovery.recover_lost_leases(_get_journal_directory(), now),
+    plan_batches.finish_interrupted,
     recovery.finish_expired_mailings,
     recovery.finish_ended_runs,
 )
+
+
+def _remove_old(now: datetime) -> None:
+    if retention.remove_old(now).has_more:
+        hints.hint_retention()
+
 
 # Run in this order by every sweep. Each takes the current time, limits its own work and may run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
@@ -121,8 +137,18 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,
-    retention.remove_old,
+    _remove_old,
 )
+
+
+def hint_due_work(now: datetime) -> DueWork:
+    """Ask workers to start the mailings and send the letters that are due; return this work."""
+    found = DueWork(due.find_mailings(now), due.find_runs(now))
+    for mailing_id in found.mailings:
+        hints.hint_start(mailing_id)
+    hints.hint_runs(found.runs)
+    hints.hint_outbox()
+    return found
 
 
 def _get_journal_directory() -> Path:

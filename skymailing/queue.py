@@ -43,6 +43,7 @@ JOBS = frozenset(
         "import_clients",
         "index_clients",
         "read_mailbox",
+        "remove_expired",
         "send_outbox",
         "send_slice",
         "send_webhooks",

@@ -3,24 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, select, true
 
 from skymailing.clients.cells import read_tags, write_tags
 from skymailing.clients.fields import Field
+from skymailing.clients.search.attribute_names import list_names
 from skymailing.clients.tags import find_tags
 from skymailing.extensions import db
 from skymailing.models import Client, Suppression
 
 FIELDS = ("email", "full_name", "comment", "tags", "timezone")
 ROWS_PER_QUERY = 1000
-
-
-def list_attribute_keys(owner_id: int) -> list[str]:
-    """Return the keys of all attributes that any of the owner's clients has."""
-    expand = func.jsonb_each if db.engine.dialect.name == "postgresql" else func.json_each
-    pairs = expand(Client.attributes).table_valued("key", "value", name="pairs")
-    keys = select(pairs.c.key).select_from(Client).join(pairs, true()).where(Client.owner_id == owner_id)
-    return sorted(db.session.scalars(keys.distinct()))
 
 
 def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
@@ -30,7 +23,7 @@ def export_rows(owner_id: int, condition: ColumnElement[bool] | None = None) -> 
     """
     chosen = true() if condition is None else condition
     # Imports in earlier versions stored tags as an attribute.
-    keys = [key for key in list_attribute_keys(owner_id) if key != Field.TAGS]
+    keys = [key for key in list_names(owner_id) if key != Field.TAGS]
     yield [*FIELDS, *keys]
     last_id = 0
     while True:

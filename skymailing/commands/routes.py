@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 from redis import RedisError
 from sqlalchemy import select
 
-from skymailing import jobs
+from skymailing import periodic
 from skymailing.clock import utcnow
 from skymailing.delivery.routing import reopening
 from skymailing.delivery.routing.routes import list_configured, settings_of
@@ -73,6 +73,6 @@ def reopen(names: tuple[str, ...]) -> None:
         reopening.reopen(name)
         click.echo(f"The route {name} is in use again.")
     try:
-        jobs.hint_due_work(utcnow())
+        periodic.hint_due_work(utcnow())
     except RedisError as error:
         raise click.ClickException(f"Redis does not respond, so letters wait for a sweep: {error}") from error

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 # error instead of finding no row.
 LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
+# The write-ahead log of SQLite, which grows with a large transaction, is cut to this size afterwards.
+WAL_BYTES = 16_000_000
 MAX_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
@@ -73,6 +75,7 @@ def make_sqlite_safe(engine: Engine) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA busy_timeout = 60000")
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         # FULL: a committed claim must survive a power failure, or its letter could be sent twice.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()

@@ -18,7 +18,16 @@ from skymailing.delivery.calendar.local_times import (
 )
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
-from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, User
+from skymailing.models import (
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    RunState,
+    User,
+)
 
 # How often zones are looked at before a run: clients may be added in zones whose time comes earlier. Less
 # than `local_times.PUNCTUAL`, so that their time has not passed when they are found.
@@ -48,6 +57,14 @@ def list_zones(connection: Connection, owner_id: int) -> list[str]:
         if name is None:
             return zones
         zones.append(name)
+
+
+def begin(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
+    """Let a new run send at local time if its mailing does; return when its letters are due, or None."""
+    if not mailing.is_local_time or mailing.is_caught:
+        return None
+    run.is_local_time, run.state = True, RunState.LOCAL
+    return choose_times(session, mailing, run.scheduled_for, now)
 
 
 def waits_for_zones(mailing_id: int, now: datetime) -> bool:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, object_session
 
-from skymailing.delivery import due, local_runs
+from skymailing.delivery import due, local_runs, plan_batches
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
@@ -46,7 +45,13 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
     """
     if local_runs.waits_for_zones(mailing_id, now):
         return None
-    bodies = compose_again(mailing_id)
+    run_id = _start_run(mailing_id, compose_again(mailing_id), now)
+    if run_id is not None:
+        plan_batches.plan_rest(run_id, now)
+    return run_id
+
+
+def _start_run(mailing_id: int, bodies: NewBodies, now: datetime) -> int | None:
     with Session(db.engine) as session, session.begin():
         mailing = session.scalar(
             select(Mailing)
@@ -150,30 +155,22 @@ def _plan_run(session: Session, recipients: Recipients, bodies: NewBodies, now: 
     if mailing.sample_percent and not mailing.is_caught:
         begin_test(run, mailing, now)
     files = plan_files(session, run, mailing)
-    times = _begin_local(session, run, mailing, now)
+    times = local_runs.begin(session, run, mailing, now)
     session.add(run)
     session.flush()
     sample = copy_variants(session, run, mailing, bodies)
     add_files(session, run, files)
     key = RunKey(run.id, mailing.id, mailing.counted_owner_id, now)
-    run.planned = deliveries.insert_deliveries(
-        session.connection(), key, recipients.clients, now, sample, times
-    )
+    clients = plan_batches.begin(session, run, recipients)
+    run.planned = deliveries.insert_deliveries(session.connection(), key, clients, now, sample, times)
     if sample is not None:
         skip_empty_test(session, mailing, run, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""
-    report_started(mailing, run, now)
+    if run.plan_after is None:
+        report_started(mailing, run, now)
     return run.id
-
-
-def _begin_local(session: Session, run: Run, mailing: Mailing, now: datetime) -> Any:
-    """Let a new run send at local time if its mailing does; return when its letters are due, or None."""
-    if not mailing.is_local_time or mailing.is_caught:
-        return None
-    run.is_local_time, run.state = True, RunState.LOCAL
-    return local_runs.choose_times(session, mailing, run.scheduled_for, now)
 
 
 def _find_occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
@@ -214,6 +211,8 @@ def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lam
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
             return True
         if has_daily_runs(mailing) and not _close_day(session, run, mailing, now):
+            return False
+        if plan_batches.is_unfinished(run, mailing, now):
             return False
         if deliveries.has_open_deliveries(session.connection(), run_id):
             return False

@@ -5,18 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy.orm import InstrumentedAttribute
 
+from skymailing.db.engine import is_in
 from skymailing.db.pagination import Page, paginate
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
+from skymailing.mailings import log_addresses, log_periods
 from skymailing.mailings.variants import letter_of
-from skymailing.models import Attempt, Delivery, Mailing, MailingKind, Outcome, Run, TransactionalLetter, User
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    Mailing,
+    MailingKind,
+    Outcome,
+    Run,
+    RunInterval,
+    TransactionalLetter,
+    User,
+)
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 VARIANT_COLUMN = "variant"  # only if a run in the log has a test
 EXPORT_CHUNK = 2000  # rows read in one short transaction
 MAILINGS_LISTED = 100
+# Exactly as in the indexes: databases do not conclude this from the wanted outcome.
+WAS_NOT_SENT: ColumnElement[bool] = literal_column("attempts.outcome <> 'sent'")
 
 
 @dataclass(frozen=True)
@@ -31,26 +46,76 @@ class LogFilter:
     until: datetime | None = None
     address: str = ""
 
-    def apply(self, statement: Select[Any]) -> Select[Any]:
-        """Add the filter to a statement that joins attempts with their deliveries."""
-        # Use only one of these conditions, so that a single index returns the rows in order.
+    @property
+    def scope(self) -> tuple[InstrumentedAttribute[int], int]:
+        """The column and the value of the index that has all attempts of the run, mailing or owner."""
         if self.run_id is not None:
-            statement = statement.where(Attempt.run_id == self.run_id)
-        elif self.mailing_id is None:
-            statement = statement.where(Attempt.owner_id == self.owner_id)
-        else:
-            statement = statement.where(Attempt.mailing_id == self.mailing_id)
-        if self.outcome is not None:
-            statement = statement.where(Attempt.outcome == self.outcome)
-        if self.since is not None:
-            statement = statement.where(Attempt.at >= self.since)
-        if self.until is not None:
-            statement = statement.where(Attempt.at < self.until)
-        if self.address:
-            statement = statement.where(
-                Delivery.email_key.contains(address_pattern(self.address), autoescape=True)
-            )
-        return statement
+            return Attempt.run_id, self.run_id
+        if self.mailing_id is not None:
+            return Attempt.mailing_id, self.mailing_id
+        return Attempt.owner_id, self.owner_id
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether only attempts are wanted for which there are small indexes."""
+        return self.outcome not in (None, Outcome.SENT)
+
+
+def narrow(statement: Select[Any], log_filter: LogFilter) -> Select[Any]:
+    """Add the filter to a statement that joins attempts with their deliveries."""
+    if log_filter.is_rare and not log_filter.address:
+        # SQLite would read all attempts in a range of IDs.
+        index = f"ix_attempts_not_sent_{'owner' if log_filter.mailing_id is None else 'mailing'}"
+        statement = statement.with_hint(Attempt, f"INDEXED BY {index}", "sqlite")
+    return statement.where(*find_conditions(log_filter))
+
+
+def find_conditions(log_filter: LogFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions on attempts, in a form for which an index has the rows in order.
+
+    Finding them needs queries of their own, since databases do not know how rare the attempts are.
+    """
+    conditions = _list_simple_conditions(log_filter)
+    scope, id = log_filter.scope
+    if log_filter.address:
+        letters = log_addresses.find_letters(log_filter.owner_id, log_filter.address)
+        if letters is not None:
+            # The sum keeps databases from using the index of all attempts in the log.
+            return [is_in(Attempt.delivery_id, letters), scope + 0 == id, *conditions]
+        pattern = address_pattern(log_filter.address)
+        conditions.append(Delivery.email_key.contains(pattern, autoescape=True))
+    if id_range := _find_id_range(log_filter):
+        conditions.append(Attempt.id.between(*id_range))
+    if not log_filter.is_rare:
+        return [scope == id, *conditions]
+    if log_filter.run_id is None:
+        return [scope == id, WAS_NOT_SENT, *conditions]
+    # These indexes have no run.
+    return [Attempt.mailing_id == log_filter.mailing_id, scope + 0 == id, WAS_NOT_SENT, *conditions]
+
+
+def _find_id_range(log_filter: LogFilter) -> log_periods.IdRange | None:
+    """Return a range that contains the IDs of the wanted attempts, if it helps to find them."""
+    since, until = log_filter.since, log_filter.until
+    if log_filter.run_id is not None:
+        return log_periods.find_range_of_runs([log_filter.run_id]) if log_filter.is_rare else None
+    if not since and not until:
+        return None
+    intervals = RunInterval.owner_id == log_filter.owner_id
+    if log_filter.mailing_id is not None:
+        intervals = RunInterval.mailing_id == log_filter.mailing_id
+    return log_periods.find_id_range(intervals, since, until)
+
+
+def _list_simple_conditions(log_filter: LogFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if log_filter.outcome is not None:
+        conditions.append(Attempt.outcome == log_filter.outcome)
+    if log_filter.since is not None:
+        conditions.append(Attempt.at >= log_filter.since)
+    if log_filter.until is not None:
+        conditions.append(Attempt.at < log_filter.until)
+    return conditions
 
 
 def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50) -> Page:
@@ -61,7 +126,7 @@ def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50)
         .join(Mailing, Mailing.id == Attempt.mailing_id)
         .join(Run, Run.id == Delivery.run_id)
     )
-    return paginate(log_filter.apply(statement), [(Attempt.id, True)], cursor, per_page)
+    return paginate(narrow(statement, log_filter), [(Attempt.id, True)], cursor, per_page)
 
 
 def has_removed_attempts(log_filter: LogFilter) -> bool:
@@ -100,14 +165,12 @@ def export_attempts(log_filter: LogFilter) -> Iterator[Sequence[Any]]:
     """
     with_variants = has_test(log_filter)
     yield (*EXPORT_COLUMNS, VARIANT_COLUMN) if with_variants else EXPORT_COLUMNS
+    statement = narrow(_export_statement(), log_filter).order_by(Attempt.id)
     last = db.session.scalar(select(func.max(Attempt.id))) or 0
     position = 0
     while True:
         rows = db.session.execute(
-            log_filter.apply(_export_statement())
-            .where(Attempt.id > position, Attempt.id <= last)
-            .order_by(Attempt.id)
-            .limit(EXPORT_CHUNK)
+            statement.where(Attempt.id > position, Attempt.id <= last).limit(EXPORT_CHUNK)
         ).all()
         db.session.rollback()
         for id, at, mailing, run, email, number, outcome, code, answer, variant in rows:

@@ -16,6 +16,7 @@ from skymailing.models.bulk_job import (
 )
 from skymailing.models.client import (
     IMPORT_TRANSITIONS,
+    AttributeName,
     AttributeType,
     Client,
     ClientImport,

@@ -62,6 +62,9 @@ class ArticleDraft(Model):
 
     __table_args__ = (
         Index(None, "author_id", "id"),
+        # For deleting drafts that were discarded, or have not been changed for long.
+        Index(None, "saved_at"),
+        Index(None, "discarded_at"),
         # One active draft per author and article.
         Index(
             "ix_article_drafts_active",

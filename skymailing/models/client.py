@@ -75,6 +75,20 @@ class ClientToIndex(Model):
     client_id: Mapped[int] = mapped_column(BigId)
 
 
+class AttributeName(Model):
+    """The name of an attribute that some of an owner's clients have, or have had until recently.
+
+    The job that updates the search index adds names, so that exports need not look for them in all clients.
+    """
+
+    __tablename__ = "attribute_names"
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    # When a client was last known to have it.
+    checked_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow, index=True)
+
+
 class ImportState(StrEnum):
     PENDING = "pending"
     RUNNING = "running"

@@ -11,6 +11,7 @@ from skymailing.models.base import Model
 from skymailing.models.types import BigId, UTCDateTime
 
 IS_ORPHANED = text("orphaned_at IS NOT NULL")
+WAS_CHANGED = text("previous_key <> ''")
 
 
 class ConsentKind(StrEnum):
@@ -71,5 +72,12 @@ class Consent(Model):
 
     __table_args__ = (
         Index(None, "owner_id", "email_key"),
+        # For finding a client by an address that the owner has replaced.
+        Index(
+            "ix_consents_changed",
+            *("owner_id", "previous_key"),
+            postgresql_where=WAS_CHANGED,
+            sqlite_where=WAS_CHANGED,
+        ),
         Index("ix_consents_orphaned", "orphaned_at", postgresql_where=IS_ORPHANED, sqlite_where=IS_ORPHANED),
     )

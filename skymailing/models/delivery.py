@@ -113,10 +113,10 @@ class Delivery(Model):
     run: Mapped[Run] = relationship()
 
     __table_args__ = (
-        UniqueConstraint("run_id", "client_id"),
+        # No second letter for a client in a run; also for the letters of a client.
+        Index(None, "client_id", "run_id", unique=True),
         # For counts by state and for claiming the next pending rows in order.
         Index(None, "run_id", "state", "id"),
-        Index(None, "client_id"),
         Index(
             "ix_deliveries_due",
             "due_at",
@@ -164,6 +164,13 @@ class Delivery(Model):
             postgresql_where=text("state = 'pending' AND not_before IS NOT NULL"),
             sqlite_where=text("state = 'pending' AND not_before IS NOT NULL"),
         ),
+        # For finding the letters to an address that belongs to no client, or no longer does.
+        Index(
+            "ix_deliveries_detached",
+            "email_key",
+            postgresql_where=text("client_id IS NULL"),
+            sqlite_where=text("client_id IS NULL"),
+        ),
         # For the results of each variant.
         Index(
             "ix_deliveries_variant",
@@ -204,6 +211,18 @@ class Attempt(Model):
         Index(None, "run_id", "id"),
         Index(None, "mailing_id", "id"),
         Index(None, "owner_id", "id"),
+        # For logs of an outcome that few attempts have.
+        *(
+            Index(
+                f"ix_attempts_not_sent_{scope}",
+                f"{scope}_id",
+                "outcome",
+                "id",
+                postgresql_where=text("outcome <> 'sent'"),
+                sqlite_where=text("outcome <> 'sent'"),
+            )
+            for scope in ("owner", "mailing")
+        ),
     )
 
 

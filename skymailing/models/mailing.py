@@ -46,9 +46,13 @@ HOLDS_CAUGHT_LETTERS = "kind = 'caught-letters' AND state IN ('running', 'paused
 OF_SENDER, OF_SERVICE = " AND sender_id IS NOT NULL", " AND sender_id IS NULL"
 
 
-def _letters_index(name: str, condition: str, *columns: str) -> Index:
+def _partial_index(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
     where = text(condition)
-    return Index(f"ix_mailings_{name}", *columns, unique=True, postgresql_where=where, sqlite_where=where)
+    return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
+
+
+def _letters_index(name: str, condition: str, *columns: str) -> Index:
+    return _partial_index(f"ix_mailings_{name}", condition, *columns, unique=True)
 
 
 mailing_clients = Table(
@@ -147,12 +151,7 @@ class Mailing(Timestamps, Model):
         _letters_index("caught_letters_of_sender", HOLDS_CAUGHT_LETTERS + OF_SENDER, "owner_id", "sender_id"),
         _letters_index("caught_letters", HOLDS_CAUGHT_LETTERS + OF_SERVICE, "owner_id"),
         # Retention deletes what test keys have made.
-        Index(
-            "ix_mailings_caught",
-            "owner_id",
-            postgresql_where=text("kind IN ('caught', 'caught-letters')"),
-            sqlite_where=text("kind IN ('caught', 'caught-letters')"),
-        ),
+        _partial_index("ix_mailings_caught", "kind IN ('caught', 'caught-letters')", "owner_id"),
         # An older version would send a mailing that it finds scheduled.
         CheckConstraint("kind <> 'caught' OR (state <> 'scheduled' AND next_run_at IS NULL)", name="caught"),
     )
@@ -188,6 +187,10 @@ class Run(Model):
     scheduled_for: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[RunState] = mapped_column(enum_column(RunState, "state"), default=RunState.PLANNED)
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
+    # While a large run is planned in batches, on SQLite: the last client whose letter is planned, and the
+    # last one who gets a letter. NULL once it is planned.
+    plan_after: Mapped[int | None] = mapped_column(BigInteger)
+    plan_until: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the removal of its deliveries, attempts and text began; its counts are kept.
@@ -283,17 +286,8 @@ class Run(Model):
         ),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.
-        Index(
-            "ix_runs_details",
-            "finished_at",
-            postgresql_where=text("has_details"),
-            sqlite_where=text("has_details"),
-        ),
-        # The sweep looks for tests to decide.
-        Index(
-            "ix_runs_test",
-            "test_ends_at",
-            postgresql_where=text("test_ends_at IS NOT NULL AND winner IS NULL"),
-            sqlite_where=text("test_ends_at IS NOT NULL AND winner IS NULL"),
-        ),
+        _partial_index("ix_runs_details", "has_details", "finished_at"),
+        # The sweep looks for tests to decide, and for runs whose planning was interrupted.
+        _partial_index("ix_runs_test", "test_ends_at IS NOT NULL AND winner IS NULL", "test_ends_at"),
+        _partial_index("ix_runs_unplanned", "plan_after IS NOT NULL", "id"),
     )

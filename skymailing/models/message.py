@@ -109,6 +109,9 @@ class MessageDraft(Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
+        # For deleting drafts that were discarded, or have not been changed for long.
+        Index(None, "saved_at"),
+        Index(None, "discarded_at"),
         # One active draft per message.
         Index(
             "ix_message_drafts_message_id",

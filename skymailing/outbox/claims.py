@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from skymailing.db import leases
@@ -35,11 +35,21 @@ MAX_ATTEMPTS = 10
 SERVER_RETRY_DELAY = timedelta(seconds=15)  # after a fault of the mail server
 LIFETIME = timedelta(days=3)  # no one waits longer for a confirmation
 ERROR_LENGTH = 500
+# Exactly as in the index: SQLite does not recognize that a state is one of these.
+IS_UNSENT: ColumnElement[bool] = literal_column("outbox.state IN ('pending', 'sending')")
 
 
 def has_due(now: datetime, server_id: int | None) -> bool:
     """Return whether a letter is due that is sent through this mail server, or the installation's if None."""
-    return bool(db.session.scalar(select(exists().where(_is_due(now), _is_sent_through(server_id)))))
+    # The first entry of the index answers for all waiting letters; with one condition, all were read.
+    is_over = _is_sent_through(server_id)
+    waiting = select(func.min(OutboxLetter.due_at)).where(
+        IS_UNSENT, OutboxLetter.state == LetterState.PENDING
+    )
+    was_due = OutboxLetter.due_at <= now
+    lost = exists().where(IS_UNSENT, OutboxLetter.state == LetterState.SENDING, was_due, is_over)
+    is_due = or_(waiting.where(is_over).scalar_subquery() <= now, lost.where(OutboxLetter.lease_until < now))
+    return bool(db.session.scalar(select(is_due)))
 
 
 def find_servers(now: datetime) -> Sequence[int]:

@@ -13,9 +13,12 @@ from skymailing.reports.queries import Figures, Report, list_days_of_mailings
 def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
     """Yield a header, then the counts of each mailing on each day."""
     yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS)
+    starts = {
+        day: (day.isoformat(), format_time(begins_at))
+        for day, (begins_at, _ends_at) in zip(period.days, period.day_bounds, strict=True)
+    }
     for day, mailing_id, name, counts in list_days_of_mailings(scope, period):
-        begins_at = Period(day, day, period.zone).begins_at
-        yield (day.isoformat(), format_time(begins_at), mailing_id, name, *counts.values())
+        yield (*starts[day], mailing_id, name, *counts.values())
 
 
 def export_report(report: Report) -> dict[str, Any]:

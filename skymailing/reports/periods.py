@@ -54,7 +54,7 @@ class Period:
                 ranges.append((number, start, end, end - start))
         return ranges
 
-    @property
+    @functools.cached_property
     def days(self) -> list[date]:
         return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, exists, select
 
 from skymailing import counters
 from skymailing.clock import utcnow
-from skymailing.db.engine import is_one_of, let_others_write
+from skymailing.db.engine import StopCheck, is_one_of, let_others_write
 from skymailing.extensions import db
 from skymailing.models import Attempt, Bounce, Click, Delivery, Engagement, LetterContent, TransactionalLetter
 
@@ -21,14 +21,27 @@ UNUSED = timedelta(days=1)
 class TimeBudget:
     """The time limit for a series of batches, and the rows that they have removed."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self, seconds: float, removed: dict[str, int] | None = None, should_stop: StopCheck | None = None
+    ) -> None:
         self.seconds = seconds
-        self.removed: dict[str, int] = {}
+        self.removed: dict[str, int] = {} if removed is None else removed
+        self._should_stop = should_stop or (lambda _elapsed: False)
         self._started_at = self._last = time.monotonic()
 
     @property
     def is_used_up(self) -> bool:
-        return time.monotonic() - self._started_at >= self.seconds
+        elapsed = time.monotonic() - self._started_at
+        return elapsed >= self.seconds or self._should_stop(elapsed)
+
+    def share(self, parts: int) -> "TimeBudget":
+        """Return a budget with an equal share of the time that is left, for the next of `parts` parts."""
+        elapsed = time.monotonic() - self._started_at
+        return TimeBudget(
+            max(0, self.seconds - elapsed) / parts,
+            self.removed,
+            lambda since: self._should_stop(elapsed + since),
+        )
 
     def record(self, kind: str, rows: int) -> None:
         """Count the rows that a batch removed, and pause for as long as it took."""

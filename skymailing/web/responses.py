@@ -4,10 +4,12 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from babel import Locale
+from babel.numbers import get_group_symbol
 from flask import Flask, Response, abort, current_app, g, request, session
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
@@ -217,7 +219,16 @@ def server_reply(text: str) -> str:
 
 def number(value: float) -> str:
     """Return a number with the separators of the current language."""
-    return str(format_decimal(value))
+    separator = _find_separator(get_locale()) if isinstance(value, int) else None
+    # Ten times as fast as Babel; a report on a year has thousands of numbers.
+    return str(format_decimal(value)) if separator is None else f"{value:,}".replace(",", separator)
+
+
+@cache
+def _find_separator(locale: Locale | None) -> str | None:
+    """Return what separates thousands in a language; None if it does not group digits by three."""
+    is_plain = locale is not None and locale.decimal_formats[None].grouping == (3, 3)
+    return get_group_symbol(locale) if is_plain else None
 
 
 def local_time(

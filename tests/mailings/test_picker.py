@@ -196,7 +196,7 @@ def test_the_picker_opens_with_the_selected_clients(
         assert all(box.has_attr("checked") for box in boxes)
 
 
-@pytest.mark.parametrize(("suppressed", "expected"), [(1, "1 client has"), (2, "No one will get")])
+@pytest.mark.parametrize(("suppressed", "expected"), [(1, "1 client has unsubscribed or is excluded"), (2, "No one will get")])
 def test_suppressed_clients_are_marked(
     browser: FlaskClient, user: User, session: Session, suppressed: int, expected: str
 ) -> None:
@@ -211,7 +211,7 @@ def test_suppressed_clients_are_marked(
     )
     page = browser.post("/mailings/new", data=fields, follow_redirects=True)
     assert expected in page.text
-    assert "suppressed" in browser.get("/mailings/new").text
+    assert "· excluded" in browser.get("/mailings/new").text
     assert session.scalars(select(Mailing.audience)).one() is Audience.SELECTED
 
 

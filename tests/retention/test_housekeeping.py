@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -66,7 +67,7 @@ def test_sent_and_failed_account_letters_are_removed_after_a_month(
     session.flush()
     kept = {letter.id for letter in remaining}
     with app.app_context():
-        assert sweep.remove_old(utcnow()) == {"account_letters": 6}
+        assert sweep.remove_old(utcnow()).removed == {"account_letters": 6}
     session.expire_all()
     assert set(session.scalars(select(OutboxLetter.id))) == kept
 
@@ -127,12 +128,12 @@ def test_consents_are_removed_three_years_after_their_client(
 
     with app.app_context():
         monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], consents=0))
-        assert sweep.remove_old(utcnow()) == {}
+        assert sweep.remove_old(utcnow()).removed == {}
         assert len(list_keys()) == 7
         monkeypatch.setitem(app.config, "RETENTION", RetentionSettings())
-        assert sweep.remove_old(utcnow()) == {"consents": 3}
+        assert sweep.remove_old(utcnow()).removed == {"consents": 3}
         assert list_keys() == ["back", "here", "new", "recent"]
-        assert sweep.remove_old(utcnow() + timedelta(days=1096)) == {"consents": 1}
+        assert sweep.remove_old(utcnow() + timedelta(days=1096)).removed == {"consents": 1}
     assert list_keys() == ["back", "here", "new"], "they have a client"
     assert session.scalars(select(Consent.owner_id).where(Consent.owner_id == others.id)).all() == [others.id]
 
@@ -145,7 +146,7 @@ def test_reasons_for_unsubscribing_are_removed_after_three_years(
         session.add(OptOut(owner_id=user.id, email_key=f"{days}@x.com", at=at, comment="too many"))
     session.flush()
     with app.app_context():
-        assert sweep.remove_old(utcnow()) == {"opt_outs": 1}
+        assert sweep.remove_old(utcnow()).removed == {"opt_outs": 1}
     assert session.scalars(select(OptOut.email_key)).all() == ["1094@x.com"]
 
 
@@ -186,7 +187,7 @@ def test_caught_letters_are_removed_after_a_month(
     old_time = int((utcnow() - timedelta(days=31)).timestamp() * 1e9)
     os.rename(old.path, directory / f"{old_time:019}{suffix}")
     with app.app_context():
-        assert sweep.remove_old(utcnow())["caught_letters"] == 1
+        assert sweep.remove_old(utcnow()).removed["caught_letters"] == 1
     assert [letter.recipient for letter in store.list_letters()] == ["new@x.example"]
     store.delete_all()
 
@@ -221,3 +222,42 @@ def test_returned_letters_are_removed_after_three_months_but_their_reports_are_k
     assert [letter.digest[-1] for letter in session.scalars(select(ReturnedLetter))] == ["4"]
     kept = session.scalars(select(Bounce).order_by(Bounce.id)).all()
     assert [(bounce.email_key[0], bounce.letter_id is None) for bounce in kept] == [("0", True), ("4", False)]
+
+
+def test_the_kinds_of_data_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(batches, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    spent = dict.fromkeys(("endless", "nothing", "short", "letters"), 0.0)
+
+    def work(name: str, needed: float) -> sweep.Part:
+        def remove(budget: batches.TimeBudget) -> None:
+            while spent[name] < needed and not budget.is_used_up:
+                clock[0] += 0.01
+                spent[name] += 0.01
+
+        return remove
+
+    parts = [work("endless", 60), work("nothing", 0), work("short", 0.1), work("letters", 60)]
+    assert sweep.remove_parts(parts, batches.TimeBudget(1.0))
+
+    assert spent["short"] == pytest.approx(0.1, abs=0.02)
+    assert 0.4 < spent["letters"] < 0.7
+    assert 0.25 < spent["endless"] < 0.5
+    assert clock[0] == pytest.approx(1, abs=0.05)
+
+
+def test_a_job_continues_until_other_work_is_waiting(app: Flask, session: Session, user: User) -> None:
+    session.add_all(make_letter(user, LetterState.SENT, 60) for _ in range(3))
+    session.flush()
+    checks: list[float] = []
+
+    def stop(elapsed: float) -> bool:
+        checks.append(elapsed)
+        return True
+
+    with app.app_context():
+        stopped = sweep.remove_old(utcnow(), 60, stop)
+        assert (stopped.removed, stopped.has_more) == ({}, True)
+        done = sweep.remove_old(utcnow(), 60, lambda _elapsed: False)
+        assert (done.removed, done.has_more) == ({"account_letters": 3}, False)
+    assert checks

@@ -73,7 +73,7 @@ def test_an_owner_sees_who_clicked_which_link(run: Run, browser: FlaskClient) ->
     assert "Clicked 2 people" in get_main_text(browser.get(f"/mailings/runs/{run.id}"))
     page = browser.get(f"/mailings/runs/{run.id}/clicks")
     shown = get_main_text(page)
-    for part in ("Clicked 2 people", "Opened (estimate) 1 person", "Not counted 1 click by a program"):
+    for part in ("Clicked 2 people", "Opened (estimate) 1 person", "Not counted 1 automatic click"):
         assert part in shown
     rows = [row.get_text(" ", strip=True) for row in soup(page).select("#links tbody tr")]
     assert rows == ["=Sale https://shop.example/sale 2 2", "https://shop.example/new 1 1"]

@@ -30,7 +30,7 @@ def test_old_events_are_removed_with_their_calls(
     session.execute(update(WebhookEvent).where(WebhookEvent.id == first).values(at=old))
 
     with app.app_context():
-        removed = remove_old(utcnow())
+        removed = remove_old(utcnow()).removed
 
     assert removed == {"webhook_events": 1}
     assert (count(session, WebhookEvent), count(session, WebhookCall)) == (1, 1)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from skymailing.clients.search.attribute_names import add_names
 from skymailing.clients.search.trigrams import (
     TOO_LONG,
     hash_trigrams,
@@ -29,6 +30,7 @@ from skymailing.clients.search.trigrams import (
     make_owner_trigram,
     split_trigrams,
 )
+from skymailing.clock import utcnow
 from skymailing.db.engine import is_in
 from skymailing.db.json_rows import list_rows
 from skymailing.db.text_search import is_sqlite
@@ -109,11 +111,12 @@ def index_batch() -> int:
     first = select(ClientToIndex.id, ClientToIndex.client_id).order_by(ClientToIndex.id).limit(BATCH)
     entries = db.session.execute(first).tuples().all()
     # Read after the queue, because a later change to a client adds a new entry.
-    texts, last = _read_texts(sorted({client_id for _id, client_id in entries}))
+    texts, names, last = _read_texts(sorted({client_id for _id, client_id in entries}))
     done = [(id, client_id) for id, client_id in entries if client_id <= last]
     if done:
         ids = sorted({client_id for _id, client_id in done})
         (_write_on_sqlite if is_sqlite() else _write_on_postgresql)(ids, texts)
+        add_names(names, utcnow())
         is_done = is_in(ClientToIndex.id, [id for id, _client_id in done])
         options = {"synchronize_session": False}
         db.session.execute(delete(ClientToIndex).where(is_done), execution_options=options)
@@ -126,19 +129,21 @@ def merge_pending() -> None:
         db.session.execute(select(func.gin_clean_pending_list("ix_client_search_content")))
 
 
-def _read_texts(ids: list[int]) -> tuple[dict[int, str], int]:
-    """Return the clients' indexed texts by ID, in order of ID, and the last ID that was read."""
+def _read_texts(ids: list[int]) -> tuple[dict[int, str], set[tuple[int, str]], int]:
+    """Return the clients' indexed texts by ID, their owners' attributes, and the last ID that was read."""
     columns = (Client.id, Client.owner_id, Client.email_key, Client.full_name, Client.attributes)
     statement = select(*columns).where(is_in(Client.id, ids)).order_by(Client.id)
     texts: dict[int, str] = {}
+    names: set[tuple[int, str]] = set()
     characters = 0
     with db.session.execute(statement, execution_options={"yield_per": 50}) as rows:
         for row in rows:
             texts[row.id] = make_indexed_text(row.owner_id, _list_texts(row))
+            names.update((row.owner_id, name) for name in row.attributes)
             characters += len(texts[row.id])
             if characters >= BATCH_CHARACTERS:
-                return texts, row.id
-    return texts, ids[-1] if ids else 0
+                return texts, names, row.id
+    return texts, names, ids[-1] if ids else 0
 
 
 def _list_texts(row: Any) -> list[str]:

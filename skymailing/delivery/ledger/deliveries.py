@@ -58,17 +58,21 @@ def insert_deliveries(
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
     chosen: dict[str, Any] = {"variant": sample.variant_of(Client.id)} if sample else {}
     chosen |= {} if not_before is None else {"not_before": not_before}
+    suppressed = _count_suppressed(connection, run)  # in earlier batches
     clients = _select_rows(run, recipients, now, chosen)
     statement = insert(Delivery).from_select([*columns, *chosen], clients, include_defaults=False)
     # Without this option the PostgreSQL driver does not return the number of rows.
     result = connection.execute(statement, execution_options={"preserve_rowcount": True})
     changes = Changes(run)
     changes.add("planned", result.rowcount, now)
-    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
-    count = connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
-    changes.move(DeliveryState.SUPPRESSED, count, now)
+    changes.move(DeliveryState.SUPPRESSED, _count_suppressed(connection, run) - suppressed, now)
     changes.write(connection)
     return result.rowcount
+
+
+def _count_suppressed(connection: Connection, run: RunKey) -> int:
+    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
+    return connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
 
 
 def _select_rows(

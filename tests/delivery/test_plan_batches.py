@@ -1,0 +1,136 @@
+"""Test that SQLite plans large runs in batches, without losing or repeating a letter."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing import hints, jobs
+from skymailing.clock import utcnow
+from skymailing.delivery import plan, plan_batches
+from skymailing.models import (
+    Client,
+    Delivery,
+    Mailing,
+    MailingState,
+    Run,
+    RunInterval,
+    RunState,
+    SuppressionReason,
+    User,
+)
+from tests.support.factories import ClientFactory, SuppressionFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
+
+pytestmark = pytest.mark.both_engines
+CLIENTS = 25
+
+
+@pytest.fixture
+def mailing(user: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+    monkeypatch.setattr(plan_batches, "BATCH", 10)
+    clients = create_clients(user, CLIENTS)
+    for client in (clients[3], clients[14], clients[24]):
+        SuppressionFactory.create(
+            owner_id=user.id, email_key=client.email_key, reason=SuppressionReason.UNSUBSCRIBED
+        )
+    return due_mailing(user)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker die after the first batch."""
+    monkeypatch.setattr(plan_batches, "plan_rest", lambda _run_id, _now: None)
+
+
+def start(app: Flask, mailing: Mailing) -> None:
+    with app.app_context():
+        assert plan.start_due_run(mailing.id, utcnow()) is not None
+
+
+def read_run(session: Session) -> Run:
+    session.expire_all()
+    return session.scalars(select(Run)).one()
+
+
+def check_complete(session: Session, planned: int = CLIENTS) -> None:
+    run = read_run(session)
+    assert (run.planned, run.plan_after, run.plan_until) == (planned, None, None)
+    letters = select(Delivery.client_id).where(Delivery.run_id == run.id)
+    assert (
+        sorted(filter(None, session.scalars(letters))) == sorted(session.scalars(select(Client.id)))[:planned]
+    )
+    sums = select(func.sum(RunInterval.planned), func.sum(RunInterval.suppressed))
+    assert session.execute(sums).one() == (planned, 3)
+
+
+def test_every_client_gets_one_letter(app: Flask, session: Session, mailing: Mailing) -> None:
+    start(app, mailing)
+    check_complete(session)
+    with app.app_context():
+        plan_batches.plan_rest(read_run(session).id, utcnow())
+    check_complete(session)
+
+
+@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+def test_a_sweep_plans_the_rest_after_a_crash(
+    app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        start(app, mailing)
+    assert read_run(session).planned == 10
+    ClientFactory.create(owner=user)  # too late for this run
+    with app.app_context():
+        jobs.run_sweep(utcnow())
+    check_complete(session)
+
+
+@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+def test_a_run_is_not_finished_before_all_of_it_is_planned(
+    app: Flask,
+    session: Session,
+    mailing: Mailing,
+    monkeypatch: pytest.MonkeyPatch,
+    smtp: SmtpServer,
+    work: Callable[[], None],
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        start(app, mailing)
+        with app.app_context():
+            hints.hint_run(read_run(session).id)
+        work()
+        assert len(smtp.letters) == 9, "the letters of the first batch are sent at once"
+        with app.app_context():
+            assert not plan.finish_run(read_run(session).id, utcnow())
+        assert read_run(session).state is RunState.SENDING
+    with app.app_context():
+        jobs.run_sweep(utcnow())
+    work()
+    assert len(smtp.letters) == CLIENTS - 3
+    assert read_run(session).state is RunState.FINISHED
+    check_complete(session)
+
+
+@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_no_letters_are_added_once_the_mailing_is_over(
+    app: Flask, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        start(app, mailing)
+    session.refresh(mailing)
+    if is_cancelled:
+        mailing.state = MailingState.CANCELLED
+    else:
+        mailing.ends_at = utcnow() - timedelta(seconds=1)
+    session.flush()
+    with app.app_context():
+        jobs.run_sweep(utcnow())
+    run = read_run(session)
+    assert (run.planned, run.plan_after) == (10, None)
+    assert run.state is (RunState.CANCELLED if is_cancelled else RunState.FINISHED)
