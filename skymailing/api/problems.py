@@ -20,7 +20,7 @@ CONFLICTS = {
     *("client_duplicate", "message_in_use", "message_changed", "tag_in_use", "tag_exists", "api_key_limit"),
     *("segment_in_use", "segment_changed", "topic_in_use", "topic_exists", "topic_left_by_client"),
     *("mailing_winner_chosen", "mailing_test_over", "letters_paused", "webhook_disabled"),
-    *("mailing_caught_too_large", "mailing_caught_started"),
+    *("mailing_caught_too_large", "mailing_caught_started", "mailing_being_planned"),
     *("sequence_archived", "sequence_no_steps", "sequence_trigger_missing", "sequence_not_started"),
     *("sequence_on_the_way", "sequence_entered_before", "sequence_unreachable"),
     *("sequence_not_on_the_way", "sequence_not_possible"),

@@ -8,8 +8,8 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, exists, func, literal_column, select
+from sqlalchemy.orm import Session, scoped_session
 
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.db.text_search import is_sqlite
@@ -17,9 +17,17 @@ from skymailing.delivery.audience.parts import lock_parts
 from skymailing.delivery.audience.recipients import Recipients, find_recipients
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.run_counts import RunKey
-from skymailing.delivery.run_events import report_started
+from skymailing.delivery.run_events import report_paused, report_started
 from skymailing.extensions import db
-from skymailing.models import OPEN_RUN_STATES, Client, Mailing, MailingState, Run
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
+    Client,
+    Mailing,
+    MailingState,
+    Run,
+    StateReason,
+)
 
 BATCH = 15_000  # clients: a tenth of a second on an idle machine
 # Exactly as in the index, which SQLite would not recognize otherwise.
@@ -57,6 +65,12 @@ def finish_interrupted(now: datetime) -> None:
         plan_rest(run_id, now)
 
 
+def is_being_planned(session: Session | scoped_session[Any], mailing_id: int) -> bool:
+    """Return whether letters are still being added to a run of the mailing."""
+    unplanned = exists().where(Run.mailing_id == mailing_id, IS_UNPLANNED)
+    return bool(session.scalar(select(unplanned)))
+
+
 def is_unfinished(run: Run, mailing: Mailing, now: datetime) -> bool:
     """Return whether letters will still be added to a run."""
     is_over = mailing.state is MailingState.CANCELLED or now >= mailing.ends_at
@@ -75,7 +89,11 @@ def _plan_batch(run_id: int, now: datetime) -> bool:
         if end is not None:
             lock_parts(mailing)
             first = Client.id > run.plan_after
-            clients = find_recipients(mailing, run.started_at).clients.where(first, Client.id <= end)
+            recipients = find_recipients(mailing, run.started_at)
+            if recipients.problem is not None:
+                _pause(mailing, now)
+                return False  # a sweep plans the rest once the owner has mended the audience
+            clients = recipients.clients.where(first, Client.id <= end)
             key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
             run.planned += deliveries.insert_deliveries(session.connection(), key, clients, now)
             run.plan_after = end
@@ -84,6 +102,14 @@ def _plan_batch(run_id: int, now: datetime) -> bool:
             if is_open:
                 report_started(mailing, run, now)
         return run.plan_after is not None
+
+
+def _pause(mailing: Mailing, now: datetime) -> None:
+    """Pause a mailing whose segment or tag was changed in the meantime and cannot be evaluated."""
+    if mailing.state is MailingState.RUNNING:
+        MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
+        mailing.state_reason = StateReason.AUDIENCE_BROKEN
+        report_paused(mailing, now)
 
 
 def _find_end(session: Session, owner_id: int, after: int, until: int) -> int | None:

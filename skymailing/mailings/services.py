@@ -9,7 +9,7 @@ from sqlalchemy.orm import object_session
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery import reputation
+from skymailing.delivery import plan_batches, reputation
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.recurrence import Recurrence
 from skymailing.delivery.daily_runs import has_daily_runs
@@ -98,6 +98,8 @@ def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is
         raise MailingError("mailing_cancelled")
     if mailing.is_caught and mailing.state is not MailingState.DRAFT:
         raise MailingError("mailing_caught_started")
+    if mailing.state is MailingState.RUNNING and plan_batches.is_being_planned(db.session, mailing.id):
+        raise MailingError("mailing_being_planned")  # its run is for the audience with which it started
     validation = _validate(mailing.owner, values, now, mailing)
     starts_at, rule = mailing.starts_at, Recurrence.of(mailing)
     values.apply_to(mailing, now, keeps_content=validation.keeps_content)

@@ -51,6 +51,7 @@ API_ERROR_TEXTS: dict[str, Any] = {
     "mailing_caught_limit": _l(
         "Test keys can keep up to %(limit)s mailings. Delete some, or wait a few days."
     ),
+    "mailing_being_planned": _l("The mailing is being prepared. Try again in a few seconds."),
     "mailing_caught_started": _l("This mailing of a test key has started, so it cannot be changed."),
     "mailing_other_audience": _l("Only for the audience “%(audience)s”."),
     "mailing_not_this_audience": _l("Not for the audience “%(audience)s”."),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -12,16 +13,21 @@ from skymailing import hints, jobs
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, plan_batches
 from skymailing.models import (
+    Audience,
     Client,
     Delivery,
     Mailing,
+    MailingAudience,
     MailingState,
     Run,
     RunInterval,
     RunState,
+    Segment,
+    StateReason,
     SuppressionReason,
     User,
 )
+from tests.mailings.pages import mailing_fields
 from tests.support.factories import ClientFactory, SuppressionFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
@@ -86,6 +92,45 @@ def test_a_sweep_plans_the_rest_after_a_crash(
     with app.app_context():
         jobs.run_sweep(utcnow())
     check_complete(session)
+
+
+@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+def test_an_audience_that_breaks_in_the_meantime_pauses_the_mailing(
+    app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        start(app, mailing)
+    segment = Segment(owner_id=user.id, name="Odd", conditions={"field": "email", "op": "unknown"})
+    session.add(segment)
+    session.flush()
+    mailing.audience = Audience.SEGMENTS
+    session.add(MailingAudience(mailing_id=mailing.id, position=0, segment_id=segment.id, is_excluded=False))
+    session.commit()
+    with app.app_context():
+        plan_batches.plan_rest(read_run(session).id, utcnow())
+        assert not plan.finish_run(read_run(session).id, utcnow())
+    session.refresh(mailing)
+    assert (mailing.state, mailing.state_reason) == (MailingState.PAUSED, StateReason.AUDIENCE_BROKEN)
+    segment.conditions = {"field": "email", "op": "is_set"}
+    session.commit()
+    with app.app_context():
+        jobs.run_sweep(utcnow())
+    check_complete(session)
+
+
+@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+def test_a_mailing_is_not_changed_while_its_run_is_planned(
+    app: Flask, browser: FlaskClient, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        start(app, mailing)
+    fields = mailing_fields(mailing.message, name="Changed")
+    page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
+    assert "The mailing is being prepared" in page.text
+    session.refresh(mailing)
+    assert mailing.name != "Changed"
 
 
 @pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")

@@ -196,7 +196,9 @@ def test_the_picker_opens_with_the_selected_clients(
         assert all(box.has_attr("checked") for box in boxes)
 
 
-@pytest.mark.parametrize(("suppressed", "expected"), [(1, "1 client has unsubscribed or is excluded"), (2, "No one will get")])
+@pytest.mark.parametrize(
+    ("suppressed", "expected"), [(1, "1 client has unsubscribed or is excluded"), (2, "No one will get")]
+)
 def test_suppressed_clients_are_marked(
     browser: FlaskClient, user: User, session: Session, suppressed: int, expected: str
 ) -> None:
