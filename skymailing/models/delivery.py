@@ -131,12 +131,6 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
-        Index(
-            "ix_deliveries_lease",
-            "lease_until",
-            postgresql_where=text("state = 'sending'"),
-            sqlite_where=text("state = 'sending'"),
-        ),
         # Possible duplicates are few and are counted on each request.
         Index(
             "ix_deliveries_unknowns",

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, case, exists, select, update
 from sqlalchemy.orm import Session
 
-from skymailing.db.engine import is_one_of, reading_engine
+from skymailing.db.engine import is_in, is_one_of, reading_engine
 from skymailing.delivery import due, metrics, plan
 from skymailing.delivery.journal import DeadJournal, Lease, list_known_leases, read_dead_journals
 from skymailing.delivery.ledger import record
@@ -73,10 +73,9 @@ def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
         return True
     if now - journal.written_at <= engine_settings().lease:
         return False
-    held = exists().where(
-        Delivery.state == DeliveryState.SENDING, Delivery.lease_token == journal.lease.token
-    )
+    is_held = (Delivery.state == DeliveryState.SENDING) & (Delivery.lease_token == journal.lease.token)
     with Session(reading_engine()) as session:
+        held = exists().where(is_held, is_in(Delivery.run_id, _list_open_runs(session)))
         return not session.scalar(select(held))
 
 
@@ -109,14 +108,27 @@ def _make_lost_result(row: Delivery) -> Result:
 
 
 def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Delivery]:
+    """Lock up to BATCH deliveries that are being sent, and return them in order of ID.
+
+    Found by run, which needs no index of leases: each letter would add an entry to it. The order is left to
+    Python, or the databases might look for these few rows in order of ID.
+    """
     statement = (
         select(Delivery)
-        .where(condition, Delivery.state == DeliveryState.SENDING)
-        .order_by(Delivery.id)
+        .where(
+            condition,
+            Delivery.state == DeliveryState.SENDING,
+            is_in(Delivery.run_id, _list_open_runs(session)),
+        )
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-    return list(session.scalars(statement))
+    return sorted(session.scalars(statement), key=lambda row: row.id)
+
+
+def _list_open_runs(session: Session) -> list[int]:
+    """Return the runs that may have letters being sent: a run is finished only without them."""
+    return list(session.scalars(select(Run.id).where(Run.state.in_(OPEN_RUN_STATES))))
 
 
 def _find_assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
