@@ -257,7 +257,7 @@ def test_everything_is_removed_after_a_week(
     work()
     for days in (1, 9, 9):
         with time_machine.travel(utcnow() + timedelta(days=days)), app.app_context():
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
     session.expire_all()
     for model in (CaughtLetter, Run, Delivery, Attempt):
         assert session.scalar(select(func.count()).select_from(model)) == 0, model

@@ -195,6 +195,9 @@ def _find_rows_by_id(
     values: Mapping[str, object] | None = None,
 ) -> list[Any]:
     statement = _select_candidates(run, condition).order_by(Delivery.id).limit(limit)
+    if run.is_testing and not run.is_local_time and values is None:
+        # SQLite might read all the letters that wait for the winner.
+        statement = statement.with_hint(Delivery, "INDEXED BY ix_deliveries_sample", "sqlite")
     return list(connection.execute(statement, values))
 
 
