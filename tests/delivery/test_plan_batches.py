@@ -33,6 +33,7 @@ from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.both_engines
 CLIENTS = 25
+only_on_sqlite = pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_every_client_gets_one_letter(app: Flask, session: Session, mailing: Mai
     check_complete(session)
 
 
-@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@only_on_sqlite
 def test_a_sweep_plans_the_rest_after_a_crash(
     app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +95,7 @@ def test_a_sweep_plans_the_rest_after_a_crash(
     check_complete(session)
 
 
-@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@only_on_sqlite
 def test_an_audience_that_breaks_in_the_meantime_pauses_the_mailing(
     app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +120,7 @@ def test_an_audience_that_breaks_in_the_meantime_pauses_the_mailing(
     check_complete(session)
 
 
-@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@only_on_sqlite
 def test_a_mailing_is_not_changed_while_its_run_is_planned(
     app: Flask, browser: FlaskClient, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +134,7 @@ def test_a_mailing_is_not_changed_while_its_run_is_planned(
     assert mailing.name != "Changed"
 
 
-@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@only_on_sqlite
 def test_a_run_is_not_finished_before_all_of_it_is_planned(
     app: Flask,
     session: Session,
@@ -160,7 +161,7 @@ def test_a_run_is_not_finished_before_all_of_it_is_planned(
     check_complete(session)
 
 
-@pytest.mark.only_on("sqlite", reason="PostgreSQL plans a run in one transaction")
+@only_on_sqlite
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_no_letters_are_added_once_the_mailing_is_over(
     app: Flask, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
