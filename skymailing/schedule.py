@@ -34,7 +34,8 @@ from skymailing.models import (
 
 logger = logging.getLogger(__name__)
 
-TICK = 1  # seconds between checks for due jobs: the maximum delay of a start
+TICK = 1  # seconds between checks for due jobs: the maximum delay of a start that was scheduled meanwhile
+MARGIN = 0.01  # seconds after a job is due, so that the check finds it
 LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler is killed while it holds the lock
 HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
 SWEEP_INTERVAL = 15  # seconds
@@ -51,12 +52,15 @@ class SweepingScheduler(Scheduler):
     This happens at the first start, after Redis has been emptied, and after a fast clock has been corrected.
     """
 
+    _interval: float  # seconds from the start of a check to the next one
+
     def acquire_lock(self) -> bool:
         """Acquire the lock as rq_scheduler does, but for a shorter time.
 
         When a check for due jobs takes longer than the lock, two schedulers may enqueue the same start.
         Unique constraints in the database make that harmless.
         """
+        self._interval = TICK
         was_set = self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_LIFETIME, nx=True)
         self._lock_acquired = bool(was_set)
         return self._lock_acquired
@@ -69,6 +73,7 @@ class SweepingScheduler(Scheduler):
             pipeline.execute()
 
     def enqueue_jobs(self) -> Any:
+        began = time.monotonic()
         due = self.connection.zscore(self.scheduled_jobs_key, SWEEP_ID)
         if due is None or due > utcnow().timestamp() + 2 * SWEEP_INTERVAL:
             self.schedule(
@@ -79,7 +84,15 @@ class SweepingScheduler(Scheduler):
                 queue_name=queue.SYSTEM,
                 timeout=queue.JOB_TIMEOUT,
             )
-        return super().enqueue_jobs()
+        jobs = super().enqueue_jobs()
+        self._interval = time.monotonic() - began + self._find_pause()
+        return jobs
+
+    def _find_pause(self) -> float:
+        """Return the seconds until the next check: it is made as soon as the next job is due."""
+        first = self.connection.zrange(self.scheduled_jobs_key, 0, 0, withscores=True)
+        due_in = first[0][1] - utcnow().timestamp() if first else TICK
+        return float(min(TICK, max(0, due_in) + MARGIN))
 
     def enqueue_job(self, job: queue.JsonJob) -> None:
         """Enqueue a due job; cancel one that is not ours instead of failing on it at every check."""

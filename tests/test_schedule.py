@@ -54,6 +54,19 @@ def test_the_sweep_is_scheduled_again_after_redis_has_been_emptied(
             assert queue.get_queue(queue.SYSTEM).job_ids == [schedule.SWEEP_ID]
 
 
+@pytest.mark.parametrize(("due_in", "pause"), [(0.3, 0.31), (5, 1), (-3, 0.01)])
+def test_the_next_check_is_made_when_a_job_is_due(
+    app: Flask, session: Session, due_in: float, pause: float
+) -> None:
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        scheduler.enqueue_jobs()
+        scheduler.acquire_lock()
+        now = utcnow().timestamp()
+        scheduler.connection.zadd(scheduler.scheduled_jobs_key, {"job": now + due_in})
+        assert scheduler._find_pause() == pytest.approx(pause, abs=0.05)
+
+
 def test_workers_are_counted_even_after_redis_has_been_emptied(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
