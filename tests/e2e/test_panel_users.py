@@ -70,7 +70,7 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     users_window.page.wait_for_url("**/auth/login?**")
     users_window.fill(email=user.email, password=PASSWORD)
     with users_window.expecting(403):
-        users_window.main.locator("button[type=submit]").click()
+        users_window.main.locator("button.btn-primary").click()
         users_window.expect_title("Your account is blocked")
     expect(users_window.main).to_contain_text("Bought addresses")
 

@@ -100,7 +100,7 @@ class Window:
         """Sign in through the login page."""
         self.open("/auth/login")
         self.fill(email=email, password=password)
-        self.main.locator("form:not([data-passkey]) button[type=submit]").click()
+        self.main.locator("button.btn-primary").click()
         self.page.wait_for_url(lambda url: "/auth/login" not in url)
 
     @contextmanager
