@@ -19,9 +19,11 @@ from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.run_files import add_files, plan_files
 from skymailing.delivery.senders import describe_mailing, find_problem
+from skymailing.delivery.sequences import late_letters
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
+    LETTER_KINDS,
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
     DeliveryState,
@@ -243,18 +245,18 @@ def _close_waiting(run_id: int, now: datetime) -> int:
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None:
             return 0
+        key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         if mailing.state is MailingState.CANCELLED:
             state = DeliveryState.CANCELLED
-        elif now >= mailing.ends_at or _is_expired(run, mailing, now):
+        elif late_letters.skips(run, mailing, now):
+            return late_letters.skip(session, key, now)
+        elif now >= mailing.ends_at or (
+            mailing.kind in LETTER_KINDS and now >= expires_at(run.scheduled_for)
+        ):
             state = DeliveryState.EXPIRED
         else:
             return 0
-        key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         return deliveries.close_waiting(session.connection(), key, state, now)
-
-
-def _is_expired(run: Run, mailing: Mailing, now: datetime) -> bool:
-    return has_daily_runs(mailing) and now >= expires_at(run.scheduled_for, mailing.kind)
 
 
 def _lock_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:

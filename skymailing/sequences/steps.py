@@ -140,7 +140,7 @@ def write_mailing(step: SequenceStep, sequence: Sequence) -> None:
     mailing.sender_id, mailing.topic_id = sequence.sender_id, sequence.topic_id
     mailing.track_clicks = sequence.track_clicks
     mailing.weekdays, mailing.opens_at = sequence.weekdays, sequence.opens_at
-    mailing.closes_at = sequence.closes_at
+    mailing.closes_at, mailing.on_late = sequence.closes_at, sequence.on_late
     mailing.name = name_mailing(sequence, step.position + 1)
 
 
