@@ -194,7 +194,8 @@ class Enrolment(Model):
     sequence_id: Mapped[int] = mapped_column(ForeignKey("sequences.id", ondelete="CASCADE"))
     client_id: Mapped[int] = mapped_column(BigId, ForeignKey("clients.id", ondelete="CASCADE"))
     # Counts a client's entries from 1. For the trigger DATE: the year of the anniversary, or the date as
-    # YYYYMMDD, so that no occurrence counts twice; entries by hand then count down from -1.
+    # YYYYMMDD, so that no occurrence counts twice; entries by hand, and those after another trigger was
+    # chosen, then count down from -1.
     entry: Mapped[int] = mapped_column(default=1)
     state: Mapped[str] = mapped_column(String(16), default=EnrolmentState.ACTIVE)  # EnrolmentState
     # The step that the client waits for; the last one when it ended. No foreign key, as its check would cost
