@@ -177,6 +177,8 @@ class SequenceStep(Model):
     # Clients who went on without its letter, and those who left while they were waiting for it.
     skipped: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     left: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Grows with every change of its values, as that of the sequence does with every change.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     sequence: Mapped[Sequence] = relationship(back_populates="steps")
     mailing: Mapped[Mailing] = relationship()

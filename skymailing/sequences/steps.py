@@ -75,13 +75,19 @@ def add_step(
     return step
 
 
-def change_step(step: SequenceStep, values: StepValues, now: datetime) -> None:
-    """Change a step of a locked sequence; raises SequenceError and InvalidConditions."""
+def change_step(step: SequenceStep, values: StepValues, now: datetime, expected: int | None = None) -> None:
+    """Change a step of a locked sequence.
+
+    Raises InvalidConditions, and SequenceError, also if `expected` is no longer the step's version.
+    """
     sequence = step.sequence
     _require_current(step)
+    if expected is not None and expected != step.version:
+        raise SequenceError("sequence_step_changed")
     check_step(values, sequence.owner)
     lock_mailing(step.mailing)
     _write(step, sequence, values, now)
+    step.version += 1
     sequence.version += 1
     db.session.flush()
 
