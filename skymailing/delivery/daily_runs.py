@@ -8,7 +8,7 @@ from skymailing.models import DAILY_KINDS, DAILY_RUN_STATES, LETTER_RUN_STATES, 
 
 DAY = timedelta(days=1)
 # How long after the end of its day a transactional letter may still be sent, before it expires. Letters of
-# sequences wait until they can be sent, or are skipped: see sequences.late_letters.
+# sequences wait until they can be sent, or are skipped: see `lateness`.
 PATIENCE = timedelta(days=3)
 # How old letters of sequences may be that their owner sends again.
 SEQUENCE_PATIENCE = timedelta(days=8)

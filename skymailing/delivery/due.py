@@ -11,12 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select
 
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import local_runs
+from skymailing.delivery import lateness, local_runs
 from skymailing.delivery.daily_runs import is_expired, may_get_letters
 from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
-from skymailing.delivery.sequences import late_letters
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
 from skymailing.models import (
     CAUGHT_KINDS,
@@ -109,10 +108,8 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
     is_sure = is_over | (~has_open & ~may_get_letters(now))
     ended = _select_open_runs(Run.id, Run.scheduled_for, is_sure.label("is_sure"), *RUN_HOURS)
     with reading_engine().connect() as connection:
-        rows = connection.execute(ended.where(is_sure | late_letters.may_skip(now)).order_by(Run.id)).all()
-    return [
-        row.id for row in rows if row.is_sure or late_letters.is_late(row.scheduled_for, hours_of(row), now)
-    ]
+        rows = connection.execute(ended.where(is_sure | lateness.may_skip(now)).order_by(Run.id)).all()
+    return [row.id for row in rows if row.is_sure or lateness.is_late(row.scheduled_for, hours_of(row), now)]
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -1,6 +1,7 @@
 """Test that planned letters wait while a sequence cannot send, and then follow the owner's choice."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -42,9 +43,9 @@ def list_states(session: Session) -> list[DeliveryState]:
     return list(session.scalars(select(Delivery.state).order_by(Delivery.id)))
 
 
-def pause_with_a_letter(sequences: Sequences, *more: dict[str, object], **values: object) -> Sequence:
+def pause_with_a_letter(sequences: Sequences, *more: dict[str, Any], **values: Any) -> Sequence:
     """Plan the first letter for a client, and pause before it is sent."""
-    sequence = sequences.create(days(0), *more, **values)  # type: ignore[arg-type]
+    sequence = sequences.create(days(0), *more, **values)
     sequences.add(sequence, ClientFactory.create(owner=sequences.owner))
     sequences.sweep(NOON)
     sequences.change(sequence, services.pause_sequence)
@@ -107,7 +108,7 @@ def test_letters_of_a_blocked_owner_wait(
 
 
 def test_closed_hours_make_no_letter_late(app: Flask, sequences: Sequences, session: Session) -> None:
-    hours = {"weekdays": "1", "opens_at": time(9), "closes_at": time(13)}
+    hours: dict[str, Any] = {"weekdays": "1", "opens_at": time(9), "closes_at": time(13)}
     sequence = sequences.create(days(0), on_late=OnLate.SKIP, **hours)
     sequences.add(sequence, ClientFactory.create(owner=sequences.owner))
     sequences.sweep(NOON)

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Select, select
 
 from skymailing.delivery.daily_runs import expires_at
 from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send
+from skymailing.delivery.lateness import waits_to_skip
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
-from skymailing.delivery.sequences import late_letters
 from skymailing.delivery.variants.contents import VariantContent, load_contents
 from skymailing.delivery.variants.samples import is_testing
 from skymailing.models import (
@@ -96,7 +96,7 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
     has_room = Mailing.kind.in_(CAUGHT_KINDS) | letters.has_room(now)
     statement = _select_run(run_id).where(Run.state.in_(OPEN_RUN_STATES), may_send(now), has_room)
     row = connection.execute(statement).one_or_none()
-    if row is None or not is_open(row, now) or late_letters.waits_to_skip(connection, row, now):
+    if row is None or not is_open(row, now) or waits_to_skip(connection, row, now):
         return None
     run = _make_open_run(row)
     closes_at = None if run.is_local_time else run.policy.hours.find_closing_time(now)

@@ -21,13 +21,14 @@ from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.composition.planning import NewBodies
+from skymailing.delivery.lateness import find_late
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.delivery.sequences.allowance import count_allowed
 from skymailing.delivery.sequences.entering import BATCH, add_counts, list_steps, lock_sequence
 from skymailing.delivery.sequences.late_letters import find_behind
 from skymailing.delivery.sequences.letters import NewLetters, add_letters
-from skymailing.delivery.sequences.timing import find_due, find_late, hours_of
+from skymailing.delivery.sequences.timing import find_due, hours_of
 from skymailing.events.enrolments import report_enrolments
 from skymailing.extensions import db
 from skymailing.models import (
