@@ -144,27 +144,6 @@ def test_emails_are_added_edited_moved_and_removed(
     assert "wait" in soup(browser.post(new, data={"message": message.id, "wait": "-1"})).decode()
 
 
-def test_a_second_window_does_not_replace_an_email_by_surprise(
-    browser: FlaskClient, sequences: Sequences, user: User
-) -> None:
-    sequence = sequences.create(days(1), days(5))
-    step, other = sequences.list_steps(sequence)
-    path = f"/sequences/steps/{step.id}/edit"
-    opened = read_fields(soup(browser.get(path)))
-    submit(browser, f"/sequences/steps/{other.id}/edit", wait="6")  # another email is no conflict
-    assert submit(browser, path, wait="2").status_code == 302
-    invalid = soup(browser.post(path, data=opened | {"wait": "x", "at_time": "10:00"}))
-    refused = soup(browser.post(path, data=read_fields(invalid) | {"wait": "3"}))
-    assert "changed in another window" in refused.text
-    assert [link.text for link in refused.select("main form a[target]")] == ["Show saved version"]
-    assert sequences.list_steps(sequence)[0].wait == 2
-    again = read_fields(refused)
-    assert (again["wait"], again["at_time"]) == ("3", "10:00"), "nothing typed is lost"
-    assert browser.post(path, data=again).status_code == 302
-    saved = sequences.list_steps(sequence)[0]
-    assert (saved.wait, saved.at_time) == (3, time(10))
-
-
 def test_pages_say_what_a_change_does_to_those_who_wait(
     browser: FlaskClient, sequences: Sequences, user: User
 ) -> None:

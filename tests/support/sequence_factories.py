@@ -113,6 +113,11 @@ class Sequences:
         planned = update(Delivery).where(Delivery.state == DeliveryState.PENDING)
         self.session.execute(planned.values(state=DeliveryState.SENT, finished_at=now))
 
+    def list_all(self) -> list[Sequence]:
+        """Return the owner's sequences."""
+        own = select(Sequence).where(Sequence.owner_id == self.owner.id).order_by(Sequence.id)
+        return list(self.session.scalars(own))
+
     def list_steps(self, sequence: Sequence) -> list[SequenceStep]:
         """Return the steps in their order, including removed ones."""
         ordered = select(SequenceStep).where(SequenceStep.sequence_id == sequence.id)
