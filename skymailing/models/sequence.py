@@ -29,6 +29,7 @@ from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime,
 from skymailing.models.user import User
 
 SEQUENCE_NAME_MAX_LENGTH = 200
+DATE_KEY_MAX_LENGTH = 100
 MAX_STEPS = 30
 IS_ACTIVE = text("state = 'active'")
 IS_PAUSED = text("state = 'paused'")
@@ -110,7 +111,7 @@ class Sequence(Timestamps, Model):
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segments.id", ondelete="SET NULL"), index=True)
     # The trigger DATE: the custom field, how many days after it (negative: before) clients enter, and
     # whether they do so on each anniversary.
-    date_key: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    date_key: Mapped[str] = mapped_column(String(DATE_KEY_MAX_LENGTH), default="", server_default="")
     date_offset: Mapped[int] = mapped_column(default=0, server_default="0")
     is_yearly: Mapped[bool] = mapped_column(default=True, server_default=true())
     # How many days after entering clients may enter again, once they are through or have left. NULL: never.

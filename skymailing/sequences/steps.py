@@ -103,6 +103,16 @@ def move_step_up(step: SequenceStep) -> None:
     _number(step.sequence, steps)
 
 
+def move_step(step: SequenceStep, before: SequenceStep | None) -> None:
+    """Move a step of a locked sequence before another one, or to the end."""
+    _require_current(step)
+    if step is before:
+        return
+    steps = [each for each in list_steps(db.session(), step.sequence_id) if each is not step]
+    place = len(steps) if before is None else steps.index(before)
+    _number(step.sequence, [*steps[:place], step, *steps[place:]])
+
+
 def remove_step(step: SequenceStep, now: datetime) -> None:
     """Remove a step of a locked sequence.
 
