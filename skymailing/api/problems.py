@@ -23,11 +23,13 @@ CONFLICTS = {
     *("mailing_caught_too_large", "mailing_caught_started", "mailing_being_planned"),
     *("sequence_archived", "sequence_no_steps", "sequence_trigger_missing", "sequence_not_started"),
     *("sequence_on_the_way", "sequence_entered_before", "sequence_unreachable"),
-    *("sequence_not_on_the_way", "sequence_not_possible"),
+    *("sequence_not_on_the_way", "sequence_not_possible", "sequence_has_history"),
+    *("sequence_step_limit", "sequence_last_step"),
 }
 MISSING = {
     *("mailing_deleted", "message_deleted", "client_deleted", "tag_deleted", "segment_deleted"),
     *("topic_deleted", "mailing_variant_unknown", "webhook_deleted", "sequence_deleted"),
+    "sequence_step_removed",
 }
 # The field that an error of a service is about.
 POINTERS = {

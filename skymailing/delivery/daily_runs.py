@@ -2,22 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement
 
-from skymailing.models import (
-    DAILY_KINDS,
-    DAILY_RUN_STATES,
-    LETTER_RUN_STATES,
-    Mailing,
-    MailingKind,
-    Run,
-    RunState,
-)
+from skymailing.models import DAILY_KINDS, DAILY_RUN_STATES, LETTER_RUN_STATES, Mailing, Run
 
 DAY = timedelta(days=1)
-# How long after the end of its day a letter may still be sent, before it expires.
+# How long after the end of its day a transactional letter may still be sent, before it expires. Letters of
+# sequences wait until they can be sent, or are skipped: see `lateness`.
 PATIENCE = timedelta(days=3)
-# Longer for sequences, which may send on one day of the week only.
+# How old letters of sequences may be that their owner sends again.
 SEQUENCE_PATIENCE = timedelta(days=8)
 
 
@@ -36,10 +29,9 @@ def is_day_over(scheduled_for: datetime, now: datetime) -> bool:
     return day_of(scheduled_for) < day_of(now)
 
 
-def expires_at(scheduled_for: datetime, kind: str) -> datetime:
-    """Return when the letters of a run expire."""
-    patience = SEQUENCE_PATIENCE if kind == MailingKind.SEQUENCE else PATIENCE
-    return day_of(scheduled_for) + DAY + patience
+def expires_at(scheduled_for: datetime) -> datetime:
+    """Return when the transactional letters of a run expire."""
+    return day_of(scheduled_for) + DAY + PATIENCE
 
 
 def may_get_letters(now: datetime) -> ColumnElement[bool]:
@@ -48,8 +40,5 @@ def may_get_letters(now: datetime) -> ColumnElement[bool]:
 
 
 def is_expired(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the letters of a run have waited too long."""
-    return or_(
-        Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE)),
-        (Run.state == RunState.SEQUENCE) & (Run.scheduled_for < day_of(now - SEQUENCE_PATIENCE)),
-    )
+    """Return the condition that the transactional letters of a run have waited too long."""
+    return Run.state.in_(LETTER_RUN_STATES) & (Run.scheduled_for < day_of(now - PATIENCE))

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, literal_column, or_, select
 
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import local_runs
+from skymailing.delivery import lateness, local_runs
 from skymailing.delivery.daily_runs import is_expired, may_get_letters
-from skymailing.delivery.eligibility import RUN_HOURS, is_open, may_send, may_start
+from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send, may_start
 from skymailing.delivery.routing import owner_pauses, servers
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.variants.samples import IN_SAMPLE, IS_PENDING_IN_SAMPLE, is_testing
@@ -105,9 +105,11 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
     """Return the open runs without open letters, and those whose letters will not be sent any more."""
     is_over = (Mailing.state == MailingState.CANCELLED) | (Mailing.ends_at <= now) | is_expired(now)
     has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
-    is_done = ~has_open & ~may_get_letters(now)
+    is_sure = is_over | (~has_open & ~may_get_letters(now))
+    ended = _select_open_runs(Run.id, Run.scheduled_for, is_sure.label("is_sure"), *RUN_HOURS)
     with reading_engine().connect() as connection:
-        return connection.scalars(_select_open_runs(Run.id).where(is_over | is_done).order_by(Run.id)).all()
+        rows = connection.execute(ended.where(is_sure | lateness.may_skip(now)).order_by(Run.id)).all()
+    return [row.id for row in rows if row.is_sure or lateness.is_late(row.scheduled_for, hours_of(row), now)]
 
 
 def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, object_session
 
-from skymailing.delivery import due, local_runs, plan_batches
+from skymailing.delivery import due, lateness, local_runs, plan_batches
 from skymailing.delivery.audience.parts import AudienceParts, lock_parts, read_parts
 from skymailing.delivery.audience.recipients import Recipients, describe_audience, find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
@@ -19,9 +19,11 @@ from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.run_events import report_finished, report_paused, report_run, report_started
 from skymailing.delivery.run_files import add_files, plan_files
 from skymailing.delivery.senders import describe_mailing, find_problem
+from skymailing.delivery.sequences.late_letters import skip
 from skymailing.delivery.variant_planning import begin_test, copy_variants, skip_empty_test
 from skymailing.extensions import db
 from skymailing.models import (
+    LETTER_KINDS,
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
     DeliveryState,
@@ -243,18 +245,18 @@ def _close_waiting(run_id: int, now: datetime) -> int:
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None:
             return 0
+        key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         if mailing.state is MailingState.CANCELLED:
             state = DeliveryState.CANCELLED
-        elif now >= mailing.ends_at or _is_expired(run, mailing, now):
+        elif lateness.skips(run, mailing, now):
+            return skip(session, key, now)
+        elif now >= mailing.ends_at or (
+            mailing.kind in LETTER_KINDS and now >= expires_at(run.scheduled_for)
+        ):
             state = DeliveryState.EXPIRED
         else:
             return 0
-        key = RunKey(run.id, mailing.id, mailing.counted_owner_id, run.started_at)
         return deliveries.close_waiting(session.connection(), key, state, now)
-
-
-def _is_expired(run: Run, mailing: Mailing, now: datetime) -> bool:
-    return has_daily_runs(mailing) and now >= expires_at(run.scheduled_for, mailing.kind)
 
 
 def _lock_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:

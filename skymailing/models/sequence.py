@@ -29,6 +29,7 @@ from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime,
 from skymailing.models.user import User
 
 SEQUENCE_NAME_MAX_LENGTH = 200
+DATE_KEY_MAX_LENGTH = 100
 MAX_STEPS = 30
 IS_ACTIVE = text("state = 'active'")
 IS_PAUSED = text("state = 'paused'")
@@ -110,7 +111,7 @@ class Sequence(Timestamps, Model):
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segments.id", ondelete="SET NULL"), index=True)
     # The trigger DATE: the custom field, how many days after it (negative: before) clients enter, and
     # whether they do so on each anniversary.
-    date_key: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    date_key: Mapped[str] = mapped_column(String(DATE_KEY_MAX_LENGTH), default="", server_default="")
     date_offset: Mapped[int] = mapped_column(default=0, server_default="0")
     is_yearly: Mapped[bool] = mapped_column(default=True, server_default=true())
     # How many days after entering clients may enter again, once they are through or have left. NULL: never.
@@ -177,6 +178,8 @@ class SequenceStep(Model):
     # Clients who went on without its letter, and those who left while they were waiting for it.
     skipped: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     left: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # Grows with every change of its values, as that of the sequence does with every change.
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     sequence: Mapped[Sequence] = relationship(back_populates="steps")
     mailing: Mapped[Mailing] = relationship()
@@ -194,7 +197,8 @@ class Enrolment(Model):
     sequence_id: Mapped[int] = mapped_column(ForeignKey("sequences.id", ondelete="CASCADE"))
     client_id: Mapped[int] = mapped_column(BigId, ForeignKey("clients.id", ondelete="CASCADE"))
     # Counts a client's entries from 1. For the trigger DATE: the year of the anniversary, or the date as
-    # YYYYMMDD, so that no occurrence counts twice; entries by hand then count down from -1.
+    # YYYYMMDD, so that no occurrence counts twice; entries by hand, and those after another trigger was
+    # chosen, then count down from -1.
     entry: Mapped[int] = mapped_column(default=1)
     state: Mapped[str] = mapped_column(String(16), default=EnrolmentState.ACTIVE)  # EnrolmentState
     # The step that the client waits for; the last one when it ended. No foreign key, as its check would cost

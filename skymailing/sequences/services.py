@@ -104,6 +104,7 @@ def start_sequence(sequence: Sequence, now: datetime, actor: Actor, *, sends_unc
         _move(sequence, SequenceState.ACTIVE)
     for step in steps:
         lock_mailing(step.mailing)
+        step.mailing.on_late = sequence.on_late  # earlier versions did not copy it
         if step.mailing.state is MailingState.DRAFT:
             move_mailing(step.mailing, MailingState.RUNNING)
             step.mailing.state_reason = ""

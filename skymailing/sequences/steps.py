@@ -75,13 +75,19 @@ def add_step(
     return step
 
 
-def change_step(step: SequenceStep, values: StepValues, now: datetime) -> None:
-    """Change a step of a locked sequence; raises SequenceError and InvalidConditions."""
+def change_step(step: SequenceStep, values: StepValues, now: datetime, expected: int | None = None) -> None:
+    """Change a step of a locked sequence.
+
+    Raises InvalidConditions, and SequenceError, also if `expected` is no longer the step's version.
+    """
     sequence = step.sequence
     _require_current(step)
+    if expected is not None and expected != step.version:
+        raise SequenceError("sequence_step_changed")
     check_step(values, sequence.owner)
     lock_mailing(step.mailing)
     _write(step, sequence, values, now)
+    step.version += 1
     sequence.version += 1
     db.session.flush()
 
@@ -95,6 +101,16 @@ def move_step_up(step: SequenceStep) -> None:
     if above is not None:
         steps.insert(above, steps.pop(place))
     _number(step.sequence, steps)
+
+
+def move_step(step: SequenceStep, before: SequenceStep | None) -> None:
+    """Move a step of a locked sequence before another one, or to the end."""
+    _require_current(step)
+    if step is before:
+        return
+    steps = [each for each in list_steps(db.session(), step.sequence_id) if each is not step]
+    place = len(steps) if before is None else steps.index(before)
+    _number(step.sequence, [*steps[:place], step, *steps[place:]])
 
 
 def remove_step(step: SequenceStep, now: datetime) -> None:
@@ -140,7 +156,7 @@ def write_mailing(step: SequenceStep, sequence: Sequence) -> None:
     mailing.sender_id, mailing.topic_id = sequence.sender_id, sequence.topic_id
     mailing.track_clicks = sequence.track_clicks
     mailing.weekdays, mailing.opens_at = sequence.weekdays, sequence.opens_at
-    mailing.closes_at = sequence.closes_at
+    mailing.closes_at, mailing.on_late = sequence.closes_at, sequence.on_late
     mailing.name = name_mailing(sequence, step.position + 1)
 
 

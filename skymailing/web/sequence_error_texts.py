@@ -11,9 +11,13 @@ SEQUENCE_ERROR_TEXTS: dict[str, Any] = {
     "sequence_reentry_invalid": _l("Enter a number of days, 1 or more."),
     "sequence_hours_invalid": _l("Enter both times. They must differ."),
     "sequence_target_missing": _l("It does not exist or has been deleted. Choose another one."),
+    "sequence_other_trigger": _l("Only for sequences with the trigger “%(trigger)s”."),
     "sequence_wait_invalid": _l("Enter a number from 0 to %(limit)s."),
     "sequence_step_limit": _l("A sequence can have up to %(limit)s emails."),
     "sequence_step_removed": _l("This email has been removed from the sequence."),
+    "sequence_step_changed": _l(
+        "Not saved: this email was changed in another window. Save again to replace that version."
+    ),
     "sequence_last_step": _l("This is the only email of the sequence. Archive the sequence instead."),
     "sequence_no_steps": _l("Add an email first."),
     "sequence_trigger_missing": _l("Choose what starts the sequence."),

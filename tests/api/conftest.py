@@ -29,7 +29,7 @@ from tests.security.object_factories import (
     make_webhook,
     make_webhook_call,
 )
-from tests.security.sequence_objects import make_place, make_sequence
+from tests.security.sequence_objects import make_place, make_sequence, make_step
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
 from tests.support.sequence_factories import Sequences
@@ -130,6 +130,7 @@ def arguments(user: User) -> dict[str, Any]:
         "segment_id": make_segment(user).id,
         "topic_id": make_topic(user).id,
         "sequence_id": make_sequence(user).id,
+        "step_id": make_step(user).id,
         "enrolment_id": make_place(user).id,
         "suppression_id": make_suppression(user).id,
         "sender_id": make_sender(user).id,

@@ -101,6 +101,9 @@ BODIES: dict[str, Any] = {
     "choose_topic": {"is_joined": True},
     "choose_winner": {"number": 1},
     "add_enrolment": {"client_id": 1},
+    "update_sequence": {"name": "Taken over"},
+    "add_step": {"message_id": 1},
+    "update_step": {"wait": 9},
 }
 QUERIES = {"attach_file": "?filename=a.pdf"}
 

@@ -114,6 +114,7 @@ class Year:
             self.apply(self.draw(), now)
             if not outage:
                 self.sequences.sweep(now)
+                self.sequences.deliver(now)
                 self.reference.sweep(now)
 
     def draw(self) -> Events:

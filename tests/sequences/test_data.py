@@ -6,8 +6,9 @@ import json
 import zipfile
 from datetime import timedelta
 
+import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skymailing.auth.deletion_batches import delete_batch
@@ -19,6 +20,7 @@ from skymailing.models import (
     Client,
     Enrolment,
     EnrolmentState,
+    Removal,
     Sequence,
     SequenceSignal,
     StepLetter,
@@ -81,6 +83,53 @@ def test_a_merged_client_continues_once(app: Flask, sequences: Sequences, user: 
         db.session.commit()
         emails = select(Client.email).join(Enrolment, Enrolment.client_id == Client.id)
         assert db.session.scalars(emails).all() == [removed.email]
+
+
+@pytest.mark.parametrize("ahead", ["kept", "removed"])
+def test_two_merged_clients_on_the_way_continue_as_one(
+    app: Flask, sequences: Sequences, user: User, session: Session, ahead: str
+) -> None:
+    """The kept client stays where it is, so the merged one gets no letter twice at an address."""
+    kept, removed = create_clients(user, 2)
+    first, second = (kept, removed) if ahead == "kept" else (removed, kept)
+    sequence = start(sequences, first)
+    sequences.add(sequence, second, now=NOON + 3 * DAY)
+    old_email = removed.email
+    with app.app_context():
+        one, other = (db.session.get_one(Client, client.id) for client in (kept, removed))
+        merging.merge_clients(one, other, NOON + 3 * DAY, ACTOR)
+        db.session.commit()
+    assert [place.client_id for place in session.scalars(select(Enrolment))] == [kept.id]
+    for day in range(3, 12):
+        sequences.sweep(NOON + day * DAY)
+    letters = [sequences.list_letters(step) for step in sequences.list_steps(sequence)]
+    of_removed = [old_email] if ahead == "removed" else []
+    assert letters == [sorted([kept.email, *of_removed]), [kept.email]]
+    assert sequences.find(sequence, kept).state == EnrolmentState.DONE
+
+
+def test_a_client_who_is_erased_on_the_way_leaves_no_trace(
+    app: Flask, sequences: Sequences, user: User, session: Session
+) -> None:
+    """Neither a place, nor a note of a letter, nor a signal; the numbers stay, and others go on."""
+    erased, other, signalled = create_clients(user, 3)
+    sequence = start(sequences, erased, other)
+    sequences.tag("lead", signalled)
+    with app.app_context():
+        ids = [erased.id, signalled.id]
+        deletion.delete_clients(user.id, ids, NOON, ACTOR)
+        db.session.execute(delete(Removal))  # as when the time to undo it is over
+        db.session.commit()
+    for day in range(7):
+        sequences.sweep(NOON + day * DAY)
+    assert [place.client_id for place in session.scalars(select(Enrolment))] == [other.id]
+    kept = select(StepLetter.enrolment_id).distinct()
+    assert session.scalars(kept).all() == [sequences.find(sequence, other).id]
+    assert not session.scalars(select(SequenceSignal)).all()
+    second = sequences.list_steps(sequence)[1]
+    assert sequences.list_letters(second) == [other.email]
+    session.refresh(sequence)
+    assert (sequence.entered, sequence.done) == (2, 1)
 
 
 def test_a_merged_or_renamed_tag_is_followed(

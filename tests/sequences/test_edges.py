@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clients.deletion import delete_clients, restore_clients
@@ -13,6 +13,7 @@ from skymailing.models import (
     Delivery,
     DeliveryState,
     LeaveReason,
+    Run,
     Sequence,
     SequenceStep,
     Tag,
@@ -33,21 +34,37 @@ HAS_TAG = {"field": "tag", "op": "is", "value": "customer"}
 def test_a_defect_in_one_sequence_does_not_hold_up_others(
     sequences: Sequences, user: User, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clients = create_clients(user, 3)
-    message = MessageFactory.create(owner=user)
-    broken, other = sequences.create(days(0, message_id=message.id)), sequences.create(days(0))
-    for number, client in enumerate(clients):
-        message.subject = f"Subject {number}"
-        session.flush()
-        sequences.add(broken, client)
-        if number < 2:
-            sequences.sweep(NOON)
-    sequences.add(other, clients[0])
-    sequences.sweep(NOON)  # the third run of `broken` would have the time of the second one
+    client = ClientFactory.create(owner=user)
+    broken, other = sequences.create(days(0), days(1)), sequences.create(days(0))
+    step = sequences.list_steps(broken)[1]
+    step.wait = 10**9  # beyond the last date
+    session.flush()
+    for sequence in (broken, other):
+        sequences.add(sequence, client)
+    sequences.sweep(NOON)
     assert "failed" in caplog.text
-    assert (sequences.count_letters(broken), sequences.count_letters(other)) == ([2], [1])
+    assert (sequences.count_letters(broken), sequences.count_letters(other)) == ([0, 0], [1])
+    step.wait = 1
+    session.flush()
     sequences.sweep(NOON + timedelta(seconds=15))
-    assert sequences.count_letters(broken) == [3]
+    assert sequences.count_letters(broken) == [1, 0]
+
+
+def test_changes_within_a_sweep_get_runs_of_their_own(
+    sequences: Sequences, user: User, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sweep has one time, and no two runs of a mailing have the same."""
+    message = MessageFactory.create(owner=user)
+    sequence = sequences.create(days(0, message_id=message.id))
+    for number, client in enumerate(create_clients(user, 5)):
+        message.subject = f"Subject {min(number, 3)}"
+        session.flush()
+        sequences.add(sequence, client)
+        sequences.sweep(NOON)
+    assert "failed" not in caplog.text
+    runs = session.scalars(select(Run).order_by(Run.id)).all()
+    assert [run.planned for run in runs] == [1, 1, 1, 2]
+    assert len({run.scheduled_for for run in runs}) == len(runs)
 
 
 def test_clients_pass_a_removed_step_whose_condition_cannot_be_evaluated(
@@ -123,7 +140,7 @@ def test_a_step_that_another_tab_has_deleted_is_refused(
 def test_no_more_letters_are_planned_than_the_limits_let_go_out_soon(
     sequences: Sequences, user: User, session: Session, set_limits: SetLimits
 ) -> None:
-    """Unsent letters expire after eight days, so those beyond a limit are not planned yet."""
+    """Unsent letters may be skipped as late, so those beyond a limit are not planned yet."""
     set_limits(letters_per_day=3)
     sequence = sequences.create(days(0))
     sequences.add(sequence, *create_clients(user, 8))

@@ -175,6 +175,7 @@ def test_the_owner_moves_a_client(sequences: Sequences, user: User) -> None:
     place = sequences.find(sequence, client)
     sequences.change_place(place, people.skip_wait, NOON)
     sequences.sweep(NOON)
+    sequences.deliver(NOON)
     sequences.change_place(place, people.skip_step, NOON)
     sequences.change_place(place, people.pause_client)
     sequences.sweep(NOON + 9 * DAY)

@@ -15,6 +15,8 @@ from skymailing.models import (
     Trigger,
     User,
 )
+from skymailing.sequences import services
+from skymailing.sequences.values import SequenceValues
 from tests.support.factories import ClientFactory, create_clients
 from tests.support.sequence_factories import NOON, Sequences, days
 from tests.support.signup_factories import TopicFactory
@@ -95,6 +97,26 @@ def test_anniversaries(sequences: Sequences, user: User, birthday: str, day: dat
     sequences.sweep(day)
     sequences.sweep(day + timedelta(hours=2))
     assert sequences.count_letters(sequence) == [int(is_due)]
+
+
+def test_another_start_in_between_blocks_no_anniversary(sequences: Sequences, user: User) -> None:
+    client = ClientFactory.create(owner=user, attributes={"birthday": "1990-03-02"})
+    tag = sequences.tag("lead")
+    by_date = SequenceValues("Birthday", Trigger.DATE, date_key="birthday", reenter_days=1)
+    by_tag = SequenceValues("Birthday", Trigger.TAG, tag_id=tag.id, reenter_days=1)
+    sequence = sequences.create(days(0), trigger=Trigger.DATE, date_key="birthday", reenter_days=1, now=NOON)
+    entries = []
+    for number in range(3):
+        birthday = NOON.replace(year=2026 + number)
+        sequences.sweep(birthday)
+        entries.append(sequences.find(sequence, client).entry)
+        sequences.change(sequence, services.update_sequence, by_tag, birthday + 9 * DAY)
+        sequences.untag_all()
+        sequences.tag("lead", client)
+        sequences.sweep(birthday + 9 * DAY)
+        entries.append(sequences.find(sequence, client).entry)
+        sequences.change(sequence, services.update_sequence, by_date, birthday + 19 * DAY)
+    assert entries == [2026, -1, 2027, -2, 2028, -3]
 
 
 def test_a_date_counts_once_however_often_it_is_checked(sequences: Sequences, user: User) -> None:

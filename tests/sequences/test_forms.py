@@ -1,4 +1,6 @@
-"""Test that a form does not change what it cannot show."""
+"""Test that forms do not change what they cannot show, or what another window has saved."""
+
+from datetime import time
 
 import pytest
 from flask.testing import FlaskClient
@@ -29,3 +31,24 @@ def test_a_field_without_dates_stays_chosen(browser: FlaskClient, sequences: Seq
     assert submit(browser, path, name="Other").status_code == 302
     sequences.session.refresh(sequence)
     assert (sequence.name, sequence.date_key) == ("Other", "born")
+
+
+def test_a_second_window_does_not_replace_an_email_by_surprise(
+    browser: FlaskClient, sequences: Sequences, user: User
+) -> None:
+    sequence = sequences.create(days(1), days(5))
+    step, other = sequences.list_steps(sequence)
+    path = f"/sequences/steps/{step.id}/edit"
+    opened = read_fields(soup(browser.get(path)))
+    submit(browser, f"/sequences/steps/{other.id}/edit", wait="6")  # another email is no conflict
+    assert submit(browser, path, wait="2").status_code == 302
+    invalid = soup(browser.post(path, data=opened | {"wait": "x", "at_time": "10:00"}))
+    refused = soup(browser.post(path, data=read_fields(invalid) | {"wait": "3"}))
+    assert "changed in another window" in refused.text
+    assert [link.text for link in refused.select("main form a[target]")] == ["Show saved version"]
+    assert sequences.list_steps(sequence)[0].wait == 2
+    again = read_fields(refused)
+    assert (again["wait"], again["at_time"]) == ("3", "10:00"), "nothing typed is lost"
+    assert browser.post(path, data=again).status_code == 302
+    saved = sequences.list_steps(sequence)[0]
+    assert (saved.wait, saved.at_time) == (3, time(10))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.audit import Actor
@@ -15,6 +15,7 @@ from skymailing.extensions import db
 from skymailing.models import (
     Client,
     Delivery,
+    DeliveryState,
     Enrolment,
     Run,
     Sequence,
@@ -106,6 +107,16 @@ class Sequences:
         """Run the sweep's part at this time."""
         with self.app.app_context():
             return sweep.run_due(now)
+
+    def deliver(self, now: datetime) -> None:
+        """Note that all planned letters were sent at this time."""
+        planned = update(Delivery).where(Delivery.state == DeliveryState.PENDING)
+        self.session.execute(planned.values(state=DeliveryState.SENT, finished_at=now))
+
+    def list_all(self) -> list[Sequence]:
+        """Return the owner's sequences."""
+        own = select(Sequence).where(Sequence.owner_id == self.owner.id).order_by(Sequence.id)
+        return list(self.session.scalars(own))
 
     def list_steps(self, sequence: Sequence) -> list[SequenceStep]:
         """Return the steps in their order, including removed ones."""

@@ -4,21 +4,23 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 
 from skymailing.api.schemas.base import Flag, OutputSchema, PageQuery, StrictSchema, id_field
-from skymailing.models import EnrolmentState, SequenceState, Trigger, WaitUnit
+from skymailing.models import EnrolmentState, OnLate, SequenceState, Trigger, WaitUnit
 
 
 class StepSchema(OutputSchema):
     """An email of a sequence, and how long clients wait for it."""
 
     id = fields.Integer(required=True)
+    sequence_id = fields.Integer(required=True)
     message_id = fields.Integer(required=True)
     mailing_id = fields.Integer(
         required=True, metadata={"description": "In runs, logs and events: what holds its letters"}
     )
     wait = fields.Integer(required=True)
     wait_unit = fields.String(required=True, validate=OneOf([unit.value for unit in WaitUnit]))
-    at_time = fields.Time(required=True, allow_none=True)
+    at_time = fields.Time(format="%H:%M", required=True, allow_none=True)
     conditions = fields.Dict(required=True, allow_none=True)
+    version = fields.Integer(required=True)
     waiting = fields.Integer(required=True)
     sent = fields.Integer(required=True)
     clicked = fields.Integer(required=True)
@@ -46,7 +48,22 @@ class SequenceHead(OutputSchema):
 class SequenceSchema(SequenceHead):
     """A sequence with its steps."""
 
+    form_id = fields.Integer(required=True, allow_none=True)
+    tag_id = fields.Integer(required=True, allow_none=True)
+    joined_topic_id = fields.Integer(required=True, allow_none=True)
+    segment_id = fields.Integer(required=True, allow_none=True)
+    date_key = fields.String(required=True)
+    date_offset = fields.Integer(required=True)
+    is_yearly = fields.Boolean(required=True)
     exit_conditions = fields.Dict(required=True, allow_none=True)
+    on_late = fields.Enum(OnLate, by_value=True, required=True)
+    weekdays = fields.List(fields.Integer(), required=True)
+    opens_at = fields.Time(format="%H:%M", required=True, allow_none=True)
+    closes_at = fields.Time(format="%H:%M", required=True, allow_none=True)
+    sender_id = fields.Integer(required=True, allow_none=True)
+    topic_id = fields.Integer(required=True, allow_none=True)
+    track_clicks = fields.Boolean(required=True)
+    version = fields.Integer(required=True)
     steps = fields.List(fields.Nested(StepSchema), required=True)
 
 

@@ -19,6 +19,8 @@ from skymailing.api.views import (
     runs,
     segments,
     senders,
+    sequence_changes,
+    sequence_steps,
     sequences,
     suppressions,
     tags,
@@ -35,7 +37,7 @@ from skymailing.web.error_pages import register_error_format
 RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
     *(messages, message_files, senders, mailings, mailing_actions, runs, run_results, returned, reports),
-    *(sequences, webhooks, letters),
+    *(sequences, sequence_changes, sequence_steps, webhooks, letters),
     test_letters,
 )
 

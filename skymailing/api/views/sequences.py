@@ -23,7 +23,7 @@ from skymailing.audit import current_actor
 from skymailing.clients.queries import find_own_clients
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Enrolment, Sequence
+from skymailing.models import EVERY_DAY, Enrolment, Sequence, SequenceStep
 from skymailing.security import get_own
 from skymailing.sequences import people, queries, services
 from skymailing.sequences.steps import list_current
@@ -32,7 +32,13 @@ from skymailing.sequences.values import SequenceError
 bp = Resource("sequences", "Emails that follow an event one after another.")
 
 HEAD = tuple(SequenceHead().fields)
-STEP = ("id", "mailing_id", "wait", "wait_unit", "at_time", "conditions")
+COPIED = (
+    *("form_id", "tag_id", "joined_topic_id", "segment_id", "date_key", "date_offset", "is_yearly"),
+    *("exit_conditions", "on_late", "opens_at", "closes_at", "sender_id", "topic_id", "track_clicks"),
+    "version",
+)
+STEP = ("id", "sequence_id", "mailing_id", "wait", "wait_unit", "at_time", "conditions", "version")
+NUMBERS = ("waiting", "sent", "clicked", "skipped", "left")
 
 
 @bp.operation("GET /sequences", Scope.MAILINGS_READ, query=PageQuery, gives=list_of(SequenceHead))
@@ -121,16 +127,18 @@ def find_enrolment(enrolment_id: int) -> Enrolment:
 def describe(sequence: Sequence) -> dict[str, Any]:
     """Return a sequence with its steps, for the schema."""
     db.session.flush()
-    steps = list_current(sequence)
+    copied = {name: getattr(sequence, name) for name in (*HEAD, *COPIED)}
+    days = [] if sequence.weekdays == EVERY_DAY else [int(day) for day in sequence.weekdays]
+    return copied | {"weekdays": days, "steps": describe_steps(sequence, list_current(sequence))}
+
+
+def describe_steps(sequence: Sequence, steps: list[SequenceStep]) -> list[dict[str, Any]]:
+    """Return steps of a sequence with their numbers, for the schema."""
+    db.session.flush()
     numbers = queries.count_steps(sequence, steps)
-    described = [
+    return [
         {name: getattr(step, name) for name in STEP}
         | {"message_id": step.mailing.message_id}
-        | {
-            name: getattr(numbers[step.id], name)
-            for name in ("waiting", "sent", "clicked", "skipped", "left")
-        }
+        | {name: getattr(numbers[step.id], name) for name in NUMBERS}
         for step in steps
     ]
-    head = {name: getattr(sequence, name) for name in HEAD}
-    return head | {"exit_conditions": sequence.exit_conditions, "steps": described}

@@ -22,7 +22,8 @@ def read_sequences(user_id: int) -> Iterator[dict[str, Any]]:
 def read_steps(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the steps of these sequences; the mailing of a step holds its letters."""
     table = SequenceStep.__table__.c
-    steps = select(*table).join(Sequence, Sequence.id == table.sequence_id)
+    columns = [column for column in table if column.name not in NOT_EXPORTED]
+    steps = select(*columns).join(Sequence, Sequence.id == table.sequence_id)
     return map(to_dict, read_in_chunks(steps.where(Sequence.owner_id == user_id), table.id))
 
 

@@ -98,13 +98,23 @@ def _select_rows(
     )
 
 
-def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:
-    """Move up to BATCH pending or deferred deliveries of the run to a final `state`; return how many."""
+def close_waiting(
+    connection: Connection,
+    run: RunKey,
+    state: DeliveryState,
+    now: datetime,
+    condition: ColumnElement[bool] | None = None,
+) -> int:
+    """Move up to BATCH pending or deferred deliveries of the run to a final `state`; return how many.
+
+    With a `condition`, only those that meet it.
+    """
     waiting = connection.execute(
         select(Delivery.id, Delivery.state, Delivery.unknowns)
         .where(
             Delivery.run_id == run.id,
             Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+            *(() if condition is None else (condition,)),
         )
         .limit(BATCH)
         .with_for_update(skip_locked=True)

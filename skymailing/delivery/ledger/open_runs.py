@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, select
 
 from skymailing.delivery.daily_runs import expires_at
 from skymailing.delivery.eligibility import RUN_HOURS, hours_of, is_open, may_send
+from skymailing.delivery.lateness import waits_to_skip
 from skymailing.delivery.ledger.run_counts import RunKey
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
@@ -18,7 +19,6 @@ from skymailing.delivery.variants.contents import VariantContent, load_contents
 from skymailing.delivery.variants.samples import is_testing
 from skymailing.models import (
     CAUGHT_KINDS,
-    DAILY_KINDS,
     LETTER_KINDS,
     NO_OWNER,
     OPEN_RUN_STATES,
@@ -96,14 +96,14 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
     has_room = Mailing.kind.in_(CAUGHT_KINDS) | letters.has_room(now)
     statement = _select_run(run_id).where(Run.state.in_(OPEN_RUN_STATES), may_send(now), has_room)
     row = connection.execute(statement).one_or_none()
-    if row is None or not is_open(row, now):
+    if row is None or not is_open(row, now) or waits_to_skip(connection, row, now):
         return None
     run = _make_open_run(row)
     closes_at = None if run.is_local_time else run.policy.hours.find_closing_time(now)
     if row.test_ends_at is not None:
         run = replace(run, variants=load_contents(connection, run_id))
-    if row.kind in DAILY_KINDS:
-        run = replace(run, ends_at=min(run.ends_at, expires_at(row.scheduled_for, row.kind)))
+    if row.is_transactional:
+        run = replace(run, ends_at=min(run.ends_at, expires_at(row.scheduled_for)))
     return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
 
 
@@ -119,6 +119,7 @@ def _select_run(run_id: int) -> Select[Any]:
             Mailing.owner_id,
             Mailing.ends_at,
             Mailing.on_unknown,
+            Mailing.on_late,
             *RUN_HOURS,
             *HABITS,
             *COLUMNS,

@@ -21,12 +21,14 @@ from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.delivery.composition.planning import NewBodies
+from skymailing.delivery.lateness import find_late
 from skymailing.delivery.run_events import report_paused
 from skymailing.delivery.senders import find_problem
 from skymailing.delivery.sequences.allowance import count_allowed
 from skymailing.delivery.sequences.entering import BATCH, add_counts, list_steps, lock_sequence
+from skymailing.delivery.sequences.late_letters import find_behind
 from skymailing.delivery.sequences.letters import NewLetters, add_letters
-from skymailing.delivery.sequences.timing import find_due, find_late, hours_of
+from skymailing.delivery.sequences.timing import find_due, hours_of
 from skymailing.events.enrolments import report_enrolments
 from skymailing.extensions import db
 from skymailing.models import (
@@ -182,6 +184,8 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
     chosen = [row for row in chosen if not may_be_sent(row.due_at, before)]
     if due.step.removed_at is not None:
         chosen = []
+    held = _hold_back(session, due, chosen, now)
+    chosen, staying = ([row for row in part if row.id not in held] for part in (chosen, staying))
     result = Advanced(len(rows), len(chosen))
     if chosen:
         may_repeat = any(row.entry != 1 for row in chosen)
@@ -199,6 +203,21 @@ def _take(session: Session, due: DueStep, rows: Items[Any], bodies: NewBodies, n
     statement = update(SequenceStep).where(SequenceStep.id == due.step.id).values(counts)
     session.connection().execute(statement)
     return result
+
+
+def _hold_back(session: Session, due: DueStep, chosen: Items[Any], now: datetime) -> set[int]:
+    """Let late clients who get the letter before this one only now wait again; return their enrolments.
+
+    Otherwise, they would get several letters at once, as after a pause in which both became due.
+    """
+    limit = find_late(hours_of(due.sequence), now)
+    late = [row for row in chosen if is_late(row.due_at, limit)]
+    again = find_due(due.step, now, ZoneInfo(due.sequence.owner.timezone))
+    if not late or again <= now:
+        return set()
+    behind = find_behind(session, due.step, [row.id for row in late], min(row.due_at for row in late))
+    _update(session, behind, {"due_at": again})
+    return set(behind)
 
 
 def is_late(due_at: datetime, limit: datetime | None) -> bool:

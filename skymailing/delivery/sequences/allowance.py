@@ -1,4 +1,4 @@
-"""Plan no more letters of a step than its owner's limits let go out soon: unsent letters expire."""
+"""Plan no more letters of a step than its owner's limits let go out soon: unsent letters may be skipped."""
 
 from datetime import datetime
 

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_in
@@ -27,6 +39,7 @@ from skymailing.models import (
 )
 
 BATCH = 10_000
+FIRST_YEAR = 1_000  # entries from here on are years or days, never counted
 ENTERED = EventType.SEQUENCE_ENTERED
 # Clients also enter while it is paused; they wait for its letters.
 ENTERED_STATES = (SequenceState.ACTIVE, SequenceState.PAUSED)
@@ -135,11 +148,14 @@ def _number_entry(sequence: Sequence, entry: Entry) -> ColumnElement[int]:
     if entry.number is not None:
         return literal(entry.number)
     is_same = (Enrolment.client_id == Client.id) & (Enrolment.sequence_id == sequence.id)
+    lowest = select(func.min(Enrolment.entry)).where(is_same, Enrolment.entry < 0).correlate(Client)
+    downwards = func.coalesce(lowest.scalar_subquery(), 0) - 1
     if sequence.trigger is Trigger.DATE:  # positive numbers are years or days
-        lowest = select(func.min(Enrolment.entry)).where(is_same, Enrolment.entry < 0).correlate(Client)
-        return func.coalesce(lowest.scalar_subquery(), 0) - 1
+        return downwards
+    # Also if it began with a date before, and may do so again.
     highest = select(func.max(Enrolment.entry)).where(is_same).correlate(Client)
-    return func.coalesce(highest.scalar_subquery(), 0) + 1
+    upwards = func.coalesce(highest.scalar_subquery(), 0) + 1
+    return case((upwards < FIRST_YEAR, upwards), else_=downwards)
 
 
 def enter_by_signals(session: Session, sequence: Sequence, now: datetime) -> int:

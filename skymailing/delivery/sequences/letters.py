@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, insert, literal, select, update
+from sqlalchemy import bindparam, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_in
@@ -32,6 +32,10 @@ COPIED = (
     *("subject", "format", "body", "language", "sender_name", "sender_address", "reply_to"),
     *("server_id", "topic_id", "track_clicks", "track_opens", "file_bytes"),
 )
+
+
+# A sweep has one time, in which a step may get several runs: after each change, their times differ by this.
+TICK, MOST_RUNS = timedelta(microseconds=1), 10_000
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,17 @@ def _describe_run(
     with session.no_autoflush:
         files = plan_files(session, run, mailing)
     run.state = RunState.SEQUENCE
-    # The day's first run has the beginning of the day, which only one can have.
-    has_run = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for == day_of(now))
-    run.scheduled_for = now if session.scalar(select(has_run)) else day_of(now)
+    run.scheduled_for = _find_time(session, mailing.id, now)
     return run, files
+
+
+def _find_time(session: Session, mailing_id: int, now: datetime) -> datetime:
+    """Return the time of a new run, which no other one has: the beginning of the day, now, or just after."""
+    times = select(Run.scheduled_for).where(Run.mailing_id == mailing_id)
+    near = or_(Run.scheduled_for == day_of(now), Run.scheduled_for.between(now, now + MOST_RUNS * TICK))
+    taken = set(session.scalars(times.where(near)))
+    free = (now + number * TICK for number in range(MOST_RUNS))
+    return next(time for time in (day_of(now), *free) if time not in taken)
 
 
 def _find_run(
@@ -119,7 +130,7 @@ def _find_run(
         Run.mailing_id == wanted.mailing_id,
         Run.state == RunState.SEQUENCE,
         Run.scheduled_for >= day_of(now),
-        Run.scheduled_for <= now,
+        Run.scheduled_for <= now + MOST_RUNS * TICK,
     )
     # Locked: the sweep waits, and does not close it before these letters can be seen.
     locked = statement.order_by(Run.id.desc()).limit(1).with_for_update(key_share=True)

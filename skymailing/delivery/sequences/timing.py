@@ -7,7 +7,6 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.models import EVERY_DAY, Sequence, SequenceStep, WaitUnit
 
 DAY = timedelta(days=1)
-LATE_AFTER = DAY
 
 
 def hours_of(sequence: Sequence) -> SendingHours:
@@ -38,17 +37,6 @@ def find_due(step: SequenceStep, since: datetime, zone: ZoneInfo) -> datetime:
 def find_midnight(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return when the day that contains `moment` began."""
     return _every_day(zone).find_hour(moment.astimezone(zone).date(), time())
-
-
-def find_late(hours: SendingHours, now: datetime) -> datetime:
-    """Return the time before which letters that were due are late: they could have been sent a day ago.
-
-    Hours in which nothing may be sent make no letter late.
-    """
-    limit = now - LATE_AFTER
-    if hours.is_open(limit):
-        return limit
-    return hours.find_last_closing(limit) or limit
 
 
 def _find_time(moment: datetime, at: time, zone: ZoneInfo) -> datetime:

@@ -54,12 +54,15 @@ def edit_step(step_id: int) -> ResponseReturnValue:
     step = get_step(step_id)
     sequence = step.sequence
     form = StepForm(data=describe_step(step)).offer(current_user, step)
+    is_changed = False
     if form.validate_on_submit():
+        expected = request.form.get("version", type=parse_id)
         try:
             services.require_changeable(sequence)
-            steps.change_step(step, form.read_values(current_user, step), utcnow())
+            steps.change_step(step, form.read_values(current_user, step), utcnow(), expected)
         except ERRORS as error:
             show_error({field.name: field for field in form}, form, error)
+            is_changed = error.code == "sequence_step_changed"
             step = get_step(step_id)
             sequence = step.sequence
         else:
@@ -67,7 +70,17 @@ def edit_step(step_id: int) -> ResponseReturnValue:
             flash(_("Email saved."), "success")
             return go_to(sequence.id)
     numbers = queries.count_steps(sequence, [step])[step.id]
-    return render_template("sequences/step.html", form=form, sequence=sequence, step=step, numbers=numbers)
+    # After a conflict, saving again replaces the other version; after other errors, it is checked again.
+    sent = request.form.get("version", type=parse_id)
+    return render_template(
+        "sequences/step.html",
+        form=form,
+        sequence=sequence,
+        step=step,
+        numbers=numbers,
+        version=sent if sent and not is_changed else step.version,
+        is_changed=is_changed,
+    )
 
 
 @bp.post("/steps/<int:step_id>/up")
