@@ -3,7 +3,7 @@
 An older version does not count changes of steps, and lets their letters expire after eight days.
 
 Revision ID: 0067
-Revises: 0065
+Revises: 0066
 Create Date: 2026-11-29 23:20:00
 
 """
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 # revision identifiers, used by Alembic.
 revision = '0067'
-down_revision = '0065'
+down_revision = '0066'
 branch_labels = None
 depends_on = None
 
