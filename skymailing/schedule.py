@@ -34,7 +34,7 @@ from skymailing.models import (
 
 logger = logging.getLogger(__name__)
 
-TICK = 1  # seconds between checks for due jobs: the maximum delay of a start that was scheduled meanwhile
+TICK = 1  # seconds between checks for due jobs: the maximum delay of a start scheduled since the last one
 MARGIN = 0.01  # seconds after a job is due, so that the check finds it
 LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler is killed while it holds the lock
 HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
