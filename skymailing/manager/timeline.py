@@ -70,7 +70,7 @@ class EventKind(StrEnum):
     MAILING = "mailing"  # created
     NOTICE = "notice"  # a letter about a change to the sign-in
     PAUSED = "paused"  # all mailings
-    REGISTERED = "registered"
+    REGISTERED = "account"  # before "confirmed", if both have the same time
     RUN = "run"
     SESSION = "session"
 
@@ -93,37 +93,35 @@ def list_events(user: User, cursor: str | None) -> Page:
 
 
 def _select_events(user: User) -> list[Select[Any]]:
-    of_user = Mailing.owner_id == user.id
-    runs = _select(EventKind.RUN, Run.started_at, Run.id).join(Run.mailing)
+    own = User.id == user.id
     complaints = (UsageHour.owner_id == user.id) & (UsageHour.kind == UsageKind.COMPLAINTS)
+    paused = (Reputation.owner_id == user.id) & Reputation.paused_at.is_not(None)
+    notices = (OutboxLetter.user_id == user.id) & OutboxLetter.template.in_(NOTICES)
+    sessions = UserSession.id.in_(_find_unannounced_sessions(user))
     return [
-        _select(EventKind.REGISTERED, User.created_at, User.id).where(User.id == user.id),
-        _select(EventKind.CONFIRMED, User.confirmed_at, User.id).where(
-            User.id == user.id, User.confirmed_at.is_not(None)
-        ),
-        _select(EventKind.SESSION, UserSession.created_at, UserSession.id).where(
-            UserSession.id.in_(_find_unannounced_sessions(user))
-        ),
-        _select(EventKind.NOTICE, OutboxLetter.created_at, OutboxLetter.id).where(
-            OutboxLetter.user_id == user.id, OutboxLetter.template.in_(NOTICES)
-        ),
-        _select(EventKind.IMPORT, ClientImport.created_at, ClientImport.id).where(
-            ClientImport.owner_id == user.id
-        ),
-        _select(EventKind.MAILING, Mailing.created_at, Mailing.id).where(
-            of_user, Mailing.kind == MailingKind.MAILING
-        ),
-        _select(EventKind.DISABLED, Mailing.disabled_at, Mailing.id).where(
-            of_user, Mailing.disabled_at.is_not(None)
-        ),
-        runs.where(of_user, Mailing.kind.not_in(CAUGHT_KINDS)),
-        _select(EventKind.COMPLAINTS, UsageHour.begins_at, UsageHour.count).where(
-            complaints, UsageHour.count > 0
-        ),
-        _select(EventKind.PAUSED, Reputation.paused_at, Reputation.owner_id).where(
-            Reputation.owner_id == user.id, Reputation.paused_at.is_not(None)
-        ),
+        _select(EventKind.REGISTERED, User.created_at, User.id).where(own),
+        _select(EventKind.CONFIRMED, User.confirmed_at, User.id).where(own, User.confirmed_at.is_not(None)),
+        _select(EventKind.SESSION, UserSession.created_at, UserSession.id).where(sessions),
+        _select(EventKind.NOTICE, OutboxLetter.created_at, OutboxLetter.id).where(notices),
+        _select(EventKind.COMPLAINTS, UsageHour.begins_at, UsageHour.count).where(complaints),
+        _select(EventKind.PAUSED, Reputation.paused_at, Reputation.owner_id).where(paused),
+        *_select_work(user),
         *_select_audit(user),
+    ]
+
+
+def _select_work(user: User) -> list[Select[Any]]:
+    """Select what the user did: imports, mailings and their runs."""
+    of_user = Mailing.owner_id == user.id
+    imports = _select(EventKind.IMPORT, ClientImport.created_at, ClientImport.id)
+    mailings = _select(EventKind.MAILING, Mailing.created_at, Mailing.id)
+    disabled = _select(EventKind.DISABLED, Mailing.disabled_at, Mailing.id)
+    runs = _select(EventKind.RUN, Run.started_at, Run.id).join(Run.mailing)
+    return [
+        imports.where(ClientImport.owner_id == user.id),
+        mailings.where(of_user, Mailing.kind == MailingKind.MAILING),
+        disabled.where(of_user, Mailing.disabled_at.is_not(None)),
+        runs.where(of_user, Mailing.kind.not_in(CAUGHT_KINDS)),
     ]
 
 
@@ -168,7 +166,7 @@ def _load(rows: Iterable[Any]) -> list[Event]:
     for row in rows:
         kind = EventKind(row.kind)
         item = items[kind].get(row.ref) if kind in LOADERS else row.ref
-        if item is not None:
+        if item:
             events.append(Event(row.at, kind, item))
     return events
 

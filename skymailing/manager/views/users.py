@@ -70,7 +70,7 @@ class UsersView(PanelView):
             reasons=judge(user, usage, is_paused(user.id), now),
             suspicion_label=suspicion_label,
             events=list_events(user, request.args.get("cursor")),
-            may_see_actor=may_see_actor,
+            may_see_actor=lambda entry: may_see_actor(current_user, entry),
             limits=(limits := limits_of.measure(user, now)),
             may_trust=limits.is_new and user.id != current_user.id,
             may_change_role=current_user.role in ADMINS and user.id != current_user.id,
