@@ -210,6 +210,16 @@ def test_a_blocked_user_does_not_get_in(
     assert not is_signed_in(visitor)
 
 
+def test_an_account_that_is_being_deleted_is_not_entered(
+    visitor: FlaskClient, session: Session, user: User, device: Device
+) -> None:
+    user.confirmed_at, user.erasure_began_at = None, utcnow()
+    session.commit()
+    assert enter(visitor, device.sign(ask(visitor))).location == "/auth/login"
+    assert "has been removed" in get(visitor, "/auth/login")
+    assert not is_signed_in(visitor)
+
+
 def test_a_passkey_belongs_to_one_account(
     browser: FlaskClient, sign_in: SignIn, session: Session, device: Device
 ) -> None:
@@ -232,8 +242,9 @@ def test_they_are_offered_only_where_browsers_allow_them(
     assert app.test_client().post("/auth/login/passkey/challenge", base_url=url).status_code == 409
 
 
-def test_they_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.config, "PUBLIC_URL", "https://sky.example")
+@pytest.mark.parametrize("url", ["https://sky.example", "https://Sky.Example", "https://sky.example:443"])
+def test_they_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setitem(app.config, "PUBLIC_URL", url)
     assert "data-passkey" in app.test_client().get("/auth/login", base_url="https://sky.example").text
     assert "data-passkey" not in app.test_client().get("/auth/login", base_url="https://other.example").text
 
