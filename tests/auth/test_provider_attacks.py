@@ -129,6 +129,17 @@ def test_others_can_write_while_the_provider_responds(
     assert is_signed_in(visitor)
 
 
+def test_the_description_changes_no_setting(
+    visitor: FlaskClient, session: Session, provider: Provider
+) -> None:
+    proxy = {"http": "http://127.0.0.1:9", "https": "http://127.0.0.1:9"}
+    provider.description = {"proxies": proxy, "verify": False, "code_challenge_method": None, "scope": "x"}
+    start = visitor.get(START)
+    assert "scope=openid" in start.location
+    visitor.get(provider.authorize(start.location).replace("http://sky.example", ""))
+    assert is_signed_in(visitor)
+
+
 def test_a_link_on_another_site_signs_no_one_in(visitor: FlaskClient, provider: Provider) -> None:
     for site in ("cross-site", "same-site"):
         response = visitor.get(f"{START}?next=/clients/", headers={"Sec-Fetch-Site": site})

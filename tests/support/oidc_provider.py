@@ -30,7 +30,7 @@ class Provider:
         self.claims: dict[str, Any] = {"sub": "42", "email": "anna@example.com", "email_verified": True}
         self.changes: dict[str, Any] = {}
         self.codes: dict[str, dict[str, str]] = {}
-        self.description: dict[str, str] = {}
+        self.description: dict[str, Any] = {}
         self.redirects: dict[str, str] = {}
         self.padding: dict[str, int] = {}
         self.requested: list[str] = []

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "provider"  # in the keys of session values
 TIMEOUT = 5  # seconds for each answer of the provider
+LOGGED = 300  # characters
 MAX_SUBJECT = 255  # characters, as OpenID Connect allows
 
 
@@ -67,7 +68,8 @@ def _explain(error: Exception) -> ProviderError:
     name = oidc_settings().name
     if getattr(error, "error", "") == "access_denied":
         return ProviderError("provider_cancelled", name=name)
-    logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, error)
+    # The visitor's browser may have brought the text.
+    logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, str(error)[:LOGGED])
     return ProviderError("provider_failed", name=name)
 
 

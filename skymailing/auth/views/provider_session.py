@@ -17,6 +17,8 @@ ANSWER_SECONDS = 10  # for the text of an answer; TIMEOUT limits the wait for ea
 MAX_ANSWER = 512 * 1024  # bytes
 PART = 64 * 1024
 METADATA_LIFETIME = 3600  # seconds, also of the keys: one that the provider has withdrawn must not stay valid
+# Authlib would also pass any other value to the session, as its settings, such as one to verify nothing.
+KEPT = ("issuer", "id_token_signing_alg_values_supported", "_loaded_at")
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -67,7 +69,11 @@ class ProviderApp(FlaskOAuth2App):
         """Return the metadata. Raises BadAnswer, after which they are requested again next time."""
         if time.time() - self.server_metadata.get("_loaded_at", 0) > METADATA_LIFETIME:
             self.server_metadata = {}
-        metadata: dict[str, Any] = super().load_server_metadata()
+            described = super().load_server_metadata()
+            self.server_metadata = {
+                name: described[name] for name in (*KEPT, *ENDPOINTS) if name in described
+            }
+        metadata = self.server_metadata
         issuer = self._server_metadata_url.removesuffix(".well-known/openid-configuration")
         is_ours = str(metadata.get("issuer")).rstrip("/") == issuer.rstrip("/")
         if not is_ours or not all(is_safe_url(str(metadata.get(name))) for name in ENDPOINTS):
