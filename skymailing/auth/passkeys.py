@@ -51,7 +51,9 @@ def find_party() -> Party | None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return Party(host, f"{url.scheme}://{url.netloc}")
+        # As browsers write an origin: in lower case, and without the usual port.
+        is_usual = url.port in (None, {"https": 443, "http": 80}[url.scheme])
+        return Party(host, f"{url.scheme}://{host}" if is_usual else f"{url.scheme}://{host}:{url.port}")
     return None
 
 
@@ -178,17 +180,25 @@ def verify_sign_in(
         raise
     except Exception as error:  # the library raises errors of many kinds for unusual answers
         raise PasskeyError("passkey_refused") from error
+    _use(passkey, verified.new_sign_count, challenged_at, now)
+    user = db.session.get_one(User, passkey.user_id)
+    if not (user.is_confirmed or user.is_blocked):  # the account is being deleted
+        raise PasskeyError("passkey_unknown")
+    return user
+
+
+def _use(passkey: Passkey, sign_count: int, challenged_at: datetime, now: datetime) -> None:
+    """Use up the challenge and older ones. Raises PasskeyError if it has already been used."""
     # Compare in the database, so that one of two simultaneous uses of an answer is refused.
     is_unused = or_(Passkey.challenged_at.is_(None), Passkey.challenged_at < challenged_at)
     used = db.session.scalar(
         update(Passkey)
         .where(Passkey.id == passkey.id, is_unused)
-        .values(sign_count=verified.new_sign_count, used_at=now, challenged_at=challenged_at)
+        .values(sign_count=sign_count, used_at=now, challenged_at=challenged_at)
         .returning(Passkey.id)
     )
     if used is None:
         raise PasskeyError("passkey_refused")
-    return db.session.get_one(User, passkey.user_id)
 
 
 def _read(credential: str) -> dict[str, object]:

@@ -112,10 +112,10 @@ def is_reading_request() -> bool:
     """Return whether the current request only reads, at least so far."""
     if not has_request_context():
         return False
-    if request.method in SAFE_METHODS:
-        return True
+    if g.get("may_write", False):
+        return False
     view = current_app.view_functions.get(request.endpoint or "")
-    return getattr(view, "starts_reading", False) and not g.get("may_write", False)
+    return request.method in SAFE_METHODS or getattr(view, "starts_reading", False)
 
 
 def lower(text: str | None) -> str | None:

@@ -11,6 +11,8 @@ from flask_wtf import FlaskForm
 from wtforms import SearchField, SelectField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
+from skymailing.manager.suspicion import Suspicion
+from skymailing.manager.words import suspicion_label
 from skymailing.models import AuditAction, DeliveryState, MailingState, Outcome, Role, RunState, UsageKind
 from skymailing.web.form_fields import PeriodForm, one_line, strip
 from skymailing.web.labels import state_label
@@ -18,6 +20,7 @@ from skymailing.web.labels import state_label
 E = TypeVar("E", bound=StrEnum)
 
 YES, NO = "yes", "no"
+BOUNCE_SHARES = (1, 2, 5, 10)  # percent
 
 
 class Filter(PeriodForm):
@@ -47,17 +50,19 @@ def search_field(label: Any) -> SearchField:
 
 
 class MailingFilter(Filter):
-    """Filter mailings by name, owner, state, start and whether they are disabled."""
+    """Filter mailings by name, owner, state, start, refused letters and whether they are disabled."""
 
     q = search_field(lazy_pgettext("mailing", "Name"))
     owner = search_field(_l("Owner"))
     state = SelectField(_l("State"), default="")
     disabled = SelectField(_l("Disabled"), default="")
+    refused = SelectField(_l("Refused emails"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.set_choices("state", list(MailingState), _("all states"))
         self.set_flag_choices("disabled", _("disabled"), _("not disabled"))
+        self.set_flag_choices("refused", pgettext("refusals", "some"), pgettext("refusals", "none"))
         self.since.label.text = _("Starts on or after")
         self.until.label.text = _("Starts on or before")
 
@@ -95,18 +100,37 @@ class AttemptFilter(Filter):
 
 
 class UserFilter(Filter):
-    """Filter users by name or address, role, block and confirmation."""
+    """Filter users by name or address, role, block, confirmation, and what is unusual about their sending."""
 
     q = search_field(_l("Name or address"))
     role = SelectField(_l("Role"), default="")
     blocked = SelectField(_l("Blocked"), default="")
     confirmed = SelectField(_l("Address confirmed"), default="")
+    suspicious = SelectField(_l("Suspicious"), default="")
+    bounces = SelectField(_l("Addresses that do not exist"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.suspicious.choices = [
+            ("", _("all")),
+            (YES, _("any reason")),
+            *((reason.value, suspicion_label(reason)) for reason in Suspicion),
+        ]
+        self.bounces.choices = [
+            ("", _("all")),
+            *((str(percent), _("over %(percent)s%%", percent=percent)) for percent in BOUNCE_SHARES),
+        ]
         self.set_choices("role", list(Role), _("all roles"))
         self.set_flag_choices("blocked", _("blocked"), _("not blocked"))
         self.set_flag_choices("confirmed", _("confirmed"), _("unconfirmed"))
+
+    def suspicions(self) -> list[Suspicion]:
+        """Return the chosen reasons; none for "all"."""
+        chosen = self.text("suspicious")
+        return list(Suspicion) if chosen == YES else [Suspicion(chosen)] if chosen else []
+
+    def bounce_percent(self) -> int | None:
+        return int(self.text("bounces") or 0) or None
 
 
 class ReputationFilter(Filter):

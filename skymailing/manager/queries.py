@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Select, String, exists, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
 
 from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
@@ -22,8 +22,10 @@ from skymailing.models import (
     Mailing,
     MailingState,
     Message,
+    Outcome,
     Role,
     Run,
+    RunAnswer,
     RunInterval,
     RunState,
     User,
@@ -52,25 +54,33 @@ def matches_user(text: str) -> ColumnElement[bool]:
     return or_(contains(User.email, text), contains(User.name, text))
 
 
-def list_mailings(
-    name: str,
-    owner: str,
-    state: MailingState | None,
-    disabled: bool | None,
-    starts: Period,
-    cursor: str | None,
-) -> Page:
+@dataclass(frozen=True, slots=True)
+class MailingCriteria:
+    """Which mailings to list; the defaults exclude none."""
+
+    name: str = ""
+    owner: str = ""
+    state: MailingState | None = None
+    disabled: bool | None = None
+    refused: bool | None = None  # whether a mail server refused some of its letters
+    starts: Period = (None, None)
+
+
+def list_mailings(criteria: MailingCriteria, cursor: str | None) -> Page:
     """Return a page of all users' mailings with their owners, newest first."""
     statement = select(Mailing).join(Mailing.owner).options(contains_eager(Mailing.owner))
-    statement = statement.where(*within(Mailing.starts_at, starts))
-    if name:
-        statement = statement.where(contains(Mailing.name, name))
-    if owner:
-        statement = statement.where(matches_user(owner))
-    if state:
-        statement = statement.where(Mailing.state == state)
-    if disabled is not None:
-        statement = statement.where(Mailing.disabled_at.is_not(None) == disabled)
+    statement = statement.where(*within(Mailing.starts_at, criteria.starts))
+    if criteria.name:
+        statement = statement.where(contains(Mailing.name, criteria.name))
+    if criteria.owner:
+        statement = statement.where(matches_user(criteria.owner))
+    if criteria.state:
+        statement = statement.where(Mailing.state == criteria.state)
+    if criteria.disabled is not None:
+        statement = statement.where(Mailing.disabled_at.is_not(None) == criteria.disabled)
+    if criteria.refused is not None:
+        refusal = (RunAnswer.mailing_id == Mailing.id) & (RunAnswer.outcome == Outcome.FAILED)
+        statement = statement.where(exists().where(refusal) == criteria.refused)
     return paginate(statement, [(Mailing.id, True)], cursor)
 
 
@@ -124,24 +134,31 @@ def list_attempts(delivery_id: int) -> list[Attempt]:
     return list(db.session.scalars(statement.order_by(Attempt.number)))
 
 
-def list_users(
-    text: str,
-    role: Role | None,
-    blocked: bool | None,
-    confirmed: bool | None,
-    registered: Period,
-    cursor: str | None,
-) -> Page:
+@dataclass(frozen=True, slots=True)
+class UserCriteria:
+    """Which users to list; the defaults exclude none."""
+
+    text: str = ""
+    role: Role | None = None
+    blocked: bool | None = None
+    confirmed: bool | None = None
+    registered: Period = (None, None)
+    ids: Collection[int] | None = None
+
+
+def list_users(criteria: UserCriteria, cursor: str | None) -> Page:
     """Return a page of users, newest first."""
-    statement = select(User).where(*within(User.created_at, registered))
-    if text:
-        statement = statement.where(matches_user(text))
-    if role:
-        statement = statement.where(User.role == role)
-    if blocked is not None:
-        statement = statement.where(User.blocked_at.is_not(None) == blocked)
-    if confirmed is not None:
-        statement = statement.where(User.confirmed_at.is_not(None) == confirmed)
+    statement = select(User).where(*within(User.created_at, criteria.registered))
+    if criteria.text:
+        statement = statement.where(matches_user(criteria.text))
+    if criteria.role:
+        statement = statement.where(User.role == criteria.role)
+    if criteria.blocked is not None:
+        statement = statement.where(User.blocked_at.is_not(None) == criteria.blocked)
+    if criteria.confirmed is not None:
+        statement = statement.where(User.confirmed_at.is_not(None) == criteria.confirmed)
+    if criteria.ids is not None:
+        statement = statement.where(User.id.in_(criteria.ids))
     return paginate(statement, [(User.id, True)], cursor, USERS_PER_PAGE)
 
 
@@ -223,6 +240,7 @@ def count_overview() -> dict[str, BoundedCount]:
     """Return the totals for the panel's overview."""
     return {
         "users": count_up_to(select(User)),
+        "unconfirmed": count_up_to(select(User).where(User.confirmed_at.is_(None))),
         "blocked": count_up_to(select(User).where(User.blocked_at.is_not(None))),
         "mailings": count_up_to(select(Mailing)),
         "running": count_up_to(select(Mailing).where(Mailing.state == MailingState.RUNNING)),

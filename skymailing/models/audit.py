@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Enum, Index, String, event
+from sqlalchemy import BigInteger, Enum, Index, String, event, text
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
 
 from skymailing.clock import utcnow
@@ -126,7 +126,16 @@ class AuditEntry(Model):
     # How many clients an action on many of them affected.
     count: Mapped[int | None]
 
-    __table_args__ = (Index(None, "actor_id", "id"),)
+    __table_args__ = (
+        Index(None, "actor_id", "id"),
+        # For the timeline of an account in the panel.
+        Index(
+            "ix_audit_entries_user",
+            "target_id",
+            postgresql_where=text("kind = 'user'"),
+            sqlite_where=text("kind = 'user'"),
+        ),
+    )
 
 
 class AuditPermit(Model):

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sqlalchemy.exc import OperationalError
 
-from skymailing import hints, queue
+from skymailing import counters, hints, queue
 from skymailing.clock import utcnow
 from skymailing.db.engine import StopCheck
 from skymailing.extensions import db
@@ -71,8 +71,10 @@ def read_mailbox(should_stop: StopCheck) -> Reading:
     try:
         while _read_session(address, reading, can_continue):
             pass
+        counters.set_gauge("mailbox_read", utcnow().timestamp())
     except MailboxFault as error:
         reading.fault = str(error)
+        counters.set_gauge("mailbox_failed", utcnow().timestamp())
         logger.warning("The mailbox for returned mail on %s cannot be read: %s", address.host, error)
     finally:
         queue.end_lease("mailbox", holder)

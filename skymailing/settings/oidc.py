@@ -34,12 +34,17 @@ class OidcSettings:
 
 def _check_issuer(issuer: str) -> str:
     """Return the issuer's host."""
-    try:
-        url = urlsplit(issuer)
-        host, is_safe = url.hostname or "", url.scheme == "https"
-    except ValueError:
-        host, is_safe = "", False
-    if not host or not (is_safe or host in LOOPBACK) or url.query or url.fragment:
+    if not is_safe_url(issuer) or "?" in issuer or "#" in issuer:
         example = "https://accounts.example.com"
         raise ConfigurationError(f"OIDC_ISSUER must be a URL like {example}, not {issuer!r}.")
-    return host
+    return urlsplit(issuer).hostname or ""
+
+
+def is_safe_url(text: str) -> bool:
+    """Return whether the client secret may be sent to an address: over HTTPS, or on this machine."""
+    try:
+        url = urlsplit(text)
+        host = url.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and host in LOOPBACK))

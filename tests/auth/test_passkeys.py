@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import OutboxLetter, Passkey, User
+from skymailing.security import RESET, account_token
 from tests.auth.authenticator import App
 from tests.auth.software_passkey import Device
 from tests.conftest import SignIn
@@ -210,6 +211,33 @@ def test_a_blocked_user_does_not_get_in(
     assert not is_signed_in(visitor)
 
 
+def test_an_account_that_is_being_deleted_is_not_entered(
+    visitor: FlaskClient, session: Session, user: User, device: Device
+) -> None:
+    user.confirmed_at, user.erasure_began_at = None, utcnow()
+    session.commit()
+    assert enter(visitor, device.sign(ask(visitor))).location == "/auth/login"
+    assert "has been removed" in get(visitor, "/auth/login")
+    assert not is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("has_passkey", [True, False])
+def test_a_new_password_reminds_of_passkeys(
+    app: Flask, visitor: FlaskClient, session: Session, user: User, device: Device, has_passkey: bool
+) -> None:
+    """A thief with the old password may have added one."""
+    if not has_passkey:
+        session.delete(session.scalars(select(Passkey)).one())
+        session.commit()
+    with app.app_context():
+        token = account_token(RESET, user)
+    data = {"password": "a new long password", "password_confirm": "a new long password"}
+    post(visitor, f"/auth/reset/{token}", **data)
+    page = get(visitor, "/auth/login")
+    assert "has been saved" in page
+    assert ("passkeys and connected accounts still sign in" in page) == has_passkey
+
+
 def test_a_passkey_belongs_to_one_account(
     browser: FlaskClient, sign_in: SignIn, session: Session, device: Device
 ) -> None:
@@ -232,8 +260,9 @@ def test_they_are_offered_only_where_browsers_allow_them(
     assert app.test_client().post("/auth/login/passkey/challenge", base_url=url).status_code == 409
 
 
-def test_they_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.config, "PUBLIC_URL", "https://sky.example")
+@pytest.mark.parametrize("url", ["https://sky.example", "https://Sky.Example", "https://sky.example:443"])
+def test_they_are_offered_at_a_domain(app: Flask, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setitem(app.config, "PUBLIC_URL", url)
     assert "data-passkey" in app.test_client().get("/auth/login", base_url="https://sky.example").text
     assert "data-passkey" not in app.test_client().get("/auth/login", base_url="https://other.example").text
 

@@ -1,7 +1,6 @@
 """Test sign-in with accounts at an OpenID Connect provider, and attempts to take over an account with it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,16 +15,13 @@ from config import load_config
 from skymailing.clock import utcnow
 from skymailing.errors import ConfigurationError
 from skymailing.models import OutboxLetter, Role, User, UserIdentity
-from skymailing.settings.oidc import OidcSettings
 from tests.auth.authenticator import App
+from tests.auth.provider_visits import PAGE, START, configure, connect, flashes, is_signed_in, sign_in_at
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.oidc_provider import CLIENT, SECRET, Provider, run_provider
 
 pytestmark = pytest.mark.one_engine
-
-PAGE = "/auth/profile/sign-in-accounts"
-START = "/auth/login/provider"
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +36,6 @@ def provider(app: Flask, running: Provider, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(running, "changes", {})
     configure(app, monkeypatch, running, creates_users=True)
     return running
-
-
-def configure(app: Flask, monkeypatch: pytest.MonkeyPatch, provider: Provider, **changes: Any) -> None:
-    settings = OidcSettings(provider.url, CLIENT, SECRET, "Example ID")
-    monkeypatch.setitem(app.config, "OIDC", replace(settings, **changes))
-    app.extensions.pop("skymailing_oidc", None)
-
-
-def sign_in_at(provider: Provider, browser: FlaskClient, query: str = "") -> Any:
-    """Sign in as a browser would; return the response to the return from the provider."""
-    start = browser.get(START + query)
-    assert start.location.startswith(f"{provider.url}/authorize?"), start.text
-    return browser.get(provider.authorize(start.location).replace("http://sky.example", ""))
-
-
-def connect(provider: Provider, browser: FlaskClient, **code: str) -> Any:
-    page = browser.post(PAGE, data={"current_password": PASSWORD, **code})
-    assert f'href="{START}"' in page.text, page.text
-    return sign_in_at(provider, browser)
-
-
-def is_signed_in(browser: FlaskClient) -> bool:
-    return browser.get("/auth/profile").status_code == 200
-
-
-def flashes(browser: FlaskClient) -> str:
-    return browser.get("/auth/login", follow_redirects=True).text
 
 
 @pytest.mark.both_engines
@@ -187,8 +156,12 @@ def test_a_blocked_user_does_not_get_in(
     "changes",
     [
         {"aud": "another-program"},
+        {"aud": "another-program", "azp": CLIENT},
         {"iss": "https://evil.example"},
         {"nonce": "another"},
+        {"nonce": None},
+        {"iss": None},
+        {"aud": []},
         {"exp": 1_000_000_000},
         {"sub": ""},
         {"sub": "x" * 300},

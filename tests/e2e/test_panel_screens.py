@@ -20,6 +20,7 @@ def panel_paths(site: Site) -> list[str]:
         return [
             "/manager/",
             "/manager/mailings/",
+            "/manager/mailings/?refused=yes",
             f"/manager/mailings/{running.id}/",
             f"/manager/mailings/{running.id}/log",
             f"/manager/mailings/disable?id={running.id}",
@@ -30,6 +31,7 @@ def panel_paths(site: Site) -> list[str]:
             "/manager/returned/",
             "/manager/senders/",
             "/manager/users/",
+            "/manager/users/?suspicious=yes&bounces=1",
             f"/manager/users/{owner.id}/",
             f"/manager/users/block?id={owner.id}",
             f"/manager/users/{owner.id}/role",

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import hints, periodic, queue
+from skymailing import counters, hints, periodic, queue
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import ReturnedLetter, User
@@ -59,6 +59,20 @@ def read(app: Flask, should_stop: Callable[[float], bool] = lambda _seconds: Fal
 
 def count_letters(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(ReturnedLetter)) or 0
+
+
+def test_the_panel_learns_when_it_was_read(
+    desk: Desk, mailbox: MailboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.app.app_context():
+        queue.connection().delete(counters.KEY)
+        began = utcnow().timestamp()
+        read(desk.app)
+        assert counters.read()["mailbox_read"] >= began
+        assert "mailbox_failed" not in counters.read()
+        set_mailbox(desk.app, monkeypatch, mailbox.url.replace("//", "//x"))
+        read(desk.app)
+        assert counters.read()["mailbox_failed"] >= began
 
 
 def test_letters_are_read_and_moved(desk: Desk, mailbox: MailboxServer) -> None:

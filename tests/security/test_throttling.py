@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import User
+from skymailing.settings.oidc import OidcSettings
 from skymailing.settings.quotas import QuotaSettings
 from tests.conftest import WEBHOOK_SECRET
 from tests.returns.posts import brevo
@@ -284,3 +285,14 @@ def test_guessing_the_secret_of_a_webhook_is_stopped(throttled: Flask) -> None:
         body = brevo("opened", f"{number}@example.org")
         path = f"/hooks/brevo/{WEBHOOK_SECRET}"
         assert visitor.post(path, data=body, environ_overrides=provider).status_code == 200
+
+
+def test_attempts_that_may_wait_for_the_provider_are_limited(
+    throttled: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(throttled.config, "OIDC", OidcSettings("https://id.example", "x", "y", "ID"))
+    visitor = throttled.test_client()
+    path = "/auth/login/provider/return?code=x&state=y"
+    assert [visitor.get(path).status_code for _ in range(100)] == [303] * 100
+    assert visitor.get(path).status_code == visitor.head(path).status_code == 429
+    assert visitor.get("/auth/login/provider").status_code == 429

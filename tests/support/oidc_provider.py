@@ -5,21 +5,24 @@ import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "skymailing", "a secret of the provider"
 
 
 class Provider:
-    """The provider; `claims` are those of the person who signs in next, `changes` damage its ID token."""
+    """The provider; `claims` are those of the person who signs in next, `changes` damage its ID token.
+
+    `description` changes its metadata, `redirects` and `padding` (characters) its answers, by path.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -27,6 +30,12 @@ class Provider:
         self.claims: dict[str, Any] = {"sub": "42", "email": "anna@example.com", "email_verified": True}
         self.changes: dict[str, Any] = {}
         self.codes: dict[str, dict[str, str]] = {}
+        self.description: dict[str, Any] = {}
+        self.redirects: dict[str, str] = {}
+        self.padding: dict[str, int] = {}
+        self.requested: list[str] = []
+        self.published: RSAKey | None = None  # instead of `key`, with which tokens are signed
+        self.before_tokens: Callable[[], None] = lambda: None
 
     def authorize(self, url: str) -> str:
         """Return where the provider redirects a browser that requests this URL."""
@@ -45,7 +54,8 @@ class Provider:
             return None
         now = int(time.time())
         claims = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 60, "nonce": asked["nonce"]}
-        token = jwt.encode({"alg": "RS256", "kid": "1"}, claims | self.claims | self.changes, self.key)
+        content = json.dumps(claims | self.claims | self.changes)  # escapes what UTF-8 cannot contain
+        token = jws.serialize_compact({"alg": "RS256", "kid": "1"}, content, self.key)
         return {"access_token": "x", "token_type": "Bearer", "expires_in": 60, "id_token": token}
 
     def describe(self) -> dict[str, Any]:
@@ -55,28 +65,32 @@ class Provider:
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
             "id_token_signing_alg_values_supported": ["RS256"],
-        }
+        } | self.description
 
 
-@contextmanager
-def run_provider() -> Iterator[Provider]:
-    """Run a provider on a free port."""
+def make_handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
+    """Return the class that answers requests as the provider does."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/keys":
-                self.answer({"keys": [provider.key.as_dict(private=False)]})
+                self.answer({"keys": [(provider.published or provider.key).as_dict(private=False)]})
             else:
                 self.answer(provider.describe())
 
         def do_POST(self) -> None:
+            provider.before_tokens()
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             tokens = provider.exchange(form)
             self.answer(tokens or {"error": "invalid_grant"}, 200 if tokens else 400)
 
         def answer(self, value: dict[str, Any], status: int = 200) -> None:
-            content = json.dumps(value).encode()
-            self.send_response(status)
+            provider.requested.append(self.path)
+            target = provider.redirects.get(self.path)
+            content = json.dumps(value).encode() + b" " * provider.padding.get(self.path, 0)
+            self.send_response(307 if target else status)
+            if target:
+                self.send_header("Location", target)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -85,8 +99,15 @@ def run_provider() -> Iterator[Provider]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    provider = Provider(f"http://127.0.0.1:{server.server_port}")
+    return Handler
+
+
+@contextmanager
+def run_provider() -> Iterator[Provider]:
+    """Run a provider on a free port."""
+    provider = Provider("")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(provider))
+    provider.url = f"http://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=[0.05])
     thread.start()
     try:

@@ -113,7 +113,7 @@ def login_with_passkey() -> ResponseReturnValue:
         return Response(
             status=303, headers={"Location": url_for("auth.login", next=request.args.get("next"))}
         )
-    if not user.is_active:
+    if user.is_blocked:
         db.session.commit()
         return render_template("auth/blocked.html", user=user), 403
     complete_sign_in(user, remember=form.remember.data)

@@ -15,6 +15,8 @@ from skymailing.auth.forms import (
     ResetPasswordForm,
     ResetRequestForm,
 )
+from skymailing.auth.identities import list_identities
+from skymailing.auth.passkeys import list_passkeys
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_password
 from skymailing.auth.views.session import LETTER_TO, is_remembered, remember_device, renew_session
@@ -64,12 +66,17 @@ def reset(token: str) -> ResponseReturnValue:
         db.session.rollback()  # so that no lock is held while hashing
         password_hash = hash_password(form.password.data)
         # The link proves who this is: the owner can sign in here even while a stranger guesses passwords.
-        remember_device(services.reset_password(token, password_hash, utcnow()))
+        user = services.reset_password(token, password_hash, utcnow())
+        remember_device(user)
+        # Someone who had the password may have added them; only the owner knows.
+        has_other_ways = bool(list_passkeys(user) or list_identities(user))
     except BadToken as error:
         return render_template("auth/reset_failed.html", reason=error.reason), 410
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("Your new password has been saved. You can sign in now."), "success")
+    if has_other_ways:
+        flash(_("Your passkeys and connected accounts still sign in. Check them in your profile."), "warning")
     return redirect(url_for("auth.login"))
 
 

@@ -21,8 +21,9 @@ from skymailing.auth.views.provider_client import (
 )
 from skymailing.auth.views.session import start_code_step
 from skymailing.auth.views.sign_in import complete_sign_in, find_landing_page
-from skymailing.auth.views.throttling import limit_password_checks
+from skymailing.auth.views.throttling import limit_password_checks, limit_provider
 from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing
 from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, hash_password, is_safe_next, make_token, read_token
@@ -32,40 +33,50 @@ from skymailing.web.urls import public_url
 # Keys of session values.
 CONNECTING = "connecting_identity"  # also the purpose of the token in it
 TARGET = "provider_target"
+MAX_TARGET = 1000  # characters; browsers drop a cookie of more than 4 KB
+OTHER_SITES = ("cross-site", "same-site")
+FAILED = 303  # unlike 302, it counts as a failed attempt
 
 
 @bp.get("/login/provider")
+@limit_provider
 def start_at_provider() -> ResponseReturnValue:
-    """Send the visitor to the provider."""
-    if not oidc_settings().issuer:
-        return redirect(url_for("auth.login"))
+    """Send the visitor to the provider; not from a link on another site, which would sign them in unasked."""
     target = request.args.get("next")
-    session[TARGET] = target if target and is_safe_next(target) else ""
+    if not oidc_settings().issuer or request.headers.get("Sec-Fetch-Site") in OTHER_SITES:
+        return redirect(url_for("auth.login", next=target))
+    is_usable = target and len(target) <= MAX_TARGET and is_safe_next(target)
+    session[TARGET] = target if is_usable else ""
+    db.session.rollback()  # so that no transaction is open while the provider responds
     try:
         response = redirect_to_provider(public_url("auth.return_from_provider"))
     except ProviderError as error:
         flash(explain(error), "warning")
-        return redirect(url_for("auth.login"))
+        return redirect(url_for("auth.login"), FAILED)
     g.leaves_site = True
     return response
 
 
 @bp.get("/login/provider/return")
+@limit_provider
 def return_from_provider() -> ResponseReturnValue:
     """Sign in the person whom the provider sent back, or connect their account with the signed-in user."""
     if not oidc_settings().issuer:
         return redirect(url_for("auth.login"))
     target = session.pop(TARGET, "") or find_landing_page()
     connecting = session.pop(CONNECTING, "")
+    db.session.rollback()  # so that no transaction is open while the provider responds
     try:
         claims = read_claims()
+        start_writing()
         if connecting:
             return _connect(claims, connecting)
         return _enter(_find_user(claims), target)
     except (ProviderError, IdentityError) as error:
         db.session.rollback()
         flash(explain(error), "warning")
-        return redirect(url_for("auth.identities" if current_user.is_authenticated else "auth.login"))
+        page = "auth.identities" if current_user.is_authenticated else "auth.login"
+        return redirect(url_for(page), FAILED)
 
 
 @bp.route("/profile/sign-in-accounts", methods=["GET", "POST"], endpoint="identities")
@@ -119,6 +130,8 @@ def _connect(claims: Claims, token: str) -> ResponseReturnValue:
 def _find_user(claims: Claims) -> User:
     """Return the person's user, created if the settings allow it; raises IdentityError."""
     if user := identities.find_user(claims, utcnow()):
+        if not (user.is_confirmed or user.is_blocked):  # the account is being deleted
+            raise IdentityError("identity_unknown", name=oidc_settings().name)
         return user
     if not oidc_settings().creates_users:
         raise IdentityError("identity_unknown", name=oidc_settings().name)
@@ -129,7 +142,7 @@ def _find_user(claims: Claims) -> User:
 
 def _enter(user: User, target: str) -> ResponseReturnValue:
     """Sign the user in, unless they are blocked or a code is also needed."""
-    if not user.is_active:
+    if user.is_blocked:
         db.session.commit()
         return render_template("auth/blocked.html", user=user), 403
     if user.has_two_factor:

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "provider"  # in the keys of session values
 TIMEOUT = 5  # seconds for each answer of the provider
+LOGGED = 300  # characters
 MAX_SUBJECT = 255  # characters, as OpenID Connect allows
 
 
@@ -48,30 +49,35 @@ def read_claims() -> Claims:
         issuer, subject = str(claims["iss"]), str(claims["sub"])
     except Exception as error:
         raise _explain(error) from error
-    if issuer.rstrip("/") != oidc_settings().issuer.rstrip("/") or not 0 < len(subject) <= MAX_SUBJECT:
-        logger.warning("The OpenID Connect provider sent a token of another issuer, or without a subject")
+    audience = claims.get("aud")
+    is_for_us = oidc_settings().client_id in (audience if isinstance(audience, list) else [audience])
+    is_subject = 0 < len(subject) <= MAX_SUBJECT and subject.isprintable()
+    if issuer.rstrip("/") != oidc_settings().issuer.rstrip("/") or not is_for_us or not is_subject:
+        logger.warning("The OpenID Connect provider sent a token that is not for us, or without a subject")
         raise ProviderError("provider_failed", name=oidc_settings().name)
     email, name = claims.get("email"), claims.get("name")
-    return Claims(
-        issuer,
-        subject,
-        email if isinstance(email, str) else "",
-        claims.get("email_verified") is True,
-        name if isinstance(name, str) else "",
-    )
+    return Claims(issuer, subject, _read_text(email), claims.get("email_verified") is True, _read_text(name))
+
+
+def _read_text(value: object) -> str:
+    """Return a text without what databases refuse; empty for anything else."""
+    return value.encode(errors="ignore").decode().replace("\0", "") if isinstance(value, str) else ""
 
 
 def _explain(error: Exception) -> ProviderError:
     name = oidc_settings().name
     if getattr(error, "error", "") == "access_denied":
         return ProviderError("provider_cancelled", name=name)
-    logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, error)
+    # The visitor's browser may have brought the text.
+    logger.warning("Signing in with %s failed: %s: %s", name, type(error).__name__, str(error)[:LOGGED])
     return ProviderError("provider_failed", name=name)
 
 
 def _get_client() -> Any:
     """Return this process's client of the provider, created at first use."""
     from authlib.integrations.flask_client import OAuth
+
+    from skymailing.auth.views.provider_session import ProviderApp  # imports Authlib, which takes a while
 
     settings = oidc_settings()
     client = current_app.extensions.get("skymailing_oidc")
@@ -87,6 +93,7 @@ def _get_client() -> Any:
             client_secret=settings.client_secret,
             server_metadata_url=f"{settings.issuer.rstrip('/')}/.well-known/openid-configuration",
             client_kwargs=options,
+            client_cls=ProviderApp,
         )
         current_app.extensions["skymailing_oidc"] = client
     return client

@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec
 
@@ -170,9 +170,9 @@ class Limit:
 
 
 def throttle(
-    name: str, *limits: Limit, counts: Callable[[Response], bool]
+    name: str, *limits: Limit, counts: Callable[[Response], bool], methods: Sequence[str] = ("POST",)
 ) -> Callable[[View[P]], Callable[P, Response]]:
-    """Limit the POST requests of a view; `counts` decides from the response whether an attempt counts.
+    """Limit the requests of a view; `counts` decides from the response whether an attempt counts.
 
     Each attempt is counted before the view runs, and removed afterwards if it does not count: if it were
     counted afterwards, parallel requests could exceed the limit. Views with the same name share counters.
@@ -192,7 +192,7 @@ def throttle(
                 limit.rate,
                 scope=f"{name}-{number}",
                 key_func=limit.key,
-                methods=["POST"],
+                methods=list(methods),
                 exempt_when=limit.is_exempt,
             )(counted)
         return counted
@@ -241,6 +241,8 @@ limit_logins = throttle(
 )
 limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_rejected)
 limit_passkeys = throttle("passkey", *NETWORK_LIMITS, counts=was_rejected)
+# Each attempt may have to wait for the provider.
+limit_provider = throttle("provider", *NETWORK_LIMITS, counts=was_rejected, methods=("GET", "HEAD"))
 LETTER_LIMITS = (
     Limit("5 per hour", submitted_account, network),
     Limit("10 per hour", submitted_account, wide_network),

@@ -50,14 +50,15 @@ class MailingsView(PanelView):
         """List the mailings of all users."""
         form = MailingFilter(formdata=request.args)
         form.validate()
-        page = queries.list_mailings(
-            form.text("q"),
-            form.text("owner"),
-            form.member("state", MailingState),
-            form.flag("disabled"),
-            form.utc_range(),
-            request.args.get("cursor"),
+        criteria = queries.MailingCriteria(
+            name=form.text("q"),
+            owner=form.text("owner"),
+            state=form.member("state", MailingState),
+            disabled=form.flag("disabled"),
+            refused=form.flag("refused"),
+            starts=form.utc_range(),
         )
+        page = queries.list_mailings(criteria, request.args.get("cursor"))
         return self.render("manager/mailings.html", page=page, form=form)
 
     @expose("/<int:mailing_id>/")

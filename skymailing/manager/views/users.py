@@ -17,10 +17,15 @@ from skymailing.dispatch import dispatch_owner_mailings
 from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
+from skymailing.manager.owner_usage import OwnerUsage, measure_owners
+from skymailing.manager.suspicion import find_new_since, find_unusual, is_paused, judge
+from skymailing.manager.timeline import list_events, may_see_actor
 from skymailing.manager.views.base import ADMINS, MAX_SELECTED, PanelView
+from skymailing.manager.words import suspicion_label
 from skymailing.models import Role, User
-from skymailing.quotas import usage
+from skymailing.quotas import usage as limits_of
 from skymailing.web.error_texts import explain
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_selected_ids
 
 
@@ -30,33 +35,43 @@ class UsersView(PanelView):
         """List all accounts with their totals."""
         form = UserFilter(formdata=request.args)
         form.validate()
-        page = queries.list_users(
-            form.text("q"),
-            form.member("role", Role),
-            form.flag("blocked"),
-            form.flag("confirmed"),
-            form.utc_range(),
-            request.args.get("cursor"),
+        now = utcnow()
+        criteria = queries.UserCriteria(
+            text=form.text("q"),
+            role=form.member("role", Role),
+            blocked=form.flag("blocked"),
+            confirmed=form.flag("confirmed"),
+            registered=form.utc_range(),
+            ids=find_unusual(form.suspicions(), form.bounce_percent(), now),
         )
+        page = queries.list_users(criteria, request.args.get("cursor"))
         return self.render(
             "manager/users.html",
             page=page,
             form=form,
             totals=queries.count_by_user(page.items),
             may_block=self.may_block,
+            new_since=find_new_since(now).astimezone(get_user_zone()).date(),
         )
 
     @expose("/<int:user_id>/")
     def show(self, user_id: int) -> ResponseReturnValue:
-        """Show an account."""
+        """Show an account: its figures and limits, and what happened to it."""
         user = db.session.get(User, user_id) or abort(404)
+        now = utcnow()
+        usage = measure_owners(now, [user.id]).get(user.id, OwnerUsage(user.id))
         return self.render(
             "manager/user.html",
             user=user,
             totals=queries.count_by_user([user])[user.id],
             mailings=queries.list_latest_mailings(user.id),
             may_block=self.may_block,
-            limits=(limits := usage.measure(user, utcnow())),
+            usage=usage,
+            reasons=judge(user, usage, is_paused(user.id), now),
+            suspicion_label=suspicion_label,
+            events=list_events(user, request.args.get("cursor")),
+            may_see_actor=lambda entry: may_see_actor(current_user, entry),
+            limits=(limits := limits_of.measure(user, now)),
             may_trust=limits.is_new and user.id != current_user.id,
             may_change_role=current_user.role in ADMINS and user.id != current_user.id,
         )
