@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 fonttools() { .venv/bin/python -m uv tool run --from 'fonttools[woff]==4.68.0' "$@"; }
-# One file per script, so that English pages load only the first. font.css lists the same ranges.
+# One file per script, so that visitors' English pages load only the first. font.css lists the same ranges.
 subset() {
     fonttools pyftsubset "$work/inter.ttf" --output-file="$target/$1.woff2" --unicodes="$2" --flavor=woff2 \
         --layout-features=kern,mark,mkmk,ccmp,locl,tnum --no-hinting --name-IDs=0,1,2,13,14
