@@ -11,7 +11,7 @@
 #   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
 #                the repository; 15 seconds. Without a network the first check is skipped with a message
 #   make screenshots  screenshots for README and docs, from the demo's data
-#   make assets  reduce Bootstrap's stylesheet to the rules that we use; needs Node.js
+#   make assets  reduce Bootstrap's stylesheet and the font to what we use; needs Node.js
 # To use another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -61,8 +61,9 @@ format: install-dev
 bench: install-dev
 	$(RUN) bench $(ARGS)
 
-assets:
+assets: install-dev
 	@sh tools/bootstrap.sh
+	@sh tools/font.sh
 
 translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing

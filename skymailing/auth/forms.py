@@ -75,11 +75,10 @@ def make_repeat_password_field() -> PasswordField:
 
 
 class RegisterForm(FlaskForm):
-    """Create an account."""
+    """Create an account. The password is entered again to confirm the address, so it is not repeated here."""
 
     email = make_email_field()
     password = make_new_password_field(_l("Password"))
-    password_confirm = make_repeat_password_field()
     # The browser's time zone, filled in by a script.
     timezone = HiddenField(filters=[lambda name: name if name and is_timezone(name) else ""])
 

@@ -83,7 +83,7 @@ class MailingForm(VariantFields, FlaskForm):
     name = StringField(
         lazy_pgettext("mailing", "Name"),
         filters=[strip],
-        description=_l("Visible only to you."),
+        description=_l("Visible only to you. If empty, the subject is used."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender = SelectField(_l("Send from"), coerce=read_id, validate_choice=False)
@@ -201,7 +201,8 @@ class MailingForm(VariantFields, FlaskForm):
 
     def _set_browser_checks(self) -> None:
         """Let the browser check what it can; the services check everything."""
-        self.name.flags.required = self.ends_at.flags.required = True
+        self.name.flags.required = self.is_fixed
+        self.ends_at.flags.required = True
         self.name.flags.maxlength = NAME_MAX_LENGTH
         self.sender_name.flags.maxlength = SENDER_NAME_MAX_LENGTH
 
@@ -234,11 +235,18 @@ class MailingForm(VariantFields, FlaskForm):
         name = name_field(name)
         return name in self and bool(self[name].errors)
 
+    def _find_subject(self) -> str:
+        """Return the chosen message's subject, which is the mailing's name if the user enters none."""
+        if self.is_fixed:
+            return ""
+        subjects = {choice.value: str(choice.label) for choice in self.message.choices}
+        return subjects.get(self.message.data, "")[:NAME_MAX_LENGTH]
+
     @property
     def values(self) -> MailingValues:
         """The input, as far as it could be read."""
         values = {
-            "name": self.name.data or "",
+            "name": self.name.data or self._find_subject(),
             "ends_at": self.ends_at.data,
             "weekdays": "".join(self.weekdays.data or []),
             "opens_at": self.opens_at.data,

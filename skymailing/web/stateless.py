@@ -1,8 +1,8 @@
-"""Treat requests of programs differently from those of browsers: without sessions, and ignoring cookies."""
+"""Keep sessions away from requests of programs, whose cookies are ignored, and from static files."""
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask.sessions import SecureCookieSessionInterface
 
 PREFIXES = ("/api/v1/", "/api/openapi.json")
@@ -20,6 +20,15 @@ class SessionInterface(SecureCookieSessionInterface):
         return (
             self.make_null_session(app) if is_stateless(request.path) else super().open_session(app, request)
         )
+
+    def save_session(self, app: Flask, session: Any, response: Any) -> None:
+        """Save the session, except with a static file.
+
+        Flask-Login reads the session in each request, so Flask would answer `Vary: Cookie`, and browsers
+        would load a file again after each change of a cookie.
+        """
+        if request.endpoint != "static":
+            super().save_session(app, session, response)
 
 
 def configure(app: Flask) -> None:

@@ -74,6 +74,8 @@ def test_the_link_works_for_one_hour(app: Flask, visitor: FlaskClient, user: Use
 def test_weak_new_password_is_rejected_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
     response = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
     assert "too easy to guess" in response.text
+    response = visitor.post(link, data=NEW | {"password_confirm": "three odd word"})
+    assert "The passwords do not match." in response.text
     assert visitor.post(link, data=NEW).status_code == 302
 
 

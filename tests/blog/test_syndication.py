@@ -126,6 +126,7 @@ def test_robots_txt_names_the_sitemap_and_private_pages(visitor: FlaskClient) ->
     assert response.mimetype == "text/plain"
     assert "Sitemap: http://sky.example/sitemap.xml" in response.text
     assert "Disallow: /manager/" in response.text
+    assert {"Allow: /auth/login$", "Allow: /auth/register$"} < set(response.text.splitlines())
     assert "Disallow: /blog" not in response.text
 
 

@@ -45,7 +45,7 @@ def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Si
     expect(window.page.locator(".ql-editor")).to_contain_text("See you < soon & well.")
     expect(window.page.locator("[name=subject]")).to_have_value("Bread & cakes")
     expect(window.page.locator(".draft-notice")).to_be_visible()
-    window.main.get_by_role("button", name="Save").click()
+    window.main.get_by_role("button", name="Save", exact=True).click()
     window.expect_title("Bread & cakes")
     with site.open_session() as session:
         saved = session.scalars(select(Message).where(Message.owner_id == owner.id)).one()
@@ -149,13 +149,13 @@ def test_two_windows_do_not_overwrite_each_other(
     with other.expecting(409):
         other.page.locator("textarea[name=body]").fill("second")
         expect(other.page.locator(".draft-state")).to_contain_text("in another window")
-        window.main.get_by_role("button", name="Save").click()
+        window.main.get_by_role("button", name="Save", exact=True).click()
         window.page.wait_for_url(f"**/messages/{message}")
-        other.main.get_by_role("button", name="Save").click()
+        other.main.get_by_role("button", name="Save", exact=True).click()
         expect(other.main).to_contain_text("was changed in another window")
         other.page.wait_for_load_state()
     assert body(other) == "second"
-    other.main.get_by_role("button", name="Save").click()
+    other.main.get_by_role("button", name="Save", exact=True).click()
     other.page.wait_for_url(f"**/messages/{message}")
     with site.open_session() as session:
         assert session.get_one(Message, message).body == "second"
@@ -210,7 +210,7 @@ def test_the_editor_works_without_javascript(open_window: OpenWindow, owner: Use
     window.main.get_by_role("button", name="Preview").click()
     frame = window.page.frame_locator("iframe[name=draft-frame]")
     expect(frame.get_by_text("You live in Rome.")).to_be_visible()
-    window.main.get_by_role("button", name="Save").click()
+    window.main.get_by_role("button", name="Save", exact=True).click()
     expect(window.page.get_by_role("heading", level=1)).to_have_text("Hi {{ name }}")
 
 

@@ -13,7 +13,7 @@ PURPLE = "rgb(122, 46, 142)"
 
 def save(window: Window) -> None:
     with window.new_page():
-        window.main.locator("form[data-editor] button[type=submit]", has_text="Save").click()
+        window.main.locator("form[data-editor] button[type=submit]", has_text="Save").first.click()
 
 
 def test_a_template_is_used_with_the_brand_and_becomes_an_own_one(window: Window) -> None:

@@ -49,10 +49,10 @@ def test_a_saved_mailing_opens_with_its_summary(browser: FlaskClient, user: User
     ("changes", "step"),
     [
         ({"audience": "selected"}, "who"),
-        ({"name": ""}, "what"),
+        ({"name": "x" * 201}, "what"),
         ({"ends_at": ""}, "when"),
         ({"opens_at": "09:00"}, "when"),
-        ({"name": "", "ends_at": ""}, "what"),
+        ({"name": "x" * 201, "ends_at": ""}, "what"),
         ({"check": "1"}, "check"),
         ({"pick": "stay", "step": "when"}, "when"),
         ({"pick": "search", "step": "who"}, "who"),
@@ -90,7 +90,7 @@ def test_the_live_summary_lists_errors_without_saving(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     ClientFactory.create(owner=user)
-    fields = mailing_fields(MessageFactory.create(owner=user), name="", audience="selected")
+    fields = mailing_fields(MessageFactory.create(owner=user), name="x" * 201, audience="selected")
     response = browser.post("/mailings/preview", data=fields | {"step": "who"})
     assert "Still to do" in response.text
     assert {link["href"] for link in soup(response).select("#problems a")} == {"#step-who", "#step-what"}
@@ -176,7 +176,7 @@ def test_without_a_message_there_is_neither_a_form_nor_its_script(browser: Flask
             },
             f"{utcnow() + timedelta(hours=2):%H:00}",
         ),
-        ({"name": ""}, "Set up the mailing"),
+        ({"name": "x" * 201}, "Set up the mailing"),
     ],
 )
 def test_the_last_button_is_labelled_with_its_action(

@@ -14,6 +14,7 @@ from skymailing.messages import drafts
 from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
 from skymailing.undo import UNDO_WINDOW
 from tests.conftest import SetLimits
+from tests.mailings.pages import soup
 from tests.support.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
@@ -50,6 +51,14 @@ def test_a_new_messages_draft_is_offered_until_it_is_saved(browser: FlaskClient,
     assert browser.post(f"/messages/new?draft={saved['draft']}", data=TYPED).status_code == 302
     response = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
     assert "saved or discarded" in response.text
+
+
+def test_a_new_message_can_be_saved_to_be_sent_next(browser: FlaskClient, session: Session) -> None:
+    response = browser.post("/messages/new", data={**TYPED, "then": "mailing"})
+    message = session.scalars(select(Message)).one()
+    assert response.location == f"/mailings/new?message={message.id}"
+    (chosen,) = soup(browser.get(response.location)).select("[name=message] option[selected]")
+    assert chosen["value"] == str(message.id)
 
 
 def test_a_draft_does_not_change_the_message_until_it_is_saved(

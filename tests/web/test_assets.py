@@ -16,10 +16,30 @@ def test_assets_have_hashed_names_and_are_cached_for_a_year(visitor: FlaskClient
 
     assert urls
     for url in set(urls):
-        assert re.search(r"\.[0-9a-f]{12}\.\w+$", url), url
+        assert re.search(r"\.[0-9a-f]{12}(/[\w-]+)?\.\w+$", url), url
         response = visitor.get(url)
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        # Otherwise, browsers would load the file again after each change of a cookie.
+        assert "cookie" not in response.vary.as_set()
+
+
+@pytest.mark.parametrize(("language", "fonts"), [("en", ["latin"]), ("ru", ["latin", "cyrillic"])])
+def test_fonts_are_small_and_preloaded_from_where_the_stylesheet_expects_them(
+    visitor: FlaskClient, language: str, fonts: list[str]
+) -> None:
+    page = visitor.get("/auth/login", headers={"Accept-Language": language}).text
+    folder = re.search(r'href="(/static/vendor/inter\.[0-9a-f]{12}/)font\.css"', page)
+    assert folder
+    link = r'<link rel="preload" as="font" type="font/woff2" href="([^"]+)" crossorigin>'
+    preloaded = re.findall(link, page)
+    stylesheet = visitor.get(f"{folder[1]}font.css").text
+
+    assert preloaded == [f"{folder[1]}{name}.woff2" for name in fonts]
+    assert all(f'url("{name}.woff2")' in stylesheet for name in fonts)
+    files = [visitor.get(url) for url in preloaded]
+    assert {file.mimetype for file in files} == {"font/woff2"}
+    assert sum(len(file.data) for file in files) < 60_000
 
 
 def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> None:

@@ -76,3 +76,13 @@ def test_a_page_obeys_the_content_security_policy(name: str) -> None:
     assert "<style" not in text, "an inline stylesheet"
     assert not re.search(r"<[a-z][^>{]*\s(style|on[a-z]+)=", text), "an inline style or handler"
     assert not re.search(r'(src|href)="(https?:)?//', text), "a file from another site"
+
+
+def test_the_fonts_stylesheet_has_the_ranges_that_the_files_are_made_with() -> None:
+    """Otherwise, browsers would load a file for characters that it lacks, or not use those that it has."""
+    script = (PACKAGE.parent / "tools" / "font.sh").read_text()
+    made = re.findall(r'^subset \w+ "(.+)"$', script, re.MULTILINE)
+    used = re.findall(r"unicode-range: ([^;]+);", (VENDOR / "inter" / "font.css").read_text())
+
+    assert len(made) == 2
+    assert [ranges.split(",") for ranges in made] == [ranges.split(", ") for ranges in used]

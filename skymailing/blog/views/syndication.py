@@ -18,6 +18,8 @@ bp = Blueprint("syndication", __name__)
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
 PRIVATE_PATHS = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
+# Exceptions, because the longest rule wins; not with an argument, such as the next page.
+ACCOUNT_FORMS = ("/auth/login", "/auth/register")
 LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
 
 
@@ -59,5 +61,6 @@ def sitemap() -> Response:
 def robots() -> Response:
     """Point crawlers to the sitemap and exclude private pages."""
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in (*PRIVATE_PATHS, *LETTER_LINKS))]
+    lines += [f"Allow: {path}$" for path in ACCOUNT_FORMS]
     lines.append(f"Sitemap: {public_url('syndication.sitemap')}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")

@@ -77,6 +77,9 @@ def new() -> ResponseReturnValue:
                 current_user.id, draft_id=request.form.get("draft", type=parse_id), message_id=None
             )
             db.session.commit()
+            if request.form.get("then") == "mailing":
+                flash(_("Message saved."), "success")
+                return redirect(url_for("mailings.new", message=message.id))
             flash(_("Message saved. This is what your clients will get."), "success")
             return redirect(url_for("messages.show", message_id=message.id))
     is_empty = request.method == "GET" and start is None and draft is None

@@ -4,6 +4,7 @@ const { Chart } = window;
 const LONGEST_NAME = 22; // characters
 const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit next to the ring in a narrower figure
 const charts = [];
+Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 
 // Custom properties hold light-dark() pairs, which only a real property resolves.
 function findColor(name) {
