@@ -129,4 +129,5 @@ def test_the_count_is_shown_and_exported_and_a_recount_keeps_it(
     for page in (f"/mailings/{run.mailing_id}", f"/mailings/runs/{run.id}", "/reports/"):
         assert "Unsubscribed 1 100%" in get_main_text(browser.get(page)), page
     rows = list(csv.reader(io.StringIO(browser.get("/reports/report.csv").text.lstrip("\ufeff"))))
-    assert [row[-1] for row in rows] == ["unsubscribed", "1"]
+    header, *days = [row[-1] for row in rows]  # two days if the letter was sent before midnight
+    assert (header, sum(map(int, days))) == ("unsubscribed", 1)

@@ -82,7 +82,7 @@ def picture() -> io.BytesIO:
         (
             "skymailing.mailings.views.edit.make_preflight",
             "/mailings/new",
-            {"mailing": "new", "name": ""},
+            {"mailing": "new", "starts_at": "x"},
             200,
         ),
         ("skymailing.mailings.views.edit.measure_reach", "/mailings/new", {"mailing": "new"}, 302),
