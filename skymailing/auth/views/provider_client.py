@@ -47,7 +47,7 @@ def read_claims() -> Claims:
     try:
         claims = _get_client().authorize_access_token()["userinfo"]
         issuer, subject = str(claims["iss"]), str(claims["sub"])
-    except Exception as error:
+    except Exception as error:  # as above, and for tokens that are not what they should be
         raise _explain(error) from error
     audience = claims.get("aud")
     is_for_us = oidc_settings().client_id in (audience if isinstance(audience, list) else [audience])

@@ -226,7 +226,7 @@ def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> st
     except LiquidError as error:
         error.token = error.token or node.token
         raise explain(error, source) from error
-    except Exception as error:
+    except Exception as error:  # unusual values may break a filter in any way
         raise TemplateError(
             N_("The placeholders cannot be filled in"),
             line_at(source, node.token.start_index),

@@ -71,7 +71,7 @@ def _try(part: tuple[Any, ...], bodies: dict[int, NewBodies], swept: Swept, now:
     """Do one part; a defect in one owner's sequence must not hold up the others."""
     try:
         return _do(part, bodies, swept, now)
-    except Exception:
+    except Exception:  # a bug in our code: the log has the traceback, and the next sweep tries again
         logger.exception("The part %s of a sequence failed", part)
         return 0
 

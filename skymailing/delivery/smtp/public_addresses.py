@@ -74,7 +74,7 @@ def look_up(host: str, port: int, seconds: float) -> list[Any]:
     def run() -> None:
         try:
             found.set_result(find())
-        except Exception as error:
+        except Exception as error:  # any error: raised again where the result is read
             found.set_exception(error)
 
     threading.Thread(target=run, name="dns", daemon=True).start()
