@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
 
 from skymailing.auth.services import AddressTaken, create_user, lock_user
+from skymailing.db.unique import add_unless_taken
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.errors import UserError
@@ -107,9 +107,5 @@ def _add(user: User, claims: Claims) -> None:
     identity = UserIdentity(
         user_id=user.id, issuer=claims.issuer, subject=claims.subject, email=claims.email[:MAX_EMAIL]
     )
-    try:
-        with db.session.begin_nested():
-            db.session.add(identity)
-            db.session.flush()
-    except IntegrityError as error:
-        raise IdentityError("identity_taken") from error
+    if not add_unless_taken(identity):
+        raise IdentityError("identity_taken")

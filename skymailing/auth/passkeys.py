@@ -7,16 +7,17 @@ only over HTTPS or on localhost.
 
 import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import current_app
 from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from skymailing.auth.services import lock_user
+from skymailing.db.unique import add_unless_taken
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Passkey, User
@@ -95,7 +96,7 @@ def add_passkey(user: User, party: Party, challenge: bytes, credential: str, nam
     """Add the passkey that a browser created, and notify the user by email. Raises PasskeyError."""
     from webauthn import verify_registration_response
 
-    try:
+    with _refusing_odd_answers():
         verified = verify_registration_response(
             credential=_read(credential),
             expected_challenge=challenge,
@@ -103,10 +104,6 @@ def add_passkey(user: User, party: Party, challenge: bytes, credential: str, nam
             expected_origin=party.origin,
             require_user_verification=True,
         )
-    except PasskeyError:
-        raise
-    except Exception as error:  # the library raises errors of many kinds for unusual answers
-        raise PasskeyError("passkey_refused") from error
     lock_user(user)
     count = select(func.count()).where(Passkey.user_id == user.id)
     if (db.session.scalar(count) or 0) >= MAX_PASSKEYS:
@@ -118,12 +115,8 @@ def add_passkey(user: User, party: Party, challenge: bytes, credential: str, nam
         sign_count=verified.sign_count,
         name=name[:NAME_MAX_LENGTH],
     )
-    try:
-        with db.session.begin_nested():
-            db.session.add(passkey)
-            db.session.flush()
-    except IntegrityError as error:
-        raise PasskeyError("passkey_exists") from error
+    if not add_unless_taken(passkey):
+        raise PasskeyError("passkey_exists")
     outbox.add_letter(user, LETTER, is_added=True, name=passkey.name)
     return passkey
 
@@ -162,7 +155,7 @@ def verify_sign_in(
     from webauthn import base64url_to_bytes, verify_authentication_response
 
     answer = _read(credential)
-    try:
+    with _refusing_odd_answers():
         credential_id = base64url_to_bytes(str(answer.get("id", "")))
         found = select(Passkey).where(Passkey.credential_id == credential_id)
         if (passkey := db.session.scalars(found).one_or_none()) is None:
@@ -176,10 +169,6 @@ def verify_sign_in(
             credential_current_sign_count=passkey.sign_count,
             require_user_verification=True,
         )
-    except PasskeyError:
-        raise
-    except Exception as error:  # the library raises errors of many kinds for unusual answers
-        raise PasskeyError("passkey_refused") from error
     _use(passkey, verified.new_sign_count, challenged_at, now)
     user = db.session.get_one(User, passkey.user_id)
     if not (user.is_confirmed or user.is_blocked):  # the account is being deleted
@@ -199,6 +188,17 @@ def _use(passkey: Passkey, sign_count: int, challenged_at: datetime, now: dateti
     )
     if used is None:
         raise PasskeyError("passkey_refused")
+
+
+@contextmanager
+def _refusing_odd_answers() -> Iterator[None]:
+    """Raise PasskeyError for an answer that is wrong, or that the library cannot read."""
+    try:
+        yield
+    except PasskeyError:
+        raise
+    except Exception as error:  # the library raises errors of many kinds for unusual answers
+        raise PasskeyError("passkey_refused") from error
 
 
 def _read(credential: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.clock import utcnow
+from skymailing.db.unique import add_unless_taken
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, KnownDevice, OutboxLetter, Role, User, UserSession
@@ -117,11 +118,8 @@ def create_user(
         confirmed_at=confirmed_at,
         trusted_at=confirmed_at,
     )
-    try:
-        with db.session.begin_nested():
-            db.session.add(user)
-    except IntegrityError as error:
-        raise AddressTaken(email) from error
+    if not add_unless_taken(user):
+        raise AddressTaken(email)
     return user
 
 

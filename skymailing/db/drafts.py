@@ -7,17 +7,6 @@ from sqlalchemy.exc import IntegrityError
 from skymailing.extensions import db
 
 
-def add_unless_taken(draft: Any) -> bool:
-    """Add a draft; return False if another window has added one at the same place."""
-    try:
-        with db.session.begin_nested():
-            db.session.add(draft)
-            db.session.flush()
-    except IntegrityError:
-        return False
-    return True
-
-
 def restore_unless_taken(draft: Any) -> bool:
     """Restore a discarded draft; return False if another one has taken its place."""
     try:

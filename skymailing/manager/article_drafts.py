@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, func, select
 
-from skymailing.db.drafts import add_unless_taken, begin_revision, restore_unless_taken
+from skymailing.db.drafts import begin_revision, restore_unless_taken
+from skymailing.db.unique import add_unless_taken
 from skymailing.delivery.rendering.content import MAX_BODY
 from skymailing.errors import UserError
 from skymailing.extensions import db

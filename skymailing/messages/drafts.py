@@ -6,7 +6,8 @@ from sqlalchemy import Select, delete, or_, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.db.drafts import add_unless_taken, begin_revision, restore_unless_taken
+from skymailing.db.drafts import begin_revision, restore_unless_taken
+from skymailing.db.unique import add_unless_taken
 from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, literal_column, select
-from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError
 
+from skymailing.db.unique import add_unless_taken
 from skymailing.email_addresses import address_key, display_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -75,12 +76,8 @@ def add_reviewer(owner: User, address: str, now: datetime) -> Reviewer:
     if db.session.scalar(is_suppressed) is not None:
         raise ReviewerError("reviewer_suppressed", address=display_address(address))
     reviewer = Reviewer(owner_id=owner.id, address=address, address_key=key)
-    try:
-        with db.session.begin_nested():
-            db.session.add(reviewer)
-            db.session.flush()
-    except IntegrityError as error:
-        raise ReviewerError("reviewer_exists") from error
+    if not add_unless_taken(reviewer):
+        raise ReviewerError("reviewer_exists")
     request_confirmation(reviewer, now)
     return reviewer
 

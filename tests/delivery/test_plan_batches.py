@@ -47,14 +47,18 @@ def mailing(user: User, monkeypatch: pytest.MonkeyPatch) -> Mailing:
     return due_mailing(user)
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the worker die after the first batch."""
-    monkeypatch.setattr(plan_batches, "plan_rest", lambda _run_id, _now: None)
-
-
 def start(app: Flask, mailing: Mailing) -> None:
     with app.app_context():
         assert plan.start_due_run(mailing.id, utcnow()) is not None
+
+
+@pytest.fixture
+def begun(app: Flask, mailing: Mailing, monkeypatch: pytest.MonkeyPatch) -> Mailing:
+    """Return a mailing whose worker has died after the first batch."""
+    with monkeypatch.context() as patch:
+        patch.setattr(plan_batches, "plan_rest", lambda _run_id, _now: None)
+        start(app, mailing)
+    return mailing
 
 
 def read_run(session: Session) -> Run:
@@ -83,11 +87,8 @@ def test_every_client_gets_one_letter(app: Flask, session: Session, mailing: Mai
 
 @only_on_sqlite
 def test_a_sweep_plans_the_rest_after_a_crash(
-    app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Session, user: User, begun: Mailing
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt(patch)
-        start(app, mailing)
     assert read_run(session).planned == 10
     ClientFactory.create(owner=user)  # too late for this run
     with app.app_context():
@@ -97,22 +98,19 @@ def test_a_sweep_plans_the_rest_after_a_crash(
 
 @only_on_sqlite
 def test_an_audience_that_breaks_in_the_meantime_pauses_the_mailing(
-    app: Flask, session: Session, user: User, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Session, user: User, begun: Mailing
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt(patch)
-        start(app, mailing)
     segment = Segment(owner_id=user.id, name="Odd", conditions={"field": "email", "op": "unknown"})
     session.add(segment)
     session.flush()
-    mailing.audience = Audience.SEGMENTS
-    session.add(MailingAudience(mailing_id=mailing.id, position=0, segment_id=segment.id, is_excluded=False))
+    begun.audience = Audience.SEGMENTS
+    session.add(MailingAudience(mailing_id=begun.id, position=0, segment_id=segment.id, is_excluded=False))
     session.commit()
     with app.app_context():
         plan_batches.plan_rest(read_run(session).id, utcnow())
         assert not plan.finish_run(read_run(session).id, utcnow())
-    session.refresh(mailing)
-    assert (mailing.state, mailing.state_reason) == (MailingState.PAUSED, StateReason.AUDIENCE_BROKEN)
+    session.refresh(begun)
+    assert (begun.state, begun.state_reason) == (MailingState.PAUSED, StateReason.AUDIENCE_BROKEN)
     segment.conditions = {"field": "email", "op": "is_set"}
     session.commit()
     with app.app_context():
@@ -122,37 +120,30 @@ def test_an_audience_that_breaks_in_the_meantime_pauses_the_mailing(
 
 @only_on_sqlite
 def test_a_mailing_is_not_changed_while_its_run_is_planned(
-    app: Flask, browser: FlaskClient, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+    app: Flask, browser: FlaskClient, session: Session, begun: Mailing
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt(patch)
-        start(app, mailing)
-    fields = mailing_fields(mailing.message, name="Changed")
-    page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
+    fields = mailing_fields(begun.message, name="Changed")
+    page = browser.post(f"/mailings/{begun.id}/edit", data=fields, follow_redirects=True)
     assert "The mailing is being prepared" in page.text
-    session.refresh(mailing)
-    assert mailing.name != "Changed"
+    session.refresh(begun)
+    assert begun.name != "Changed"
 
 
 @only_on_sqlite
 def test_a_run_is_not_finished_before_all_of_it_is_planned(
     app: Flask,
     session: Session,
-    mailing: Mailing,
-    monkeypatch: pytest.MonkeyPatch,
+    begun: Mailing,
     smtp: SmtpServer,
     work: Callable[[], None],
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt(patch)
-        start(app, mailing)
-        with app.app_context():
-            hints.hint_run(read_run(session).id)
-        work()
-        assert len(smtp.letters) == 9, "the letters of the first batch are sent at once"
-        with app.app_context():
-            assert not plan.finish_run(read_run(session).id, utcnow())
-        assert read_run(session).state is RunState.SENDING
+    with app.app_context():
+        hints.hint_run(read_run(session).id)
+    work()
+    assert len(smtp.letters) == 9, "the letters of the first batch are sent at once"
+    with app.app_context():
+        assert not plan.finish_run(read_run(session).id, utcnow())
+    assert read_run(session).state is RunState.SENDING
     with app.app_context():
         jobs.run_sweep(utcnow())
     work()
@@ -164,16 +155,13 @@ def test_a_run_is_not_finished_before_all_of_it_is_planned(
 @only_on_sqlite
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_no_letters_are_added_once_the_mailing_is_over(
-    app: Flask, session: Session, mailing: Mailing, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+    app: Flask, session: Session, begun: Mailing, is_cancelled: bool
 ) -> None:
-    with monkeypatch.context() as patch:
-        interrupt(patch)
-        start(app, mailing)
-    session.refresh(mailing)
+    session.refresh(begun)
     if is_cancelled:
-        mailing.state = MailingState.CANCELLED
+        begun.state = MailingState.CANCELLED
     else:
-        mailing.ends_at = utcnow() - timedelta(seconds=1)
+        begun.ends_at = utcnow() - timedelta(seconds=1)
     session.flush()
     with app.app_context():
         jobs.run_sweep(utcnow())

@@ -86,6 +86,14 @@ def id_field(*, is_big: bool = False, in_query: bool = False, **options: Any) ->
     return fields.Integer(strict=not in_query, validate=Range(1, largest), **options)
 
 
+def weekdays_field(description: str) -> fields.List[Any]:
+    return fields.List(
+        fields.Integer(strict=True, validate=Range(1, 7)),
+        validate=Length(max=7),
+        metadata={"description": description},
+    )
+
+
 @cache
 def list_of(schema: type[Schema]) -> type[Schema]:
     """Return the schema of a page of a list."""

@@ -5,7 +5,15 @@ from typing import Any
 from marshmallow import fields
 from marshmallow.validate import Length, Range
 
-from skymailing.api.schemas.base import Flag, Moment, OutputSchema, PageQuery, StrictSchema, id_field
+from skymailing.api.schemas.base import (
+    Flag,
+    Moment,
+    OutputSchema,
+    PageQuery,
+    StrictSchema,
+    id_field,
+    weekdays_field,
+)
 from skymailing.mailings.audience import MAX_PARTS
 from skymailing.mailings.validation import MAX_EVERY
 from skymailing.mailings.values import MailingValues
@@ -117,19 +125,9 @@ class MailingChange(StrictSchema):
     )
     repeat_unit = fields.Enum(RepeatUnit, by_value=True)
     repeat_every = fields.Integer(strict=True, validate=Range(1, MAX_EVERY))
-    repeat_weekdays = fields.List(
-        fields.Integer(strict=True, validate=Range(1, 7)),
-        validate=Length(max=7),
-        metadata={"description": "For the unit “week”; if the list is empty, the weekday of the start"},
-    )
+    repeat_weekdays = weekdays_field("For the unit “week”; if the list is empty, the weekday of the start")
     repeat_on_last_day = Flag(metadata={"description": "For the unit “month”"})
-    weekdays = fields.List(
-        fields.Integer(strict=True, validate=Range(1, 7)),
-        validate=Length(max=7),
-        metadata={
-            "description": "Days on which letters are sent; 1 is Monday; if the list is empty, every day"
-        },
-    )
+    weekdays = weekdays_field("Days on which letters are sent; 1 is Monday; if the list is empty, every day")
     opens_at = fields.Time(format="%H:%M", allow_none=True)
     closes_at = fields.Time(format="%H:%M", allow_none=True)
     on_late = fields.Enum(OnLate, by_value=True)

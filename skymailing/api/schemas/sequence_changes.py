@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields
 from marshmallow.validate import Length, Range
 
-from skymailing.api.schemas.base import Flag, Line, StrictSchema, id_field
+from skymailing.api.schemas.base import Flag, Line, StrictSchema, id_field, weekdays_field
 from skymailing.api.schemas.segments import EXAMPLE
 from skymailing.models import OnLate, Trigger, WaitUnit
 from skymailing.models.sequence import DATE_KEY_MAX_LENGTH, SEQUENCE_NAME_MAX_LENGTH
@@ -60,13 +60,7 @@ class SequenceChange(StrictSchema):
         by_value=True,
         metadata={"description": "What happens to emails that are more than a day late"},
     )
-    weekdays = fields.List(
-        fields.Integer(strict=True, validate=Range(1, 7)),
-        validate=Length(max=7),
-        metadata={
-            "description": "Days on which emails are sent; 1 is Monday; if the list is empty, every day"
-        },
-    )
+    weekdays = weekdays_field("Days on which emails are sent; 1 is Monday; if the list is empty, every day")
     opens_at = fields.Time(format="%H:%M", allow_none=True)
     closes_at = fields.Time(format="%H:%M", allow_none=True)
     sender_id = id_field(allow_none=True, metadata={"description": "null: the service's own address"})

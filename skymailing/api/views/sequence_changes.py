@@ -92,7 +92,7 @@ def read_changes(saved: SequenceValues, values: Mapping[str, Any]) -> SequenceVa
     if "weekdays" in changes:
         changes["weekdays"] = "".join(map(str, changes["weekdays"]))
     changed = replace(saved, **changes)
-    for trigger, name in {trigger: column for trigger, (column, _model) in TARGETS.items()}.items():
+    for trigger, (name, _model) in TARGETS.items():
         refuse_unused(changed, values, trigger, name)
     refuse_unused(changed, values, Trigger.DATE, "date_key")
     return changed

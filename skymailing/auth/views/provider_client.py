@@ -5,6 +5,8 @@ token; the provider's metadata and keys are fetched once.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app, session
@@ -35,20 +37,16 @@ def redirect_to_provider(callback: str) -> ResponseReturnValue:
     """Redirect to the provider, which sends the browser back to `callback`. Raises ProviderError."""
     for key in [key for key in session if key.startswith(f"_state_{NAME}_")]:
         del session[key]  # attempts that were abandoned would fill the cookie
-    try:
+    with _explaining_errors():
         response: ResponseReturnValue = _get_client().authorize_redirect(callback)
-    except Exception as error:  # of requests, of Authlib, and for metadata that is not what it should be
-        raise _explain(error) from error
     return response
 
 
 def read_claims() -> Claims:
     """Return what the provider says about the person whom it sent back. Raises ProviderError."""
-    try:
+    with _explaining_errors():
         claims = _get_client().authorize_access_token()["userinfo"]
         issuer, subject = str(claims["iss"]), str(claims["sub"])
-    except Exception as error:  # as above, and for tokens that are not what they should be
-        raise _explain(error) from error
     audience = claims.get("aud")
     is_for_us = oidc_settings().client_id in (audience if isinstance(audience, list) else [audience])
     is_subject = 0 < len(subject) <= MAX_SUBJECT and subject.isprintable()
@@ -62,6 +60,15 @@ def read_claims() -> Claims:
 def _read_text(value: object) -> str:
     """Return a text without what databases refuse; empty for anything else."""
     return value.encode(errors="ignore").decode().replace("\0", "") if isinstance(value, str) else ""
+
+
+@contextmanager
+def _explaining_errors() -> Iterator[None]:
+    """Raise ProviderError for any error."""
+    try:
+        yield
+    except Exception as error:  # of requests, of Authlib, and for metadata or tokens that are malformed
+        raise _explain(error) from error
 
 
 def _explain(error: Exception) -> ProviderError:

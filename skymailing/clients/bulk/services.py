@@ -13,6 +13,7 @@ from skymailing.clients.bulk.actions import ACTIONS, Order, change_back, change_
 from skymailing.clients.bulk.sizes import count_fitting
 from skymailing.clock import utcnow
 from skymailing.db.leases import is_stalled
+from skymailing.db.unique import add_unless_taken
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import (
@@ -83,11 +84,8 @@ def start_job(owner: User, order: Order, ids: Sequence[int], actor: Actor) -> Bu
         total=len(ids),
         created_at=order.at,
     )
-    try:
-        with db.session.begin_nested():
-            db.session.add(job)
-    except IntegrityError as error:  # a request from another browser tab was faster
-        raise UserError("bulk_unfinished") from error
+    if not add_unless_taken(job):  # a request from another browser tab was faster
+        raise UserError("bulk_unfinished")
     for rows in _make_chunks(job.id, ids):
         db.session.execute(insert(BulkChunk), rows)
     _record(ACTIONS[order.action].audited, actor, owner, order, len(ids))
