@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -67,6 +68,7 @@ def make_sqlite_safe(engine: Engine) -> None:
     waiting for it if needed. The transaction of a read request takes no lock, nor does that of a view
     with `starts_reading`.
     """
+    engine.dialect.statement_compiler = HintCompiler
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -86,6 +88,16 @@ def make_sqlite_safe(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         reading = is_reading_request() or connection.get_execution_options().get("reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+class HintCompiler(SQLiteCompiler):
+    """Writes the hints of `Select.with_hint`, which SQLAlchemy otherwise ignores on SQLite.
+
+    A hint is "INDEXED BY name": SQLite then uses that index, or raises an error if it cannot.
+    """
+
+    def get_from_hint_text(self, _table: Any, text: str | None) -> str | None:
+        return text
 
 
 def starts_reading(view: V) -> V:
