@@ -14,6 +14,7 @@ from bench import (
     attachments,
     breakdowns,
     crowd,
+    idle,
     letter_cost,
     mailbox,
     many,
@@ -58,6 +59,7 @@ MODULES = (
     servers,
     sequences,
     webhooks,
+    idle,
     years,
     crowd,
 )

@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 
 from skymailing import queue, schedule
 from skymailing.clock import utcnow
@@ -22,7 +23,7 @@ from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.logs import output
 from skymailing.monitoring import checks
-from skymailing.processes import instance_lock, programs
+from skymailing.processes import forked, instance_lock, programs
 from skymailing.processes.embedded_redis import remove_socket_directory
 from skymailing.settings.engine import engine_settings
 from skymailing.worker import serve
@@ -49,6 +50,7 @@ def up(migrate: bool) -> None:
                 )
             _check_ports()
             _prepare_database(migrate)
+            _prepare_forks()
             _supervise(run_directory)
     except SkyMailingError as error:
         fail(str(error))
@@ -154,16 +156,29 @@ def _check_ports() -> None:
 
 def _prepare_database(migrate: bool) -> None:
     logging.disable(logging.INFO)  # hide Alembic's messages from the console
-    if migrate:
-        from skymailing.db import migrations
-
-        migrations.upgrade()
+    if migrate and not forked.call(_migrate):
+        fail("The database's tables could not be upgraded.")
     database = checks.check_database()
     logging.disable(logging.NOTSET)
-    # Children must not inherit an SQLite connection.
-    db.engine.dispose()
     if not database.is_ok:
         fail(f"The database is not ready: {database.finding}. {database.advice}")
+
+
+def _migrate() -> None:
+    from skymailing.db import migrations
+
+    migrations.upgrade()
+
+
+def _prepare_forks() -> None:
+    """Load what the programs need, for them to share it, and close what they must not share."""
+    from skymailing import jobs  # noqa: F401 - for the workers
+
+    current_app.url_map.update()  # builds the pages
+    configure_mappers()
+    db.engine.dispose()
+    queue.connection().connection_pool.disconnect()
+    forked.prepare()
 
 
 def _supervise(run_directory: Path) -> None:

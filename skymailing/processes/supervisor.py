@@ -19,7 +19,7 @@ from supervisor.options import ServerOptions
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from skymailing.processes import log_files
+from skymailing.processes import forked, log_files
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MAX_RESTART_DELAY = 5  # seconds; by default, supervisor adds a second with each failure
@@ -40,12 +40,15 @@ class Options(ServerOptions):
         self._directory = directory
 
     def execve(self, filename: str, argv: list[str], environ: dict[str, str]) -> None:
-        """Replace the new child process with its program."""
+        """Run the program of the new child process, or replace the process with it."""
         if self._libc is not None:
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
             if os.getppid() != self._parent:  # the parent died before the line above
                 os._exit(1)
         os.chdir(self._directory)
+        if forked.can_run(argv):
+            os.environ.update(environ)
+            os._exit(forked.run(argv))
         super().execve(filename, argv, environ)
 
     def make_logger(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from skymailing.queue import WORKER_NAME
 from tests.processes.service import PROJECT_DIR, Service, wait_until
 
 LOGS = ("supervisor", "redis", "catcher", "worker", "scheduler", "web")
@@ -36,23 +37,24 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service.stop()
 
 
-def find_children(pid: int) -> dict[str, int]:
-    """Return the process IDs of a process's children by the last argument of their commands."""
-    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {Path(f"/proc/{id}/cmdline").read_text().rstrip("\0").split("\0")[-1]: int(id) for id in ids}
+def find_worker(pid: int) -> int | None:
+    """Return the process ID of the worker that is a child of this process."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if WORKER_NAME in Path(f"/proc/{child}/cmdline").read_text():
+            return int(child)
+    return None
 
 
 @pytest.mark.soak
 def test_the_service_survives_a_full_disk_for_its_logs_and_console(service: Service) -> None:
     wait_until(lambda: service.process.poll() is not None or service.is_ready(), "all processes are ready")
     assert service.process.poll() is None
-    old = find_children(service.process.pid)["worker"]
+    old = find_worker(service.process.pid)
+    assert old
 
     os.kill(old, signal.SIGKILL)
 
-    wait_until(
-        lambda: find_children(service.process.pid).get("worker", old) != old, "the worker is restarted"
-    )
+    wait_until(lambda: find_worker(service.process.pid) not in (None, old), "the worker is restarted")
     wait_until(service.is_ready, "all processes are ready again")
     service.process.terminate()
     assert service.process.wait(60) == 0

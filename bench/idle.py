@@ -1,0 +1,76 @@
+"""Benchmark an idle service: how long it takes to start, and how much memory its processes use."""
+
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.postfix import find_free_port
+from bench.rows import Row, Sizes
+from bench.service import FLASK, PROJECT_DIR, MeasurementFailed
+from bench.testbed import Testbed
+
+START_SECONDS = 120
+SETTLE_SECONDS = 20  # the workers and the scheduler have then done all their periodic work at least once
+MAX_MB, GOAL_MB = 300, 250
+
+
+def idle(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
+    """Start a new installation with `flask up`, as the README does, and wait."""
+    directory = testbed.directory / "idle"
+    directory.mkdir(mode=0o700)
+    port = find_free_port()
+    environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    environment |= {"DATA_DIR": str(directory), "PORT": str(port), "MAIL_PORT": str(find_free_port())}
+    with (directory / "up.log").open("wb") as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [*FLASK, "up", "--migrate"], cwd=PROJECT_DIR, env=environment, stdout=log, stderr=log
+        )
+        try:
+            wait_until_ready(process, port)
+            seconds = time.perf_counter() - start
+            time.sleep(SETTLE_SECONDS)
+            sizes = [read_proportional_memory(pid) for pid in list_tree(process.pid)]
+        finally:
+            process.terminate()
+            process.wait(60)
+    yield Row(
+        "all processes of an idle service: memory, seconds to start with new tables",
+        f"{sum(sizes):.0f} MB in {len(sizes)} processes, {seconds:.1f} s",
+        f"<= {MAX_MB} MB",
+        f"{GOAL_MB} MB",
+        sum(sizes) <= MAX_MB,
+        {"megabytes": sum(sizes), "processes": len(sizes), "seconds": seconds},
+    )
+
+
+def wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Wait until the website responds."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise MeasurementFailed("the service did not start")
+
+
+def list_tree(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(found for child in children for found in list_tree(int(child)))]
+
+
+def read_proportional_memory(pid: int) -> float:
+    """Return a process's memory in MB, of which each process counts its part of shared pages (PSS)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise MeasurementFailed(f"the kernel does not report the memory of process {pid}")
+
+
+ROWS = {"idle": idle}
