@@ -1,5 +1,6 @@
 """flask up, web, worker and scheduler: run the service's processes, together or one at a time."""
 
+import gc
 import logging
 import math
 import os
@@ -79,6 +80,9 @@ def worker() -> None:
     from skymailing.webhooks import tasks
 
     current_app.url_map.update()  # built now, because it would delay the first job, too
+    # Python would search everything imported so far for garbage each time a few windows have been sent.
+    gc.collect()
+    gc.freeze()
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
     tasks.SERVING.wait(WEBHOOK_SECONDS)
 

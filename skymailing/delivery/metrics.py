@@ -21,17 +21,20 @@ def count_results(results: Iterable[Result]) -> None:
     """Count attempts by outcome and class of the reply code, and the time they took."""
     amounts: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {"letter": [], "envelope": [], "content": []}
+    attempts: Counter[tuple[str, int | None]] = Counter()
     for result in results:
         if result.verdict in UNCOUNTED:
             continue
-        code_class = f"{result.code // 100}xx" if result.code else "none"
-        amounts[f"attempts:{result.verdict}:{code_class}"] += 1
+        attempts[result.verdict, result.code] += 1
         seconds["letter"].append(result.seconds)
         if result.content_seconds is None:
             seconds["envelope"].append(result.seconds)
         else:
             seconds["envelope"].append(result.seconds - result.content_seconds)
             seconds["content"].append(result.content_seconds)
+    for (verdict, code), count in attempts.items():
+        code_class = f"{code // 100}xx" if code else "none"
+        amounts[f"attempts:{verdict}:{code_class}"] += count
     if amounts:
         counters.add({**amounts, **_make_histograms(seconds)})
 

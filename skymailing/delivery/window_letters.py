@@ -38,9 +38,9 @@ def render_letters(
         batch.stop(StateReason.RENDER_FAILED, str(error))
         return
     now, rates, base = utcnow(), dispatcher.rates_of(run), unsubscribe_url("")
-    limit = outlet.largest_letter
+    limit, is_limited = outlet.largest_letter, rates.is_limited
     for claimed in confirmed:
-        if rates.is_limited and not rates.allow(outlet.route, run.mailing_id, claimed.email):
+        if is_limited and not rates.allow(outlet.route, run.mailing_id, claimed.email):
             if rates.was_held_back:
                 return
             continue

@@ -16,7 +16,7 @@ class EngineSettings:
 
     # A window: letters that are claimed together and recorded together.
     first_window: int = 20
-    largest_window: int = 500
+    largest_window: int = 2_000
     window_seconds: float = 1.0  # no letter is started later; limits letters sent after a mailing is paused
     letter_seconds: float = 60.0  # for all replies of the server to one letter
     lease_margin_seconds: float = 120.0  # in addition to both, before a claim is considered lost

@@ -31,7 +31,7 @@ def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> 
         pool.disconnect()
 
 
-def test_slow_sessions_are_opened_one_per_window_and_stay_open(
+def test_slow_sessions_are_opened_in_one_group_per_window_and_stay_open(
     pool: SessionPool, serve_from: ServeFrom
 ) -> None:
     """Sessions that are already open must keep sending, for example with postscreen or a distant server."""
@@ -48,7 +48,7 @@ def test_slow_sessions_are_opened_one_per_window_and_stay_open(
             counts.append(len(pool.connect("b@sky.example", MemoryJournal())))
             assert time.monotonic() - start < 3 * OPENING_SECONDS, "letters do not wait for all sessions"
 
-        assert counts == [1, 2, 3, 4, 5, 5, 5]
+        assert counts == [1, 2, 4, 5, 5, 5, 5]
         assert sink.connections == 5, "no open session was dropped while others were being opened"
 
 
@@ -65,4 +65,4 @@ def test_the_servers_session_limit_is_not_probed_in_every_window(
             assert len(pool.connect("b@sky.example", MemoryJournal())) == 2
             pool.concurrency.target += 3  # as if letters had been accepted
 
-        assert sink.connections == 3
+        assert sink.connections == 4, "only once, and no more than the two that were open"

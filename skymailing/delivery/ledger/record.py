@@ -82,12 +82,16 @@ def _group(
     # The value is the same for the whole window, so that its deferred deliveries are one group.
     luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, not used for security
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
+    sent = groups[Step(DeliveryState.SENT), True, False]  # most results; looked up once
     for result in results:
         id = result.letter.delivery_id
+        if result.verdict is Verdict.SENT:
+            sent[id] = result
+            continue
         step = choose_next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
         is_counted = result.verdict not in UNCOUNTED
         groups[step, is_counted, result.verdict is Verdict.UNKNOWN][id] = result
-    return groups
+    return {group: members for group, members in groups.items() if members}
 
 
 def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from skymailing.delivery.smtp.opening import choose_group, open_group
 from skymailing.delivery.smtp.pipelining import Pipelining
 from skymailing.delivery.smtp.replies import SessionLost
 from skymailing.delivery.smtp.session import Journal, Letter, Result, Session
@@ -160,10 +161,15 @@ class Pipeline:
         for channel in [channel for channel in self._channels if channel.has_ended()]:
             self._drop(channel)
         while len(self._channels) < target and not (self._channels and time.monotonic() >= until):
-            channel = Channel(self._open_smtp(), self._sender, self._known)
-            # Register first: _drop needs every listed channel registered, even after an exception in between.
-            self._selector.register(channel.socket, selectors.EVENT_READ, channel)
-            self._channels.append(channel)
+            count = choose_group(len(self._channels), target - len(self._channels))
+            opened, error = open_group(self._open_smtp, count)
+            for smtp in opened:
+                channel = Channel(smtp, self._sender, self._known)
+                # Register first: _drop needs every listed channel registered, even after an exception.
+                self._selector.register(channel.socket, selectors.EVENT_READ, channel)
+                self._channels.append(channel)
+            if error:
+                raise error
         while len(self._channels) > target:
             self._drop(self._channels[-1])
 

@@ -1,0 +1,54 @@
+"""Open several sessions with a mail server at the same time: each takes several round trips."""
+
+import smtplib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import copy_context
+
+LARGEST_GROUP = 20
+
+
+def choose_group(open_count: int, missing: int) -> int:
+    """Return how many sessions to open at the same time.
+
+    At most as many as are open: a server that allows few refuses no more than it has accepted.
+    """
+    return min(missing, max(1, open_count), LARGEST_GROUP)
+
+
+def open_group(
+    open_smtp: Callable[[], smtplib.SMTP], count: int
+) -> tuple[list[smtplib.SMTP], OSError | None]:
+    """Return the sessions that could be opened, and the first error, if any."""
+    if count == 1:
+        try:
+            return [open_smtp()], None
+        except OSError as error:
+            return [], error
+    futures: list[Future[smtplib.SMTP]] = []
+    with ExitStack() as stack:
+        stack.callback(_close, futures)  # after an exception, such as a job's timeout: leave no socket open
+        with ThreadPoolExecutor(count) as executor:
+            # In a copy of the context, which has the application's configuration.
+            futures += [executor.submit(copy_context().run, open_smtp) for _ in range(count)]
+        result = _sort(futures)
+        stack.pop_all()
+    return result
+
+
+def _sort(futures: list[Future[smtplib.SMTP]]) -> tuple[list[smtplib.SMTP], OSError | None]:
+    sessions: list[smtplib.SMTP] = []
+    first_error: OSError | None = None
+    for future in futures:
+        try:
+            sessions.append(future.result())
+        except OSError as error:
+            first_error = first_error or error
+    return sessions, first_error
+
+
+def _close(futures: list[Future[smtplib.SMTP]]) -> None:
+    for future in futures:
+        if not future.cancelled() and future.exception() is None:
+            future.result().close()
