@@ -24,6 +24,9 @@ CACHE = E2E_DIR.parent.parent / ".cache"
 SCREENSHOTS = CACHE / "e2e"  # screenshots of failed tests
 LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh if it unpacked any
 
+# They open all pages. If they begin first, no process is left with one of them at the end.
+LONG_FILES = ("test_weight.py", "test_accessibility.py")
+
 failed = pytest.StashKey[bool]()
 
 
@@ -37,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E_DIR in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)
