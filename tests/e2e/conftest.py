@@ -16,7 +16,7 @@ from skymailing.caching.backend import PREFIX
 from skymailing.caching.invalidation import shared_cache
 from skymailing.models import User
 from tests.e2e.site import Site
-from tests.e2e.window import DESKTOP, Window
+from tests.e2e.window import DESKTOP, TIMEOUT, Window
 from tests.support.factories import ClientFactory
 
 E2E_DIR = Path(__file__).parent
@@ -72,7 +72,7 @@ def chromium() -> Iterator[Browser]:
         with sync_playwright() as playwright:
             # The sandbox needs privileges that containers lack, and these tests load only our pages.
             browser = playwright.chromium.launch(
-                executable_path=result.stdout.strip(), chromium_sandbox=False
+                executable_path=result.stdout.strip(), chromium_sandbox=False, timeout=TIMEOUT
             )
             yield browser
             browser.close()
