@@ -2,7 +2,7 @@
 #   make run     everything, on http://127.0.0.1:5000/   (another port: PORT=5001 make run)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
-#                installs Debian's chromium if it is missing (without root: unpacks it into .cache/)
+#                installs Debian's chromium-headless-shell if it is missing (without root: unpacks it into .cache/)
 #   make bench   benchmarks, see bench/README.md         (make bench ARGS="throughput")
 #   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
