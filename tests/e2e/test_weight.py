@@ -42,9 +42,9 @@ class Visit:
         self.bytes = 0
         self.urls: list[str] = []
         self.unfinished: set[Request] = set()
-        window.page.on("request", self.unfinished.add)
-        window.page.on("requestfinished", self.unfinished.discard)
-        window.page.on("requestfailed", self.unfinished.discard)
+        window.page.on("request", lambda request: self.unfinished.add(request))
+        window.page.on("requestfinished", lambda request: self.unfinished.discard(request))
+        window.page.on("requestfailed", lambda request: self.unfinished.discard(request))
         window.page.add_init_script(RECORD_SHIFTS)
         self.session = window.context.new_cdp_session(window.page)
         self.session.send("Network.enable")
