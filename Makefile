@@ -2,7 +2,7 @@
 #   make run     everything, on http://127.0.0.1:5000/   (another port: PORT=5001 make run)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
-#                installs Debian's chromium if it is missing (without root: unpacks it into .cache/)
+#                installs Debian's chromium-headless-shell if it is missing (without root: unpacks it into .cache/)
 #   make bench   benchmarks, see bench/README.md         (make bench ARGS="throughput")
 #   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
@@ -34,9 +34,11 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: install-dev
 	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# Three processes, because each often waits for a worker of its service, or for a slow answer.
+e2e: export PYTHONDONTWRITEBYTECODE =
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
-	$(RUN) pytest -m e2e -n 2 --dist loadfile tests/e2e $(ARGS)
+	$(RUN) pytest -m e2e -n 3 --maxschedchunk 1 tests/e2e $(ARGS)
 
 screenshots: install-dev
 	$(RUN) tests.e2e.screenshots

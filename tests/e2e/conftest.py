@@ -16,13 +16,16 @@ from skymailing.caching.backend import PREFIX
 from skymailing.caching.invalidation import shared_cache
 from skymailing.models import User
 from tests.e2e.site import Site
-from tests.e2e.window import DESKTOP, Window
+from tests.e2e.window import DESKTOP, TIMEOUT, Window
 from tests.support.factories import ClientFactory
 
 E2E_DIR = Path(__file__).parent
 CACHE = E2E_DIR.parent.parent / ".cache"
 SCREENSHOTS = CACHE / "e2e"  # screenshots of failed tests
 LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh if it unpacked any
+
+# They open all pages. If they begin first, no process is left with one of them at the end.
+LONG_FILES = ("test_weight.py", "test_accessibility.py")
 
 failed = pytest.StashKey[bool]()
 
@@ -37,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E_DIR in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,7 +72,7 @@ def chromium() -> Iterator[Browser]:
         with sync_playwright() as playwright:
             # The sandbox needs privileges that containers lack, and these tests load only our pages.
             browser = playwright.chromium.launch(
-                executable_path=result.stdout.strip(), chromium_sandbox=False
+                executable_path=result.stdout.strip(), chromium_sandbox=False, timeout=TIMEOUT
             )
             yield browser
             browser.close()

@@ -50,7 +50,7 @@ def test_data_can_be_exported_and_account_deletion_cancelled(
     window.fill(current_password=PASSWORD)
     window.main.locator("button.btn-danger").click()
     window.page.wait_for_url("**/auth/login")
-    window.sign_in(user.email)
+    window.sign_in_on_page(user.email)
     assert window.path == "/auth/profile/leaving"
     window.expect_to_fit()
     with window.page.expect_download() as download:

@@ -30,6 +30,7 @@ def test_the_user_list_can_be_filtered_and_shows_counts(site: Site, manager: Win
         for _ in range(3):
             ClientFactory.create(owner=mailing.owner)
     site.add_user(email="quiet@example.com", confirmed_at=None)
+    manager.open("/")
     manager.page.get_by_role("link", name="Panel").click()
     manager.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Users").click()
     manager.expect_title("Users")
@@ -54,7 +55,7 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
 ) -> None:
     user = site.add_user(email="spammer@example.com")
     users_window = open_window()
-    users_window.sign_in(user.email)
+    users_window.sign_in_on_page(user.email)
     manager.open("/manager/users/")
     manager.choose(q="spammer")
     manager.page.get_by_role("link", name=user.email).click()
@@ -77,7 +78,7 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     manager.page.get_by_role("link", name="Unblock…").click()
     confirm(manager, "Promised better", "Unblock user")
     manager.expect_notice("1 user unblocked.")
-    users_window.sign_in(user.email)
+    users_window.sign_in_on_page(user.email)
 
     manager.open("/manager/audit/")
     entries = [row for row in manager.rows() if user.email in row]
@@ -130,7 +131,7 @@ def test_an_administrator_changes_a_role_and_the_audit_log_records_it(
     boss, person = open_window(), open_window()
     user: User = site.add_user(email="promoted@example.com")
     boss.sign_in(site.add_user(Role.ADMIN).email)
-    person.sign_in(user.email)
+    person.sign_in_on_page(user.email)
     assert person.page.get_by_role("link", name="Panel").count() == 0
 
     boss.open(f"/manager/users/{user.id}/")

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from skymailing.models import Client, Sequence, SignupForm, User
 from tests.e2e.conftest import OpenWindow
+from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE_DARK, Screen, Window
 from tests.support.signup_factories import SignupFormFactory
@@ -47,32 +48,15 @@ def build_welcome(window: Window) -> Clicks:
     return click
 
 
-def open_caught(window: Window, subject: str, email: str) -> bool:
-    """Open the newest letter with this subject to an address in the mail catcher, if there is one."""
-    window.page.goto(f"/outbox/?q={email}")
-    letter = window.main.locator("a", has_text=subject).first
-    if not letter.count():
-        return False
-    letter.click()
-    return True
-
-
-def subscribe(visitor: Window, form: SignupForm, email: str) -> None:
+def subscribe(visitor: Window, form: SignupForm, mailbox: Mailbox) -> None:
     """Sign up and confirm."""
     visitor.open(f"/f/{form.uuid}")
     visitor.page.wait_for_timeout(3_100)  # people need longer to read the form
-    visitor.fill(email=email)
+    visitor.fill(email=mailbox.email)
     visitor.main.get_by_role("button", name="Subscribe").click()
     visitor.expect_title("Check your email")
-    visitor.wait_until(lambda: open_caught(visitor, "Please confirm your subscription", email), "the letter")
-    links: list[str] = []
-
-    def is_shown() -> bool:
-        links[:] = re.findall(r"/f/[\w-]+/confirm/[\w.-]+", visitor.page.content())
-        return bool(links)
-
-    visitor.wait_until(is_shown, "the link in the letter")
-    visitor.open(links[0])
+    mailbox.open("Please confirm your subscription")
+    mailbox.follow("Confirm subscription")
     visitor.main.get_by_role("button", name="Confirm subscription").click()
     visitor.expect_title("You are subscribed")
 
@@ -87,15 +71,16 @@ def test_a_welcome_is_built_in_under_ten_clicks_and_arrives(
     assert click.count <= MOST_CLICKS
     visitor = open_window(DESKTOP)
     email = f"anna.{form.id}@mail.example"
-    subscribe(visitor, form, email)
-    visitor.wait_until(lambda: open_caught(visitor, "Welcome!", email), "the welcome letter")
+    mailbox = Mailbox(site, email, visitor)
+    subscribe(visitor, form, mailbox)
+    mailbox.open("Welcome!")
     with site.open_session() as session:
         own = (Client.email == email) & (Client.owner_id == owner.id)
         client_id = session.scalars(select(Client.id).where(own)).one()
         sequence_id = session.scalars(select(Sequence.id).where(Sequence.owner_id == owner.id)).one()
     window.open(f"/clients/{client_id}")
     window.main.locator("#sequences").get_by_role("button", name=re.compile("^Send the next email")).click()
-    visitor.wait_until(lambda: open_caught(visitor, "How to begin", email), "the second letter")
+    mailbox.open("How to begin")
     window.open(f"/sequences/{sequence_id}")
     assert "completed: 1" in window.main.inner_text()
 

@@ -1,7 +1,5 @@
 """Test sign-up forms in a browser: from the first visit to the confirmation, and with proof of work."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
@@ -10,6 +8,7 @@ from skymailing.clock import utcnow
 from skymailing.models import Client, SignupForm, User
 from skymailing.signup import protection, rates
 from tests.e2e.conftest import OpenWindow
+from tests.e2e.mailbox import Mailbox
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE_DARK, Screen, Window
 from tests.support.signup_factories import SignupFormFactory
@@ -48,18 +47,9 @@ def test_an_owner_creates_a_form_and_a_person_subscribes(
     visitor.fill(email=email)
     visitor.main.get_by_role("button", name="Subscribe").click()
     visitor.expect_title("Check your email")
-
-    def find_link() -> str | None:
-        visitor.page.goto("/outbox/")
-        letter = visitor.main.locator("a", has_text="Please confirm your subscription").first
-        if not letter.count():
-            return None
-        letter.click()
-        found = re.search(r"/f/[\w-]+/confirm/[\w.-]+", visitor.page.content())
-        return found[0] if found else None
-
-    visitor.wait_until(find_link, "the letter has been sent")
-    visitor.open(find_link() or "")
+    mailbox = Mailbox(site, email, visitor)
+    mailbox.open("Please confirm your subscription")
+    mailbox.follow("Confirm subscription")
     visitor.main.get_by_role("button", name="Confirm subscription").click()
     visitor.expect_title("You are subscribed")
     with site.open_session() as session:

@@ -1,14 +1,18 @@
 """Test that pages are small on the first visit and that nothing moves while they load."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from playwright.sync_api import Request, TimeoutError
 
 from skymailing.models import Role
 from tests.e2e.conftest import SCREENSHOTS, OpenWindow
 from tests.e2e.pages import DEMO, paths_for
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, Screen, Window
+
+AT_ONCE = 4  # pages
 
 # Over the wire, including headers and the fonts (24 to 37 KB), which browsers then keep.
 MAX_BYTES = 190_000
@@ -29,30 +33,41 @@ BLOCKING = """[...document.querySelectorAll('script[src]:not([defer]):not([async
     .map((script) => script.src)"""
 
 
-class TrafficMeter:
-    """A counter of the bytes that a window receives."""
+class Visit:
+    """A page in its own window, whose cache is empty, and a counter of the bytes that it receives."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, path: str) -> None:
         self.window = window
+        self.path = path
         self.bytes = 0
         self.urls: list[str] = []
+        self.unfinished: set[Request] = set()
+        window.page.on("request", lambda request: self.unfinished.add(request))
+        window.page.on("requestfinished", lambda request: self.unfinished.discard(request))
+        window.page.on("requestfailed", lambda request: self.unfinished.discard(request))
+        window.page.add_init_script(RECORD_SHIFTS)
         self.session = window.context.new_cdp_session(window.page)
         self.session.send("Network.enable")
         self.session.on("Network.loadingFinished", self._add)
         self.session.on("Network.responseReceived", self._record)
 
-    def reset(self) -> None:
-        """Start again at zero, with an empty browser cache."""
+    def repeat_slowly(self) -> None:
+        """Start again with a limit on the speed of downloads, and with the files that are cached now."""
         self.window.page.goto("about:blank")
-        self.session.send("Network.clearBrowserCache")
-        self.bytes, self.urls = 0, []
+        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1, "downloadThroughput": SLOW}
+        self.session.send("Network.emulateNetworkConditions", conditions)
 
-    def slow_down(self, bytes_per_second: int) -> None:
-        """Limit the speed of downloads; -1 removes the limit."""
-        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
-        self.session.send(
-            "Network.emulateNetworkConditions", conditions | {"downloadThroughput": bytes_per_second}
-        )
+    def wait_until_quiet(self) -> None:
+        try:
+            self.window.wait_until_quiet()
+        except TimeoutError as error:
+            waiting_for = [request.url for request in self.unfinished]
+            raise AssertionError(f"{self.path} waits for {waiting_for}") from error
+
+    def check_weight(self, limit: int) -> None:
+        blocking = self.window.page.evaluate(BLOCKING)
+        assert all("/static/js/theme." in url for url in blocking), blocking
+        assert self.bytes <= limit, f"{self.path}: {self.bytes} bytes of {self.urls}"
 
     def _add(self, event: dict[str, Any]) -> None:
         self.bytes += int(event["encodedDataLength"])
@@ -61,13 +76,23 @@ class TrafficMeter:
         self.urls.append(event["response"]["url"])
 
 
-def expect_no_movement(window: Window, path: str) -> None:
-    """Open a page and check that nothing moves while it loads."""
-    with window.expecting(404, 410):
-        window.page.goto(path)
-        window.wait_until_quiet()
-    shifts = window.page.evaluate("window.shifts")
-    assert sum(value for value, _moved in shifts) <= MAX_SHIFT, f"{path} moves: {shifts}"
+def expect_no_movement(visits: list[Visit]) -> None:
+    """Load the pages at the same time, since most of it is waiting; check that nothing moves."""
+    with ExitStack() as stack:
+        for visit in visits:
+            stack.enter_context(visit.window.expecting(404, 410))
+            visit.window.page.goto(visit.path, wait_until="commit")
+        for visit in visits:
+            visit.wait_until_quiet()
+    for visit in visits:
+        shifts = visit.window.page.evaluate("window.shifts")
+        assert sum(value for value, _moved in shifts) <= MAX_SHIFT, f"{visit.path} moves: {shifts}"
+
+
+def find_limit(path: str, role: Role | None) -> int:
+    if path == "/" and role is None:
+        return MAX_HOME_BYTES
+    return MAX_EDITOR_BYTES if any(part in path for part in EDITORS) else MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -78,30 +103,28 @@ def expect_no_movement(window: Window, path: str) -> None:
 def test_pages_are_small_and_do_not_move(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen
 ) -> None:
-    window = open_window(screen)
+    first = open_window(screen)
     if role is Role.USER:
-        window.sign_in(DEMO, site.passwords[DEMO])
+        first.sign_in(DEMO, site.passwords[DEMO])
     elif role is not None:
-        window.sign_in(site.add_user(role).email)
-    window.page.add_init_script(RECORD_SHIFTS)
-    meter = TrafficMeter(window)
+        first.sign_in(site.add_user(role).email)
+    cookies = first.context.storage_state()
     weights = {}
     # A URL with a # leads to a place on a page that is already in the list.
-    for path in [path for path in paths_for(site, role) if "#" not in path]:
-        meter.reset()
-        expect_no_movement(window, path)
-        weights[path] = meter.bytes
-        blocking = window.page.evaluate(BLOCKING)
-        assert all("/static/js/theme." in url for url in blocking), blocking
-        limit = MAX_EDITOR_BYTES if any(part in path for part in EDITORS) else MAX_BYTES
-        if path == "/" and role is None:
-            limit = MAX_HOME_BYTES
-        assert meter.bytes <= limit, f"{path}: {meter.bytes} bytes of {meter.urls}"
-        if role is Role.USER:  # again, with cached files, over a slow connection
-            window.page.goto("about:blank")
-            meter.slow_down(SLOW)
-            expect_no_movement(window, path)
-            meter.slow_down(-1)
+    paths = [path for path in paths_for(site, role) if "#" not in path]
+    for start in range(0, len(paths), AT_ONCE):
+        group = paths[start : start + AT_ONCE]
+        visits = [Visit(open_window(screen, cookies=cookies), path) for path in group]
+        expect_no_movement(visits)
+        for visit in visits:
+            visit.check_weight(find_limit(visit.path, role))
+            weights[visit.path] = visit.bytes
+        if role is Role.USER:
+            for visit in visits:
+                visit.repeat_slowly()
+            expect_no_movement(visits)
+        for visit in visits:
+            visit.window.close()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     lines = [f"{weight:>8} {path}" for path, weight in sorted(weights.items(), key=lambda item: -item[1])]
     (SCREENSHOTS / f"weights-{role or 'visitor'}-{screen}.txt").write_text("\n".join(lines) + "\n")

@@ -38,6 +38,13 @@ FIND_OVERFLOW = """() => {
 }"""
 
 
+def find_csrf_token(html: str) -> str:
+    """Return the token in a page's first form."""
+    found = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', html)
+    assert found is not None, html
+    return found[1]
+
+
 @dataclass(frozen=True)
 class Screen:
     """A screen's size and colour scheme."""
@@ -97,7 +104,17 @@ class Window:
         self.expect_to_fit()
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        """Sign in through the login page."""
+        """Sign in without rendering any page, which saves half a second in each test."""
+        token = find_csrf_token(self.context.request.get("/auth/login").text())
+        response = self.context.request.post(
+            "/auth/login",
+            form={"email": email, "password": password, "csrf_token": token},
+            max_redirects=0,
+        )
+        assert response.status == 302, response.text()
+
+    def sign_in_on_page(self, email: str, password: str = PASSWORD) -> None:
+        """Sign in on the login page, and wait for the page that follows."""
         self.open("/auth/login")
         self.fill(email=email, password=password)
         self.main.locator("button.btn-primary").click()
