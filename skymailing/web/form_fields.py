@@ -48,7 +48,8 @@ class LocalTimeField(Field):
     def __call__(self, **attributes: Any) -> Markup:
         """Render the field; without a step, browsers reject a time with seconds."""
         has_seconds = self._value().count(":") > 1
-        return super().__call__(**({"step": "1"} if has_seconds else {}), **attributes)
+        markup: Markup = super().__call__(**({"step": "1"} if has_seconds else {}), **attributes)
+        return markup
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: datetime | None = None

@@ -76,6 +76,13 @@ document.addEventListener("DOMContentLoaded", () => {
   else show(named || marked, false);
 });
 
+// Show the chosen message.
+const look = form.querySelector("[data-look]");
+
+form.addEventListener("change", ({ target }) => {
+  if (look && target.name === "message" && target.value) look.src = look.dataset.look.replace("/0/", `/${target.value}/`);
+});
+
 // “Right away” is an empty time. The end matters most for a mailing that repeats.
 const startTime = form.querySelector("[name=starts_at]");
 
