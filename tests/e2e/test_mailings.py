@@ -168,6 +168,7 @@ def test_without_javascript_a_button_checks_the_form(
     window.sign_in(owner.email)
     window.open("/mailings/new")
     window.main.locator("[name=periodicity]").select_option("weekly")
+    window.main.locator("summary", has_text="End of the mailing").click()
     for name, value in {"name": "W", "starts_at": "2031-10-24T09:00", "ends_at": "2032-01-01T00:00"}.items():
         window.main.locator(f"[name={name}]").fill(value)
     window.main.get_by_role("button", name="Check without saving").click()
