@@ -12,6 +12,7 @@ GUIDES = {"api": "Working with the API", "transactional": "Transactional emails"
 FOR_ENGINEERS = ("How it is built", "How it works", "How to extend")
 CHAPTER = re.compile(r"^(?=## )", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]+)\]\(([a-z-]+)\.md(#[a-z-]+)?\)")
+ANCHORED = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>')
 HEADING = re.compile(r"<h([23])>(.*?)</h\1>")
 
 
@@ -27,6 +28,11 @@ def read_guide(name: str, prefix: str) -> str | None:
     html = re.sub(r"<h1>.*?</h1>\n?", "", html, count=1)  # the page has a title of its own
     html = html.replace("<table>", '<div class="table-responsive"><table class="table">')
     return HEADING.sub(_add_id, html.replace("</table>", "</table></div>"))
+
+
+def list_chapters(html: str) -> list[tuple[str, str]]:
+    """Return the anchor and the title of each chapter of a guide."""
+    return [(anchor, re.sub(r"<[^>]+>", "", title)) for anchor, title in ANCHORED.findall(html)]
 
 
 def _rewrite_link(link: re.Match[str], prefix: str) -> str:

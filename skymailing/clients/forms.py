@@ -1,15 +1,16 @@
 """Client forms."""
 
+import io
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired
+from flask_wtf.file import FileField
 from wtforms import FieldList, Form, FormField, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, ValidationError
@@ -26,6 +27,7 @@ from skymailing.clients.columns import parse_field
 from skymailing.clients.consents import TEXT_MAX_LENGTH
 from skymailing.clients.fields import Field
 from skymailing.clients.files.encodings import ENCODINGS
+from skymailing.clients.files.pasted import make_csv
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
@@ -199,9 +201,21 @@ class SuppressionForm(FlaskForm):
 
 
 class ImportForm(FlaskForm):
-    """Upload a file of clients."""
+    """Upload a file of clients, or paste a list of them."""
 
-    file = FileField(_l("File"), [FileRequired(_l("Choose a file."))])
+    file = FileField(_l("File"))
+    pasted = TextAreaField(_l("List"))
+
+    def validate_file(self, field: FileField) -> None:
+        """Require a file or a list."""
+        if not field.data and not (self.pasted.data or "").strip():
+            raise ValidationError(_("Choose a file, or paste a list."))
+
+    def open_source(self) -> tuple[BinaryIO, str]:
+        """Return the file, or the pasted list as a file, and its name."""
+        if self.file.data:
+            return self.file.data.stream, self.file.data.filename or ""
+        return io.BytesIO(make_csv(self.pasted.data or "")), _("Pasted list") + ".csv"
 
 
 FIELD_LABELS: dict[str, Any] = {

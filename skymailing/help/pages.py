@@ -61,6 +61,12 @@ def find_page(slug: str, language: str) -> HelpPage | None:
     return _read_page(slug, language if (TEXTS / language).is_dir() else FALLBACK)
 
 
+def list_related(slug: str, language: str) -> list[HelpPage]:
+    """Return the other pages about the same subject."""
+    slugs = next(slugs for slugs in GROUPS.values() if slug in slugs)
+    return [page for other in slugs if other != slug and (page := find_page(other, language))]
+
+
 def search(query: str, language: str) -> list[HelpPage]:
     """Return the pages with most words of the query, best first: those that are about them."""
     stems = {_stem(word) for word in _list_words(query[:LONGEST_QUERY])[:MAX_WORDS]}

@@ -37,5 +37,11 @@ def index() -> str:
 @bp.get("/<slug>")
 def page(slug: str) -> str:
     """Show a page."""
-    shown = pages.find_page(slug, get_locale().language) or abort(404)
-    return render_template("help/page.html", page=shown, body=Markup(shown.html))  # noqa: S704 - from our files
+    language = get_locale().language
+    shown = pages.find_page(slug, language) or abort(404)
+    return render_template(
+        "help/page.html",
+        page=shown,
+        body=Markup(shown.html),  # noqa: S704 - from our files
+        related=pages.list_related(slug, language),
+    )

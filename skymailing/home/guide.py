@@ -5,9 +5,13 @@ from enum import StrEnum
 
 from sqlalchemy import exists, func, select
 
+from skymailing.clients.services import ClientValues, create_client
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, MailingKind, Message, OutboxLetter, User
 from skymailing.outbox.services import TEST_LETTER
+
+MAX_NAME = 200  # characters, as in the profile
 
 
 class Step(StrEnum):
@@ -62,6 +66,19 @@ def load_guide(user: User) -> Guide:
     done = frozenset(step for step, is_done in zip(OWNER_COLUMNS, existing, strict=True) if is_done)
     skipped = frozenset(step for step in Step if step in user.guide_skipped) - done
     return Guide(done, skipped, user.guide_closed, message_id, bool(has_sent_test))
+
+
+def add_own_address(user: User) -> None:
+    """Add the user as the first client, who gets the first mailing.
+
+    Raises InvalidEmail, DuplicateClient or LimitReached.
+    """
+    create_client(user.id, ClientValues(user.email, user.name))
+
+
+def save_name(user: User, name: str) -> None:
+    """Store the name that clients see as the sender; an empty one changes nothing."""
+    user.name = clean_line(name)[:MAX_NAME] or user.name
 
 
 def skip_step(user: User, step: Step) -> None:

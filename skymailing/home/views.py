@@ -3,21 +3,25 @@
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.blog.queries import find_random_articles
 from skymailing.clock import utcnow
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.home import guide, queries, start_page
 from skymailing.home.decisions import find_decisions
 from skymailing.mailings.queries import count_last_runs
 from skymailing.mailings.result_text import format_share
 from skymailing.mailings.state_text import explain_state
+from skymailing.messages.starters import Card, list_first_cards
 from skymailing.security import is_safe_next
 from skymailing.settings.retention import retention_settings
+from skymailing.web.error_texts import explain
 from skymailing.web.i18n import LANGUAGE_COOKIE
 
 bp = Blueprint("home", __name__)
@@ -44,6 +48,7 @@ def _load_start_page(owner_id: int, now: datetime) -> dict[str, Any]:
     return {
         "guide": progress,
         "Step": guide.Step,
+        "starters": _list_starters(progress),
         "decisions": find_decisions(owner_id, now),
         "running": running,
         "runs": count_last_runs([mailing.id for mailing in running]),
@@ -57,6 +62,12 @@ def _load_start_page(owner_id: int, now: datetime) -> dict[str, Any]:
     }
 
 
+def _list_starters(progress: guide.Guide) -> list[Card]:
+    """Return designs for the first message; none if there is one, or if the guide is hidden."""
+    is_next = progress.is_shown and guide.Step.MESSAGE not in progress.done | progress.skipped
+    return list_first_cards(get_locale().language) if is_next else []
+
+
 @bp.get("/privacy")
 def privacy() -> str:
     """Describe the data that the service stores about recipients of emails."""
@@ -66,13 +77,17 @@ def privacy() -> str:
 @bp.post("/guide")
 @login_required
 def change_guide() -> ResponseReturnValue:
-    """Skip or restore a step, or hide or show the whole guide."""
+    """Skip or restore a step, hide or show the whole guide, or do a part of it here."""
     steps = set(guide.Step)
     match request.form.get("do"), request.form.get("step"):
         case "skip", step if step in steps:
             guide.skip_step(current_user, guide.Step(step))
         case "restore", step if step in steps:
             guide.restore_step(current_user, guide.Step(step))
+        case "add-me", _:
+            add_own_address()
+        case "name", _:
+            guide.save_name(current_user, request.form.get("name", ""))
         case "close", _:
             current_user.guide_closed = True
         case "open", _:
@@ -81,6 +96,14 @@ def change_guide() -> ResponseReturnValue:
             abort(400)
     db.session.commit()
     return redirect(url_for("home.index"))
+
+
+def add_own_address() -> None:
+    try:
+        guide.add_own_address(current_user)
+        flash(_("You are your first client. Write a message, and send it to yourself."), "success")
+    except UserError as error:
+        flash(explain(error), "warning")
 
 
 @bp.route("/language", methods=["GET", "POST"])

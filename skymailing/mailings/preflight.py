@@ -12,7 +12,7 @@ from sqlalchemy import select
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.calendar.local_times import LocalStart
 from skymailing.delivery.composition.current import read_current
-from skymailing.delivery.senders import describe_from
+from skymailing.delivery.senders import From, describe_from
 from skymailing.extensions import db
 from skymailing.link_checks.services import find_check
 from skymailing.mailings import forecast, queries, scheduling
@@ -20,6 +20,7 @@ from skymailing.mailings.file_totals import FileTotal, find_total
 from skymailing.mailings.forecast import Forecast, Reach
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.inbox_line import InboxLine, show_inbox_line
 from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
@@ -77,6 +78,7 @@ class Preflight:
     sender: str  # name and address
     topic: str  # its name; empty if there is none
     example: Client | None  # the first client who would get a letter
+    inbox: InboxLine | None  # of this client's letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
     link_check: LinkCheck | None  # of the message's current version
@@ -119,9 +121,10 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     preflight = Preflight(
         problems=problems,
         message=message,
-        sender=format_sender(form),
+        sender="" if form.is_fixed else find_from(form).mailbox,
         topic=name_topic(form),
         example=found.example,
+        inbox=show_inbox_line(form.owner, message, found.example, find_from(form).name) if message else None,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
         link_check=find_check(message) if message else None,
@@ -228,12 +231,10 @@ def find_chosen_message(form: MailingForm) -> Message | None:
     return db.session.scalar(select(Message).where(own))
 
 
-def format_sender(form: MailingForm) -> str:
-    """Return the name and the address from which the letters will be sent."""
-    if form.is_fixed:
-        return ""
+def find_from(form: MailingForm) -> From:
+    """Return who the letters will be from."""
     sender = find_sender(form.owner, form.sender.data)
-    return describe_from(form.owner, sender, form.sender_name.data or "").mailbox
+    return describe_from(form.owner, sender, form.sender_name.data or "")
 
 
 def name_topic(form: MailingForm) -> str:

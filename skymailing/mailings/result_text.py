@@ -6,10 +6,10 @@ from typing import Any
 from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
 from flask_babel import gettext as _
 
-from skymailing.delivery.smtp.reasons import RefusalReason
+from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
 from skymailing.mailings.comparison import Comparison
 from skymailing.mailings.results import RETURNED, Cause
-from skymailing.models import DeliveryState
+from skymailing.models import Attempt, DeliveryState, Outcome
 
 CAUSE_TEXTS: dict[str, Any] = {
     RefusalReason.NO_ADDRESS: lazy_gettext("address does not exist"),
@@ -19,7 +19,7 @@ CAUSE_TEXTS: dict[str, Any] = {
     RefusalReason.SENDER: lazy_pgettext("cause", "sender or email refused"),
     RefusalReason.TOO_LARGE: lazy_pgettext("cause", "email too large"),
     RefusalReason.TOO_MANY: lazy_pgettext("cause", "too many emails in a short time"),
-    RefusalReason.UNAVAILABLE: lazy_pgettext("cause", "mail server did not respond"),
+    RefusalReason.UNAVAILABLE: lazy_pgettext("cause", "mail server unavailable or busy"),
     RefusalReason.OTHER: lazy_pgettext("cause", "another reason"),
     DeliveryState.SUPPRESSED: lazy_pgettext("cause", "unsubscribed or excluded before sending"),
     DeliveryState.EXPIRED: lazy_pgettext("cause", "the mailing ended first"),
@@ -80,6 +80,16 @@ def describe_comparison(comparison: Comparison) -> ComparisonText:
 def explain_cause(cause: Cause) -> str:
     """Return why letters were not delivered."""
     return str(CAUSE_TEXTS[cause.name])
+
+
+def explain_reply(attempt: Attempt) -> str:
+    """Return a mail server's reply in words; empty if there are none that would say more than the reply."""
+    if attempt.outcome is Outcome.SENT:
+        return str(_("accepted by the mail server"))
+    if attempt.code is None:  # the engine's own message, which is in words already
+        return ""
+    reason = find_reason(attempt.answer)
+    return "" if reason is RefusalReason.OTHER else str(CAUSE_TEXTS[reason])
 
 
 def format_share(part: int, whole: int) -> str:

@@ -30,7 +30,7 @@ STATE_TEXTS: dict[str, Any] = {
         "servers page, then resume the mailing."
     ),
     StateReason.SERVER_DELETED: _l(
-        "The mail server of this run has been deleted, so the remaining emails cannot be sent."
+        "The mail server of this send has been deleted, so the remaining emails cannot be sent."
     ),
     StateReason.TOO_LARGE: _l(
         "The attachments take up %(size)s, and the mail server accepts emails of up to %(limit)s, so nothing "

@@ -34,9 +34,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "archive_address_taken": _l("This address is already taken. Choose another one."),
     "archive_disabled": _l("A manager has disabled this mailing, so it cannot be published."),
     "archive_limit": _l("You can publish up to %(limit)s emails. Remove some from your archive first."),
-    "archive_no_text": _l("The text of this run has been removed, so it cannot be published."),
+    "archive_no_text": _l("The text of this send has been removed, so it cannot be published."),
     "archive_too_long": _l("This email is too long to publish. It may contain embedded images."),
-    "archive_not_sent": _l("This run was skipped: nothing was sent."),
+    "archive_not_sent": _l("This send was skipped: nothing was sent."),
     "archive_testing": _l("The A/B test is not decided yet. You can publish the winner afterwards."),
     #
     # --- all pages ----------------------------------------------------------------------------
@@ -152,11 +152,11 @@ ERROR_TEXTS: dict[str, Any] = {
         "The winner has already been chosen: the other clients get variant %(variant)s."
     ),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
-    "mailing_no_run_to_resend": _l("There is no run whose emails can be sent again."),
+    "mailing_no_run_to_resend": _l("There is no send whose emails can be sent again."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),
     "mailing_not_startable": _l("Only a draft or a scheduled mailing can be started."),
     "mailing_run_details_removed": _l(
-        "The details of the last run were removed, so its emails cannot be sent again."
+        "The details of the last send were removed, so its emails cannot be sent again."
     ),
     "mailing_local_time_test": _l(
         "An A/B test is not possible at local time. Turn off the test or the time zones."

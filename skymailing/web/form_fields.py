@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from markupsafe import Markup
 from wtforms import DateField, Field, SelectMultipleField, ValidationError
 from wtforms.validators import Optional
 from wtforms.widgets import CheckboxInput, DateTimeLocalInput
@@ -41,9 +42,14 @@ class LocalTimeField(Field):
     widget = DateTimeLocalInput()
 
     def __init__(self, label: Any, validators: Sequence[Any] = (), **options: Any) -> None:
-        # Without a step, browsers reject a time with seconds.
-        super().__init__(label, validators, **{"render_kw": {"step": "1"}, **options})
+        super().__init__(label, validators, **options)
         self.zone: ZoneInfo = get_user_zone()
+
+    def __call__(self, **attributes: Any) -> Markup:
+        """Render the field; without a step, browsers reject a time with seconds."""
+        has_seconds = self._value().count(":") > 1
+        markup: Markup = super().__call__(**({"step": "1"} if has_seconds else {}), **attributes)
+        return markup
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: datetime | None = None

@@ -12,6 +12,7 @@ from werkzeug.security import safe_join
 
 from skymailing.web.compression import COMPRESSED_TYPES, accepts_gzip, compress
 
+FONT = "font/woff2"
 CACHE_FOREVER = f"public, max-age={365 * 24 * 60 * 60}, immutable"
 BEST_LEVEL = 9  # each file is compressed once per process
 HASHED_NAME = re.compile(r"(.+)\.([0-9a-f]{12})(\.\w+)")
@@ -102,6 +103,9 @@ def serve(filename: str) -> Response:
     response.vary.add("Accept-Encoding")
     response.set_etag(found.digest, weak=True)
     response.headers["Cache-Control"] = CACHE_FOREVER if is_current else "no-cache"
+    if found.mimetype == FONT:
+        # Previews are sandboxed frames, which have no origin; their fonts need this.
+        response.headers["Access-Control-Allow-Origin"] = "*"
     response.make_conditional(request)
     return response
 

@@ -78,7 +78,35 @@ def test_an_unusable_file_shows_the_reason_beside_the_field(
 
 
 def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
-    assert "Choose a file" in find_errors(browser.post("/clients/import", data={}).text)["file"]
+    errors = find_errors(browser.post("/clients/import", data={}).text)
+    assert "Choose a file, or paste a list." in errors["file"]
+
+
+@pytest.mark.parametrize(
+    ("pasted", "people"),
+    [
+        ("anna@x.com\nbob@x.com\n", {"anna@x.com": "", "bob@x.com": ""}),
+        ("Anna <anna@x.com>, bob@x.com; \n", {"anna@x.com": "Anna", "bob@x.com": ""}),
+        ("Email\tName\nanna@x.com\tAnna\n", {"anna@x.com": "Anna"}),
+        ("Anna\tanna@x.com\t12\nBob\tbob@x.com\t7\n", {"anna@x.com": "Anna", "bob@x.com": "Bob"}),
+    ],
+)
+def test_a_pasted_list_is_imported(
+    browser: FlaskClient,
+    work: Callable[[], None],
+    session: Session,
+    pasted: str,
+    people: dict[str, str],
+) -> None:
+    mapping = browser.post("/clients/import", data={"pasted": pasted}, follow_redirects=True)
+    browser.post(mapping.request.path, data=read_form(mapping.text))
+    work()
+    assert dict(session.execute(select(Client.email, Client.full_name)).tuples().all()) == people
+
+
+def test_a_pasted_list_without_addresses_is_reported(browser: FlaskClient) -> None:
+    page = browser.post("/clients/import", data={"pasted": "Anna\nBob"}).text
+    assert "Anna" in find_errors(page)["pasted"]
 
 
 def test_a_file_that_is_too_large_shows_a_friendly_page(browser: FlaskClient) -> None:

@@ -30,7 +30,7 @@ def take_home_pictures(site: Site, browser: Browser) -> None:
             window.sign_in(DEMO, site.passwords[DEMO])
             window.page.request.post(f"{site.url}/language", form={"language": language})
             window.open(f"/mailings/{mailing_id}")
-            _save(window, f"mailing.{language}{ending}", ".run-head")
+            _save(window, f"mailing.{language}{ending}", ".state-line")
             window.open("/messages/new?starter=arrivals")
             window.page.locator(".bc .block-cover").first.wait_for()
             _save(window, f"editor.{language}{ending}", ".bl-types")

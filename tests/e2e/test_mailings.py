@@ -53,7 +53,7 @@ def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None
 
     with_failures = demo.main.locator("#runs li", has_text="not delivered")
     with_failures.first.get_by_role("link").click()
-    demo.expect_title(re.compile("Run of"))
+    demo.expect_title(re.compile("Send of"))
     expect(demo.main.locator(".causes li").first).to_contain_text(re.compile(r": \d+"))
     reasons = demo.main.locator("#answers li", has_text="failed")
     expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))
@@ -131,6 +131,7 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     current.locator("[data-next]").click()
     window.fill(name="Daily")
     current.locator("[data-next]").click()
+    window.main.get_by_role("radio", name="At a time that I choose").check()
     window.fill(periodicity="daily", starts_at="2031-10-24T09:00", ends_at="2031-11-24T09:00")
     expect(forecast.locator("li")).to_have_count(5)
     expect(forecast.locator("li").nth(0)).to_contain_text("Fri, 24 Oct 2031, 09:00 UTC+2")
@@ -167,6 +168,7 @@ def test_without_javascript_a_button_checks_the_form(
     window.sign_in(owner.email)
     window.open("/mailings/new")
     window.main.locator("[name=periodicity]").select_option("weekly")
+    window.main.locator("summary", has_text="End of the mailing").click()
     for name, value in {"name": "W", "starts_at": "2031-10-24T09:00", "ends_at": "2032-01-01T00:00"}.items():
         window.main.locator(f"[name={name}]").fill(value)
     window.main.get_by_role("button", name="Check without saving").click()
@@ -222,6 +224,7 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     window.fill(name="Late")
     current.locator("[data-next]").click()
     window.delay_responses("**/mailings/preview")
+    window.main.get_by_role("radio", name="At a time that I choose").check()
     window.fill(starts_at="2020-01-01T09:00")
     current.locator("[data-next]").click()
     error = window.main.locator("#starts_at-error")
@@ -232,6 +235,7 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     window.main.locator(".form-steps").get_by_text("Check and start").click()
     expect(current).to_have_attribute("data-step", "when")
 
+    window.main.locator("summary", has_text="End of the mailing").click()
     window.fill(starts_at="2031-01-02T09:00", ends_at="2031-01-01T09:00")
     expect(window.main.locator("#ends_at-error")).to_have_text("The end must be after the start.")
     expect(error).to_be_empty()
@@ -242,7 +246,8 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
 
     # On a slow connection, the button that described the earlier start cannot be pressed.
     window.main.locator(".form-steps").get_by_text("When").click()
-    window.fill(starts_at="")
+    window.main.get_by_role("radio", name="Right away").check()
+    expect(window.main.locator("#starts_at")).to_have_value("")
     current.locator("[data-next]").click()
     expect(current).to_have_attribute("data-step", "check")
     expect(window.main.get_by_role("button", name="Schedule for")).to_be_disabled()

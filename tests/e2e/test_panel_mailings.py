@@ -40,7 +40,7 @@ def test_a_mail_servers_reply_can_be_found_from_the_list(site: Site, manager: Wi
     assert "5.1.1 no <i>user</i>" in manager.rows()[0]
     manager.page.go_back()
     manager.main.locator("table a").first.click()
-    manager.expect_title("Run of “Words”")
+    manager.expect_title("Send of “Words”")
     manager.page.get_by_role("link", name=letter.email).click()
     manager.expect_title(letter.email)
     assert "550" in manager.rows()[0]

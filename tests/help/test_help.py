@@ -146,3 +146,11 @@ def test_every_page_links_to_the_help(browser: FlaskClient, visitor: FlaskClient
     for client in (browser, visitor):
         page = BeautifulSoup(client.get("/blog/").text, "html.parser")
         assert page.select('.site-footer a[href="/help/"]')
+
+
+def test_a_page_leads_to_others_about_its_subject(visitor: FlaskClient) -> None:
+    page = visitor.get("/help/import").text
+    related = page.partition('class="help-related"')[2].partition("</nav>")[0]
+    assert "/help/segments" in related
+    assert "/help/import" not in related
+    assert "/help/mailing" not in related

@@ -6,10 +6,12 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.errors import ConfigurationError
-from skymailing.models import DeliveryState, MailingState, User
+from skymailing.models import Client, DeliveryState, MailingState, User
 from skymailing.settings.site import SiteSettings
 from tests.support.factories import (
     ArticleFactory,
@@ -223,6 +225,32 @@ def test_sending_a_test_letter_is_offered_until_one_has_been_sent(browser: Flask
     assert f'href="/messages/{message.id}"' in find_step(browser.get("/").text, "message")
     browser.post(f"/messages/{message.id}/test")
     assert "Test email sent" in find_step(browser.get("/").text, "message")
+
+
+def test_users_can_begin_with_their_own_address(browser: FlaskClient, user: User, session: Session) -> None:
+    assert "my own address" in find_step(browser.get("/").text, "clients")
+    page = browser.post("/guide", data={"do": "add-me"}, follow_redirects=True).text
+    assert "You are your first client." in page
+    assert "Done:" in find_step(page, "clients")
+    assert session.scalars(select(Client.email).where(Client.owner_id == user.id)).all() == [user.email]
+
+    again = browser.post("/guide", data={"do": "add-me"}, follow_redirects=True).text
+    assert "already" in again
+
+
+def test_users_without_a_name_are_asked_for_it(browser: FlaskClient, user: User, session: Session) -> None:
+    user.name = ""
+    session.flush()
+    assert 'id="guide-name"' in browser.get("/").text
+    page = browser.post("/guide", data={"do": "name", "name": " Tea\nHouse "}, follow_redirects=True).text
+    assert "Hello, Tea House" in page
+    assert 'id="guide-name"' not in page
+
+
+def test_the_guide_offers_designs_until_there_is_a_message(browser: FlaskClient, user: User) -> None:
+    assert "/messages/new?starter=" in browser.get("/").text
+    MessageFactory.create(owner=user)
+    assert "/messages/new?starter=" not in browser.get("/").text
 
 
 def test_an_unknown_guide_action_is_rejected(browser: FlaskClient) -> None:

@@ -94,7 +94,7 @@ def test_a_current_run_keeps_its_content_and_uses_the_new_end_and_hours(
     mailing = create_daily_mailing(user, message=MessageFactory.create(owner=user, subject="Old"))
     create_run(mailing, {DeliveryState.PENDING: 2}, scheduled_for=NOW - timedelta(hours=1), state="planned")
     new, later = MessageFactory.create(owner=user, subject="New"), ClientFactory.create(owner=user)
-    assert "apply from the next run" in browser.get(f"/mailings/{mailing.id}/edit").text
+    assert "apply from the next send" in browser.get(f"/mailings/{mailing.id}/edit").text
     changes = {
         "audience": "selected",
         "clients": [later.id],
@@ -202,7 +202,7 @@ def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
         page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
         notices[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
     assert "has already been sent" in notices[once]
-    assert "apply from the next run" in notices[recurring]
+    assert "apply from the next send" in notices[recurring]
     session.expire_all()
     assert (once.name, once.message_id != other.id) == ("Renamed", True)
     assert (recurring.name, recurring.message_id == other.id) == ("Renamed", True)

@@ -66,6 +66,16 @@ def test_the_forecast_lists_five_local_starts_with_their_client_counts(
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
+def test_the_example_shows_the_line_in_the_inbox(browser: FlaskClient, user: User) -> None:
+    create_clients(user, 1)[0].full_name = "Anna"
+    message = MessageFactory.create(owner=user, subject="{{ name }}, tea!", preheader="Only for {{ name }}")
+    mailing = MailingFactory.create(owner=user, message=message, state=MailingState.DRAFT)
+    line = soup(preview(browser, user, mailing, step="check", sender_name="Tea House"))
+    text = line.select_one(".inbox-line p")
+    assert text is not None
+    assert text.get_text(" ", strip=True) == "Tea House Anna, tea! Only for Anna"
+
+
 @pytest.mark.both_engines
 def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]

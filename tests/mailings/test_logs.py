@@ -58,6 +58,24 @@ def test_an_attempt_is_shown_with_the_servers_reply(browser: FlaskClient, mailin
             assert part in text
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"code": 250, "answer": "2.0.0 queued as 1"}, "accepted by the mail server"),
+        ({"code": 552, "answer": "5.2.2 over quota", "outcome": Outcome.FAILED}, "mailbox full"),
+        ({"code": 550, "answer": "5.1.1 user unknown", "outcome": Outcome.FAILED}, "address does not exist"),
+    ],
+)
+def test_a_reply_is_explained_in_words(
+    browser: FlaskClient, mailing: Mailing, values: dict[str, object], words: str
+) -> None:
+    add_attempt(mailing, "anna@example.com", **values)
+    reply = soup(browser.get("/logs/")).select_one(".reply")
+    assert reply is not None
+    assert reply.select_one("summary").text == words  # type: ignore[union-attr]
+    assert reply.select_one(".answer").text == f"{values['code']} {values['answer']}"  # type: ignore[union-attr]
+
+
 def test_the_log_is_paginated_newest_first(browser: FlaskClient, mailing: Mailing) -> None:
     for number in range(60):
         add_attempt(mailing, f"client{number:02}@example.com")

@@ -163,7 +163,7 @@ def test_reactions_are_shown_with_their_shares(browser: FlaskClient, run: Run, s
     session.flush()
     page = browser.get(f"/mailings/runs/{run.id}")
     text = get_main_text(page)
-    for part in ("Clicked 2 people 50%", "Unsubscribed 1 25%", "Spam complaints 1 25%"):
+    for part in ("Clicked 2 50%", "Unsubscribed 1 25%", "Spam complaints 1 25%"):
         assert part in text, part
     assert "returned later: 1" in list_causes(soup(page))
     assert "5 of 10 sent, 6 not delivered" in get_main_text(browser.get("/mailings/")), "the same number"

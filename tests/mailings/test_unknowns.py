@@ -168,7 +168,7 @@ def test_letters_that_are_left_stay_unknown_and_need_no_further_decision(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"state": MailingState.CANCELLED}, "no run whose emails can be sent again"),
+        ({"state": MailingState.CANCELLED}, "no send whose emails can be sent again"),
         ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )

@@ -42,7 +42,7 @@ def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) ->
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 3, DeliveryState.FAILED: 1})
     page = panel.get("/manager/users/", query_string={"q": user.email}).text
     assert user.email in page
-    cells = [cell.split("</td>")[0] for cell in page.split('<td class="number"')[1:]]
+    cells = [cell.split("</td>")[0] for cell in page.split('<td class="number with-label"')[1:]]
     assert [cell.split(">")[-1] for cell in cells] == ["4", "1", "3"]
     assert user.password_hash not in page
     assert run.mailing.name in panel.get(f"/manager/users/{user.id}/").text

@@ -240,7 +240,7 @@ def test_three_numbers_come_first_with_the_reasons_in_words(browser: FlaskClient
     assert [" ".join(line.get_text("").split()) for line in page.select(".causes li")] == [
         "address does not exist: 2",
         "mailbox full: 1",
-        "mail server did not respond: 1",
+        "mail server unavailable or busy: 1",
         "unsubscribed or excluded before sending: 1",
         "the mailing ended first: 1",
     ]

@@ -190,7 +190,7 @@ def test_letters_cannot_be_resent_after_details_were_removed(
         with pytest.raises(MailingError):
             resending._find_run_to_resend(db.session.get_one(Mailing, run.mailing_id), utcnow())
     response = browser.post(f"/mailings/{run.mailing_id}/resend-failed", follow_redirects=True)
-    assert "details of the last run were removed" in response.text
+    assert "details of the last send were removed" in response.text
 
 
 def test_pages_show_when_details_were_removed(

@@ -77,3 +77,9 @@ def remove_varying_parts(page: bytes) -> bytes:
     """Return the page without its CSRF token and its random articles."""
     page = re.sub(rb'name="csrf_token"[^>]*>', b"", page)
     return re.sub(rb'<ul class="cards">.*?</ul>', b"", page, flags=re.DOTALL)
+
+
+def test_sandboxed_previews_may_load_the_fonts(visitor: FlaskClient) -> None:
+    origin = "Access-Control-Allow-Origin"
+    assert visitor.get("/static/vendor/inter/latin.woff2").headers[origin] == "*"
+    assert origin not in visitor.get("/static/css/site.css").headers

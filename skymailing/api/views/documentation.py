@@ -90,7 +90,9 @@ def index() -> ResponseReturnValue:
 def guide(name: str) -> ResponseReturnValue:
     """Show a guide for programs."""
     text = guides.read_guide(name, url_for("api_docs.index") + "guides/") or abort(404)
-    return render_template("api/guide.html", guide=text, title=guides.GUIDES[name])
+    return render_template(
+        "api/guide.html", guide=text, chapters=guides.list_chapters(text), title=guides.GUIDES[name]
+    )
 
 
 def list_codes() -> list[tuple[str, str]]:

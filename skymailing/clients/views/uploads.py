@@ -14,6 +14,7 @@ from skymailing.clients.mapping import Mapping
 from skymailing.clients.recipes import STATUS_COLUMN
 from skymailing.clients.tags import list_names
 from skymailing.clients.views.blueprint import bp
+from skymailing.clients.views.import_export import SAMPLE
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.errors import UserError
@@ -37,24 +38,28 @@ def import_new() -> ResponseReturnValue:
             db.session.commit()
             return redirect(url_for("clients.import_map", upload_id=upload.id))
     return render_template(
-        "clients/import.html", form=form, imports=queries.list_latest_imports(current_user.id)
+        "clients/import.html",
+        form=form,
+        imports=queries.list_latest_imports(current_user.id),
+        sample=SAMPLE,
     )
 
 
 def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
     """Return the stored upload; on an error, show it next to the field and return None."""
-    file = form.file.data
+    source, filename = form.open_source()
+    field = form.file if form.file.data else form.pasted
     try:
         imports.check_unfinished(current_user.id)  # before the slow part; checked again under the lock
         db.session.rollback()
         with take_turn(get_user_key()):
-            received = uploads.read_file(file.stream, file.filename or "", mapping)
+            received = uploads.read_file(source, filename, mapping)
         start_writing()
         imports.check_limits(current_user.id, utcnow())
     except UserError as error:
-        form.file.errors = [explain(error)]
+        field.errors = [explain(error)]
         return None
-    return uploads.store_upload(current_user.id, file.filename or "", received)
+    return uploads.store_upload(current_user.id, filename, received)
 
 
 @bp.route("/import/<int:upload_id>", methods=["GET", "POST"])

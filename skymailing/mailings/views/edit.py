@@ -219,7 +219,7 @@ def flash_unchanged_fields(form: MailingForm) -> None:
         flash(
             _(
                 "Emails are being sent now. "
-                "Changes to the message, sender and recipients apply from the next run."
+                "Changes to the message, sender and recipients apply from the next send."
             ),
             "info",
         )

@@ -22,7 +22,7 @@ def register(app: Flask) -> None:
     panel = Admin(app, "SkyMailing", "/manager", index_view=overview, endpoint="manager", theme=theme)
     panel.add_views(
         MailingsView(_l("Mailings"), None, "manager_mailings", "mailings", menu_icon_value="send"),
-        RunsView(_l("Runs"), None, "manager_runs", "runs", menu_icon_value="calendar-event"),
+        RunsView(_l("Sends"), None, "manager_runs", "runs", menu_icon_value="calendar-event"),
         ReputationView(
             _l("Reputation"), None, "manager_reputation", "reputation", menu_icon_value="exclamation-triangle"
         ),

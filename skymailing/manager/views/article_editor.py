@@ -26,7 +26,7 @@ from skymailing.web.images import PicturesBusy, parse_name
 
 # The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
 PREVIEW_POLICY = (
-    "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
+    "sandbox; default-src 'none'; img-src 'self'; font-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 

@@ -76,6 +76,27 @@ document.addEventListener("DOMContentLoaded", () => {
   else show(named || marked, false);
 });
 
+// Show the chosen message.
+const look = form.querySelector("[data-look]");
+
+form.addEventListener("change", ({ target }) => {
+  if (look && target.name === "message" && target.value) look.src = look.dataset.look.replace("/0/", `/${target.value}/`);
+});
+
+// “Right away” is an empty time. The end matters most for a mailing that repeats.
+const startTime = form.querySelector("[name=starts_at]");
+
+form.addEventListener("change", ({ target }) => {
+  if (target.name === "start" && startTime) {
+    if (target.value === "later") startTime.focus();
+    else {
+      startTime.value = "";
+      form.querySelector("[name=is_local_time]").checked = false;
+    }
+  }
+  if (target.name === "periodicity" && target.value !== "once") document.getElementById("end").open = true;
+});
+
 // The server checks the times. Their errors appear next to the fields, and the last step opens only without errors.
 const times = form.querySelector("[data-step=when]");
 let nextHash = ""; // the step to open after the check
@@ -96,6 +117,8 @@ function showErrors(problems) {
       field.setAttribute("aria-describedby", `${text.id} ${field.getAttribute("aria-describedby") || ""}`);
     }
     text.textContent = problem ? problem.dataset.text : "";
+    const details = field.closest("details");
+    if (problem && details) details.open = true;
   }
 }
 
