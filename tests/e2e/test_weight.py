@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from playwright.sync_api import Request, TimeoutError
 
 from skymailing.models import Role
 from tests.e2e.conftest import SCREENSHOTS, OpenWindow
@@ -11,7 +12,7 @@ from tests.e2e.pages import DEMO, paths_for
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, Screen, Window
 
-AT_ONCE = 8  # pages
+AT_ONCE = 4  # pages
 
 # Over the wire, including headers and the fonts (24 to 37 KB), which browsers then keep.
 MAX_BYTES = 190_000
@@ -40,6 +41,10 @@ class Visit:
         self.path = path
         self.bytes = 0
         self.urls: list[str] = []
+        self.unfinished: set[Request] = set()
+        window.page.on("request", lambda request: self.unfinished.add(request))
+        window.page.on("requestfinished", lambda request: self.unfinished.discard(request))
+        window.page.on("requestfailed", lambda request: self.unfinished.discard(request))
         window.page.add_init_script(RECORD_SHIFTS)
         self.session = window.context.new_cdp_session(window.page)
         self.session.send("Network.enable")
@@ -51,6 +56,13 @@ class Visit:
         self.window.page.goto("about:blank")
         conditions = {"offline": False, "latency": 0, "uploadThroughput": -1, "downloadThroughput": SLOW}
         self.session.send("Network.emulateNetworkConditions", conditions)
+
+    def wait_until_quiet(self) -> None:
+        try:
+            self.window.wait_until_quiet()
+        except TimeoutError as error:
+            waiting_for = [request.url for request in self.unfinished]
+            raise AssertionError(f"{self.path} waits for {waiting_for}") from error
 
     def check_weight(self, limit: int) -> None:
         blocking = self.window.page.evaluate(BLOCKING)
@@ -71,7 +83,7 @@ def expect_no_movement(visits: list[Visit]) -> None:
             stack.enter_context(visit.window.expecting(404, 410))
             visit.window.page.goto(visit.path, wait_until="commit")
         for visit in visits:
-            visit.window.wait_until_quiet()
+            visit.wait_until_quiet()
     for visit in visits:
         shifts = visit.window.page.evaluate("window.shifts")
         assert sum(value for value, _moved in shifts) <= MAX_SHIFT, f"{visit.path} moves: {shifts}"
