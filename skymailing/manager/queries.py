@@ -1,14 +1,22 @@
 """Query all users' data for the panel, paginated and with counts up to a limit."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, exists, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
 
-from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
+from skymailing.db.pagination import (
+    BoundedCount,
+    Order,
+    Page,
+    count_up_to,
+    paginate,
+    read_cursor,
+    write_cursor,
+)
 from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
@@ -34,6 +42,8 @@ from skymailing.models import (
 USERS_PER_PAGE = 25
 MAX_COUNT = 10_000  # counts stop here
 LATEST_MAILINGS = 10  # on a user's page
+SEARCHED_ENTRIES = 100_000  # of the audit log, by one request
+BY_ENTRY: Order = [(AuditEntry.id, True)]
 
 Period = tuple[datetime | None, datetime | None]
 
@@ -229,11 +239,28 @@ def list_audit(
     statement = select(AuditEntry).where(*within(AuditEntry.at, period))
     if viewer.role is not Role.ADMIN:
         statement = statement.where(AuditEntry.actor_id == viewer.id)
-    if text:
-        statement = statement.where(or_(contains(AuditEntry.actor, text), contains(AuditEntry.target, text)))
     if action:
         statement = statement.where(AuditEntry.action == action)
-    return paginate(statement, [(AuditEntry.id, True)], cursor)
+    return _search_audit(statement, text, cursor) if text else paginate(statement, BY_ENTRY, cursor)
+
+
+def _search_audit(statement: Select[Any], text: str, cursor: str | None) -> Page:
+    """Return a page of entries with the text; the next page may continue the search in older entries.
+
+    No index helps to find a part of a name, so one request reads at most SEARCHED_ENTRIES.
+    """
+    position = read_cursor(cursor, BY_ENTRY) if cursor else None
+    if position:
+        statement = statement.where(AuditEntry.id < position.values[0])
+    newest = db.session.scalar(statement.with_only_columns(func.max(AuditEntry.id))) or 0
+    oldest = newest - SEARCHED_ENTRIES + 1
+    has_text = or_(contains(AuditEntry.actor, text), contains(AuditEntry.target, text))
+    page = paginate(statement.where(AuditEntry.id >= oldest, has_text), BY_ENTRY, None)
+    if page.next_cursor or not db.session.scalar(
+        select(statement.where(AuditEntry.id < oldest).with_only_columns(AuditEntry.id).exists())
+    ):
+        return page
+    return replace(page, next_cursor=write_cursor(BY_ENTRY, (oldest,), is_backward=False))
 
 
 def count_overview() -> dict[str, BoundedCount]:
