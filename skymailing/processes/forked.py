@@ -73,7 +73,7 @@ def _run_module(name: str) -> int:
         if isinstance(end.code, str):
             sys.stderr.write(f"{end.code}\n")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception:  # whatever the program raises, it must not reach the supervisor's code
+    except Exception:  # no error of the program may reach the supervisor's code
         traceback.print_exc()
         return 1
     return 0

@@ -195,9 +195,11 @@ def start_job(service: Service) -> None:
     """Let the worker start a job that takes a few seconds, because it waits for the database."""
     path = service.data_dir / "skymailing.db"
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
-    database.execute("BEGIN IMMEDIATE")
     with Redis.from_url(embedded_redis_url(service.data_dir)) as redis:
         queue = Queue("system", connection=redis, serializer=JSONSerializer)
+        # The first sweep needs the database, too, and would wait for it before the worker starts this job.
+        wait_until(lambda: not queue.count and not queue.started_job_registry.count, "the worker is idle")
+        database.execute("BEGIN IMMEDIATE")
         job = queue.enqueue("skymailing.jobs.start_mailing", 1)
         wait_until(lambda: job.get_status() == "started", "the worker has started the job")
     threading.Timer(3, database.close).start()

@@ -70,7 +70,7 @@ def test_tracking_is_off_until_it_is_chosen_and_a_run_keeps_the_choice(
 
 
 def test_an_owner_sees_who_clicked_which_link(run: Run, browser: FlaskClient) -> None:
-    assert "Clicked 2 people" in get_main_text(browser.get(f"/mailings/runs/{run.id}"))
+    assert "Clicked 2 66.7%" in get_main_text(browser.get(f"/mailings/runs/{run.id}"))
     page = browser.get(f"/mailings/runs/{run.id}/clicks")
     shown = get_main_text(page)
     for part in ("Clicked 2 people", "Opened (estimate) 1 person", "Not counted 1 automatic click"):
