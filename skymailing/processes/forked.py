@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import Context
 
 from setproctitle import getproctitle, setproctitle
 
@@ -52,12 +53,14 @@ def run(command: Sequence[str]) -> int:
     """
     atexit._clear()  # the parent's functions
     for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = command[2:]
     setproctitle(f"skymailing: {arguments[-1] if module == 'flask' else module}")
     sys.argv = [module, *arguments]
-    code = _run_module(module)
+    # Without the parent's application context, whose `g` and database session all its requests would share.
+    code = Context().run(_run_module, module)
     # What the interpreter does at its end, in the same order.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
