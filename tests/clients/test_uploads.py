@@ -92,6 +92,8 @@ def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
             {"anna@x.com": "Stone, Anna", "bob@x.com": "Reed, Bob"},
         ),
         ("bob@x.com, Anna\xa0Stone <anna@x.com>\xa0\n", {"anna@x.com": "Anna Stone", "bob@x.com": ""}),
+        ("1. Anna Stone anna@x.com\n2. bob@x.com - Bob\n", {"anna@x.com": "Anna Stone", "bob@x.com": "Bob"}),
+        ("To: anna@x.com, Dr. bob@x.com\n", {"anna@x.com": "", "bob@x.com": "Dr."}),
         ('"Stone, Anna",anna@x.com\n', {"anna@x.com": "Stone, Anna"}),
         ("Email\tName\nanna@x.com\tAnna\n", {"anna@x.com": "Anna"}),
         ("Anna\tanna@x.com\t12\nBob\tbob@x.com\t7\n", {"anna@x.com": "Anna", "bob@x.com": "Bob"}),

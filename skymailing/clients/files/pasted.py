@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
 from email.utils import getaddresses
 
 HEADER = ("email", "full_name")
 SEPARATORS = ("\t", ";", ",")
+MARKER = re.compile(r"^(?:\d+[.)]|[•·*–—-]) +")  # of numbered lists, and lists with dots or dashes
+DELIMITERS = re.compile(r"""[\s,;:<>()"]+""")
 
 
 def make_csv(text: str) -> bytes:
@@ -26,22 +29,38 @@ def _read_people(lines: list[str]) -> list[tuple[str, str]]:
     """Return names and addresses; empty if the lines contain anything else."""
     if any("\t" in line for line in lines):
         return []
-    parts = [part for line in lines for part in ([line] if '"' in line else line.split(";"))]
-    texts = [_quote_name(part).replace(";", ",").strip(", ") for part in parts]
+    parts = [_quote_name(part) for line in lines for part in _split(MARKER.sub("", line))]
+    texts = [part.replace(";", ",").strip(", ") for part in parts]
     try:
         people = getaddresses([text for text in texts if text])
     except RecursionError:  # a thousand brackets or colons
         return []
-    is_list = all("@" in address and " " not in address for _name, address in people)
-    return people if is_list else []
+    # Of “a@example.com Anna”, the parser would make the address a@example.comAnna.
+    written = {word for text in texts for word in DELIMITERS.split(text) if "@" in word}
+    return people if all(address in written for _name, address in people) else []
+
+
+def _split(line: str) -> list[str]:
+    """Split a line between people, unless that needs a parser."""
+    if '"' in line:
+        return [line]
+    return line.split(";") if "<" in line else line.replace(";", ",").split(",")
 
 
 def _quote_name(text: str) -> str:
-    """Quote the name of “Ivanov, Ivan <ivan@example.com>”, as Outlook writes it; keep other texts."""
-    name, bracket, address = text.strip(", ").partition("<")
-    if not bracket or "@" in name or address.count("@") != 1 or any(sign in name for sign in '"\\'):
+    """Write “Ivanov, Ivan <a@example.com>” and “Ivan a@example.com” as the parser expects."""
+    if any(sign in text for sign in '"\\()'):
         return text
-    return f'"{name.strip()}" <{address}'
+    name, bracket, address = text.strip(", ").partition("<")
+    if bracket:
+        is_person = "@" not in name and address.count("@") == 1
+        return f'"{name.strip()}" <{address}' if is_person else text
+    words = text.split()
+    if len(words) == 1 or text.count("@") != 1 or not ("@" in words[0] or "@" in words[-1]):
+        return text
+    address = words.pop(0 if "@" in words[0] else -1)
+    name = "" if words[-1].endswith(":") else " ".join(words).strip(" -–—|")
+    return f'"{name}" <{address}>'
 
 
 def _name_columns(line: str) -> str:
