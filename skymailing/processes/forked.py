@@ -6,6 +6,7 @@ A program that starts as a new process imports for a second or two, and keeps 60
 import atexit
 import gc
 import multiprocessing
+import os
 import runpy
 import signal
 import sys
@@ -40,6 +41,25 @@ def call(function: Callable[[], object]) -> bool:
     return process.exitcode == 0
 
 
+def fork() -> int:
+    """Fork; a signal to the new process never reaches the parent's handlers, which would lose it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        pid = os.fork()
+        if not pid:
+            reset_signals()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    return pid
+
+
+def reset_signals() -> None:
+    """Handle signals as a new process does: those that are ignored, as under nohup, stay ignored."""
+    for number in HANDLED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def can_run(command: Sequence[str]) -> bool:
     """Return whether a command line is that of a Python module, run by this interpreter."""
     return IS_SAFE and list(command[:2]) == [sys.executable, "-m"]
@@ -52,9 +72,7 @@ def run(command: Sequence[str]) -> int:
     objects would close others that get the same numbers.
     """
     atexit._clear()  # the parent's functions
-    for number in HANDLED:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup
-            signal.signal(number, signal.SIG_DFL)
+    reset_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = command[2:]
     setproctitle(f"skymailing: {arguments[-1] if module == 'flask' else module}")

@@ -1,5 +1,6 @@
 """Test programs that run as forks of `flask up`."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -47,3 +48,17 @@ def test_the_exit_code_of_a_program_is_returned(program: Path) -> None:
     assert run(program, "")
     assert not run(program, "raise SystemExit('no')")
     assert not run(program, "1 / 0")
+
+
+def test_a_signal_right_after_the_fork_is_not_lost() -> None:
+    previous = signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # the supervisor takes notes
+    try:
+        for _ in range(50):
+            pid = forked.fork()
+            if not pid:
+                signal.alarm(20)  # ends the process if SIGTERM does not
+                signal.pause()
+            os.kill(pid, signal.SIGTERM)
+            assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, previous)
