@@ -6,12 +6,14 @@ A program that starts as a new process imports for a second or two, and keeps 60
 import atexit
 import gc
 import multiprocessing
+import os
 import runpy
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import Context
 
 from setproctitle import getproctitle, setproctitle
 
@@ -39,6 +41,25 @@ def call(function: Callable[[], object]) -> bool:
     return process.exitcode == 0
 
 
+def fork() -> int:
+    """Fork; a signal to the new process never reaches the parent's handlers, which would lose it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        pid = os.fork()
+        if not pid:
+            reset_signals()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    return pid
+
+
+def reset_signals() -> None:
+    """Handle signals as a new process does: those that are ignored, as under nohup, stay ignored."""
+    for number in HANDLED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def can_run(command: Sequence[str]) -> bool:
     """Return whether a command line is that of a Python module, run by this interpreter."""
     return IS_SAFE and list(command[:2]) == [sys.executable, "-m"]
@@ -51,13 +72,13 @@ def run(command: Sequence[str]) -> int:
     objects would close others that get the same numbers.
     """
     atexit._clear()  # the parent's functions
-    for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
+    reset_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = command[2:]
     setproctitle(f"skymailing: {arguments[-1] if module == 'flask' else module}")
     sys.argv = [module, *arguments]
-    code = _run_module(module)
+    # Without the parent's application context, whose `g` and database session all its requests would share.
+    code = Context().run(_run_module, module)
     # What the interpreter does at its end, in the same order.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

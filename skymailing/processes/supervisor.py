@@ -39,6 +39,9 @@ class Options(ServerOptions):
         self._parent = os.getpid()
         self._directory = directory
 
+    def fork(self) -> int:
+        return forked.fork()
+
     def execve(self, filename: str, argv: list[str], environ: dict[str, str]) -> None:
         """Run the program of the new child process, or replace the process with it."""
         if self._libc is not None:

@@ -87,6 +87,14 @@ def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
     [
         ("anna@x.com\nbob@x.com\n", {"anna@x.com": "", "bob@x.com": ""}),
         ("Anna <anna@x.com>, bob@x.com; \n", {"anna@x.com": "Anna", "bob@x.com": ""}),
+        (
+            "Stone, Anna <anna@x.com>; Reed, Bob <bob@x.com>;\n",
+            {"anna@x.com": "Stone, Anna", "bob@x.com": "Reed, Bob"},
+        ),
+        ("bob@x.com, Anna\xa0Stone <anna@x.com>\xa0\n", {"anna@x.com": "Anna Stone", "bob@x.com": ""}),
+        ("1. Anna Stone anna@x.com\n2. bob@x.com - Bob\n", {"anna@x.com": "Anna Stone", "bob@x.com": "Bob"}),
+        ("To: anna@x.com, Dr. bob@x.com\n", {"anna@x.com": "", "bob@x.com": "Dr."}),
+        ('"Stone, Anna",anna@x.com\n', {"anna@x.com": "Stone, Anna"}),
         ("Email\tName\nanna@x.com\tAnna\n", {"anna@x.com": "Anna"}),
         ("Anna\tanna@x.com\t12\nBob\tbob@x.com\t7\n", {"anna@x.com": "Anna", "bob@x.com": "Bob"}),
     ],
@@ -102,6 +110,13 @@ def test_a_pasted_list_is_imported(
     browser.post(mapping.request.path, data=read_form(mapping.text))
     work()
     assert dict(session.execute(select(Client.email, Client.full_name)).tuples().all()) == people
+
+
+@pytest.mark.parametrize(
+    "pasted", ["(" * 2000 + ")" * 2000, ":" * 9000, "@" * 200_000, "a@x.com\0", "PK\3\4"]
+)
+def test_an_odd_pasted_list_causes_no_error(browser: FlaskClient, pasted: str) -> None:
+    assert browser.post("/clients/import", data={"pasted": pasted}).status_code in {200, 302}
 
 
 def test_a_pasted_list_without_addresses_is_reported(browser: FlaskClient) -> None:

@@ -1,6 +1,7 @@
 """Test how parts and headers are encoded: readable for filters, and unchanged for readers."""
 
 import re
+import tracemalloc
 from email.header import decode_header, make_header
 
 import pytest
@@ -134,3 +135,22 @@ def test_html_keeps_its_bytes_in_every_encoding() -> None:
 
 def test_no_unsubscribe_mailbox_is_set_by_default(app: Flask) -> None:
     assert app.config["UNSUBSCRIBE_MAILBOX"] == ""
+
+
+@pytest.mark.parametrize("size", [0, 1, 75, 76, 77, 152, 15_199, 15_200, 15_201, 15_276, 100_000])
+def test_base64_is_split_into_lines(size: int) -> None:
+    data = (b"0123456789" * (size // 10 + 1))[:size]
+    lines = mime.split_lines(data).split(b"\r\n")
+    assert b"".join(lines) == data
+    assert {len(line) for line in lines[:-1]} <= {76}
+    assert 0 < len(lines[-1]) <= 76 or not data
+
+
+def test_long_letters_of_many_sizes_leave_little_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        for count in range(1_000, 1_300):
+            mime.split_lines(b"x" * 76 * count)
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()

@@ -2,11 +2,13 @@
 
 import itertools
 import smtplib
+import socket
 import threading
 from collections.abc import Callable
 
 import pytest
 
+from skymailing.delivery.smtp.opening import open_group
 from skymailing.delivery.smtp.pipeline import Pipeline
 from tests.delivery.handover import MemoryJournal, connect_to
 from tests.faults.sink import Sink
@@ -71,3 +73,30 @@ def test_an_unexpected_exception_leaves_no_session_open() -> None:
         assert len(pipeline) == 4
         pipeline.close()
         assert [smtp.sock for smtp in opened] == [None] * 7
+
+
+def test_a_thread_that_cannot_start_leaves_no_session_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[smtplib.SMTP] = []
+    numbers = itertools.count()
+    start = threading.Thread.start
+
+    def open_smtp() -> smtplib.SMTP:
+        smtp = smtplib.SMTP()
+        smtp.sock, other = socket.socketpair()
+        other.close()
+        opened.append(smtp)
+        all_submitted.wait(10)
+        return smtp
+
+    def start_two(thread: threading.Thread) -> None:
+        if next(numbers) == 2:
+            all_submitted.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    all_submitted = threading.Event()
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    with pytest.raises(RuntimeError):
+        open_group(open_smtp, 4)
+    assert opened
+    assert {smtp.sock for smtp in opened} == {None}

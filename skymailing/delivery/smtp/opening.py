@@ -26,12 +26,18 @@ def open_group(
             return [open_smtp()], None
         except OSError as error:
             return [], error
-    futures: list[Future[smtplib.SMTP]] = []
+    opened: list[smtplib.SMTP] = []
+
+    def open_one() -> smtplib.SMTP:
+        smtp = open_smtp()
+        opened.append(smtp)
+        return smtp
+
     with ExitStack() as stack:
-        stack.callback(_close, futures)  # after an exception, such as a job's timeout: leave no socket open
+        stack.callback(_close, opened)  # after an exception, such as a job's timeout: leave no socket open
         with ThreadPoolExecutor(count) as executor:
             # In a copy of the context, which has the application's configuration.
-            futures += [executor.submit(copy_context().run, open_smtp) for _ in range(count)]
+            futures = [executor.submit(copy_context().run, open_one) for _ in range(count)]
         result = _sort(futures)
         stack.pop_all()
     return result
@@ -48,7 +54,6 @@ def _sort(futures: list[Future[smtplib.SMTP]]) -> tuple[list[smtplib.SMTP], OSEr
     return sessions, first_error
 
 
-def _close(futures: list[Future[smtplib.SMTP]]) -> None:
-    for future in futures:
-        if not future.cancelled() and future.exception() is None:
-            future.result().close()
+def _close(opened: list[smtplib.SMTP]) -> None:
+    for smtp in opened:
+        smtp.close()
