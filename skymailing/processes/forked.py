@@ -66,13 +66,12 @@ def can_run(command: Sequence[str]) -> bool:
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command for which `can_run` is true in this new process, and return its exit code.
+    """Run a command for which `can_run` is true in the process that `fork` made, and return its exit code.
 
     The parent must have closed its connections: the supervisor has closed their file descriptors, and the
     objects would close others that get the same numbers.
     """
     atexit._clear()  # the parent's functions
-    reset_signals()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *arguments = command[2:]
     setproctitle(f"skymailing: {arguments[-1] if module == 'flask' else module}")

@@ -152,7 +152,7 @@ ERROR_TEXTS: dict[str, Any] = {
         "The winner has already been chosen: the other clients get variant %(variant)s."
     ),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
-    "mailing_no_run_to_resend": _l("There is no send whose emails can be sent again."),
+    "mailing_no_run_to_resend": _l("There is no send to repeat."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),
     "mailing_not_startable": _l("Only a draft or a scheduled mailing can be started."),
     "mailing_run_details_removed": _l(

@@ -168,7 +168,7 @@ def test_letters_that_are_left_stay_unknown_and_need_no_further_decision(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"state": MailingState.CANCELLED}, "no send whose emails can be sent again"),
+        ({"state": MailingState.CANCELLED}, "There is no send to repeat"),
         ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )
