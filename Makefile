@@ -38,7 +38,7 @@ test: install-dev
 e2e: export PYTHONDONTWRITEBYTECODE =
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
-	$(RUN) pytest -m e2e -n 3 --maxschedchunk 1 tests/e2e $(ARGS)
+	$(RUN) pytest -m e2e -n 3 --dist loadfile tests/e2e $(ARGS)
 
 screenshots: install-dev
 	$(RUN) tests.e2e.screenshots
