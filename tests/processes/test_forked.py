@@ -10,7 +10,7 @@ from flask import Flask
 
 from skymailing.processes import forked
 
-pytestmark = [pytest.mark.one_engine, pytest.mark.skipif(not forked.IS_SAFE, reason="only Linux forks")]
+pytestmark = pytest.mark.one_engine
 
 
 @pytest.fixture
