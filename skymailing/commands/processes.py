@@ -1,6 +1,5 @@
 """flask up, web, worker and scheduler: run the service's processes, together or one at a time."""
 
-import gc
 import logging
 import math
 import os
@@ -80,9 +79,7 @@ def worker() -> None:
     from skymailing.webhooks import tasks
 
     current_app.url_map.update()  # built now, because it would delay the first job, too
-    # Python would search everything imported so far for garbage each time a few windows have been sent.
-    gc.collect()
-    gc.freeze()
+    forked.freeze_loaded()
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
     tasks.SERVING.wait(WEBHOOK_SECONDS)
 

@@ -26,8 +26,13 @@ IS_SAFE = sys.platform == "linux"
 def prepare() -> None:
     """Prepare this process to be forked, after it has loaded what its programs need."""
     getproctitle()  # looks for the title's memory, and finds it only before `os.environ` is changed
+    freeze_loaded()  # a collection in a child would write to each object, and so copy its page
+
+
+def freeze_loaded() -> None:
+    """Exempt everything loaded so far from garbage collection, which would search it again and again."""
     gc.collect()
-    gc.freeze()  # a collection in a child would write to each object, and so copy its page
+    gc.freeze()
 
 
 def call(function: Callable[[], object]) -> bool:

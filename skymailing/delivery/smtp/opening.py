@@ -28,30 +28,28 @@ def open_group(
             return [], error
     opened: list[smtplib.SMTP] = []
 
-    def open_one() -> smtplib.SMTP:
-        smtp = open_smtp()
-        opened.append(smtp)
-        return smtp
+    def open_one() -> None:
+        opened.append(open_smtp())
 
     with ExitStack() as stack:
         stack.callback(_close, opened)  # after an exception, such as a job's timeout: leave no socket open
         with ThreadPoolExecutor(count) as executor:
             # In a copy of the context, which has the application's configuration.
             futures = [executor.submit(copy_context().run, open_one) for _ in range(count)]
-        result = _sort(futures)
+        first_error = _find_error(futures)
         stack.pop_all()
-    return result
+    return opened, first_error
 
 
-def _sort(futures: list[Future[smtplib.SMTP]]) -> tuple[list[smtplib.SMTP], OSError | None]:
-    sessions: list[smtplib.SMTP] = []
-    first_error: OSError | None = None
+def _find_error(futures: list[Future[None]]) -> OSError | None:
+    """Return the first error of the network or the server; raise any other."""
+    found = None
     for future in futures:
         try:
-            sessions.append(future.result())
+            future.result()
         except OSError as error:
-            first_error = first_error or error
-    return sessions, first_error
+            found = found or error
+    return found
 
 
 def _close(opened: list[smtplib.SMTP]) -> None:
