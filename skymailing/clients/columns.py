@@ -36,6 +36,12 @@ LIQUID_WORDS = set(
 ADDRESS = re.compile(r"[^\s<>@,;\"]+@[^\s<>@,;\"]+\.[^\s<>@,;\"]+")
 POSTAL_NAMES = {"адрес", "address", "почтовыйадрес"}
 Rows = Sequence[Sequence[str]]
+# An example of a file, to show and to download.
+SAMPLE = (
+    ("email", "full_name", "comment", "city", "birthday"),
+    ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
+    ("john@example.org", "John Smith", "", "London", ""),
+)
 
 
 class NoAddressColumn(UserError):

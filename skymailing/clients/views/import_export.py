@@ -9,7 +9,7 @@ from flask_login import current_user, login_required
 
 from skymailing import audit
 from skymailing.clients import exports, imports, queries
-from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON
+from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, SAMPLE
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.mapping import Mapping, apply_mapping
 from skymailing.clients.rows import split_rejected
@@ -21,12 +21,6 @@ from skymailing.security import get_own
 from skymailing.settings.quotas import quota_settings
 from skymailing.web.csv import BYTE_ORDER_MARK, csv_response, csv_restore
 from skymailing.web.responses import respond_if_changed
-
-SAMPLE = (
-    ("email", "full_name", "comment", "city", "birthday"),
-    ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
-    ("john@example.org", "John Smith", "", "London", ""),
-)
 
 
 @bp.get("/import/sample.csv")

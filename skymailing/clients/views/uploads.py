@@ -8,13 +8,13 @@ from flask_login import current_user, login_required
 
 from skymailing import queue
 from skymailing.clients import imports, queries, uploads
+from skymailing.clients.columns import SAMPLE
 from skymailing.clients.files.encodings import ENCODINGS, find_encoding
 from skymailing.clients.forms import FIELD_LABELS, ImportForm, MappingForm
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.recipes import STATUS_COLUMN
 from skymailing.clients.tags import list_names
 from skymailing.clients.views.blueprint import bp
-from skymailing.clients.views.import_export import SAMPLE
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.errors import UserError
