@@ -147,3 +147,19 @@ def test_the_editor_continues_from_its_draft_and_can_become_html(window: Window)
     with window.new_page():
         dialog.get_by_role("button", name="Change anyway").click()
     expect_in_body(window, "Kept in a draft</h1>")
+
+
+def test_a_lost_connection_loses_nothing(window: Window) -> None:
+    editor = BlockEditor(window)
+    editor.open()
+    editor.block("Heading").click()
+    window.page.context.set_offline(True)
+    editor.fill(text="Written on the train")
+    state = window.page.locator(".draft-state")
+    expect(state).to_contain_text("Draft not saved")
+    window.page.context.set_offline(False)
+    expect(state).to_contain_text("Draft saved")
+    window.page.reload()
+    expect(editor.block("Heading: Written on the train")).to_be_visible()
+    assert all("ERR_INTERNET_DISCONNECTED" in complaint for complaint in window.complaints)
+    window.complaints.clear()
