@@ -14,6 +14,7 @@ from bench import (
     attachments,
     breakdowns,
     crowd,
+    editor,
     idle,
     letter_cost,
     mailbox,
@@ -60,6 +61,7 @@ MODULES = (
     sequences,
     webhooks,
     idle,
+    editor,
     years,
     crowd,
 )
