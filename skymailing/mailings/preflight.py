@@ -114,17 +114,20 @@ class Findings:
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
-    problems, message, writer = list_problems(form), find_chosen_message(form), find_from(form)
+    problems, message = list_problems(form), find_chosen_message(form)
+    writer = None if form.is_fixed else find_from(form)  # a fixed form has no field for it
     found = examine_recipients(form, message)
     context = forecast_form(form, mailing, found.reach)
     zones = forecast_form_zones(form, context["forecast"], found.zones)
     preflight = Preflight(
         problems=problems,
         message=message,
-        sender="" if form.is_fixed else writer.mailbox,
+        sender=writer.mailbox if writer else "",
         topic=name_topic(form),
         example=found.example,
-        inbox=show_inbox_line(form.owner, message, found.example, writer.name) if message else None,
+        inbox=show_inbox_line(form.owner, message, found.example, writer.name)
+        if message and writer
+        else None,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
         link_check=find_check(message) if message else None,
