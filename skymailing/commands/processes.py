@@ -78,7 +78,6 @@ def worker() -> None:
     from skymailing import jobs
     from skymailing.webhooks import tasks
 
-    current_app.url_map.update()  # built now, because it would delay the first job, too
     forked.freeze_loaded()
     serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
     tasks.SERVING.wait(WEBHOOK_SECONDS)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import current_app
+from werkzeug.routing import Map, Rule
 
 UNSUBSCRIBE_PREFIX = "/u"
 PREFERENCES_PREFIX = "/p"
@@ -12,10 +13,34 @@ CLICK_PREFIX = "/c"
 OPEN_PREFIX = "/o"
 EXAMPLE_BROWSER_URL = f"https://example.com{BROWSER_PREFIX}/example"
 
+# The pages that letters link to. Workers know them from here, so that they need not load all pages. Do not
+# change a path: letters that were sent long ago contain it.
+_LETTER_PATHS = {
+    "auth.confirm_email": "/auth/email/<token>",
+    "auth.login": "/auth/login",
+    "auth.profile": "/auth/profile",
+    "auth.reset": "/auth/reset/<token>",
+    "auth.reset_request": "/auth/reset",
+    "auth.sessions": "/auth/profile/sessions",
+    "auth.verify": "/auth/verify/<token>",
+    "brand.logo": "/brand/logos/<name>",
+    "home.index": "/",
+    "mailings.index": "/mailings/",
+    "mailings.show": "/mailings/<int:mailing_id>",
+    "messages.confirm_reviewer": "/messages/test-emails/confirm/<token>",
+    "messages.starter_picture": "/messages/designs/<name>",
+    "senders.confirm": "/senders/confirm/<token>",
+    "senders.index": "/senders/",
+    "signup.confirm": "/f/<uuid:uuid>/confirm/<token>",
+    "webhooks.show": "/webhooks/<int:endpoint_id>",
+}
+LETTER_PAGES = Map([Rule(path, endpoint=endpoint) for endpoint, path in _LETTER_PATHS.items()])
+
 
 def public_url(endpoint: str, **values: Any) -> str:
     """Return the absolute URL of a page, as visitors reach it."""
-    path = current_app.url_map.bind("", script_name="/").build(endpoint, values)
+    pages = LETTER_PAGES if endpoint in _LETTER_PATHS else current_app.url_map
+    path = pages.bind("", script_name="/").build(endpoint, values)
     return f"{current_app.config['PUBLIC_URL']}{path}"
 
 
