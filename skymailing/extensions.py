@@ -8,6 +8,7 @@ from flask_login import LoginManager
 from flask_mail import Mail
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+from limits.storage import RedisStorage
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -33,3 +34,5 @@ mail = Mail()
 cache = Cache()
 babel = Babel()
 limiter = Limiter(get_remote_address)
+# Otherwise, it also imports the `valkey` client, which takes 4 MB in each process.
+RedisStorage.DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}
