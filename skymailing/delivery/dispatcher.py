@@ -19,6 +19,7 @@ from skymailing.delivery.rendering.letter_links import letter_link_key
 from skymailing.delivery.rendering.message_ids import RunIdentity, message_id_key
 from skymailing.delivery.rendering.tracked_links import Tracking
 from skymailing.delivery.rendering.transactional import TransactionalTemplate
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.lanes import Lanes
 from skymailing.delivery.routing.rate_limits import RateLimits
@@ -41,13 +42,13 @@ WINDOW_SHARE = 0.75  # of the time in which a window's letters may start, for wh
 class Dispatcher:
     """The state of a worker process; `get_dispatcher` returns it."""
 
-    def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
+    def __init__(self, data_dir: Path, limits: SessionLimits, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
         self.sender = sender  # for every envelope, and for letters without their own From address
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
-        self.lanes = Lanes(max_sessions, self.holder)
+        self.lanes = Lanes(limits, self.holder)
         self._templates: dict[tuple[UUID, int], LetterTemplate] = {}
         self._letter_templates = TemplateMemory()
         self._queues: dict[tuple[UUID, bool], DomainQueue] = {}
@@ -199,8 +200,9 @@ def get_dispatcher() -> Dispatcher:
     existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
     if existing is None:
         config = current_app.config
+        limits = SessionLimits(config["MAIL_MAX_CONNECTIONS"], config["MAIL_MAX_DISTANT_CONNECTIONS"])
         existing = current_app.extensions["skymailing_dispatcher"] = Dispatcher(
-            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], service_address()
+            config["DATA_DIR"], limits, service_address()
         )
     return existing
 

@@ -69,6 +69,6 @@ def explain_duplicates() -> str:
         "delivered. If it is sent again, it may arrive twice.",
         "If the mail server restarts or a connection drops, it may be unknown whether up to %(num)d "
         "emails were delivered. If they are sent again, they may arrive twice.",
-        max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
+        max(1, config["WORKERS"]) * config["MAIL_MAX_DISTANT_CONNECTIONS"],
     )
     return sentence

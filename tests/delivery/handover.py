@@ -6,6 +6,7 @@ from functools import partial
 
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 
 BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
 
@@ -47,3 +48,11 @@ def hand_over(
         pipeline.close()
     assert journal.ended == results
     return results, journal
+
+
+def make_results(
+    verdict: Verdict, count: int, code: int | None = 250, seconds: float | None = None
+) -> list[Result]:
+    """Return equal results; `seconds` passed between the letter's body and the server's reply."""
+    letter = Letter(1, 1, "a@example.org", b"")
+    return [Result(letter, verdict, code, content_seconds=seconds)] * count

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.route_memory import RouteMemory
 from skymailing.delivery.routing.session_pool import SessionPool
-from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, Route, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work
+from tests.delivery.handover import make_results
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
@@ -165,7 +166,7 @@ def test_many_simultaneous_refusals_open_the_breaker(
     """The share of faults within a minute counts, regardless of the windows."""
     faults = make_results(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20, "worker")
+        pool = SessionPool(routes.PRIMARY, SessionLimits(20, 20), "worker")
         assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, FREE_CHOICE)
         assert route().state is BreakerState.CLOSED
         assert not pool.report_results(faults, FREE_CHOICE)
@@ -176,7 +177,7 @@ def test_accepted_letters_reset_the_consecutive_faults(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20, "worker")
+        pool = SessionPool(routes.PRIMARY, SessionLimits(20, 20), "worker")
         for _ in range(7):
             pool.report_results(
                 make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), FREE_CHOICE
@@ -226,25 +227,3 @@ def test_after_an_outage_a_probe_succeeds_and_the_rest_is_sent(
 
     assert len(smtp.letters) == 30
     check_ledger(session, get_only_run(session), smtp.letters)
-
-
-def make_results(verdict: Verdict, count: int, code: int | None = 250) -> list[Result]:
-    letter = Letter(1, 1, "a@example.org", b"")
-    return [Result(letter, verdict, code)] * count
-
-
-def test_the_number_of_sessions_grows_with_success_and_halves_on_a_fault() -> None:
-    sessions = routes.Concurrency(20, letters_to_grow=10)
-    targets = []
-    for results in (
-        make_results(Verdict.SENT, 5),
-        make_results(Verdict.SENT, 50),
-        make_results(Verdict.FAILED, 9, 550),
-        make_results(Verdict.SENT, 500),
-        make_results(Verdict.SENT, 99) + make_results(Verdict.ROUTE_FAULT, 1, 421),
-        make_results(Verdict.DEFERRED, 1, None),
-        make_results(Verdict.DEFERRED, 9, 451),
-    ):
-        sessions.adjust(results)
-        targets.append(sessions.target)
-    assert targets == [2, 7, 7, 20, 10, 5, 5]

@@ -15,6 +15,7 @@ from skymailing import hints, jobs, queue, turns
 from skymailing.clock import utcnow
 from skymailing.delivery.dispatcher import get_dispatcher
 from skymailing.delivery.routing import routes, session_pool
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.models import BreakerState, Route, User
 from skymailing.outbox import tasks as outbox
@@ -37,7 +38,7 @@ def new_pool(app: Flask, session: Session) -> Iterator[NewPool]:
     pools: list[SessionPool] = []
 
     def create_pool(holder: str) -> SessionPool:
-        pools.append(SessionPool(routes.PRIMARY, 20, holder))
+        pools.append(SessionPool(routes.PRIMARY, SessionLimits(20, 20), holder))
         return pools[-1]
 
     with app.app_context():

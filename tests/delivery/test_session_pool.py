@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.session_pool import SessionPool
 from tests.delivery.conftest import ServeFrom
 from tests.delivery.handover import MemoryJournal
@@ -25,7 +26,7 @@ def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> 
     short_times = replace(app.config["ENGINE"], window_seconds=0.1)
     monkeypatch.setitem(app.config, "ENGINE", short_times)
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20, "worker")
+        pool = SessionPool(routes.PRIMARY, SessionLimits(20, 20), "worker")
         pool.concurrency.target = 5
         yield pool
         pool.disconnect()

@@ -16,7 +16,7 @@ def test_a_new_mailing_holds_unknown_letters_and_the_form_shows_how_many_may_arr
     fields = mailing_fields(MessageFactory.create(owner=user))
     form = browser.get("/mailings/new")
     assert get_value(form, "on_unknown") == "hold"
-    letters = app.config["WORKERS"] * app.config["MAIL_MAX_CONNECTIONS"]
+    letters = app.config["WORKERS"] * app.config["MAIL_MAX_DISTANT_CONNECTIONS"]
     assert f"whether up to {letters} emails were delivered. If they are sent again" in form.text
 
     browser.post(

@@ -15,6 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import due, plan
 from skymailing.delivery.dispatcher import close_dispatcher, get_dispatcher
 from skymailing.delivery.routing import lanes, slow_servers
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.servers import COLUMNS, ServerAccess
 from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.send import send_slice
@@ -108,7 +109,7 @@ def test_rate_and_sessions_of_a_server_are_limits_for_all_workers(
         row = session.execute(select(*COLUMNS).where(SmtpServer.id == server.id)).one()
         access = ServerAccess.of(row, server.id)
         assert len(get_dispatcher().lanes.use(server.route, access)) == 1
-        other = SessionPool(server.route, 20, "another worker", access)
+        other = SessionPool(server.route, SessionLimits(20, 20), "another worker", access)
         with pytest.raises(NoSession):
             other.connect("news@shop.example", MemoryJournal())
         assert sink.connections == 1

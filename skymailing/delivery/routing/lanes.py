@@ -6,6 +6,7 @@ hundreds of mail servers.
 
 from collections.abc import Iterator
 
+from skymailing.delivery.routing.concurrency import SessionLimits
 from skymailing.delivery.routing.routes import list_configured
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.routing.session_pool import SessionPool
@@ -16,10 +17,10 @@ MAX_LANES = 20  # for owners' servers
 class Lanes:
     """The session pools of one worker, the most recently used one last."""
 
-    def __init__(self, max_sessions: int, holder: str) -> None:
-        self._max_sessions = max_sessions
+    def __init__(self, limits: SessionLimits, holder: str) -> None:
+        self._limits = limits
         self._holder = holder
-        self._configured = {name: SessionPool(name, max_sessions, holder) for name in list_configured()}
+        self._configured = {name: SessionPool(name, limits, holder) for name in list_configured()}
         self._servers: dict[str, SessionPool] = {}
 
     def __iter__(self) -> Iterator[SessionPool]:
@@ -41,7 +42,7 @@ class Lanes:
             pool.disconnect()
             pool = None
         if pool is None:
-            pool = SessionPool(server.route, self._max_sessions, self._holder, server)
+            pool = SessionPool(server.route, self._limits, self._holder, server)
         self._servers[server.route] = pool
         if len(self._servers) > MAX_LANES:
             self._servers.pop(next(iter(self._servers))).disconnect()
@@ -51,7 +52,7 @@ class Lanes:
         others = [other for other in self if other is not pool]
         count = sum(map(len, others))
         for other in others:
-            if count + pool.concurrency.target <= self._max_sessions:
+            if count + pool.concurrency.target <= self._limits.usual:
                 return
             count -= len(other)
             other.disconnect()

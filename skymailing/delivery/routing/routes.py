@@ -11,7 +11,7 @@ import logging
 import random
 import re
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,8 +26,6 @@ from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.routing.route_memory import COLUMNS, RouteMemory, lock_route
 from skymailing.delivery.routing.servers import ServerAccess
 from skymailing.delivery.smtp.connection import SmtpSettings
-from skymailing.delivery.smtp.session import Result
-from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, OwnerPause, Route
 from skymailing.settings.engine import EngineSettings, engine_settings
@@ -69,36 +67,6 @@ class RouteChoice:
     @property
     def is_probe(self) -> bool:
         return self.admission is Admission.PROBE
-
-
-class Concurrency:
-    """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
-
-    It returns to one after a refusal at MAIL. It does not grow while a rate holds letters back: more sessions
-    would not help.
-    """
-
-    def __init__(self, maximum: int, letters_to_grow: int) -> None:
-        self.maximum = max(1, maximum)
-        self.target = 1
-        self._letters_to_grow = max(1, letters_to_grow)
-
-    def adjust(self, results: list[Result], is_held_back: bool = False) -> None:
-        """Set `target` after a window with these results; `is_held_back` if a rate limited the window."""
-        verdicts = Counter(result.verdict for result in results)
-        if verdicts[Verdict.THROTTLED]:
-            self.target = 1
-        elif verdicts.keys() & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
-            result.verdict is Verdict.DEFERRED and result.code is None for result in results
-        ):
-            self.target = max(1, self.target // 2)
-        elif verdicts[Verdict.SENT] and not is_held_back:
-            grown = self.target + max(1, verdicts[Verdict.SENT] // self._letters_to_grow)
-            self.target = min(self.maximum, grown)
-
-    def reset(self) -> None:
-        """Return to one session, for example after an outage."""
-        self.target = 1
 
 
 class FaultShare:

@@ -10,6 +10,7 @@ from flask import current_app
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
 from skymailing.delivery.routing import owner_pauses, pace, routes, session_budget
+from skymailing.delivery.routing.concurrency import Concurrency, SessionLimits
 from skymailing.delivery.routing.route_memory import RouteMemory, set_no_pipelining, stop_using_return_paths
 from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
 from skymailing.delivery.routing.servers import ServerAccess
@@ -40,7 +41,7 @@ class SessionPool:
     """Open sessions on one route, kept between windows; as many as the server handles well."""
 
     def __init__(
-        self, route: str, max_sessions: int, holder: str, server: ServerAccess | None = None
+        self, route: str, limits: SessionLimits, holder: str, server: ServerAccess | None = None
     ) -> None:
         self.route = route
         self.server = server  # None: one of the installation's servers
@@ -48,8 +49,9 @@ class SessionPool:
         self.bounce_address = ""
         self.settings = engine_settings()
         self.budget = SessionBudget(route, holder, self.settings, server.sessions if server else None)
-        limit = min(max_sessions, server.sessions) if server else max_sessions
-        self.concurrency = routes.Concurrency(limit, self.settings.session_growth_letters)
+        self.concurrency = Concurrency(
+            limits.cap(server.sessions) if server else limits, self.settings.session_growth_letters
+        )
         self._faults = routes.FaultShare(self.settings)
         self._accepted_letters = pace.Meter(self.settings)
         self._pipelining = Pipelining()
