@@ -20,6 +20,7 @@ from bench import (
     mailbox,
     many,
     pages,
+    partitions,
     reports,
     results,
     returned,
@@ -63,11 +64,12 @@ MODULES = (
     idle,
     editor,
     years,
+    partitions,
     crowd,
 )
 ROWS = {name: row for module in MODULES for name, row in module.ROWS.items()}
 # They take minutes: the first two are part of `make soak`, and none belongs to the default rows.
-SOAK = {"crowd", "mailbox", "years"}
+SOAK = {"crowd", "mailbox", "partitions", "years"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -78,7 +80,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "rows",
         nargs="*",
         metavar="ROW",
-        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox and years",
+        help=f"any of {', '.join(ROWS)}; default: all but crowd, mailbox, partitions and years",
     )
     parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):
