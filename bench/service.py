@@ -70,9 +70,12 @@ class Ledger:
 class Service:
     """An installation with production settings; create it with `running_service`."""
 
-    def __init__(self, directory: Path, database_url: str, mail_port: int, workers: int) -> None:
+    def __init__(
+        self, directory: Path, database_url: str, mail_port: int, workers: int, hosts: int = 1
+    ) -> None:
         self.directory = directory
         self.worker_count = workers
+        self._host_count = hosts
         directory.mkdir(parents=True)
         self.environment = {
             "SKYMAILING_ENV": "production",
@@ -108,7 +111,8 @@ class Service:
         with self.app.app_context():
             queue.wait_for_redis()
             self._workers = [
-                self._spawn(f"worker-{number}", [*FLASK, "worker"]) for number in range(self.worker_count)
+                self._spawn(f"worker-{number}", [*FLASK, "worker"], number % self._host_count)
+                for number in range(self.worker_count)
             ]
             self._spawn("scheduler", [*FLASK, "scheduler"])
             self.wait_until(lambda: queue.count_workers() == self.worker_count, "the workers", START_SECONDS)
@@ -153,12 +157,15 @@ class Service:
                 self._spawn(name, [*FLASK, name.partition("-")[0]])
         self._workers = [process for name, process in self._named.items() if name.startswith("worker")]
 
-    def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, command: list[str], host: int = 0) -> subprocess.Popen[bytes]:
+        """Start a process; each host has a DATA_DIR of its own."""
+        data_dir = self.directory / f"host-{host}" if host else self.directory
+        data_dir.mkdir(exist_ok=True)
         with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT_DIR,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | {"DATA_DIR": str(data_dir)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -183,6 +190,11 @@ class Service:
             f"{log.name}: {log.read_text(errors='replace')[-1500:]}"
             for log in self.directory.glob("worker-*.log")
         )
+
+    @property
+    def worker_cpu_seconds(self) -> float:
+        """The CPU time of all workers so far."""
+        return sum(read_cpu_seconds(worker.pid) for worker in self._workers)
 
     @property
     def peak_memory(self) -> float | None:
@@ -285,10 +297,10 @@ def check_all_sent(ledger: Ledger, count: int, arrived: int) -> None:
 
 @contextlib.contextmanager
 def running_service(
-    directory: Path, database_url: str, mail_port: int, workers: int = 2
+    directory: Path, database_url: str, mail_port: int, workers: int = 2, hosts: int = 1
 ) -> Iterator[Service]:
     """Run a new installation for the duration of a `with` block."""
-    service = Service(directory, database_url, mail_port, workers)
+    service = Service(directory, database_url, mail_port, workers, hosts)
     try:
         service.start()
         yield service
@@ -296,3 +308,9 @@ def running_service(
         raise MeasurementFailed(f"Redis: {error}") from error
     finally:
         service.stop()
+
+
+def read_cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and of its children that have ended, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

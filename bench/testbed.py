@@ -40,8 +40,10 @@ class Testbed:
         return self._postgresql
 
     @contextlib.contextmanager
-    def service(self, database: str, mail_port: int | None = None) -> Iterator[Service]:
-        """Run a new installation with two workers and an empty database."""
+    def service(
+        self, database: str, mail_port: int | None = None, workers: int = 2, hosts: int = 1
+    ) -> Iterator[Service]:
+        """Run a new installation with an empty database; each host has a DATA_DIR of its own."""
         name = f"service-{next(self._numbers)}"
         directory = self.directory / name
         if database == POSTGRESQL:
@@ -49,7 +51,7 @@ class Testbed:
         else:
             url = f"sqlite:///{directory / 'skymailing.db'}"
         try:
-            with running_service(directory, url, mail_port or self.sink.port) as service:
+            with running_service(directory, url, mail_port or self.sink.port, workers, hosts) as service:
                 yield service
         finally:
             if database == POSTGRESQL:

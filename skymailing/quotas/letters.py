@@ -78,16 +78,25 @@ def has_room(now: datetime) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
+def list_limits_of(is_new: bool) -> list[LetterLimit]:
+    """Return the limits that are set and apply to an owner."""
+    return [limit for limit in list_limits() if is_new or not limit.is_for_new]
+
+
+def count(connection: Connection, owner_id: int, letters: int, now: datetime) -> None:
+    """Count letters of the owner; locks the owner's count until the commit."""
+    if letters:
+        counting.add(connection, owner_id, UsageKind.LETTERS, letters, now)
+
+
 def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, now: datetime) -> int:
     """Count up to `wanted` letters of the owner, as many as the limits allow; return how many.
 
     Locks the owner's count, so that no other worker uses the same allowance.
     """
-    if not wanted:
-        return 0
-    counting.add(connection, owner_id, UsageKind.LETTERS, wanted, now)
-    limits = [limit for limit in list_limits() if is_new or not limit.is_for_new]
-    if not limits:
+    count(connection, owner_id, wanted, now)
+    limits = list_limits_of(is_new)
+    if not limits or not wanted:
         return wanted
     totals = [counting.total(owner_id, UsageKind.LETTERS, limit.hours, now) for limit in limits]
     row = connection.execute(select(*totals)).one()

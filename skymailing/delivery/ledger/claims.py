@@ -93,6 +93,7 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     )
     if not (row := connection.execute(may_send_now).one_or_none()) or not _is_open(run, row, now):
         return []
+    has_limits = not run.is_caught and bool(letters.list_limits_of(row.is_new))
     changes, is_over_limit, postponed = Changes(run.key), False, 0
     claimed: list[Any] = []
     # Recipients who may no longer be mailed are replaced by the next ones.
@@ -102,13 +103,17 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
         found = _end_unmailable(connection, changes, rows, now)
         mailable = postpone_closed(connection, found, hours_of(row), now) if run.is_local_time else found
         postponed += len(found) - len(mailable)
-        granted = _reserve(connection, run, len(mailable), row.is_new, now)
+        granted = len(mailable)
+        if has_limits:
+            granted = letters.reserve(connection, run.owner_id, granted, row.is_new, now)
         is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if (claimed and len(rows) < wanted) or postponed >= MAX_POSTPONED:
             break
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
+    if not run.is_caught and not has_limits:
+        letters.count(connection, run.owner_id, len(claimed), now)  # late: it locks the owner's count
     changes.write(connection)
     return [_make_claimed(row) for row in claimed]
 
@@ -116,11 +121,6 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 def _is_open(run: OpenRun, row: Any, now: datetime) -> bool:
     """Return whether the run is within its sending hours, which are checked for each letter at local time."""
     return run.is_local_time or hours_of(row).is_open(now)
-
-
-def _reserve(connection: Connection, run: OpenRun, wanted: int, is_new: bool, now: datetime) -> int:
-    """Count letters towards their owner's limits; return how many may be sent."""
-    return wanted if run.is_caught else letters.reserve(connection, run.owner_id, wanted, is_new, now)
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:

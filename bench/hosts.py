@@ -1,0 +1,76 @@
+"""Benchmark many workers on several hosts, to find where the database becomes the limit."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bench.rows import Row, Sizes
+from bench.sending import WARM_UP, send
+from bench.service import Service, read_cpu_seconds
+from bench.testbed import POSTGRESQL, Testbed
+
+SETUPS = ((2, 1), (10, 3))  # workers, hosts
+SAMPLE_SECONDS = 0.02
+# What the busy connections are doing: running if they wait for nothing.
+ACTIVITY = text("""SELECT coalesce(wait_event_type || ' ' || wait_event, 'running') FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()""")
+
+
+def hosts(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Compare two workers on one host with ten on three: CPU time per letter, and waits in the database."""
+    for workers, host_count in SETUPS:
+        with testbed.service(POSTGRESQL, workers=workers, hosts=host_count) as service:
+            send(testbed, service, workers * WARM_UP)
+            before = _read_cpu(service)
+            with _sample(service) as activity:
+                rate = send(testbed, service, sizes.letters * 2)
+            used = [
+                (now - then) / sizes.letters / 2 * 1e6
+                for now, then in zip(_read_cpu(service), before, strict=True)
+            ]
+        shares = {what: count / activity.total() for what, count in activity.most_common(4)}
+        yield Row(
+            f"{workers} workers on {host_count} hosts, PostgreSQL",
+            f"{rate:,.0f}/s; CPU per letter: workers {used[0]:.0f} µs, PostgreSQL {used[1]:.0f} µs; its "
+            "connections: " + ", ".join(f"{what} {share:.0%}" for what, share in shares.items()),
+            "",
+            "",
+            None,
+            {"letters_per_second": rate, "microseconds": used, "activity": activity},
+        )
+
+
+def _read_cpu(service: Service) -> tuple[float, float]:
+    """Return the CPU seconds of the workers, and of the database server's processes."""
+    with service.engine.connect() as connection:
+        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        server = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return service.worker_cpu_seconds, sum(map(read_cpu_seconds, [server, *map(int, children)]))
+
+
+@contextmanager
+def _sample(service: Service) -> Iterator[Counter[str]]:
+    """Count what busy connections do, at regular times."""
+    found: Counter[str] = Counter()
+    stopped = threading.Event()
+
+    def watch() -> None:
+        with service.engine.connect() as connection:
+            while not stopped.wait(SAMPLE_SECONDS):
+                found.update(connection.execute(ACTIVITY).scalars())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stopped.set()
+        thread.join()
+
+
+ROWS = {"hosts": hosts}
