@@ -34,7 +34,7 @@ def hosts(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             ]
         shares = {what: count / activity.total() for what, count in activity.most_common(4)}
         yield Row(
-            f"{workers} workers on {host_count} hosts, PostgreSQL",
+            f"{workers} workers, {host_count} DATA_DIRs, PostgreSQL",
             f"{rate:,.0f}/s; CPU per letter: workers {used[0]:.0f} µs, PostgreSQL {used[1]:.0f} µs; its "
             "connections: " + ", ".join(f"{what} {share:.0%}" for what, share in shares.items()),
             "",

@@ -39,7 +39,7 @@ from skymailing.settings.redis_socket import embedded_redis_url
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
-START_SECONDS = 30
+START_SECONDS = 15  # for each worker
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
 # The same statement serves both databases. Each client has a name, so that letters are personalized.
@@ -115,7 +115,11 @@ class Service:
                 for number in range(self.worker_count)
             ]
             self._spawn("scheduler", [*FLASK, "scheduler"])
-            self.wait_until(lambda: queue.count_workers() == self.worker_count, "the workers", START_SECONDS)
+            self.wait_until(
+                lambda: queue.count_workers() == self.worker_count,
+                "the workers",
+                START_SECONDS * self.worker_count,
+            )
 
     def stop(self) -> None:
         """Stop all processes, Redis last."""
