@@ -147,4 +147,4 @@ def has_work() -> bool:
     return found
 
 
-SERVING = BackgroundTask("sending calls of webhooks", partial(send_due_calls, LINGER_SECONDS))
+SERVING = BackgroundTask("sending calls of webhooks", lambda: send_due_calls(LINGER_SECONDS))
