@@ -1,5 +1,7 @@
 """Empty the tests' databases, and detect changes to them."""
 
+from functools import cache
+
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
@@ -13,12 +15,12 @@ CLIENTS_TO_INDEX = ClientToIndex.__tablename__  # a trigger adds rows when clien
 
 def empty_database(connection: Connection) -> None:
     """Delete all rows in one transaction, including the audit log, which the database usually protects."""
-    names = [table.name for table in reversed(db.metadata.sorted_tables)]
     # Most tests write to a few tables, so most DELETEs would only take time.
-    checks = ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in names)
-    found = connection.exec_driver_sql(f"SELECT {checks}").one()
+    found = connection.exec_driver_sql(_query_filled_tables()).one()
     names = [
-        name for name, has_rows in zip(names, found, strict=True) if has_rows or name == CLIENTS_TO_INDEX
+        name
+        for name, has_rows in zip(_list_tables(), found, strict=True)
+        if has_rows or name == CLIENTS_TO_INDEX
     ]
     if AUDIT_LOG in names:
         names.remove(AUDIT_LOG)
@@ -30,6 +32,18 @@ def empty_database(connection: Connection) -> None:
         return
     for statement in ("BEGIN IMMEDIATE", *deletes, "COMMIT"):
         connection.exec_driver_sql(statement)
+
+
+@cache
+def _list_tables() -> list[str]:
+    """Return all tables in the order in which their rows can be deleted."""
+    return [table.name for table in reversed(db.metadata.sorted_tables)]
+
+
+@cache
+def _query_filled_tables() -> str:
+    checks = ", ".join(f"EXISTS (SELECT 1 FROM {name})" for name in _list_tables())
+    return f"SELECT {checks}"
 
 
 def read_version(session: Session) -> int:
