@@ -13,7 +13,14 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
-    ["flask.cli", "config", "skymailing.jobs", "skymailing.worker", "skymailing.schedule"]
+    [
+        "flask.cli",
+        "config",
+        "skymailing.jobs",
+        "skymailing.worker",
+        "skymailing.schedule",
+        "tests.support.pages",
+    ]
 )
 
 
