@@ -37,14 +37,14 @@ class Schema:
         inspector = inspect(engine)
         self.columns = {
             (table, column["name"]): column
-            for table in inspector.get_table_names()
-            for column in inspector.get_columns(table)
+            for (_, table), columns in inspector.get_multi_columns().items()
+            for column in columns
         }
         self.tables = {table for table, _ in self.columns}
         self.keys = {
             (table, tuple(key["column_names"]))
-            for table in self.tables
-            for key in inspector.get_unique_constraints(table)
+            for (_, table), keys in inspector.get_multi_unique_constraints().items()
+            for key in keys
         }
 
 
