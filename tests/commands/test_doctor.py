@@ -49,7 +49,6 @@ def list_names(output: str, mark: str) -> list[str]:
     return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
 
 
-@pytest.mark.both_engines
 def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     result = broken_app.test_cli_runner().invoke(args=["doctor"])
 

@@ -97,6 +97,7 @@ def test_all_mailings_of_a_user_share_the_limit_and_other_users_have_their_own(
     assert len(smtp.letters) == 18
 
 
+@pytest.mark.one_engine
 def test_a_new_account_sends_few_letters_until_a_manager_trusts_it(
     app: Flask,
     session: Session,
@@ -125,6 +126,7 @@ def test_a_new_account_sends_few_letters_until_a_manager_trusts_it(
     assert count_states(session, get_only_run(session)) == {"sent": 12}
 
 
+@pytest.mark.one_engine
 def test_a_new_account_becomes_an_ordinary_one_over_time(
     app: Flask, session: Session, newcomer: User, start: Start, sweep: Work, set_limits: SetLimits
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_new_account_becomes_an_ordinary_one_over_time(
     assert count_states(session, get_only_run(session)) == {"sent": 12}
 
 
+@pytest.mark.one_engine
 def test_a_letter_that_waits_for_its_retry_is_not_counted(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer, set_limits: SetLimits
 ) -> None:

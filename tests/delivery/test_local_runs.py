@@ -120,6 +120,7 @@ def test_an_earlier_time_takes_effect_at_once(
     assert list_names(smtp) == ["tokyo"]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("values", "at_start", "next_day"),
     [
@@ -151,6 +152,7 @@ def test_a_zone_whose_hour_has_passed_gets_the_letter_at_once_or_the_next_day(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
+@pytest.mark.one_engine
 def test_a_daily_mailing_sends_one_letter_per_day_and_keeps_its_occurrences(
     session: Session, sweep_at: At, create_mailing: Callable[..., Mailing], smtp: SmtpServer
 ) -> None:
@@ -174,6 +176,7 @@ def test_letters_whose_time_comes_after_the_end_expire(
     check_ledger(session, run, smtp.letters)
 
 
+@pytest.mark.one_engine
 def test_a_pause_and_a_restart_do_not_change_the_clients_times(
     app: Flask,
     session: Session,

@@ -135,6 +135,7 @@ def test_failed_letters_outside_the_sample_get_the_winner_again(
     assert (run.state, run.winner) == (RunState.FINISHED, 2)
 
 
+@pytest.mark.one_engine
 def test_each_run_of_a_recurring_mailing_has_its_own_test(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
@@ -165,6 +166,7 @@ def test_each_run_of_a_recurring_mailing_has_its_own_test(
     assert len(smtp.letters) == CLIENTS
 
 
+@pytest.mark.one_engine
 def test_a_clock_that_jumps_back_decides_a_test_later_and_not_twice(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
@@ -182,6 +184,7 @@ def test_a_clock_that_jumps_back_decides_a_test_later_and_not_twice(
     assert count_states(session, run) == {DeliveryState.SENT.value: CLIENTS}
 
 
+@pytest.mark.one_engine
 def test_a_mailing_that_is_edited_while_its_clients_wait_changes_nothing_for_them(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:

@@ -71,6 +71,7 @@ def test_26_a_clock_jump_in_the_sweep_does_not_take_letters_from_a_running_worke
     check_ledger(session, get_only_run(session), sink.letters)
 
 
+@pytest.mark.one_engine
 def test_26_no_letters_are_lost_if_the_clock_is_a_day_ahead_for_a_while(
     session: Session, user: User, engine: Engine
 ) -> None:
@@ -96,6 +97,7 @@ def test_26_no_letters_are_lost_if_the_clock_is_a_day_ahead_for_a_while(
     check_ledger(session, get_only_run(session), sink.letters)
 
 
+@pytest.mark.one_engine
 def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_corrected(
     session: Session, user: User, engine: Engine
 ) -> None:

@@ -48,10 +48,11 @@ def misbehave_at_dot(affected: Client, act: Script, times: int = 1000) -> Script
     return script
 
 
+# To the database, all three are the same.
 FAULTS = [
-    pytest.param(lose_letter, 0, id="9-hangs-up"),
+    pytest.param(lose_letter, 0, id="9-hangs-up", marks=pytest.mark.one_engine),
     pytest.param(keep_and_hang_up, 1, id="10-keeps-and-hangs-up"),
-    pytest.param(keep_and_fall_silent, 1, id="11-too-slow"),
+    pytest.param(keep_and_fall_silent, 1, id="11-too-slow", marks=pytest.mark.one_engine),
 ]
 
 

@@ -33,6 +33,7 @@ def save(browser: FlaskClient, session: Session, user: User, **fields: Any) -> M
     return session.scalars(select(Mailing)).one()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("fields", "expected", "text"),
     [
@@ -107,6 +108,7 @@ def test_the_interval_is_checked(browser: FlaskClient, session: Session, user: U
     assert session.scalar(select(Mailing)) is None
 
 
+@pytest.mark.one_engine
 def test_starting_now_is_an_occurrence_of_its_own(
     browser: FlaskClient, session: Session, user: User, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:

@@ -94,6 +94,7 @@ def test_no_summary_is_sent_if_it_is_off_or_the_owner_is_blocked(
     assert read_letters(smtp, silent) == read_letters(smtp, blocked) == []
 
 
+@pytest.mark.one_engine
 def test_after_a_long_downtime_the_summary_covers_the_latest_day(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
@@ -118,6 +119,7 @@ def test_saving_the_profile_does_not_lose_a_due_summary(
     assert [letter.split("\n")[0] for letter in read_letters(smtp, owner)] == ["Daily summary: 4 emails sent"]
 
 
+@pytest.mark.one_engine
 def test_an_hour_skipped_by_a_clock_change_still_gets_its_summary(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:

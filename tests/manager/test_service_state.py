@@ -33,6 +33,7 @@ def panel(sign_in: SignIn) -> FlaskClient:
     return sign_in(UserFactory.create(role=Role.MANAGER, email="manager@sky.example"))
 
 
+@pytest.mark.one_engine
 def test_the_queue_and_its_programs(
     app: Flask, session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

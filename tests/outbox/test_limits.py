@@ -32,6 +32,7 @@ def add_letters(app: Flask, session: Session, user: User, count: int) -> None:
         add_letter(app, session, user, "reset-password")
 
 
+@pytest.mark.one_engine
 def test_a_refused_password_is_tried_once(
     app: Flask, session: Session, user: User, send: Send, settings: MailSettings
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_second_mail_server_takes_over(
         assert send() == 1
 
 
+@pytest.mark.one_engine
 def test_account_letters_are_limited_by_the_rate(
     app: Flask,
     session: Session,

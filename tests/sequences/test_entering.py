@@ -99,6 +99,7 @@ def test_anniversaries(sequences: Sequences, user: User, birthday: str, day: dat
     assert sequences.count_letters(sequence) == [int(is_due)]
 
 
+@pytest.mark.one_engine
 def test_another_start_in_between_blocks_no_anniversary(sequences: Sequences, user: User) -> None:
     client = ClientFactory.create(owner=user, attributes={"birthday": "1990-03-02"})
     tag = sequences.tag("lead")
@@ -119,6 +120,7 @@ def test_another_start_in_between_blocks_no_anniversary(sequences: Sequences, us
     assert entries == [2026, -1, 2027, -2, 2028, -3]
 
 
+@pytest.mark.one_engine
 def test_a_date_counts_once_however_often_it_is_checked(sequences: Sequences, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"ends": "2026-03-12"})
     sequence = sequences.create(

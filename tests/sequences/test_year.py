@@ -8,7 +8,10 @@ from tests.sequences.simulated import Year
 from tests.support.sequence_factories import Sequences
 
 
-@pytest.mark.parametrize("seed", range(4))
+# The other years differ in what happens, not in their statements.
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.one_engine) for seed in (1, 2, 3))]
+)
 def test_a_year_sends_exactly_the_letters_of_the_reference(sequences: Sequences, seed: int) -> None:
     year = Year(sequences, 25, random.Random(seed))
     year.run(180)

@@ -100,6 +100,7 @@ def is_close(counted: int, truth: int) -> bool:
     return abs(counted - truth) <= TOLERANCE * truth
 
 
+@pytest.mark.one_engine
 def test_people_and_machines_are_counted_within_two_percent(app: Flask, session: Session, run: Run) -> None:
     letters = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id)).all()
     mailboxes = Mailboxes(letters, seed=17)
