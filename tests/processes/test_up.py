@@ -192,7 +192,7 @@ def test_each_signal_stops_the_service_in_order_under_load(
 
 
 def start_job(service: Service) -> None:
-    """Let the worker start a job that takes a few seconds, because it waits for the database."""
+    """Let the worker start a job that waits for the database until the worker has been asked to stop."""
     path = service.data_dir / "skymailing.db"
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
     with Redis.from_url(embedded_redis_url(service.data_dir)) as redis:
@@ -202,7 +202,16 @@ def start_job(service: Service) -> None:
         database.execute("BEGIN IMMEDIATE")
         job = queue.enqueue("skymailing.jobs.start_mailing", 1)
         wait_until(lambda: job.get_status() == "started", "the worker has started the job")
-    threading.Timer(3, database.close).start()
+    threading.Thread(target=unlock_when_stopping, args=[service, database]).start()
+
+
+def unlock_when_stopping(service: Service, database: sqlite3.Connection) -> None:
+    """Close the database as soon as the worker is the next program to stop."""
+    try:
+        wait_until(lambda: "stopped: scheduler" in service.log("supervisor"), "the scheduler has stopped", 60)
+        time.sleep(0.5)  # the supervisor asks the worker to stop within a tenth of a second
+    finally:
+        database.close()
 
 
 def check_stopped_in_order(service: Service) -> None:
