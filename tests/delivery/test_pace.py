@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -36,6 +37,12 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
     return read
 
 
+@pytest.fixture
+def _short_measurement(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the rate before a refusal over two seconds, so that the pace after it is close to the limit."""
+    monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], pace_measure_seconds=2.0))
+
+
 class RateLimit:
     """A script for a Sink that accepts `limit` letters per second and refuses more at MAIL."""
 
@@ -58,8 +65,9 @@ class RateLimit:
 
 
 @pytest.mark.both_engines
+@pytest.mark.usefixtures("_short_measurement")
 def test_a_rate_limit_costs_no_letter_an_attempt(
-    app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work, route: Callable[[], Route]
+    session: Session, user: User, serve_from: ServeFrom, sweep: Work, route: Callable[[], Route]
 ) -> None:
     clients = create_clients(user, 120)
     due_mailing(user)
