@@ -1,6 +1,7 @@
 """The OpenAPI document, and the page that shows it."""
 
 import copy
+import threading
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,33 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 class Api(flask_smorest.Api):
-    """Collects the documentation of views. Errors and the document itself are ours."""
+    """Collects the documentation of views. Errors and the document itself are ours.
+
+    The documentation is collected when it is first read: that takes longer than to register the views, and
+    most processes never read it.
+    """
+
+    def __init__(self, app: Flask, **options: Any) -> None:
+        self._lock = threading.Lock()
+        self._undocumented: list[flask_smorest.Blueprint] = []
+        super().__init__(app, **options)
+
+    def register_blueprint(self, blueprint: flask_smorest.Blueprint) -> None:
+        """Add the views of a resource."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._undocumented.append(blueprint)
+
+    def make_document(self) -> dict[str, Any]:
+        """Return the document of all views."""
+        with self._lock, force_locale("en"):
+            while self._undocumented:
+                blueprint = self._undocumented.pop(0)
+                blueprint.register_views_in_doc(
+                    self, self._app, self.spec, name=blueprint.name, parameters=None
+                )
+                self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+            return copy.deepcopy(self.spec.to_dict())
 
     def _register_error_handlers(self) -> None:
         """Leave errors to `error_pages`, which calls `problem_response`."""
@@ -55,7 +82,7 @@ def make_api(app: Flask) -> Api:
 @cache
 def read_document(api: Api) -> dict[str, Any]:
     """Return the OpenAPI document, which is made once for each app."""
-    return documentation.complete(copy.deepcopy(api.spec.to_dict()), ENDPOINTS)
+    return documentation.complete(api.make_document(), ENDPOINTS)
 
 
 @bp.get("/openapi.json")
