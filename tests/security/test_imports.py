@@ -74,6 +74,7 @@ class GeneratedFile(io.RawIOBase):
 @pytest.fixture(autouse=True)
 def drop_uploads() -> Iterator[None]:
     """Drop the temporary files of uploads here, where the warning about them is ignored."""
+    gc.freeze()  # look for garbage only among the test's own objects
     yield
     gc.collect()
 
