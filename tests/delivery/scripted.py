@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 Dialogue = Callable[["Peer"], None]
@@ -63,7 +63,7 @@ class Peer:
 def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     """Serve each connection with its own dialogue, repeating the last one; yield the port.
 
-    When the block ends, the dialogues have CLOSING_SECONDS to read the client's last data.
+    When the block ends, the dialogues have CLOSING_SECONDS to read what the client has sent.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []
@@ -95,6 +95,9 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        for connection in open_connections:
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_RD)  # idle sessions of the client would stay open
         deadline = time.monotonic() + CLOSING_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -130,13 +130,15 @@ class LiveRun:
         self.finish(180)
 
     def finish(self, seconds: float = 60) -> None:
-        """Sweep until the run has finished."""
+        """Sweep every half second until the run has finished."""
 
         def is_finished() -> bool:
-            self.sweep()
-            time.sleep(0.5)
+            if time.monotonic() >= due[0]:
+                self.sweep()
+                due[0] = time.monotonic() + 0.5
             return get_only_run(self.session).state is RunState.FINISHED
 
+        due = [0.0]
         wait_until(is_finished, "the run is finished", seconds)
 
 
