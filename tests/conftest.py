@@ -53,7 +53,17 @@ settings.register_profile(
 settings.load_profile("ours")
 
 # Sorted by duration, longest first, so that no process is left with a long file at the end.
-LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy", "delivery", "caching", "tests")
+LONG_FOLDERS = (
+    "processes",
+    "journey",
+    "faults",
+    "security",
+    "deploy",
+    "delivery",
+    "sequences",
+    "caching",
+    "tests",
+)
 
 
 @pytest.hookimpl(trylast=True)

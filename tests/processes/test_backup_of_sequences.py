@@ -21,7 +21,7 @@ from tests.support.factories import ClientFactory, create_clients
 from tests.support.sequence_factories import ACTOR, NOON, Sequences, days
 
 DAY = timedelta(days=1)
-BACKUP, RESTORE, END = NOON + 3 * DAY, NOON + 9 * DAY, NOON + 40 * DAY
+BACKUP, RESTORE, END = NOON + 3 * DAY, NOON + 9 * DAY, NOON + 34 * DAY
 Letters = set[tuple[int, int, str]]  # the sequence, the position of the step, and the address
 
 
@@ -86,7 +86,7 @@ def sweep(sequences: Sequences, start: datetime, end: datetime) -> None:
     """Sweep from one time to another."""
     while start <= end:
         sequences.sweep(start)
-        start += timedelta(hours=8)
+        start += timedelta(hours=12)
 
 
 def list_letters(sequences: Sequences) -> Letters:
@@ -129,6 +129,7 @@ def test_letters_that_may_have_been_sent_since_the_backup_are_skipped(
     assert {sequence for sequence, _step, _email in lost} <= {segment}
 
 
+@pytest.mark.one_engine
 def test_the_owner_can_send_them_nevertheless(restored: Sequences, sequences: Sequences) -> None:
     sweep(restored, RESTORE, RESTORE + DAY)
     with restored.app.app_context():
