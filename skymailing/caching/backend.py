@@ -10,6 +10,7 @@ even if its process is slow.
 
 import json
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 PREFIX = "skymailing:cache:"
 RETRY_AFTER = 2.0  # seconds without a request to Redis after a failure
+# For how long a process uses a page's label without reading it again. Busy processes thus read it once for
+# several requests. An edit waits for as long, so this delays each edit.
+LEASE_SECONDS = 0.002
 
 
 class SharedCache(BaseCache):
@@ -43,6 +47,7 @@ class SharedCache(BaseCache):
         self._is_down = False
         self._has_missed_invalidation = False
         self._retry_at = 0.0
+        self._leases: dict[tuple[str, ...], tuple[str, float]] = {}  # labels, and when they were read
 
     @classmethod
     def factory(
@@ -134,11 +139,29 @@ class SharedCache(BaseCache):
         """Return the current label of the subjects; None without Redis."""
         return self.read(subjects)[0]
 
+    def lease_label(self, subjects: tuple[str, ...]) -> str | None:
+        """Return the label of the subjects, current or read within LEASE_SECONDS; None without Redis.
+
+        `invalidate` returns after all leases from before it have ended, so requests that follow an edit get
+        the new label, in every process.
+        """
+        started = time.monotonic()
+        label, read_at = self._leases.get(subjects, ("", -math.inf))
+        if started - read_at < LEASE_SECONDS:
+            return label
+        current = self.label(*subjects)
+        if current is not None:
+            self._leases[subjects] = (current, started)
+        return current
+
     def invalidate(self, subjects: Iterable[str]) -> None:
         """Keep all processes from serving anything cached so far that depends on these subjects."""
         versions = {_make_version_key(subject): secrets.token_hex(8) for subject in subjects}
-        if versions and self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
+        if not versions:
+            return
+        if self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
             self._has_missed_invalidation = True
+        time.sleep(LEASE_SECONDS)
 
     # --- Flask-Caching's interface ------------------------------------------------------------
 

@@ -6,7 +6,7 @@ knows. The label contains the versions of the data that the page shows (see `bac
 headers are cached with the page.
 
 A cached response never enters Flask, which makes it as fast as a route that does nothing. Each
-process also keeps recently served pages in memory. Every request still checks their versions in
+process also keeps recently served pages in memory. Requests still check their versions in
 Redis, so this second copy saves time and never shows old data.
 """
 
@@ -153,7 +153,7 @@ class PageCache:
         # Pages with any other argument are not cached: anyone could fill Redis with them.
         may_store = all(name in kind.arguments and len(values) == 1 for name, values in given.items())
         key = ":".join([KEY_PREFIX, chosen or "", str(variant), path, *known])
-        return Lookup(utcnow(), kind, key, backend.label(*kind.subjects), variant, may_store)
+        return Lookup(utcnow(), kind, key, backend.lease_label(kind.subjects), variant, may_store)
 
     def _find(self, lookup: Lookup, backend: SharedCache) -> CachedPage | None:
         """Return the page if its data is unchanged; the page may have expired."""

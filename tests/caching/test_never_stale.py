@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, update
 
 from skymailing.caching import middleware
+from skymailing.caching.backend import ARTICLES
+from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.home import queries
@@ -45,6 +47,20 @@ def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
     assert other_visitor.get("/blog/second").status_code == 404
     for path in ("/", "/blog/", "/blog/feed.atom", "/sitemap.xml"):
         assert "second" not in other_visitor.get(path).text
+
+
+@pytest.mark.one_engine  # labels are in Redis
+def test_no_process_uses_a_label_from_before_an_edit(app: Flask, other_app: Flask) -> None:
+    """A busy process reads a label once for several requests, so an edit waits until it reads it again."""
+    with app.app_context():
+        editing = shared_cache()
+    with other_app.app_context():
+        serving = shared_cache()
+    for _ in range(50):
+        before = serving.lease_label((ARTICLES,))
+        assert serving.lease_label((ARTICLES,)) == before
+        editing.invalidate([ARTICLES])
+        assert serving.lease_label((ARTICLES,)) != before
 
 
 def test_every_change_updates_the_numbers_on_the_home_page(
