@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
+from skymailing.blog import view_counts
 from skymailing.caching import invalidation
 from skymailing.db import migrations
 from skymailing.delivery.dispatcher import close_dispatcher
@@ -237,6 +238,8 @@ def session(
     yield test_session
     test_session.rollback()  # in case a flush has failed
     test_session.expunge_all()
+    view_counts.gathered_views(app).send_all()
+    del app.extensions[view_counts.EXTENSION]
     empty_database(test_session.connection())
     redis_server.client.flushall()
     smtp_server.clear()

@@ -2,12 +2,15 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 from typing import cast
 
+from flask import Flask
 from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from skymailing.blog.gathered_views import GatheredViews
 from skymailing.caching.backend import VIEWS
 from skymailing.caching.folds import NAME_RETENTION, finish_fold, fold_key, start_folds
 from skymailing.caching.invalidation import KEEPS_CACHE, shared_cache
@@ -22,17 +25,34 @@ VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # a hash of the views since the last fold, by article ID
 
 
-def count_view(article_id: int) -> int:
-    """Count one view; return the number of views that the database does not have yet."""
-    pending = shared_cache().run(lambda redis: redis.hincrby(COUNTS, str(article_id), 1))
+EXTENSION = "skymailing_views"  # in app.extensions: the views that this process has gathered
+
+
+def gathered_views(app: Flask) -> GatheredViews:
+    """Return the app's gathered views."""
+    existing = app.extensions.get(EXTENSION)
+    if existing is None:
+        existing = app.extensions.setdefault(EXTENSION, GatheredViews(partial(_send_views, app)))
+    assert isinstance(existing, GatheredViews)
+    return existing
+
+
+def _send_views(app: Flask, article_id: int, views: int) -> int:
+    with app.app_context():
+        return count_views(article_id, views)
+
+
+def count_views(article_id: int, views: int) -> int:
+    """Add views to an article's count in Redis; return how many the database does not have yet."""
+    pending = shared_cache().run(lambda redis: redis.hincrby(COUNTS, str(article_id), views))
     if pending is not None:
         return pending
     try:
         with Session(db.engine) as session, session.begin():
-            _add_views(session, article_id, 1)
+            _add_views(session, article_id, views)
     except SQLAlchemyError as error:  # the page matters more than its count
-        logger.warning("A view of article %d was lost: %s", article_id, error)
-    return 1
+        logger.warning("%d views of article %d were lost: %s", views, article_id, error)
+    return views
 
 
 def fold_views(now: datetime) -> None:

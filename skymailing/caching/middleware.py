@@ -203,8 +203,7 @@ class PageCache:
     ) -> Iterable[bytes]:
         body, is_get = page.body, environ["REQUEST_METHOD"] == "GET"
         if page.values is not None and kind.fill is not None:
-            with self.app.app_context():
-                body = kind.fill(body, page.values, page.language, is_get)
+            body = kind.fill(self.app, body, page.values, page.language, is_get)
         if page.matches(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
@@ -235,8 +234,8 @@ def finish_page(response: Response) -> Response:
             _store(response, lookup, values)
         kind = current_app.extensions[EXTENSION].find(request.path)
         if values is not None and kind is not None and kind.fill is not None:
-            is_get = request.method == "GET"
-            response.set_data(kind.fill(response.get_data(), values, str(get_locale()), is_get))
+            app, is_get = current_app._get_current_object(), request.method == "GET"  # type: ignore[attr-defined]  # a proxy
+            response.set_data(kind.fill(app, response.get_data(), values, str(get_locale()), is_get))
         if lookup is not None:
             response.make_conditional(request)
     return response

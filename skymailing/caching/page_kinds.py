@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask import Flask
+
 
 @dataclass(frozen=True, slots=True)
 class PageKind:
@@ -15,8 +17,8 @@ class PageKind:
     next_change: Callable[[datetime], datetime | None]  # the next time the page changes without any write
     arguments: tuple[str, ...] = ()  # query arguments that select a page
     variants: int = 1  # number of variants; each response shows a random one
-    # Put changing values into the rendered body: (body, `g.page_values`, language, is_get) -> body.
-    fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
+    # Put changing values into the rendered body: (app, body, `g.page_values`, language, is_get) -> body.
+    fill: Callable[[Flask, bytes, list[int], str, bool], bytes] | None = None
 
 
 class PageKinds:

@@ -8,8 +8,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from babel import Locale
-from babel.numbers import get_group_symbol
+from babel import Locale, numbers
 from flask import Flask, Response, abort, current_app, g, request, session
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
@@ -219,16 +218,26 @@ def server_reply(text: str) -> str:
 
 def number(value: float) -> str:
     """Return a number with the separators of the current language."""
-    separator = _find_separator(get_locale()) if isinstance(value, int) else None
-    # Ten times as fast as Babel; a report on a year has thousands of numbers.
-    return str(format_decimal(value)) if separator is None else f"{value:,}".replace(",", separator)
+    locale = get_locale()
+    return format_integer(value, locale) if locale and isinstance(value, int) else str(format_decimal(value))
+
+
+def format_integer(value: int, locale: Locale) -> str:
+    """Return a whole number with the separators of a language.
+
+    Ten times as fast as Babel; a report on a year has thousands of numbers.
+    """
+    separator = _find_separator(locale)
+    if separator is None:
+        return str(numbers.format_decimal(value, locale=locale))
+    return f"{value:,}".replace(",", separator)
 
 
 @cache
-def _find_separator(locale: Locale | None) -> str | None:
+def _find_separator(locale: Locale) -> str | None:
     """Return what separates thousands in a language; None if it does not group digits by three."""
-    is_plain = locale is not None and locale.decimal_formats[None].grouping == (3, 3)
-    return get_group_symbol(locale) if is_plain else None
+    is_plain = locale.decimal_formats[None].grouping == (3, 3)
+    return numbers.get_group_symbol(locale) if is_plain else None
 
 
 def local_time(

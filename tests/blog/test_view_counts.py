@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from skymailing.caching.folds import START_FOLD
 from skymailing.clock import utcnow
 from skymailing.models import Article, ViewFold
 from tests.conftest import SignIn
+from tests.processes.service import wait_until
 from tests.support.factories import ArticleFactory, UserFactory
 from tests.support.servers import RedisServer
 
@@ -26,6 +28,8 @@ def view_article(browser: FlaskClient, slug: str = "first") -> str:
 
 
 def fold_views(app: Flask) -> None:
+    """Fold all views, including those that the process sends to Redis a moment later."""
+    view_counts.gathered_views(app).send_all()
     with app.app_context():
         view_counts.fold_views(utcnow())
 
@@ -44,6 +48,26 @@ def test_every_view_is_shown_and_counted(app: Flask, session: Session, visitor: 
     fold_views(app)
     fold_views(app)
     assert get_stored_views(session) == 1205
+
+
+@pytest.mark.one_engine  # the views are in Redis
+def test_views_that_follow_each_other_are_sent_together(
+    app: Flask, visitor: FlaskClient, redis_server: RedisServer
+) -> None:
+    article = ArticleFactory.create(slug="first", views=5)
+
+    def count_sent() -> int:
+        return int(redis_server.client.hget(view_counts.COUNTS, str(article.id)) or 0)
+
+    view_article(visitor)
+    assert count_sent() == 1, "the first view is sent at once"
+    redis_server.client.hincrby(view_counts.COUNTS, str(article.id), 10)  # views in other processes
+    for number in range(2, 20):
+        shown = view_article(visitor)
+        # Views in other processes are shown as soon as this one has sent its own.
+        assert int(shown) in (5 + number, 15 + number)
+    wait_until(lambda: count_sent() == 29, "all views are sent")
+    assert view_article(visitor) == "35"
 
 
 def test_the_sweep_folds_views(app: Flask, session: Session, visitor: FlaskClient) -> None:
@@ -173,9 +197,10 @@ def test_emptying_redis_loses_only_views_since_the_last_fold(
     fold_views(app)
     view_article(visitor)
     redis_server.client.flushall()
-    assert view_article(visitor) == "4"
+    view_article(visitor)
     fold_views(app)
     assert get_stored_views(session) == 4
+    assert view_article(visitor) == "5"
 
 
 def test_old_fold_names_are_deleted(app: Flask, session: Session, visitor: FlaskClient) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
+from skymailing.blog.view_counts import gathered_views
 from skymailing.extensions import db
 from tests.support.servers import RedisServer
 
@@ -18,6 +19,7 @@ def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
     """Yield a second app, which shares no more with the first than another process would."""
     app = create_app(TestingConfig(environment))
     yield app
+    gathered_views(app).send_all()
     with app.app_context():
         db.engine.dispose()
 

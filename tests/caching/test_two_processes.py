@@ -5,11 +5,13 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from skymailing.blog.view_counts import COUNTS
 from skymailing.models import Article, MailingState, Role, User
 from tests.caching.web_process import WebProcess
 from tests.journey.visitor import Visitor
@@ -75,6 +77,23 @@ class Author:
 
 def find_versions(text: str) -> set[int]:
     return {int(number) for number in VERSION.findall(text)}
+
+
+@pytest.mark.one_engine  # views are counted in Redis
+def test_views_of_an_article_survive_the_end_of_the_process(
+    environment: dict[str, str], session: Session, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    article = ArticleFactory.create(slug="first")
+    web = WebProcess(environment, tmp_path / "web.log")
+    web.start()
+    try:
+        web.wait_until_ready()
+        visitor = web.visitor()
+        for _ in range(30):
+            assert visitor.get("/blog/first").status == 200
+    finally:
+        web.stop()
+    assert redis_server.client.hget(COUNTS, str(article.id)) == b"30"
 
 
 @pytest.mark.one_engine  # commits of two processes at the same time are tested below on both
