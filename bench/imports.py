@@ -1,7 +1,7 @@
-"""Measure how fast clients are imported, on both databases: python -m bench.imports [ROWS].
+"""Benchmark imports of clients, on both databases.
 
-A file with ROWS new clients is imported, then imported again, which updates them. On SQLite, the same rows
-are also imported from a workbook.
+`python -m bench.imports [ROWS]` also measures the memory that an import takes and, on SQLite, an import of
+the same rows from a workbook. A file with new clients is imported, then imported again, which changes none.
 """
 
 import io
@@ -13,13 +13,35 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.apps import open_apps
+from bench.rows import Row, Sizes
+from bench.testbed import POSTGRESQL, SQLITE, Testbed
 from skymailing.clients import imports, tasks
 from skymailing.clients.files.opening import open_file
 from skymailing.extensions import db
 from skymailing.models import ClientImport, User
 from tests.support.workbooks import write_sheet, write_xlsx
 
+ROWS_PER_FILE = 100_000
+REQUIRED = {POSTGRESQL: (20_000, 40_000), SQLITE: (30_000, 60_000)}  # new rows per second, and the goal
 HEADERS = ["email", "full name", "comment", "city", "phone", "born"]
+
+
+def import_files(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
+    """Import a file of new clients, then the same file again."""
+    for database, (required, goal) in REQUIRED.items():
+        with testbed.service(database) as service:
+            service.pause_workers()
+            with service.app.app_context():
+                file, owner_id = write_csv(ROWS_PER_FILE), add_owner("csv@x.example")
+                new, known = (ROWS_PER_FILE / run_import(owner_id, file, ROWS_PER_FILE) for _ in range(2))
+        yield Row(
+            f"rows of a file imported per second, new and known, {database}",
+            f"{new:,.0f}, {known:,.0f}",
+            f">= {required:,} new",
+            f"{goal:,}",
+            new >= required,
+            {"new": new, "known": known},
+        )
 
 
 def list_rows(count: int) -> Iterator[list[str]]:
@@ -95,6 +117,8 @@ def main(arguments: list[str]) -> None:
     for _app in open_apps("imports"):
         measure(count, has_workbook=db.engine.dialect.name == "sqlite")
 
+
+ROWS = {"imports": import_files}
 
 if __name__ == "__main__":
     main(sys.argv[1:])
