@@ -4,6 +4,7 @@
 the same rows from a workbook. A file with new clients is imported, then imported again, which changes none.
 """
 
+import gc
 import io
 import re
 import sys
@@ -28,6 +29,7 @@ HEADERS = ["email", "full name", "comment", "city", "phone", "born"]
 
 def import_files(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     """Import a file of new clients, then the same file again."""
+    gc.freeze()  # as in a worker
     for database, (required, goal) in REQUIRED.items():
         with testbed.service(database) as service:
             service.pause_workers()
@@ -113,6 +115,7 @@ def measure(count: int, *, has_workbook: bool) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    gc.freeze()  # as in a worker
     count = int(arguments[0]) if arguments else 200_000
     for _app in open_apps("imports"):
         measure(count, has_workbook=db.engine.dialect.name == "sqlite")
