@@ -13,7 +13,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -154,14 +154,15 @@ class SharedCache(BaseCache):
             self._leases[subjects] = (current, started)
         return current
 
-    def invalidate(self, subjects: Iterable[str]) -> None:
+    def invalidate(self, subjects: Collection[str]) -> None:
         """Keep all processes from serving anything cached so far that depends on these subjects."""
         versions = {_make_version_key(subject): secrets.token_hex(8) for subject in subjects}
         if not versions:
             return
         if self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
             self._has_missed_invalidation = True
-        time.sleep(LEASE_SECONDS)
+        if not PAGE_SUBJECTS.isdisjoint(subjects):
+            time.sleep(LEASE_SECONDS)
 
     # --- Flask-Caching's interface ------------------------------------------------------------
 
@@ -214,7 +215,9 @@ MAILINGS = "mailings"
 FORMS = "forms"
 VIEWS = "views"
 ARCHIVES = "archives"
-SUBJECTS = (ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS, ARCHIVES)
+SUPPRESSIONS = "suppressions"
+PAGE_SUBJECTS = {ARTICLES, CLIENTS, MAILINGS, FORMS, VIEWS, ARCHIVES}  # whole pages depend on them
+SUBJECTS = (*PAGE_SUBJECTS, SUPPRESSIONS)
 
 
 def _make_version_key(subject: str) -> str:

@@ -12,7 +12,15 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.caching.backend import ARCHIVES, ARTICLES, CLIENTS, FORMS, MAILINGS, SharedCache
+from skymailing.caching.backend import (
+    ARCHIVES,
+    ARTICLES,
+    CLIENTS,
+    FORMS,
+    MAILINGS,
+    SUPPRESSIONS,
+    SharedCache,
+)
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
@@ -30,6 +38,7 @@ SUBJECTS_OF = {
     "clients": {CLIENTS},
     "forms": {FORMS},
     "mailings": {MAILINGS},
+    "suppressions": {SUPPRESSIONS},
 }
 # Other subjects that an UPDATE changes, by table and column: pages show users' names, and neither count a
 # blocked user's mailings as active nor show the letters of a user or a mailing that a manager has stopped.

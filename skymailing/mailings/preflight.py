@@ -32,7 +32,7 @@ from skymailing.mailings.variants import list_contents
 from skymailing.mailings.zone_forecast import ZoneForecast, count_zones, forecast_zones
 from skymailing.messages.queries import find_attributes, has_example_links
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
-from skymailing.models import Client, LinkCheck, Mailing, MailingState, Message
+from skymailing.models import Audience, Client, LinkCheck, Mailing, MailingState, Message
 from skymailing.topics.queries import find_topic
 
 # The form's steps with their fields.
@@ -257,7 +257,10 @@ def measure_reach(form: MailingForm) -> Reach | None:
     conditions = find_conditions(form)
     if not conditions:
         return None
-    is_selection = form.values.selection is not None and form.values.topic_id is None
+    values = form.values
+    if values.audience is Audience.ALL and not values.exclude and values.topic_id is None:
+        return forecast.count_everyone(form.owner)
+    is_selection = values.selection is not None and values.topic_id is None
     selected = form.validation.selected if is_selection else None
     return forecast.count_reach(form.owner, conditions, selected)
 

@@ -77,6 +77,33 @@ def test_the_example_shows_the_line_in_the_inbox(browser: FlaskClient, user: Use
 
 
 @pytest.mark.both_engines
+def test_the_number_of_all_clients_follows_every_change(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    """The number is cached on PostgreSQL."""
+    clients = create_clients(user, 3)
+    one = {"ends_at": "2026-10-24T08:59"}
+    assert "3 clients" in get_text(preview(browser, user, **one))
+    create_clients(user, 1)
+    assert "4 clients" in get_text(preview(browser, user, **one))
+    suppression = SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
+    for _ in range(2):
+        text = get_text(preview(browser, user, **one))
+        assert "3 clients" in text
+        assert "Not counted: 1 unsubscribed or excluded client." in text
+    session.delete(suppression)
+    session.flush()
+    assert "4 clients" in get_text(preview(browser, user, **one))
+    clients[1].email_key = "other@example.org"
+    SuppressionFactory.create(owner_id=user.id, email_key="other@example.org")
+    session.flush()
+    assert "3 clients" in get_text(preview(browser, user, **one))
+    session.delete(clients[2])
+    session.flush()
+    assert "2 clients" in get_text(preview(browser, user, **one))
+
+
+@pytest.mark.both_engines
 def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]
     response = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
