@@ -22,6 +22,8 @@ class Scope(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
     LETTERS_READ = "letters:read"
     LETTERS_SEND = "letters:send"
+    PURCHASES_READ = "purchases:read"
+    PURCHASES_WRITE = "purchases:write"
 
 
 SCOPE_LABELS: dict[Scope, Any] = {
@@ -38,6 +40,8 @@ SCOPE_LABELS: dict[Scope, Any] = {
     Scope.WEBHOOKS_WRITE: _l("Change and test webhooks"),
     Scope.LETTERS_READ: _l("Read transactional emails"),
     Scope.LETTERS_SEND: _l("Send transactional emails"),
+    Scope.PURCHASES_READ: _l("Read purchases"),
+    Scope.PURCHASES_WRITE: _l("Report purchases"),
 }
 
 

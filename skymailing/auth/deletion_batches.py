@@ -32,6 +32,7 @@ from skymailing.models import (
     MessageTemplate,
     OptOut,
     OutboxLetter,
+    Purchase,
     ReportDay,
     ReturnedLetter,
     Reviewer,
@@ -114,6 +115,11 @@ def _delete_rows(connection: Connection, model: type[Model], condition: object) 
     key = model.__table__.c.id
     batch = select(key).where(condition).limit(BATCH)  # type: ignore[arg-type]  # a SQL condition
     return connection.execute(delete(model).where(key.in_(batch))).rowcount
+
+
+def _delete_purchases(connection: Connection, user_id: int) -> int:
+    """Delete purchases, which refer to clients, runs and mailings."""
+    return _delete_rows(connection, Purchase, Purchase.owner_id == user_id)
 
 
 def _delete_sequences(connection: Connection, user_id: int) -> int:
@@ -209,6 +215,7 @@ def _delete_routes(connection: Connection, user_id: int) -> int:
 # Each deletes a batch of the user's rows to which no other rows refer, and returns their number.
 DELETIONS = (
     _delete_bulk_jobs,
+    _delete_purchases,
     _delete_sequences,
     _delete_runs,
     _delete_mailings,

@@ -31,6 +31,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from skymailing.purchases.services import find_purchases, give_purchases
 
 # A restored client and its stored values.
 Restored = tuple[Client, dict[str, Any]]
@@ -64,6 +65,7 @@ def remove_clients(
     tags = find_tags(owned)
     forms = _find_forms(owned)
     enrolments = find_enrolments(owned)
+    purchases = find_purchases(owned)
     letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
         _serialize(client)
@@ -73,6 +75,7 @@ def remove_clients(
             "forms": forms.get(client.id, []),
             "letters": letters.get(client.id, []),
             "enrolments": enrolments.get(client.id, []),
+            "purchases": purchases.get(client.id, []),
         }
         for client in clients
     ]
@@ -117,6 +120,9 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     db.session.flush()
     ids |= {client.email_key: client.id for client, _values in restored}
     _restore_letters(content, ids)
+    # Deletions stored by earlier versions have no purchases.
+    bought = {ids[values["email_key"]]: values.get("purchases", []) for values in content}
+    give_purchases(owner_id, bought)
     _restore_enrolments(owner_id, restored)
     last_signal = find_last_signal()
     _restore_tags(owner_id, restored)

@@ -42,6 +42,7 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
+from skymailing.purchases.services import find_purchases, give_purchases
 
 FILLED_COLUMNS = ("full_name", "comment", "timezone")
 
@@ -60,6 +61,8 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
         content[name] = _copy_links(table, kept.id, removed.id)
     content["consents"] = _copy_consents(kept, removed)
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
+    content["purchases"] = find_purchases([removed.id]).get(removed.id, [])
+    give_purchases(kept.owner_id, {kept.id: content["purchases"]})
     content["kept_key"] = kept.email_key
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
@@ -90,6 +93,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         _remove_merged(kept, content)
         # Merges by earlier versions have no topics.
         restore_choices(owner_id, content.get("topics", []))
+        give_purchases(owner_id, {client.id: content.get("purchases", [])})
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)

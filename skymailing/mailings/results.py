@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
 
@@ -10,6 +10,7 @@ from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
 from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger
 from skymailing.models import LATER_COUNTS, DeliveryState, Outcome, RunAnswer
+from skymailing.purchases.queries import Revenue, sum_of_run
 
 # The final states of unsent letters, except failed ones, which have their own reasons.
 UNSENT = (DeliveryState.SUPPRESSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN)
@@ -38,6 +39,8 @@ class Results:
     causes: list[Cause] = field(default_factory=list)
     # There were more refusals than failed letters, so the causes are in proportion to the refusals.
     is_estimate: bool = False
+    # What people bought after clicking, by currency.
+    sales: list[Revenue] = field(default_factory=list)
 
     @property
     def delivered(self) -> int:
@@ -77,7 +80,8 @@ def sum_up_run(ledger: Ledger) -> Results:
     refusals = count_run_refusals(ledger.run.id) if ledger[DeliveryState.FAILED] else {}
     later = {name: getattr(ledger.run, name) for name in LATER_COUNTS}
     states = {state.value: count for state, count in ledger.counts.items()}
-    return sum_up({"planned": ledger.planned} | states | later, refusals)
+    results = sum_up({"planned": ledger.planned} | states | later, refusals)
+    return replace(results, sales=sum_of_run(ledger.run.id))
 
 
 def count_run_refusals(run_id: int) -> Counter[RefusalReason]:

@@ -97,6 +97,7 @@ from skymailing.models.message import (
     SourceFormat,
 )
 from skymailing.models.outbox import LetterState, OutboxLetter
+from skymailing.models.purchase import Purchase
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.reputation import Reputation
 from skymailing.models.returned import (

@@ -84,22 +84,20 @@ class Selection:
 
 
 def day_key(period: Period) -> GroupKey:
-    """Return the key that groups rows by the number of their day in the period, from 0.
+    """Return the key that groups rows by the number of their day in the period; no row crosses its end."""
+    return lambda table: number_day(period, table.begins_at)
 
-    No row crosses the end of a day. The number is computed from ranges of days of equal length, because
-    not every database knows when days begin in a time zone.
+
+def number_day(period: Period, column: Any) -> ColumnElement[int]:
+    """Return the number of the day in the period, from 0, in which the time in a column lies.
+
+    It is computed from ranges of days of equal length, because not every database knows when days begin in
+    a time zone.
     """
-
-    def number(table: CountsTable) -> ColumnElement[int]:
-        at = cast(extract("epoch", table.begins_at), BigInteger)
-        return case(
-            *(
-                (at < end, first + (at - start) // length)
-                for first, start, end, length in period.uniform_ranges
-            )
-        )
-
-    return number
+    at = cast(extract("epoch", column), BigInteger)
+    return case(
+        *((at < end, first + (at - start) // length) for first, start, end, length in period.uniform_ranges)
+    )
 
 
 def mailing_key(table: CountsTable) -> ColumnElement[int]:

@@ -8,17 +8,27 @@ from skymailing.models import REPORTED_COUNTS
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Figures, Report, list_days_of_mailings
+from skymailing.reports.sales import (
+    export_revenues,
+    list_currencies,
+    read_sales_by_day,
+    write_cells,
+)
 
 
 def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
-    """Yield a header, then the counts of each mailing on each day."""
-    yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS)
+    """Yield a header, then the counts of each mailing on each day, and its sales if there are any at all."""
+    sales = read_sales_by_day(scope, period)
+    currencies = list_currencies(sales)
+    sold = ("orders", *(f"revenue_{currency}" for currency in currencies)) if currencies else ()
+    yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS, *sold)
     starts = {
         day: (day.isoformat(), format_time(begins_at))
         for day, (begins_at, _ends_at) in zip(period.days, period.day_bounds, strict=True)
     }
-    for day, mailing_id, name, counts in list_days_of_mailings(scope, period):
-        yield (*starts[day], mailing_id, name, *counts.values())
+    for row in list_days_of_mailings(scope, period, sales):
+        sold = write_cells(row.sales, currencies)
+        yield (*starts[row.day], row.mailing_id, row.name, *row.counts.values(), *sold)
 
 
 def export_report(report: Report) -> dict[str, Any]:
@@ -43,6 +53,13 @@ def export_report(report: Report) -> dict[str, Any]:
         "mailings": [
             {"id": id, "name": name} | _export_figures(figures) for id, name, figures in report.mailings
         ],
+        "sales": {
+            "totals": export_revenues(report.sales.totals),
+            "mailings": [
+                {"id": id, "name": name, "revenues": export_revenues(revenues)}
+                for id, name, revenues in report.sales.mailings
+            ],
+        },
     }
 
 

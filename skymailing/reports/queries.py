@@ -1,7 +1,7 @@
 """Build reports from the counts that runs keep, never from attempts or deliveries."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sqlalchemy import Double, cast, func, select, text, union_all
@@ -11,6 +11,7 @@ from skymailing.delivery.ledger.run_counts import ELLIPSIS
 from skymailing.extensions import db
 from skymailing.mailings.results import UNSENT, Results, sort_refusals, sum_up
 from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
+from skymailing.purchases.queries import Revenue, Sales
 from skymailing.reports import rollup_queries
 from skymailing.reports.aggregates import (
     MEDIAN,
@@ -25,6 +26,7 @@ from skymailing.reports.aggregates import (
 )
 from skymailing.reports.periods import Period
 from skymailing.reports.rollup_queries import Rollups
+from skymailing.reports.sales import SalesByDay, read_sales
 
 MAX_REASONS = 20
 IDS_PER_STATEMENT = 500
@@ -80,6 +82,18 @@ class Report:
     days: list[tuple[date, Figures]]
     mailings: list[tuple[int, str, Figures]]
     mailing_count: int  # including mailings that are not listed
+    sales: Sales
+
+
+@dataclass(frozen=True)
+class DayOfMailing:
+    """The counts and the sales of a mailing on one day; sales are by currency."""
+
+    day: date
+    mailing_id: int
+    name: str
+    counts: dict[str, int]
+    sales: dict[str, Revenue]
 
 
 def make_report(scope: Scope, period: Period, max_mailings: int | None = None, name: str = "") -> Report:
@@ -90,15 +104,17 @@ def make_report(scope: Scope, period: Period, max_mailings: int | None = None, n
     total = Aggregate()
     for aggregate in days.values():
         total.add(aggregate)
+    sales = read_sales(scope, period, max_mailings)
     ids, count = _find_largest_mailings(scope, period, rollups, max_mailings, name)
     return Report(
         period,
         Figures.of(total),
-        _sum_up(total),
+        replace(_sum_up(total), sales=sales.totals),
         _list_reasons(total),
         [(day, Figures.of(days.get(number, Aggregate()))) for number, day in enumerate(period.days)],
         _read_mailings(scope, period, rollups, ids),
         count,
+        sales,
     )
 
 
@@ -154,18 +170,24 @@ def _read_mailings(
     return [(id, names[id], Figures.of(aggregates[id])) for id in ids if id in names and id in aggregates]
 
 
-def list_days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, str, dict[str, int]]]:
-    """Yield the day, ID, name and counts of each mailing for each day on which it has any."""
+def list_days_of_mailings(scope: Scope, period: Period, sales: SalesByDay) -> Iterator[DayOfMailing]:
+    """Yield each mailing for each day on which it has any counts or sales."""
     keys = (day_key(period)(RunInterval), RunInterval.mailing_id)
     selection = Selection(scope, [(period.begins_at, period.ends_at)])
     statement = select(*keys, *sum_columns()).where(selection.condition(RunInterval))
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
-    rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
-    names = dict(_read_names(sorted({row.mailing_id for row in rows})))
-    for number, mailing_id, *sums in rows:
-        counts = dict(zip(REPORTED_COUNTS, map(int, sums), strict=True))
-        if any(counts.values()) and mailing_id in names:
-            yield period.days[number], mailing_id, names[mailing_id], counts
+    counted = {
+        (number, mailing_id): dict(zip(REPORTED_COUNTS, map(int, sums), strict=True))
+        for number, mailing_id, *sums in db.session.execute(statement.group_by(text("1, 2")))
+    }
+    keys_found = sorted({key for key, counts in counted.items() if any(counts.values())} | sales.keys())
+    names = dict(_read_names(sorted({mailing_id for _number, mailing_id in keys_found})))
+    nothing = dict.fromkeys(REPORTED_COUNTS, 0)
+    for key in keys_found:
+        number, mailing_id = key
+        if mailing_id in names:
+            counts = counted.get(key, nothing)
+            yield DayOfMailing(period.days[number], mailing_id, names[mailing_id], counts, sales.get(key, {}))
 
 
 def _read_names(mailing_ids: list[int]) -> Iterator[tuple[int, str]]:

@@ -25,6 +25,7 @@ from skymailing.models import (
     LetterState,
     OptOut,
     OutboxLetter,
+    Purchase,
     ReturnedLetter,
     WebhookEvent,
 )
@@ -142,6 +143,19 @@ def remove_webhook_events(cutoff: datetime, budget: TimeBudget) -> None:
     """Remove events with their calls, including those that no endpoint has accepted."""
     table: Any = WebhookEvent.__table__
     _remove_oldest(table, table.c.at < cutoff, "webhook_events", budget)
+
+
+def forget_buyers(cutoff: datetime, budget: TimeBudget) -> None:
+    """Forget who made old purchases; what mailings sold stays the same."""
+    is_old = Purchase.client_id.is_not(None) & (Purchase.purchased_at < cutoff)
+    while not budget.is_used_up:
+        with Session(db.engine) as session, session.begin():
+            old = select(Purchase.id).where(is_old).order_by(Purchase.purchased_at).limit(BATCH)
+            forget = update(Purchase).where(Purchase.id.in_(old.scalar_subquery())).values(client_id=None)
+            count = session.connection().execute(forget).rowcount
+        budget.record("buyers", count)
+        if not count:
+            return
 
 
 def remove_caught_letters(cutoff: datetime, now: datetime, budget: TimeBudget) -> None:

@@ -68,6 +68,7 @@ def list_parts(now: datetime) -> Iterator[Part]:
     if run_until := find_cutoff(days.run_details, now):
         yield lambda budget: details.remove_old_details(run_until, now, budget)
         yield lambda budget: sequences.remove_enrolments(run_until, now, budget)
+        yield lambda budget: housekeeping.forget_buyers(run_until, budget)
     yield lambda budget: caught.remove_caught(now, budget)
 
 

@@ -115,6 +115,8 @@ class _Describer:
 
     def describe_leaf(self, leaf: Leaf, op: str) -> str:
         field = name_field(leaf.field)
+        if leaf.kind is Kind.PURCHASE:
+            return _describe_purchases(leaf.value, is_negated=op in NEGATIONS)
         if op not in SENTENCES:
             return _describe_days(field, op, leaf.value)
         values = {"field": field, "value": ""}
@@ -164,6 +166,22 @@ def join_values(values: tuple[str, ...]) -> str:
     if len(values) > MAX_VALUES:
         return ", ".join(values[:MAX_VALUES]) + "…"
     return str(format_list(values, style="or", locale=get_locale()))
+
+
+def _describe_purchases(days: int, *, is_negated: bool) -> str:
+    if is_negated:
+        text = ngettext(
+            "Did not buy anything within the last day",
+            "Did not buy anything within the last %(num)d days",
+            days,
+        )
+    else:
+        text = ngettext(
+            "Bought something within the last day",
+            "Bought something within the last %(num)d days",
+            days,
+        )
+    return str(text)
 
 
 def _describe_days(field: str, op: str, days: int) -> str:

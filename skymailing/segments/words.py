@@ -51,6 +51,7 @@ FIELD_NAMES: dict[str, LazyString] = {
     "topic": lazy_gettext("Topic"),
     "mailing": lazy_gettext("Mailing"),
     "state": lazy_gettext("Client status"),
+    "purchase": lazy_gettext("Purchase"),
 }
 IS, IS_NOT = lazy_pgettext("comparison", "is"), lazy_pgettext("comparison", "is not")
 IS_SET = {
@@ -107,6 +108,10 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
         "not_bounced": Comparison(lazy_pgettext("comparison", "did not bounce"), Input.MAILINGS),
     },
     Kind.STATE: {"is": Comparison(IS, Input.STATE), "is_not": Comparison(IS_NOT, Input.STATE)},
+    Kind.PURCHASE: {
+        "bought": Comparison(lazy_pgettext("comparison", "was made within the last"), Input.DAYS),
+        "not_bought": Comparison(lazy_pgettext("comparison", "was not made within the last"), Input.DAYS),
+    },
 }
 
 

@@ -22,6 +22,7 @@ from skymailing.web.error_texts import explain_stored
 from skymailing.web.file_sizes import file_size
 from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, get_user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
+from skymailing.web.money import money
 from skymailing.web.static_files import asset
 from skymailing.web.timezone_choices import format_offset, name_timezone
 from skymailing.web.urls import public_url
@@ -65,6 +66,7 @@ def configure(app: Flask) -> None:
         local_date,
         short_day,
         number,
+        money,
         server_reply,
         file_size,
     )

@@ -32,6 +32,7 @@ from tests.security.object_factories import (
 from tests.security.sequence_objects import make_place, make_sequence, make_step
 from tests.support.api_factories import ApiKeyFactory
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory
+from tests.support.sales import PurchaseFactory
 from tests.support.sequence_factories import Sequences
 from tests.support.servers import Letter
 
@@ -138,6 +139,7 @@ def arguments(user: User) -> dict[str, Any]:
         "bounce_id": make_bounce(user).id,
         "caught_id": make_caught_letter(user).id,
         "import_id": make_import(user).id,
+        "purchase_id": PurchaseFactory.create(client__owner=user).id,
     }
 
 

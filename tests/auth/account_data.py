@@ -56,7 +56,14 @@ from skymailing.models import (
     client_tags,
     mailing_clients,
 )
-from tests.auth.account_results import add_article, add_click, add_files, add_test, add_webhook
+from tests.auth.account_results import (
+    add_article,
+    add_click,
+    add_files,
+    add_purchase,
+    add_test,
+    add_webhook,
+)
 from tests.support.api_factories import ApiKeyFactory, IdempotentRequestFactory
 from tests.support.archives import ArchiveEntryFactory, ArchiveFactory
 from tests.support.factories import (
@@ -109,6 +116,7 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     add_api_key(user)
     add_article(session, user)
     add_files(mailing, run)
+    add_purchase(run, clients[0])
     return mailing
 
 

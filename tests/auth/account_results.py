@@ -7,6 +7,7 @@ from skymailing.clock import utcnow
 from skymailing.models import (
     ArticleDraft,
     Click,
+    Client,
     Delivery,
     Engagement,
     LetterContent,
@@ -15,6 +16,7 @@ from skymailing.models import (
     Mailing,
     MailingVariant,
     MessageFormat,
+    Purchase,
     Reviewer,
     Run,
     RunFile,
@@ -85,3 +87,14 @@ def add_files(mailing: Mailing, run: Run) -> None:
     session.flush()
     session.add(LetterFile(content_id=content.id, position=0, **values))
     link_to(mailing.owner, b"linked", "menu.pdf")
+
+
+def add_purchase(run: Run, client: Client) -> None:
+    """Add a purchase of the client, which is credited to the run."""
+    session = object_session(run)
+    assert session is not None
+    values = {"amount": 149990, "currency": "RUB", "purchased_at": utcnow()}
+    credited = {"run_id": run.id, "mailing_id": run.mailing_id}
+    about = {"owner_id": client.owner_id, "client_id": client.id}
+    session.add(Purchase(order_number="1001", **about, **credited, **values))
+    session.flush()

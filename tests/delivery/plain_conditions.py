@@ -15,6 +15,7 @@ OPPOSITES = {
     "not_received": "received",
     "not_clicked": "clicked",
     "not_bounced": "bounced",
+    "not_bought": "bought",
 }
 
 # Outcomes of letters that were sent: without a click, with a person's, or only with a scanner's.
@@ -36,6 +37,7 @@ class Person:
     suppression: str | None
     topics: set[str]  # subscribed
     outcomes: list[tuple[int, datetime, str]] = field(default_factory=list)  # mailing, run's start, state
+    purchases: list[datetime] = field(default_factory=list)
 
 
 @dataclass
@@ -71,6 +73,8 @@ class PlainEvaluator:
             return person.suppression is not None and value in ("suppressed", person.suppression)
         if name == "mailing":
             return self.has_outcome(op, value, person)
+        if name == "purchase":
+            return any(at >= self.now - timedelta(days=value) for at in person.purchases)
         if name == "added_at":
             return self.compare_dates(person.added_at.astimezone(self.zone).date(), op, value)
         if name.startswith("attribute."):

@@ -38,6 +38,7 @@ from tests.support.factories import (
     SuppressionFactory,
     UserFactory,
 )
+from tests.support.sales import PurchaseFactory
 from tests.support.signup_factories import SignupFormFactory, TopicChoiceFactory, TopicFactory
 
 NOW = datetime(2027, 2, 26, 22, 30, tzinfo=UTC)  # the 27th in Moscow; a year without 29 February
@@ -77,6 +78,7 @@ PEOPLE = st.lists(
             "forms": st.sets(st.sampled_from(FORMS)),
             "choices": st.dictionaries(st.sampled_from(list(TOPICS)), st.booleans()),
             "suppression": st.sampled_from([None, None, *(reason.value for reason in SuppressionReason)]),
+            "purchases": st.sets(st.integers(0, 30), max_size=2),  # days ago
             "outcomes": st.lists(st.tuples(st.integers(0, 2), st.sampled_from(OUTCOMES)), max_size=3),
         }
     ),
@@ -135,6 +137,7 @@ LEAVES = st.one_of(
     leaves_of("topic", ["is", "is_not"], st.sampled_from([*TOPICS, "НОВОСТИ"])),
     leaves_of("state", ["is", "is_not"], st.sampled_from("mailable suppressed unsubscribed bounced".split())),
     leaves_of("mailing", MAILING_OPS, MAILINGS),
+    leaves_of("purchase", ["bought", "not_bought"], st.integers(1, 31)),
 )
 
 
@@ -210,7 +213,16 @@ class World:
             drawn["suppression"],
             {name for name in TOPICS if drawn["choices"].get(name, not TOPICS[name])},
             [(self.mailings[index], self.starts[index], state) for index, state in outcomes],
+            self.add_purchases(client, drawn["purchases"]),
         )
+
+    def add_purchases(self, client: Client, days: set[int]) -> list[datetime]:
+        """Add purchases, and a refunded one, which is none."""
+        times = [NOW - timedelta(days=number, minutes=-1) for number in days]
+        for at in times:
+            PurchaseFactory.create(client=client, purchased_at=at)
+        PurchaseFactory.create(client=client, purchased_at=NOW, amount=0)
+        return times
 
     def add_letter(self, client: Client, run: Run, state: str) -> None:
         stored = DeliveryState.SENT if state in SENT else DeliveryState(state)

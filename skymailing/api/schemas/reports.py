@@ -34,6 +34,33 @@ class Reason(OutputSchema):
     attempts = fields.Integer(required=True)
 
 
+class Revenue(OutputSchema):
+    """Purchases in one currency."""
+
+    currency = fields.String(required=True)
+    orders = fields.Integer(required=True)
+    revenue = fields.String(required=True, metadata={"description": "A decimal number as text"})
+
+
+class MailingSales(OutputSchema):
+    """What the recipients of a mailing bought."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    revenues = fields.List(fields.Nested(Revenue), required=True)
+
+
+class SalesSchema(OutputSchema):
+    """Purchases in the period that are credited to mailings."""
+
+    totals = fields.List(fields.Nested(Revenue), required=True)
+    mailings = fields.List(
+        fields.Nested(MailingSales),
+        required=True,
+        metadata={"description": "The 100 mailings with the most orders"},
+    )
+
+
 class ReportSchema(OutputSchema):
     """The results of a period, in total, by day and by mailing; days are in `timezone`."""
 
@@ -53,6 +80,7 @@ class ReportSchema(OutputSchema):
     mailing_count = fields.Integer(
         required=True, metadata={"description": "The number of all mailings, including those not listed"}
     )
+    sales = fields.Nested(SalesSchema, required=True)
 
 
 class ReportQuery(StrictSchema):

@@ -13,6 +13,7 @@ from skymailing.api.views import (
     mailings,
     message_files,
     messages,
+    purchases,
     reports,
     returned,
     run_results,
@@ -38,7 +39,7 @@ RESOURCES = (
     *(clients, client_batches, imports, tags, segments, topics, topic_choices, suppressions, forms),
     *(messages, message_files, senders, mailings, mailing_actions, runs, run_results, returned, reports),
     *(sequences, sequence_changes, sequence_steps, webhooks, letters),
-    test_letters,
+    *(test_letters, purchases),
 )
 
 

@@ -25,6 +25,7 @@ from skymailing.auth.export import (
     clicks,
     letters,
     messages,
+    purchases,
     sequences,
     signups,
     topics,
@@ -129,6 +130,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         make_file("letters.csv", account.read_letters),
         make_file("links.csv", clicks.read_links),
         make_file("clicks.csv", clicks.read_clicks),
+        make_file("purchases.csv", purchases.read_purchases),
         *list_logs(make_file, locale),
         *list_attachments(user_id),
     ]

@@ -20,6 +20,7 @@ from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
+from skymailing.purchases.queries import list_of_client, sum_of_client
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
@@ -77,6 +78,8 @@ def show(client_id: int) -> ResponseReturnValue:
         transactional=letters.list_transactional(client),
         fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
         returned=letters.list_return_reports(client),
+        purchases=list_of_client(client),
+        spent=sum_of_client(client),
         places=list_places(client),
         enterable=find_enterable(client.owner_id),
         kept_days=retention_settings().run_details,

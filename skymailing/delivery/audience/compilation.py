@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal,
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, InvalidConditions, Kind, State
-from skymailing.delivery.audience.memberships import has_tag, is_among, topic_condition, used_form
+from skymailing.delivery.audience.memberships import has_bought, has_tag, is_among, topic_condition, used_form
 from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
@@ -43,7 +43,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "starts_with": starts_with_text,
 }
 # Conditions of these kinds refer to rows of other tables. PostgreSQL joins them unless they are in a CASE.
-JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE}
+JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE, Kind.PURCHASE}
 COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
@@ -100,6 +100,7 @@ class _Compiler:
             Kind.TOPIC: self.compile_topic,
             Kind.MAILING: self.compile_mailing,
             Kind.STATE: self.compile_state,
+            Kind.PURCHASE: self.compile_purchase,
         }
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
         if leaf.kind in JOINED_KINDS:
@@ -244,6 +245,10 @@ class _Compiler:
             )
             rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
         return is_among(Client.id, Delivery.client_id, rows, self.dialect)
+
+    def compile_purchase(self, leaf: Leaf, _op: str) -> Condition:
+        since = self.viewpoint.now - timedelta(days=leaf.value)
+        return has_bought(self.viewpoint.owner_id, since, self.dialect)
 
     def find_runs(self, value: int | tuple[str, int]) -> Select[tuple[int]]:
         """Return a query for the IDs of the runs of a mailing, of the last mailings, or of the last days."""

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     TOPIC = "topic"
     MAILING = "mailing"
     STATE = "state"
+    PURCHASE = "purchase"
 
 
 class State(StrEnum):
@@ -61,6 +62,7 @@ FIELDS: dict[str, Kind] = {
     "topic": Kind.TOPIC,
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
+    "purchase": Kind.PURCHASE,
 }
 
 
@@ -109,6 +111,10 @@ def read_date(value: Any) -> date:
 
 def read_days(value: Any) -> int:
     return _read_integer(value, MAX_DAYS, "segment_days_expected", minimum=0)
+
+
+def read_past_days(value: Any) -> int:
+    return _read_integer(value, MAX_DAYS, "segment_days_expected")
 
 
 def _read_integer(value: Any, maximum: int, code: str, minimum: int = 1) -> int:
@@ -195,6 +201,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
         ("received", "not_received", "clicked", "not_clicked", "bounced", "not_bounced"), read_mailings
     ),
     Kind.STATE: {"is": read_state, "is_not": read_state},
+    Kind.PURCHASE: {"bought": read_past_days, "not_bought": read_past_days},
 }
 # The operators that negate another one: they also hold if a value is missing or does not fit.
 NEGATIONS = {
@@ -205,6 +212,7 @@ NEGATIONS = {
     "not_received": "received",
     "not_clicked": "clicked",
     "not_bounced": "bounced",
+    "not_bought": "bought",
 }
 
 

@@ -1,11 +1,12 @@
-"""Conditions on clients that depend on rows of other tables: tags, sign-up forms and topics."""
+"""Conditions on clients that depend on rows of other tables: tags, forms, purchases and topics."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, not_, select
 
 from skymailing.extensions import db
-from skymailing.models import Client, SignupForm, Topic, TopicChoice, client_forms, client_tags
+from skymailing.models import Client, Purchase, SignupForm, Topic, TopicChoice, client_forms, client_tags
 
 Condition = ColumnElement[bool]
 
@@ -22,6 +23,16 @@ def used_form(owner_id: int, uuid: str, dialect: str) -> Condition:
     form_id = select(SignupForm.id).where(SignupForm.owner_id == owner_id, SignupForm.uuid == uuid)
     rows = select(client_forms.c.client_id).where(client_forms.c.form_id == form_id.scalar_subquery())
     return is_among(Client.id, client_forms.c.client_id, rows, dialect)
+
+
+def has_bought(owner_id: int, since: datetime, dialect: str) -> Condition:
+    """Return the condition that a client has bought something since then."""
+    # With a NULL among them, SQLite would find no client who is not in the list.
+    rows = select(Purchase.client_id).where(
+        *(Purchase.owner_id == owner_id, Purchase.client_id.is_not(None)),
+        *(Purchase.purchased_at >= since, Purchase.amount > 0),
+    )
+    return is_among(Client.id, Purchase.client_id, rows, dialect)
 
 
 def topic_condition(topic: Topic) -> Condition:

@@ -10,11 +10,20 @@ from flask_login import current_user, login_required
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
-from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, FIELDS, InvalidConditions, State, find_kind
+from skymailing.delivery.audience.conditions import Node, list_leaves
+from skymailing.delivery.audience.fields import (
+    ATTRIBUTE_PREFIX,
+    FIELDS,
+    InvalidConditions,
+    Kind,
+    State,
+    find_kind,
+)
 from skymailing.delivery.audience.segments import read_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import db
 from skymailing.models import AttributeType, Segment
+from skymailing.purchases.queries import has_purchases
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.segments import queries, services
@@ -94,17 +103,23 @@ def show_editor(form: SegmentForm, segment: Segment | None = None, *, is_changed
         segment=segment,
         is_changed=is_changed,
         sentences=describe(saved, queries.name_references(saved, current_user.id)) if saved else None,
-        vocabulary=make_vocabulary(form.viewpoint, mailings),
+        vocabulary=make_vocabulary(form.viewpoint, mailings, has_sales=offers_sales(saved)),
     )
 
 
-def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str, Any]:
+def offers_sales(saved: Node | None) -> bool:
+    """Return whether to offer conditions on purchases: the owner's shop reports them, or they are used."""
+    is_used = saved is not None and any(leaf.kind is Kind.PURCHASE for leaf in list_leaves(saved))
+    return is_used or has_purchases(current_user.id)
+
+
+def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, has_sales: bool) -> dict[str, Any]:
     """Return what the editor offers: fields, comparisons, and the owner's tags, topics and mailings.
 
     `mailings` are offered in addition to the newest ones.
     """
     return {
-        "groups": list_fields(viewpoint.habits.types),
+        "groups": list_fields(viewpoint.habits.types, has_sales=has_sales),
         "comparisons": {
             kind: [{"op": op, "label": str(label), "input": input} for op, (label, input) in known.items()]
             for kind, known in COMPARISONS.items()
@@ -117,7 +132,7 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str]) -> dict[str,
     }
 
 
-def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
+def list_fields(types: Mapping[str, AttributeType], *, has_sales: bool) -> list[dict[str, Any]]:
     """Return the fields in groups; `values` is true if values of the owner's clients can be offered."""
     attributes = [
         {
@@ -132,11 +147,11 @@ def list_fields(types: Mapping[str, AttributeType]) -> list[dict[str, Any]]:
         field: {"key": field, "name": name_field(field), "kind": kind, "values": field == "domain"}
         for field, kind in FIELDS.items()
     }
-    activity = ("tag", "topic", "form", "mailing", "state")
+    activity = ["tag", "topic", "form", "mailing", "state", *(["purchase"] if has_sales else [])]
     groups = {
         _("Client data"): attributes,
         _("Tags and emails"): [fields[field] for field in activity],
-        _("Contact"): [fields[field] for field in FIELDS if field not in activity],
+        _("Contact"): [fields[field] for field in FIELDS if field not in (*activity, "purchase")],
     }
     return [{"name": name, "fields": members} for name, members in groups.items() if members]
 

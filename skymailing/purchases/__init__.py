@@ -1,0 +1,1 @@
+"""Purchases that owners' shops report, credited to the mailings that led to them."""

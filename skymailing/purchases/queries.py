@@ -1,0 +1,97 @@
+"""Read purchases, and add up what mailings sold. Orders with the amount 0 were refunded, and do not count."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from skymailing.db.pagination import Order
+from skymailing.extensions import db
+from skymailing.models import Client, Mailing, Purchase
+
+ORDER: Order = [(Purchase.id, False)]
+PURCHASES_SHOWN = 20  # of a client
+
+
+@dataclass(frozen=True)
+class Revenue:
+    """The orders in one currency, and their sum in its smallest unit."""
+
+    currency: str
+    orders: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class Sales:
+    """What people bought after clicking links of mailings: in total, and for each mailing."""
+
+    totals: list[Revenue] = field(default_factory=list)
+    mailings: list[tuple[int, str, list[Revenue]]] = field(default_factory=list)  # ID and name
+
+
+def find_by_order(owner_id: int, order_number: str, *, to_change: bool = False) -> Purchase | None:
+    """Return the purchase with the shop's order number; lock it if it will be changed."""
+    own = (Purchase.owner_id == owner_id) & (Purchase.order_number == order_number)
+    statement = select(Purchase).where(own)
+    if to_change:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return db.session.scalar(statement)
+
+
+def select_purchases(owner_id: int, **values: Any) -> Select[tuple[Purchase]]:
+    """Return a query for the owner's purchases with these values."""
+    return select(Purchase).where(Purchase.owner_id == owner_id).filter_by(**values)
+
+
+def has_purchases(owner_id: int) -> bool:
+    """Return whether the owner's shop has reported any purchase."""
+    return db.session.scalar(select(Purchase.id).where(Purchase.owner_id == owner_id).limit(1)) is not None
+
+
+def list_of_client(client: Client) -> list[Row[tuple[Purchase, str | None]]]:
+    """Return a client's newest purchases, with the names of the mailings that they are credited to."""
+    statement = select(Purchase, Mailing.name).outerjoin(Mailing, Mailing.id == Purchase.mailing_id)
+    statement = statement.where(Purchase.client_id == client.id, Purchase.owner_id == client.owner_id)
+    newest = statement.order_by(Purchase.purchased_at.desc(), Purchase.id.desc())
+    return list(db.session.execute(newest.limit(PURCHASES_SHOWN)).all())
+
+
+def sum_of_client(client: Client) -> list[Revenue]:
+    """Return what a client has bought, with or without a click before."""
+    return _sum(Purchase.client_id == client.id)
+
+
+def sum_of_run(run_id: int) -> list[Revenue]:
+    """Return what the recipients of a run bought."""
+    return _sum(Purchase.run_id == run_id)
+
+
+def sum_up(conditions: Iterable[ColumnElement[bool]], most: int | None) -> Sales:
+    """Return the sales of the purchases that meet the conditions; list the mailings with most orders."""
+    orders = func.count()
+    statement = (
+        select(Purchase.mailing_id, Mailing.name, Purchase.currency, orders, func.sum(Purchase.amount))
+        .join(Mailing, Mailing.id == Purchase.mailing_id)
+        .where(Purchase.amount > 0, *conditions)
+        .group_by(Purchase.mailing_id, Mailing.name, Purchase.currency)
+        .order_by(orders.desc(), Purchase.mailing_id.desc(), Purchase.currency)
+    )
+    by_mailing: dict[tuple[int, str], list[Revenue]] = {}
+    by_currency: dict[str, Revenue] = {}
+    for mailing_id, name, currency, count, amount in db.session.execute(statement).tuples():
+        assert mailing_id is not None
+        by_mailing.setdefault((mailing_id, name), []).append(Revenue(currency, count, int(amount)))
+        before = by_currency.get(currency, Revenue(currency, 0, 0))
+        by_currency[currency] = Revenue(currency, before.orders + count, before.amount + int(amount))
+    totals = sorted(by_currency.values(), key=lambda revenue: (-revenue.orders, revenue.currency))
+    return Sales(totals, [(id, name, sold) for (id, name), sold in list(by_mailing.items())[:most]])
+
+
+def _sum(condition: ColumnElement[bool]) -> list[Revenue]:
+    orders = func.count()
+    statement = select(Purchase.currency, orders, func.sum(Purchase.amount)).where(condition)
+    statement = statement.where(Purchase.amount > 0).group_by(Purchase.currency)
+    rows = db.session.execute(statement.order_by(orders.desc(), Purchase.currency)).tuples()
+    return [Revenue(currency, count, int(amount)) for currency, count, amount in rows]
