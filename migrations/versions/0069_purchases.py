@@ -45,10 +45,10 @@ def upgrade():
             ['mailing_id'], ['mailings.id'], name=op.f('fk_purchases_mailing_id'), ondelete='SET NULL'
         ),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_purchases')),
-        sa.UniqueConstraint('owner_id', 'order_number', name=op.f('uq_purchases_owner_id')),
+        sa.UniqueConstraint('owner_id', 'order_number', name=op.f('uq_purchases_owner_id_order_number')),
     )
-    op.create_index(op.f('ix_purchases_client_id'), 'purchases', ['client_id', 'purchased_at'])
-    op.create_index(op.f('ix_purchases_run_id'), 'purchases', ['run_id', 'currency', 'amount'])
+    op.create_index(op.f('ix_purchases_client_id_purchased_at'), 'purchases', ['client_id', 'purchased_at'])
+    op.create_index(op.f('ix_purchases_run_id_currency_amount'), 'purchases', ['run_id', 'currency', 'amount'])
     op.create_index(
         'ix_purchases_mailing', 'purchases', ['mailing_id', 'purchased_at', 'currency', 'amount']
     )

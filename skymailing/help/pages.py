@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("ab-test", "sequences", "archive"),
     ),
     "senders": ("sender-domain", "mail-servers"),
-    "results": ("statistics", "returned-mail", "unclear-emails"),
+    "results": ("statistics", "sales", "returned-mail", "unclear-emails"),
     "account": ("account-data", "limits"),
     "developers": ("api-keys", "transactional", "webhooks"),
 }

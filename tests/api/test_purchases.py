@@ -115,7 +115,7 @@ def test_clients_are_found_by_address_also_after_a_merge(
 @pytest.mark.parametrize(
     ("values", "code", "place"),
     [
-        ({"email": "nobody@example.org"}, "purchase_client_unknown", "/email"),
+        ({"email": "unknown@example.org"}, "purchase_client_unknown", "/email"),
         ({"client_id": 2**40}, "purchase_client_unknown", "/client_id"),
         ({}, "purchase_client_missing", "/client_id"),
         ({"email": "x"}, "address_no_at_sign", "/email"),

@@ -30,8 +30,8 @@ from tests.support.factories import ArticleFactory, RunVariantFactory
 from tests.support.files import attach, link_to
 
 
-def add_click(session: Session, run: Run) -> None:
-    """Add a link of the run, and one recipient's click on it."""
+def add_sale(session: Session, run: Run, client: Client) -> None:
+    """Add a link of the run, one recipient's click on it, and the client's purchase."""
     session.flush()
     delivery_id = session.scalars(select(Delivery.id).where(Delivery.run_id == run.id).limit(1)).one()
     key = {"delivery_id": delivery_id, "run_id": run.id}
@@ -42,6 +42,10 @@ def add_click(session: Session, run: Run) -> None:
     )
     session.add(Click(**key, number=1, first_at=0, last_at=0, clicks=1))
     session.add(Engagement(**key, mailing_id=run.mailing_id, clicks=1, first_click_at=1_764_000_000_000))
+    about = {"owner_id": client.owner_id, "client_id": client.id, "order_number": "1001"}
+    credited = {"run_id": run.id, "mailing_id": run.mailing_id}
+    session.add(Purchase(**about, **credited, amount=149990, currency="RUB", purchased_at=utcnow()))
+    session.flush()
 
 
 def add_article(session: Session, user: User) -> None:
@@ -87,14 +91,3 @@ def add_files(mailing: Mailing, run: Run) -> None:
     session.flush()
     session.add(LetterFile(content_id=content.id, position=0, **values))
     link_to(mailing.owner, b"linked", "menu.pdf")
-
-
-def add_purchase(run: Run, client: Client) -> None:
-    """Add a purchase of the client, which is credited to the run."""
-    session = object_session(run)
-    assert session is not None
-    values = {"amount": 149990, "currency": "RUB", "purchased_at": utcnow()}
-    credited = {"run_id": run.id, "mailing_id": run.mailing_id}
-    about = {"owner_id": client.owner_id, "client_id": client.id}
-    session.add(Purchase(order_number="1001", **about, **credited, **values))
-    session.flush()

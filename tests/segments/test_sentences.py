@@ -169,6 +169,8 @@ def write(sentences: Sentence | Sentences) -> str:
         (leaf("mailing", "received", {"last": 1}), "all(1 Received the last mailing)"),
         (leaf("state", "is_not", "suppressed"), "all(1 Client status is not excluded from mailings)"),
         (leaf("birthday", "in_next_days", 0), "all(1 Birthday is today)"),
+        (leaf("purchase", "bought", 30), "all(1 Bought something within the last 30 days)"),
+        ({"not": leaf("purchase", "bought", 1)}, "all(1 Did not buy anything within the last day)"),
     ],
 )
 def test_negations_and_values_are_written_as_people_say_them(
@@ -204,6 +206,7 @@ def test_every_field_and_operator_has_a_name() -> None:
         kind: set(known) for kind, known in OPERATORS.items()
     }
     days = {op for op in OPERATORS[Kind.DATE] if op.endswith("_days")}
+    days |= OPERATORS[Kind.PURCHASE].keys()
     assert {op for known in OPERATORS.values() for op in known} | NEGATIONS.keys() == SENTENCES.keys() | days
 
 
