@@ -1,4 +1,4 @@
-"""Filter the address book by a search, a tag, a segment, and whether the clients may be mailed."""
+"""Filter the address book by a search, a tag, a segment, a status and an activity."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Select, and_, false, select
 from skymailing.clients.search.finding import Search, search_clients
 from skymailing.clients.tags import find_tag
 from skymailing.db.pagination import BoundedCount, Page
+from skymailing.delivery.audience.activity import has_activity
 from skymailing.delivery.audience.compilation import compile_conditions
 from skymailing.delivery.audience.conditions import Leaf
-from skymailing.delivery.audience.fields import Kind, State
+from skymailing.delivery.audience.fields import Activity, Kind, State
 from skymailing.delivery.audience.memberships import has_tag
 from skymailing.delivery.audience.segments import compile_segment
 from skymailing.delivery.audience.viewpoint import Viewpoint
@@ -30,9 +31,10 @@ class ClientFilter:
     tag: str = ""  # the name of a tag
     segment: int = 0  # the ID of a segment
     state: State | None = None
+    activity: Activity | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.search or self.tag or self.segment or self.state)
+        return bool(self.search or self.tag or self.segment or self.state or self.activity)
 
     def condition(self, owner: User, now: datetime) -> ColumnElement[bool]:
         """Return the condition on the owner's clients; no one meets it if the tag or segment is missing.
@@ -51,6 +53,8 @@ class ClientFilter:
         if self.state:
             leaf = Leaf("state", Kind.STATE, "is", self.state)
             yield compile_conditions(leaf, Viewpoint.of(owner, now))
+        if self.activity:
+            yield has_activity(self.activity, Viewpoint.of(owner, now), db.engine.dialect.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
 from skymailing.clients.tags import MAX_TAGS, InvalidTag, TagChanges, list_client_tags, read_tags, tag_key
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.fields import State
+from skymailing.delivery.audience.fields import Activity, State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
@@ -41,11 +41,22 @@ from skymailing.web.ids import read_id
 from skymailing.web.timezone_choices import list_timezone_choices
 
 STATUS_LABELS: dict[str, Any] = {
-    State.MAILABLE: lazy_pgettext("client status", "active"),
+    State.MAILABLE: lazy_pgettext("client status", "subscribed"),
     State.SUPPRESSED: lazy_pgettext("client status", "excluded from mailings"),
     State.UNSUBSCRIBED: lazy_pgettext("client status", "unsubscribed"),
     State.BOUNCED: lazy_pgettext("client status", "address refused"),
     State.COMPLAINED: lazy_pgettext("client status", "marked as spam"),
+}
+ACTIVITY_LABELS: dict[str, Any] = {
+    Activity.ACTIVE: lazy_pgettext("activity", "active"),
+    Activity.QUIET: lazy_pgettext("activity", "quiet"),
+    Activity.NEW: lazy_pgettext("activity", "new"),
+}
+# The same in the filter of the list, which is about many clients.
+ACTIVITY_FILTERS: dict[str, Any] = {
+    Activity.ACTIVE: lazy_pgettext("clients", "Active"),
+    Activity.QUIET: lazy_pgettext("clients", "Quiet"),
+    Activity.NEW: lazy_pgettext("clients", "New"),
 }
 # Keyed by the names in `list_columns.STANDARD`.
 COLUMN_LABELS: dict[str, Any] = {

@@ -3,13 +3,10 @@
 from enum import StrEnum
 
 from flask_babel import gettext as _
-from sqlalchemy import select
 
-from skymailing.delivery.audience.conditions import read_conditions, write_conditions
-from skymailing.extensions import db
+from skymailing.delivery.audience.conditions import read_conditions
 from skymailing.models import Mailing, Segment
-from skymailing.models.segment import SEGMENT_NAME_MAX_LENGTH
-from skymailing.segments.services import save_segment
+from skymailing.segments.services import find_or_save_segment
 
 
 class Clicked(StrEnum):
@@ -32,11 +29,4 @@ def make_segment(mailing: Mailing, which: Clicked) -> Segment:
         name = _("Did not click in “%(name)s”", name=mailing.name)
         leaves = [about | {"op": "received"}, about | {"op": "not_clicked"}]
     node = read_conditions({"all": leaves}, {})
-    written = write_conditions(node)
-    own = select(Segment).where(Segment.owner_id == mailing.owner_id).order_by(Segment.id)
-    for segment in db.session.scalars(own):
-        if segment.conditions == written:
-            return segment
-    segment = Segment(owner_id=mailing.owner_id)
-    save_segment(segment, name[:SEGMENT_NAME_MAX_LENGTH], node, None)
-    return segment
+    return find_or_save_segment(mailing.owner_id, name, node)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -69,7 +70,7 @@ def sum_up(counts: Mapping[str, int], refusals: Mapping[RefusalReason, int]) -> 
     causes += [Cause(state.value, counts[state.value]) for state in UNSENT]
     causes.append(Cause(RETURNED, counts["returned"]))
     causes = sorted((cause for cause in causes if cause.count), key=lambda cause: -cause.count)
-    later = {name: counts[name] for name in LATER_COUNTS}
+    later: dict[str, Any] = {name: counts[name] for name in LATER_COUNTS}
     return Results(
         counts["planned"], counts["sent"], **later, causes=causes, is_estimate=refused > failed > 0
     )

@@ -50,7 +50,7 @@ def has_purchases(owner_id: int) -> bool:
     return db.session.scalar(select(Purchase.id).where(Purchase.owner_id == owner_id).limit(1)) is not None
 
 
-def list_of_client(client: Client) -> list[Row[tuple[Purchase, str | None]]]:
+def list_of_client(client: Client) -> list[Row[tuple[Purchase, str]]]:
     """Return a client's newest purchases, with the names of the mailings that they are credited to."""
     statement = select(Purchase, Mailing.name).outerjoin(Mailing, Mailing.id == Purchase.mailing_id)
     statement = statement.where(Purchase.client_id == client.id, Purchase.owner_id == client.owner_id)

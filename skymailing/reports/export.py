@@ -27,8 +27,8 @@ def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
         for day, (begins_at, _ends_at) in zip(period.days, period.day_bounds, strict=True)
     }
     for row in list_days_of_mailings(scope, period, sales):
-        sold = write_cells(row.sales, currencies)
-        yield (*starts[row.day], row.mailing_id, row.name, *row.counts.values(), *sold)
+        cells = write_cells(row.sales, currencies)
+        yield (*starts[row.day], row.mailing_id, row.name, *row.counts.values(), *cells)
 
 
 def export_report(report: Report) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flask_babel.speaklater import LazyString
 
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, Kind
-from skymailing.segments.words import name_field, name_state
+from skymailing.segments.words import name_activity, name_field, name_state
 
 MAX_VALUES = 10  # values of one sentence
 IS, IS_NOT = lazy_gettext("%(field)s is %(value)s"), lazy_gettext("%(field)s is not %(value)s")
@@ -158,6 +158,8 @@ def _write_value(kind: Kind, value: Any) -> str:
             return str(_("yes") if value else _("no"))
         case Kind.STATE:
             return name_state(value)
+        case Kind.ACTIVITY:
+            return name_activity(value)
     return join_values(value) if isinstance(value, tuple) else str(value)
 
 

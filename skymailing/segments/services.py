@@ -52,6 +52,18 @@ def save_segment(segment: Segment, name: str, node: Node, expected: int | None) 
     db.session.flush()
 
 
+def find_or_save_segment(owner_id: int, name: str, node: Node) -> Segment:
+    """Return the owner's segment with exactly these conditions, or save a new one; raises LimitReached."""
+    written = write_conditions(node)
+    own = select(Segment).where(Segment.owner_id == owner_id).order_by(Segment.id)
+    for segment in db.session.scalars(own):
+        if segment.conditions == written:
+            return segment
+    segment = Segment(owner_id=owner_id)
+    save_segment(segment, name[:SEGMENT_NAME_MAX_LENGTH], node, None)
+    return segment
+
+
 def duplicate_segment(segment: Segment) -> Segment:
     """Add a copy of a segment, with a number in its name; raises LimitReached."""
     _require_room(segment.owner_id)

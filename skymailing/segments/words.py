@@ -9,8 +9,8 @@ from typing import NamedTuple
 from flask_babel import lazy_gettext, lazy_pgettext
 from flask_babel.speaklater import LazyString
 
-from skymailing.clients.forms import STATUS_LABELS
-from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, Kind, State
+from skymailing.clients.forms import ACTIVITY_LABELS, STATUS_LABELS
+from skymailing.delivery.audience.fields import ATTRIBUTE_PREFIX, Activity, Kind, State
 
 
 class Input(StrEnum):
@@ -28,6 +28,7 @@ class Input(StrEnum):
     FORM = "form"
     TOPIC = "topic"
     STATE = "state"
+    ACTIVITY = "activity"
     MAILINGS = "mailings"
     NOTHING = "nothing"
 
@@ -52,6 +53,7 @@ FIELD_NAMES: dict[str, LazyString] = {
     "mailing": lazy_gettext("Mailing"),
     "state": lazy_gettext("Client status"),
     "purchase": lazy_gettext("Purchase"),
+    "activity": lazy_gettext("Activity"),
 }
 IS, IS_NOT = lazy_pgettext("comparison", "is"), lazy_pgettext("comparison", "is not")
 IS_SET = {
@@ -112,6 +114,7 @@ COMPARISONS: dict[Kind, dict[str, Comparison]] = {
         "bought": Comparison(lazy_pgettext("comparison", "was made within the last"), Input.DAYS),
         "not_bought": Comparison(lazy_pgettext("comparison", "was not made within the last"), Input.DAYS),
     },
+    Kind.ACTIVITY: {"is": Comparison(IS, Input.ACTIVITY), "is_not": Comparison(IS_NOT, Input.ACTIVITY)},
 }
 
 
@@ -126,3 +129,8 @@ def name_field(field: str) -> str:
 def name_state(state: State) -> str:
     """Return the label of a client's email status."""
     return str(STATUS_LABELS[state])
+
+
+def name_activity(activity: Activity) -> str:
+    """Return the label of a client's activity."""
+    return str(ACTIVITY_LABELS[activity])

@@ -42,6 +42,7 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "segment_range_expected": _l("Enter two values."),
     "segment_range_reversed": _l("The first value must not be greater than the second one."),
     "segment_state_unknown": _l("Choose a status."),
+    "segment_activity_unknown": _l("Choose an activity."),
     "segment_mailing_expected": _l("Choose a mailing."),
     "segment_tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
     "segment_topic_missing": _l("The topic “%(name)s” does not exist or has been deleted."),

@@ -50,7 +50,7 @@ OWNER_SENTENCES: dict[str, tuple[Any, list[str], str]] = {
     ),
     "has not bought anything for half a year, but still gets our emails": (
         {"all": [leaf("last_purchase", "older_than_days", 180), leaf("state", "is", "mailable")]},
-        ["All of these apply:", "Last purchase is more than 180 days ago", "Client status is active"],
+        ["All of these apply:", "Last purchase is more than 180 days ago", "Client status is subscribed"],
         "dmitri",
     ),
     "has a birthday in the next two weeks": (
@@ -169,6 +169,7 @@ def write(sentences: Sentence | Sentences) -> str:
         (leaf("mailing", "received", {"last": 1}), "all(1 Received the last mailing)"),
         (leaf("state", "is_not", "suppressed"), "all(1 Client status is not excluded from mailings)"),
         (leaf("birthday", "in_next_days", 0), "all(1 Birthday is today)"),
+        (leaf("activity", "is_not", "quiet"), "all(1 Activity is not quiet)"),
         (leaf("purchase", "bought", 30), "all(1 Bought something within the last 30 days)"),
         ({"not": leaf("purchase", "bought", 1)}, "all(1 Did not buy anything within the last day)"),
     ],

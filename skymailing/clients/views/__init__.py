@@ -1,6 +1,7 @@
 """The pages of the address book, including import, export, and the pages that links in letters open."""
 
 from skymailing.clients.views import (
+    activity,
     attributes,
     bulk,
     bulk_jobs,
@@ -20,6 +21,7 @@ from skymailing.clients.views.blueprint import bp
 
 __all__ = [
     "BLUEPRINTS",
+    "activity",
     "attributes",
     "bulk",
     "bulk_jobs",

@@ -12,17 +12,18 @@ from werkzeug.datastructures import MultiDict
 
 from skymailing.audit import current_actor
 from skymailing.clients import list_columns, queries, tags
+from skymailing.clients.activity import counts_clicks, find_activities
 from skymailing.clients.bulk.services import find_open_jobs
 from skymailing.clients.bulk.texts import describe_job
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.filters import ClientFilter, find_clients, find_segment, list_segments
-from skymailing.clients.forms import COLUMN_LABELS, STATUS_LABELS
+from skymailing.clients.forms import ACTIVITY_FILTERS, ACTIVITY_LABELS, COLUMN_LABELS, STATUS_LABELS
 from skymailing.clients.search.matching import clean_search
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import BoundedCount, Page, paginate
 from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery.audience.fields import InvalidConditions, State
+from skymailing.delivery.audience.fields import Activity, InvalidConditions, State
 from skymailing.extensions import db
 from skymailing.models import Client, Removal
 from skymailing.security import get_own
@@ -31,7 +32,7 @@ from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
 # Query parameters of the list, which its forms repeat.
-LIST_FIELDS = ("q", "tag", "segment", "status", "sort")
+LIST_FIELDS = ("q", "tag", "segment", "status", "activity", "sort")
 
 
 @bp.get("/")
@@ -42,10 +43,11 @@ def index() -> ResponseReturnValue:
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
+    now = utcnow()
     page, count, problem = Page([]), BoundedCount(0, is_exact=True), None
     try:
         with limit_time() if chosen else nullcontext():
-            found = find_clients(current_user, chosen, utcnow())
+            found = find_clients(current_user, chosen, now)
             number = read_id(request.args.get("page", ""))
             page = paginate(found.statement, queries.ORDERS[sort], request.args.get("cursor"), number=number)
             count = BoundedCount(len(page), is_exact=False)  # used if counting takes too long
@@ -62,6 +64,9 @@ def index() -> ResponseReturnValue:
         segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
         segments=list_segments(current_user.id),
         status_labels=STATUS_LABELS,
+        activities=find_activities(current_user, page, now),
+        activity_labels=ACTIVITY_LABELS,
+        filters=ACTIVITY_FILTERS if counts_clicks(current_user.id) else {},
         problem=explain(problem) if problem else "",
         is_stopped=isinstance(problem, TookTooLong),
         tag_names=tags.list_names(current_user.id),
@@ -71,16 +76,20 @@ def index() -> ResponseReturnValue:
         attribute_columns=list_columns.list_attribute_columns(current_user),
         column_labels=COLUMN_LABELS,
         max_attributes=list_columns.MAX_ATTRIBUTES,
-        bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, utcnow())],
+        bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
     )
 
 
 def read_filter(values: MultiDict[str, str]) -> ClientFilter:
     """Return the filter in the page's URL, or in a form that repeats it."""
     search, tag = (clean_search(values.get(name, "")) for name in ("q", "tag"))
-    status = values.get("status", "")
+    status, activity = values.get("status", ""), values.get("activity", "")
     return ClientFilter(
-        search, tag, read_id(values.get("segment", "")), State(status) if status in set(State) else None
+        search,
+        tag,
+        read_id(values.get("segment", "")),
+        State(status) if status in set(State) else None,
+        Activity(activity) if activity in set(Activity) else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Show, create and edit a client, and stop or allow mailing to the address."""
 
 from functools import partial
+from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,7 +9,8 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.clients import consents, letters, services, suppression
-from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clients.activity import find_activities
+from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.opt_outs import list_opt_outs
 from skymailing.clients.places import find_enterable, list_places
 from skymailing.clients.tags import InvalidTag, find_tags, list_names
@@ -78,12 +80,21 @@ def show(client_id: int) -> ResponseReturnValue:
         transactional=letters.list_transactional(client),
         fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
         returned=letters.list_return_reports(client),
-        purchases=list_of_client(client),
-        spent=sum_of_client(client),
         places=list_places(client),
         enterable=find_enterable(client.owner_id),
         kept_days=retention_settings().run_details,
+        **make_interest_context(client),
     )
+
+
+def make_interest_context(client: Client) -> dict[str, Any]:
+    """Return how active the client is, and what the client has bought."""
+    return {
+        "activity": find_activities(current_user, [client], utcnow()).get(client.id),
+        "activity_labels": ACTIVITY_LABELS,
+        "purchases": list_of_client(client),
+        "spent": sum_of_client(client),
+    }
 
 
 @bp.route("/<big:client_id>/edit", methods=["GET", "POST"])

@@ -9,32 +9,19 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, String, and_, case, func, literal, not_, or_, select
 
 from skymailing.db.text_search import contains_text, equals_text, is_one_of_texts, starts_with_text
+from skymailing.delivery.audience.activity import has_activity
 from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
 from skymailing.delivery.audience.fields import NEGATIONS, InvalidConditions, Kind, State
 from skymailing.delivery.audience.memberships import has_bought, has_tag, is_among, topic_condition, used_form
+from skymailing.delivery.audience.reactions import has_reacted
 from skymailing.delivery.audience.typed_values import date_of, is_within, number_of, text_of, yes_no_of
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.email_addresses import address_pattern, domain_pattern
 from skymailing.extensions import db
-from skymailing.models import (
-    TRUSTED_PROOFS,
-    Bounce,
-    BounceKind,
-    Client,
-    Delivery,
-    DeliveryState,
-    Engagement,
-    Mailing,
-    MailingKind,
-    Run,
-    RunState,
-    Suppression,
-    Tag,
-    Topic,
-)
+from skymailing.models import Client, Suppression, Tag, Topic
 
 Condition = ColumnElement[bool]
 TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
@@ -43,7 +30,7 @@ TEXT_COMPARISONS: dict[str, Callable[[Any, str], Condition]] = {
     "starts_with": starts_with_text,
 }
 # Conditions of these kinds refer to rows of other tables. PostgreSQL joins them unless they are in a CASE.
-JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE, Kind.PURCHASE}
+JOINED_KINDS = {Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.MAILING, Kind.STATE, Kind.PURCHASE, Kind.ACTIVITY}
 COSTS = dict.fromkeys((Kind.TAG, Kind.FORM, Kind.TOPIC, Kind.STATE), 0) | {Kind.TEXT: 1, Kind.YES_NO: 1}
 COMPARISONS = {
     "equals": operator.eq,
@@ -101,6 +88,7 @@ class _Compiler:
             Kind.MAILING: self.compile_mailing,
             Kind.STATE: self.compile_state,
             Kind.PURCHASE: self.compile_purchase,
+            Kind.ACTIVITY: self.compile_activity,
         }
         condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
         if leaf.kind in JOINED_KINDS:
@@ -229,54 +217,14 @@ class _Compiler:
         return not_(is_listed) if leaf.value is State.MAILABLE else is_listed
 
     def compile_mailing(self, leaf: Leaf, op: str) -> Condition:
-        runs = self.find_runs(leaf.value)
-        rows = select(Delivery.client_id).where(Delivery.run_id.in_(runs), Delivery.client_id.is_not(None))
-        if op == "received":
-            rows = rows.where(Delivery.state == DeliveryState.SENT)
-        elif op == "clicked":
-            clicked = select(Engagement.delivery_id).where(Engagement.run_id.in_(runs), Engagement.clicks > 0)
-            rows = rows.where(Delivery.id.in_(clicked))
-        else:
-            # Neither a complaint nor a bounce that anyone could have forged proves that a letter failed.
-            returned = select(Bounce.delivery_id).where(
-                Bounce.delivery_id.is_not(None),
-                Bounce.kind != BounceKind.COMPLAINT,
-                Bounce.proof.in_(TRUSTED_PROOFS),
-            )
-            rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
-        return is_among(Client.id, Delivery.client_id, rows, self.dialect)
+        return has_reacted(self.viewpoint, op, leaf.value, self.dialect)
+
+    def compile_activity(self, leaf: Leaf, _op: str) -> Condition:
+        return has_activity(leaf.value, self.viewpoint, self.dialect)
 
     def compile_purchase(self, leaf: Leaf, _op: str) -> Condition:
         since = self.viewpoint.now - timedelta(days=leaf.value)
         return has_bought(self.viewpoint.owner_id, since, self.dialect)
-
-    def find_runs(self, value: int | tuple[str, int]) -> Select[tuple[int]]:
-        """Return a query for the IDs of the runs of a mailing, of the last mailings, or of the last days."""
-        statement = (
-            select(Run.id)
-            .join(Mailing, Mailing.id == Run.mailing_id)
-            .where(Mailing.owner_id == self.viewpoint.owner_id, Mailing.kind == MailingKind.MAILING)
-        )
-        if isinstance(value, int):
-            return statement.where(Mailing.id == value)
-        unit, number = value
-        if unit == "days":
-            return statement.where(Run.started_at >= self.viewpoint.now - timedelta(days=number))
-        latest = (
-            select(Run.mailing_id)
-            .join(Mailing, Mailing.id == Run.mailing_id)
-            # The run being planned is not one of the last runs, nor are runs that sent nothing.
-            .where(
-                Mailing.owner_id == self.viewpoint.owner_id,
-                Mailing.kind == MailingKind.MAILING,
-                Run.started_at < self.viewpoint.now,
-                Run.state != RunState.SKIPPED,
-            )
-            .group_by(Run.mailing_id)
-            .order_by(func.max(Run.started_at).desc(), Run.mailing_id.desc())
-            .limit(number)
-        )
-        return statement.where(Mailing.id.in_(latest))
 
 
 def _compare(column: ColumnElement[float], op: str, value: Any) -> Condition:

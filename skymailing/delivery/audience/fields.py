@@ -38,6 +38,7 @@ class Kind(StrEnum):
     MAILING = "mailing"
     STATE = "state"
     PURCHASE = "purchase"
+    ACTIVITY = "activity"
 
 
 class State(StrEnum):
@@ -48,6 +49,14 @@ class State(StrEnum):
     UNSUBSCRIBED = SuppressionReason.UNSUBSCRIBED.value
     BOUNCED = SuppressionReason.BOUNCED.value
     COMPLAINED = SuppressionReason.COMPLAINED.value
+
+
+class Activity(StrEnum):
+    """What a client does with letters; see `activity.py`."""
+
+    ACTIVE = "active"
+    QUIET = "quiet"
+    NEW = "new"
 
 
 FIELDS: dict[str, Kind] = {
@@ -63,6 +72,7 @@ FIELDS: dict[str, Kind] = {
     "mailing": Kind.MAILING,
     "state": Kind.STATE,
     "purchase": Kind.PURCHASE,
+    "activity": Kind.ACTIVITY,
 }
 
 
@@ -149,6 +159,12 @@ def read_state(value: Any) -> State:
     return State(value)
 
 
+def read_activity(value: Any) -> Activity:
+    if not isinstance(value, str) or value not in set(Activity):
+        raise InvalidConditions("segment_activity_unknown")
+    return Activity(value)
+
+
 def read_form(value: Any) -> str:
     """Return the UUID of a sign-up form."""
     try:
@@ -202,6 +218,7 @@ OPERATORS: dict[Kind, dict[str, ValueReader]] = {
     ),
     Kind.STATE: {"is": read_state, "is_not": read_state},
     Kind.PURCHASE: {"bought": read_past_days, "not_bought": read_past_days},
+    Kind.ACTIVITY: {"is": read_activity, "is_not": read_activity},
 }
 # The operators that negate another one: they also hold if a value is missing or does not fit.
 NEGATIONS = {

@@ -1,8 +1,8 @@
 """Segment pages: the list, the segment, and its editor."""
 
-from skymailing.segments.views import editor, pages, removal
+from skymailing.segments.views import activity, editor, pages, removal
 from skymailing.segments.views.blueprint import bp
 
-__all__ = ["BLUEPRINTS", "editor", "pages", "removal"]
+__all__ = ["BLUEPRINTS", "activity", "editor", "pages", "removal"]
 
 BLUEPRINTS = (bp,)

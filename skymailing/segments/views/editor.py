@@ -8,12 +8,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
+from skymailing.clients.activity import counts_clicks
 from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.delivery.audience.conditions import Node, list_leaves
 from skymailing.delivery.audience.fields import (
     ATTRIBUTE_PREFIX,
     FIELDS,
+    Activity,
     InvalidConditions,
     Kind,
     State,
@@ -31,11 +33,13 @@ from skymailing.segments.forms import SegmentForm, parse_conditions, write_json
 from skymailing.segments.sentences import describe
 from skymailing.segments.views.blueprint import bp
 from skymailing.segments.views.pages import find_reach, read_saved
-from skymailing.segments.words import COMPARISONS, name_field, name_state
+from skymailing.segments.words import COMPARISONS, name_activity, name_field, name_state
 from skymailing.topics.queries import list_topics
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import parse_big_id
+
+OPTIONAL = ("activity", "purchase")
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -103,23 +107,27 @@ def show_editor(form: SegmentForm, segment: Segment | None = None, *, is_changed
         segment=segment,
         is_changed=is_changed,
         sentences=describe(saved, queries.name_references(saved, current_user.id)) if saved else None,
-        vocabulary=make_vocabulary(form.viewpoint, mailings, has_sales=offers_sales(saved)),
+        vocabulary=make_vocabulary(form.viewpoint, mailings, optional=list_optional_fields(saved)),
     )
 
 
-def offers_sales(saved: Node | None) -> bool:
-    """Return whether to offer conditions on purchases: the owner's shop reports them, or they are used."""
-    is_used = saved is not None and any(leaf.kind is Kind.PURCHASE for leaf in list_leaves(saved))
-    return is_used or has_purchases(current_user.id)
+def list_optional_fields(saved: Node | None) -> list[str]:
+    """Return the fields to offer only if the owner has such data, or if the segment uses them."""
+    used = {leaf.kind for leaf in list_leaves(saved)} if saved else set()
+    is_offered = {
+        "purchase": Kind.PURCHASE in used or has_purchases(current_user.id),
+        "activity": Kind.ACTIVITY in used or counts_clicks(current_user.id),
+    }
+    return [field for field in OPTIONAL if is_offered[field]]
 
 
-def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, has_sales: bool) -> dict[str, Any]:
+def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, optional: list[str]) -> dict[str, Any]:
     """Return what the editor offers: fields, comparisons, and the owner's tags, topics and mailings.
 
     `mailings` are offered in addition to the newest ones.
     """
     return {
-        "groups": list_fields(viewpoint.habits.types, has_sales=has_sales),
+        "groups": list_fields(viewpoint.habits.types, optional=optional),
         "comparisons": {
             kind: [{"op": op, "label": str(label), "input": input} for op, (label, input) in known.items()]
             for kind, known in COMPARISONS.items()
@@ -129,10 +137,11 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, has_sales
         "mailings": list((dict(queries.list_newest_mailings(current_user.id)) | mailings).items()),
         "forms": queries.list_forms(current_user.id),
         "states": [(state, name_state(state)) for state in State],
+        "activities": [(activity, name_activity(activity)) for activity in Activity],
     }
 
 
-def list_fields(types: Mapping[str, AttributeType], *, has_sales: bool) -> list[dict[str, Any]]:
+def list_fields(types: Mapping[str, AttributeType], *, optional: list[str]) -> list[dict[str, Any]]:
     """Return the fields in groups; `values` is true if values of the owner's clients can be offered."""
     attributes = [
         {
@@ -147,11 +156,11 @@ def list_fields(types: Mapping[str, AttributeType], *, has_sales: bool) -> list[
         field: {"key": field, "name": name_field(field), "kind": kind, "values": field == "domain"}
         for field, kind in FIELDS.items()
     }
-    activity = ["tag", "topic", "form", "mailing", "state", *(["purchase"] if has_sales else [])]
+    activity = ["tag", "topic", "form", "mailing", *optional, "state"]
     groups = {
         _("Client data"): attributes,
         _("Tags and emails"): [fields[field] for field in activity],
-        _("Contact"): [fields[field] for field in FIELDS if field not in (*activity, "purchase")],
+        _("Contact"): [fields[field] for field in FIELDS if field not in (*activity, *OPTIONAL)],
     }
     return [{"name": name, "fields": members} for name, members in groups.items() if members]
 

@@ -143,6 +143,7 @@ const makers = {
   form: makeChoice(vocabulary.forms),
   topic: makeChoice(vocabulary.topics.map((name) => [name, name])),
   state: makeChoice(vocabulary.states),
+  activity: makeChoice(vocabulary.activities),
   mailings: makeMailings,
 };
 

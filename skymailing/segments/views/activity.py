@@ -1,0 +1,37 @@
+"""Segments of active, quiet or new clients, saved from the list of clients."""
+
+from flask import abort, flash, redirect, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+from werkzeug.wrappers import Response
+
+from skymailing.delivery.audience.conditions import read_conditions
+from skymailing.delivery.audience.fields import Activity
+from skymailing.extensions import db
+from skymailing.quotas.checks import LimitReached
+from skymailing.segments.services import find_or_save_segment
+from skymailing.segments.views.blueprint import bp
+from skymailing.web.error_texts import explain
+
+
+@bp.post("/activity")
+@login_required
+def save_activity() -> Response:
+    """Save the clients with an activity as a segment, or open the one that exists."""
+    chosen = request.form.get("activity", "")
+    if chosen not in set(Activity):
+        abort(400)
+    node = read_conditions({"field": "activity", "op": "is", "value": chosen}, {})
+    names = {
+        Activity.ACTIVE: _("Active clients"),
+        Activity.QUIET: _("Quiet clients"),
+        Activity.NEW: _("New clients"),
+    }
+    try:
+        segment = find_or_save_segment(current_user.id, names[Activity(chosen)], node)
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "warning")
+        return redirect(url_for("clients.index", activity=chosen))
+    db.session.commit()
+    return redirect(url_for("segments.show", segment_id=segment.id))
