@@ -155,6 +155,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_no_run_to_resend": _l("There is no send to repeat."),
     "mailing_not_paused": _l("Only a paused mailing can be resumed."),
     "mailing_not_startable": _l("Only a draft or a scheduled mailing can be started."),
+    "mailing_no_follow_up": _l("It is not known who has not clicked in this mailing."),
     "mailing_run_details_removed": _l(
         "The details of the last send were removed, so its emails cannot be sent again."
     ),

@@ -231,6 +231,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.resume": MAILING,
     "mailings.cancel": MAILING,
     "mailings.resend_failed": MAILING,
+    "mailings.follow_up": MAILING,
     "mailings.settle_unknowns": MAILING,
     "mailings.test": MAILING,
     **dict.fromkeys(("mailings.clicks", "mailings.clicks_csv"), TRACKED_RUN),

@@ -20,6 +20,7 @@ from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
 from skymailing.mailings import queries, resending, services
 from skymailing.mailings.errors import MailingError
+from skymailing.mailings.follow_up import create_follow_up
 from skymailing.mailings.variants import list_test_letters, read_variants
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, Sender, User
@@ -74,6 +75,23 @@ def cancel(mailing_id: int) -> str | Response:
 def resend_failed(mailing_id: int) -> Response:
     """Resend the letters that failed in the last run."""
     return apply_action(mailing_id, resending.resend_failed, flash_failed)
+
+
+@bp.post("/<int:mailing_id>/follow-up")
+@login_required
+def follow_up(mailing_id: int) -> Response:
+    """Create a draft for those who received the mailing but have not clicked, and open its form."""
+    mailing = get_own_mailing(mailing_id)
+    try:
+        draft_id = create_follow_up(mailing, clock.utcnow()).id
+    except (UserError, IllegalTransition) as error:
+        return show_obstacle(mailing_id, error)
+    db.session.commit()
+    flash(
+        _("This draft is for those who got the mailing and have not clicked. Check it and schedule it."),
+        "info",
+    )
+    return redirect(url_for("mailings.edit", mailing_id=draft_id))
 
 
 @bp.route("/<int:mailing_id>/settle-unknowns", methods=["GET", "POST"])

@@ -16,6 +16,7 @@ from skymailing.mailings.click_hours import count_hours
 from skymailing.mailings.click_map import read_map
 from skymailing.mailings.click_segments import Clicked, make_segment
 from skymailing.mailings.click_variants import VariantClicks, is_text, list_variants
+from skymailing.mailings.follow_up import can_follow_up
 from skymailing.mailings.variants import letter_of
 from skymailing.mailings.views.blueprint import bp
 from skymailing.messages.error_texts import explain_template_error
@@ -56,6 +57,7 @@ def clicks(run_id: int) -> str:
         variant=variant,
         letter_of=letter_of,
         is_text=is_text(run, variant),
+        can_follow_up=can_follow_up(run.mailing, run),
         to_time=to_time,
     )
 

@@ -16,6 +16,7 @@ from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.senders import describe_mailing
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
+from skymailing.mailings.follow_up import can_follow_up
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.queries import Ledger
@@ -154,6 +155,8 @@ def list_possible_actions(mailing: Mailing, progress: Progress | None) -> set[st
         possible.add("resend-failed")
     if progress and progress.unknowns.waiting and not mailing.is_disabled:
         possible.add("settle-unknowns")
+    if can_follow_up(mailing, progress.ledger.run if progress else None):
+        possible.add("follow-up")
     if mailing.is_disabled or not window_is_open:
         possible -= {"start", "resume", "resend-failed"}
     return possible

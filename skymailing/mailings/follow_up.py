@@ -1,0 +1,69 @@
+"""Send a mailing again, to those who received it but have not clicked, as a new mailing."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.mailings.audience import SEGMENT
+from skymailing.mailings.click_segments import Clicked, make_segment
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.run_queries import find_last_run
+from skymailing.mailings.saved_values import read_values
+from skymailing.mailings.selection import Selection
+from skymailing.mailings.services import create_mailing, lock_mailing
+from skymailing.mailings.validation import NAME_MAX_LENGTH
+from skymailing.models import Audience, Mailing, MailingKind, MailingState, Periodicity, Run
+
+WAIT = timedelta(days=3)  # after the first start, since most people click within days
+WINDOW = timedelta(days=7)
+
+
+def can_follow_up(mailing: Mailing, run: Run | None) -> bool:
+    """Return whether it is known who has not clicked in the last run of a mailing that is over."""
+    return (
+        run is not None
+        and run.track_clicks
+        and run.finished_at is not None
+        and run.details_removed_at is None
+        and mailing.kind == MailingKind.MAILING
+        and mailing.state is MailingState.FINISHED
+        and mailing.periodicity is Periodicity.ONCE
+        and not mailing.is_disabled
+    )
+
+
+def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
+    """Return a draft for those who have not clicked: a new one, or the one that was created before.
+
+    Its segment is computed when it is sent, so no one who clicks until then gets it. Raises MailingError and
+    LimitReached.
+    """
+    lock_mailing(mailing)
+    run = find_last_run(mailing)
+    if run is None or not can_follow_up(mailing, run):
+        raise MailingError("mailing_no_follow_up")
+    suffix = _(": reminder")
+    name = mailing.name[: NAME_MAX_LENGTH - len(suffix)] + suffix
+    earlier = select(Mailing).where(
+        *(Mailing.owner_id == mailing.owner_id, Mailing.kind == MailingKind.MAILING, Mailing.name == name),
+        *(Mailing.state == MailingState.DRAFT, Mailing.created_at >= run.started_at),
+    )
+    if draft := db.session.scalar(earlier.order_by(Mailing.id).limit(1)):
+        return draft
+    segment = make_segment(mailing, Clicked.NO)
+    starts_at = (run.started_at + WAIT).replace(second=0, microsecond=0)
+    values = replace(
+        read_values(mailing),
+        name=name,
+        audience=Audience.SEGMENTS,
+        clients=Selection(),
+        include=(f"{SEGMENT}:{segment.id}",),
+        starts_at=starts_at if starts_at > now else None,
+        is_local_time=False,
+        ends_at=max(starts_at, now.replace(second=0, microsecond=0)) + WINDOW,
+        variants=(),
+    )
+    return create_mailing(mailing.owner, values, now, is_draft=True)
