@@ -65,13 +65,19 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert [row["answer"] for row in read_table(archive, "log.csv")] == ["2.0.0 queued"] * 3
     assert [row["file"] for row in read_table(archive, "imports.csv")] == ["a.csv"]
     assert len(json.loads(archive.read("articles.json"))) == 1
-    (purchase,) = read_table(archive, "purchases.csv")
-    assert (purchase["amount"], purchase["email"]) == ("1499.90", clients[0]["email"])
     assert [row["letter"] for row in read_table(archive, "account-letters.csv")] == ["verify-address"]
 
     everything = "".join(archive.read(name).decode() for name in archive.namelist())
     assert other.email not in everything
     assert user.password_hash not in everything
+
+
+def test_the_archive_contains_purchases(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (purchase,) = read_table(archive, "purchases.csv")
+    assert (purchase["amount"], purchase["currency"]) == ("1499.90", "RUB")
+    assert purchase["email"] == read_table(archive, "clients.csv")[0]["email"]
 
 
 def test_the_archive_contains_api_keys_without_the_keys_themselves(

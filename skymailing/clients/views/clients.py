@@ -1,6 +1,7 @@
 """List and delete clients."""
 
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -64,9 +65,6 @@ def index() -> ResponseReturnValue:
         segment=find_segment(current_user.id, chosen.segment) if chosen.segment else None,
         segments=list_segments(current_user.id),
         status_labels=STATUS_LABELS,
-        activities=find_activities(current_user, page, now),
-        activity_labels=ACTIVITY_LABELS,
-        filters=ACTIVITY_FILTERS if counts_clicks(current_user.id) else {},
         problem=explain(problem) if problem else "",
         is_stopped=isinstance(problem, TookTooLong),
         tag_names=tags.list_names(current_user.id),
@@ -77,7 +75,17 @@ def index() -> ResponseReturnValue:
         column_labels=COLUMN_LABELS,
         max_attributes=list_columns.MAX_ATTRIBUTES,
         bulk_jobs=[(job, describe_job(job)) for job in find_open_jobs(current_user.id, now)],
+        **make_activity_context(page, now),
     )
+
+
+def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:
+    """Return the marks of the clients on the page, and the filter by activity."""
+    return {
+        "activities": find_activities(current_user, page, now),
+        "activity_labels": ACTIVITY_LABELS,
+        "filters": ACTIVITY_FILTERS if counts_clicks(current_user.id) else {},
+    }
 
 
 def read_filter(values: MultiDict[str, str]) -> ClientFilter:
