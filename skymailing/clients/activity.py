@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from sqlalchemy import case, select
+from sqlalchemy import select
 
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.db.time_limit import TookTooLong, limit_time
-from skymailing.delivery.audience.activity import has_activity, has_clicked, has_received_many, is_new
+from skymailing.delivery.audience.activity import classify, has_activity, select_reactions
 from skymailing.delivery.audience.fields import Activity
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.extensions import cache, db
@@ -18,8 +18,6 @@ NEWEST_MAILINGS = 20  # in which to look for one that counts clicks
 SECONDS = 2.0  # for counting
 CACHE_KEY = "client-activity-{}"
 CACHE_SECONDS = 300
-# As on PostgreSQL, conditions look up each client. For a page of clients, this is faster on SQLite, too.
-LOOK_UP = "postgresql"
 
 
 def counts_clicks(owner_id: int) -> bool:
@@ -31,17 +29,11 @@ def counts_clicks(owner_id: int) -> bool:
 
 def find_activities(owner: User, clients: Iterable[Client], now: datetime) -> dict[int, Activity]:
     """Return the activity of clients by ID; clients without any are left out."""
-    ids = [client.id for client in clients]
-    if not ids or not counts_clicks(owner.id):
-        return {}
-    viewpoint = Viewpoint.of(owner, now)
-    activity = case(
-        (has_clicked(viewpoint, LOOK_UP), Activity.ACTIVE),
-        (has_received_many(viewpoint), Activity.QUIET),
-        (is_new(viewpoint), Activity.NEW),
-    )
-    rows = db.session.execute(select(Client.id, activity).where(Client.id.in_(ids))).tuples()
-    return {client_id: Activity(found) for client_id, found in rows if found is not None}
+    found = {client.id: client for client in clients}
+    rows = db.session.execute(select_reactions(list(found), Viewpoint.of(owner, now))).tuples()
+    reactions = {client_id: (letters, clicked_at) for client_id, letters, clicked_at in rows}
+    activities = {id: classify(client, *reactions.get(id, (0, None)), now) for id, client in found.items()}
+    return {id: activity for id, activity in activities.items() if activity is not None}
 
 
 def count_activities(owner: User, now: datetime) -> dict[Activity, BoundedCount | None]:

@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Row, and_, case, cast, select
 
 from skymailing.extensions import db
 from skymailing.models import Click, Client, Delivery, Mailing, MailingKind, Run
+from skymailing.tracking.click_counts import to_milliseconds
 
 PERIOD = timedelta(days=7)  # between the click and the purchase
 SELLING_KINDS = (MailingKind.MAILING, MailingKind.SEQUENCE)
@@ -30,8 +31,3 @@ def find_credited(client: Client, purchased_at: datetime) -> Row[tuple[int, int]
         .order_by(clicked_at.desc(), Delivery.id.desc())
     )
     return db.session.execute(statement.limit(1)).first()
-
-
-def to_milliseconds(moment: datetime) -> int:
-    """Return a time as clicks store it."""
-    return int(moment.timestamp() * 1000)

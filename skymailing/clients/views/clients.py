@@ -81,10 +81,12 @@ def index() -> ResponseReturnValue:
 
 def make_activity_context(page: Page, now: datetime) -> dict[str, Any]:
     """Return the marks of the clients on the page, and the filter by activity."""
+    if not counts_clicks(current_user.id):
+        return {"activities": {}, "filters": {}}
     return {
-        "activities": find_activities(current_user, page, now),
+        "activities": find_activities(current_user, page, now) if page.items else {},
         "activity_labels": ACTIVITY_LABELS,
-        "filters": ACTIVITY_FILTERS if counts_clicks(current_user.id) else {},
+        "filters": ACTIVITY_FILTERS,
     }
 
 

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing.clients import consents, letters, services, suppression
-from skymailing.clients.activity import find_activities
+from skymailing.clients.activity import counts_clicks, find_activities
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
 from skymailing.clients.opt_outs import list_opt_outs
 from skymailing.clients.places import find_enterable, list_places
@@ -89,8 +89,9 @@ def show(client_id: int) -> ResponseReturnValue:
 
 def make_interest_context(client: Client) -> dict[str, Any]:
     """Return how active the client is, and what the client has bought."""
+    known = counts_clicks(current_user.id)
     return {
-        "activity": find_activities(current_user, [client], utcnow()).get(client.id),
+        "activity": find_activities(current_user, [client], utcnow()).get(client.id) if known else None,
         "activity_labels": ACTIVITY_LABELS,
         "purchases": list_of_client(client),
         "spent": sum_of_client(client),

@@ -3,9 +3,11 @@
 Only mailings and sequences that count clicks matter: without counting, no click says nothing.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, not_, select
 
 from skymailing.delivery.audience.fields import Activity
 from skymailing.delivery.audience.memberships import is_among
@@ -32,6 +34,28 @@ def has_activity(activity: Activity, viewpoint: Viewpoint, dialect: str) -> Cond
     return and_(is_new(viewpoint), not_(clicked), not_(received))
 
 
+def select_reactions(client_ids: Sequence[int], viewpoint: Viewpoint) -> Select[Any]:
+    """Return a query for these clients' letters that count clicks: how many, and the last click."""
+    received = func.count().filter(Delivery.state == DeliveryState.SENT)
+    return (
+        select(Delivery.client_id, received, func.max(Engagement.first_click_at))
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .outerjoin(Engagement, Engagement.delivery_id == Delivery.id)
+        .where(Delivery.client_id.in_(client_ids), *_list_conditions(viewpoint))
+        .group_by(Delivery.client_id)
+    )
+
+
+def classify(client: Client, letters: int, clicked_at: int | None, now: datetime) -> Activity | None:
+    """Return the activity of a client whose row of `select_reactions` is known, as `has_activity` does."""
+    if clicked_at is not None and clicked_at >= _to_milliseconds(now - timedelta(days=CLICK_DAYS)):
+        return Activity.ACTIVE
+    if letters >= LETTERS:
+        return Activity.QUIET
+    return Activity.NEW if client.created_at >= now - timedelta(days=NEW_DAYS) else None
+
+
 def has_clicked(viewpoint: Viewpoint, dialect: str) -> Condition:
     """Return the condition that a client has recently clicked a link in a letter."""
     since = viewpoint.now - timedelta(days=CLICK_DAYS)
@@ -39,7 +63,7 @@ def has_clicked(viewpoint: Viewpoint, dialect: str) -> Condition:
         select(Delivery.client_id)
         .join(Engagement, Engagement.delivery_id == Delivery.id)
         .where(Engagement.run_id.in_(_select_runs(viewpoint)), Delivery.client_id.is_not(None))
-        .where(Engagement.first_click_at >= int(since.timestamp() * 1000))
+        .where(Engagement.first_click_at >= _to_milliseconds(since))
     )
     return is_among(Client.id, Delivery.client_id, rows, dialect)
 
@@ -61,10 +85,16 @@ def is_new(viewpoint: Viewpoint) -> Condition:
 
 
 def _select_runs(viewpoint: Viewpoint) -> Select[tuple[int]]:
+    runs = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id)
+    return runs.where(*_list_conditions(viewpoint))
+
+
+def _list_conditions(viewpoint: Viewpoint) -> list[Condition]:
+    """Return the conditions on runs and their mailings."""
     since = viewpoint.now - timedelta(days=LETTER_DAYS)
-    return (
-        select(Run.id)
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .where(Mailing.owner_id == viewpoint.owner_id, Mailing.kind.in_(KINDS))
-        .where(Run.track_clicks, Run.started_at >= since)
-    )
+    is_own = Mailing.owner_id == viewpoint.owner_id
+    return [is_own, Mailing.kind.in_(KINDS), Run.track_clicks.is_(True), Run.started_at >= since]
+
+
+def _to_milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, request, url_for
+from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
@@ -20,6 +20,7 @@ from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.forecast import Reach
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.good_hour import find_good_hour
 from skymailing.mailings.preflight import (
     STEPS,
     choose_step,
@@ -27,6 +28,7 @@ from skymailing.mailings.preflight import (
     make_preflight,
     measure_reach,
 )
+from skymailing.mailings.result_text import format_share
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection
 from skymailing.mailings.sender_choices import find_sender
@@ -40,6 +42,7 @@ from skymailing.quotas.checks import LimitReached
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_id
 
 
@@ -202,7 +205,23 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
         steps=STEPS,
         current=choose_step(form, mailing, request.form.get("step", ""), is_picking=is_picking),
         **(context or {"preflight": None}),
+        **make_hint_context(form),
     )
+
+
+def make_hint_context(form: MailingForm) -> dict[str, Any]:
+    """Return a suggestion for the start, if it can still be chosen."""
+    good_hour = None if form.is_fixed else find_good_hour(current_user, clock.utcnow())
+    if good_hour is None:
+        return {"good_hour": None}
+    start, end = (at.astimezone(get_user_zone()) for at in (good_hour.starts_at, good_hour.ends_at))
+    return {
+        "good_hour": good_hour,
+        "good_weekday": format_date(start.date(), "EEEE"),
+        "good_hours": f"{start:%H:%M}–{end:%H:%M}",
+        "good_value": f"{start:%Y-%m-%dT%H:%M}",
+        "format_share": format_share,
+    }
 
 
 def flash_unchanged_fields(form: MailingForm) -> None:

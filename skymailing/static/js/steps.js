@@ -97,6 +97,15 @@ form.addEventListener("change", ({ target }) => {
   if (target.name === "periodicity" && target.value !== "once") document.getElementById("end").open = true;
 });
 
+// Fill in the suggested start.
+form.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-start]");
+  if (!button) return;
+  document.getElementById("start-choice-later").checked = true;
+  startTime.value = button.dataset.start;
+  startTime.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
 // The server checks the times. Their errors appear next to the fields, and the last step opens only without errors.
 const times = form.querySelector("[data-step=when]");
 let nextHash = ""; // the step to open after the check
