@@ -15,6 +15,7 @@ from skymailing.mailings.saved_values import read_values
 from skymailing.mailings.selection import Selection
 from skymailing.mailings.services import create_mailing, lock_mailing
 from skymailing.mailings.validation import NAME_MAX_LENGTH
+from skymailing.mailings.values import MailingValues
 from skymailing.models import Audience, Mailing, MailingKind, MailingState, Periodicity, Run
 
 WAIT = timedelta(days=3)  # after the first start, since most people click within days
@@ -56,7 +57,7 @@ def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
     segment = make_segment(mailing, Clicked.NO)
     starts_at = (run.started_at + WAIT).replace(second=0, microsecond=0)
     values = replace(
-        read_values(mailing),
+        _read_winner(mailing, run),
         name=name,
         audience=Audience.SEGMENTS,
         clients=Selection(),
@@ -67,3 +68,14 @@ def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
         variants=(),
     )
     return create_mailing(mailing.owner, values, now, is_draft=True)
+
+
+def _read_winner(mailing: Mailing, run: Run) -> MailingValues:
+    """Return the mailing's values, with the message and the sender's name of a test's winner."""
+    values = read_values(mailing)
+    number = run.winner or 1
+    if not 1 < number <= len(values.variants) + 1:
+        return values
+    winner = values.variants[number - 2]
+    message_id = winner.message_id or values.message_id
+    return replace(values, message_id=message_id, sender_name=winner.sender_name or values.sender_name)

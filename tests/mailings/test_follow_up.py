@@ -13,13 +13,14 @@ from skymailing.models import (
     Delivery,
     Mailing,
     MailingState,
+    MailingVariant,
     Periodicity,
     Run,
     RunState,
     User,
 )
 from tests.mailings.pages import get_value, soup
-from tests.support.factories import MailingFactory, create_clients, create_run
+from tests.support.factories import MailingFactory, MessageFactory, create_clients, create_run
 from tests.support.sales import click
 from tests.support.servers import SmtpServer
 
@@ -104,3 +105,17 @@ def test_the_page_of_clicks_offers_it(browser: FlaskClient, user: User, session:
         f'button[formaction="/mailings/{mailing.id}/follow-up"]'
     )
     assert form is not None
+
+
+def test_after_a_test_the_draft_has_the_winners_message(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, track_clicks=True)
+    better = MessageFactory.create(owner=user)
+    mailing.sample_percent = 20
+    session.add(MailingVariant(mailing_id=mailing.id, number=2, message_id=better.id, sender_name="Anna"))
+    test = {"test_ends_at": utcnow(), "winner_by": "clicks", "winner": 2}
+    create_run(mailing, {}, track_clicks=True, finished_at=utcnow(), **test)
+    browser.post(f"/mailings/{mailing.id}/follow-up")
+    draft = session.scalars(select(Mailing).where(Mailing.id != mailing.id)).one()
+    assert (draft.message_id, draft.sender_name, draft.sample_percent) == (better.id, "Anna", 0)
