@@ -17,6 +17,7 @@ from skymailing.delivery.rendering.languages import guess_language
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
+from skymailing.demo.reactions import add_reactions
 from skymailing.demo.sequences import add_sequence
 from skymailing.demo.texts import MESSAGES
 from skymailing.demo.variants import add_test
@@ -174,6 +175,7 @@ class _Example:
         for run in run_keys(connection, [run.id for run in history.runs]):
             recount(connection, run)
         add_test(self.tested, "Осень пришла: новые цвета", self.random)
+        add_reactions(self.owner, history.runs, self.now)
 
     def _add_segment(self) -> None:
         in_english = {"field": "attribute.language", "op": "equals", "value": "en"}
@@ -251,14 +253,9 @@ class _Example:
         start = self._make_time(days=3, hour=12)
         fair = self._add_mailing("Зимняя ярмарка", "sale", start, start + timedelta(days=3))
         start = self._make_time(days=1, hour=9)
-        daily = self._add_mailing(
-            "Daily reminder",
-            "review",
-            start,
-            start + timedelta(days=14),
-            self.english[20:32],
-            Periodicity.DAILY,
-        )
+        end = start + timedelta(days=14)
+        some = self.english[20:32]
+        daily = self._add_mailing("Daily reminder", "review", start, end, some, Periodicity.DAILY)
         for mailing in (fair, daily):
             mailing.state, mailing.next_run_at = MailingState.SCHEDULED, mailing.starts_at
         start = self._make_time(days=20, hour=10)

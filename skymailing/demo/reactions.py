@@ -1,0 +1,82 @@
+"""Add what clients did with past letters: clicks in the weekly digest, and purchases after clicks."""
+
+from datetime import datetime, timedelta
+from random import Random
+
+from sqlalchemy import select
+
+from skymailing.delivery.ledger.run_counts import Changes, run_keys
+from skymailing.extensions import db
+from skymailing.models import (
+    Click,
+    Client,
+    Delivery,
+    DeliveryState,
+    Engagement,
+    Periodicity,
+    Run,
+    RunLink,
+    User,
+)
+from skymailing.purchases.services import NewPurchase, add_purchase
+
+SEED = 9
+NEWCOMERS = 10
+CLICK_RATE, PURCHASE_RATE = 0.85, 0.4  # the first is the rate of those who click at all
+AMOUNTS = (980, 1200, 1650, 2400, 3900)  # roubles
+
+
+def add_reactions(owner: User, runs: list[Run], now: datetime) -> None:
+    """Give clients a past, and let some click in the digests and buy something after a click."""
+    # A generator of its own, so that the rest of the example stays the same.
+    random = Random(SEED)  # noqa: S311 - an example, not a secret
+    clients = db.session.scalars(select(Client).where(Client.owner_id == owner.id).order_by(Client.id)).all()
+    for number, client in enumerate(clients):
+        before = len(clients) - number
+        days = before * 2.1 if before <= NEWCOMERS else 60 + before * 1.5
+        client.created_at = now - timedelta(days=days)
+    for run in runs:
+        if run.mailing.periodicity is Periodicity.WEEKLY:
+            _add_clicks(run, random)
+    db.session.flush()
+    _add_purchases(owner, random, now)
+
+
+def _add_clicks(run: Run, random: Random) -> None:
+    run.track_clicks = run.mailing.track_clicks = True
+    (key,) = run_keys(db.session.connection(), [run.id])
+    changes = Changes(key, is_shared=True)
+    sent = select(Delivery).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)
+    for delivery in db.session.scalars(sent.order_by(Delivery.id)):
+        # The same people click again and again.
+        if (delivery.client_id or 0) % 3 or random.random() > CLICK_RATE:
+            continue
+        clicked_at = run.started_at + timedelta(minutes=random.randint(5, 170))
+        at = int(clicked_at.timestamp() * 1000)
+        letter = {"delivery_id": delivery.id, "run_id": run.id}
+        db.session.add(Engagement(**letter, mailing_id=run.mailing_id, clicks=1, first_click_at=at))
+        db.session.add(Click(**letter, number=1, first_at=at, last_at=at, was_person=True, clicks=1))
+        changes.add("clicked", 1, clicked_at)
+        run.clicked += 1
+    link = {"url": "https://example.com/", "label": "Read more", "people": run.clicked, "clicks": run.clicked}
+    db.session.add(RunLink(run_id=run.id, number=1, **link))
+    changes.write(db.session.connection())
+
+
+def _add_purchases(owner: User, random: Random, now: datetime) -> None:
+    """Let some of those who clicked buy something within two days."""
+    clicked = (
+        select(Client, Click.last_at)
+        .join(Delivery, Delivery.client_id == Client.id)
+        .join(Click, Click.delivery_id == Delivery.id)
+        .where(Client.owner_id == owner.id)
+        .order_by(Click.last_at, Client.id)
+    )
+    number = 2000
+    for client, clicked_at in db.session.execute(clicked).tuples().all():
+        if random.random() > PURCHASE_RATE:
+            continue
+        number += random.randint(1, 9)
+        at = datetime.fromtimestamp(clicked_at / 1000, now.tzinfo) + timedelta(hours=random.uniform(0.2, 40))
+        amount = random.choice(AMOUNTS) * 100
+        add_purchase(client, NewPurchase(str(number), amount, "RUB", min(at, now)), now)
