@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy.orm import Session
 
 from bench import baselines
+from bench.process_usage import read_peak_memory
 from bench.rows import Row, Sizes
 from bench.sending import TIMEOUT, WARM_UP, send
 from bench.service import Service, check_all_sent
@@ -30,7 +31,7 @@ def attachments(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         with testbed.service(POSTGRESQL) as service:
             send(testbed, service, WARM_UP)
             ours.append(send_files(testbed, service, sizes.file_letters))
-            memory = max(memory, service.peak_memory or 0)
+            memory = max(memory, read_peak_memory(service.worker_pids) or 0)
         baseline = baselines.measure_smtp_source(
             testbed.postfix, testbed.sink, sizes.file_letters, LETTER_BYTES
         )

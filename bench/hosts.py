@@ -4,13 +4,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import text
 
+from bench.process_usage import find_parent, list_tree, read_cpu_seconds
 from bench.rows import Row, Sizes
 from bench.sending import WARM_UP, send
-from bench.service import Service, read_cpu_seconds
+from bench.service import Service
 from bench.testbed import POSTGRESQL, Testbed
 
 SETUPS = ((2, 1), (10, 3))  # workers, hosts
@@ -48,9 +48,8 @@ def _read_cpu(service: Service) -> tuple[float, float]:
     """Return the CPU seconds of the workers, and of the database server's processes."""
     with service.engine.connect() as connection:
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        server = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    return service.worker_cpu_seconds, sum(map(read_cpu_seconds, [server, *map(int, children)]))
+        server = find_parent(backend)
+    return read_cpu_seconds(service.worker_pids), read_cpu_seconds(list_tree(server))
 
 
 @contextmanager

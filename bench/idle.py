@@ -5,9 +5,9 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench.postfix import find_free_port
+from bench.process_usage import list_tree, read_proportional_memory
 from bench.rows import Row, Sizes
 from bench.service import FLASK, PROJECT_DIR, MeasurementFailed
 from bench.testbed import Testbed
@@ -57,20 +57,6 @@ def wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
         except OSError:
             time.sleep(0.1)
     raise MeasurementFailed("the service did not start")
-
-
-def list_tree(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(found for child in children for found in list_tree(int(child)))]
-
-
-def read_proportional_memory(pid: int) -> float:
-    """Return a process's memory in MB, of which each process counts its part of shared pages (PSS)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise MeasurementFailed(f"the kernel does not report the memory of process {pid}")
 
 
 ROWS = {"idle": idle}

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from bench import baselines
+from bench.process_usage import read_peak_memory
 from bench.rows import Row, Sizes
 from bench.service import MeasurementFailed, Service, check_all_sent
 from bench.testbed import POSTGRESQL, SQLITE, Testbed
@@ -106,7 +107,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             large = send(testbed, service, many)
             # Repeat afterwards, because the speed of a shared machine changes.
             small += [send(testbed, service, few) for _ in range(3)]
-            memory = service.peak_memory
+            memory = read_peak_memory(service.worker_pids)
         ratio = statistics.median(small) / large
         yield Row(
             f"cost per letter at {many:,} compared with {few:,} recipients, {database}",

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from bench.many import add_mailings
+from bench.process_usage import read_peak_memory
 from bench.rows import Row, Sizes
 from bench.service import MeasurementFailed, Service
 from bench.testbed import POSTGRESQL, Testbed
@@ -28,7 +29,7 @@ def many_servers(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         for has_own in rates:
             with testbed.service(POSTGRESQL) as service:
                 rates[has_own].append(_send_all(service, testbed.sink.port, letters, has_own))
-                memories[has_own].append(service.peak_memory or 0.0)
+                memories[has_own].append(read_peak_memory(service.worker_pids) or 0.0)
     speed = statistics.median(own / one for own, one in zip(rates[True], rates[False], strict=True))
     memory = max(memories[True]) / max(memories[False]) if max(memories[False]) else None
     yield Row(

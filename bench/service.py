@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -38,7 +37,6 @@ from skymailing.processes.embedded_redis import redis_command
 from skymailing.settings.redis_socket import embedded_redis_url
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
-PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 15  # for each worker
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
@@ -196,20 +194,8 @@ class Service:
         )
 
     @property
-    def worker_cpu_seconds(self) -> float:
-        """The CPU time of all workers so far."""
-        return sum(read_cpu_seconds(worker.pid) for worker in self._workers)
-
-    @property
-    def peak_memory(self) -> float | None:
-        """The highest resident memory of a worker so far, in MB; None if the system does not report it."""
-        peaks = []
-        for worker in self._workers:
-            with contextlib.suppress(OSError):
-                found = PEAK.search(Path(f"/proc/{worker.pid}/status").read_text())
-                if found:
-                    peaks.append(int(found[1]) / 1024)
-        return max(peaks, default=None)
+    def worker_pids(self) -> list[int]:
+        return [worker.pid for worker in self._workers]
 
     def add_owner(self, clients: int) -> int:
         """Create a user with this number of clients; return the user's ID."""
@@ -312,9 +298,3 @@ def running_service(
         raise MeasurementFailed(f"Redis: {error}") from error
     finally:
         service.stop()
-
-
-def read_cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and of its children that have ended, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

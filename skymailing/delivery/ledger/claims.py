@@ -88,14 +88,10 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     the owner's limits, or wait for a test's winner or their client's time. Without `choice`, a result below
     `limit` means that no others may be sent now, unless MAX_POSTPONED were postponed.
     """
-    may_send_now = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
-        Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
-    )
-    if not (row := connection.execute(may_send_now).one_or_none()) or not _is_open(run, row, now):
+    if not (row := _find_open(connection, run, now)):
         return []
     has_limits = not run.is_caught and bool(letters.list_limits_of(row.is_new))
-    changes, is_over_limit, postponed = Changes(run.key), False, 0
-    claimed: list[Any] = []
+    changes, claimed, is_over_limit, postponed = Changes(run.key), list[Any](), False, 0
     # Recipients who may no longer be mailed are replaced by the next ones.
     while (wanted := limit - len(claimed)) and not is_over_limit:
         if not (rows := _find_next_rows(connection, run, wanted, now, choice)):
@@ -103,10 +99,9 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
         found = _end_unmailable(connection, changes, rows, now)
         mailable = postpone_closed(connection, found, hours_of(row), now) if run.is_local_time else found
         postponed += len(found) - len(mailable)
-        granted = len(mailable)
         if has_limits:
-            granted = letters.reserve(connection, run.owner_id, granted, row.is_new, now)
-        is_over_limit, mailable = granted < len(mailable), mailable[:granted]
+            granted = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
+            is_over_limit, mailable = granted < len(mailable), mailable[:granted]
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if (claimed and len(rows) < wanted) or postponed >= MAX_POSTPONED:
@@ -118,9 +113,16 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     return [_make_claimed(row) for row in claimed]
 
 
-def _is_open(run: OpenRun, row: Any, now: datetime) -> bool:
-    """Return whether the run is within its sending hours, which are checked for each letter at local time."""
-    return run.is_local_time or hours_of(row).is_open(now)
+def _find_open(connection: Connection, run: OpenRun, now: datetime) -> Any:
+    """Return the sending hours and whether the owner is new; None if the run may not send now.
+
+    The hours of a run at local time are checked for each letter.
+    """
+    statement = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
+        Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
+    )
+    row = connection.execute(statement).one_or_none()
+    return row if row and (run.is_local_time or hours_of(row).is_open(now)) else None
 
 
 def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
