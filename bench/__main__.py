@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import gc
 import logging
 import os
 import sys
@@ -135,6 +136,7 @@ def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     logging.disable(logging.INFO)  # silences migrations, for example
+    gc.freeze()  # as in all processes of the service, since some rows are measured in this one
     command = " ".join(["python -m bench", *arguments])
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-", dir=options.directory) as directory:
         try:

@@ -82,25 +82,25 @@ def test_the_number_of_all_clients_follows_every_change(
 ) -> None:
     """The number is cached on PostgreSQL."""
     clients = create_clients(user, 3)
-    one = {"ends_at": "2026-10-24T08:59"}
-    assert "3 clients" in get_text(preview(browser, user, None, **one))
+    one: dict[str, Any] = {"ends_at": "2026-10-24T08:59"}
+    assert "3 clients" in get_text(preview(browser, user, **one))
     create_clients(user, 1)
-    assert "4 clients" in get_text(preview(browser, user, None, **one))
+    assert "4 clients" in get_text(preview(browser, user, **one))
     suppression = SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
     for _ in range(2):
-        text = get_text(preview(browser, user, None, **one))
+        text = get_text(preview(browser, user, **one))
         assert "3 clients" in text
         assert "Not counted: 1 unsubscribed or excluded client." in text
     session.delete(suppression)
     session.flush()
-    assert "4 clients" in get_text(preview(browser, user, None, **one))
+    assert "4 clients" in get_text(preview(browser, user, **one))
     clients[1].email_key = "other@example.org"
     SuppressionFactory.create(owner_id=user.id, email_key="other@example.org")
     session.flush()
-    assert "3 clients" in get_text(preview(browser, user, None, **one))
+    assert "3 clients" in get_text(preview(browser, user, **one))
     session.delete(clients[2])
     session.flush()
-    assert "2 clients" in get_text(preview(browser, user, None, **one))
+    assert "2 clients" in get_text(preview(browser, user, **one))
 
 
 @pytest.mark.both_engines
