@@ -29,7 +29,6 @@ HEADERS = ["email", "full name", "comment", "city", "phone", "born"]
 
 def import_files(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
     """Import a file of new clients, then the same file again."""
-    gc.freeze()  # as in a worker
     for database, (required, goal) in REQUIRED.items():
         with testbed.service(database) as service:
             service.pause_workers()

@@ -54,7 +54,7 @@ def count_new_on_postgresql(statement: Insert) -> int:
     # Selecting the existing clients first would be slow: PostgreSQL has no statistics for a table that is
     # still being filled, and would scan the whole address book for each batch.
     written = db.session.execute(statement.returning(CLIENTS.c.created_at == CLIENTS.c.updated_at))
-    return sum(written.scalars().all())  # iterating would fetch each row by itself
+    return sum(written.scalars())
 
 
 def count_new_on_sqlite(statement: Insert) -> int:
