@@ -95,11 +95,16 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for connection in open_connections:
-            with suppress(OSError):  # it is closed already
-                connection.shutdown(socket.SHUT_RD)  # idle sessions of the client would stay open
-        deadline = time.monotonic() + CLOSING_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for connection in open_connections:
-            connection.close()
+        end_dialogues(threads, open_connections)
+
+
+def end_dialogues(threads: list[threading.Thread], open_connections: list[socket.socket]) -> None:
+    """Let dialogues read what has arrived, but not wait for more, and close all connections."""
+    for connection in open_connections:
+        with suppress(OSError):  # it is closed already
+            connection.shutdown(socket.SHUT_RD)  # otherwise idle sessions of the client would stay open
+    deadline = time.monotonic() + CLOSING_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    for connection in open_connections:
+        connection.close()

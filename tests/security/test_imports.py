@@ -238,11 +238,8 @@ class UploadStream(io.RawIOBase):
 
 def test_a_large_upload_is_rejected_before_it_is_read(app: Flask, user: User) -> None:
     stream = UploadStream()
-    environ = EnvironBuilder(
-        IMPORT,
-        method="POST",
-        content_type="multipart/form-data; boundary=x",
-    ).get_environ()
+    content_type = "multipart/form-data; boundary=x"
+    environ = EnvironBuilder(IMPORT, method="POST", content_type=content_type).get_environ()
     environ |= {"wsgi.input": stream, "CONTENT_LENGTH": str(10 * 1024 * MEGABYTE)}
     with app.request_context(environ), pytest.raises(RequestEntityTooLarge):
         _ = request.files
