@@ -16,7 +16,16 @@ from skymailing.mailings.selection import Selection
 from skymailing.mailings.services import create_mailing, lock_mailing
 from skymailing.mailings.validation import NAME_MAX_LENGTH
 from skymailing.mailings.values import MailingValues
-from skymailing.models import Audience, Mailing, MailingKind, MailingState, Periodicity, Run
+from skymailing.models import (
+    Audience,
+    Mailing,
+    MailingAudience,
+    MailingKind,
+    MailingState,
+    Periodicity,
+    Run,
+    Segment,
+)
 
 WAIT = timedelta(days=3)  # after the first start, since most people click within days
 WINDOW = timedelta(days=7)
@@ -46,15 +55,11 @@ def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
     run = find_last_run(mailing)
     if run is None or not can_follow_up(mailing, run):
         raise MailingError("mailing_no_follow_up")
+    segment = make_segment(mailing, Clicked.NO)
     suffix = _(": reminder")
     name = mailing.name[: NAME_MAX_LENGTH - len(suffix)] + suffix
-    earlier = select(Mailing).where(
-        *(Mailing.owner_id == mailing.owner_id, Mailing.kind == MailingKind.MAILING, Mailing.name == name),
-        *(Mailing.state == MailingState.DRAFT, Mailing.created_at >= run.started_at),
-    )
-    if draft := db.session.scalar(earlier.order_by(Mailing.id).limit(1)):
+    if draft := _find_draft(run, name, segment):
         return draft
-    segment = make_segment(mailing, Clicked.NO)
     starts_at = (run.started_at + WAIT).replace(second=0, microsecond=0)
     values = replace(
         _read_winner(mailing, run),
@@ -68,6 +73,19 @@ def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
         variants=(),
     )
     return create_mailing(mailing.owner, values, now, is_draft=True)
+
+
+def _find_draft(run: Run, name: str, segment: Segment) -> Mailing | None:
+    """Return the draft that was created before; another mailing's has the same name if the mailings do."""
+    goes_to_segment = select(MailingAudience.mailing_id).where(
+        MailingAudience.segment_id == segment.id, MailingAudience.is_excluded.is_(False)
+    )
+    drafts = select(Mailing).where(
+        *(Mailing.owner_id == segment.owner_id, Mailing.kind == MailingKind.MAILING, Mailing.name == name),
+        *(Mailing.state == MailingState.DRAFT, Mailing.created_at >= run.started_at),
+        Mailing.id.in_(goes_to_segment),
+    )
+    return db.session.scalar(drafts.order_by(Mailing.id).limit(1))
 
 
 def _read_winner(mailing: Mailing, run: Run) -> MailingValues:

@@ -71,6 +71,16 @@ def test_pressing_the_button_twice_opens_the_same_draft(
     assert len(session.scalars(select(Mailing)).all()) == 2
 
 
+def test_mailings_with_the_same_name_have_different_drafts(
+    browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    create_clients(user, 1)
+    mailings = [send(browser, user, work) for _number in range(2)]
+    drafts = [browser.post(f"/mailings/{mailing.id}/follow-up").location for mailing in mailings]
+    assert len(set(drafts)) == 2
+    assert browser.post(f"/mailings/{mailings[1].id}/follow-up").location == drafts[1]
+
+
 @pytest.mark.parametrize(
     ("mailing", "run"),
     [
