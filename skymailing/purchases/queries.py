@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from skymailing.db.pagination import Order
+from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Purchase
 
@@ -68,11 +69,16 @@ def sum_of_run(run_id: int) -> list[Revenue]:
     return _sum(Purchase.run_id == run_id)
 
 
+def add_amounts() -> ColumnElement[Any]:
+    """Return the sum of the amounts; SQLite's `sum` fails above 64 bits, its `total` becomes less exact."""
+    return func.total(Purchase.amount) if is_sqlite() else func.sum(Purchase.amount)
+
+
 def sum_up(conditions: Iterable[ColumnElement[bool]], most: int | None) -> Sales:
     """Return the sales of the purchases that meet the conditions; list the mailings with most orders."""
     orders = func.count()
     statement = (
-        select(Purchase.mailing_id, Mailing.name, Purchase.currency, orders, func.sum(Purchase.amount))
+        select(Purchase.mailing_id, Mailing.name, Purchase.currency, orders, add_amounts())
         .join(Mailing, Mailing.id == Purchase.mailing_id)
         .where(Purchase.amount > 0, *conditions)
         .group_by(Purchase.mailing_id, Mailing.name, Purchase.currency)
@@ -91,7 +97,7 @@ def sum_up(conditions: Iterable[ColumnElement[bool]], most: int | None) -> Sales
 
 def _sum(condition: ColumnElement[bool]) -> list[Revenue]:
     orders = func.count()
-    statement = select(Purchase.currency, orders, func.sum(Purchase.amount)).where(condition)
+    statement = select(Purchase.currency, orders, add_amounts()).where(condition)
     statement = statement.where(Purchase.amount > 0).group_by(Purchase.currency)
     rows = db.session.execute(statement.order_by(orders.desc(), Purchase.currency)).tuples()
     return [Revenue(currency, count, int(amount)) for currency, count, amount in rows]

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, select, text
 
 from skymailing.extensions import db
 from skymailing.models import Purchase
-from skymailing.purchases.queries import Revenue, Sales, sum_up
+from skymailing.purchases.queries import Revenue, Sales, add_amounts, sum_up
 from skymailing.reports.aggregates import Scope, number_day
 from skymailing.reports.periods import Period
 from skymailing.web.money import write_amount
@@ -24,7 +24,7 @@ def read_sales(scope: Scope, period: Period, max_mailings: int | None) -> Sales:
 def read_sales_by_day(scope: Scope, period: Period) -> SalesByDay:
     """Return the sales of each mailing on each day."""
     keys = (number_day(period, Purchase.purchased_at), Purchase.mailing_id, Purchase.currency)
-    statement = select(*keys, func.count(), func.sum(Purchase.amount))
+    statement = select(*keys, func.count(), add_amounts())
     statement = statement.where(Purchase.amount > 0, *_list_conditions(scope, period))
     found: SalesByDay = {}
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
