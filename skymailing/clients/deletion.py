@@ -122,7 +122,7 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     _restore_letters(content, ids)
     # Deletions stored by earlier versions have no purchases.
     bought = {ids[values["email_key"]]: values.get("purchases", []) for values in content}
-    give_purchases(owner_id, bought)
+    give_purchases(owner_id, bought, giver_id=None)
     _restore_enrolments(owner_id, restored)
     last_signal = find_last_signal()
     _restore_tags(owner_id, restored)

@@ -62,7 +62,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["consents"] = _copy_consents(kept, removed)
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
     content["purchases"] = find_purchases([removed.id]).get(removed.id, [])
-    give_purchases(kept.owner_id, {kept.id: content["purchases"]})
+    give_purchases(kept.owner_id, {kept.id: content["purchases"]}, giver_id=removed.id)
     content["kept_key"] = kept.email_key
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
@@ -93,7 +93,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         _remove_merged(kept, content)
         # Merges by earlier versions have no topics.
         restore_choices(owner_id, content.get("topics", []))
-        give_purchases(owner_id, {client.id: content.get("purchases", [])})
+        give_purchases(owner_id, {client.id: content.get("purchases", [])}, giver_id=kept.id)
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)

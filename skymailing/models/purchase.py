@@ -27,7 +27,7 @@ class Purchase(Timestamps, Model):
     mailing_id: Mapped[int | None] = mapped_column(ForeignKey("mailings.id", ondelete="SET NULL"))
     amount: Mapped[int] = mapped_column(BigInteger)  # in the currency's smallest unit, such as cents
     currency: Mapped[str] = mapped_column(String(3))  # ISO 4217
-    purchased_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    purchased_at: Mapped[datetime] = mapped_column(UTCDateTime)  # in whole seconds
 
     __table_args__ = (
         UniqueConstraint("owner_id", "order_number"),

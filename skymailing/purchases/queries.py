@@ -32,13 +32,11 @@ class Sales:
     mailings: list[tuple[int, str, list[Revenue]]] = field(default_factory=list)  # ID and name
 
 
-def find_by_order(owner_id: int, order_number: str, *, to_change: bool = False) -> Purchase | None:
-    """Return the purchase with the shop's order number; lock it if it will be changed."""
+def find_by_order(owner_id: int, order_number: str) -> Purchase | None:
+    """Return the purchase with the shop's order number, locked until the transaction ends."""
     own = (Purchase.owner_id == owner_id) & (Purchase.order_number == order_number)
-    statement = select(Purchase).where(own)
-    if to_change:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
-    return db.session.scalar(statement)
+    statement = select(Purchase).where(own).with_for_update()
+    return db.session.scalar(statement.execution_options(populate_existing=True))
 
 
 def select_purchases(owner_id: int, **values: Any) -> Select[tuple[Purchase]]:

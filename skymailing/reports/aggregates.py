@@ -91,8 +91,8 @@ def day_key(period: Period) -> GroupKey:
 def number_day(period: Period, column: Any) -> ColumnElement[int]:
     """Return the number of the day in the period, from 0, in which the time in a column lies.
 
-    It is computed from ranges of days of equal length, because not every database knows when days begin in
-    a time zone.
+    The times are in whole seconds, because databases round fractions, also up to the next day. The number is
+    computed from ranges of days of equal length, because not every database knows when days begin in a zone.
     """
     at = cast(extract("epoch", column), BigInteger)
     return case(

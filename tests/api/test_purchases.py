@@ -1,10 +1,13 @@
 """Purchases that a shop reports: crediting, repeated reports, refunds, and what is refused."""
 
+import csv
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -90,6 +93,35 @@ def test_a_repeated_report_is_harmless(program: Program, session: Session, clien
     assert session.scalar(select(func.count()).select_from(Purchase)) == 1
 
 
+def test_an_order_that_is_reported_several_times_at_once_is_stored_once(
+    make_program: MakeProgram, session: Session, user: User, client: Client
+) -> None:
+    programs = [make_program(user) for _number in range(6)]
+    body = order(client)
+    with ThreadPoolExecutor(len(programs)) as threads:
+        responses = list(threads.map(lambda program: program.post("/purchases", body), programs))
+    assert sorted(response.status_code for response in responses) == [200] * 5 + [201]
+    assert len({response.text for response in responses}) == 1
+    assert session.scalar(select(func.count()).select_from(Purchase)) == 1
+
+
+def test_a_client_can_be_deleted_while_purchases_are_reported(make_program: MakeProgram, user: User) -> None:
+    ids = [client.id for client in ClientFactory.create_batch(20, owner=user)]
+    programs = [make_program(user) for _number in range(5)]
+
+    def change(number: int, client_id: int) -> int:
+        if number == 0:
+            return programs[0].send("DELETE", f"/clients/{client_id}").status_code
+        body = order(client_id=client_id, order_number=f"{client_id}-{number}")
+        return programs[number].post("/purchases", body).status_code
+
+    for client_id in ids:
+        with ThreadPoolExecutor(len(programs)) as threads:
+            deleted, *reported = threads.map(change, range(len(programs)), [client_id] * len(programs))
+        assert deleted == 204
+        assert set(reported) <= {201, 422}
+
+
 def test_a_refund_replaces_only_the_amount(program: Program, session: Session, client: Client) -> None:
     click(send_letter(client), utcnow() - timedelta(minutes=1))
     first = program.write("POST", "/purchases", order(client), 201)
@@ -139,6 +171,26 @@ def test_wrong_values_are_refused(
     assert session.scalars(select(Purchase)).all() == []
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"])
+def test_a_purchase_cannot_be_long_before_shops_had_computers(
+    program: Program, client: Client, at: str
+) -> None:
+    refusal = program.refuse("POST", "/purchases", order(client, purchased_at=at))
+    assert refusal == (422, "time_year_out_of_range", ["/purchased_at"])
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [("1.5", "HUF", "1.50"), ("2.555", "IQD", "2.555"), ("3", "JPY", "3"), ("0.0001", "CLF", "0.0001")],
+)
+def test_currencies_have_the_decimals_of_the_standard(
+    program: Program, browser: FlaskClient, client: Client, amount: str, currency: str, written: str
+) -> None:
+    reported = program.write("POST", "/purchases", order(client, amount=amount, currency=currency), 201)
+    assert reported["amount"] == written
+    assert written in browser.get(f"/clients/{client.id}").text
+
+
 def test_a_purchase_cannot_be_in_the_future(program: Program, client: Client) -> None:
     tomorrow = (utcnow() + timedelta(days=1)).isoformat()
     refusal = program.refuse("POST", "/purchases", order(client, purchased_at=tomorrow))
@@ -157,6 +209,17 @@ def test_other_owners_clients_and_orders_are_unknown(
     # Both may use the same order numbers.
     own = ClientFactory.create(owner=UserFactory.create())
     assert make_program(own.owner).write("POST", "/purchases", order(own), 201)["id"] != reported["id"]
+
+
+def test_a_purchase_in_the_last_moment_of_a_day_belongs_to_this_day(
+    program: Program, browser: FlaskClient, client: Client
+) -> None:
+    at = utcnow().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
+    click(send_letter(client), at - timedelta(hours=1))
+    program.write("POST", "/purchases", order(client, purchased_at=at.isoformat()), 201)
+    page = browser.get(f"/reports/report.csv?since={at.date()}&until={at.date()}")
+    (row,) = csv.DictReader(page.text.lstrip("\ufeff").splitlines())
+    assert (row["day"], row["revenue_RUB"]) == (at.date().isoformat(), "1499.90")
 
 
 def test_purchases_are_listed_by_client_mailing_and_order(program: Program, client: Client) -> None:

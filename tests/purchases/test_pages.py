@@ -90,6 +90,12 @@ def test_the_csv_file_has_columns_for_orders_and_revenues(
     assert rows[0]["mailing"] == letter.run.mailing.name
 
 
+def test_sums_may_exceed_64_bits(browser: FlaskClient, client: Client, letter: Delivery) -> None:
+    PurchaseFactory.create_batch(2, client=client, delivery=letter, amount=2**62)
+    for page in (*list_pages(letter.run), f"/clients/{client.id}", "/reports/report.csv"):
+        assert "92233720368547758.08" in browser.get(page).text.replace(",", ""), page
+
+
 def test_a_report_on_one_mailing_counts_only_its_sales(
     browser: FlaskClient, client: Client, letter: Delivery
 ) -> None:
@@ -114,6 +120,20 @@ def test_what_a_mailing_sold_stays_when_its_client_is_deleted(
     session.expire_all()
     restored = session.scalars(select(Client).where(Client.owner_id == purchase.owner_id)).one()
     assert purchase.client_id == restored.id
+
+
+def test_undoing_a_deletion_leaves_a_new_purchase_with_the_number_of_a_removed_one(
+    session: Session, browser: FlaskClient, user: User, client: Client
+) -> None:
+    purchase, buyer = PurchaseFactory.create(client=client), ClientFactory.create(owner=user)
+    data = {"action": "delete", "ids": [client.id], "confirmed": "1"}
+    url = find_undo_url(browser.post("/clients/bulk", data=data, follow_redirects=True).text)
+    session.delete(purchase)
+    session.flush()
+    new = PurchaseFactory.create(client=buyer, id=purchase.id)
+    browser.post(url)
+    session.expire_all()
+    assert new.client_id == buyer.id
 
 
 def test_merging_moves_purchases_and_its_undo_moves_them_back(

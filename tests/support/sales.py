@@ -27,7 +27,7 @@ class PurchaseFactory(ModelFactory[Purchase]):
     order_number = Sequence(lambda n: f"A-{n}")
     amount = 149990
     currency = "RUB"
-    purchased_at = LazyFunction(utcnow)
+    purchased_at = LazyFunction(lambda: utcnow().replace(microsecond=0))
 
 
 def send_letter(client: Client, kind: MailingKind = MailingKind.MAILING, **run: Any) -> Delivery:

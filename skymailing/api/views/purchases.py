@@ -59,7 +59,7 @@ def report_purchase(values: dict[str, Any]) -> Any:
     """
     owner_id, now = current_access().owner_id, utcnow()
     amount, currency = read_price(values)
-    known = queries.find_by_order(owner_id, values["order_number"], to_change=True)
+    known = queries.find_by_order(owner_id, values["order_number"])
     if known is not None:
         services.correct_amount(known, amount, currency)
         return describe(known), 200
@@ -101,15 +101,15 @@ def find_client(owner_id: int, values: dict[str, Any]) -> Client:
     if ("client_id" in values) == ("email" in values):
         raise InvalidField("/client_id", UserError("purchase_client_missing"))
     if "client_id" in values:
-        client = db.session.get(Client, values["client_id"])
-        if client is None or client.owner_id != owner_id:
+        client = services.find_buyer(owner_id, values["client_id"])
+        if client is None:
             raise InvalidField("/client_id", UserError("purchase_client_unknown"))
         return client
     try:
         key = address_key(parse_recipient(values["email"]))
     except InvalidEmail as error:
         raise InvalidField("/email", error) from error
-    client = services.find_buyer(owner_id, key)
+    client = services.find_buyer_by_address(owner_id, key)
     if client is None:
         raise InvalidField("/email", UserError("purchase_client_unknown"))
     return client
