@@ -1,5 +1,6 @@
 """Active, quiet and new clients: in the list, on their pages and in segments."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_the_list_and_segments_contain_clients_by_activity(
             everyone = set(session.scalars(select(Client.email).where(Client.owner_id == user.id)))
             wanted = {f"{name}@example.org" for name in names}
             assert set(addresses) == (wanted if is_inside else everyone - wanted)
+
+
+@pytest.mark.usefixtures("people")
+def test_no_one_is_called_quiet_if_clicks_are_removed_earlier(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=60))
+    assert list_names(browser.get("/clients/?activity=quiet").text) == []
+    assert "quiet" not in read_marks(browser.get("/clients/").text).values()
+    monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=90))
+    assert list_names(browser.get("/clients/?activity=quiet").text) == QUIET
 
 
 def read_marks(page: str) -> dict[str, str]:

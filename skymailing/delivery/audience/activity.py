@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, literal, not_, select
 
 from skymailing.delivery.audience.fields import Activity
 from skymailing.delivery.audience.memberships import is_among
 from skymailing.delivery.audience.viewpoint import Viewpoint
 from skymailing.models import Client, Delivery, DeliveryState, Engagement, Mailing, MailingKind, Run
+from skymailing.settings.retention import retention_settings
 
 CLICK_DAYS = 90  # an active client has clicked within this time
 LETTER_DAYS = 180  # a quiet client has received LETTERS within this time
@@ -30,7 +31,7 @@ def has_activity(activity: Activity, viewpoint: Viewpoint, dialect: str) -> Cond
         case Activity.ACTIVE:
             return clicked
         case Activity.QUIET:
-            return and_(not_(clicked), received)
+            return and_(not_(clicked), received) if are_clicks_kept() else false()
     return and_(is_new(viewpoint), not_(clicked), not_(received))
 
 
@@ -52,8 +53,14 @@ def classify(client: Client, letters: int, clicked_at: int | None, now: datetime
     if clicked_at is not None and clicked_at >= _to_milliseconds(now - timedelta(days=CLICK_DAYS)):
         return Activity.ACTIVE
     if letters >= LETTERS:
-        return Activity.QUIET
+        return Activity.QUIET if are_clicks_kept() else None
     return Activity.NEW if client.created_at >= now - timedelta(days=NEW_DAYS) else None
+
+
+def are_clicks_kept() -> bool:
+    """Return whether clicks are kept long enough to know who has not clicked."""
+    kept_days = retention_settings().run_details
+    return not kept_days or kept_days >= CLICK_DAYS
 
 
 def has_clicked(viewpoint: Viewpoint, dialect: str) -> Condition:
