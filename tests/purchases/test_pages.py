@@ -9,13 +9,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.clients.bulk import sizes
 from skymailing.clock import utcnow
-from skymailing.models import Client, Delivery, Purchase, Run, User
+from skymailing.models import BulkChunk, Client, Delivery, Purchase, Run, User
 from skymailing.retention.batches import TimeBudget
 from skymailing.retention.housekeeping import forget_buyers
 from tests.clients.pages import find_undo_url
 from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import ClientFactory, UserFactory
+from tests.support.jobs import run_jobs
 from tests.support.sales import PurchaseFactory, send_letter
 
 
@@ -120,6 +122,20 @@ def test_what_a_mailing_sold_stays_when_its_client_is_deleted(
     session.expire_all()
     restored = session.scalars(select(Client).where(Client.owner_id == purchase.owner_id)).one()
     assert purchase.client_id == restored.id
+
+
+def test_clients_with_many_purchases_are_deleted_few_at_a_time(
+    app: Flask, session: Session, browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = ClientFactory.create_batch(3, owner=user)
+    for client in clients:
+        PurchaseFactory.create_batch(2, client=client)
+    monkeypatch.setattr(sizes, "MAX_LETTERS", 4)
+    data = {"action": "delete", "confirmed": "1", "ids": [client.id for client in clients]}
+    browser.post("/clients/bulk", data=data)
+    run_jobs(app)
+    assert [len(content) for content in session.scalars(select(BulkChunk.content))] == [2, 1]
+    assert session.scalars(select(Client)).all() == []
 
 
 def test_undoing_a_deletion_leaves_a_new_purchase_with_the_number_of_a_removed_one(

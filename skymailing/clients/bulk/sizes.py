@@ -1,14 +1,15 @@
-"""Limit how many clients one transaction deletes, since it stores their data and detaches their letters."""
+"""Limit how many clients one transaction deletes, since it stores all of their data for the undo."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import Text, cast, func, select
 
 from skymailing.db.engine import is_in
 from skymailing.extensions import db
-from skymailing.models import Client, Delivery
+from skymailing.models import Client, Delivery, Purchase
 
-MAX_LETTERS = 20_000
+MAX_LETTERS = 20_000  # together with purchases
 MAX_CHARACTERS = 10_000_000  # of comments and attributes; PostgreSQL stores at most 256 MB in a value
 
 
@@ -17,7 +18,7 @@ def count_fitting(ids: Sequence[int]) -> int:
     sizes, letters = _measure(ids), _count_letters(ids)
     all_letters = all_characters = 0
     for number, id in enumerate(ids):
-        all_letters += letters.get(id, 0)
+        all_letters += letters[id]
         all_characters += sizes.get(id, 0)
         if number and (all_letters > MAX_LETTERS or all_characters > MAX_CHARACTERS):
             return number
@@ -29,7 +30,10 @@ def _measure(ids: Sequence[int]) -> dict[int, int]:
     return dict(db.session.execute(select(Client.id, size).where(is_in(Client.id, ids))).tuples().all())
 
 
-def _count_letters(ids: Sequence[int]) -> dict[int, int]:
-    counted = select(Delivery.client_id, func.count()).where(is_in(Delivery.client_id, ids))
-    rows = db.session.execute(counted.group_by(Delivery.client_id)).tuples()
-    return {id: count for id, count in rows if id is not None}
+def _count_letters(ids: Sequence[int]) -> Counter[int]:
+    """Count the letters and purchases of each client."""
+    counts: Counter[int] = Counter()
+    for column in (Delivery.client_id, Purchase.client_id):
+        counted = select(column, func.count()).where(is_in(column, ids)).group_by(column)
+        counts.update({id: count for id, count in db.session.execute(counted).tuples() if id is not None})
+    return counts
