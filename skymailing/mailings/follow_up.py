@@ -9,7 +9,7 @@ from sqlalchemy import select
 from skymailing.extensions import db
 from skymailing.mailings.audience import SEGMENT
 from skymailing.mailings.click_segments import Clicked, make_segment
-from skymailing.mailings.errors import MailingError
+from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.saved_values import read_values
 from skymailing.mailings.selection import Selection
@@ -72,7 +72,10 @@ def create_follow_up(mailing: Mailing, now: datetime) -> Mailing:
         ends_at=max(starts_at, now.replace(second=0, microsecond=0)) + WINDOW,
         variants=(),
     )
-    return create_mailing(mailing.owner, values, now, is_draft=True)
+    try:
+        return create_mailing(mailing.owner, values, now, is_draft=True)
+    except InvalidMailing as error:  # no form shows the errors: the first one says what to do
+        raise next(iter(error.errors.values())) from error
 
 
 def _find_draft(run: Run, name: str, segment: Segment) -> Mailing | None:

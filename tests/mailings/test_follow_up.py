@@ -20,6 +20,7 @@ from skymailing.models import (
     User,
 )
 from tests.mailings.pages import get_value, soup
+from tests.security.object_factories import make_sender
 from tests.support.factories import MailingFactory, MessageFactory, create_clients, create_run
 from tests.support.sales import click
 from tests.support.servers import SmtpServer
@@ -69,6 +70,19 @@ def test_pressing_the_button_twice_opens_the_same_draft(
     places = {browser.post(f"/mailings/{mailing.id}/follow-up").location for _number in range(2)}
     assert len(places) == 1
     assert len(session.scalars(select(Mailing)).all()) == 2
+
+
+def test_the_reason_is_shown_if_the_sender_cannot_be_used_any_more(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    unconfirmed = make_sender(user)
+    mailing = MailingFactory.create(
+        owner=user, state=MailingState.FINISHED, track_clicks=True, sender=unconfirmed
+    )
+    create_run(mailing, {}, track_clicks=True, finished_at=utcnow())
+    page = browser.post(f"/mailings/{mailing.id}/follow-up", follow_redirects=True)
+    assert "This address is not confirmed." in page.text
+    assert len(session.scalars(select(Mailing)).all()) == 1
 
 
 def test_mailings_with_the_same_name_have_different_drafts(
