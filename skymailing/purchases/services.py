@@ -77,7 +77,9 @@ def find_buyer_by_address(owner_id: int, email_key: str) -> Client | None:
     )
     is_theirs = (Client.email_key == email_key) | Client.email_key.in_(merged)
     own = select(Client).where(Client.owner_id == owner_id, is_theirs)
-    return _keep(own.order_by((Client.email_key == email_key).desc(), Client.id).limit(1))
+    found = own.order_by((Client.email_key == email_key).desc(), Client.id).limit(1)
+    # If the client is being merged, the first statement waits and finds no one, the second the kept client.
+    return _keep(found) or _keep(found)
 
 
 def _keep(statement: Select[tuple[Client]]) -> Client | None:

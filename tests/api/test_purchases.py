@@ -122,6 +122,27 @@ def test_a_client_can_be_deleted_while_purchases_are_reported(make_program: Make
         assert set(reported) <= {201, 422}
 
 
+def test_clients_can_be_merged_while_purchases_are_reported(
+    make_program: MakeProgram, browser: FlaskClient, session: Session, user: User
+) -> None:
+    pairs = [ClientFactory.create_batch(2, owner=user) for _number in range(15)]
+    programs = [make_program(user) for _number in range(4)]
+
+    def report(number: int, email: str) -> int:
+        body = order(email=email, order_number=f"{email}-{number}")
+        return programs[number].post("/purchases", body).status_code
+
+    for kept, merged in pairs:
+        data = {"other": kept.id, "keep": kept.id}
+        with ThreadPoolExecutor(len(programs) + 1) as threads:
+            page = threads.submit(browser.post, f"/clients/{merged.id}/merge", data=data)
+            statuses = set(threads.map(report, range(len(programs)), [merged.email] * len(programs)))
+        assert page.result().status_code == 302
+        assert statuses == {201}
+    buyers = set(session.scalars(select(Purchase.client_id)))
+    assert buyers == {kept.id for kept, _merged in pairs}
+
+
 def test_a_refund_replaces_only_the_amount(program: Program, session: Session, client: Client) -> None:
     click(send_letter(client), utcnow() - timedelta(minutes=1))
     first = program.write("POST", "/purchases", order(client), 201)
