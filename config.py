@@ -135,9 +135,9 @@ class Config(EnvironmentReader):
         self.COMPLAINT_MAILBOX = self._mailbox("COMPLAINT_MAILBOX")
         self.MAIL_BOUNCE_ADDRESS = check_bounce_address(self._mailbox("MAIL_BOUNCE_ADDRESS"))
         # Sessions of each worker. A limit that was set applies to every server, however far away.
-        self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 24, 1, 1000)
-        distant = self.MAIL_MAX_CONNECTIONS if self._text("MAIL_MAX_CONNECTIONS") else 48
-        self.MAIL_MAX_DISTANT_CONNECTIONS = self._number("MAIL_MAX_DISTANT_CONNECTIONS", distant, 1, 1000)
+        usual = self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 24, 1, 1000)
+        distant = usual if self._text("MAIL_MAX_CONNECTIONS") else 48
+        self.MAIL_MAX_DISTANT_CONNECTIONS = self._number("MAIL_MAX_DISTANT_CONNECTIONS", distant, usual, 1000)
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None

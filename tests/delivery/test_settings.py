@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config import TestingConfig
 from skymailing.errors import ConfigurationError
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.reputation import ReputationSettings
@@ -37,6 +38,13 @@ def test_the_shares_that_pause_mailings_are_percentages(text: str) -> None:
     assert ReputationSettings.from_environment({"PAUSE_AT_COMPLAINTS": "0.1"}).pause_at_complaints == 0.1
     with pytest.raises(ConfigurationError, match="PAUSE_AT_BOUNCES"):
         ReputationSettings.from_environment({"PAUSE_AT_BOUNCES": text})
+
+
+def test_a_distant_server_gets_at_least_as_many_sessions_as_a_near_one() -> None:
+    environment = {"SECRET_KEY": "only-for-tests-" * 3, "MAIL_MAX_CONNECTIONS": "30"}
+    assert TestingConfig(environment).MAIL_MAX_DISTANT_CONNECTIONS == 30
+    with pytest.raises(ConfigurationError, match="MAIL_MAX_DISTANT_CONNECTIONS must be between 30 and"):
+        TestingConfig(environment | {"MAIL_MAX_DISTANT_CONNECTIONS": "10"})
 
 
 @pytest.mark.parametrize("field", fields(EngineSettings), ids=lambda field: field.name)
