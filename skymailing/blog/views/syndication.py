@@ -17,7 +17,11 @@ bp = Blueprint("syndication", __name__)
 
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
-PRIVATE_PATHS = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/")
+PRIVATE_PATHS = (
+    *("/auth/", "/brand/", "/clients/", "/domains/", "/forms/", "/go/", "/language", "/letters/", "/logs/"),
+    *("/mailings/", "/manager/", "/messages/", "/reports/", "/segments/", "/senders/", "/sequences/"),
+    *("/topics/", "/webhooks/"),
+)
 # Exceptions, because the longest rule wins; not with an argument, such as the next page.
 ACCOUNT_FORMS = ("/auth/login", "/auth/register")
 LETTER_LINKS = ("/u/", "/v/", "/c/", "/o/")
