@@ -25,6 +25,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "account": ("account-data", "limits"),
     "developers": ("api-keys", "transactional", "webhooks"),
 }
+# Their pictures are in `static/img/help/`; `make screenshots` takes them.
+PICTURED = frozenset({"import", "segments", "forms", "first-message", "mailing", "statistics"})
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 SEARCH_WORDS = "[search]:"
@@ -48,6 +50,10 @@ class HelpPage:
     html: str  # without the title
     words: frozenset[str]
     main_words: frozenset[str]  # of the title and the last line
+
+    @property
+    def has_picture(self) -> bool:
+        return self.slug in PICTURED
 
 
 def list_slugs() -> list[str]:

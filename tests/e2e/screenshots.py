@@ -1,4 +1,4 @@
-"""Take the screenshots for the README, the docs and the home page, with demo data: `make screenshots`.
+"""Take the screenshots for the README, docs, home page and help, with demo data: `make screenshots`.
 
 The script uses the tests' browser and service, so the screenshots show the current pages.
 """
@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
 from skymailing.models import Mailing, MailingKind, MailingState, User
-from tests.e2e.home_pictures import take_home_pictures
+from tests.e2e.page_pictures import take_page_pictures
 from tests.e2e.pages import DEMO
 from tests.e2e.site import Site
 from tests.e2e.window import PHONE_DARK, Screen, Window
@@ -87,7 +87,7 @@ def main() -> None:
                 window.wait_until_quiet()
                 save(screenshot.name, window.page.screenshot())
                 window.close()
-            take_home_pictures(site, browser)
+            take_page_pictures(site, browser)
             browser.close()
     finally:
         site.stop()
