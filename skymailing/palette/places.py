@@ -35,7 +35,7 @@ PLACES = (
     Place("clients.tags", _l("Tags"), "tag", _l("labels groups")),
     Place("topics.index", _l("Topics"), "list", _l("subscriptions preferences")),
     Place("forms.index", _l("Sign-up forms"), "envelope", _l("subscribe website")),
-    Place("clients.suppressions", _l("Never emailed"), "slash-circle", _l("unsubscribed bounced blocked")),
+    Place("clients.suppressions", _l("Do not email"), "slash-circle", _l("unsubscribed bounced blocked")),
     Place("messages.index", _l("Messages"), "envelope-paper", _l("emails letters templates")),
     Place("messages.new", _l("New message"), "plus-lg", _l("write email letter")),
     Place("messages.list_layouts", _l("Layouts"), "grid-1x2", _l("frames design")),

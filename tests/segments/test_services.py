@@ -217,5 +217,5 @@ def test_members_are_found_on_both_databases(
     assert [cell.text for cell in page.select("td.number")] == ["2", "2", "2"]
     shown = browser.get(f"/segments/{segments[0].id}").text
     assert "2 of 4 clients" in shown
-    assert "1 of them is never emailed" in shown
+    assert "1 of them gets no mailings" in shown
     assert browser.get("/segments/values?field=attribute.orders").json == ["0", "1", "3", "7"]

@@ -83,7 +83,7 @@ def test_a_segment_shows_which_clients_it_finds(
     assert find_sentences(page) == ["City is Omsk"]
     assert find_addresses(page) == {"anna@example.org", "clara@example.org"}
     assert "2 of 4 clients" in page
-    assert "1 of them is never emailed" in page
+    assert "1 of them gets no mailings" in page
     assert "No mailing uses this segment yet." in page
 
 
@@ -173,7 +173,7 @@ def test_the_preview_counts_and_shows_the_newest_clients(
     everyone = {"field": "email", "op": "is_set"}
     page = preview(browser, everyone)
     assert "16 of 16 clients" in page.text
-    assert "1 of them is never emailed" in page.text
+    assert "1 of them gets no mailings" in page.text
     assert "These are the 10 newest clients." in page.text
     assert len(page.select("li")) == 10
     link = page.select_one(".reach-clients a")
@@ -194,7 +194,7 @@ def test_large_segments_are_not_counted_to_the_end(
     monkeypatch.setattr("skymailing.segments.queries.COUNT_LIMIT", 3)
     page = preview(browser, {"field": "email", "op": "is_set"})
     assert "3+ of 3+ clients" in page.text
-    assert "never emailed" not in page.text
+    assert "get no mailings" not in page.text
 
 
 def test_the_preview_writes_nothing_and_finds_no_clients_of_other_owners(
