@@ -195,7 +195,7 @@ class SuppressionForm(FlaskForm):
     addresses = TextAreaField(
         _l("Addresses"),
         [InputRequired(_l("Enter at least one address."))],
-        description=_l("Separated by spaces, commas or lines."),
+        description=_l("Separated by spaces, commas or line breaks."),
     )
 
     def validate_addresses(self, field: Any) -> None:
