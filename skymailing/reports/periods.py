@@ -10,6 +10,7 @@ from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, end_of_day, start_of
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
+USUAL_DAYS = (7, DEFAULT_DAYS, 90, 365)  # lengths that a report offers
 
 
 class InvalidPeriod(UserError):
@@ -75,3 +76,9 @@ def choose_period(since: date | None, until: date | None, zone: ZoneInfo, now: d
     if (until - since).days >= MAX_DAYS:
         raise InvalidPeriod("report_period_too_long", days=MAX_DAYS)
     return Period(since, until, zone)
+
+
+def list_usual_periods(zone: ZoneInfo, now: datetime) -> dict[int, Period]:
+    """Return the periods of usual lengths that end today, by their number of days."""
+    today = now.astimezone(zone).date()
+    return {days: Period(today - timedelta(days=days - 1), today, zone) for days in USUAL_DAYS}

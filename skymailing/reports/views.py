@@ -15,8 +15,9 @@ from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
-from skymailing.reports.periods import Period
+from skymailing.reports.periods import Period, list_usual_periods
 from skymailing.web.csv import csv_response
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import read_id
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
@@ -52,6 +53,7 @@ def index() -> str:
         report=report,
         query=query,
         arguments=arguments,
+        usual_periods=list_usual_periods(get_user_zone(), clock.utcnow()),
         states=list(STATE_TONES),
         tones={state.value: tone for state, tone in STATE_TONES.items()},
         counts_clicks=counts_clicks(mailing, report) if report else False,

@@ -84,6 +84,17 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
     assert "95% sent within 40 min" in text
 
 
+def test_the_report_offers_usual_periods(browser: FlaskClient, mailing: Mailing) -> None:
+    page = soup(browser.get(f"/reports/?mailing={mailing.id}"))
+    periods = {link.get_text(strip=True): link for link in page.select("nav.choices a")}
+    assert list(periods) == ["7 days", "30 days", "90 days", "1 year"]
+    assert [name for name, link in periods.items() if link.has_attr("aria-current")] == ["30 days"]
+    week = browser.get(str(periods["7 days"]["href"]))
+    assert [link.get_text() for link in soup(week).select("nav.choices a[aria-current]")] == ["7 days"]
+    assert get_value(week, "mailing") == str(mailing.id)
+    assert browser.get(str(periods["1 year"]["href"])).status_code == 200
+
+
 def test_a_report_covers_one_or_all_of_the_users_own_mailings(
     browser: FlaskClient, user: User, mailing: Mailing
 ) -> None:
