@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import RequestRedirect
 
-from skymailing.help.pages import TEXTS, list_slugs
+from skymailing.help.pages import PICTURED, TEXTS, list_slugs
 from skymailing.models import User
 from tests.support.factories import MessageFactory
 
@@ -48,6 +48,16 @@ def test_pages_are_short_and_their_links_work(app: Flask, language: str, slug: s
         except RequestRedirect:
             pytest.fail(f"{target} redirects")
         assert endpoint != "help.page" or values["slug"] in set(list_slugs())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_have_pictures_for_both_themes(visitor: FlaskClient, language: str) -> None:
+    for slug in list_slugs():
+        page = visitor.get(f"/help/{slug}", headers={"Accept-Language": language}).text
+        sources = [str(image["src"]) for image in BeautifulSoup(page, "html.parser").select(".shot img")]
+        assert len(sources) == (2 if slug in PICTURED else 0)
+        assert all(f"/{slug}.{language}." in source for source in sources)
+        assert all(visitor.get(source).mimetype == "image/webp" for source in sources)
 
 
 def test_the_list_links_to_every_page(visitor: FlaskClient) -> None:
