@@ -34,11 +34,11 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: install-dev
 	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Three processes, because each often waits for a worker of its service, or for a slow answer.
+# Four processes, because each often waits for a worker of its service, or for a slow answer.
 e2e: export PYTHONDONTWRITEBYTECODE =
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
-	$(RUN) pytest -m e2e -n 3 --dist loadfile tests/e2e $(ARGS)
+	$(RUN) pytest -m e2e -n 4 --dist loadfile tests/e2e $(ARGS)
 
 screenshots: install-dev
 	$(RUN) tests.e2e.screenshots

@@ -12,7 +12,7 @@ from tests.e2e.pages import DEMO, paths_for
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, Screen, Window
 
-AT_ONCE = 4  # pages
+AT_ONCE = 6  # pages
 
 # Over the wire, including headers and the fonts (24 to 37 KB), which browsers then keep.
 MAX_BYTES = 190_000
