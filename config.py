@@ -24,6 +24,7 @@ from skymailing.settings.database import DatabaseLimits, build_engine_options
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.oidc import OidcSettings
+from skymailing.settings.production import check_public_url, check_secret_key
 from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.reputation import ReputationSettings
@@ -33,9 +34,6 @@ from skymailing.settings.site import SiteSettings
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
-MIN_KEY_LENGTH = 32  # characters
-MIN_KEY_CHARACTERS = 8  # distinct characters in a key; a random key has more
-PLACEHOLDERS = ("change", "secret", "example", "your", "default", "password", "insert")
 
 
 class Config(EnvironmentReader):
@@ -248,8 +246,8 @@ class ProductionConfig(Config):
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(environ)
-        self._check_secret_key()
-        self._check_public_url()
+        check_secret_key(self._text("SECRET_KEY") or "")
+        check_public_url(self.PUBLIC_URL)
         if self._flag("FLASK_DEBUG"):
             raise ConfigurationError(
                 "FLASK_DEBUG must not be set in production: it shows the code to visitors."
@@ -266,23 +264,6 @@ class ProductionConfig(Config):
         if not name or "." not in domain.strip("."):
             raise ConfigurationError(
                 "Production needs MAIL_DEFAULT_SENDER, the sender address of letters, as in news@example.com."
-            )
-
-    def _check_secret_key(self) -> None:
-        key = self._text("SECRET_KEY") or ""
-        if len(key) < MIN_KEY_LENGTH:
-            raise ConfigurationError(
-                f"Production needs a SECRET_KEY of at least {MIN_KEY_LENGTH} characters: openssl rand -hex 32"
-            )
-        if len(set(key)) < MIN_KEY_CHARACTERS or any(key.lower().startswith(word) for word in PLACEHOLDERS):
-            raise ConfigurationError("Production needs a random SECRET_KEY: openssl rand -hex 32")
-
-    def _check_public_url(self) -> None:
-        url = urlsplit(self.PUBLIC_URL)
-        if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
-            raise ConfigurationError(
-                "Production needs a PUBLIC_URL with https:// and the host only, "
-                "as in https://mailing.example.com."
             )
 
 

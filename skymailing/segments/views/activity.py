@@ -1,15 +1,13 @@
 """Segments of active, quiet or new clients, saved from the list of clients."""
 
 from flask import abort, flash, redirect, request, url_for
-from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from skymailing.delivery.audience.conditions import read_conditions
 from skymailing.delivery.audience.fields import Activity
 from skymailing.extensions import db
 from skymailing.quotas.checks import LimitReached
-from skymailing.segments.services import find_or_save_segment
+from skymailing.segments.activity import make_segment
 from skymailing.segments.views.blueprint import bp
 from skymailing.web.error_texts import explain
 
@@ -21,14 +19,8 @@ def save_activity() -> Response:
     chosen = request.form.get("activity", "")
     if chosen not in set(Activity):
         abort(400)
-    node = read_conditions({"field": "activity", "op": "is", "value": chosen}, {})
-    names = {
-        Activity.ACTIVE: _("Active clients"),
-        Activity.QUIET: _("Quiet clients"),
-        Activity.NEW: _("New clients"),
-    }
     try:
-        segment = find_or_save_segment(current_user.id, names[Activity(chosen)], node)
+        segment = make_segment(current_user.id, Activity(chosen))
     except LimitReached as error:
         db.session.rollback()
         flash(explain(error), "warning")
