@@ -27,7 +27,7 @@ from skymailing.extensions import db
 from skymailing.link_checks import services as link_checks
 from skymailing.mailings import tasks as mailing_tasks
 from skymailing.manager import article_drafts
-from skymailing.messages import drafts, file_links, files, pictures
+from skymailing.messages import drafts, file_links, files, unused_pictures
 from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
@@ -123,8 +123,8 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     _delete_expired,
     counting.delete_old,
     owner_pauses.delete_old,
-    pictures.delete_unused,
-    pictures.delete_orphans,
+    unused_pictures.delete_unused,
+    unused_pictures.delete_orphans,
     file_links.delete_unused,
     files.delete_unused,
     signups.add_clients,

@@ -14,14 +14,12 @@ from typing import IO
 
 from skymailing.backups import databases
 from skymailing.backups.databases import BackupError
-from skymailing.blog.images import media_directory
-from skymailing.messages.pictures import picture_directory
-from skymailing.web.images import parse_name
+from skymailing.web.picture_files import article_directory, letter_directory, parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
 # Folders in the archive, mapped to the directories they are copied from: article images and message images.
-IMAGES = {"media/": media_directory, "letter-pictures/": picture_directory}
+IMAGES = {"media/": article_directory, "letter-pictures/": letter_directory}
 PART = ".part"  # suffix of an incomplete file
 
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from skymailing.blog.images import ENCODING, MAX_SIDE, media_directory
+from skymailing.blog.images import ENCODING, MAX_SIDE
 from skymailing.errors import UserError
-from skymailing.web.images import Picture, decode, lock_directory, parse_name, write_picture
+from skymailing.web.images import decode, write_picture
+from skymailing.web.picture_files import Picture, article_directory, lock_directory, parse_name
 
 WIDTH, HEIGHT = 1200, 630  # pixels
 MAX_ZOOM = 400  # percent
@@ -37,7 +38,7 @@ def store_cover(image_name: str, crop: Crop) -> str:
     Raises UserError, also if the image's file is missing.
     """
     try:
-        content = (media_directory() / image_name).read_bytes()
+        content = (article_directory() / image_name).read_bytes()
     except OSError as error:
         raise UserError("picture_unreadable") from error
     original = parse_name(image_name)
@@ -48,7 +49,7 @@ def store_cover(image_name: str, crop: Crop) -> str:
             part = part.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
         key = hashlib.sha256(ENCODING + repr((image_name, *crop)).encode()).hexdigest()[:32]
         cover = Picture(key, part.width, part.height, original.kind)
-        with lock_directory(media_directory()) as directory:
+        with lock_directory(article_directory()) as directory:
             for copy in cover.sizes():
                 write_picture(part, copy, directory)
     return cover.name

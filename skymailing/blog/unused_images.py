@@ -14,10 +14,9 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.blog.images import media_directory
 from skymailing.db.engine import reading_engine
 from skymailing.models import Article, ArticleDraft
-from skymailing.web.images import TEMPORARY_PREFIX, lock_directory, parse_name
+from skymailing.web.picture_files import TEMPORARY_PREFIX, article_directory, lock_directory, parse_name
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ MARK = ".swept"  # an empty file; its modification time is the time of the last 
 
 def delete_unused_images(now: datetime) -> int:
     """Delete the files of unused images, at most once per PAUSE; return how many."""
-    directory = media_directory()
+    directory = article_directory()
     mark = directory / MARK
     try:
         if not directory.is_dir() or _is_younger(mark, now - PAUSE):

@@ -7,7 +7,8 @@ from typing import IO
 
 from skymailing.extensions import db
 from skymailing.models import Brand, User
-from skymailing.web.images import Picture, decode, read_upload
+from skymailing.web.images import decode, read_upload
+from skymailing.web.picture_files import Picture
 
 LOGO_WIDTH, LOGO_HEIGHT = 480, 160  # pixels: twice the size on the page, for high-resolution screens
 

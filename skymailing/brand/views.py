@@ -19,8 +19,8 @@ from skymailing.extensions import db
 from skymailing.models import Brand
 from skymailing.web.colors import parse_color, write_stylesheet
 from skymailing.web.error_texts import explain
-from skymailing.web.images import parse_name
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.picture_files import parse_name
 from skymailing.web.responses import ONE_YEAR
 
 bp = Blueprint("brand", __name__, url_prefix="/brand")

@@ -172,6 +172,8 @@ def _migrate() -> None:
 
 def _prepare_forks() -> None:
     """Load what the programs need, for them to share it, and close what they must not share."""
+    import dns.resolver  # noqa: F401 - for the workers, which check domains
+
     from skymailing import jobs  # noqa: F401 - for the workers
 
     current_app.url_map.update()  # builds the pages

@@ -1,15 +1,16 @@
 """Find the key that signs a sender's letters."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Connection, func, select
 
 from skymailing.delivery.rendering.dkim import Signer
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.encryption import SIGNING_KEY, decrypt
 from skymailing.models import SendingDomain, SigningKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 
 def find_signer(connection: Connection, owner_id: int, address: str) -> Signer | None:
@@ -40,5 +41,10 @@ def find_signer(connection: Connection, owner_id: int, address: str) -> Signer |
     secret = decrypt(row.secret, SIGNING_KEY)
     if secret is None:
         raise TemplateError(N_("the key that signs emails from %(domain)s cannot be read"), domain=row.name)
-    key = cast("RSAPrivateKey", load_pem_private_key(secret.encode(), None))
-    return Signer(row.name, row.selector, key)
+    return Signer(row.name, row.selector, _load_key(secret))
+
+
+def _load_key(secret: str) -> "RSAPrivateKey":
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return cast("RSAPrivateKey", load_pem_private_key(secret.encode(), None))

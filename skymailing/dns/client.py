@@ -1,9 +1,14 @@
-"""Query DNS with a short timeout; without a resolver, all queries after the first fail immediately."""
+"""Query DNS with a short timeout; without a resolver, all queries after the first fail immediately.
 
-import dns.exception
-import dns.rdatatype
-import dns.resolver
+dnspython is imported by the first client: it takes 2.5 MB in each process, and few processes need it.
+"""
+
+from typing import TYPE_CHECKING
+
 from flask import current_app
+
+if TYPE_CHECKING:
+    import dns.resolver
 
 TIMEOUT = 3.0  # seconds
 
@@ -20,6 +25,8 @@ class DnsClient:
     """A client of the system's resolver, or of DNS_SERVER."""
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
+        import dns.exception
+
         self._failure = ""
         try:
             self._resolver = self._make_resolver(current_app.config["DNS_SERVER"])
@@ -28,7 +35,9 @@ class DnsClient:
             self._failure = str(error) or type(error).__name__
 
     @staticmethod
-    def _make_resolver(server: str | None) -> dns.resolver.Resolver:
+    def _make_resolver(server: str | None) -> "dns.resolver.Resolver":
+        import dns.resolver
+
         resolver = dns.resolver.Resolver(configure=server is None)
         if server is not None:
             host, separator, port = server.rpartition(":")
@@ -43,6 +52,10 @@ class DnsClient:
 
         Raises RecordMissing or DnsUnavailable.
         """
+        import dns.exception
+        import dns.rdatatype
+        import dns.resolver
+
         if self._failure:
             raise DnsUnavailable(self._failure)
         try:

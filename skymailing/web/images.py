@@ -1,14 +1,11 @@
 """Decode uploaded pictures and encode them again, so that only the pixels of an upload are kept."""
 
-import fcntl
 import io
 import os
-import re
 import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +13,7 @@ from PIL import ExifTags, Image
 
 from skymailing.errors import UserError
 from skymailing.web.host_turns import take_host_turn
+from skymailing.web.picture_files import TEMPORARY_PREFIX, Picture
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_000_000  # decoding these at full size needs about 300 MB, including copies
@@ -28,9 +26,7 @@ DECODING_WAIT = 3  # seconds
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 SMOOTH_MODES = ("L", "RGB", "RGBA", "CMYK")  # can be resized without being converted first
-WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
-TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 # The transformation that turns a picture upright, by its EXIF orientation.
 TRANSPOSES: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,8 +37,6 @@ TRANSPOSES: dict[Any, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TEMPORARY_PREFIX = ".new-"  # of a file that is being written
-NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|png|webp)")
 
 
 class PicturesBusy(UserError):
@@ -50,41 +44,6 @@ class PicturesBusy(UserError):
 
     def __init__(self) -> None:
         super().__init__("picture_busy")
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A stored picture; its file name is `<hash>-<width>x<height>.<kind>`."""
-
-    key: str
-    width: int
-    height: int
-    kind: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.key}-{self.width}x{self.height}.{self.kind}"
-
-    @property
-    def type(self) -> str:
-        return TYPES[self.kind]
-
-    def sizes(self) -> list["Picture"]:
-        """Return the copies of this picture in all sizes, the smallest first and the picture itself last."""
-        smaller = [width for width in WIDTHS if width < self.width]
-        copies = [
-            Picture(self.key, width, max(1, round(self.height * width / self.width)), self.kind)
-            for width in smaller
-        ]
-        return [*copies, self]
-
-
-def parse_name(name: str) -> Picture | None:
-    """Return the picture with this file name; None for any other name."""
-    found = NAME.fullmatch(name)
-    if found is None or not int(found["width"]) or not int(found["height"]):
-        return None
-    return Picture(found["key"], int(found["width"]), int(found["height"]), found["kind"])
 
 
 def read_upload(file: IO[bytes]) -> bytes:
@@ -107,15 +66,6 @@ def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
     """
     with take_host_turn("decoding", DECODING_WAIT, PicturesBusy()):
         yield _decode(content, largest)
-
-
-@contextmanager
-def lock_directory(directory: Path) -> Iterator[Path]:
-    """Keep other processes from writing or deleting pictures in `directory`; create it if it is missing."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
-        yield directory
 
 
 def _decode(content: bytes, largest: int) -> Image.Image:

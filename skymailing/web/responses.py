@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from babel import Locale, numbers
@@ -23,12 +23,10 @@ from skymailing.web.file_sizes import file_size
 from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, get_user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.money import money
+from skymailing.web.picture_files import parse_name
 from skymailing.web.static_files import asset
 from skymailing.web.timezone_choices import format_offset, name_timezone
 from skymailing.web.urls import public_url
-
-if TYPE_CHECKING:
-    from skymailing.web.images import Picture
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -74,16 +72,9 @@ def configure(app: Flask) -> None:
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
-    app.add_template_global(find_picture)
+    app.add_template_global(parse_name, "find_picture")
     app.add_template_global(labels.state_label)
     app.add_template_global(labels.state_tone)
-
-
-def find_picture(name: str) -> "Picture | None":
-    """Return the picture with this file name; None if no stored picture can have this name."""
-    from skymailing.web.images import parse_name  # Pillow is slow to import, so commands avoid it
-
-    return parse_name(name)
 
 
 def trust_proxies(app: Flask) -> None:

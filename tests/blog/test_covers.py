@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.blog.covers import Crop, find_box
-from skymailing.blog.images import media_directory
 from skymailing.models import Article, Role
+from skymailing.web.picture_files import article_directory
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
@@ -47,7 +47,7 @@ def save(author: FlaskClient, session: Session, path: str = "new", **values: obj
 def read_colors(app: Flask, name: str) -> tuple[tuple[int, int], str]:
     """Return the size of a stored image, and the strongest colour of its middle."""
     with app.app_context():
-        content = (media_directory() / name).read_bytes()
+        content = (article_directory() / name).read_bytes()
     with Image.open(io.BytesIO(content)) as image:
         middle = image.convert("RGB").getpixel((image.width // 2, image.height // 2))
         assert isinstance(middle, tuple)

@@ -12,10 +12,11 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.orm import Session
 
-from skymailing.blog.images import media_directory, store_image
+from skymailing.blog.images import store_image
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
-from skymailing.web.images import MAX_BYTES, parse_name
+from skymailing.web.images import MAX_BYTES
+from skymailing.web.picture_files import article_directory, parse_name
 from tests.support.factories import ArticleFactory
 
 # Images are stored as files.
@@ -43,7 +44,7 @@ def get_error(app: Flask, content: bytes) -> str:
 
 def open_stored(app: Flask, name: str) -> Image.Image:
     with app.app_context():
-        image = Image.open(media_directory() / name)
+        image = Image.open(article_directory() / name)
     image.load()
     return image
 
@@ -131,7 +132,7 @@ def test_metadata_is_removed(app: Flask) -> None:
         assert picture.height > picture.width  # rotated before the orientation tag was removed
         with app.app_context():
             for copy in picture.sizes():
-                assert b"SECRET-PLACE" not in (media_directory() / copy.name).read_bytes()
+                assert b"SECRET-PLACE" not in (article_directory() / copy.name).read_bytes()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -159,7 +160,7 @@ def test_pages_work_when_an_image_file_is_missing(app: Flask, session: Session, 
     name = store(app, encode(PHOTO, "JPEG"))
     ArticleFactory.create(slug="first", image=name, image_alt="A hand, waving")
     with app.app_context():
-        (media_directory() / name).unlink()
+        (article_directory() / name).unlink()
     assert visitor.get(f"/blog/media/{name}").status_code == 404
     for path in ("/", "/blog/", "/blog/first", "/blog/feed.atom"):
         response = visitor.get(path)
@@ -170,7 +171,7 @@ def test_pages_work_when_an_image_file_is_missing(app: Flask, session: Session, 
 def test_data_appended_to_an_image_is_removed(app: Flask) -> None:
     content = encode(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
     with app.app_context():
-        kept = (media_directory() / store(app, content)).read_bytes()
+        kept = (article_directory() / store(app, content)).read_bytes()
     assert b"steal" not in kept
     assert b"PK\x03\x04" not in kept[-100:]
 
@@ -248,8 +249,8 @@ def test_an_image_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
 )
 def test_only_images_are_served(app: Flask, path: str) -> None:
     with app.app_context():
-        media_directory().mkdir(exist_ok=True)
-        (media_directory() / "x.jpg").write_bytes(b"not ours")
+        article_directory().mkdir(exist_ok=True)
+        (article_directory() / "x.jpg").write_bytes(b"not ours")
     assert app.test_client().get(f"/blog/media/{path}").status_code == 404
 
 

@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
-from skymailing.blog.images import media_directory, store_image
+from skymailing.blog.images import store_image
 from skymailing.blog.unused_images import GRACE, delete_unused_images
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Article, Role
-from skymailing.web.images import parse_name
+from skymailing.web.picture_files import article_directory, parse_name
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
@@ -29,7 +29,7 @@ BEFORE_GRACE, AFTER_GRACE = timedelta(minutes=59), GRACE + timedelta(minutes=1)
 def media(app: Flask, session: Session) -> Iterator[Path]:
     """Yield the image directory, which is empty before and after the test."""
     with app.app_context():
-        directory = media_directory()
+        directory = article_directory()
     directory.mkdir(exist_ok=True)
     for path in directory.iterdir():
         path.unlink()

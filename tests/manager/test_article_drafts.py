@@ -11,12 +11,12 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.blog.images import media_directory
 from skymailing.blog.unused_images import GRACE, delete_unused_images
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.manager import article_drafts
 from skymailing.models import Article, ArticleDraft, Role, User
+from skymailing.web.picture_files import article_directory
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
@@ -166,9 +166,9 @@ def test_an_image_in_a_text_is_kept_while_a_draft_or_an_article_shows_it(
 ) -> None:
     def sweep_and_find() -> bool:
         with app.app_context():
-            (media_directory() / ".swept").unlink(missing_ok=True)
+            (article_directory() / ".swept").unlink(missing_ok=True)
             delete_unused_images(utcnow() + GRACE + timedelta(minutes=1))
-            return bool((media_directory() / name).exists())
+            return bool((article_directory() / name).exists())
 
     file = io.BytesIO()
     Image.new("RGB", (900, 300), "teal").save(file, "PNG")

@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.clock import utcnow
-from skymailing.messages import pictures
-from skymailing.messages.pictures import picture_directory
+from skymailing.messages import unused_pictures
 from skymailing.messages.unused import GRACE, PAUSE
 from skymailing.models import MessagePicture, User
 from skymailing.web import images
+from skymailing.web.picture_files import letter_directory
 from tests.conftest import SetLimits
 from tests.support.archives import ArchiveEntryFactory
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
@@ -35,7 +35,7 @@ LATER = GRACE + timedelta(hours=1)
 def folder(app: Flask) -> Path:
     """Return the picture folder, which is empty at first."""
     with app.app_context():
-        directory = picture_directory()
+        directory = letter_directory()
     directory.mkdir(exist_ok=True)
     for path in directory.iterdir():
         path.unlink()
@@ -144,7 +144,7 @@ def test_unused_pictures_are_deleted(
 
     def sweep(later: timedelta) -> set[str]:
         with app.app_context():
-            pictures.delete_unused(utcnow() + later)
+            unused_pictures.delete_unused(utcnow() + later)
         names = set(session.scalars(select(MessagePicture.name)))
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
         return names

@@ -11,12 +11,11 @@ from werkzeug.exceptions import NotFound
 
 from skymailing.blog import queries
 from skymailing.blog.content_cache import list_languages, render_body_cached
-from skymailing.blog.images import media_directory
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER
 from skymailing.clock import utcnow
 from skymailing.models import Role
 from skymailing.web.ids import read_page_number
-from skymailing.web.images import parse_name
+from skymailing.web.picture_files import article_directory, parse_name
 
 bp = Blueprint("blog", __name__, url_prefix="/blog")
 
@@ -92,7 +91,7 @@ def media(name: str) -> ResponseReturnValue:
     """Return a stored image; the file behind a name never changes."""
     picture = parse_name(name) or abort(404)
     try:
-        response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)
+        response: Response = send_from_directory(article_directory(), picture.name, mimetype=picture.type)
     except NotFound:
         abort(404)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"

@@ -9,7 +9,7 @@ from skymailing.blog.content_cache import render_body_cached
 from skymailing.blog.views.articles import read_language
 from skymailing.clock import utcnow
 from skymailing.help.pages import list_slugs as list_help_slugs
-from skymailing.web.images import parse_name
+from skymailing.web.picture_files import parse_name
 from skymailing.web.urls import public_url
 from skymailing.web.xml import make_xml_response
 

@@ -8,11 +8,12 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from typing import TYPE_CHECKING
 
 from skymailing.delivery.rendering.mime import SPACES, relax
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 KEY_BITS = 2048  # Ed25519 is faster, but the large providers do not verify it
 # From is listed twice, so that no one can add a second one. Gmail requires signed List-Unsubscribe headers.
@@ -42,7 +43,7 @@ class Signer:
 
     domain: str
     selector: str
-    key: rsa.RSAPrivateKey
+    key: "RSAPrivateKey"
 
     def sign(self, letter: bytes, now: datetime, tail: bytes = b"") -> bytes:
         """Return the letter, which has CRLF line endings, with a signature as its first header.
@@ -63,9 +64,17 @@ class Signer:
         ).encode("ascii")
         value = start + b":\r\n ".join(_join(names)) + b";\r\n bh=" + body_hash + b";\r\n b="
         unsigned_header = b"dkim-signature:" + _canonicalize(value)
-        signature = b64encode(self.key.sign(signed + unsigned_header, padding.PKCS1v15(), SHA256()))
+        signature = b64encode(_sign(self.key, signed + unsigned_header))
         lines = [signature[start : start + WIDTH] for start in range(0, len(signature), WIDTH)]
         return b"DKIM-Signature: " + value + b"\r\n ".join(lines) + b"\r\n" + letter
+
+
+def _sign(key: "RSAPrivateKey", content: bytes) -> bytes:
+    # Imported here, because most workers sign no letters.
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return key.sign(content, PKCS1v15(), SHA256())
 
 
 def canonicalize_body(body: bytes) -> bytes:

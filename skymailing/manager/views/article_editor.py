@@ -22,7 +22,8 @@ from skymailing.web.computing import computes, get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
-from skymailing.web.images import PicturesBusy, parse_name
+from skymailing.web.images import PicturesBusy
+from skymailing.web.picture_files import parse_name
 
 # The preview runs no scripts and loads nothing from other sites; images appear as in the blog.
 PREVIEW_POLICY = (

@@ -25,7 +25,7 @@ from skymailing.models import Article, ArticleDraft, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import get_user_zone
 from skymailing.web.ids import parse_id
-from skymailing.web.images import parse_name
+from skymailing.web.picture_files import parse_name
 from skymailing.web.timezones import parse_local
 
 

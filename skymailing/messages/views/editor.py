@@ -53,7 +53,8 @@ from skymailing.web.computing import computes, get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
-from skymailing.web.images import PicturesBusy, parse_name
+from skymailing.web.images import PicturesBusy
+from skymailing.web.picture_files import letter_directory, parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
@@ -283,9 +284,7 @@ def picture(name: str) -> ResponseReturnValue:
     """Return a picture to anyone who has its URL; its content never changes."""
     parsed = parse_name(name) or abort(404)
     try:
-        response: Response = send_from_directory(
-            pictures.picture_directory(), parsed.name, mimetype=parsed.type
-        )
+        response: Response = send_from_directory(letter_directory(), parsed.name, mimetype=parsed.type)
     except NotFound:
         abort(404)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
