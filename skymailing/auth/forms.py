@@ -26,7 +26,7 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.models import KeyKind
 from skymailing.web.error_texts import explain
-from skymailing.web.form_fields import ChoicesField
+from skymailing.web.form_fields import ChoicesField, LongSelect
 from skymailing.web.i18n import LANGUAGE_NAMES
 from skymailing.web.timezone_choices import is_timezone, list_timezone_choices
 
@@ -130,7 +130,11 @@ class ProfileForm(FlaskForm):
             *(SelectChoice(code, name) for code, name in LANGUAGE_NAMES.items()),
         ],
     )
-    timezone = SelectField(_l("Time zone"), description=_l("All times in SkyMailing are in this time zone."))
+    timezone = SelectField(
+        _l("Time zone"),
+        description=_l("All times in SkyMailing are in this time zone."),
+        widget=LongSelect(),
+    )
     summary_hour = SelectField(
         _l("Daily summary by email"),
         choices=[

