@@ -5,7 +5,6 @@ runs with every sweep.
 """
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,6 +86,10 @@ class SweepingScheduler(Scheduler):
         jobs = super().enqueue_jobs()
         self._interval = time.monotonic() - began + self._find_pause()
         return jobs
+
+    def get_jobs_to_queue(self, with_times: bool = False) -> Any:
+        """Return the due jobs; rq_scheduler would drop the fraction of the current second."""
+        return self.get_jobs(utcnow().timestamp(), with_times)
 
     def _find_pause(self) -> float:
         """Return the seconds until the next check: it is made as soon as the next job is due."""
@@ -253,7 +256,6 @@ def _schedule(scheduler: Scheduler, wakes: Sequence[Wake]) -> None:
                 result_ttl=0,
             )
             job.save(pipeline=pipeline)
-            # The scheduler drops fractions of a second; an early start would find nothing due.
-            times[wake.name] = math.ceil(wake.at.timestamp())
+            times[wake.name] = wake.at.timestamp()
         pipeline.zadd(scheduler.scheduled_jobs_key, times)
         pipeline.execute()
