@@ -243,12 +243,19 @@ def _find_separator(locale: Locale) -> str | None:
 
 
 def local_time(
-    moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
+    moment: datetime | None,
+    *,
+    zone: bool = True,
+    seconds: bool = False,
+    weekday: bool = False,
+    day: bool = True,
 ) -> Markup:
     """Return a <time> element in the reader's time zone; a dash for None."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
-    pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
+    pattern = (
+        ("EEE, " if weekday else "") + ("d MMM y, " if day else "") + "HH:mm" + (":ss" if seconds else "")
+    )
     text = escape(format_datetime(moment, pattern))
     if zone:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
