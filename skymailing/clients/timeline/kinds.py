@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     LEFT = "left"  # a sequence, or completed it
     LETTER = "letter"
     MERGED = "merged"
+    NOTE = "note"
     OPEN = "open"  # a letter
     OPT_OUT = "opt-out"
     OPT_OUT_UNDONE = "opt-out-undone"
@@ -36,6 +37,7 @@ class Filter(StrEnum):
     CLICKS = "clicks"
     PURCHASES = "purchases"
     SUBSCRIPTION = "subscription"
+    NOTES = "notes"
 
 
 FILTERED_KINDS = {
@@ -57,4 +59,5 @@ FILTERED_KINDS = {
         EventKind.SUPPRESSED,
         EventKind.TOPIC,
     ),
+    Filter.NOTES: (EventKind.NOTE,),
 }

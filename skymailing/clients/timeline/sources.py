@@ -28,6 +28,7 @@ from skymailing.models import (
     BounceKind,
     Click,
     Client,
+    ClientNote,
     Consent,
     ConsentKind,
     ConsentPurpose,
@@ -182,6 +183,11 @@ def _select_merges(client: Client) -> Select[Any]:
     return merges.where(MergedAddress.owner_id == client.owner_id, into_client)
 
 
+def _select_notes(client: Client) -> Select[Any]:
+    own = (ClientNote.client_id == client.id) & ClientNote.deleted_at.is_(None)
+    return _select(EventKind.NOTE, ClientNote.created_at, ClientNote.id).where(own)
+
+
 def _of_sequences(statement: Select[Any], client: Client) -> Select[Any]:
     own = Sequence.owner_id == client.owner_id
     joined = statement.join(Sequence, Sequence.id == Enrolment.sequence_id)
@@ -206,6 +212,7 @@ SOURCES: dict[EventKind, Callable[[Client], Select[Any]]] = {
     EventKind.LEFT: _select_ends,
     EventKind.LETTER: _select_letters,
     EventKind.MERGED: _select_merges,
+    EventKind.NOTE: _select_notes,
     EventKind.OPEN: _select_opens,
     EventKind.OPT_OUT: _select_opt_outs,
     EventKind.OPT_OUT_UNDONE: _select_undone,

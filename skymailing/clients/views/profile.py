@@ -24,6 +24,7 @@ from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
 from skymailing.mailings.result_text import explain_reply
 from skymailing.models import Client, ConsentKind, SuppressionReason
+from skymailing.models.client import NOTE_MAX_LENGTH
 from skymailing.purchases.queries import has_purchases, sum_of_client
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
@@ -51,12 +52,19 @@ def new() -> ResponseReturnValue:
 @login_required
 def show(client_id: int) -> ResponseReturnValue:
     """Show a client: values, tags, topics, sequences, whether the address is suppressed, and the timeline."""
-    client = get_own(Client, client_id)
+    return render_profile(get_own(Client, client_id))
+
+
+def render_profile(client: Client, note: str = "", note_error: str = "") -> str:
+    """Return the page of a client; `note` is a note that could not be saved, and why."""
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
     return render_template(
         "clients/show.html",
         client=client,
+        note=note,
+        note_error=note_error,
+        note_max_length=NOTE_MAX_LENGTH,
         timezone=name_timezone(client.timezone, utcnow()) if client.timezone else "",
         tags=find_tags([client.id]).get(client.id, []),
         suppressed=suppressed,
