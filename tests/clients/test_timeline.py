@@ -15,7 +15,7 @@ from skymailing.clients.consents import record
 from skymailing.clients.timeline import events
 from skymailing.clients.timeline.kinds import FILTERED_KINDS, EventKind
 from skymailing.clients.timeline.loading import LOADERS
-from skymailing.clients.timeline.sources import SOURCES
+from skymailing.clients.timeline.sources import LETTER_SOURCES, SOURCES
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import (
@@ -60,9 +60,8 @@ def read_events(browser: FlaskClient, client: Client, query: str = "") -> list[s
     return [" ".join(item.get_text(" ").split()) for item in items]
 
 
-def test_it_shows_every_kind_of_event_newest_first(
-    browser: FlaskClient, client: Client, history: History
-) -> None:
+def fill(history: History) -> None:
+    """Let an event of every kind happen, one an hour."""
     letter = history.letter(at(0))
     history.open(letter, at(1))
     history.click(history.letter(at(2), name="Autumn"), at(3))
@@ -78,6 +77,12 @@ def test_it_shows_every_kind_of_event_newest_first(
     history.sequence(at(14), at(15))
     history.note(at(16), "Called <b>")
     history.opt_out(at(17), undone_at=at(18), reason="too-many", comment="Daily!")
+
+
+def test_it_shows_every_kind_of_event_newest_first(
+    browser: FlaskClient, client: Client, history: History
+) -> None:
+    fill(history)
 
     found = read_events(browser, client)
     hidden = [re.sub(r" \d\d:\d\d| \d+(?=”)|(?<=old)\d+", "", text).replace("\xa0", " ") for text in found]
@@ -239,7 +244,7 @@ def test_letters_that_retention_has_removed_are_gone(
 @pytest.mark.one_engine
 def test_every_kind_has_a_source_a_loader_a_filter_and_an_icon() -> None:
     kinds = set(EventKind)
-    assert set(SOURCES) == set(LOADERS) == kinds
+    assert SOURCES.keys() | LETTER_SOURCES.keys() == LOADERS.keys() == kinds
     filtered = [kind for group in FILTERED_KINDS.values() for kind in group]
     assert sorted(filtered) == sorted(kinds)
     folder = Path(events.__file__).parents[2]

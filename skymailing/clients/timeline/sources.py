@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Select,
@@ -54,7 +55,19 @@ Condition = ColumnElement[bool]
 
 def select_events(client: Client, kinds: Iterable[EventKind]) -> list[Select[Any]]:
     """Return a statement for each kind, with the columns `at`, `kind` and `ref`."""
-    return [SOURCES[kind](client) for kind in kinds]
+    letters = _find_letters(client)
+    return [
+        LETTER_SOURCES[kind](letters) if kind in LETTER_SOURCES else SOURCES[kind](client) for kind in kinds
+    ]
+
+
+def _find_letters(client: Client) -> CTE:
+    """Return the client's letters of mailings and sequences, which several sources read."""
+    at = func.coalesce(Delivery.finished_at, Run.started_at).label("at")
+    joined = select(Delivery.id, at).join(Run, Run.id == Delivery.run_id).join(Run.mailing)
+    # Deliveries have no foreign key to clients, so check the owner, too.
+    own = (Delivery.client_id == client.id) & (Mailing.owner_id == client.owner_id)
+    return joined.where(own, Mailing.kind.not_in(CAUGHT_KINDS)).cte("letters")
 
 
 def _select(kind: EventKind, at: Any, ref: Any) -> Select[Any]:
@@ -80,17 +93,8 @@ def _select_added(client: Client) -> Select[Any]:
     return _select(EventKind.ADDED, Client.created_at, Client.id).where(Client.id == client.id)
 
 
-def _select_letters(client: Client) -> Select[Any]:
-    at = func.coalesce(Delivery.finished_at, Run.started_at)
-    return _of_letters(_select(EventKind.LETTER, at, Delivery.id).select_from(Delivery), client)
-
-
-def _of_letters(statement: Select[Any], client: Client) -> Select[Any]:
-    """Add the client's letters to a statement that contains deliveries."""
-    joined = statement.join(Run, Run.id == Delivery.run_id).join(Mailing, Mailing.id == Run.mailing_id)
-    # Deliveries have no foreign key to clients, so check the owner, too.
-    own = (Delivery.client_id == client.id) & (Mailing.owner_id == client.owner_id)
-    return joined.where(own, Mailing.kind.not_in(CAUGHT_KINDS))
+def _select_letters(letters: CTE) -> Select[Any]:
+    return _select(EventKind.LETTER, letters.c.at, letters.c.id)
 
 
 def _select_transactional(client: Client) -> Select[Any]:
@@ -101,17 +105,16 @@ def _select_transactional(client: Client) -> Select[Any]:
     return letters.where(_is_at_address(TransactionalLetter, client), is_sent)
 
 
-def _select_clicks(client: Client) -> Select[Any]:
+def _select_clicks(letters: CTE) -> Select[Any]:
     ref = cast(Click.delivery_id, BigInteger) * LINKS_PER_LETTER + Click.number
-    clicks = _select(EventKind.CLICK, _from_milliseconds(Click.first_at), ref).select_from(Delivery)
-    clicks = clicks.join(Click, Click.delivery_id == Delivery.id)
-    return _of_letters(clicks, client).where(Click.clicks > 0)
+    clicks = _select(EventKind.CLICK, _from_milliseconds(Click.first_at), ref)
+    return clicks.join(letters, letters.c.id == Click.delivery_id).where(Click.clicks > 0)
 
 
-def _select_opens(client: Client) -> Select[Any]:
-    opens = _select(EventKind.OPEN, _from_milliseconds(Engagement.last_open_at), Delivery.id)
-    opens = opens.select_from(Delivery).join(Engagement, Engagement.delivery_id == Delivery.id)
-    return _of_letters(opens, client).where(Engagement.last_open_at.is_not(None))
+def _select_opens(letters: CTE) -> Select[Any]:
+    opens = _select(EventKind.OPEN, _from_milliseconds(Engagement.last_open_at), Engagement.delivery_id)
+    opens = opens.join(letters, letters.c.id == Engagement.delivery_id)
+    return opens.where(Engagement.last_open_at.is_not(None))
 
 
 def _select_purchases(client: Client) -> Select[Any]:
@@ -206,18 +209,20 @@ def _select_ends(client: Client) -> Select[Any]:
 SOURCES: dict[EventKind, Callable[[Client], Select[Any]]] = {
     EventKind.ADDED: _select_added,
     EventKind.BOUNCE: _select_bounces,
-    EventKind.CLICK: _select_clicks,
     EventKind.CONSENT: _select_consents,
     EventKind.ENTERED: _select_entries,
     EventKind.LEFT: _select_ends,
-    EventKind.LETTER: _select_letters,
     EventKind.MERGED: _select_merges,
     EventKind.NOTE: _select_notes,
-    EventKind.OPEN: _select_opens,
     EventKind.OPT_OUT: _select_opt_outs,
     EventKind.OPT_OUT_UNDONE: _select_undone,
     EventKind.PURCHASE: _select_purchases,
     EventKind.SUPPRESSED: _select_suppressions,
     EventKind.TOPIC: _select_topics,
     EventKind.TRANSACTIONAL: _select_transactional,
+}
+LETTER_SOURCES: dict[EventKind, Callable[[CTE], Select[Any]]] = {
+    EventKind.CLICK: _select_clicks,
+    EventKind.LETTER: _select_letters,
+    EventKind.OPEN: _select_opens,
 }

@@ -22,7 +22,6 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
-from skymailing.mailings.result_text import explain_reply
 from skymailing.models import Client, ConsentKind, SuppressionReason
 from skymailing.models.client import NOTE_MAX_LENGTH
 from skymailing.purchases.queries import has_purchases, sum_of_client
@@ -106,7 +105,6 @@ def make_timeline_context(client: Client) -> dict[str, Any]:
         "days": group_by_day(events, get_user_zone()),
         "consent_kind": ConsentKind,
         "to_time": to_time,
-        "explain_reply": explain_reply,
         "explain_run": letters.explain_run,
         "fill_subject": partial(fill_subject, habits=Habits.of(current_user)),
     }
