@@ -13,6 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, Suppression
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 TEXT_MAX_LENGTH = 2_000
 MAX_SHOWN = 20
@@ -111,10 +112,15 @@ def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> No
 
 
 def read_time(text: str) -> datetime | None:
-    """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid."""
+    """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid.
+
+    So are times that cannot be shown in every time zone.
+    """
     try:
         time = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     except ValueError:
+        return None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 

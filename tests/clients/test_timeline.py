@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.clients import opt_outs
-from skymailing.clients.consents import record
+from skymailing.clients.consents import read_time, record
 from skymailing.clients.timeline import events
 from skymailing.clients.timeline.kinds import FILTERED_KINDS, EventKind
 from skymailing.clients.timeline.loading import LOADERS
@@ -253,3 +253,10 @@ def test_every_kind_has_a_source_a_loader_a_filter_and_an_icon() -> None:
     assert set(icons) == kinds
     sprite = (folder / "static/vendor/bootstrap-icons/icons.svg").read_text()
     assert all(f'id="{name}"' in sprite for name in icons.values())
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59:59-05:00", "yesterday"])
+def test_stated_times_that_not_every_time_zone_has_are_ignored(text: str) -> None:
+    assert read_time(text) is None
+    assert read_time("2026-01-02 03:04:05 UTC") == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
