@@ -13,7 +13,7 @@ from skymailing.api import idempotency, keys
 from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
-from skymailing.clients import imports, uploads
+from skymailing.clients import imports, notes, uploads
 from skymailing.clients.bulk import services as bulk
 from skymailing.clients.search.index import is_behind
 from skymailing.clock import utcnow
@@ -85,6 +85,7 @@ def _delete_expired(now: datetime) -> None:
     expiring = (undo.delete_expired, bulk.delete_expired, uploads.delete_old, drafts.delete_expired)
     others = (
         article_drafts.delete_expired,
+        notes.delete_expired,
         link_checks.delete_expired,
         signups.delete_expired,
         idempotency.delete_expired,

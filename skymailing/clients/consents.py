@@ -12,7 +12,8 @@ from skymailing.clients.rows import ClientRow
 from skymailing.clock import utcnow
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, SignupForm
+from skymailing.models import Client, Consent, ConsentKind, ConsentPurpose, ConsentText, Suppression
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 TEXT_MAX_LENGTH = 2_000
 MAX_SHOWN = 20
@@ -111,10 +112,15 @@ def mark_orphaned(owner_id: int, email_keys: Sequence[str], now: datetime) -> No
 
 
 def read_time(text: str) -> datetime | None:
-    """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid."""
+    """Parse a time in ISO format, as UTC unless it has an offset; return None if it is invalid.
+
+    So are times that cannot be shown in every time zone.
+    """
     try:
         time = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     except ValueError:
+        return None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -127,21 +133,12 @@ def read_ip_address(text: str) -> str:
         return ""
 
 
-def find_later_confirmation(consents: Sequence[Consent], suppressed_at: datetime) -> Consent | None:
+def find_later_confirmation(suppression: Suppression) -> Consent | None:
     """Return the latest confirmed subscription since an address was suppressed, if there is one."""
-    letters = (consent for consent in consents if consent.purpose == ConsentPurpose.LETTERS)
-    confirmed = (consent for consent in letters if consent.kind == ConsentKind.CONFIRMED)
-    return next((consent for consent in confirmed if consent.at > suppressed_at), None)
-
-
-def name_forms(consents: Sequence[Consent]) -> dict[int, str]:
-    """Return the names of the sign-up forms of these consents that still exist, by ID."""
-    ids = {consent.form_id for consent in consents if consent.form_id is not None}
-    owners = {consent.owner_id for consent in consents}
-    statement = select(SignupForm.id, SignupForm.name).where(
-        SignupForm.id.in_(ids), SignupForm.owner_id.in_(owners)
-    )
-    return dict(db.session.execute(statement).tuples().all()) if ids else {}
+    same = (Consent.owner_id == suppression.owner_id) & (Consent.email_key == suppression.email_key)
+    confirmed = (Consent.purpose == ConsentPurpose.LETTERS) & (Consent.kind == ConsentKind.CONFIRMED)
+    later = select(Consent).where(same, confirmed, Consent.at > suppression.created_at)
+    return db.session.scalar(later.order_by(Consent.id.desc()).limit(1))
 
 
 def list_consents(owner_id: int, email_key: str) -> list[Consent]:

@@ -15,6 +15,7 @@ from skymailing.clients.enrolments import (
     forget_signals,
     restore_enrolments,
 )
+from skymailing.clients.notes import find_notes, restore_notes
 from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.clients.tags import find_or_create_tags, find_tags, tag_key
 from skymailing.db.engine import insert_into
@@ -66,6 +67,7 @@ def remove_clients(
     forms = _find_forms(owned)
     enrolments = find_enrolments(owned)
     purchases = find_purchases(owned)
+    notes = find_notes(owned)
     letters = deliveries.detach_clients(db.session.connection(), owned, now)
     content = [
         _serialize(client)
@@ -76,6 +78,7 @@ def remove_clients(
             "letters": letters.get(client.id, []),
             "enrolments": enrolments.get(client.id, []),
             "purchases": purchases.get(client.id, []),
+            "notes": notes.get(client.id, []),
         }
         for client in clients
     ]
@@ -107,8 +110,8 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     """Restore clients whom `remove_clients` deleted; return them.
 
     All their values, tags and letters are restored, and they are selected again in unfinished mailings. If a
-    client with the same address has been added since, the new client is kept and gets the letters. Cancelled
-    letters remain cancelled.
+    client with the same address has been added since, the new client is kept and gets the letters and notes.
+    Cancelled letters remain cancelled.
     """
     keys = [values["email_key"] for values in content]
     condition = (Client.owner_id == owner_id) & Client.email_key.in_(keys)
@@ -123,6 +126,8 @@ def restore_removed_clients(owner_id: int, content: Sequence[dict[str, Any]]) ->
     # Deletions stored by earlier versions have no purchases.
     bought = {ids[values["email_key"]]: values.get("purchases", []) for values in content}
     give_purchases(owner_id, bought, giver_id=None)
+    # Deletions stored by earlier versions have no notes.
+    restore_notes(owner_id, {ids[values["email_key"]]: values.get("notes", []) for values in content})
     _restore_enrolments(owner_id, restored)
     last_signal = find_last_signal()
     _restore_tags(owner_id, restored)

@@ -23,6 +23,7 @@ from skymailing.clients.enrolments import (
     forget_signals,
     remove_enrolments,
 )
+from skymailing.clients.notes import move_notes
 from skymailing.clients.suppression import forget_merge, remember_merge
 from skymailing.clients.topic_choices import copy_choices, restore_choices
 from skymailing.db.engine import insert_into
@@ -63,6 +64,7 @@ def merge_clients(kept: Client, removed: Client, now: datetime, actor: Actor) ->
     content["letters"], content["detached"] = move_letters(db.session.connection(), kept, removed.id, now)
     content["purchases"] = find_purchases([removed.id]).get(removed.id, [])
     give_purchases(kept.owner_id, {kept.id: content["purchases"]}, giver_id=removed.id)
+    content["notes"] = move_notes(removed.id, kept.id)
     content["kept_key"] = kept.email_key
     content["topics"] = copy_choices(kept.owner_id, removed.email_key, kept.email_key)
     remember_merge(kept.owner_id, removed.email_key, kept.email_key, now)
@@ -94,6 +96,7 @@ def undo_merge(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> C
         # Merges by earlier versions have no topics.
         restore_choices(owner_id, content.get("topics", []))
         give_purchases(owner_id, {client.id: content.get("purchases", [])}, giver_id=kept.id)
+        move_notes(kept.id, client.id, content.get("notes", []))  # which earlier versions did not have
         letters = (content["letters"], content["detached"])
         return_letters(db.session.connection(), letters, kept.id, client.id)
     audit.record(AuditAction.CLIENT_RESTORED, actor, client)

@@ -4,7 +4,7 @@ All decisions that people make through links in letters are stored here, except 
 or from providers (`returns.consequences`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -180,19 +180,10 @@ def save_reason(
     return True
 
 
-def list_opt_outs(owner_id: int, email_key: str) -> list[tuple[OptOut, str | None]]:
-    """Return the last opt-outs at an address, each with the name of its topic, newest first."""
-    condition = (OptOut.owner_id == owner_id) & (OptOut.email_key == email_key)
-    return _list_with_topics([condition])
-
-
 def list_comments(owner_id: int, since: datetime) -> list[tuple[OptOut, str | None]]:
     """Return the newest opt-outs with a comment, each with the name of its topic."""
-    return _list_with_topics([_is_counted(owner_id, since), OptOut.comment != ""])
-
-
-def _list_with_topics(conditions: Iterable[Any]) -> list[tuple[OptOut, str | None]]:
-    rows = select(OptOut, Topic.name).outerjoin(Topic, Topic.id == OptOut.topic_id).where(*conditions)
+    rows = select(OptOut, Topic.name).outerjoin(Topic, Topic.id == OptOut.topic_id)
+    rows = rows.where(_is_counted(owner_id, since), OptOut.comment != "")
     return list(db.session.execute(rows.order_by(OptOut.id.desc()).limit(MAX_SHOWN)).tuples())
 
 

@@ -1,4 +1,4 @@
-"""Add what clients did with past letters: clicks in the weekly digest, and purchases after clicks."""
+"""Add what followed letters: clicks in the weekly digest, purchases after clicks, and the owner's notes."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -10,10 +10,12 @@ from skymailing.extensions import db
 from skymailing.models import (
     Click,
     Client,
+    ClientNote,
     Delivery,
     DeliveryState,
     Engagement,
     Periodicity,
+    Purchase,
     Run,
     RunLink,
     User,
@@ -23,6 +25,11 @@ from skymailing.purchases.services import NewPurchase, add_purchase
 SEED = 9
 NEWCOMERS = 10
 CLICK_RATE, PURCHASE_RATE = 0.85, 0.4  # the first is the rate of those who click at all
+NOTES = (
+    "Wants a second cup in the same glaze.",
+    "Просит доставку после шести.",
+    "Asked about the Sunday course.",
+)
 AMOUNTS = (980, 1200, 1650, 2400, 3900)  # roubles
 
 
@@ -40,6 +47,7 @@ def add_reactions(owner: User, runs: list[Run], now: datetime) -> None:
             _add_clicks(run, random)
     db.session.flush()
     _add_purchases(owner, random, now)
+    _add_notes(owner, now)
 
 
 def _add_clicks(run: Run, random: Random) -> None:
@@ -80,3 +88,15 @@ def _add_purchases(owner: User, random: Random, now: datetime) -> None:
         at = datetime.fromtimestamp(clicked_at / 1000, now.tzinfo) + timedelta(hours=random.uniform(0.2, 40))
         amount = random.choice(AMOUNTS) * 100
         add_purchase(client, NewPurchase(str(number), amount, "RUB", min(at, now)), now)
+
+
+def _add_notes(owner: User, now: datetime) -> None:
+    """Let the owner write a note after every second purchase."""
+    bought = select(Purchase).where(Purchase.owner_id == owner.id).order_by(Purchase.id)
+    for number, purchase in enumerate(db.session.scalars(bought).all()):
+        if number % 2 == 0 and purchase.client_id is not None:
+            note = ClientNote(
+                owner_id=owner.id, client_id=purchase.client_id, text=NOTES[number % len(NOTES)]
+            )
+            note.created_at = min(purchase.purchased_at + timedelta(hours=3), now)
+            db.session.add(note)

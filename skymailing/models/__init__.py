@@ -20,6 +20,7 @@ from skymailing.models.client import (
     AttributeType,
     Client,
     ClientImport,
+    ClientNote,
     ClientToIndex,
     ClientUpload,
     ImportRejection,

@@ -12,6 +12,9 @@ from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
 from skymailing.models.user import User
 
+NOTE_MAX_LENGTH = 1_000
+IS_DELETED = text("deleted_at IS NOT NULL")
+
 
 class AttributeType(StrEnum):
     """The type of an attribute's values, for comparisons and filters in letters."""
@@ -59,6 +62,25 @@ class Client(Timestamps, Model):
             postgresql_where=text("timezone <> ''"),
             sqlite_where=text("timezone <> ''"),
         ),
+    )
+
+
+class ClientNote(Model):
+    """A note that the owner wrote into a client's timeline."""
+
+    __tablename__ = "client_notes"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), index=True)
+    text: Mapped[str] = mapped_column(String(NOTE_MAX_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    # When the owner deleted it, which can be undone for an hour.
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        Index(None, "owner_id", "id"),
+        Index("ix_client_notes_deleted", "deleted_at", postgresql_where=IS_DELETED, sqlite_where=IS_DELETED),
     )
 
 

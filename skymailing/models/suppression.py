@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.clock import utcnow
@@ -48,4 +48,8 @@ class MergedAddress(Model):
     kept_key: Mapped[str] = mapped_column(String(320))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
-    __table_args__ = (UniqueConstraint("owner_id", "email_key"),)
+    __table_args__ = (
+        UniqueConstraint("owner_id", "email_key"),
+        # For the timeline of the kept client.
+        Index(None, "owner_id", "kept_key"),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from skymailing.db.pagination import Order
 from skymailing.db.text_search import is_sqlite
@@ -12,7 +12,6 @@ from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Purchase
 
 ORDER: Order = [(Purchase.id, False)]
-PURCHASES_SHOWN = 20  # of a client
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,6 @@ def select_purchases(owner_id: int, **values: Any) -> Select[tuple[Purchase]]:
 def has_purchases(owner_id: int) -> bool:
     """Return whether the owner's shop has reported any purchase."""
     return db.session.scalar(select(Purchase.id).where(Purchase.owner_id == owner_id).limit(1)) is not None
-
-
-def list_of_client(client: Client) -> list[Row[tuple[Purchase, str]]]:
-    """Return a client's newest purchases, with the names of the mailings that they are credited to."""
-    statement = select(Purchase, Mailing.name).outerjoin(Mailing, Mailing.id == Purchase.mailing_id)
-    statement = statement.where(Purchase.client_id == client.id, Purchase.owner_id == client.owner_id)
-    newest = statement.order_by(Purchase.purchased_at.desc(), Purchase.id.desc())
-    return list(db.session.execute(newest.limit(PURCHASES_SHOWN)).all())
 
 
 def sum_of_client(client: Client) -> list[Revenue]:

@@ -37,7 +37,12 @@ def _find_separator(locale: Locale) -> str | None:
 
 
 def local_time(
-    moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
+    moment: datetime | None,
+    *,
+    zone: bool = True,
+    seconds: bool = False,
+    weekday: bool = False,
+    day: bool = True,
 ) -> Markup:
     """Return a <time> element in the reader's time zone; a dash for None.
 
@@ -47,9 +52,11 @@ def local_time(
     if moment is None or locale is None:
         return Markup('<span class="no-value">–</span>')
     local = moment.astimezone(reader_zone)
-    text = f"{local.day} {locale.months['format']['abbreviated'][local.month]} {local.year}, {local:%H:%M}"
+    text = f"{local:%H:%M}"
     if seconds:
         text += f":{local:%S}"
+    if day:
+        text = f"{local.day} {locale.months['format']['abbreviated'][local.month]} {local.year}, {text}"
     if weekday:
         text = f"{locale.days['format']['abbreviated'][local.weekday()]}, {text}"
     shown = escape(text)

@@ -24,6 +24,9 @@ SEGMENT_ERROR_TEXTS: dict[str, Any] = {
     "topic_left_by_client": _l(
         "This client has unsubscribed from the topic. Only the client can resubscribe."
     ),
+    "note_empty": _l("Enter a note."),
+    "note_too_long": _l("A note can have up to %(limit)s characters."),
+    "client_too_many_notes": _l("A client can have up to %(limit)s notes."),
     "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
     "segment_unreadable": _l("The conditions cannot be read."),
     "segment_empty": _l("Add at least one condition."),

@@ -1,4 +1,4 @@
-"""Add a recipient's click, the results of an A/B test, webhooks, files and articles to an account."""
+"""Add a note, a recipient's click, the results of an A/B test, webhooks, files and articles to an account."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
@@ -8,6 +8,7 @@ from skymailing.models import (
     ArticleDraft,
     Click,
     Client,
+    ClientNote,
     Delivery,
     Engagement,
     LetterContent,
@@ -28,6 +29,11 @@ from skymailing.models import (
 )
 from tests.support.factories import ArticleFactory, RunVariantFactory
 from tests.support.files import attach, link_to
+
+
+def add_note(session: Session, client: Client) -> None:
+    """Add a note about a client."""
+    session.add(ClientNote(owner_id=client.owner_id, client_id=client.id, text="Called on Monday"))
 
 
 def add_sale(session: Session, run: Run, client: Client) -> None:

@@ -80,6 +80,14 @@ def test_the_archive_contains_purchases(session: Session, user: User, browser: F
     assert purchase["email"] == read_table(archive, "clients.csv")[0]["email"]
 
 
+def test_the_archive_contains_notes(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
+    (note,) = read_table(archive, "notes.csv")
+    assert note["text"] == "Called on Monday"
+    assert note["email"] == read_table(archive, "clients.csv")[0]["email"]
+
+
 def test_the_archive_contains_api_keys_without_the_keys_themselves(
     session: Session, user: User, browser: FlaskClient
 ) -> None:

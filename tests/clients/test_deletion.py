@@ -149,7 +149,7 @@ def test_restored_clients_have_their_letters_again(
         ("v@x.com", second_id),
     ]
     anna = session.scalars(select(Client).where(Client.email == "a@x.com")).one()
-    assert "Why this client?" in browser.get(f"/clients/{anna.id}").text
+    assert 'data-kind="letter"' in browser.get(f"/clients/{anna.id}").text
 
 
 def test_a_deletion_can_be_undone_only_once(browser: FlaskClient, user: User, session: Session) -> None:

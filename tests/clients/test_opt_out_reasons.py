@@ -35,7 +35,7 @@ def test_a_reason_is_optional_and_shown_to_the_owner(
     assert "Too many emails 1" in reasons
     assert "Every day! <b>" in reasons
     shown = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "unsubscribed from everything · Too many emails" in shown
+    assert "unsubscribed from everything Too many emails" in shown
     assert "Every day! <b>" in shown
 
 

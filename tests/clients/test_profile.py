@@ -1,6 +1,5 @@
 """Test the page of a client: values, tags, letters, and why the client got them."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -42,8 +41,8 @@ def send(mailing: Mailing, client: Client, state: DeliveryState = DeliveryState.
 
 
 def read_letters(page: str) -> dict[str, str]:
-    """Return the text of each letter's row, by mailing name."""
-    rows = BeautifulSoup(page, "html.parser").select("#emails tbody tr")
+    """Return the text of each letter's event, by mailing name."""
+    rows = BeautifulSoup(page, "html.parser").select("[data-kind=letter]")
     return {row.select("a")[0].text: " ".join(row.get_text(" ").split()) for row in rows}
 
 
@@ -62,7 +61,7 @@ def test_the_page_shows_what_is_known_about_a_client(
     for text in ("anna@x.com", "Anna &lt;b&gt;", "met twice", "Омск", "receives your mailings"):
         assert text in page
     assert "empty" not in page
-    assert "No emails to this client yet" in page
+    assert read_letters(page) == {}
     assert browser.get("/clients/").text.count(f'href="{url}"') == 1
 
     browser.post(f"{url}/edit", data={"email": "anna@x.com", "tags": "vip"})
@@ -123,15 +122,3 @@ def test_the_page_explains_why_each_letter_was_sent(
     for name in ("old", "strange"):
         assert "Not recorded" in letters[name]
         assert "all clients" not in letters[name]
-
-
-def test_letters_are_paginated(browser: FlaskClient, user: User, session: Session) -> None:
-    client = ClientFactory.create(owner=user)
-    for number in range(25):
-        mailing = MailingFactory.create(owner=user, name=f"m{number}")
-        send(mailing, client, scheduled_for=utcnow() + timedelta(hours=number))
-    page = browser.get(f"/clients/{client.id}").text
-    assert len(read_letters(page)) == 20
-    link = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
-    assert link
-    assert list(read_letters(browser.get(str(link["href"])).text)) == ["m4", "m3", "m2", "m1", "m0"]

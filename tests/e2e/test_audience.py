@@ -91,7 +91,7 @@ def test_a_segment_without_a_tag_gets_a_mailing_and_the_reason_is_on_the_clients
         clients = session.execute(select(Client.full_name, Client.id).where(Client.owner_id == owner.id))
         ids = dict(clients.tuples().all())
     window.open(f"/clients/{ids['ann']}")
-    letter = window.page.locator("#emails tbody tr")
+    letter = window.page.locator("[data-kind=letter]")
     expect(letter).to_contain_text("Tea for Omsk")
     letter.locator("summary").click()
     expect(letter).to_contain_text("at least one of these segments and tags: “Omsk”")
@@ -99,4 +99,5 @@ def test_a_segment_without_a_tag_gets_a_mailing_and_the_reason_is_on_the_clients
     expect(letter).to_contain_text("City is omsk")
     for name in ("bob", "eve"):
         window.open(f"/clients/{ids[name]}")
-        expect(window.main).to_contain_text("No emails to this client yet")
+        expect(window.main).to_contain_text("Added to your clients")
+        expect(window.page.locator("[data-kind=letter]")).to_have_count(0)

@@ -13,6 +13,7 @@ PRIVATE = "signed-in users, about their own objects"
 NO_BULK = {"action": "allow", "clients": []}
 UNUSED_TAG = {"name": "vip", "clients": [], "mailings": []}
 CLIENT = Own("client_id", objects.make_client)
+NOTE = Own("note_id", objects.make_note)
 MESSAGE = Own("message_id", objects.make_message)
 DRAFT = Own("draft_id", objects.make_draft)
 ARTICLE_DRAFT = OwnInPanel("draft_id", objects.make_article_draft)
@@ -86,13 +87,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     **dict.fromkeys(("account.export", "account.delete", "account.leaving"), PRIVATE),
     "clients.index": PRIVATE,
     **dict.fromkeys(("clients.attributes", "clients.new"), PRIVATE),
-    "clients.show": CLIENT,
-    **dict.fromkeys(("clients.edit", "clients.delete"), CLIENT),
+    **dict.fromkeys(("clients.show", "clients.edit", "clients.delete"), CLIENT),
     **dict.fromkeys(("clients.activity", "clients.duplicates"), PRIVATE),
     "clients.merge": CLIENT,
     "clients.merge_undo": Own("removal_id", objects.make_removal(RemovalKind.MERGE, objects.MERGED)),
-    "clients.suppress": CLIENT,
-    "clients.allow": CLIENT,
+    **dict.fromkeys(("clients.add_note", "clients.suppress", "clients.allow"), CLIENT),
+    **dict.fromkeys(("clients.delete_note", "clients.restore_note"), NOTE),
     "clients.bulk_action": PRIVATE,
     "clients.columns": PRIVATE,
     "clients.bulk_show": BULK_JOB,

@@ -23,6 +23,7 @@ from skymailing.models import (
     BulkState,
     CaughtLetter,
     ClientImport,
+    ClientNote,
     ClientUpload,
     DeliveryState,
     Layout,
@@ -159,6 +160,11 @@ def make_suppression(owner: User) -> Any:
     return SuppressionFactory.create(
         owner_id=owner.id, email_key="stopped@example.org", reason=SuppressionReason.MANUAL
     )
+
+
+def make_note(owner: User) -> Any:
+    note = ClientNote(owner_id=owner.id, client_id=make_client(owner).id, text="Called on Monday")
+    return add(owner, note)
 
 
 def make_tag(owner: User) -> Any:

@@ -172,6 +172,7 @@ class OwnedObjects:
             "name": "Taken over",
             "subject": "Taken over",
             "body": "Taken over",
+            "text": "Taken over",
             "format": "text",
             "email": "taken.over@example.com",
             "full_name": "Taken over",

@@ -154,7 +154,7 @@ def test_the_owner_sees_opens_on_pages_and_in_the_export(
         browser.get(f"/mailings/runs/{run.id}/clicks")
     )
     page = get_main_text(browser.get(f"/clients/{client.id}"))
-    assert "opened 2 times, last" in page
+    assert f"Opened the email {run.mailing.name} 2 times" in page
     assert "counting opens: allowed" in page
     with download_archive(browser) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("clicks.csv")]

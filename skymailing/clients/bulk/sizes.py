@@ -7,10 +7,10 @@ from sqlalchemy import Text, cast, func, select
 
 from skymailing.db.engine import is_in
 from skymailing.extensions import db
-from skymailing.models import Client, Delivery, Purchase
+from skymailing.models import Client, ClientNote, Delivery, Purchase
 
 MAX_LETTERS = 20_000  # together with purchases
-MAX_CHARACTERS = 10_000_000  # of comments and attributes; PostgreSQL stores at most 256 MB in a value
+MAX_CHARACTERS = 10_000_000  # of comments, attributes and notes; PostgreSQL stores at most 256 MB in a value
 
 
 def count_fitting(ids: Sequence[int]) -> int:
@@ -27,7 +27,12 @@ def count_fitting(ids: Sequence[int]) -> int:
 
 def _measure(ids: Sequence[int]) -> dict[int, int]:
     size = func.length(cast(Client.attributes, Text)) + func.length(Client.comment)
-    return dict(db.session.execute(select(Client.id, size).where(is_in(Client.id, ids))).tuples().all())
+    sizes = dict(db.session.execute(select(Client.id, size).where(is_in(Client.id, ids))).tuples().all())
+    notes = select(ClientNote.client_id, func.sum(func.length(ClientNote.text)))
+    notes = notes.where(is_in(ClientNote.client_id, ids)).group_by(ClientNote.client_id)
+    for client_id, length in db.session.execute(notes).tuples():
+        sizes[client_id] = sizes.get(client_id, 0) + length
+    return sizes
 
 
 def _count_letters(ids: Sequence[int]) -> Counter[int]:

@@ -8,26 +8,29 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing.clients import consents, letters, services, suppression
+from skymailing.clients import letters, services, suppression
 from skymailing.clients.activity import counts_clicks, find_activities
+from skymailing.clients.consents import find_later_confirmation
 from skymailing.clients.forms import ACTIVITY_LABELS, ClientForm, make_client_form
-from skymailing.clients.opt_outs import list_opt_outs
 from skymailing.clients.places import find_enterable, list_places
 from skymailing.clients.tags import InvalidTag, find_tags, list_names
+from skymailing.clients.timeline.events import group_by_day, list_events
+from skymailing.clients.timeline.kinds import Filter
 from skymailing.clients.topic_choices import list_states
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
-from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.transactional import fill_subject
 from skymailing.extensions import db
 from skymailing.models import Client, ConsentKind, SuppressionReason
-from skymailing.purchases.queries import list_of_client, sum_of_client
+from skymailing.models.client import NOTE_MAX_LENGTH
+from skymailing.purchases.queries import has_purchases, sum_of_client
 from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.settings.retention import retention_settings
 from skymailing.tracking.click_counts import to_time
 from skymailing.web.error_texts import explain
+from skymailing.web.i18n import get_user_zone
 from skymailing.web.timezone_choices import name_timezone
 
 
@@ -47,54 +50,63 @@ def new() -> ResponseReturnValue:
 @bp.get("/<big:client_id>")
 @login_required
 def show(client_id: int) -> ResponseReturnValue:
-    """Show a client: values, tags, topics, consents, whether the address is suppressed, and letters."""
-    client = get_own(Client, client_id)
+    """Show a client: values, tags, topics, sequences, whether the address is suppressed, and the timeline."""
+    return render_profile(get_own(Client, client_id))
+
+
+def render_profile(client: Client, note: str = "", note_error: str = "") -> str:
+    """Return the page of a client; `note` is a note that could not be saved, and why."""
     suppressed = suppression.find_suppression(client.owner_id, client.email_key)
-    known = consents.list_consents(client.owner_id, client.email_key)
     topics = list_states(client.owner_id, client.email_key)
     return render_template(
         "clients/show.html",
         client=client,
+        note=note,
+        note_error=note_error,
+        note_max_length=NOTE_MAX_LENGTH,
         timezone=name_timezone(client.timezone, utcnow()) if client.timezone else "",
         tags=find_tags([client.id]).get(client.id, []),
         suppressed=suppressed,
+        confirmed=find_later_confirmation(suppressed) if suppressed else None,
         topics=topics,
-        opt_outs=list_opt_outs(client.owner_id, client.email_key),
-        confirmed=consents.find_later_confirmation(known, suppressed.created_at) if suppressed else None,
-        consents=known,
-        consent_kind=ConsentKind,
-        form_names=consents.name_forms(known),
-        letters=paginate(
-            letters.list_letters(client),
-            letters.LETTER_ORDER,
-            request.args.get("cursor"),
-            letters.LETTERS_PER_PAGE,
-        ),
-        to_time=to_time,
-        explain_run=letters.explain_run,
+        places=list_places(client),
+        enterable=find_enterable(client.owner_id),
+        kept_days=retention_settings().run_details,
         has_left_topic=partial(
             letters.has_left_topic,
             left=letters.find_left_topics(topics),
             suppressed_at=suppressed.created_at if suppressed else None,
         ),
-        transactional=letters.list_transactional(client),
-        fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
-        returned=letters.list_return_reports(client),
-        places=list_places(client),
-        enterable=find_enterable(client.owner_id),
-        kept_days=retention_settings().run_details,
         **make_interest_context(client),
+        **make_timeline_context(client),
     )
 
 
 def make_interest_context(client: Client) -> dict[str, Any]:
-    """Return how active the client is, and what the client has bought."""
+    """Return how active the client is, and how much the client has bought."""
     known = counts_clicks(current_user.id)
     return {
+        "counts_clicks": known,
         "activity": find_activities(current_user, [client], utcnow()).get(client.id) if known else None,
         "activity_labels": ACTIVITY_LABELS,
-        "purchases": list_of_client(client),
+        "has_purchases": has_purchases(client.owner_id),
         "spent": sum_of_client(client),
+    }
+
+
+def make_timeline_context(client: Client) -> dict[str, Any]:
+    """Return a page of the client's timeline, and what its sentences need."""
+    wanted = request.args.get("show")
+    chosen = Filter(wanted) if wanted in set(Filter) else None
+    events = list_events(client, chosen, request.args.get("cursor"))
+    return {
+        "chosen": chosen,
+        "events": events,
+        "days": group_by_day(events, get_user_zone()),
+        "consent_kind": ConsentKind,
+        "to_time": to_time,
+        "explain_run": letters.explain_run,
+        "fill_subject": partial(fill_subject, habits=Habits.of(current_user)),
     }
 
 

@@ -5,11 +5,13 @@ from flask import Blueprint, abort, redirect, url_for
 from skymailing.mailings import queries, services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.recurrence_text import describe_recurrence
+from skymailing.mailings.result_text import explain_reply
 from skymailing.models import Mailing, MailingKind
 from skymailing.security import get_own
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 bp.add_app_template_filter(describe_recurrence, "recurrence")
+bp.add_app_template_global(explain_reply)
 
 
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:

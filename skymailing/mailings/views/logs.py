@@ -9,7 +9,6 @@ from skymailing.extensions import db
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.log_forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, MailingChoices
-from skymailing.mailings.result_text import explain_reply
 from skymailing.mailings.views.blueprint import bp as mailings_bp
 from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
@@ -65,7 +64,6 @@ def render_log(mailing: Mailing | None) -> str:
         has_removed_attempts=log_queries.has_removed_attempts(log_filter),
         has_letters=mailing is None and log_queries.has_letters(current_user.id),
         kept_days=retention_settings().run_details,
-        explain_reply=explain_reply,
     )
 
 

@@ -13,7 +13,7 @@ from skymailing.extensions import db
 from skymailing.mailings import log_queries, queries, run_queries, variant_choice
 from skymailing.mailings.comparison import compare
 from skymailing.mailings.errors import MailingError
-from skymailing.mailings.result_text import describe_comparison, explain_cause, explain_reply, format_share
+from skymailing.mailings.result_text import describe_comparison, explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.variant_results import describe_test
 from skymailing.mailings.variants import letter_of
@@ -44,7 +44,6 @@ def run(run_id: int) -> str:
         results=sum_up_run(ledger),
         comparisons=[describe_comparison(row) for row in compare(ledger, mailing.owner_id, clock.utcnow())],
         explain_cause=explain_cause,
-        explain_reply=explain_reply,
         format_share=format_share,
         published=find_entry(run_id),
         can_be_published=find_obstacle(selected_run) is None,

@@ -20,7 +20,7 @@ from skymailing.mailings.follow_up import can_follow_up
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.queries import Ledger
-from skymailing.mailings.result_text import explain_cause, explain_reply, format_share
+from skymailing.mailings.result_text import explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.variant_results import describe_test
@@ -116,7 +116,6 @@ def make_live_context(mailing: Mailing) -> dict[str, Any]:
         "progress": progress,
         "results": sum_up_run(last) if last else None,
         "explain_cause": explain_cause,
-        "explain_reply": explain_reply,
         "format_share": format_share,
         "text": format_progress(progress) if progress else None,
         "timeline": run_queries.build_timeline(last.run) if last else [],

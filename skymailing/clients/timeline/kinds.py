@@ -1,0 +1,63 @@
+"""The kinds of events in a client's timeline, and the filters by which pages show some of them."""
+
+from enum import StrEnum
+
+# Links of one letter at most; a click's `ref` is made of the letter's ID and the number of the link.
+LINKS_PER_LETTER = 10_000
+
+
+class EventKind(StrEnum):
+    """Where an event comes from, and what its `ref` is: the ID of its row, unless a comment says more.
+
+    Of events at the same time, those whose name comes later in the alphabet are newer.
+    """
+
+    ADDED = "added"
+    BOUNCE = "bounce"
+    CLICK = "click"  # a letter and a link in it, as in `LINKS_PER_LETTER`
+    CONSENT = "consent"
+    ENTERED = "entered"  # a sequence
+    LEFT = "left"  # a sequence, or completed it
+    LETTER = "letter"
+    MERGED = "merged"
+    NOTE = "note"
+    OPEN = "open"  # a letter
+    OPT_OUT = "opt-out"
+    OPT_OUT_UNDONE = "opt-out-undone"
+    PURCHASE = "purchase"
+    SUPPRESSED = "suppressed"
+    TOPIC = "topic"
+    TRANSACTIONAL = "transactional"  # a letter
+
+
+class Filter(StrEnum):
+    """A part of the timeline."""
+
+    EMAILS = "emails"
+    CLICKS = "clicks"
+    PURCHASES = "purchases"
+    SUBSCRIPTION = "subscription"
+    NOTES = "notes"
+
+
+FILTERED_KINDS = {
+    Filter.EMAILS: (
+        EventKind.LETTER,
+        EventKind.TRANSACTIONAL,
+        EventKind.BOUNCE,
+        EventKind.ENTERED,
+        EventKind.LEFT,
+    ),
+    Filter.CLICKS: (EventKind.CLICK, EventKind.OPEN),
+    Filter.PURCHASES: (EventKind.PURCHASE,),
+    Filter.SUBSCRIPTION: (
+        EventKind.ADDED,
+        EventKind.CONSENT,
+        EventKind.MERGED,
+        EventKind.OPT_OUT,
+        EventKind.OPT_OUT_UNDONE,
+        EventKind.SUPPRESSED,
+        EventKind.TOPIC,
+    ),
+    Filter.NOTES: (EventKind.NOTE,),
+}
