@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger, count_runs
-from skymailing.models import DeliveryState, Run, RunInterval, RunState
+from skymailing.models import DeliveryState, Mailing, MailingKind, Run, RunInterval, RunState
 
 MAX_RUNS = 10
 MIN_RUNS = 3
+MIN_PLANNED = 50  # letters; the shares of smaller runs say little
 # Runs that are examined to find ten that are finished.
 CANDIDATES = 20
 # People click and unsubscribe for days, so these shares are not judged on a run's first day.
@@ -63,7 +64,8 @@ MEASURES = (
 
 def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:
     """Compare a finished run with up to ten before it; empty if there are fewer than three."""
-    if ledger.run.state is not RunState.FINISHED or not ledger.planned:
+    is_mailing = ledger.run.mailing.kind == MailingKind.MAILING
+    if ledger.run.state is not RunState.FINISHED or not ledger.planned or not is_mailing:
         return []
     earlier = count_runs(find_earlier_runs(ledger.run, owner_id))
     compared = (_compare(measure, ledger, earlier, now) for measure in MEASURES)
@@ -71,18 +73,25 @@ def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:
 
 
 def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
-    """Return the owner's last finished runs that started before this one.
+    """Return the owner's last finished runs of mailings that started before this one, newest first."""
+    return find_last_runs(owner_id, run.started_at, run.id)
+
+
+def find_last_runs(owner_id: int, before: datetime, other_than: int = 0) -> Sequence[Run]:
+    """Return the owner's last finished runs of mailings with enough letters, newest first.
 
     `planned` is counted once per run, in the interval in which it starts, so an index on intervals finds
     the owner's runs by time. The table of runs has no such index, and an owner can have tens of thousands.
     """
     starts = (
         select(RunInterval.run_id)
+        .join(Mailing, Mailing.id == RunInterval.mailing_id)
         .where(
             RunInterval.owner_id == owner_id,
-            RunInterval.begins_at < run.started_at,
-            RunInterval.planned > 0,
-            RunInterval.run_id != run.id,
+            RunInterval.begins_at < before,
+            RunInterval.planned >= MIN_PLANNED,
+            RunInterval.run_id != other_than,
+            Mailing.kind == MailingKind.MAILING,
         )
         .order_by(RunInterval.begins_at.desc())
         .limit(CANDIDATES)

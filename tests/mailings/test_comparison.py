@@ -25,6 +25,12 @@ def mailing(user: User) -> Mailing:
     return mailing
 
 
+@pytest.fixture(autouse=True)
+def few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare runs with few letters, which are quickly created."""
+    monkeypatch.setattr(comparison, "MIN_PLANNED", 20)
+
+
 def add_run(mailing: Mailing, day: int, sent: int = 20, failed: int = 0, **values: Any) -> Run:
     at = START + timedelta(days=day)
     counts = {DeliveryState.SENT: sent, DeliveryState.FAILED: failed}
