@@ -21,7 +21,7 @@ from skymailing.mailings.form_forecast import make_forecast_context
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.queries import Ledger
-from skymailing.mailings.result_text import explain_cause, explain_reply, format_share
+from skymailing.mailings.result_text import describe_comparisons, explain_cause, explain_reply, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.variant_results import describe_test
@@ -54,6 +54,7 @@ def show(mailing_id: int) -> str:
         can_be_edited=services.can_be_edited(mailing),
         **make_audience_context(mailing, clock.utcnow()),
         **make_archive_context(live["ledger"]),
+        comparisons=describe_comparisons(live["ledger"], clock.utcnow()),
         **live,
     )
 
