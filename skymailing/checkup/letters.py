@@ -70,8 +70,17 @@ def read_links(rendered: Rendered, own_sites: Iterable[str]) -> tuple[Link, ...]
 
 
 def read_picture_urls(html: str) -> tuple[str, ...]:
-    images = (piece for piece in PIECE.finditer(html) if (piece["name"] or "").lower() == "img")
-    return tuple(read_attributes(image["attributes"]).get("src", "").strip() for image in images)
+    """Return the addresses of the pictures that readers see, not of single pixels, which count opens."""
+    images = [
+        read_attributes(piece["attributes"])
+        for piece in PIECE.finditer(html)
+        if (piece["name"] or "").lower() == "img" and not piece["end"]
+    ]
+    return tuple(
+        image.get("src", "").strip()
+        for image in images
+        if not {image.get("width", ""), image.get("height", "")} & {"0", "1"}
+    )
 
 
 def read_host(url: str) -> str:

@@ -69,6 +69,7 @@ def test_the_descriptions_of_pictures_are_no_text() -> None:
     page = write("x", PICTURE.replace("Bread", PROSE))
     assert "prose" in find_codes(page)
     assert "prose" not in find_codes(write("x", f"{PICTURE}<p>{PROSE}</p>"))
+    assert "prose" not in find_codes(write("x", '<p>Call me.</p><img src="https://a.ru/o" width="1">'))
 
 
 TEXT = f"<p>{PROSE}</p>"
