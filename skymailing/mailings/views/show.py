@@ -54,7 +54,6 @@ def show(mailing_id: int) -> str:
         can_be_edited=services.can_be_edited(mailing),
         **make_audience_context(mailing, clock.utcnow()),
         **make_archive_context(live["ledger"]),
-        comparisons=describe_comparisons(live["ledger"], clock.utcnow()),
         **live,
     )
 
@@ -117,6 +116,7 @@ def make_live_context(mailing: Mailing) -> dict[str, Any]:
         "test": describe_test(last.run, last, clock.utcnow()) if last else None,
         "progress": progress,
         "results": sum_up_run(last) if last else None,
+        "comparisons": describe_comparisons(last, clock.utcnow()),
         "explain_cause": explain_cause,
         "explain_reply": explain_reply,
         "format_share": format_share,
