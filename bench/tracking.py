@@ -18,6 +18,7 @@ from skymailing.delivery import plan
 from skymailing.delivery.rendering.click_tokens import ClickSigner
 from skymailing.models import Delivery, Run, RunLink
 from skymailing.tracking.click_counts import to_milliseconds
+from skymailing.tracking.devices import Device
 from skymailing.tracking.folding import fold_hits
 from skymailing.tracking.hits import HITS, NotedHit
 from skymailing.tracking.machines import Visitor
@@ -25,6 +26,7 @@ from skymailing.tracking.machines import Visitor
 LETTERS = 40_000
 LINKS = 10
 HIT_COUNT = 100_000
+DEVICES = tuple(Device)
 
 
 def clicks(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
@@ -89,7 +91,10 @@ def measure_fold(service: Service, run: Run, database: str) -> Row:
     chance = random.Random(7)
     start = to_milliseconds(utcnow())
     hits = [
-        NotedHit(run.id, chance.choice(letters), chance.randint(1, LINKS), start + n * 10, Visitor.PERSON)
+        NotedHit(
+            *(run.id, chance.choice(letters), chance.randint(1, LINKS), start + n * 10),
+            *(Visitor.PERSON, DEVICES[n % len(DEVICES)]),
+        )
         for n in range(HIT_COUNT)
     ]
     with service.app.app_context():

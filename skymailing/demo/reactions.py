@@ -66,6 +66,10 @@ def _add_clicks(run: Run, random: Random) -> None:
         db.session.add(Click(**letter, number=1, first_at=at, last_at=at, was_person=True, clicks=1))
         changes.add("clicked", 1, clicked_at)
         run.clicked += 1
+        if delivery.id % 3:
+            run.clicked_on_phone += 1
+        else:
+            run.clicked_on_computer += 1
     link = {"url": "https://example.com/", "label": "Read more", "people": run.clicked, "clicks": run.clicked}
     db.session.add(RunLink(run_id=run.id, number=1, **link))
     changes.write(db.session.connection())

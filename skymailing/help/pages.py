@@ -17,7 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("brand", "attachments", "test-emails"),
     ),
     "mailings": (
-        *("mailing", "buttons", "recurring", "local-time"),
+        *("mailing", "spam", "buttons", "recurring", "local-time"),
         *("ab-test", "sequences", "archive"),
     ),
     "senders": ("sender-domain", "mail-servers"),

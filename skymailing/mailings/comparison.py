@@ -1,5 +1,6 @@
 """Compare a run with the owner's earlier runs."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,14 +10,19 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings.queries import Ledger, count_runs
-from skymailing.models import DeliveryState, Run, RunInterval, RunState
+from skymailing.models import DeliveryState, Mailing, MailingKind, Run, RunInterval, RunState
+from skymailing.purchases.queries import sum_of_runs
 
 MAX_RUNS = 10
 MIN_RUNS = 3
+MIN_PLANNED = 50  # letters; the shares of smaller runs say little
 # Runs that are examined to find ten that are finished.
 CANDIDATES = 20
 # People click and unsubscribe for days, so these shares are not judged on a run's first day.
 TIME_TO_REACT = timedelta(days=1)
+# A purchase is credited for this long after a click, see `purchases.crediting`.
+TIME_TO_BUY = timedelta(days=8)
+MIN_REVENUE_PORTION = 0.2
 # A difference of one letter means nothing.
 MIN_LETTERS = 2
 
@@ -37,17 +43,25 @@ class Measure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run's share and the median of earlier runs, both in percent."""
+    """A run's share and the median of earlier runs, both in percent; with a currency, the revenue per letter.
+
+    Revenue is in the smallest unit of the currency.
+    """
 
     name: str
     share: float
     usual: float
     # "better", "usual", "worse", or "early" if it is too early to judge.
     verdict: str
+    currency: str = ""
 
 
 def _count_delivered(ledger: Ledger) -> int:
     return max(0, ledger[DeliveryState.SENT] - ledger.run.returned)
+
+
+def _count_sent(ledger: Ledger) -> int:
+    return ledger[DeliveryState.SENT]
 
 
 MEASURES = (
@@ -56,6 +70,7 @@ MEASURES = (
         *("clicked", lambda ledger: ledger.run.clicked, _count_delivered, True, 0.5, 0.2),
         is_measured=lambda run: run.track_clicks,
     ),
+    Measure("returned", lambda ledger: ledger.run.returned, _count_sent, False, 0.5, 0.5),
     Measure("unsubscribed", lambda ledger: ledger.run.unsubscribed, _count_delivered, False, 0.1, 0.5),
     Measure("complaints", lambda ledger: ledger.run.complaints, _count_delivered, False, 0.05, 0.5),
 )
@@ -63,26 +78,35 @@ MEASURES = (
 
 def compare(ledger: Ledger, owner_id: int, now: datetime) -> list[Comparison]:
     """Compare a finished run with up to ten before it; empty if there are fewer than three."""
-    if ledger.run.state is not RunState.FINISHED or not ledger.planned:
+    is_mailing = ledger.run.mailing.kind == MailingKind.MAILING
+    if ledger.run.state is not RunState.FINISHED or not ledger.planned or not is_mailing:
         return []
     earlier = count_runs(find_earlier_runs(ledger.run, owner_id))
-    compared = (_compare(measure, ledger, earlier, now) for measure in MEASURES)
+    compared = [_compare(measure, ledger, earlier, now) for measure in MEASURES]
+    compared.append(_compare_revenue(ledger, earlier, now))
     return [comparison for comparison in compared if comparison]
 
 
 def find_earlier_runs(run: Run, owner_id: int) -> Sequence[Run]:
-    """Return the owner's last finished runs that started before this one.
+    """Return the owner's last finished runs of mailings that started before this one, newest first."""
+    return find_last_runs(owner_id, run.started_at, run.id)
+
+
+def find_last_runs(owner_id: int, before: datetime, other_than: int = 0) -> Sequence[Run]:
+    """Return the owner's last finished runs of mailings with enough letters, newest first.
 
     `planned` is counted once per run, in the interval in which it starts, so an index on intervals finds
     the owner's runs by time. The table of runs has no such index, and an owner can have tens of thousands.
     """
     starts = (
         select(RunInterval.run_id)
+        .join(Mailing, Mailing.id == RunInterval.mailing_id)
         .where(
             RunInterval.owner_id == owner_id,
-            RunInterval.begins_at < run.started_at,
-            RunInterval.planned > 0,
-            RunInterval.run_id != run.id,
+            RunInterval.begins_at < before,
+            RunInterval.planned >= MIN_PLANNED,
+            RunInterval.run_id != other_than,
+            Mailing.kind == MailingKind.MAILING,
         )
         .order_by(RunInterval.begins_at.desc())
         .limit(CANDIDATES)
@@ -104,6 +128,32 @@ def _compare(measure: Measure, ledger: Ledger, earlier: Sequence[Ledger], now: d
     if measure.needs_time and now < ledger.run.started_at + TIME_TO_REACT:
         return Comparison(measure.name, share, usual, "early")
     return Comparison(measure.name, share, usual, _judge(measure, share, usual, whole))
+
+
+def _compare_revenue(ledger: Ledger, earlier: Sequence[Ledger], now: datetime) -> Comparison | None:
+    """Compare the revenue per delivered letter, in the currency in which most of the runs sold something."""
+    others = [other for other in earlier if _count_delivered(other)]
+    delivered = _count_delivered(ledger)
+    if not delivered or len(others) < MIN_RUNS:
+        return None
+    sold = sum_of_runs([ledger.run.id, *(other.run.id for other in others)])
+    runs = Counter(currency for amounts in sold.values() for currency in amounts)
+    if not runs:
+        return None
+    currency = min(runs, key=lambda currency: (-runs[currency], currency))
+
+    def find_amount(one: Ledger) -> float:
+        return sold.get(one.run.id, {}).get(currency, 0) / _count_delivered(one)
+
+    usual, revenue = median(map(find_amount, others)), find_amount(ledger)
+    if not usual:  # most of them sold nothing, or could not yet be credited
+        return None
+    verdict = "usual"
+    if now < ledger.run.started_at + TIME_TO_BUY:
+        verdict = "early"
+    elif abs(revenue - usual) >= MIN_REVENUE_PORTION * usual:
+        verdict = "better" if revenue > usual else "worse"
+    return Comparison("revenue", revenue, usual, verdict, currency)
 
 
 def _judge(measure: Measure, share: float, usual: float, whole: int) -> str:

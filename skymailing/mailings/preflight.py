@@ -5,20 +5,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from skymailing.checkup.texts import Checkup
 from skymailing.db.time_limit import TookTooLong, limit_time
 from skymailing.delivery.calendar.local_times import LocalStart
 from skymailing.delivery.composition.current import read_current
-from skymailing.delivery.senders import From, describe_from
 from skymailing.extensions import db
-from skymailing.link_checks.services import find_check
-from skymailing.mailings import forecast, queries, scheduling
+from skymailing.mailings import forecast, queries
+from skymailing.mailings.arrival import check_arrival, find_from
+from skymailing.mailings.crowd import describe_crowd
 from skymailing.mailings.file_totals import FileTotal, find_total
 from skymailing.mailings.forecast import Forecast, Reach
-from skymailing.mailings.formats import format_clock_time, format_rate
+from skymailing.mailings.form_forecast import find_zone, forecast_form, read_times
+from skymailing.mailings.formats import format_clock_time
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.inbox_line import InboxLine, show_inbox_line
 from skymailing.mailings.letter_trial import Trial, try_letters
@@ -26,13 +27,12 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_hours
 from skymailing.mailings.recurrence_text import describe_recurrence
 from skymailing.mailings.selection import Conditions
-from skymailing.mailings.sender_choices import find_sender
 from skymailing.mailings.variant_forecast import ExpectedTest, find_uncountable, forecast_test
 from skymailing.mailings.variants import list_contents
 from skymailing.mailings.zone_forecast import ZoneForecast, count_zones, forecast_zones
 from skymailing.messages.queries import find_attributes, has_example_links
 from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
-from skymailing.models import Audience, Client, LinkCheck, Mailing, MailingState, Message
+from skymailing.models import Audience, Client, Mailing, MailingState, Message
 from skymailing.topics.queries import find_topic
 
 # The form's steps with their fields.
@@ -81,7 +81,7 @@ class Preflight:
     inbox: InboxLine | None  # of this client's letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
-    link_check: LinkCheck | None  # of the message's current version
+    checkup: Checkup | None  # None unless the last step is open
     has_example_links: bool  # the message still links to the site that our templates use
     trial: Trial | None
     variant_trials: list[tuple[str, Trial]]  # of variants (A to D) whose letters fail for some clients
@@ -112,7 +112,7 @@ class Findings:
     zones: Mapping[str, int] = field(default_factory=dict)  # clients by time zone, if that matters
 
 
-def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+def make_preflight(form: MailingForm, mailing: Mailing | None, *, is_last_step: bool) -> dict[str, Any]:
     """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
     problems, message = list_problems(form), find_chosen_message(form)
     writer = None if form.is_fixed else find_from(form)  # a fixed form has no field for it
@@ -130,7 +130,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         else None,
         missing=found.missing,
         unknown=find_unknown_in(message, found.missing) if message else [],
-        link_check=find_check(message) if message else None,
+        checkup=find_checkup(form, message, found) if message and is_last_step else None,
         has_example_links=bool(message and has_example_links(message)),
         trial=found.trial,
         variant_trials=found.variant_trials,
@@ -169,6 +169,15 @@ def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
     return found
 
 
+def find_checkup(form: MailingForm, message: Message, found: Findings) -> Checkup:
+    """Return what could keep the letters out of the inbox."""
+    crowd = None
+    if found.reach and found.reach.letters:
+        conditions, letters = find_conditions(form), found.reach.letters
+        crowd = describe_crowd(form.owner, form.values, conditions, letters, form.now)
+    return check_arrival(form, message, found.example, crowd)
+
+
 def forecast_form_zones(
     form: MailingForm, forecast: Forecast | None, zones: Mapping[str, int]
 ) -> ZoneForecast | None:
@@ -198,10 +207,6 @@ def find_unknown_in(message: Message, missing: MissingValues | None) -> list[Unk
         for found in find_unknown(read_current(db.session, message), find_attributes(message.owner_id))
         if found.is_foreign or found.path[0] != "client" or found.text in lacking
     ]
-
-
-def find_zone(form: MailingForm) -> ZoneInfo:
-    return ZoneInfo(form.owner.timezone)
 
 
 def list_problems(form: MailingForm) -> list[Problem]:
@@ -234,12 +239,6 @@ def find_chosen_message(form: MailingForm) -> Message | None:
     return db.session.scalar(select(Message).where(own))
 
 
-def find_from(form: MailingForm) -> From:
-    """Return who the letters will be from."""
-    sender = find_sender(form.owner, form.sender.data)
-    return describe_from(form.owner, sender, form.sender_name.data or "")
-
-
 def name_topic(form: MailingForm) -> str:
     """Return the name of the chosen topic; empty if there is none."""
     topic = None if form.is_fixed else find_topic(form.owner.id, form.topic.data)
@@ -263,35 +262,3 @@ def measure_reach(form: MailingForm) -> Reach | None:
     is_selection = values.selection is not None and values.topic_id is None
     selected = form.validation.selected if is_selection else None
     return forecast.count_reach(form.owner, conditions, selected)
-
-
-def read_times(form: MailingForm) -> Mailing:
-    """Return a mailing, which belongs to no session, with the times of a form, which must be valid."""
-    changed = Mailing()
-    form.values.apply_times_to(changed, form.now)
-    return changed
-
-
-def forecast_form(form: MailingForm, mailing: Mailing | None, reach: Reach | None) -> dict[str, Any]:
-    """Return the context of `mailings/_forecast.html` for a form that has been validated or just opened."""
-    errors = [error for name in form.TIMES if name in form for error in form[name].errors]
-    is_unreadable = any(form.has_error(name) for name in form.CHOICES)
-    if errors or is_unreadable or form.is_fixed or form.ends_at.data is None:
-        return {"forecast": None, "pace": "", "errors": errors}
-    values, changed = form.values, read_times(form)
-    first = scheduling.find_start_after_change(mailing, changed, form.now, find_zone(form))
-    hours = values.sending_hours(find_zone(form))
-    context = make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
-    return context | {"has_test": bool(values.variants)}
-
-
-def make_forecast_context(result: forecast.Forecast | None, *, has_test: bool = False) -> dict[str, Any]:
-    """Return the context of `mailings/_forecast.html` for a forecast."""
-    pace = format_rate(result.rate) if result and result.rate else ""
-    return {
-        "forecast": result,
-        "pace": pace,
-        "errors": [],
-        "clock_time": format_clock_time,
-        "has_test": has_test,
-    }

@@ -1,15 +1,18 @@
 """Describe results in words: why letters were not delivered, and shares of letters."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask_babel import format_decimal, lazy_gettext, lazy_pgettext
 from flask_babel import gettext as _
 
 from skymailing.delivery.smtp.reasons import RefusalReason, find_reason
-from skymailing.mailings.comparison import Comparison
+from skymailing.mailings.comparison import Comparison, compare
+from skymailing.mailings.queries import Ledger
 from skymailing.mailings.results import RETURNED, Cause
 from skymailing.models import Attempt, DeliveryState, Outcome
+from skymailing.web.money import money
 
 CAUSE_TEXTS: dict[str, Any] = {
     RefusalReason.NO_ADDRESS: lazy_gettext("address does not exist"),
@@ -34,6 +37,8 @@ MEASURE_TEXTS: dict[str, Any] = {
     "clicked": lazy_gettext("Clicked"),
     "unsubscribed": lazy_pgettext("report", "Unsubscribed"),
     "complaints": lazy_gettext("Spam complaints"),
+    "returned": lazy_gettext("Returned later"),
+    "revenue": lazy_gettext("Revenue per email"),
 }
 # The numbers of breakdowns and reports.
 NUMBER_TEXTS: dict[str, Any] = {
@@ -65,16 +70,26 @@ class ComparisonText:
     tone: str
 
 
+def describe_comparisons(ledger: Ledger | None, now: datetime) -> list[ComparisonText]:
+    """Return how a run did, compared with the owner's earlier mailings; empty if that cannot be said."""
+    compared = compare(ledger, ledger.run.mailing.owner_id, now) if ledger else []
+    return [describe_comparison(comparison) for comparison in compared]
+
+
 def describe_comparison(comparison: Comparison) -> ComparisonText:
     """Return a comparison in words."""
     verdict, tone = VERDICT_TEXTS[comparison.verdict]
     return ComparisonText(
         label=str(MEASURE_TEXTS[comparison.name]),
-        share=_format_percent(comparison.share),
-        usual=_format_percent(comparison.usual),
+        share=_format(comparison.share, comparison.currency),
+        usual=_format(comparison.usual, comparison.currency),
         verdict=str(verdict),
         tone=tone,
     )
+
+
+def _format(value: float, currency: str) -> str:
+    return money(round(value), currency) if currency else _format_percent(value)
 
 
 def explain_cause(cause: Cause) -> str:

@@ -7,6 +7,7 @@ from itertools import islice
 from uuid import uuid4
 
 from skymailing.clock import utcnow
+from skymailing.delivery.composition.readability import CLIPPED
 from skymailing.delivery.rendering.content import check_length, find_placeholders, prepare
 from skymailing.delivery.rendering.letter import (
     Content,
@@ -31,7 +32,6 @@ from skymailing.messages.unknown_placeholders import (
 
 # At most this many tags are examined, so that a huge body does not take too long.
 MAX_EXAMINED = 300
-CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
 # The delimiters of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 

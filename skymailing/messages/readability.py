@@ -10,6 +10,7 @@ from skymailing.delivery.composition.brands import find_owner_brand
 from skymailing.delivery.composition.composing import read_source
 from skymailing.delivery.composition.layouts import read_layout
 from skymailing.delivery.composition.readability import (
+    CLIPPED,
     Finding,
     check_document,
     check_html,
@@ -18,7 +19,7 @@ from skymailing.delivery.composition.readability import (
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.messages.layouts import find_layout
-from skymailing.messages.letter_insight import CLIPPED, Insight
+from skymailing.messages.letter_insight import Insight
 from skymailing.models import SourceFormat, User
 
 

@@ -227,6 +227,10 @@ class Run(Model):
     # Letters in which a person followed a link, and those whose recipients unsubscribed.
     clicked: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     unsubscribed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # The devices on which these people first clicked, as far as that is known.
+    clicked_on_phone: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    clicked_on_tablet: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    clicked_on_computer: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # The total size of the files attached to a letter, those of the variant with the most; 0 without files.
     # In a run of transactional letters, how large it may be.
     file_bytes: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -1,6 +1,6 @@
 """Read purchases, and add up what mailings sold. Orders with the amount 0 were refunded, and do not count."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,17 @@ def sum_of_client(client: Client) -> list[Revenue]:
 def sum_of_run(run_id: int) -> list[Revenue]:
     """Return what the recipients of a run bought."""
     return _sum(Purchase.run_id == run_id)
+
+
+def sum_of_runs(run_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """Return the amounts that the recipients of runs bought for, by run and currency."""
+    columns = (Purchase.run_id, Purchase.currency)
+    statement = select(*columns, add_amounts()).where(Purchase.run_id.in_(run_ids), Purchase.amount > 0)
+    found: dict[int, dict[str, int]] = {}
+    for run_id, currency, amount in db.session.execute(statement.group_by(*columns)).tuples():
+        assert run_id is not None
+        found.setdefault(run_id, {})[currency] = int(amount)
+    return found
 
 
 def add_amounts() -> ColumnElement[Any]:

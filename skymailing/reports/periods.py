@@ -55,6 +55,14 @@ class Period:
                 ranges.append((number, start, end, end - start))
         return ranges
 
+    @property
+    def before(self) -> "Period | None":
+        """The period of the same length that ends the day before this one; None if it begins too early."""
+        length = self.until - self.since + timedelta(days=1)
+        if self.since < date(FIRST_YEAR, 1, 1) + length:
+            return None
+        return Period(self.since - length, self.until - length, self.zone)
+
     @functools.cached_property
     def days(self) -> list[date]:
         return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]

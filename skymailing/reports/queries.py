@@ -1,6 +1,6 @@
 """Build reports from the counts that runs keep, never from attempts or deliveries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -99,11 +99,7 @@ class DayOfMailing:
 def make_report(scope: Scope, period: Period, max_mailings: int | None = None, name: str = "") -> Report:
     """Return the report; it lists only mailings whose name contains `name`, the largest first."""
     rollups = rollup_queries.read_rollups(scope, period)
-    uncovered = Selection(scope, rollups.uncovered)
-    days = rollups.days | read_aggregates(db.session, uncovered, day_key(period))
-    total = Aggregate()
-    for aggregate in days.values():
-        total.add(aggregate)
+    days, total = _read_days(scope, period, rollups)
     sales = read_sales(scope, period, max_mailings)
     ids, count = _find_largest_mailings(scope, period, rollups, max_mailings, name)
     return Report(
@@ -116,6 +112,23 @@ def make_report(scope: Scope, period: Period, max_mailings: int | None = None, n
         count,
         sales,
     )
+
+
+def read_results(scope: Scope, period: Period) -> Results | None:
+    """Return the results of a period without its days and mailings; None if nothing happened in it."""
+    _days, total = _read_days(scope, period, rollup_queries.read_rollups(scope, period))
+    results = replace(_sum_up(total), sales=read_sales(scope, period, 0).totals)
+    return None if Figures.of(total).is_empty and not results.sales else results
+
+
+def _read_days(scope: Scope, period: Period, rollups: Rollups) -> tuple[Mapping[int, Aggregate], Aggregate]:
+    """Return what happened on each day, by its number, and in total."""
+    uncovered = Selection(scope, rollups.uncovered)
+    days = rollups.days | read_aggregates(db.session, uncovered, day_key(period))
+    total = Aggregate()
+    for aggregate in days.values():
+        total.add(aggregate)
+    return days, total
 
 
 def _sum_up(total: Aggregate) -> Results:

@@ -45,12 +45,15 @@ def index() -> str:
     if period:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
+    before = period.before if period and report and not report.totals.is_empty else None
     arguments = {key: value for key, value in request.args.items() if value}
     return render_template(
         "reports/index.html",
         form=form,
         mailing=mailing,
         report=report,
+        before=before,
+        earlier=queries.read_results(make_scope(mailing), before) if before else None,
         query=query,
         arguments=arguments,
         usual_periods=list_usual_periods(get_user_zone(), clock.utcnow()),

@@ -15,6 +15,7 @@ from skymailing.delivery.variants.samples import sent_variant
 from skymailing.models import Click, Delivery, Run, RunLink
 from skymailing.models.tracking import variant_bit
 from skymailing.tracking.bursts import Hit, find_bursts
+from skymailing.tracking.devices import Device
 from skymailing.tracking.hits import NotedHit
 from skymailing.tracking.machines import Visitor
 
@@ -58,6 +59,7 @@ class LetterClicks:
     links: dict[int, LinkClicks] = field(default_factory=dict)
     # As stored: people's clicks and machines' clicks, by link number.
     stored: dict[int, tuple[int, int]] = field(default_factory=dict)
+    device: Device = Device.UNKNOWN  # of the first of the new clicks by a person
 
     @property
     def clicks(self) -> int:
@@ -70,6 +72,7 @@ class LetterClicks:
 
     def add(self, hits: Sequence[NotedHit], link_count: int) -> None:
         """Add hits; earlier clicks that turn out to be part of a burst are counted as a machine's."""
+        self.device = next((hit.device for hit in hits if hit.visitor is Visitor.PERSON), Device.UNKNOWN)
         if len(hits) == 1 and not self.links:  # most letters; the code below takes three times as long
             self._find(hits[0].number, hits[0].at).count(
                 hits[0].at, is_person=hits[0].visitor is Visitor.PERSON

@@ -13,7 +13,7 @@ from skymailing.db.text_search import is_sqlite
 from skymailing.extensions import db
 from skymailing.models import HitFold
 from skymailing.tracking.click_counts import count_clicks
-from skymailing.tracking.hits import HITS, TRACKING_IMAGE, NotedHit, count_unreadable, decode
+from skymailing.tracking.hits import EARLIER_HITS, HITS, TRACKING_IMAGE, NotedHit, count_unreadable, decode
 from skymailing.tracking.locking import lock_row, take_turn
 from skymailing.tracking.opens import store_opens
 from skymailing.tracking.storing import store_clicks
@@ -23,21 +23,22 @@ SLICE = 10_000  # hits per transaction
 
 def fold_hits(now: datetime) -> None:
     """Add all noted hits to the counts."""
-    for name in start_folds(HITS):
-        while _fold_slice(name, now):
-            pass
+    for key in (EARLIER_HITS, HITS):
+        for name in start_folds(key):
+            while _fold_slice(key, name, now):
+                pass
 
 
-def _fold_slice(name: str, now: datetime) -> bool:
+def _fold_slice(key: str, name: str, now: datetime) -> bool:
     """Count a slice of a fold; return whether there may be more."""
     started = time.monotonic()
     with reading_engine().connect() as connection:
         done = connection.scalar(select(HitFold.done).where(HitFold.name == name)) or 0
-    raw = _read(name, done)
+    raw = _read(key, name, done)
     if raw is None:  # Redis is unavailable; a later sweep continues
         return False
     if not raw:
-        finish_fold(HITS, name)
+        finish_fold(key, name)
         return False
     hits = [hit for hit in map(decode, raw) if hit is not None]
     with db.engine.begin() as connection:
@@ -67,8 +68,8 @@ def _lock(connection: Connection, name: str, now: datetime) -> int:
     return connection.execute(select(HitFold.done).where(HitFold.name == name)).scalar_one()
 
 
-def _read(name: str, start: int) -> list[bytes] | None:
-    key = fold_key(HITS, name)
+def _read(key: str, name: str, start: int) -> list[bytes] | None:
+    fold = fold_key(key, name)
     return shared_cache().run(
-        lambda redis: cast("list[bytes]", redis.lrange(key, start, start + SLICE - 1)), is_urgent=True
+        lambda redis: cast("list[bytes]", redis.lrange(fold, start, start + SLICE - 1)), is_urgent=True
     )

@@ -11,17 +11,19 @@ from threading import Lock
 
 from skymailing.caching.invalidation import shared_cache
 from skymailing.delivery.rendering.click_tokens import ClickToken
+from skymailing.tracking.devices import Device
 from skymailing.tracking.machines import Visitor
 
 logger = logging.getLogger(__name__)
 
-HITS = "skymailing:hits"  # list, the oldest first
+# Lists, the oldest first. Earlier versions cannot read hits with a device, so those have a list of their own.
+HITS, EARLIER_HITS = "skymailing:hits-2", "skymailing:hits"
 TRACKING_IMAGE = 0  # the number of the tracking image; links are numbered from 1
 # About 40 MB in Redis. More hits between two sweeps are an attack.
 MAX_WAITING = 1_000_000
 LOST = "hits_lost"  # counter
 # As `NotedHit.encode` writes it; the database can store all of these numbers.
-HIT = re.compile(rb"(\d{1,10}) (\d{1,18}) (\d{1,4}) (\d{1,14}) ([pma])")
+HIT = re.compile(rb"(\d{1,10}) (\d{1,18}) (\d{1,4}) (\d{1,14}) ([pma])([ptc]?)")
 
 _lock = Lock()
 _lost = 0  # not yet added to the counter
@@ -29,16 +31,20 @@ _lost = 0  # not yet added to the counter
 
 @dataclass(frozen=True, slots=True)
 class NotedHit:
-    """A request for a letter's link or tracking image, at a time in milliseconds since 1970."""
+    """A request for a letter's link or tracking image, at a time in milliseconds since 1970.
+
+    The device is read only until the hit is added to the counts.
+    """
 
     run_id: int
     delivery_id: int
     number: int
     at: int
     visitor: Visitor
+    device: Device = Device.UNKNOWN
 
     def encode(self) -> str:
-        return f"{self.run_id} {self.delivery_id} {self.number} {self.at} {self.visitor}"
+        return f"{self.run_id} {self.delivery_id} {self.number} {self.at} {self.visitor}{self.device}"
 
 
 def decode(text: bytes) -> NotedHit | None:
@@ -47,7 +53,7 @@ def decode(text: bytes) -> NotedHit | None:
     if found is None:
         return None
     run_id, delivery_id, number, at = map(int, found.groups()[:4])
-    return NotedHit(run_id, delivery_id, number, at, Visitor(found[5].decode()))
+    return NotedHit(run_id, delivery_id, number, at, Visitor(found[5].decode()), Device(found[6].decode()))
 
 
 def count_unreadable(count: int) -> None:
@@ -58,9 +64,10 @@ def count_unreadable(count: int) -> None:
     counters.add({LOST: count})
 
 
-def note_now(letter: ClickToken, number: int, visitor: Visitor) -> None:
+def note_now(letter: ClickToken, number: int, visitor: Visitor, device: Device = Device.UNKNOWN) -> None:
     """Note a hit that arrives now."""
-    note(NotedHit(letter.run_id, letter.delivery_id, number, int(time.time() * 1000), visitor))
+    at = int(time.time() * 1000)
+    note(NotedHit(letter.run_id, letter.delivery_id, number, at, visitor, device))
 
 
 def note(hit: NotedHit) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.datastructures import EnvironHeaders
 
+from skymailing.tracking.devices import find_device
 from skymailing.tracking.hits import note_now
 from skymailing.tracking.machines import judge_click
 from skymailing.tracking.targets import DisabledLink, UnknownLink, find_letter
@@ -52,5 +53,6 @@ class ClickRedirects:
                 letter, targets = find_letter(text, number, only_remembered=True)
             except (UnknownLink, DisabledLink):
                 return None
-            note_now(letter, number, judge_click(EnvironHeaders(environ)))
+            headers = EnvironHeaders(environ)
+            note_now(letter, number, judge_click(headers), find_device(headers))
             return targets.urls[number]

@@ -14,6 +14,7 @@ from skymailing.models import Click, Engagement, Run, RunLink
 from skymailing.models.base import Model
 from skymailing.tracking.click_counts import LetterClicks
 from skymailing.tracking.click_events import report_clicks
+from skymailing.tracking.devices import Device
 
 # The columns that a fold writes, with their types in JSON.
 CLICKS = {
@@ -24,6 +25,13 @@ CLICKS = {
 ENGAGEMENTS = dict.fromkeys(
     ("delivery_id", "run_id", "mailing_id", "first_click_at", "clicks", "machine_clicks"), BigInteger
 )
+
+# The columns of Run that count the people who first clicked on these devices.
+DEVICE_COLUMNS = {
+    Device.PHONE: "clicked_on_phone",
+    Device.TABLET: "clicked_on_tablet",
+    Device.COMPUTER: "clicked_on_computer",
+}
 
 
 def store_clicks(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
@@ -93,21 +101,35 @@ def _increase_links(connection: Connection, letters: Sequence[LetterClicks]) -> 
 
 
 def _increase_runs(connection: Connection, letters: Sequence[LetterClicks], now: datetime) -> None:
-    """Count the people who clicked, once per letter."""
-    clicked: Counter[int] = Counter()
+    """Count the people who clicked, once per letter, and their devices."""
+    clicked: dict[int, Counter[str]] = defaultdict(Counter)
     for letter in letters:
-        clicked[letter.run_id] += bool(letter.clicks) - letter.was_clicked
-    changed = {run_id: count for run_id, count in clicked.items() if count}
+        if change := bool(letter.clicks) - letter.was_clicked:
+            clicked[letter.run_id]["clicked"] += change
+            # The device of an earlier click is not stored. Gateways, whose clicks are taken back, look like
+            # computers.
+            column = DEVICE_COLUMNS.get(letter.device if change > 0 else Device.COMPUTER)
+            if column:
+                clicked[letter.run_id][column] += change
+    changed = {run_id: counts for run_id, counts in clicked.items() if any(counts.values())}
     if not changed:
         return
-    for run in run_keys(connection, sorted(changed)):
+    counted = [run_id for run_id, counts in changed.items() if counts["clicked"]]
+    for run in run_keys(connection, sorted(counted)):
         changes = Changes(run, is_shared=True)
-        changes.add("clicked", changed[run.id], now)
+        changes.add("clicked", changed[run.id]["clicked"], now)
         changes.write(connection)
     # Update runs after their intervals, as workers do; otherwise, recounting a run that is ending could
     # deadlock.
-    increase = update(Run).where(Run.id == bindparam("run")).values(clicked=_add(Run, "clicked"))
-    connection.execute(increase, [{"run": id, "more_clicked": more} for id, more in sorted(changed.items())])
+    names = ("clicked", *DEVICE_COLUMNS.values())
+    increase = update(Run).where(Run.id == bindparam("run")).values({name: _add(Run, name) for name in names})
+    connection.execute(
+        increase,
+        [
+            {"run": id, **{f"more_{name}": counts[name] for name in names}}
+            for id, counts in sorted(changed.items())
+        ],
+    )
 
 
 def _add(model: type[Model], name: str) -> Any:

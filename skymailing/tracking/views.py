@@ -5,6 +5,7 @@ from base64 import b64decode
 from flask import Blueprint, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
+from skymailing.tracking.devices import find_device
 from skymailing.tracking.hits import TRACKING_IMAGE, note_now
 from skymailing.tracking.machines import judge_click, judge_open
 from skymailing.tracking.redirects import HEADERS
@@ -28,7 +29,7 @@ def click(token: str, number: int) -> ResponseReturnValue:
     except DisabledLink:
         return render_template("tracking/no_link.html", is_disabled=True), 410
     if request.method == "GET":
-        note_now(letter, number, judge_click(request.headers))
+        note_now(letter, number, judge_click(request.headers), find_device(request.headers))
     g.leaves_site = True
     return Response(status=302, headers={"Location": targets.urls[number], **HEADERS})
 

@@ -71,8 +71,8 @@ def picture() -> io.BytesIO:
     ("function", "path", "fields", "code"),
     [
         (f"{VIEWS}.editor.convert", "/messages/convert", TYPED | {"to": "html"}, 200),
-        (f"{VIEWS}.previews.inspect_letter", "/messages/preview", TYPED, 200),
-        (f"{VIEWS}.previews.inspect_letter", "/messages/insight", TYPED, 200),
+        ("skymailing.messages.letter_check.inspect_letter", "/messages/preview", TYPED, 200),
+        ("skymailing.messages.letter_check.inspect_letter", "/messages/insight", TYPED, 200),
         ("skymailing.messages.forms.check_content", "/messages/new", TYPED, 302),
         ("skymailing.messages.forms.check_content", "/messages/{id}/edit", TYPED, 302),
         ("skymailing.messages.pictures.write_picture", "/messages/pictures", {"picture": "picture"}, 200),

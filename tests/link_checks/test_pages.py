@@ -15,6 +15,7 @@ from skymailing.extensions import db
 from skymailing.link_checks import services, tasks
 from skymailing.models import Layout, LinkCheck, Message, User
 from tests.link_checks.conftest import LOOPBACK, Site
+from tests.mailings.pages import mailing_fields
 from tests.support.factories import MessageFactory
 
 Check = Callable[[], int]
@@ -57,7 +58,7 @@ def test_the_result_belongs_to_the_checked_version(
     assert "Links that do not open: 1 of 3" in shown
     assert "page not found (404)" in shown
     assert "1 link was not checked" in shown
-    summary = browser.get(f"/mailings/new?message={message.id}").text
+    summary = browser.post("/mailings/preview", data=mailing_fields(message, step="check")).text
     assert "Links that do not open: 1 of 3" in summary
     assert "Links that do not open: 1 of 3" in browser.get(f"{page}/edit").text
 

@@ -157,6 +157,7 @@ RUN_COLUMNS = (
     *("id", "mailing_id", "state", "scheduled_for", "started_at", "finished_at", "details_removed_at"),
     *("subject", "sender_name", "sender_address", "reply_to", "server_id", "format", "body", "language"),
     *("topic_id", "track_clicks", "track_opens", "clicked", "unsubscribed", "planned"),
+    *("clicked_on_phone", "clicked_on_tablet", "clicked_on_computer"),
     *("test_ends_at", "test_hours", "winner_by", "winner", "decision", "decided_at", "file_bytes"),
 )
 

@@ -18,6 +18,7 @@ from skymailing.web.colors import measure_contrast
 
 SMALLEST = 13  # pixels
 MAX_FINDINGS = 20
+CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
 COLOR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 DECLARATION = re.compile(
     r"(?:^|;)\s{0,99}(color|background|background-color|font|font-size|display)\s{0,9}:([^;]*)"

@@ -12,11 +12,13 @@ from skymailing import audit
 from skymailing.delivery.rendering.letter import TemplateError
 from skymailing.extensions import db
 from skymailing.mailings import click_queries, run_queries
+from skymailing.mailings.click_devices import list_devices
 from skymailing.mailings.click_hours import count_hours
 from skymailing.mailings.click_map import read_map
 from skymailing.mailings.click_segments import Clicked, make_segment
 from skymailing.mailings.click_variants import VariantClicks, is_text, list_variants
 from skymailing.mailings.follow_up import can_follow_up
+from skymailing.mailings.result_text import format_share
 from skymailing.mailings.variants import letter_of
 from skymailing.mailings.views.blueprint import bp
 from skymailing.messages.error_texts import explain_template_error
@@ -51,6 +53,8 @@ def clicks(run_id: int) -> str:
         run=run,
         clicks=counts,
         hours=count_hours(run, variant) if counts.people and not run.details_removed_at else (),
+        devices=list_devices(run) if not variant else [],
+        format_share=format_share,
         chosen=chosen,
         people=click_queries.list_people(run, number, request.args.get("cursor"), variant),
         variants=variants,

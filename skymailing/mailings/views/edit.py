@@ -112,7 +112,7 @@ def preview() -> str:
     """Show the summary for the form of a new mailing, without saving."""
     form = make_form(clock.utcnow(), {"message": None})
     form.validate()
-    return render_template("mailings/_preflight.html", form=form, **make_preflight(form, None))
+    return render_template("mailings/_preflight.html", form=form, **make_preview(form, None))
 
 
 @bp.post("/<int:mailing_id>/preview")
@@ -123,7 +123,7 @@ def preview_change(mailing_id: int) -> str:
     mailing = get_own_mailing(mailing_id)
     form = make_form(clock.utcnow(), read_current_values(mailing), mailing)
     form.validate()
-    return render_template("mailings/_preflight.html", form=form, **make_preflight(form, mailing))
+    return render_template("mailings/_preflight.html", form=form, **make_preview(form, mailing))
 
 
 @bp.route("/<int:mailing_id>/delete", methods=["GET", "POST"])
@@ -158,6 +158,11 @@ def undo(removal_id: int) -> Response:
     commit_and_dispatch(mailing, now)
     flash(_("Mailing restored."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
+
+
+def make_preview(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+    """Return the context of the summary, which the form fetches in any of its steps."""
+    return make_preflight(form, mailing, is_last_step=request.form.get("step") == "check")
 
 
 def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = None) -> MailingForm:
@@ -196,14 +201,16 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     if picker and request.headers.get("HX-Target") == "picker-results":
         return render_template("mailings/_picker_results.html", form=form, picker=picker)
     # A picker step is not validated, so it has no summary.
-    context = None if client_picker.is_step(request.form) else make_preflight(form, mailing)
+    is_step = client_picker.is_step(request.form)
+    current = choose_step(form, mailing, request.form.get("step", ""), is_picking=is_picking)
+    context = None if is_step else make_preflight(form, mailing, is_last_step=current == "check")
     return render_template(
         "mailings/form.html",
         form=form,
         mailing=mailing,
         picker=picker,
         steps=STEPS,
-        current=choose_step(form, mailing, request.form.get("step", ""), is_picking=is_picking),
+        current=current,
         **(context or {"preflight": None}),
         **make_hint_context(form),
     )

@@ -11,9 +11,8 @@ from skymailing.archive.services import find_obstacle
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import log_queries, queries, run_queries, variant_choice
-from skymailing.mailings.comparison import compare
 from skymailing.mailings.errors import MailingError
-from skymailing.mailings.result_text import describe_comparison, explain_cause, format_share
+from skymailing.mailings.result_text import describe_comparisons, explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.variant_results import describe_test
 from skymailing.mailings.variants import letter_of
@@ -42,7 +41,7 @@ def run(run_id: int) -> str:
         run=selected_run,
         ledger=ledger,
         results=sum_up_run(ledger),
-        comparisons=[describe_comparison(row) for row in compare(ledger, mailing.owner_id, clock.utcnow())],
+        comparisons=describe_comparisons(ledger, clock.utcnow()),
         explain_cause=explain_cause,
         format_share=format_share,
         published=find_entry(run_id),

@@ -15,12 +15,13 @@ from skymailing.delivery.audience.parts import read_parts
 from skymailing.delivery.audience.recipients import find_recipients
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.senders import describe_mailing
-from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
+from skymailing.mailings import forecast, log_queries, queries, run_queries, services
 from skymailing.mailings.follow_up import can_follow_up
+from skymailing.mailings.form_forecast import make_forecast_context
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import format_hours, format_progress
 from skymailing.mailings.queries import Ledger
-from skymailing.mailings.result_text import explain_cause, format_share
+from skymailing.mailings.result_text import describe_comparisons, explain_cause, format_share
 from skymailing.mailings.results import sum_up_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.mailings.variant_results import describe_test
@@ -91,7 +92,7 @@ def make_audience_context(mailing: Mailing, now: datetime) -> dict[str, Any]:
         "recipients": count,
         "is_uncounted": reach is None and (may_send_later or next_start is not None),
         "suppressed": reach.suppressed if reach and may_send_later else 0,
-        **preflight.make_forecast_context(upcoming, has_test=bool(mailing.sample_percent)),
+        **make_forecast_context(upcoming, has_test=bool(mailing.sample_percent)),
     }
 
 
@@ -115,6 +116,7 @@ def make_live_context(mailing: Mailing) -> dict[str, Any]:
         "test": describe_test(last.run, last, clock.utcnow()) if last else None,
         "progress": progress,
         "results": sum_up_run(last) if last else None,
+        "comparisons": describe_comparisons(last, clock.utcnow()),
         "explain_cause": explain_cause,
         "format_share": format_share,
         "text": format_progress(progress) if progress else None,

@@ -4,25 +4,27 @@ A message is HTML that a user wrote. It is served under a policy that allows no 
 origin, and is also shown in a sandboxed frame.
 """
 
+from contextlib import suppress
+
 from flask import Response, abort, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
+from skymailing.checkup.registry import LINK_CHECKS, find_failed, run_checks
+from skymailing.checkup.results import Checked
+from skymailing.checkup.texts import Checkup, describe, describe_all
 from skymailing.clock import utcnow
-from skymailing.delivery.audience.flags import check_flags, make_reader
 from skymailing.delivery.composition.current import read_current
 from skymailing.delivery.composition.errors import InvalidSource
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
-    Sender,
     TemplateError,
     check_content,
     make_recipient,
 )
-from skymailing.delivery.rendering.values import Habits
-from skymailing.delivery.senders import From, describe_from, service_address
+from skymailing.delivery.senders import From, describe_from
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
 from skymailing.link_checks.services import find_check
@@ -31,20 +33,26 @@ from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_source_error, explain_template_error
 from skymailing.messages.files import list_files
 from skymailing.messages.forms import read_typed
-from skymailing.messages.letter_insight import Insight, inspect_letter
+from skymailing.messages.letter_check import (
+    SHOWN_IN_EDITOR,
+    add_source,
+    check_letter,
+    find_recipient,
+    inspect_for,
+)
+from skymailing.messages.letter_insight import Insight
 from skymailing.messages.outlook_look import imitate_outlook
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.readability import explain_finding, find_findings
 from skymailing.messages.reviewers import list_usable
 from skymailing.messages.views.blueprint import bp
-from skymailing.models import Client, Message, User
+from skymailing.models import Client, LinkCheck, Message, User
 from skymailing.outbox.queries import find_unsent_test, list_tests
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
 from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.letter_pages import seal_frame
-from skymailing.web.urls import unsubscribe_url
 
 OUTLOOK = "outlook"  # the name of a look
 
@@ -58,10 +66,12 @@ def show(message_id: int) -> ResponseReturnValue:
     client = get_chosen_client()
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
+    content = read_current(db.session, message)
     try:
-        insight = inspect(read_current(db.session, message), client)
+        insight = inspect(content, client)
     except TemplateError as error:
         problem = explain_template_error(error)
+    link_check = find_check(message)
     before, after = queries.find_neighbors(client) if client else (None, None)
     return render_template(
         "messages/show.html",
@@ -80,12 +90,22 @@ def show(message_id: int) -> ResponseReturnValue:
         search=search,
         found=queries.search_clients(current_user.id, search) if search else [],
         mailings=services.find_mailings(message.id),
-        link_check=find_check(message),
+        link_check=link_check,
+        checkup=make_checkup(message, content, insight, link_check) if insight else None,
         describe_link=describe_link,
         reviewers=list_usable(current_user.id),
         tests=list_tests(current_user.id, message.id),
         files=list_files(message),
     )
+
+
+def make_checkup(message: Message, content: Content, insight: Insight, links: LinkCheck | None) -> Checkup:
+    """Return what could keep a saved message out of the inbox."""
+    checked: list[Checked] = []
+    with suppress(InvalidSource):  # then the letter has the body that was stored
+        findings = find_findings(current_user, add_source(content, message), insight)
+        checked = check_letter(current_user, insight, findings)
+    return describe_all([*checked, *run_checks(LINK_CHECKS, links)])
 
 
 @bp.get("/<int:message_id>/preview", endpoint="preview")
@@ -125,7 +145,7 @@ def typed() -> ResponseReturnValue:
     if request.method == "POST":
         try:
             insight = inspect(content := read_checked(), client)
-            findings = find_findings(current_user, content, insight)
+            findings = [text for text, _pointer in list_findings(content, insight)]
         except InvalidSource as error:
             problem = explain_source_error(error)
         except TemplateError as error:
@@ -140,7 +160,7 @@ def typed() -> ResponseReturnValue:
         empty=list_empty(insight) if insight else [],
         unknown=insight.unknown if insight else [],
         problem=problem,
-        findings=[explain_finding(finding) for finding in findings],
+        findings=findings,
     )
     return seal_frame(make_response(page))
 
@@ -155,7 +175,7 @@ def insight() -> ResponseReturnValue:
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
         facts = inspect(content := read_checked(), client)
-        findings = find_findings(current_user, content, facts)
+        findings = list_findings(content, facts)
     except InvalidSource as error:
         text = explain_source_error(error, with_place=False)
         return jsonify(to=to, problem={"text": text, "line": error.line, "pointer": error.pointer})
@@ -174,7 +194,7 @@ def insight() -> ResponseReturnValue:
         clipped=facts.is_clipped,
         empty=[write_path(path) for path in facts.empty],
         unknown=[[found.text, found.suggestion] for found in facts.unknown],
-        findings=[{"text": explain_finding(found), "pointer": found.pointer} for found in findings],
+        findings=[{"text": text, "pointer": pointer} for text, pointer in findings],
     )
 
 
@@ -206,18 +226,22 @@ def get_chosen_client() -> Client | None:
 
 def inspect(content: Content, client: Client | None) -> Insight:
     """Return a letter for a client or an example, and facts about it; raises TemplateError."""
-    check_flags(current_user, content)
-    recipient = make_reader(content, client, EXAMPLE)
-    url = unsubscribe_url("example")
-    source = describe_default(current_user)
-    sender = Sender(source.name, source.address or service_address(), source.reply_to)
+    recipient = find_recipient(current_user, content, client)
     attributes = queries.find_attributes(current_user.id)
-    return inspect_letter(content, recipient, sender, url, attributes, Habits.of(current_user))
+    return inspect_for(current_user, content, recipient, describe_default(current_user), attributes)
 
 
 def describe_default(user: User) -> From:
     """Return the default sender, which the user's mailings use unless they choose another one."""
     return describe_from(user, find_default_sender(user.id))
+
+
+def list_findings(content: Content, insight: Insight) -> list[tuple[str, str]]:
+    """Return what readers or filters may have trouble with, each with the pointer of its block, if any."""
+    findings = find_findings(current_user, content, insight)
+    shown = [(explain_finding(finding), finding.pointer) for finding in findings]
+    checked = find_failed(check_letter(current_user, insight, findings))
+    return shown + [(describe(one).text, "") for one in checked if one.code not in SHOWN_IN_EDITOR]
 
 
 def list_empty(insight: Insight) -> list[str]:

@@ -1,0 +1,1 @@
+"""Checks, before a mailing starts, what decides whether its letters arrive in the inbox."""

@@ -1,0 +1,77 @@
+"""Test how a report compares its period with the one before."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from bs4 import Tag
+from flask.testing import FlaskClient
+
+from skymailing.models import DeliveryState, User
+from skymailing.reports.periods import Period
+from skymailing.web.timezones import FIRST_YEAR
+from tests.mailings.pages import soup
+from tests.support.factories import ClientFactory, DeliveryFactory, MailingFactory, create_run
+from tests.support.sales import PurchaseFactory
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def send(user: User, at: datetime, sent: int, failed: int = 0, amount: int = 0) -> None:
+    """Add a run of a mailing that counts clicks, and a purchase."""
+    mailing = MailingFactory.create(owner=user, track_clicks=True)
+    run = create_run(mailing, {}, scheduled_for=at, planned=sent + failed)
+    for state, count in ((DeliveryState.SENT, sent), (DeliveryState.FAILED, failed)):
+        for _ in range(count):
+            letter = DeliveryFactory.create(run=run, state=state, finished_at=at)
+    if amount:
+        client = ClientFactory.create(owner=user)
+        PurchaseFactory.create(client=client, delivery=letter, amount=amount, purchased_at=at)
+
+
+def read_totals(browser: FlaskClient, since: str, until: str) -> str:
+    totals = soup(browser.get(f"/reports/?since={since}&until={until}")).select_one("#totals")
+    assert isinstance(totals, Tag)
+    return " ".join(totals.get_text(" ").split())
+
+
+def test_the_numbers_of_the_same_time_before_are_shown(browser: FlaskClient, user: User) -> None:
+    send(user, START, 6, 2, amount=5_000)
+    send(user, START - timedelta(days=7), 3, 1, amount=2_500)
+    send(user, START - timedelta(days=21), 20)  # earlier still
+    text = read_totals(browser, "2026-11-16", "2026-11-22")
+    assert "Delivered 6 of 8 · 75% before: 3 · 75%" in text
+    assert "Not delivered 2 25% before: 1 · 25%" in text
+    assert "RUB 50 1 order before: RUB 25" in text
+    assert "Compared with the previous 7 days (9 Nov 2026 – 15 Nov 2026)." in text
+
+
+@pytest.mark.one_engine
+def test_nothing_is_said_if_nothing_was_sent_before(browser: FlaskClient, user: User) -> None:
+    send(user, START, 6)
+    text = read_totals(browser, "2026-11-16", "2026-11-22")
+    assert "before" not in text
+    assert "Compared with" not in text
+
+
+@pytest.mark.one_engine
+def test_a_report_on_one_mailing_is_compared_with_the_same_mailing(browser: FlaskClient, user: User) -> None:
+    send(user, START - timedelta(days=1), 3)
+    send(user, START, 6)
+    assert "before: 3" in read_totals(browser, "2026-11-20", "2026-11-20")
+    (mailing, *_rest) = soup(browser.get("/reports/?since=2026-11-20&until=2026-11-20")).select("#mailings a")
+    page = soup(browser.get(str(mailing["href"])))
+    assert page.select_one("#totals") is not None
+    assert not page.select("#earlier")
+
+
+@pytest.mark.one_engine
+def test_a_period_has_one_of_the_same_length_before_it() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    assert Period(date(2026, 3, 1), date(2026, 3, 31), zone).before == Period(
+        date(2026, 1, 29), date(2026, 2, 28), zone
+    )
+    one_day = Period(date(2026, 3, 29), date(2026, 3, 29), zone)
+    assert one_day.before == Period(date(2026, 3, 28), date(2026, 3, 28), zone)
+    earliest = date(FIRST_YEAR, 1, 20)
+    assert Period(earliest, earliest + timedelta(days=40), zone).before is None
