@@ -30,9 +30,11 @@ from skymailing.models import (
     Suppression,
     User,
 )
+from skymailing.quotas.checks import count_up_to, select_clients
 
 STARTS_SHOWN = 5
 EVERYONE_LIFETIME = 600  # seconds
+MANY_CLIENTS = 100_000  # counting more takes longer than a page may take
 # The rate is measured on the last RUNS_MEASURED large runs among the newest RUNS_SEARCHED.
 LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
@@ -129,11 +131,12 @@ def _make_occurrence(
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 
-def count_everyone(owner: User) -> Reach:
+def count_everyone(owner: User, *, may_wait: bool = True) -> Reach | None:
     """Return the reach of a mailing to all clients, counted again only if clients or suppressions changed.
 
     PostgreSQL needs 70 ms for each of the two counts in an address book of a million, and a form needs them
     repeatedly. On SQLite, a transaction may have begun before the label was read, so nothing is cached.
+    Return None if the clients are many, not yet counted, and `may_wait` is false.
     """
     if is_sqlite():
         return count_reach(owner, [true()], None)
@@ -141,6 +144,8 @@ def count_everyone(owner: User) -> Reach:
     cached = cache.get(key) if label else None
     if cached and cached["label"] == label:
         return Reach(**cached["reach"])
+    if not may_wait and count_up_to(select_clients(owner.id), MANY_CLIENTS) >= MANY_CLIENTS:
+        return None
     reach = count_reach(owner, [true()], None)
     if label:
         cache.set(key, {"label": label, "reach": asdict(reach)}, timeout=EVERYONE_LIFETIME)

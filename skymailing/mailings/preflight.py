@@ -93,6 +93,7 @@ class Preflight:
     is_new: bool  # the mailing is not set up yet
     start: Start | None  # None if the mailing cannot be set up
     is_stopped: bool  # examining the recipients took too long
+    is_deferred: bool  # they are examined when the form fetches the summary
     test: ExpectedTest | None
     uncountable: list[str] | None  # see `find_uncountable`
     files: FileTotal | None  # attached to each letter; None if there are none
@@ -109,14 +110,20 @@ class Findings:
     trial: Trial | None = None
     variant_trials: list[tuple[str, Trial]] = field(default_factory=list)
     is_stopped: bool = True
+    is_deferred: bool = False
     zones: Mapping[str, int] = field(default_factory=dict)  # clients by time zone, if that matters
 
 
-def make_preflight(form: MailingForm, mailing: Mailing | None, *, is_last_step: bool) -> dict[str, Any]:
-    """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
+def make_preflight(
+    form: MailingForm, mailing: Mailing | None, *, is_last_step: bool, may_wait: bool = True
+) -> dict[str, Any]:
+    """Return the context of `mailings/_summary.html` for a form that has been validated or just opened.
+
+    Unless it `may_wait`, the recipients are examined only if they are few or have been counted.
+    """
     problems, message = list_problems(form), find_chosen_message(form)
     writer = None if form.is_fixed else find_from(form)  # a fixed form has no field for it
-    found = examine_recipients(form, message)
+    found = examine_recipients(form, message, may_wait=may_wait)
     context = forecast_form(form, mailing, found.reach)
     zones = forecast_form_zones(form, context["forecast"], found.zones)
     preflight = Preflight(
@@ -142,6 +149,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None, *, is_last_step: 
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
         start=None if problems else find_start(context["forecast"], zones, form.now),
         is_stopped=found.is_stopped,
+        is_deferred=found.is_deferred,
         test=forecast_test(form, context["forecast"]),
         uncountable=None if form.is_fixed else find_uncountable(form, message),
         files=find_total(message, found.reach.letters if found.reach else None),
@@ -150,12 +158,14 @@ def make_preflight(form: MailingForm, mailing: Mailing | None, *, is_last_step: 
     return {"preflight": preflight, **context}
 
 
-def examine_recipients(form: MailingForm, message: Message | None) -> Findings:
+def examine_recipients(form: MailingForm, message: Message | None, *, may_wait: bool) -> Findings:
     """Return the facts about a form's recipients that can be found in time."""
     found = Findings()
     with suppress(TookTooLong), limit_time():
         if conditions := find_conditions(form):
-            found.reach = measure_reach(form)
+            found.reach = measure_reach(form, may_wait=may_wait)
+            if found.reach is None:
+                return Findings(is_stopped=False, is_deferred=True)
             if form.values.is_local_time:
                 found.zones = count_zones(form.owner, conditions)
             found.example = queries.find_first_recipient(form.owner, conditions)
@@ -251,14 +261,17 @@ def find_conditions(form: MailingForm) -> Conditions:
     return () if form.is_fixed or has_error else form.validation.conditions
 
 
-def measure_reach(form: MailingForm) -> Reach | None:
-    """Return how many clients the form's audience reaches; None if it cannot be read or is fixed."""
+def measure_reach(form: MailingForm, *, may_wait: bool = True) -> Reach | None:
+    """Return how many clients the form's audience reaches; None if it cannot be read or is fixed.
+
+    Also None if counting all of many clients would take long and it may not wait.
+    """
     conditions = find_conditions(form)
     if not conditions:
         return None
     values = form.values
     if values.audience is Audience.ALL and not values.exclude and values.topic_id is None:
-        return forecast.count_everyone(form.owner)
+        return forecast.count_everyone(form.owner, may_wait=may_wait)
     is_selection = values.selection is not None and values.topic_id is None
     selected = form.validation.selected if is_selection else None
     return forecast.count_reach(form.owner, conditions, selected)

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from bs4 import Tag
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from skymailing.mailings import forecast
 from skymailing.models import (
     DeliveryState,
     Mailing,
@@ -260,3 +262,29 @@ def test_a_selection_that_would_take_too_long_is_rejected(
     response = preview(browser, user, audience="selected", clients=clients)
     assert response.status_code == 200
     assert "This selection is too complex." in get_text(response)
+
+
+@pytest.mark.both_engines
+@pytest.mark.only_on("postgresql")
+def test_many_clients_are_counted_after_the_form_has_opened(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_clients(user, 3)
+    monkeypatch.setattr(forecast, "MANY_CLIENTS", 2)
+
+    MessageFactory.create(owner=user)
+
+    opened = find_summary(browser)
+    summary = get_text(preview(browser, user))
+
+    assert "Counting your clients…" in opened.text
+    assert str(opened["data-hx-trigger"]).startswith("load,")
+    assert "3 clients" in summary
+    assert "3 clients" in find_summary(browser).text  # the number is stored now
+
+
+def find_summary(browser: FlaskClient) -> Tag:
+    with time_machine.travel(NOW):
+        summary = soup(browser.get("/mailings/new")).select_one("#summary")
+    assert summary
+    return summary

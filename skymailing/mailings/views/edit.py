@@ -203,7 +203,10 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     # A picker step is not validated, so it has no summary.
     is_step = client_picker.is_step(request.form)
     current = choose_step(form, mailing, request.form.get("step", ""), is_picking=is_picking)
-    context = None if is_step else make_preflight(form, mailing, is_last_step=current == "check")
+    context = None
+    if not is_step:
+        may_wait = request.method != "GET"  # the summary of a form that was just opened can be fetched later
+        context = make_preflight(form, mailing, is_last_step=current == "check", may_wait=may_wait)
     return render_template(
         "mailings/form.html",
         form=form,
