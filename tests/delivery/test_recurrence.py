@@ -44,8 +44,8 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 def observe_clock(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
     """Read the local clock every quarter of an hour; return when it first showed each time of that year."""
     first_shown: dict[datetime, datetime] = {}
-    now = datetime(year - 1, 12, 31, tzinfo=UTC)
-    while now < datetime(year + 1, 1, 2, tzinfo=UTC):
+    now, end = datetime(year - 1, 12, 31, tzinfo=UTC), datetime(year + 1, 1, 2, tzinfo=UTC)
+    while now < end:
         first_shown.setdefault(now.astimezone(zone).replace(tzinfo=None, fold=0), now)
         now += QUARTER
     return first_shown

@@ -39,15 +39,17 @@ def observe_hours(hours: SendingHours, day: date) -> list[bool]:
     opened: set[date] = set()
     closed: set[date] = set()
     is_open_at = []
-    while now < first + timedelta(days=7):
+    end = first + timedelta(days=7)
+    while now < end:
         local = now.astimezone(hours.zone)
-        for opening_day in (local.date() - timedelta(days=1), local.date()):
+        today, clock = local.date(), local.time()
+        for opening_day in (today - timedelta(days=1), today):
             closing_day = opening_day + timedelta(days=1) if overnight else opening_day
-            if (local.date(), local.time()) >= (opening_day, hours.opens_at) and str(
+            if (today, clock) >= (opening_day, hours.opens_at) and str(
                 opening_day.isoweekday()
             ) in hours.weekdays:
                 opened.add(opening_day)
-            if (local.date(), local.time()) >= (closing_day, hours.closes_at):
+            if (today, clock) >= (closing_day, hours.closes_at):
                 closed.add(opening_day)
         if now >= first:
             is_open_at.append(bool(opened - closed))

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from email import message_from_bytes
 from email.header import decode_header, make_header
+from email.parser import BytesHeaderParser
 from typing import Any
 
 from sqlalchemy import select
@@ -28,7 +28,7 @@ def plan_tested(
 
 
 def read_subject(letter: Letter) -> str:
-    return str(make_header(decode_header(message_from_bytes(letter.content)["Subject"])))
+    return str(make_header(decode_header(BytesHeaderParser().parsebytes(letter.content)["Subject"])))
 
 
 def count_subjects(letters: Iterable[Letter]) -> Counter[str]:

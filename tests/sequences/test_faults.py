@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from email import message_from_bytes, policy
+from email import policy
+from email.parser import BytesHeaderParser
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def count_deliveries(session: Session, state: DeliveryState) -> int:
 
 
 def subject_of(content: bytes) -> str:
-    return str(message_from_bytes(content, policy=policy.default)["Subject"])
+    return str(BytesHeaderParser(policy=policy.default).parsebytes(content)["Subject"])
 
 
 def test_workers_at_the_same_time_plan_each_letter_once(

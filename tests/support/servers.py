@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 
 import redis
@@ -59,7 +60,7 @@ class Letter:
         (recipient,) = self.recipients
         return recipient
 
-    @property
+    @cached_property
     def parsed(self) -> EmailMessage:
         message = message_from_bytes(self.content, policy=policy.default)
         assert isinstance(message, EmailMessage)

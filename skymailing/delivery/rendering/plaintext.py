@@ -69,7 +69,7 @@ class TextWriter:
         if self.hidden or self.reader.shows_text:
             return self.hidden > 0
         # A preview text is no row of a table: such a row is shown on other devices only.
-        return self.has_started or any(open.is_hiding and open.name == "tr" for open in self.reader.elements)
+        return self.has_started or self.reader.hidden_rows > 0
 
     def feed(self, html: str) -> None:
         end = 0

@@ -55,6 +55,7 @@ class Reader:
     masks: Masks | None = None
     elements: list[OpenElement] = field(default_factory=list)
     hidden: int = 0  # open elements that hide their content
+    hidden_rows: int = 0  # those that are rows of a table
     names: Counter[str] = field(default_factory=Counter)  # how many elements with each name are open
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
@@ -73,6 +74,7 @@ class Reader:
                 is_sizeless = ZERO_SIZE.search(size) is not None
         self.elements.append(OpenElement(name, is_hiding, is_sizeless))
         self.hidden += is_hiding
+        self.hidden_rows += is_hiding and name == "tr"
         self.names[name] += 1
 
     def end(self, name: str) -> None:
@@ -83,6 +85,7 @@ class Reader:
     def _pop(self) -> str:
         element = self.elements.pop()
         self.hidden -= element.is_hiding
+        self.hidden_rows -= element.is_hiding and element.name == "tr"
         self.names[element.name] -= 1
         return element.name
 
