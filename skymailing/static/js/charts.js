@@ -34,22 +34,26 @@ function readTable(table, limit) {
   };
 }
 
-function paint(chart) {
+// Set the colours of a chart or of the configuration of a new one.
+function color({ type, data, options: { scales, plugins } }) {
   const textColor = findColor("ink-2"), gridColor = findColor("line");
-  const { scales, plugins } = chart.options;
   plugins.legend.labels.color = textColor;
   for (const axis of ["x", "y"]) {
     if (!scales[axis]) continue;
     scales[axis].ticks.color = textColor;
     scales[axis].grid.color = gridColor;
   }
-  const isRing = chart.config.type === "doughnut";
-  for (const dataset of chart.data.datasets) {
+  const isRing = type === "doughnut";
+  for (const dataset of data.datasets) {
     dataset.backgroundColor = isRing
-      ? chart.data.tones.map((tone) => findColor(`${tone}-bar`))
+      ? data.tones.map((tone) => findColor(`${tone}-bar`))
       : findColor(`${dataset.tone}-bar`);
     if (isRing) dataset.borderColor = findColor("surface");
   }
+}
+
+function repaint(chart) {
+  color({ type: chart.config.type, data: chart.data, options: chart.options });
   chart.update();
 }
 
@@ -88,10 +92,15 @@ function draw(figure) {
   figure.hidden = !data.datasets.length;
   if (figure.hidden) return;
   if (kind === "horizontal") figure.style.height = `${5 + 2 * data.labels.length}rem`;
-  if (chart) chart.data = data;
-  else charts.push(chart = new Chart(canvas, configureChart(kind, data, figure.clientWidth)));
+  if (chart) {
+    chart.data = data;
+    repaint(chart);
+  } else {
+    const config = configureChart(kind, data, figure.clientWidth);
+    color(config);
+    charts.push(chart = new Chart(canvas, config)); // draws it
+  }
   chart.snapshot = snapshot;
-  paint(chart);
 }
 
 function drawAll() {
@@ -103,5 +112,5 @@ Chart.defaults.maintainAspectRatio = false;
 drawAll();
 // Redraw when the live part of the page has been updated.
 document.addEventListener("htmx:afterSettle", drawAll);
-new MutationObserver(() => charts.forEach(paint))
+new MutationObserver(() => charts.forEach(repaint))
   .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
