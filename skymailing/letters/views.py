@@ -13,7 +13,7 @@ from skymailing.clients.queries import find_by_key
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.letter import Rendered, TemplateError
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.transactional import fill_subject
 from skymailing.dispatch import dispatch_mailings
 from skymailing.extensions import db
@@ -49,7 +49,7 @@ def index() -> ResponseReturnValue:
         stopped=queries.list_stopped(current_user.id),
         waiting=unknowns.count_waiting(current_user.id),
         explain_state=explain_state,
-        fill_subject=partial(fill_subject, habits=Habits.of(current_user)),
+        fill_subject=partial(fill_subject, formats=ValueFormats.of(current_user)),
     )
 
 
@@ -84,7 +84,7 @@ def show_html(letter_id: int) -> ResponseReturnValue:
 def try_to_render(letter: TransactionalLetter) -> Rendered | None:
     """Return the letter; None if it can no longer be rendered, for example with its owner's new settings."""
     try:
-        return render_letter(letter, Habits.of(current_user))
+        return render_letter(letter, ValueFormats.of(current_user))
     except TemplateError:
         return None
 

@@ -8,7 +8,7 @@ from wtforms.fields import SelectChoice
 
 from skymailing.delivery.audience.conditions import read_conditions
 from skymailing.delivery.audience.fields import InvalidConditions
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.extensions import db
 from skymailing.models import Segment, Tag, User
 from skymailing.segments.queries import name_references
@@ -59,7 +59,7 @@ def describe_conditions(conditions: Conditions | None, owner: User) -> Sentences
     if not conditions:
         return None
     try:
-        node = read_conditions(dict(conditions), Habits.of(owner).types)
+        node = read_conditions(dict(conditions), ValueFormats.of(owner).types)
     except InvalidConditions:
         return None
     return describe(node, name_references(node, owner.id))

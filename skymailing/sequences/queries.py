@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.db.pagination import Order
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.sequences.advancing import IS_ACTIVE, IS_PAUSED
 from skymailing.extensions import db
 from skymailing.models import (
@@ -162,13 +162,13 @@ def list_date_keys(owner: User, current: str = "") -> tuple[list[str], list[str]
 
     The latter include `current`, the choice so far.
     """
-    habits = Habits.of(owner)
+    formats = ValueFormats.of(owner)
     newest = select(Client.attributes).where(Client.owner_id == owner.id).order_by(Client.id.desc())
     rows = db.session.scalars(newest.limit(CLIENTS_READ)).all()
     dates, others = [], [current] if current else []
     for key in list_attributes(owner):
-        type_ = habits.types.get(key)
-        found = [habits.parse_date(str(row[key])) for row in rows if row.get(key)]
+        type_ = formats.types.get(key)
+        found = [formats.parse_date(str(row[key])) for row in rows if row.get(key)]
         if type_ is AttributeType.DATE or (found and all(found)):
             dates.append(key)
         elif type_ in (None, AttributeType.TEXT) and (any(found) or not found):

@@ -23,7 +23,7 @@ from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.letter import Recipient
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.delivery.rendering.transactional import RESERVED, make_content
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import describe_from, is_usable
 from skymailing.email_addresses import InvalidEmail, address_key, parse_recipient
 from skymailing.errors import UserError
@@ -153,7 +153,7 @@ def read_content(owner: User, values: dict[str, Any], message: Message | None) -
         content = make_content(clean_line(values.get("subject", "")), format, body, language)
     place = "/message_id" if message else "/body"
     try:
-        return CHECKED.check(content, Habits.of(owner))
+        return CHECKED.check(content, ValueFormats.of(owner))
     except LetterError as error:
         raise InvalidField(place, error) from error
     except TemplateError as error:

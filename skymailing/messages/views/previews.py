@@ -21,7 +21,7 @@ from skymailing.delivery.rendering.letter import (
     check_content,
     make_recipient,
 )
-from skymailing.delivery.rendering.values import Habits
+from skymailing.delivery.rendering.values import ValueFormats
 from skymailing.delivery.senders import From, describe_from, service_address
 from skymailing.email_addresses import display_address
 from skymailing.extensions import db
@@ -212,7 +212,7 @@ def inspect(content: Content, client: Client | None) -> Insight:
     source = describe_default(current_user)
     sender = Sender(source.name, source.address or service_address(), source.reply_to)
     attributes = queries.find_attributes(current_user.id)
-    return inspect_letter(content, recipient, sender, url, attributes, Habits.of(current_user))
+    return inspect_letter(content, recipient, sender, url, attributes, ValueFormats.of(current_user))
 
 
 def describe_default(user: User) -> From:

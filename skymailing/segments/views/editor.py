@@ -127,7 +127,7 @@ def make_vocabulary(viewpoint: Viewpoint, mailings: dict[int, str], *, optional:
     `mailings` are offered in addition to the newest ones.
     """
     return {
-        "groups": list_fields(viewpoint.habits.types, optional=optional),
+        "groups": list_fields(viewpoint.formats.types, optional=optional),
         "comparisons": {
             kind: [{"op": op, "label": str(label), "input": input} for op, (label, input) in known.items()]
             for kind, known in COMPARISONS.items()

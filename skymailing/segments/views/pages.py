@@ -104,7 +104,7 @@ def find_reach(read: Callable[[], Node], viewpoint: Viewpoint) -> dict[str, Any]
 def read_saved(segment: Segment, viewpoint: Viewpoint) -> Node | None:
     """Return a segment's conditions, which may refer to deleted items; None if they are no longer valid."""
     try:
-        return read_conditions(segment.conditions, viewpoint.habits.types)
+        return read_conditions(segment.conditions, viewpoint.formats.types)
     except InvalidConditions:
         return None
 
