@@ -24,9 +24,9 @@ from skymailing.mailings import services
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState, TransactionalLetter
-from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.letter_pages import seal_frame
+from skymailing.web.user_turns import takes_turns
 
 bp = Blueprint("transactional", __name__, url_prefix="/letters")
 BLUEPRINTS = (bp,)
@@ -55,7 +55,7 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/<big:letter_id>")
 @login_required
-@computes
+@takes_turns
 def show(letter_id: int) -> ResponseReturnValue:
     """Show a letter as its recipient got it, with its attempts."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)
@@ -71,7 +71,7 @@ def show(letter_id: int) -> ResponseReturnValue:
 
 @bp.get("/<big:letter_id>/html")
 @login_required
-@computes
+@takes_turns
 def show_html(letter_id: int) -> ResponseReturnValue:
     """Serve only the letter, which the page shows in a frame."""
     letter = queries.find_letter(current_user.id, letter_id) or abort(404)

@@ -53,7 +53,7 @@ COPIED = ("state", "due_at", "finished_at")
     takes=NewLetter,
     gives=LetterSchema,
     status=201,
-    computes=True,
+    starts_reading=True,
     tests=True,
     limit=LETTER_LIMIT,
 )

@@ -41,17 +41,17 @@ from skymailing.models import Client, Message, User
 from skymailing.outbox.queries import find_unsent_test, list_tests
 from skymailing.security import get_own
 from skymailing.senders.queries import find_default_sender
-from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.letter_pages import seal_frame
 from skymailing.web.urls import unsubscribe_url
+from skymailing.web.user_turns import takes_turns
 
 OUTLOOK = "outlook"  # the name of a look
 
 
 @bp.get("/<int:message_id>")
 @login_required
-@computes
+@takes_turns
 def show(message_id: int) -> ResponseReturnValue:
     """Show a message as one of the clients would get it."""
     message = get_own(Message, message_id)
@@ -90,7 +90,7 @@ def show(message_id: int) -> ResponseReturnValue:
 
 @bp.get("/<int:message_id>/preview", endpoint="preview")
 @login_required
-@computes
+@takes_turns
 def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
@@ -112,7 +112,7 @@ def show_in_program(html: str) -> str:
 
 @bp.route("/preview", methods=["GET", "POST"])
 @login_required
-@computes
+@takes_turns
 def typed() -> ResponseReturnValue:
     """Return the typed content as a client would get it; save nothing.
 
@@ -147,7 +147,7 @@ def typed() -> ResponseReturnValue:
 
 @bp.post("/insight")
 @login_required
-@computes
+@takes_turns
 def insight() -> ResponseReturnValue:
     """Return facts about the typed content for the editor."""
     client = get_chosen_client()
