@@ -61,7 +61,7 @@ class Resource(flask_smorest.Blueprint):
 
         Options: `status` of success, `also` (others with the same content), `errors` (further statuses),
         `starts_reading` if the view calls `start_writing` itself after reading, `limit` for the bytes of the
-        body, `body` to describe one that is not JSON, `tests` if test keys may do it although it is no GET.
+        body, `body` to describe one that is not JSON, `tests` if test keys may do it and it is not a GET.
         """
         method, _space, path = rule.partition(" ")
 

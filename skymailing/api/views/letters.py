@@ -215,7 +215,7 @@ class MissingValues(InvalidFields):
 
 
 def point_to(path: tuple[str, ...]) -> str:
-    """Return the JSON pointer of what a placeholder prints."""
+    """Return the JSON pointer to the value that a placeholder prints."""
     if path in NAME_PATHS:
         return "/name"
     return "/values/" + "/".join(map(escape_pointer, path))

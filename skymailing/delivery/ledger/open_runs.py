@@ -72,7 +72,7 @@ class OpenRun:
     is_testing: bool
     winner: int | None
     is_transactional: bool  # its letters have their own contents, and no clients
-    is_local_time: bool  # letters wait for their clients' local time, which sending hours use, too
+    is_local_time: bool  # letters and sending hours go by each client's local time
     is_caught: bool  # its letters are kept instead of sent
     file_bytes: int  # see the model
     variants: Mapping[int, VariantContent] = field(default_factory=dict)
